@@ -1,0 +1,103 @@
+"""Few-shot learning on real handwritten digits."""
+
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from inner_tasks import _few_shot
+from metaplast.interfaces import AbstractTaskFamily, Split
+from metaplast.registry import register
+from metaplast.signals import Key, NeuronView, Outcome, TaskShape
+from metaplast.spec import Count, Natural, NonNegative, spec
+
+N_CLASSES, N_HELD_OUT, SIDE = 10, 4, 8
+VALIDATION_SHARE = 0.3
+
+
+@register("task", "digits")
+@spec
+class Digits(AbstractTaskFamily):
+    """scikit-learn's 1,797 digits of 8 x 8 pixels; each life shows `n_classes` of them, `shots` examples of each.
+
+    split_seed draws six classes for meta-training and four that are never seen before `heldout` lives; of the six,
+    30 % of the images belong to `validation` lives alone. A life has its own class subset and label order, affine warp
+    (rotation up to `rotation` radians, log-scale up to `zoom`, shift up to `shift` pixels), gain (log-uniform up to
+    `gain`) and uniform background up to `background`. Pixels are in [0, 1], minus 0.3, times `scale`.
+    """
+
+    n_classes: Count = 4
+    shots: Count = 20
+    queries: Count = 10
+    split_seed: Natural = 0
+    scale: NonNegative = 2.0
+    rotation: NonNegative = 0.3
+    zoom: NonNegative = 0.15
+    shift: NonNegative = 0.7
+    gain: NonNegative = 0.2
+    background: NonNegative = 0.1
+
+    def shape(self) -> TaskShape:
+        return _few_shot.shape(SIDE * SIDE, self.n_classes, self.shots, self.queries)
+
+    def sample(self, key: Key, split: Split) -> _few_shot.Stream:
+        images, tables, counts = _data(self.split_seed, split)
+        k_class, k_image, k_warp, k_order = jax.random.split(key, 4)
+        chosen = jax.random.permutation(k_class, len(counts))[: self.n_classes]
+        n_each = self.shots + self.queries
+        draws = jax.random.uniform(k_image, (self.n_classes, tables.shape[1]))
+        draws = jnp.where(jnp.arange(tables.shape[1]) < jnp.asarray(counts)[chosen][:, None], draws, -1.0)
+        picked = jax.lax.top_k(draws, n_each)[1]
+        index = jnp.take_along_axis(jnp.asarray(tables)[chosen], picked, axis=1)
+        pixels = jnp.asarray(images)[index]
+        return _few_shot.shuffled(k_order, self._vary(k_warp, pixels), self.shots)
+
+    def _vary(self, key: Key, pixels: Array) -> Array:
+        """One warp, gain and background for all images of a life."""
+        u = jax.random.uniform(key, (6,), minval=-1.0, maxval=1.0)
+        warp = affine(self.rotation * u[0], jnp.exp(self.zoom * u[1]), self.shift * u[2:4])
+        warped = pixels @ warp.T
+        bright = jnp.exp(self.gain * u[4]) * warped + self.background * (0.5 + 0.5 * u[5])
+        return self.scale * (bright - 0.3)
+
+    def begin(self, task: _few_shot.Stream, key: Key, dt: float) -> Array:
+        return jnp.zeros((), jnp.int32)
+
+    def stimulus(self, task: _few_shot.Stream, state: Array, key: Key, dt: float) -> dict[str, Array]:
+        return {"input": task.inputs[state]}
+
+    def step(self, task: _few_shot.Stream, state: Array, output: NeuronView, key: Key, dt: float) -> tuple[Any, Outcome]:
+        return _few_shot.answer(task, state, output)
+
+
+def affine(angle: Array, zoom: Array, shift: Array) -> Array:
+    """The 64 x 64 matrix of bilinear interpolation that rotates, zooms and shifts an 8 x 8 image about its centre."""
+    grid = jnp.arange(SIDE) - (SIDE - 1) / 2
+    y, x = (axis.reshape(-1) for axis in jnp.meshgrid(grid, grid, indexing="ij"))
+    cos, sin = jnp.cos(angle) / zoom, jnp.sin(angle) / zoom
+    from_y, from_x = cos * y - sin * x - shift[0], sin * y + cos * x - shift[1]
+    hat_y = jnp.maximum(0.0, 1.0 - jnp.abs(from_y[:, None] - grid[None, :]))
+    hat_x = jnp.maximum(0.0, 1.0 - jnp.abs(from_x[:, None] - grid[None, :]))
+    return (hat_y[:, :, None] * hat_x[:, None, :]).reshape(SIDE * SIDE, SIDE * SIDE)
+
+
+@lru_cache(maxsize=64)
+def _data(split_seed: int, split: Split) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(images [n, 64] in [0, 1], image indices per class of the split, padded, how many of them are real)."""
+    from sklearn.datasets import load_digits
+
+    bunch: Any = load_digits()
+    generator = np.random.default_rng(split_seed)
+    classes = generator.permutation(N_CLASSES)
+    rows = []
+    for label in sorted(classes[:N_HELD_OUT] if split == "heldout" else classes[N_HELD_OUT:]):
+        mine = np.random.default_rng([split_seed, label]).permutation(np.flatnonzero(bunch.target == label))
+        n_validation = round(VALIDATION_SHARE * len(mine))
+        rows.append({"train": mine[n_validation:], "validation": mine[:n_validation], "heldout": mine}[split])
+    table = np.zeros((len(rows), max(map(len, rows))), np.int32)
+    for i, row in enumerate(rows):
+        table[i, : len(row)] = row
+    return (bunch.data / 16.0).astype(np.float32), table, np.asarray([len(row) for row in rows])

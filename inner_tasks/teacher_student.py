@@ -1,0 +1,89 @@
+"""A student rule has to reproduce the activity that a teacher rule gives rise to."""
+
+from typing import Annotated
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from metaplast.connections.dense import Dense
+from metaplast.interfaces import SPLITS, AbstractTaskFamily, Split
+from metaplast.networks.base import NeuronField
+from metaplast.neurons.tanh import Tanh
+from metaplast.registry import register
+from metaplast.rules._locality import blank_view
+from metaplast.rules.base import AbstractRule
+from metaplast.rules.polynomial import Polynomial
+from metaplast.signals import Key, NeuronView, Outcome, RuleState, Score, TaskShape, feedback, pytree
+from metaplast.spec import Count, NonNegative, plugin, spec
+
+OJA = Polynomial(terms=("post*pre", "post^2*weight"), initial=(1.0, -1.0), rate=0.1, learn="none")
+
+
+@pytree
+class Lesson:
+    """weights: {input_to_output: [n_out, n_in]}, the teacher's own at the start (genome `given` gives them to the student)."""
+
+    weights: dict[str, Array]
+    inputs: Array
+
+
+@pytree
+class Teacher:
+    weight: Array
+    neuron: dict[str, Array]
+    rule: RuleState
+    t: Array
+
+
+@register("task", "teacher_student")
+@spec
+class TeacherStudent(AbstractTaskFamily):
+    """One layer of `n_out` units changes its weights by the `teacher` rule while inputs x ~ N(0, input_sd^2) stream in.
+
+    loss = mean over units of (student - teacher)^2 at every step; the initial weights N(0, weight_sd^2) come with the task.
+    Known answer of the default: delta_w = 0.1 (post pre - post^2 weight).
+    """
+
+    n_in: Count = 12
+    n_out: Count = 4
+    n_steps: Count = 40
+    input_sd: NonNegative = 0.5
+    weight_sd: NonNegative = 0.2
+    neuron: NeuronField = Tanh()  # noqa: RUF009
+    teacher: Annotated[AbstractRule, plugin("rule")] = OJA
+
+    def shape(self) -> TaskShape:
+        offers = frozenset({"error", "target", "weights"})
+        return TaskShape({"input": self.n_in}, self.n_out, ((self.n_steps, True),), offers, differentiable=True)
+
+    def sample(self, key: Key, split: Split) -> Lesson:
+        k_w, k_x = jax.random.split(jax.random.fold_in(key, SPLITS.index(split)))
+        weight = self.weight_sd * jax.random.normal(k_w, (self.n_out, self.n_in))
+        inputs = self.input_sd * jax.random.normal(k_x, (self.n_steps, self.n_in))
+        return Lesson(weights={"input_to_output": weight}, inputs=inputs)
+
+    def begin(self, task: Lesson, key: Key, dt: float) -> Teacher:
+        connection = Dense(self.n_out, self.n_in)
+        theta = self.teacher.init(key, connection)
+        return Teacher(
+            weight=task.weights["input_to_output"],
+            neuron=self.neuron.init_state(self.neuron.init(key, self.n_out), self.n_out),
+            rule=self.teacher.init_state(theta, connection),
+            t=jnp.zeros((), jnp.int32),
+        )
+
+    def stimulus(self, task: Lesson, state: Teacher, key: Key, dt: float) -> dict[str, Array]:
+        return {"input": task.inputs[state.t]}
+
+    def step(self, task: Lesson, state: Teacher, output: NeuronView, key: Key, dt: float) -> tuple[Teacher, Outcome]:
+        connection, x = Dense(self.n_out, self.n_in), task.inputs[state.t]
+        drive = {"soma": connection.propagate(state.weight, x)}
+        neuron, seen = self.neuron.step({}, state.neuron, drive, dt, key)
+        blank = blank_view(connection, ())
+        view = blank.replace(pre=blank.pre.replace(activity=x), post=seen, weight=state.weight, key=key)  # pyright: ignore[reportAttributeAccessIssue]
+        rule, delta = self.teacher.step(self.teacher.init(key, connection), state.rule, connection, view, dt)
+        error = output.activity - seen.activity
+        score = Score(loss=jnp.mean(error**2), weight=jnp.ones(()), metrics={})
+        new = Teacher(weight=state.weight + delta, neuron=neuron, rule=rule, t=state.t + 1)
+        return new, Outcome(feedback=feedback(self.n_out, error=2 * error / self.n_out, target=seen.activity), score=score)

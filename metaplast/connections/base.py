@@ -1,0 +1,92 @@
+"""A connection: how the synapses of one edge are laid out, and the few linear maps everything else is made of."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from metaplast.signals import Key, Theta
+
+
+class Term(NamedTuple):
+    """One product `post_j * pre_i * weight_ji^power`; None stands for ones."""
+
+    post: Array | None
+    pre: Array | None
+    power: int = 0
+
+
+class AbstractConnection(ABC):
+    """A frozen spec; index arrays are cached NumPy built from the spec's own seed, never fields.
+
+    Weights are [post, pre] or the connection's own layout `shape`.
+    """
+
+    n_post: int
+    n_pre: int
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """The layout of the weights."""
+
+    @property
+    @abstractmethod
+    def fan_in(self) -> int:
+        """Synapses onto one postsynaptic neuron (on average)."""
+
+    @abstractmethod
+    def propagate(self, weights: Array, pre: Array) -> Array:
+        """Drive of the postsynaptic neurons, sum_i w_ji x_i: [n_post]."""
+
+    @abstractmethod
+    def backpropagate(self, weights: Array, post: Array) -> Array:
+        """The transpose, sum_j w_ji y_j: [n_pre]."""
+
+    @abstractmethod
+    def at_post(self, values: Array) -> Array:
+        """Values of the postsynaptic neurons [n_post] at their synapses (broadcastable to `shape`)."""
+
+    @abstractmethod
+    def at_pre(self, values: Array) -> Array:
+        """Values of the presynaptic neurons [n_pre] at their synapses (broadcastable to `shape`)."""
+
+    @abstractmethod
+    def reduce_post(self, values: Array) -> Array:
+        """Sum of synaptic values over each postsynaptic neuron's own synapses: [n_post]."""
+
+    @abstractmethod
+    def reduce_pre(self, values: Array) -> Array:
+        """Sum of synaptic values over each presynaptic neuron's own synapses: [n_pre]."""
+
+    def normal(self, key: Key) -> Array:
+        """Standard normal values, one per synapse; the scale belongs to the genome."""
+        return jax.random.normal(key, self.shape)
+
+    def zeros(self) -> Array:
+        return jnp.zeros(self.shape)
+
+    def outer(self, terms: Sequence[Term], weights: Array) -> Array:
+        """sum over terms of post_j pre_i w_ji^power, by Horner's scheme in w: no per-synapse feature is stored."""
+        rows: dict[int, Array] = {}
+        for term in terms:
+            product = self._product(term)
+            rows[term.power] = rows[term.power] + product if term.power in rows else product
+        total: Array = jnp.zeros(())
+        for power in range(max(rows, default=0), -1, -1):
+            total = total * weights + rows[power] if power in rows else total * weights
+        return jnp.broadcast_to(total, self.shape)
+
+    def _product(self, term: Term) -> Array:
+        if term.pre is None:
+            return jnp.ones(()) if term.post is None else self.at_post(term.post)
+        return self.at_pre(term.pre) if term.post is None else self.at_post(term.post) * self.at_pre(term.pre)
+
+    def lift(self, kernel: Callable[..., Theta], *per_synapse: Theta) -> Theta:
+        """Apply a function of scalars at every synapse; leaves are in the layout `shape`."""
+        for _ in self.shape:
+            kernel = jax.vmap(kernel)
+        return kernel(*per_synapse)

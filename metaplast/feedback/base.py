@@ -1,0 +1,57 @@
+"""Credit signals and modulators: what reaches a neuron or a synapse besides its own activity."""
+
+from abc import ABC, abstractmethod
+
+import jax.numpy as jnp
+from jax import Array
+
+from metaplast.networks.base import Wiring
+from metaplast.signals import Credit, Feedback, Key, NeuronView, Synapses, Theta
+
+
+class AbstractFeedback(ABC):
+    """Owns whatever carries errors back. It sees the wiring, never the network.
+
+    A concrete class says which weights an edge carries back; the reverse walk is shared.
+    """
+
+    @abstractmethod
+    def init(self, key: Key, wiring: Wiring) -> Theta:
+        """Learned parameters; {} where there are none."""
+
+    @abstractmethod
+    def init_state(self, theta: Theta, wiring: Wiring, key: Key) -> Theta:
+        """State of one life: a fixed random matrix is drawn here, so every life has its own."""
+
+    @abstractmethod
+    def step(
+        self,
+        theta: Theta,
+        state: Theta,
+        wiring: Wiring,
+        synapses: dict[str, Synapses],
+        views: dict[str, NeuronView],
+        feedback: Feedback,
+        dt: float,
+    ) -> tuple[Theta, Credit]:
+        """Credit of every population after one step: (state, credit)."""
+
+
+def reverse_walk(
+    wiring: Wiring, carried: dict[str, Array], views: dict[str, NeuronView], feedback: Feedback
+) -> dict[str, Array]:
+    """e_output = error * gain; e_pre = (sum over forward edges of B^T e_post) * gain_pre, down to the inputs.
+
+    carried: edge -> the matrix B in the layout of its connection; with B = W this is the gradient of the loss with
+    respect to every potential within one step. Edges that run backwards in time carry nothing.
+    """
+    output = wiring.output.name
+    summed = {p.name: jnp.zeros(p.n) for p in wiring.populations} | {output: feedback.error}
+    credit: dict[str, Array] = {}
+    for population in reversed(wiring.populations):
+        credit[population.name] = summed[population.name] * views[population.name].gain
+        for edge in wiring.into(population.name):
+            if not wiring.backwards(edge):
+                back = edge.connection.backpropagate(carried[edge.name], credit[population.name])
+                summed[edge.pre] = summed[edge.pre] + wiring.sign(edge) * back
+    return credit

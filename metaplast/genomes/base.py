@@ -1,0 +1,44 @@
+"""Where the initial weights of a life come from."""
+
+import math
+from abc import ABC, abstractmethod
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from metaplast.networks.base import Wiring
+from metaplast.signals import Key, Synapses, Theta
+
+
+class AbstractGenome(ABC):
+    """Turns theta, a task and a key into the synapses of every edge at birth. It sees the wiring, never the network."""
+
+    @abstractmethod
+    def init(self, key: Key, wiring: Wiring) -> Theta:
+        """Learned parameters; {} where there are none."""
+
+    @abstractmethod
+    def weights(self, theta: Theta, wiring: Wiring, task: Theta, key: Key) -> dict[str, Synapses]:
+        """The synapses of one life, {edge: Synapses}."""
+
+
+def draw(wiring: Wiring, key: Key) -> dict[str, Array]:
+    """Normal weights of standard deviation gain / sqrt(fan-in) per edge (absolute values for magnitudes).
+
+    One flat draw cut into pieces: each separate draw would cost about 0.3 s of compilation.
+    """
+    sizes = [math.prod(edge.connection.shape) for edge in wiring.edges]
+    flat = jax.random.normal(key, (sum(sizes),))
+    weights, start = {}, 0
+    for edge, size in zip(wiring.edges, sizes, strict=True):
+        scale = edge.gain / math.sqrt(edge.connection.fan_in)
+        values = scale * flat[start : start + size].reshape(edge.connection.shape)
+        weights[edge.name] = jnp.abs(values) if wiring.magnitude(edge) else values
+        start += size
+    return weights
+
+
+def synapses(weights: dict[str, Array]) -> dict[str, Synapses]:
+    """Unmasked synapses."""
+    return {name: Synapses(weight=weight, mask=jnp.ones(())) for name, weight in weights.items()}

@@ -1,0 +1,19 @@
+"""Initial weights that are themselves learned."""
+
+from metaplast.genomes.base import AbstractGenome, draw, synapses
+from metaplast.networks.base import Wiring
+from metaplast.registry import register
+from metaplast.signals import Key, Synapses, Theta
+from metaplast.spec import spec
+
+
+@register("genome", "direct")
+@spec
+class Direct(AbstractGenome):
+    """Every life is born with the same weights, theta[edge] in the layout of the edge: learned one by one."""
+
+    def init(self, key: Key, wiring: Wiring) -> Theta:
+        return draw(wiring, key)
+
+    def weights(self, theta: Theta, wiring: Wiring, task: Theta, key: Key) -> dict[str, Synapses]:
+        return synapses(theta)

@@ -1,0 +1,28 @@
+"""Initial weights that come with the task."""
+
+import jax.numpy as jnp
+
+from metaplast.genomes.base import AbstractGenome, synapses
+from metaplast.networks.base import Wiring
+from metaplast.registry import BadInput, register
+from metaplast.signals import Key, Synapses, Theta
+from metaplast.spec import spec
+
+
+@register("genome", "given")
+@spec
+class Given(AbstractGenome):
+    """w = task.weights[edge]: for a student that starts where its teacher does, or a recording that holds them.
+
+    Raises: BadInput for an edge whose weights the task does not bring.
+    """
+
+    def init(self, key: Key, wiring: Wiring) -> Theta:
+        return {}
+
+    def weights(self, theta: Theta, wiring: Wiring, task: Theta, key: Key) -> dict[str, Synapses]:
+        missing = sorted({e.name for e in wiring.edges} - set(task.weights))
+        if missing:
+            brought = ", ".join(sorted(task.weights))
+            raise BadInput(f"genome given: edge {missing[0]!r}", f"an edge the task brings weights for: {brought}", "change the network")
+        return synapses({e.name: jnp.asarray(task.weights[e.name]) for e in wiring.edges})

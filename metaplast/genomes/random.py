@@ -1,0 +1,29 @@
+"""Initial weights drawn anew in every life."""
+
+import jax.numpy as jnp
+
+from metaplast.genomes.base import AbstractGenome, draw, synapses
+from metaplast.networks.base import Wiring
+from metaplast.registry import register
+from metaplast.signals import Key, Synapses, Theta
+from metaplast.spec import spec
+
+
+@register("genome", "random")
+@spec
+class Random(AbstractGenome):
+    """w ~ N(0, (gain exp(theta_e))^2 / fan-in) for edge e.
+
+    learn_gain: theta holds one `log_gain` [] per edge, 0 at the start; otherwise nothing is learned.
+    """
+
+    learn_gain: bool = False
+
+    def init(self, key: Key, wiring: Wiring) -> Theta:
+        return {e.name: {"log_gain": jnp.zeros(())} for e in wiring.edges} if self.learn_gain else {}
+
+    def weights(self, theta: Theta, wiring: Wiring, task: Theta, key: Key) -> dict[str, Synapses]:
+        weights = draw(wiring, key)
+        if self.learn_gain:
+            weights = {name: w * jnp.exp(theta[name]["log_gain"]) for name, w in weights.items()}
+        return synapses(weights)

@@ -1,0 +1,64 @@
+"""What the two sibling packages implement: task families (inner_tasks) and outer loops (outer_loops)."""
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Literal
+
+from jax import Array
+
+from metaplast.signals import Key, NeuronView, Outcome, TaskShape, Theta
+
+if TYPE_CHECKING:
+    from metaplast.problem import Batch, MetaProblem
+
+Split = Literal["train", "validation", "heldout"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "heldout")
+Metrics = dict[str, Array]
+
+
+class AbstractTaskFamily(ABC):
+    """A distribution over lives. A task and its state are pytrees; batching is never visible here."""
+
+    @abstractmethod
+    def shape(self) -> TaskShape:
+        """Sizes, phases and what the feedback holds."""
+
+    @abstractmethod
+    def sample(self, key: Key, split: Split) -> Any:
+        """One task. The three splits share no class, image or seed that could leak."""
+
+    @abstractmethod
+    def begin(self, task: Any, key: Key, dt: float) -> Any:
+        """The task's state at the birth of a life."""
+
+    @abstractmethod
+    def stimulus(self, task: Any, state: Any, key: Key, dt: float) -> dict[str, Array]:
+        """The input of every input population [n] in this step."""
+
+    @abstractmethod
+    def step(self, task: Any, state: Any, output: NeuronView, key: Key, dt: float) -> tuple[Any, Outcome]:
+        """Answer the network's output: (state, outcome)."""
+
+
+class AbstractOuterLoop(ABC):
+    """The algorithm that moves theta. A frozen spec: numbers one may sweep leave through `hyper` as arrays."""
+
+    @property
+    @abstractmethod
+    def n_steps(self) -> int:
+        """Outer steps of a whole run."""
+
+    @abstractmethod
+    def hyper(self) -> dict[str, Array]:
+        """Step sizes, widths ...: scalars that change without a new compilation."""
+
+    @abstractmethod
+    def init(self, problem: "MetaProblem", theta: Theta, key: Key, hyper: dict[str, Array]) -> Any:
+        """The outer state; every leaf strongly typed."""
+
+    @abstractmethod
+    def step(self, problem: "MetaProblem", state: Any, batch: "Batch", key: Key) -> tuple[Any, Metrics]:
+        """One outer step: (state, metrics). Metrics hold `loss`, `lives`, `diverged`, `skipped`."""
+
+    @abstractmethod
+    def theta(self, state: Any) -> Theta:
+        """The current best guess."""

@@ -1,0 +1,349 @@
+"""One life: birth, then steps of network -> task -> credit -> rules -> weights. The only inner scans are here."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from typing import Annotated, Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from metaplast.feedback.base import AbstractFeedback
+from metaplast.feedback.random import Random as RandomFeedback
+from metaplast.genomes.base import AbstractGenome
+from metaplast.genomes.random import Random as RandomGenome
+from metaplast.interfaces import AbstractTaskFamily
+from metaplast.networks import base as network
+from metaplast.networks.base import AbstractNetwork, Edge, NetworkState, Wiring
+from metaplast.networks.feedforward import Feedforward
+from metaplast.registry import BadInput
+from metaplast.rules._locality import reads
+from metaplast.rules.base import AbstractRule
+from metaplast.rules.polynomial import Polynomial
+from metaplast.signals import FEEDBACK_FIELDS, Credit, Key, NeuronView, Outcome, RuleState, Synapses, SynapseView, Theta, Trace, pytree
+from metaplast.spec import Positive, decode, plugin, spec
+
+
+@spec
+class Slot:
+    """A named place for a rule: the plastic edges whose names match `edges` (a glob) share its theta, or own one each."""
+
+    name: str = "rule"
+    edges: str = "*"
+    rule: Annotated[AbstractRule, plugin("rule")] = Polynomial()  # noqa: RUF009
+    shared: bool = True
+
+
+@pytree
+class Life:
+    """Everything the next step needs. born: initial weights of the edges whose rule reads them; t: steps lived."""
+
+    synapses: dict[str, Synapses]
+    born: dict[str, Array]
+    network: NetworkState
+    rules: dict[str, RuleState]
+    feedback: Theta
+    task: Theta
+    key: Key
+    t: Array
+
+
+@spec
+class Lifetime:
+    """A network with its rules, living through tasks of one family.
+
+    dt: seconds per step. Raises: BadInput (from `check`) for a slot without edges, an edge in two slots, or a rule that
+    reads a signal which neither the wiring nor the task offers.
+    """
+
+    task: Annotated[AbstractTaskFamily, plugin("task")] = dataclasses.field(
+        default_factory=lambda: decode("task", "teacher_student")
+    )
+    network: Annotated[AbstractNetwork, plugin("network")] = Feedforward()  # noqa: RUF009
+    feedback: Annotated[AbstractFeedback, plugin("feedback")] = RandomFeedback()  # noqa: RUF009
+    genome: Annotated[AbstractGenome, plugin("genome")] = RandomGenome()  # noqa: RUF009
+    slots: tuple[Slot, ...] = (Slot(),)  # noqa: RUF009
+    dt: Positive = 1e-3
+    record: tuple[str, ...] = ()
+
+    def wiring(self) -> Wiring:
+        return _wiring(self)
+
+    def plastic(self) -> dict[str, tuple[Edge, Slot]]:
+        """Edge name -> (edge, its slot), for every edge that a rule changes."""
+        found = {}
+        for edge in self.wiring().edges:
+            slots = [slot for slot in self.slots if edge.plastic and fnmatchcase(edge.name, slot.edges)]
+            if len(slots) > 1:
+                raise BadInput(f"edge {edge.name}", "at most one slot", f"narrow 'edges' of {slots[0].name} or {slots[1].name}")
+            if slots:
+                found[edge.name] = (edge, slots[0])
+        return found
+
+    def reads(self) -> dict[str, frozenset[str]]:
+        """Edge name -> the fields of its view that its rule depends on (measured)."""
+        return _reads(self)
+
+    def check(self) -> None:
+        """Refuse, by name, what cannot live together; nothing is compiled."""
+        _reads(self)
+
+    def init(self, key: Key) -> Theta:
+        """theta = {rules: {slot: theta, or {edge: theta}}, genome, feedback, neurons}."""
+        self.check()
+        wiring = self.wiring()
+        k_rules, k_genome, k_feedback, k_neurons = jax.random.split(key, 4)
+        rules: dict[str, Any] = {slot.name: {} for slot in self.slots}
+        for index, (name, (edge, slot)) in enumerate(self.plastic().items()):
+            theta = slot.rule.init(jax.random.fold_in(k_rules, 0 if slot.shared else index), edge.connection)
+            if slot.shared:
+                rules[slot.name] = theta
+            else:
+                rules[slot.name][name] = theta
+        return {
+            "rules": rules,
+            "genome": self.genome.init(k_genome, wiring),
+            "feedback": self.feedback.init(k_feedback, wiring),
+            "neurons": network.init(wiring, k_neurons),
+        }
+
+    def begin(self, theta: Theta, task: Any, key: Key) -> Life:
+        """The birth of a life."""
+        wiring = self.wiring()
+        k_genome, k_feedback, k_task, k_life = jax.random.split(key, 4)
+        synapses = self.genome.weights(theta["genome"], wiring, task, k_genome)
+        plastic, used = self.plastic(), self.reads()
+        return Life(
+            synapses=synapses,
+            born={name: synapses[name].weight for name in plastic if "weight_initial" in used[name]},
+            network=network.init_state(wiring, theta["neurons"], self.dt),
+            rules={name: slot.rule.init_state(_theta_of(theta, slot, name), edge.connection) for name, (edge, slot) in plastic.items()},
+            feedback=self.feedback.init_state(theta["feedback"], wiring, k_feedback),
+            task=self.task.begin(task, k_task, self.dt),
+            key=k_life,
+            t=jnp.zeros((), jnp.int32),
+        )
+
+    def advance(
+        self, theta: Theta, task: Any, life: Life, n_steps: int, *, start: int | None = None, gradient: bool = False
+    ) -> tuple[Life, Trace]:
+        """Live `n_steps` more: (life, trace with one entry per step).
+
+        start: the number of steps already lived where the caller knows it: frozen phases then skip the rules; without
+        it they are masked, with equal results. gradient: keep the memory of a gradient at about sqrt(n_steps) states.
+        """
+        traces = []
+        for length, plastic in self._pieces(start, n_steps):
+            step = lambda life, plastic=plastic: self._step(theta, task, life, plastic)  # noqa: E731
+            life, trace = _scan(step, life, length, gradient)
+            traces.append(trace)
+        return life, traces[0] if len(traces) == 1 else jax.tree.map(lambda *x: jnp.concatenate(x), *traces)
+
+    def _pieces(self, start: int | None, n_steps: int) -> list[tuple[int, bool | None]]:
+        """(length, plastic) of the stretches from `start`; plastic None: looked up step by step."""
+        phases = self.task.shape().phases
+        if len({plastic for _, plastic in phases}) == 1:
+            return [(n_steps, phases[0][1])]
+        if start is None:
+            return [(n_steps, None)]
+        pieces, position, end = [], 0, start + n_steps
+        for index, (length, plastic) in enumerate(phases):
+            stop = position + length if index + 1 < len(phases) else max(end, position + length)
+            overlap = min(stop, end) - max(position, start)
+            if overlap > 0:
+                pieces.append((overlap, plastic))
+            position = stop
+        return pieces
+
+    def _plastic_at(self, t: Array) -> Array:
+        ends, on, position = [], [], 0
+        for length, plastic in self.task.shape().phases:
+            position += length
+            ends.append(position)
+            on.append(plastic)
+        phase = jnp.minimum(jnp.sum(t >= jnp.asarray(ends)), len(on) - 1)
+        return jnp.asarray(on)[phase]
+
+    def _step(self, theta: Theta, task: Any, life: Life, plastic: bool | None) -> tuple[Life, Trace]:
+        wiring = self.wiring()
+        k_stimulus, k_network, k_task, k_rules = jax.random.split(jax.random.fold_in(life.key, life.t), 4)
+        stimulus = self.task.stimulus(task, life.task, k_stimulus, self.dt)
+        state, (views, sent) = network.step(
+            wiring, theta["neurons"], life.synapses, life.network, stimulus, self.dt, k_network
+        )
+        task_state, outcome = self.task.step(task, life.task, views[wiring.output.name], k_task, self.dt)
+        new = life.replace(network=state, task=task_state, t=life.t + 1)  # pyright: ignore[reportAttributeAccessIssue]
+        if plastic is not False:
+            learned = self._learn(theta, new, views, sent, outcome, k_rules)
+            if plastic is None:
+                on = self._plastic_at(life.t)
+                learned = jax.tree.map(lambda a, b: jnp.where(on, a, b), learned, (new.synapses, new.rules, new.feedback))
+            new = new.replace(synapses=learned[0], rules=learned[1], feedback=learned[2])
+        if "reset" in self.task.shape().offers:
+            new = self._reset(theta, new, outcome.feedback.reset)
+        recorded = {"weights": {n: s.weight for n, s in new.synapses.items()}, "views": views, "sent": sent, "feedback": outcome.feedback}
+        return new, Trace(score=outcome.score, recorded={name: recorded[name] for name in self.record})
+
+    def _learn(
+        self, theta: Theta, life: Life, views: dict[str, NeuronView], sent: dict[str, Array], outcome: Outcome, key: Key
+    ) -> tuple[dict[str, Synapses], dict[str, RuleState], Theta]:
+        """Credit signals, then every rule, then the bounded change of weights."""
+        wiring, used, feedback = self.wiring(), self.reads(), outcome.feedback
+        feedback_state, credit = self.feedback.step(
+            theta["feedback"], life.feedback, wiring, life.synapses, views, feedback, self.dt
+        )
+        synapses, rules = dict(life.synapses), {}
+        for index, (name, (edge, slot)) in enumerate(self.plastic().items()):
+            old = life.synapses[name]
+            view = _view(wiring, edge, used[name], old.weight, life.born, views, sent[name], credit, jax.random.fold_in(key, index))
+            rules[name], delta = slot.rule.step(_theta_of(theta, slot, name), life.rules[name], edge.connection, view, self.dt)
+            if "gate" in self.task.shape().offers:
+                delta = feedback.gate * delta
+            low, high = wiring.bounds(edge)
+            synapses[name] = Synapses(weight=jnp.clip(old.weight + old.mask * delta, low, high), mask=old.mask)
+        return synapses, rules, feedback_state
+
+    def _reset(self, theta: Theta, life: Life, reset: Array) -> Life:
+        """A new trial: neurons and transmissions at rest, neuron-side traces cleared; weights and eligibility stay."""
+        rest = network.init_state(self.wiring(), theta["neurons"], self.dt)
+        rules = {}
+        for name, (edge, slot) in self.plastic().items():
+            fresh = slot.rule.init_state(_theta_of(theta, slot, name), edge.connection)
+            rules[name] = life.rules[name].replace(  # pyright: ignore[reportAttributeAccessIssue]
+                **{
+                    side: {
+                        leaf: value if leaf in slot.rule.slow else _where(reset, getattr(fresh, side)[leaf], value)
+                        for leaf, value in getattr(life.rules[name], side).items()
+                    }
+                    for side in ("post", "pre")
+                }
+            )
+        return life.replace(network=_where(reset, rest, life.network), rules=rules)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _where(condition: Array, yes: Theta, no: Theta) -> Theta:
+    return jax.tree.map(lambda a, b: jnp.where(condition > 0, a, b), yes, no)
+
+
+def _theta_of(theta: Theta, slot: Slot, edge: str) -> Theta:
+    return theta["rules"][slot.name] if slot.shared else theta["rules"][slot.name][edge]
+
+
+def _view(
+    wiring: Wiring,
+    edge: Edge,
+    used: frozenset[str],
+    weight: Array,
+    born: dict[str, Array],
+    views: dict[str, NeuronView],
+    sent: Array,
+    credit: Credit,
+    key: Key,
+) -> SynapseView:
+    """What the rule of one edge sees; sums over a neuron's synapses are computed only where they are read."""
+    c = edge.connection
+    aggregates: dict[str, Callable[[], Array]] = {
+        "pre.returned": lambda: c.backpropagate(weight, views[edge.post].activity),
+        "pre.weight_sum": lambda: c.reduce_pre(weight),
+        "post.weight_sum": lambda: c.reduce_post(weight),
+        "pre.weight_norm": lambda: jnp.sqrt(c.reduce_pre(weight**2)),
+        "post.weight_norm": lambda: jnp.sqrt(c.reduce_post(weight**2)),
+    }
+    extra = {name: compute() for name, compute in aggregates.items() if name in used}
+    sides = {
+        side: {name.partition(".")[2]: value for name, value in extra.items() if name.startswith(side)}
+        for side in ("pre", "post")
+    }
+    return SynapseView(
+        pre=views[edge.pre].replace(activity=sent, feedback=credit.feedback[edge.pre], **sides["pre"]),  # pyright: ignore[reportAttributeAccessIssue]
+        post=views[edge.post].replace(feedback=credit.feedback[edge.post], **sides["post"]),  # pyright: ignore[reportAttributeAccessIssue]
+        weight=weight,
+        weight_initial=born.get(edge.name, weight),
+        weight_max=jnp.asarray(wiring.bounds(edge)[1]),
+        modulators=credit.modulators,
+        key=key,
+    )
+
+
+@lru_cache(maxsize=128)
+def _wiring(lifetime: Lifetime) -> Wiring:
+    shape = lifetime.task.shape()
+    return lifetime.network.wiring(shape.inputs, shape.n_out)
+
+
+@lru_cache(maxsize=128)
+def _reads(lifetime: Lifetime) -> dict[str, frozenset[str]]:
+    offers = lifetime.task.shape().offers
+    channels = tuple(sorted(offers - FEEDBACK_FIELDS))
+    plastic = lifetime.plastic()
+    for slot in lifetime.slots:
+        if slot not in {s for _, s in plastic.values()}:
+            known = ", ".join(e.name for e in lifetime.wiring().edges if e.plastic)
+            raise BadInput(f"slot {slot.name}: edges {slot.edges!r}", f"a pattern that matches one of {known}", "correct it")
+    return {name: _edge_reads(lifetime, edge, slot, offers, channels) for name, (edge, slot) in plastic.items()}
+
+
+def _edge_reads(lifetime: Lifetime, edge: Edge, slot: Slot, offers: frozenset[str], channels: tuple[str, ...]) -> frozenset[str]:
+    try:
+        fields = reads(slot.rule, edge.connection, channels)
+    except KeyError as missing:
+        offered = ", ".join(channels) or "none"
+        raise BadInput(f"rule at {edge.name} reads modulator {missing}", f"one the task offers: {offered}", "change rule or task") from None
+    wiring = lifetime.wiring()
+    for field in sorted(fields):
+        side, _, name = field.partition(".")
+        if side not in ("pre", "post"):
+            continue
+        neuron = wiring.population(edge.pre if side == "pre" else edge.post).neuron
+        offered = set(neuron.offers) | {"weight_sum", "weight_norm"}
+        offered |= {"feedback"} if "error" in offers else set()
+        offered |= {"returned"} if side == "pre" else set()
+        if name not in offered:
+            raise BadInput(f"rule at {edge.name} reads {field}", f"a signal on offer there: {', '.join(sorted(offered))}", "change rule, neuron or task")
+    return fields
+
+
+def _scan(step: Callable[[Life], tuple[Life, Trace]], life: Life, n_steps: int, gradient: bool) -> tuple[Life, Trace]:
+    """`n_steps` of `step`. What the step passes on untouched (masks, fixed feedback, tasks) is kept out of the carry.
+
+    gradient: every step and every segment of about sqrt(n_steps) is recomputed in the backward pass.
+    """
+    leaves, tree = jax.tree.flatten(life)
+    program = jax.make_jaxpr(lambda flat: jax.tree.leaves(step(jax.tree.unflatten(tree, flat))[0]))(leaves).jaxpr
+    moving = [i for i, (a, b) in enumerate(zip(program.invars, program.outvars, strict=True)) if a is not b]
+
+    def body(carry: list[Array], _: None) -> tuple[list[Array], Trace]:
+        flat = list(leaves)
+        for i, value in zip(moving, carry, strict=True):
+            flat[i] = value
+        new, trace = step(jax.tree.unflatten(tree, flat))
+        new_leaves = jax.tree.leaves(new)
+        return [new_leaves[i] for i in moving], trace
+
+    carry, trace = _segments(body, [leaves[i] for i in moving], n_steps) if gradient else lax.scan(body, [leaves[i] for i in moving], None, n_steps)
+    for i, value in zip(moving, carry, strict=True):
+        leaves[i] = value
+    return jax.tree.unflatten(tree, leaves), trace
+
+
+def _segments(body: Callable[..., tuple[list[Array], Trace]], carry: list[Array], n_steps: int) -> tuple[list[Array], Trace]:
+    step = jax.checkpoint(body, prevent_cse=False)  # pyright: ignore[reportPrivateImportUsage]
+    length = segment_length(n_steps)
+    segment = jax.checkpoint(lambda c, _: lax.scan(step, c, None, length), prevent_cse=False)  # pyright: ignore[reportPrivateImportUsage]
+    carry, trace = lax.scan(segment, carry, None, n_steps // length)
+    trace = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), trace)
+    if n_steps % length:
+        carry, rest = lax.scan(step, carry, None, n_steps % length)
+        trace = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), trace, rest)
+    return carry, trace
+
+
+def segment_length(n_steps: int) -> int:
+    """The divisor of n_steps nearest to its square root; the root itself where the nearest is off by more than 2."""
+    root = math.isqrt(n_steps - 1) + 1 if n_steps > 1 else 1
+    divisors = [d for d in range(1, n_steps + 1) if n_steps % d == 0]
+    nearest = min(divisors, key=lambda d: abs(math.log(d / math.sqrt(n_steps))))
+    return nearest if 0.5 <= nearest / math.sqrt(n_steps) <= 2 else root

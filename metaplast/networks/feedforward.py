@@ -1,0 +1,48 @@
+"""A chain of layers."""
+
+import dataclasses
+from collections.abc import Mapping
+
+from metaplast.networks.base import AbstractNetwork, ConnectionField, Edge, NeuronField, Population, TransmissionField, Wiring
+from metaplast.connections.dense import Dense
+from metaplast.neurons.constant import Constant
+from metaplast.neurons.linear import Linear
+from metaplast.neurons.softplus import Softplus
+from metaplast.registry import register
+from metaplast.spec import Count, NonNegative, spec
+from metaplast.transmission.instant import Instant
+
+
+@register("network", "feedforward")
+@spec
+class Feedforward(AbstractNetwork):
+    """input(s) -> hidden_1 -> ... -> hidden_L -> output, each layer driven by the one before.
+
+    Populations: the task's inputs, `hidden_1` ..., `output`. Edges: `input_to_hidden_1`, ..., all plastic.
+    bias: add a constant unit `one` with an edge to every layer. An empty `hidden` is a linear readout.
+    """
+
+    hidden: tuple[Count, ...] = (40,)
+    neuron: NeuronField = Softplus()  # noqa: RUF009
+    output: NeuronField = Linear()  # noqa: RUF009
+    connection: ConnectionField = Dense()  # noqa: RUF009
+    transmission: TransmissionField = Instant()  # noqa: RUF009
+    gain: NonNegative = 1.0
+    bounds: tuple[float, float] = (-10.0, 10.0)
+    bias: bool = False
+
+    def wiring(self, inputs: Mapping[str, int], n_out: int) -> Wiring:
+        layers = [Population(f"hidden_{i}", n, self.neuron) for i, n in enumerate(self.hidden, 1)]
+        layers.append(Population("output", n_out, self.output))
+        sources = [Population(name, n, Linear()) for name, n in inputs.items()]
+        edges = [self._edge(source, layers[0]) for source in sources]
+        edges += [self._edge(pre, post) for pre, post in zip(layers, layers[1:], strict=False)]
+        if self.bias:
+            one = Population("one", 1, Constant())
+            sources.append(one)
+            edges += [self._edge(one, layer) for layer in layers]
+        return Wiring((*sources, *layers), tuple(edges))
+
+    def _edge(self, pre: Population, post: Population) -> Edge:
+        connection = dataclasses.replace(self.connection, n_post=post.n, n_pre=pre.n)  # pyright: ignore[reportArgumentType]
+        return Edge(pre.name, post.name, connection, self.transmission, gain=self.gain, bounds=self.bounds)

@@ -1,0 +1,109 @@
+"""The term grammar: one text form for rules, used for printing, ablation, distillation and export.
+
+    term    := product (("+" | "-") product)*            one coefficient multiplies the whole term
+    product := factor ("*" factor)*
+    factor  := number | signal | signal "^" integer      signal: a name below, or modulator.<channel>
+
+Pure Python: no array library is imported here, and nothing is ever evaluated.
+"""
+
+import difflib
+import math
+import re
+from typing import NamedTuple
+
+from metaplast.registry import BadInput
+
+SIGNALS: dict[str, tuple[str, str]] = {  # name -> (side, field of the view)
+    "pre": ("pre", "activity"),
+    "post": ("post", "activity"),
+    "error": ("post", "feedback"),
+    "pre_error": ("pre", "feedback"),
+    "predicted": ("pre", "returned"),
+    "post_potential": ("post", "potential"),
+    "pre_potential": ("pre", "potential"),
+    "post_gain": ("post", "gain"),
+    "pre_gain": ("pre", "gain"),
+    "dendrite": ("post", "dendrite"),
+    "post_weight_sum": ("post", "weight_sum"),
+    "pre_weight_sum": ("pre", "weight_sum"),
+    "post_weight_norm": ("post", "weight_norm"),
+    "pre_weight_norm": ("pre", "weight_norm"),
+    "weight": ("synapse", "weight"),
+}
+MAX_LENGTH, MAX_PRODUCTS, MAX_POWER = 400, 32, 8
+_MODULATOR = re.compile(r"modulator\.([A-Za-z][A-Za-z0-9_]*)")
+_NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+_SPLIT = re.compile(r"(?<![0-9.][eE])([+-])")
+
+
+class Product(NamedTuple):
+    """scale * product of signals to integer powers; `factors` is sorted by name."""
+
+    scale: float
+    factors: tuple[tuple[str, int], ...]
+
+    def side(self, wanted: str) -> tuple[tuple[str, int], ...]:
+        """The factors of one side: pre, post, synapse or modulator."""
+        return tuple((name, power) for name, power in self.factors if side_of(name) == wanted)
+
+    @property
+    def weight_power(self) -> int:
+        return dict(self.factors).get("weight", 0)
+
+
+def side_of(name: str) -> str:
+    return "modulator" if name.startswith("modulator.") else SIGNALS[name][0]
+
+
+def parse(text: str) -> tuple[Product, ...]:
+    """The products of one term.
+
+    Raises: BadInput naming the term, the part that is wrong and the nearest known signal.
+    """
+    if len(text) > MAX_LENGTH:
+        raise BadInput(f"term of {len(text)} characters", f"at most {MAX_LENGTH}", "split it")
+    pieces = [piece.strip() for piece in _SPLIT.split(text)]
+    if pieces[0] == "" and len(pieces) > 1:
+        pieces = pieces[1:]
+    else:
+        pieces = ["+", *pieces]
+    if len(pieces) // 2 > MAX_PRODUCTS:
+        raise BadInput(f"term {text[:40]!r}...", f"at most {MAX_PRODUCTS} products", "split it")
+    return tuple(
+        _product(body, -1.0 if sign == "-" else 1.0, text) for sign, body in zip(pieces[::2], pieces[1::2], strict=True)
+    )
+
+
+def show(product: Product) -> str:
+    """The text of a product; `parse` of it gives the product back."""
+    body = "*".join(name if power == 1 else f"{name}^{power}" for name, power in product.factors)
+    magnitude = abs(product.scale)
+    if not body:
+        return f"{product.scale:.6g}"
+    prefix = "" if magnitude == 1.0 else f"{magnitude:.6g}*"
+    return ("-" if product.scale < 0 else "") + prefix + body
+
+
+def _product(body: str, sign: float, text: str) -> Product:
+    scale, powers = sign, {}
+    for part in body.split("*"):
+        name, _, power = (piece.strip() for piece in part.partition("^"))
+        if not power and _NUMBER.fullmatch(name):
+            scale *= float(name)
+            continue
+        _known(name, text)
+        if power and not (power.isascii() and power.isdigit() and 1 <= int(power[:3]) <= MAX_POWER):
+            raise BadInput(f"power {power!r} in term {text!r}", f"an integer from 1 to {MAX_POWER}", "correct it")
+        powers[name] = powers.get(name, 0) + int(power or 1)
+    if not math.isfinite(scale):
+        raise BadInput(f"number in term {text!r}", "a finite number", "correct it")
+    return Product(scale, tuple(sorted(powers.items())))
+
+
+def _known(name: str, text: str) -> None:
+    if name in SIGNALS or _MODULATOR.fullmatch(name):
+        return
+    near = difflib.get_close_matches(name, SIGNALS, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else "write term as post*pre, 0.1*weight, modulator.reward*pre ..."
+    raise BadInput(f"signal {name!r} in term {text!r}", f"one of {', '.join(SIGNALS)}, modulator.<channel>", hint)

@@ -1,0 +1,101 @@
+"""Learning rules: from local signals to a change of weight.
+
+A rule never sees the network, only the view of one edge. Two forms: `TermRule` (sums of products post * pre * w^k,
+cheap on every connection) and `KernelRule` (any function of the scalars at one synapse).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+import jax
+from jax import Array
+
+from metaplast.connections.base import AbstractConnection, Term
+from metaplast.signals import Key, NeuronView, RuleState, SynapseView, Theta, rule_state
+
+Clock = Literal["event", "time", "trial"]
+
+
+class AbstractRule(ABC):
+    """(theta, state, view) -> (state, delta_w).
+
+    clock: what delta_w is per: `event` (a spike or a presentation: dt does not scale it), `time` (an integral over dt
+    seconds), `trial` (dt is one trial). slow: names of neuron-side state that a new trial does not clear.
+    Convention for theta: a leaf of 0 is its neutral prior, a change of 0.1 matters.
+    """
+
+    clock: ClassVar[Clock] = "event"
+    slow: ClassVar[frozenset[str]] = frozenset()
+
+    @abstractmethod
+    def init(self, key: Key, connection: AbstractConnection) -> Theta:
+        """Learned parameters; {} where there are none."""
+
+    @abstractmethod
+    def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
+        """State at the birth of a life."""
+
+    @abstractmethod
+    def step(
+        self, theta: Theta, state: RuleState, connection: AbstractConnection, view: SynapseView, dt: float
+    ) -> tuple[RuleState, Array]:
+        """One step of `dt` seconds: (state, delta_w in the layout of the connection)."""
+
+
+class TermRule(AbstractRule):
+    """delta_w_ji = sum_r post_r,j pre_r,i w_ji^k_r."""
+
+    @abstractmethod
+    def products(self, theta: Theta, state: RuleState, view: SynapseView, dt: float) -> tuple[RuleState, Sequence[Term]]:
+        """The products of this step: (state, terms)."""
+
+    def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
+        return rule_state()
+
+    def step(
+        self, theta: Theta, state: RuleState, connection: AbstractConnection, view: SynapseView, dt: float
+    ) -> tuple[RuleState, Array]:
+        state, terms = self.products(theta, state, view, dt)
+        return state, connection.outer(terms, view.weight)
+
+
+class KernelRule(AbstractRule):
+    """delta_w of one synapse from the scalars at that synapse; the library applies it everywhere.
+
+    per_synapse: whether theta's leaves are one per synapse (layout of the connection) or shared by all of them.
+    """
+
+    @property
+    @abstractmethod
+    def per_synapse(self) -> bool: ...
+
+    @abstractmethod
+    def kernel(
+        self, theta: Theta, state: dict[str, Array], synapse: SynapseView, dt: float
+    ) -> tuple[dict[str, Array], Array]:
+        """All arguments are scalars: (synaptic state, delta_w)."""
+
+    def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
+        return rule_state()
+
+    def step(
+        self, theta: Theta, state: RuleState, connection: AbstractConnection, view: SynapseView, dt: float
+    ) -> tuple[RuleState, Array]:
+        def at_synapse(theta_s: Theta, state_s: dict[str, Array], pre: NeuronView, post: NeuronView, w: Array, w0: Array):
+            scalar_view = view.replace(pre=pre, post=post, weight=w, weight_initial=w0)  # pyright: ignore[reportAttributeAccessIssue]
+            return self.kernel(theta_s if self.per_synapse else theta, state_s, scalar_view, dt)
+
+        def spread(values: Array) -> Array:
+            return jax.numpy.broadcast_to(values, connection.shape)
+
+        synaptic, delta = connection.lift(
+            at_synapse,
+            theta if self.per_synapse else {},
+            state.synapse,
+            jax.tree.map(lambda x: spread(connection.at_pre(x)), view.pre),
+            jax.tree.map(lambda x: spread(connection.at_post(x)), view.post),
+            view.weight,
+            view.weight_initial,
+        )
+        return state.replace(synapse=synaptic), delta  # pyright: ignore[reportAttributeAccessIssue]

@@ -1,0 +1,37 @@
+"""Limit the change of a single step."""
+
+from typing import Annotated
+
+import jax.numpy as jnp
+from jax import Array
+
+from metaplast.connections.base import AbstractConnection
+from metaplast.registry import register
+from metaplast.rules.base import AbstractRule
+from metaplast.rules.polynomial import Polynomial
+from metaplast.signals import Key, RuleState, SynapseView, Theta
+from metaplast.spec import Positive, plugin, spec
+
+
+@register("rule", "clip")
+@spec
+class Clip(AbstractRule):
+    """delta_w = max(-limit, min(limit, rule)), synapse by synapse. limit -> infinity gives the inner rule.
+
+    State, theta and reach are those of the inner rule; its clock must be `event`, for a limit per step.
+    """
+
+    rule: Annotated[AbstractRule, plugin("rule")] = Polynomial()  # noqa: RUF009
+    limit: Positive = 0.2
+
+    def init(self, key: Key, connection: AbstractConnection) -> Theta:
+        return self.rule.init(key, connection)
+
+    def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
+        return self.rule.init_state(theta, connection)
+
+    def step(
+        self, theta: Theta, state: RuleState, connection: AbstractConnection, view: SynapseView, dt: float
+    ) -> tuple[RuleState, Array]:
+        state, delta = self.rule.step(theta, state, connection, view, dt)
+        return state, jnp.clip(delta, -self.limit, self.limit)

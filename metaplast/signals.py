@@ -1,0 +1,150 @@
+"""What flows between the parts of a life: named arrays, never positional. A new signal is a new field.
+
+Sizes: n neurons of a population; [post, pre] or the connection's own layout for synapses. SI units.
+"""
+
+from typing import Any, NamedTuple
+
+import chex
+import jax.numpy as jnp
+from jax import Array
+
+Theta = Any  # a pytree of float arrays
+Key = Array
+
+pytree = chex.dataclass(frozen=True, mappable_dataclass=False)
+
+
+@pytree
+class NeuronView:
+    """What one population shows to its synapses; each field [n]."""
+
+    activity: Array  # output: a rate (arbitrary unit) or 0/1 spikes
+    potential: Array  # membrane potential, or the input of the activation function
+    gain: Array  # d activity / d potential (a surrogate for spikes)
+    feedback: Array  # the credit signal; under symmetric feedback d loss / d potential
+    dendrite: Array  # potential of a separate dendrite, where the neuron has one
+    returned: Array  # W^T post: the other side's activity carried back through the forward weights
+    weight_sum: Array  # sum over the neuron's own synapses of this edge
+    weight_norm: Array  # Euclidean norm over the neuron's own synapses of this edge
+
+
+@pytree
+class SynapseView:
+    """Everything a learning rule may look at; what it does look at is measured (rules/_locality.py)."""
+
+    pre: NeuronView
+    post: NeuronView
+    weight: Array  # the connection's layout
+    weight_initial: Array  # at birth, same layout
+    weight_max: Array  # upper bound, scalar
+    modulators: dict[str, Array]  # channel -> scalar
+    key: Key
+
+
+@pytree
+class Feedback:
+    """What the task tells the network after one step."""
+
+    error: Array  # d loss / d activity of the output population [n_out]
+    target: Array  # desired output [n_out]
+    modulators: dict[str, Array]  # channel -> scalar
+    gate: Array  # scalar in [0, 1]: is plasticity on
+    reset: Array  # scalar 0/1: a new trial begins after this step
+
+
+@pytree
+class Score:
+    """What one step is worth; weight 0 leaves a step out."""
+
+    loss: Array
+    weight: Array
+    metrics: dict[str, Array]
+
+
+@pytree
+class Outcome:
+    feedback: Feedback
+    score: Score
+
+
+@pytree
+class Credit:
+    """Credit signal per population [n] and global third factors (scalars)."""
+
+    feedback: dict[str, Array]
+    modulators: dict[str, Array]
+
+
+@pytree
+class Synapses:
+    """The synapses of one edge: weights, and a mask of the same layout or a scalar 1 where nothing is masked."""
+
+    weight: Array
+    mask: Array
+
+
+@pytree
+class RuleState:
+    """State of a rule, by the side that carries it: [n_post], [n_pre], synapses, scalars."""
+
+    post: dict[str, Array]
+    pre: dict[str, Array]
+    synapse: dict[str, Array]
+    scalar: dict[str, Array]
+
+
+@pytree
+class Trace:
+    """One entry per inner step, stacked along the first axis; `recorded` holds the fields asked for."""
+
+    score: Score
+    recorded: dict[str, Any]
+
+
+class TaskShape(NamedTuple):
+    """The static facts of a task family.
+
+    inputs: input population -> size; n_out: size of the output population; phases: (n_steps, plastic) in order;
+    offers: what its feedback really holds, of error, target, gate, reset, weights, and names of modulators;
+    differentiable: whether gradients pass through `step`.
+    """
+
+    inputs: dict[str, int]
+    n_out: int
+    phases: tuple[tuple[int, bool], ...]
+    offers: frozenset[str]
+    differentiable: bool
+
+    @property
+    def n_steps(self) -> int:
+        return sum(n for n, _ in self.phases)
+
+
+FEEDBACK_FIELDS = frozenset({"error", "target", "gate", "reset", "weights"})
+EMPTY_STATE_FIELDS = {"post": {}, "pre": {}, "synapse": {}, "scalar": {}}
+
+
+def neuron_view(activity: Array, potential: Array, gain: Array) -> NeuronView:
+    """A view with nothing but a neuron's own dynamics; the other fields are filled on the way to a synapse."""
+    zeros = jnp.zeros_like(activity)
+    return NeuronView(
+        activity=activity, potential=potential, gain=gain, feedback=zeros, dendrite=zeros, returned=zeros, weight_sum=zeros, weight_norm=zeros
+    )
+
+
+def rule_state(**sides: dict[str, Array]) -> RuleState:
+    """A rule state of which only the named sides hold something."""
+    return RuleState(**{**EMPTY_STATE_FIELDS, **sides})
+
+
+def feedback(n_out: int, **given: Any) -> Feedback:
+    """Feedback with neutral values where nothing is given: no error, gate open, no reset, no modulators."""
+    neutral = {
+        "error": jnp.zeros(n_out),
+        "target": jnp.zeros(n_out),
+        "modulators": {},
+        "gate": jnp.ones(()),
+        "reset": jnp.zeros(()),
+    }
+    return Feedback(**{**neutral, **given})

@@ -1,0 +1,133 @@
+"""`@spec`: frozen, validated, hashable structure. Equal specs share one compiled program.
+
+A spec holds no arrays. YAML and Python go through the same checks; every field has a default, so that
+`find(kind, name)()` always works.
+"""
+
+import difflib
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, TypeVar, dataclass_transform
+
+import pydantic
+from annotated_types import Ge, Gt, Le
+from pydantic import BeforeValidator, PlainValidator
+
+from metaplast import registry
+from metaplast.registry import BadInput
+
+T = TypeVar("T")
+
+Positive = Annotated[float, Gt(0)]
+NonNegative = Annotated[float, Ge(0)]
+Probability = Annotated[float, Ge(0), Le(1)]
+Count = Annotated[int, Ge(1)]
+Natural = Annotated[int, Ge(0)]
+
+_CONFIG = pydantic.ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+@dataclass_transform(frozen_default=True)
+def spec(cls: type[T]) -> type[T]:
+    """Make `cls` a frozen dataclass whose fields are checked: no unknown field, no silent cast, no inf or nan."""
+    return pydantic.dataclasses.dataclass(frozen=True, config=_CONFIG)(cls)  # pyright: ignore[reportReturnType, reportCallIssue, reportArgumentType]
+
+
+def frozen(value: Any) -> Any:
+    """Lists, as YAML gives them, become tuples, to any depth; everything else passes through."""
+    if isinstance(value, list | tuple):
+        return tuple(frozen(item) for item in value)
+    return value
+
+
+def build(cls: type[T], fields: Mapping[str, Any]) -> T:
+    """Make a spec from a plain mapping (lists become tuples).
+
+    Raises: pydantic.ValidationError, a ValueError; `explain` turns it into one line.
+    """
+    return cls(**{key: frozen(value) for key, value in fields.items()})
+
+
+def decode(kind: str, value: Any) -> Any:
+    """A plug-in given as an instance, a name, or a mapping with `name` and its fields.
+
+    Raises: BadInput for an unknown name or shape; pydantic.ValidationError for a wrong field.
+    """
+    if not isinstance(value, str | Mapping):
+        if type(value) in registry.classes(kind):
+            return value
+        raise BadInput(f"{value!r}", f"a {kind}: its name, or a mapping with 'name'", f"metaplast list {kind}")
+    fields = {"name": value} if isinstance(value, str) else dict(value)
+    name = fields.pop("name", None)
+    if not isinstance(name, str):
+        raise BadInput(f"name={name!r}", f"the name of a {kind}", f"one of {', '.join(registry.names(kind))}")
+    return build(registry.find(kind, name), fields)
+
+
+def plugin(kind: str) -> Any:
+    """The annotation of a field that holds a plug-in: `Annotated[AbstractNeuron, plugin("neuron")]`."""
+    return PlainValidator(lambda value: decode(kind, value))
+
+
+def _pairs(value: Any) -> Any:
+    """A mapping as a hashable tuple of pairs, in the order given."""
+    return tuple((key, frozen(item)) for key, item in value.items()) if isinstance(value, Mapping) else value
+
+
+mapping = BeforeValidator(_pairs)
+Options = Annotated[tuple[tuple[str, bool | int | float | str], ...], mapping]
+
+
+def named(decode_value: Callable[[Any], Any]) -> Any:
+    """The annotation of a field that maps names to specs; held as a tuple of (name, spec) pairs."""
+
+    def read(value: Any) -> Any:
+        pairs = value.items() if isinstance(value, Mapping) else value
+        return tuple((str(key), decode_value(item)) for key, item in pairs)
+
+    return PlainValidator(read)
+
+
+def encode(value: Any) -> Any:
+    """The plain data (dict, list, number, text) of a spec: `decode` of it gives an equal spec."""
+    fields = getattr(value, "__dataclass_fields__", None)
+    if fields is not None:
+        name = registry.name_of(type(value))
+        plain = {key: encode(getattr(value, key)) for key in fields}
+        return {"name": name, **plain} if name else plain
+    if isinstance(value, tuple):
+        if value and all(isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str) for item in value):
+            return {key: encode(item) for key, item in value}
+        return [encode(item) for item in value]
+    return value
+
+
+def explain(error: pydantic.ValidationError, where: str = "") -> BadInput:
+    """The first complaint of a validation error as one line that names the field and the fix."""
+    first = error.errors(include_url=False)[0]
+    path = ".".join([where, *(str(part) for part in first["loc"])]).strip(".")
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, pydantic.ValidationError):
+        return explain(cause, path)
+    if isinstance(cause, BadInput):
+        return BadInput(f"{path}: {cause.what}", cause.expected, cause.fix)
+    if first["type"] == "unexpected_keyword_argument":
+        known = _fields_of(error.title)
+        return BadInput(f"{path}: unknown field", _one_of(known), _nearest(str(first["loc"][-1]), known))
+    given = first.get("input")
+    return BadInput(f"{path}={given!r}", first["msg"][:1].lower() + first["msg"][1:], "change the value")
+
+
+def _fields_of(title: str) -> tuple[str, ...]:
+    for cls in registry.known_classes():
+        if cls.__name__ == title:
+            return tuple(getattr(cls, "__dataclass_fields__", ()))
+    return ()
+
+
+def _one_of(known: tuple[str, ...]) -> str:
+    return f"one of {', '.join(known)}" if known else "no such field here"
+
+
+def _nearest(given: str, known: tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(given, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else "remove it"

@@ -1,0 +1,62 @@
+"""The outer loop as a pure generator: no files, no clock. Randomness is a function of (seed, step, member)."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from metaplast.interfaces import AbstractOuterLoop, Metrics, Split
+from metaplast.problem import Batch, MetaProblem
+from metaplast.signals import Key, Theta
+
+_STREAMS = ("theta", "outer", "tasks", "step", "validation", "heldout")
+
+
+def stream(seed: int, name: str, index: int | Array = 0) -> Key:
+    """The key of one named random stream at one outer step."""
+    return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), _STREAMS.index(name)), index)
+
+
+@partial(jax.jit, static_argnames=("problem", "n", "split"))
+def sample(problem: MetaProblem, key: Key, n: int, split: Split) -> Batch:
+    """`MetaProblem.sample`, compiled apart from the lives: it costs as much to compile and never changes with the rule."""
+    return problem.sample(key, n, split)
+
+
+@partial(jax.jit, static_argnames=("problem", "outer"))
+def _init(problem: MetaProblem, outer: AbstractOuterLoop, key: Key, k_outer: Key, hyper: dict[str, Array]) -> Any:
+    return outer.init(problem, problem.init(key), k_outer, hyper)
+
+
+@partial(jax.jit, static_argnames=("problem", "outer"))
+def _step(problem: MetaProblem, outer: AbstractOuterLoop, state: Any, batch: Batch, key: Key) -> tuple[Any, Metrics]:
+    return outer.step(problem, state, batch, key)
+
+
+@partial(jax.jit, static_argnames=("problem",))
+def evaluate(problem: MetaProblem, thetas: Theta, batch: Batch) -> tuple[Array, Metrics]:
+    """`MetaProblem.losses`, compiled: thetas have a leading member axis."""
+    return problem.losses(thetas, batch)
+
+
+def begin(problem: MetaProblem, outer: AbstractOuterLoop, seed: int, hyper: dict[str, Array] | None = None) -> Any:
+    """The outer state before the first step."""
+    problem.lifetime.check()
+    hyper = outer.hyper() if hyper is None else hyper
+    return _init(problem, outer, stream(seed, "theta"), stream(seed, "outer"), hyper)
+
+
+def steps(
+    problem: MetaProblem, outer: AbstractOuterLoop, seed: int, state: Any, start: int, stop: int
+) -> Iterator[tuple[int, Any, Metrics]]:
+    """Outer steps `start` .. `stop - 1` from `state`: yields (steps done, state, metrics).
+
+    Stopping, saving and going on from a yielded state changes no bit.
+    """
+    for index in range(start, stop):
+        batch = sample(problem, stream(seed, "tasks", jnp.asarray(index)), problem.n_tasks, "train")
+        state, metrics = _step(problem, outer, state, batch, stream(seed, "step", jnp.asarray(index)))
+        yield index + 1, state, metrics

@@ -1,0 +1,29 @@
+"""Exponential synapse."""
+
+import math
+
+import jax.numpy as jnp
+from jax import Array
+
+from metaplast.registry import register
+from metaplast.signals import Theta
+from metaplast.spec import Positive, spec
+from metaplast.transmission.base import AbstractTransmission
+
+
+@register("transmission", "exponential")
+@spec
+class Exponential(AbstractTransmission):
+    """s <- exp(-dt/tau) s + x: decays exactly, then jumps by the presynaptic output x.
+
+    tau in seconds; s [n_pre] starts at 0 and is what the edge transmits. tau -> 0 gives instant transmission.
+    """
+
+    tau: Positive = 5e-3
+
+    def init_state(self, n_pre: int, dt: float) -> Theta:
+        return {"signal": jnp.zeros(n_pre)}
+
+    def step(self, state: Theta, pre: Array, dt: float) -> tuple[Theta, Array]:
+        signal = math.exp(-dt / self.tau) * state["signal"] + pre
+        return {"signal": signal}, signal
