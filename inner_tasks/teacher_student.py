@@ -8,7 +8,7 @@ from jax import Array
 
 from metaplast.connections.dense import Dense
 from metaplast.interfaces import SPLITS, AbstractTaskFamily, Split
-from metaplast.networks.base import NeuronField
+from metaplast.wiring import NeuronField
 from metaplast.neurons.tanh import Tanh
 from metaplast.registry import register
 from metaplast.rules._locality import blank_view

@@ -17,9 +17,11 @@ from metaplast.genomes.base import AbstractGenome
 from metaplast.genomes.random import Random as RandomGenome
 from metaplast.interfaces import AbstractTaskFamily
 from metaplast.networks import base as network
-from metaplast.networks.base import AbstractNetwork, Edge, NetworkState, Wiring
+from metaplast.networks.base import AbstractNetwork, NetworkState
+from metaplast.wiring import Edge, Wiring
 from metaplast.networks.feedforward import Feedforward
 from metaplast.registry import BadInput
+from metaplast.rules._aggregates import aggregates
 from metaplast.rules._locality import reads
 from metaplast.rules.base import AbstractRule
 from metaplast.rules.polynomial import Polynomial
@@ -244,19 +246,7 @@ def _view(
     key: Key,
 ) -> SynapseView:
     """What the rule of one edge sees; sums over a neuron's synapses are computed only where they are read."""
-    c = edge.connection
-    aggregates: dict[str, Callable[[], Array]] = {
-        "pre.returned": lambda: c.backpropagate(weight, views[edge.post].activity),
-        "pre.weight_sum": lambda: c.reduce_pre(weight),
-        "post.weight_sum": lambda: c.reduce_post(weight),
-        "pre.weight_norm": lambda: jnp.sqrt(c.reduce_pre(weight**2)),
-        "post.weight_norm": lambda: jnp.sqrt(c.reduce_post(weight**2)),
-    }
-    extra = {name: compute() for name, compute in aggregates.items() if name in used}
-    sides = {
-        side: {name.partition(".")[2]: value for name, value in extra.items() if name.startswith(side)}
-        for side in ("pre", "post")
-    }
+    sides = aggregates(edge.connection, weight, views[edge.post].activity, used)
     return SynapseView(
         pre=views[edge.pre].replace(activity=sent, feedback=credit.feedback[edge.pre], **sides["pre"]),  # pyright: ignore[reportAttributeAccessIssue]
         post=views[edge.post].replace(feedback=credit.feedback[edge.post], **sides["post"]),  # pyright: ignore[reportAttributeAccessIssue]

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.sharding import PartitionSpec
 
-from metaplast.interfaces import Metrics, Split
+from metaplast.interfaces import AbstractTaskFamily, Metrics, Split
 from metaplast.lifetime import Life, Lifetime
 from metaplast.objectives.base import AbstractObjective, weighted_mean
 from metaplast.objectives.final_loss import FinalLoss
@@ -66,10 +66,7 @@ class MetaProblem:
 
     def sample(self, key: Key, n: int, split: Split) -> Batch:
         """`n` tasks of a split and the keys of their lives; life i depends on (key, i) alone."""
-        keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(n))
-        pairs = jax.vmap(jax.random.split)(keys)
-        tasks = jax.vmap(lambda k: self.lifetime.task.sample(k, split))(pairs[:, 0])
-        return Batch(tasks=tasks, keys=pairs[:, 1])
+        return sample_batch(self.lifetime.task, key, n, split)
 
     def losses(self, thetas: Theta, batch: Batch, share: int | None = None) -> tuple[Array, Metrics]:
         """The mean loss of each member [P] (not finite where one of its lives blew up) and metrics.
@@ -180,6 +177,14 @@ class MetaProblem:
         if reduce_second:
             return flat(out[0]), jax.tree.map(lambda g: jnp.sum(g, axis=0), out[1])
         return flat(out)
+
+
+def sample_batch(family: AbstractTaskFamily, key: Key, n: int, split: Split) -> Batch:
+    """The tasks of a family know nothing of rules: every variant of a problem shares this program."""
+    keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(n))
+    pairs = jax.vmap(jax.random.split)(keys)
+    tasks = jax.vmap(lambda k: family.sample(k, split))(pairs[:, 0])
+    return Batch(tasks=tasks, keys=pairs[:, 1])
 
 
 def _assign(n_members: int, n_lives: int, share: int | None) -> tuple[Array, Array]:

@@ -93,11 +93,6 @@ def classes(kind: str) -> tuple[type, ...]:
     return tuple(cls for (of_kind, _), cls in _registered.items() if of_kind == kind)
 
 
-def known_classes() -> tuple[type, ...]:
-    """Every plug-in class seen so far."""
-    return tuple(_registered.values())
-
-
 def name_of(cls: type) -> str:
     """The name a class is registered under; empty for a class that is no plug-in."""
     return next((name for (_, name), known in _registered.items() if known is cls), "")

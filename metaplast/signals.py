@@ -3,7 +3,7 @@
 Sizes: n neurons of a population; [post, pre] or the connection's own layout for synapses. SI units.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast, dataclass_transform
 
 import chex
 import jax.numpy as jnp
@@ -12,7 +12,13 @@ from jax import Array
 Theta = Any  # a pytree of float arrays
 Key = Array
 
-pytree = chex.dataclass(frozen=True, mappable_dataclass=False)
+T = TypeVar("T")
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+def pytree(cls: type[T]) -> type[T]:
+    """A frozen, keyword-only dataclass of arrays that JAX maps over."""
+    return cast(type[T], chex.dataclass(cls, frozen=True, mappable_dataclass=False))
 
 
 @pytree

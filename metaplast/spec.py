@@ -42,8 +42,14 @@ def frozen(value: Any) -> Any:
 def build(cls: type[T], fields: Mapping[str, Any]) -> T:
     """Make a spec from a plain mapping (lists become tuples).
 
-    Raises: pydantic.ValidationError, a ValueError; `explain` turns it into one line.
+    Raises: BadInput for an unknown field; pydantic.ValidationError, which `explain` turns into one line, for a value.
     """
+    known = tuple(cls.__dataclass_fields__)  # pyright: ignore[reportAttributeAccessIssue]
+    for key in fields:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            fix = f"did you mean {near[0]!r}?" if near else "remove it"
+            raise BadInput(f"unknown field {key!r}", f"one of {', '.join(known)}" if known else "no field at all", fix)
     return cls(**{key: frozen(value) for key, value in fields.items()})
 
 
@@ -71,6 +77,17 @@ def plugin(kind: str) -> Any:
 def _pairs(value: Any) -> Any:
     """A mapping as a hashable tuple of pairs, in the order given."""
     return tuple((key, frozen(item)) for key, item in value.items()) if isinstance(value, Mapping) else value
+
+
+def nested(cls: type[Any]) -> Any:
+    """The annotation of a field that holds a spec which is no plug-in, given as an instance or a mapping."""
+    return PlainValidator(lambda value: value if isinstance(value, cls) else build(cls, _as_mapping(value)))
+
+
+def _as_mapping(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise BadInput(f"{value!r}", "a mapping of fields", "write field: value pairs")
+    return value
 
 
 mapping = BeforeValidator(_pairs)
@@ -110,24 +127,5 @@ def explain(error: pydantic.ValidationError, where: str = "") -> BadInput:
         return explain(cause, path)
     if isinstance(cause, BadInput):
         return BadInput(f"{path}: {cause.what}", cause.expected, cause.fix)
-    if first["type"] == "unexpected_keyword_argument":
-        known = _fields_of(error.title)
-        return BadInput(f"{path}: unknown field", _one_of(known), _nearest(str(first["loc"][-1]), known))
     given = first.get("input")
     return BadInput(f"{path}={given!r}", first["msg"][:1].lower() + first["msg"][1:], "change the value")
-
-
-def _fields_of(title: str) -> tuple[str, ...]:
-    for cls in registry.known_classes():
-        if cls.__name__ == title:
-            return tuple(getattr(cls, "__dataclass_fields__", ()))
-    return ()
-
-
-def _one_of(known: tuple[str, ...]) -> str:
-    return f"one of {', '.join(known)}" if known else "no such field here"
-
-
-def _nearest(given: str, known: tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(given, known, n=1)
-    return f"did you mean {near[0]!r}?" if near else "remove it"

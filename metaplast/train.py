@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from metaplast.interfaces import AbstractOuterLoop, Metrics, Split
-from metaplast.problem import Batch, MetaProblem
+from metaplast.interfaces import AbstractOuterLoop, AbstractTaskFamily, Metrics, Split
+from metaplast.problem import Batch, MetaProblem, sample_batch
 from metaplast.signals import Key, Theta
 
 _STREAMS = ("theta", "outer", "tasks", "step", "validation", "heldout")
@@ -20,10 +20,10 @@ def stream(seed: int, name: str, index: int | Array = 0) -> Key:
     return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), _STREAMS.index(name)), index)
 
 
-@partial(jax.jit, static_argnames=("problem", "n", "split"))
-def sample(problem: MetaProblem, key: Key, n: int, split: Split) -> Batch:
-    """`MetaProblem.sample`, compiled apart from the lives: it costs as much to compile and never changes with the rule."""
-    return problem.sample(key, n, split)
+@partial(jax.jit, static_argnames=("family", "n", "split"))
+def sample(family: AbstractTaskFamily, key: Key, n: int, split: Split) -> Batch:
+    """`MetaProblem.sample`, compiled apart from the lives and once per family: it costs as much to compile as they do."""
+    return sample_batch(family, key, n, split)
 
 
 @partial(jax.jit, static_argnames=("problem", "outer"))
@@ -57,6 +57,6 @@ def steps(
     Stopping, saving and going on from a yielded state changes no bit.
     """
     for index in range(start, stop):
-        batch = sample(problem, stream(seed, "tasks", jnp.asarray(index)), problem.n_tasks, "train")
+        batch = sample(problem.lifetime.task, stream(seed, "tasks", jnp.asarray(index)), problem.n_tasks, "train")
         state, metrics = _step(problem, outer, state, batch, stream(seed, "step", jnp.asarray(index)))
         yield index + 1, state, metrics

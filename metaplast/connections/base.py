@@ -75,9 +75,11 @@ class AbstractConnection(ABC):
         for term in terms:
             product = self._product(term)
             rows[term.power] = rows[term.power] + product if term.power in rows else product
-        total: Array = jnp.zeros(())
-        for power in range(max(rows, default=0), -1, -1):
-            total = total * weights + rows[power] if power in rows else total * weights
+        highest = max(rows, default=0)
+        total = rows.get(highest, jnp.zeros(()))
+        for power in range(highest - 1, -1, -1):
+            total = total * weights
+            total = total + rows[power] if power in rows else total
         return jnp.broadcast_to(total, self.shape)
 
     def _product(self, term: Term) -> Array:

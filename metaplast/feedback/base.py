@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 import jax.numpy as jnp
 from jax import Array
 
-from metaplast.networks.base import Wiring
+from metaplast.wiring import Wiring
 from metaplast.signals import Credit, Feedback, Key, NeuronView, Synapses, Theta
 
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from metaplast.networks.base import Wiring
+from metaplast.wiring import Wiring
 from metaplast.signals import Key, Synapses, Theta
 
 

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from metaplast.genomes.base import AbstractGenome, synapses
-from metaplast.networks.base import Wiring
+from metaplast.wiring import Wiring
 from metaplast.registry import BadInput, register
 from metaplast.signals import Key, Synapses, Theta
 from metaplast.spec import spec

@@ -3,7 +3,8 @@
 import dataclasses
 from collections.abc import Mapping
 
-from metaplast.networks.base import AbstractNetwork, ConnectionField, Edge, NeuronField, Population, TransmissionField, Wiring
+from metaplast.networks.base import AbstractNetwork
+from metaplast.wiring import ConnectionField, Edge, NeuronField, Population, TransmissionField, Wiring
 from metaplast.connections.dense import Dense
 from metaplast.neurons.constant import Constant
 from metaplast.neurons.linear import Linear

@@ -4,7 +4,8 @@ import dataclasses
 from collections.abc import Mapping
 
 from metaplast.connections.dense import Dense
-from metaplast.networks.base import AbstractNetwork, ConnectionField, Edge, NeuronField, Population, TransmissionField, Wiring
+from metaplast.networks.base import AbstractNetwork
+from metaplast.wiring import ConnectionField, Edge, NeuronField, Population, TransmissionField, Wiring
 from metaplast.neurons.linear import Linear
 from metaplast.neurons.tanh import Tanh
 from metaplast.registry import register

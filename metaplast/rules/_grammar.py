@@ -10,6 +10,7 @@ Pure Python: no array library is imported here, and nothing is ever evaluated.
 import difflib
 import math
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from metaplast.registry import BadInput
@@ -32,6 +33,9 @@ SIGNALS: dict[str, tuple[str, str]] = {  # name -> (side, field of the view)
     "weight": ("synapse", "weight"),
 }
 MAX_LENGTH, MAX_PRODUCTS, MAX_POWER = 400, 32, 8
+RATE_UNIT = 5.0  # rate exp(5 log_rate): a log_rate of 0.1 changes the rate by a factor exp(0.5) = 1.65
+REACHES = ("synapse", "neuron", "layer")
+_WIDER = {"weight_sum": "neuron", "weight_norm": "neuron", "returned": "layer"}
 _MODULATOR = re.compile(r"modulator\.([A-Za-z][A-Za-z0-9_]*)")
 _NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 _SPLIT = re.compile(r"(?<![0-9.][eE])([+-])")
@@ -54,6 +58,21 @@ class Product(NamedTuple):
 
 def side_of(name: str) -> str:
     return "modulator" if name.startswith("modulator.") else SIGNALS[name][0]
+
+
+def field_of(name: str) -> str:
+    """The field of the view behind a signal: `post.feedback` for error, `weight`, `modulators.reward`."""
+    if name.startswith("modulator."):
+        return "modulators." + name.removeprefix("modulator.")
+    side, field = SIGNALS[name]
+    return field if side == "synapse" else f"{side}.{field}"
+
+
+def reach(fields: Iterable[str]) -> str:
+    """synapse: nothing beyond the synapse's own two neurons; neuron: sums over one neuron's own synapses too; layer:
+    activity carried back through the forward weights too."""
+    wide = [_WIDER.get(name.rpartition(".")[2], "synapse") for name in fields]
+    return max(wide, key=REACHES.index, default="synapse")
 
 
 def parse(text: str) -> tuple[Product, ...]:
@@ -79,10 +98,11 @@ def show(product: Product) -> str:
     """The text of a product; `parse` of it gives the product back."""
     body = "*".join(name if power == 1 else f"{name}^{power}" for name, power in product.factors)
     magnitude = abs(product.scale)
+    number = repr(magnitude).removesuffix(".0")  # repr: the shortest text that gives the same float back
+    sign = "-" if product.scale < 0 else ""
     if not body:
-        return f"{product.scale:.6g}"
-    prefix = "" if magnitude == 1.0 else f"{magnitude:.6g}*"
-    return ("-" if product.scale < 0 else "") + prefix + body
+        return sign + number
+    return sign + ("" if magnitude == 1.0 else f"{number}*") + body
 
 
 def _product(body: str, sign: float, text: str) -> Product:
@@ -96,6 +116,8 @@ def _product(body: str, sign: float, text: str) -> Product:
         if power and not (power.isascii() and power.isdigit() and 1 <= int(power[:3]) <= MAX_POWER):
             raise BadInput(f"power {power!r} in term {text!r}", f"an integer from 1 to {MAX_POWER}", "correct it")
         powers[name] = powers.get(name, 0) + int(power or 1)
+        if powers[name] > MAX_POWER:
+            raise BadInput(f"{name}^{powers[name]} in term {text!r}", f"a power of at most {MAX_POWER}", "lower it")
     if not math.isfinite(scale):
         raise BadInput(f"number in term {text!r}", "a finite number", "correct it")
     return Product(scale, tuple(sorted(powers.items())))

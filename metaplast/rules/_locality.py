@@ -7,11 +7,10 @@ import jax
 import jax.numpy as jnp
 
 from metaplast.connections.base import AbstractConnection
+from metaplast.rules._grammar import REACHES as REACHES
+from metaplast.rules._grammar import reach as reach
 from metaplast.rules.base import AbstractRule
 from metaplast.signals import NeuronView, SynapseView
-
-REACHES = ("synapse", "neuron", "layer")
-_WIDER = {"weight_sum": "neuron", "weight_norm": "neuron", "returned": "layer"}
 
 
 def blank_view(connection: AbstractConnection, modulators: tuple[str, ...]) -> SynapseView:
@@ -44,13 +43,6 @@ def reads(rule: AbstractRule, connection: AbstractConnection, modulators: tuple[
     used = _used(program.jaxpr)
     paths = [_name(path) for path, _ in jax.tree_util.tree_flatten_with_path(view)[0]]
     return frozenset(name for name, variable in zip(paths, program.jaxpr.invars, strict=False) if variable in used)
-
-
-def reach(fields: frozenset[str]) -> str:
-    """synapse: nothing beyond the synapse's own two neurons; neuron: sums over one neuron's own synapses too; layer:
-    activity carried back through the forward weights too."""
-    wide = [_WIDER.get(name.rpartition(".")[2], "synapse") for name in fields]
-    return max(wide, key=REACHES.index, default="synapse")
 
 
 def _used(jaxpr: Any) -> set[Any]:

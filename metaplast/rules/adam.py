@@ -8,8 +8,9 @@ from jax import Array
 
 from metaplast.connections.base import AbstractConnection
 from metaplast.registry import register
+from metaplast.rules._grammar import RATE_UNIT
 from metaplast.rules.base import AbstractRule
-from metaplast.rules.polynomial import RATE_UNIT, Polynomial
+from metaplast.rules.polynomial import Polynomial
 from metaplast.signals import Key, RuleState, SynapseView, Theta
 from metaplast.spec import Positive, plugin, spec
 

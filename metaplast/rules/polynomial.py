@@ -10,12 +10,10 @@ from jax import Array
 
 from metaplast.connections.base import AbstractConnection, Term
 from metaplast.registry import BadInput, register
-from metaplast.rules._grammar import SIGNALS, Product, parse
+from metaplast.rules._grammar import RATE_UNIT, SIGNALS, Product, parse
 from metaplast.rules.base import TermRule
 from metaplast.signals import Key, RuleState, SynapseView, Theta
 from metaplast.spec import NonNegative, Positive, spec
-
-RATE_UNIT = 5.0  # a log_rate of 0.1 changes the rate by a factor exp(0.5) = 1.65
 
 
 @register("rule", "polynomial")

@@ -1,0 +1,177 @@
+"""A job: one problem, one outer loop, and the rows of its table (the same problem with another rule)."""
+
+import difflib
+from typing import Annotated, Any, Literal
+
+import pydantic
+
+from metaplast.feedback.base import AbstractFeedback
+from metaplast.feedback.random import Random as RandomFeedback
+from metaplast.genomes.base import AbstractGenome
+from metaplast.genomes.random import Random as RandomGenome
+from metaplast.interfaces import AbstractOuterLoop, AbstractTaskFamily
+from metaplast.launch.config import Plain, merge, resolve
+from metaplast.lifetime import Lifetime, Slot
+from metaplast.networks.base import AbstractNetwork
+from metaplast.networks.feedforward import Feedforward
+from metaplast.objectives.base import AbstractObjective
+from metaplast.objectives.final_loss import FinalLoss
+from metaplast.problem import MetaProblem
+from metaplast.registry import BadInput
+from metaplast.rules.base import AbstractRule
+from metaplast.spec import Count, Natural, NonNegative, Positive, build, decode, explain, named, nested, plugin, spec
+
+ROW_KEYS = ("network", "feedback", "genome", "rule", "rules", "shared", "note")
+DISCOVERED = "discovered"
+
+
+@spec
+class Numbers:
+    """n_tasks: lives per outer step; life_clip: largest gradient norm of one life (0: none); chunk: see MetaProblem."""
+
+    n_tasks: Count = 8
+    life_clip: NonNegative = 1.0
+    chunk: Natural = 0
+    n_devices: Count = 1
+
+
+@spec
+class Evaluation:
+    """Lives on which candidates are chosen (validation) and the final theta is judged (heldout); `candidates` equally
+    spaced outer steps of the last half compete, so every row may stop early alike."""
+
+    validation: Count = 256
+    heldout: Count = 1024
+    candidates: Count = 3
+
+
+@spec
+class SlotFields:
+    """A slot as a config gives it: its name is its key under `rules`."""
+
+    rule: Annotated[AbstractRule, plugin("rule")]
+    edges: str = "*"
+    shared: bool = True
+
+
+def _slot_fields(value: Any) -> SlotFields:
+    if isinstance(value, SlotFields):
+        return value
+    if not isinstance(value, dict):
+        raise BadInput(f"slot {value!r}", "a mapping with 'rule' and perhaps 'edges', 'shared'", "correct it")
+    return build(SlotFields, value)
+
+
+def _optional_rule(value: Any) -> AbstractRule | None:
+    return None if value is None else decode("rule", value)
+
+
+@spec
+class Config:
+    """Everything that determines a training, resolved. `rule` is one slot on every plastic edge; `rules` names several.
+
+    shared: one theta for all edges of the slot, or one per edge.
+    """
+
+    task: Annotated[AbstractTaskFamily, plugin("task")]
+    outer: Annotated[AbstractOuterLoop, plugin("outer")]
+    experiment: str = ""
+    seed: Natural = 0
+    precision: Literal["float32", "float64"] = "float32"
+    network: Annotated[AbstractNetwork, plugin("network")] = Feedforward()  # noqa: RUF009
+    feedback: Annotated[AbstractFeedback, plugin("feedback")] = RandomFeedback()  # noqa: RUF009
+    genome: Annotated[AbstractGenome, plugin("genome")] = RandomGenome()  # noqa: RUF009
+    objective: Annotated[AbstractObjective, plugin("objective")] = FinalLoss()  # noqa: RUF009
+    rule: Annotated[AbstractRule | None, pydantic.PlainValidator(_optional_rule)] = None
+    shared: bool = True
+    rules: Annotated[tuple[tuple[str, SlotFields], ...], named(_slot_fields)] = ()
+    dt: Positive = 1e-3
+    problem: Annotated[Numbers, nested(Numbers)] = Numbers()  # noqa: RUF009
+    evaluation: Annotated[Evaluation, nested(Evaluation)] = Evaluation()  # noqa: RUF009
+    checkpoint_every: Count = 50
+    note: str = ""
+
+    def slots(self) -> tuple[Slot, ...]:
+        """Raises: BadInput where both `rule` and `rules` are given."""
+        if self.rule is not None and self.rules:
+            raise BadInput("rule and rules", "one of the two", "put the rule into 'rules' under a name, and rule: null")
+        if self.rule is not None:
+            return (Slot("rule", "*", self.rule, self.shared),)
+        return tuple(Slot(name, fields.edges, fields.rule, fields.shared) for name, fields in self.rules)
+
+    def meta_problem(self) -> MetaProblem:
+        lifetime = Lifetime(
+            task=self.task,
+            network=self.network,
+            feedback=self.feedback,
+            genome=self.genome,
+            slots=self.slots(),
+            dt=self.dt,
+        )
+        n = self.problem
+        return MetaProblem(lifetime, self.objective, n.n_tasks, n.life_clip, n.chunk, n.n_devices)
+
+
+@spec
+class Job:
+    """The rows of one table, `discovered` first; each is a whole config of its own."""
+
+    rows: tuple[tuple[str, Config], ...]
+
+    @property
+    def main(self) -> Config:
+        return self.rows[0][1]
+
+    def row(self, name: str) -> Config:
+        return dict(self.rows)[name]
+
+
+def parse(plain: Plain, check: bool = True) -> Job:
+    """The validated job of a composed config; `check` also refuses what cannot live together (imports JAX, compiles nothing).
+
+    Raises: BadInput naming the field and the fix.
+    """
+    resolved = resolve(plain)
+    rows = resolved.pop("rows", None) or {}
+    if not isinstance(rows, dict):
+        raise BadInput("rows", "a mapping of row names to what differs", "correct the config")
+    configs = {DISCOVERED: _config(resolved, "")}
+    for name, over in rows.items():
+        configs[name] = _config(_row(resolved, name, over), f"rows.{name}")
+    if check:
+        for name, config in configs.items():
+            _check(config, "" if name == DISCOVERED else f"rows.{name}: ")
+    return Job(tuple(configs.items()))
+
+
+def _row(main: Plain, name: str, over: Any) -> Plain:
+    if not isinstance(over, dict):
+        raise BadInput(f"rows.{name}={over!r}", "a mapping of what differs from the main rule", "correct the config")
+    for key in over:
+        if key not in ROW_KEYS:
+            near = difflib.get_close_matches(key, ROW_KEYS, n=1)
+            fix = f"did you mean {near[0]!r}?" if near else "task, outer loop and budget are the same for every row"
+            raise BadInput(f"rows.{name}.{key}", f"one of {', '.join(ROW_KEYS)}", fix)
+    return merge(main, over)
+
+
+def _config(plain: Plain, where: str) -> Config:
+    missing = [key for key in ("task", "outer") if key not in plain]
+    if missing:
+        raise BadInput(f"config without {missing[0]!r}", "task and outer", f"add {missing[0]}=NAME")
+    try:
+        return build(Config, plain)
+    except pydantic.ValidationError as error:
+        raise explain(error, where) from None
+    except BadInput as error:
+        raise BadInput(f"{where}: {error.what}" if where else error.what, error.expected, error.fix) from None
+
+
+def _check(config: Config, where: str) -> None:
+    try:
+        problem = config.meta_problem()
+        problem.lifetime.check()
+    except pydantic.ValidationError as error:
+        raise explain(error, where.rstrip(": ")) from None
+    except BadInput as error:
+        raise BadInput(f"{where}{error.what}", error.expected, error.fix) from None

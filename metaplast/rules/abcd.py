@@ -1,0 +1,48 @@
+"""The ABCD rule: four coefficients, at every synapse its own or shared by all."""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from metaplast.connections.base import AbstractConnection
+from metaplast.registry import register
+from metaplast.rules.base import KernelRule
+from metaplast.rules.polynomial import RATE_UNIT
+from metaplast.signals import Key, SynapseView, Theta
+from metaplast.spec import NonNegative, Positive, spec
+
+LEAVES = ("a", "b", "c", "d")
+
+
+@register("rule", "abcd")
+@spec
+class Abcd(KernelRule):
+    """delta_w = eta (A x y + B x + C y + D), x pre- and y postsynaptic activity; eta = rate exp(5 log_rate).
+
+    theta: a, b, c, d, in the layout of the connection, or scalars if `shared`; N(0, scale^2) at the start.
+    learn_rate: log_rate too, of the same layout, 0 at the start. No state. Clock `event`.
+    Limits: b = c = d = 0 is Hebb's rule. Per-synapse theta cannot be shared by edges of different shapes.
+    Najarro & Risi 2020, who learn eta per synapse as well (learn_rate).
+    """
+
+    shared: bool = False
+    rate: Positive = 0.1
+    learn_rate: bool = False
+    scale: NonNegative = 0.0
+
+    @property
+    def per_synapse(self) -> bool:
+        return not self.shared
+
+    def init(self, key: Key, connection: AbstractConnection) -> Theta:
+        layout = () if self.shared else connection.shape
+        drawn = self.scale * jax.random.normal(key, (len(LEAVES), *layout))
+        theta = {name: drawn[i] for i, name in enumerate(LEAVES)}
+        return theta | {"log_rate": jnp.zeros(layout)} if self.learn_rate else theta
+
+    def kernel(
+        self, theta: Theta, state: dict[str, Array], synapse: SynapseView, dt: float
+    ) -> tuple[dict[str, Array], Array]:
+        x, y = synapse.pre.activity, synapse.post.activity
+        eta = self.rate * (jnp.exp(RATE_UNIT * theta["log_rate"]) if self.learn_rate else 1.0)
+        return state, eta * (theta["a"] * x * y + theta["b"] * x + theta["c"] * y + theta["d"])

@@ -1,0 +1,48 @@
+"""Soft bounds: a weight slows down on its way to either end."""
+
+from typing import Annotated
+
+import jax.numpy as jnp
+from jax import Array
+
+from metaplast.connections.base import AbstractConnection
+from metaplast.registry import register
+from metaplast.rules.base import AbstractRule
+from metaplast.rules.polynomial import Polynomial
+from metaplast.signals import Key, RuleState, SynapseView, Theta
+from metaplast.spec import NonNegative, plugin, spec
+
+
+@register("rule", "bound")
+@spec
+class Bound(AbstractRule):
+    """delta_w = d ((w_max - w) / (w_max - low))^mu where the inner change d > 0, d ((w - low) / (w_max - low))^mu where
+    d < 0.
+
+    w_max: upper bound of the edge; low: its lower bound (0 for magnitudes), in units of the weight. Beyond a bound the
+    factor is 0 in that direction. State and theta are those of the inner rule.
+    Limits: mu = 0 leaves the inner rule to the edge's hard bounds; mu = 1 is multiplicative (van Rossum et al. 2000).
+    A potentiating and a depressing part that meet in one step are bounded as their sum: put the bound inside `stdp`
+    (its own mu) to bound each.
+    """
+
+    rule: Annotated[AbstractRule, plugin("rule")] = Polynomial()  # noqa: RUF009
+    mu: NonNegative = 1.0
+    low: float = 0.0
+
+    def init(self, key: Key, connection: AbstractConnection) -> Theta:
+        return self.rule.init(key, connection)
+
+    def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
+        return self.rule.init_state(theta, connection)
+
+    def step(
+        self, theta: Theta, state: RuleState, connection: AbstractConnection, view: SynapseView, dt: float
+    ) -> tuple[RuleState, Array]:
+        state, delta = self.rule.step(theta, state, connection, view, dt)
+        if self.mu == 0.0:
+            return state, delta
+        span = view.weight_max - self.low
+        room = jnp.where(delta > 0, view.weight_max - view.weight, view.weight - self.low) / span
+        inside = room > 0  # both branches are kept finite: the gradient at room = 0 is 0 also for mu < 1
+        return state, delta * jnp.where(inside, jnp.where(inside, room, 1.0) ** self.mu, 0.0)

@@ -1,0 +1,83 @@
+"""A rule that is a small neural network, the same at every synapse."""
+
+import itertools
+import math
+from typing import Annotated
+
+import jax
+import jax.numpy as jnp
+from annotated_types import MinLen
+from jax import Array
+
+from metaplast.connections.base import AbstractConnection
+from metaplast.registry import BadInput, register
+from metaplast.rules._grammar import SIGNALS, parse
+from metaplast.rules.base import KernelRule
+from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state
+from metaplast.spec import Count, Natural, NonNegative, Positive, spec
+
+
+@register("rule", "mlp")
+@spec
+class Mlp(KernelRule):
+    """(o, u) = MLP(inputs, s);   s <- lambda s + (1 - lambda) tanh(u), lambda = exp(-dt/tau);   delta_w = rate o.
+
+    inputs: names of local signals as in rules/_grammar.py (`pre`, `post`, `weight`, `error`, `modulator.<channel>` ...),
+    scalars at one synapse; hidden: sizes of the tanh layers; o [], u [n_state] linear outputs.
+    State: s_0 .. s_(n_state-1) on the synapse, 0 at birth, tau seconds. Clock `event`.
+    theta: {layer_k: {weight [n_out, n_in], bias [n_out]}}; weights of a hidden layer N(0, 1 / n_in), of the last one
+    N(0, scale^2 / n_in), biases 0. rate: of the unit of one change, so that an output of 0.1 matters.
+    Limits: hidden = () is a linear rule; n_state = 0 has no memory. A bias lets the weight change without any input.
+    Raises: BadInput for an unknown signal, or a product where one signal is meant.
+    """
+
+    inputs: Annotated[tuple[str, ...], MinLen(1)] = ("pre", "post", "weight")
+    hidden: tuple[Count, ...] = (16,)
+    n_state: Natural = 0
+    tau: Positive = 20e-3
+    rate: Positive = 0.1
+    scale: NonNegative = 0.1
+
+    def __post_init__(self) -> None:
+        for name in self.inputs:
+            products = parse(name)
+            if [(p.scale, p.factors) for p in products] != [(1.0, ((name, 1),))]:
+                raise BadInput(f"input {name!r}", f"one of {', '.join(SIGNALS)}, modulator.<channel>", "give single signals")
+        if len(set(self.inputs)) < len(self.inputs):
+            raise BadInput("an input that stands twice", "distinct signals", "remove one")
+
+    @property
+    def per_synapse(self) -> bool:
+        return False
+
+    def init(self, key: Key, connection: AbstractConnection) -> Theta:
+        sizes = (len(self.inputs) + self.n_state, *self.hidden, 1 + self.n_state)
+        theta = {}
+        for k, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
+            gain = self.scale if k == len(self.hidden) else 1.0
+            weight = gain / math.sqrt(n_in) * jax.random.normal(jax.random.fold_in(key, k), (n_out, n_in))
+            theta[f"layer_{k}"] = {"weight": weight, "bias": jnp.zeros(n_out)}
+        return theta
+
+    def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
+        return rule_state(synapse={f"s_{k}": connection.zeros() for k in range(self.n_state)})
+
+    def kernel(
+        self, theta: Theta, state: dict[str, Array], synapse: SynapseView, dt: float
+    ) -> tuple[dict[str, Array], Array]:
+        s = [state[f"s_{k}"] for k in range(self.n_state)]
+        h = jnp.stack([*(_signal(name, synapse) for name in self.inputs), *s])
+        for k in range(len(self.hidden) + 1):
+            layer = theta[f"layer_{k}"]
+            h = layer["weight"] @ h + layer["bias"]
+            h = jnp.tanh(h) if k < len(self.hidden) else h
+        keep = math.exp(-dt / self.tau)
+        moved = {f"s_{k}": keep * s[k] + (1.0 - keep) * jnp.tanh(h[1 + k]) for k in range(self.n_state)}
+        return {**state, **moved}, self.rate * h[0]
+
+
+def _signal(name: str, synapse: SynapseView) -> Array:
+    if name.startswith("modulator."):
+        return synapse.modulators[name.removeprefix("modulator.")]
+    side, field = SIGNALS[name]
+    return synapse.weight if side == "synapse" else getattr(getattr(synapse, side), field)

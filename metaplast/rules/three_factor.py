@@ -1,0 +1,51 @@
+"""Change what was eligible, when a modulator says so."""
+
+from typing import Annotated
+
+import jax.numpy as jnp
+from jax import Array
+
+from metaplast.connections.base import AbstractConnection
+from metaplast.registry import register
+from metaplast.rules.base import AbstractRule
+from metaplast.rules.polynomial import RATE_UNIT, Polynomial
+from metaplast.signals import Key, RuleState, SynapseView, Theta
+from metaplast.spec import Positive, plugin, spec
+
+HEBB = Polynomial(terms=("post*pre",), initial=(1.0,), rate=1.0, learn="none")
+
+
+@register("rule", "three_factor")
+@spec
+class ThreeFactor(AbstractRule):
+    """e <- exp(-dt/tau) e + inner delta_w;   delta_w = rate m e, with m the global channel `modulator` of this step.
+
+    tau = spec exp(5 log_tau) seconds, rate = spec exp(5 log_rate): per step with m = 1, so a reward at the end of a trial
+    is one event. The inner rule's own change is never applied.
+    State: that of the inner rule and the eligibility e on the synapse; a new trial does not clear it.
+    theta: {rule: the inner theta, log_rate [], log_tau []}, both 0 at the start.
+    Limits: tau -> 0 is m times the inner rule; m = 0 learns nothing but remembers. With inner stdp and m = reward it is
+    reward-modulated STDP (Izhikevich 2007; Fremaux & Gerstner 2016).
+    """
+
+    rule: Annotated[AbstractRule, plugin("rule")] = HEBB
+    modulator: str = "reward"
+    tau: Positive = 1.0
+    rate: Positive = 0.1
+
+    def init(self, key: Key, connection: AbstractConnection) -> Theta:
+        return {"rule": self.rule.init(key, connection), "log_rate": jnp.zeros(()), "log_tau": jnp.zeros(())}
+
+    def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
+        inner = self.rule.init_state(theta["rule"], connection)
+        return inner.replace(synapse={**inner.synapse, "eligibility": connection.zeros()})  # pyright: ignore[reportAttributeAccessIssue]
+
+    def step(
+        self, theta: Theta, state: RuleState, connection: AbstractConnection, view: SynapseView, dt: float
+    ) -> tuple[RuleState, Array]:
+        inner, change = self.rule.step(theta["rule"], state, connection, view, dt)
+        keep = jnp.exp(-dt / (self.tau * jnp.exp(RATE_UNIT * theta["log_tau"])))
+        eligibility = keep * state.synapse["eligibility"] + change
+        rate = self.rate * jnp.exp(RATE_UNIT * theta["log_rate"])
+        new = inner.replace(synapse={**inner.synapse, "eligibility": eligibility})  # pyright: ignore[reportAttributeAccessIssue]
+        return new, rate * view.modulators[self.modulator] * eligibility
