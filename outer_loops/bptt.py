@@ -65,7 +65,7 @@ class Bptt(AbstractOuterLoop):
 
     def step(self, problem: MetaProblem, state: BpttState, batch: Batch, key: Key) -> tuple[BpttState, Metrics]:
         loss, grad, metrics = problem.value_and_grad(state.theta, batch)
-        norm = optax.global_norm(grad)
+        norm = optax.tree.norm(grad)
         healthy = jnp.isfinite(loss) & jnp.isfinite(norm)
         with relaxed():
             updates, optimiser = _optimiser(self).update(grad, state.optimiser, state.theta)

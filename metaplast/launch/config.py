@@ -53,6 +53,15 @@ class Sources:
                 return read_yaml(file.read_text(), f"{group}/{name}.yaml")
         return None
 
+    def headline(self, group: str, name: str) -> str:
+        """The comment a file begins with, if it does."""
+        for root in self.roots:
+            file = root / group / f"{name}.yaml"
+            if file.is_file():
+                first = file.read_text().lstrip().partition("\n")[0]
+                return first.removeprefix("#").strip() if first.startswith("#") else ""
+        return ""
+
 
 def read_yaml(text: str, where: str) -> Plain:
     """A YAML mapping with text keys. Raises: BadInput for anything else, duplicate keys included."""

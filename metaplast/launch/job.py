@@ -23,6 +23,7 @@ from metaplast.spec import Count, Natural, NonNegative, Positive, build, decode,
 
 ROW_KEYS = ("network", "feedback", "genome", "rule", "rules", "shared", "note")
 DISCOVERED = "discovered"
+PROTOTYPE = "nearest_prototype"
 
 
 @spec
@@ -38,11 +39,13 @@ class Numbers:
 @spec
 class Evaluation:
     """Lives on which candidates are chosen (validation) and the final theta is judged (heldout); `candidates` equally
-    spaced outer steps of the last half compete, so every row may stop early alike."""
+    spaced outer steps of the last half compete, so every row may stop early alike. prototype: add the reference row
+    `nearest_prototype` (for classification with the inputs shown once)."""
 
     validation: Count = 256
     heldout: Count = 1024
     candidates: Count = 3
+    prototype: bool = False
 
 
 @spec

@@ -17,7 +17,7 @@ from metaplast.spec import NonNegative, Positive, spec
 class Lif(AbstractNeuron):
     """tau_m dV/dt = (v_rest - V) + I + g_e (e_excitatory - V) + g_i (e_inhibitory - V), by an exponential Euler step:
 
-        G = 1 + g_e + g_i,   alpha = exp(-dt G / tau_m),   V_inf = (v_rest + I + g_e e_excitatory + g_i e_inhibitory) / G
+        G = 1 + g_e + g_i;   alpha = exp(-dt G / tau_m);   V_inf = (v_rest + I + g_e e_excitatory + g_i e_inhibitory)/G
         V <- V_inf + alpha (V - V_inf);   z = H(V - threshold) on this new V;   V <- v_reset where z = 1
 
     Exact while the drive is constant. After a spike V is held at v_reset for `refractory` s (rounded to whole steps).

@@ -6,8 +6,8 @@ from jax import Array
 
 from metaplast.connections.base import AbstractConnection
 from metaplast.registry import register
+from metaplast.rules._learned import value
 from metaplast.rules.base import KernelRule
-from metaplast.rules.polynomial import RATE_UNIT
 from metaplast.signals import Key, SynapseView, Theta
 from metaplast.spec import NonNegative, Positive, spec
 
@@ -44,5 +44,5 @@ class Abcd(KernelRule):
         self, theta: Theta, state: dict[str, Array], synapse: SynapseView, dt: float
     ) -> tuple[dict[str, Array], Array]:
         x, y = synapse.pre.activity, synapse.post.activity
-        eta = self.rate * (jnp.exp(RATE_UNIT * theta["log_rate"]) if self.learn_rate else 1.0)
+        eta = value(self, theta, "rate")
         return state, eta * (theta["a"] * x * y + theta["b"] * x + theta["c"] * y + theta["d"])

@@ -7,7 +7,8 @@ from jax import Array
 
 from metaplast.connections.base import AbstractConnection
 from metaplast.registry import register
-from metaplast.rules.base import AbstractRule
+from metaplast.rules._soft import soft
+from metaplast.rules.base import AbstractRule, Clock
 from metaplast.rules.polynomial import Polynomial
 from metaplast.signals import Key, RuleState, SynapseView, Theta
 from metaplast.spec import NonNegative, plugin, spec
@@ -22,13 +23,20 @@ class Bound(AbstractRule):
     w_max: upper bound of the edge; low: its lower bound (0 for magnitudes), in units of the weight. Beyond a bound the
     factor is 0 in that direction. State and theta are those of the inner rule.
     Limits: mu = 0 leaves the inner rule to the edge's hard bounds; mu = 1 is multiplicative (van Rossum et al. 2000).
-    A potentiating and a depressing part that meet in one step are bounded as their sum: put the bound inside `stdp`
-    (its own mu) to bound each.
+    Parts of opposite sign that meet in one step are bounded as their sum; `stdp` bounds each by its own mu.
     """
 
-    rule: Annotated[AbstractRule, plugin("rule")] = Polynomial()  # noqa: RUF009
+    rule: Annotated[AbstractRule, plugin("rule")] = Polynomial()
     mu: NonNegative = 1.0
     low: float = 0.0
+
+    @property
+    def clock(self) -> Clock:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.rule.clock
+
+    @property
+    def slow(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.rule.slow
 
     def init(self, key: Key, connection: AbstractConnection) -> Theta:
         return self.rule.init(key, connection)
@@ -40,9 +48,5 @@ class Bound(AbstractRule):
         self, theta: Theta, state: RuleState, connection: AbstractConnection, view: SynapseView, dt: float
     ) -> tuple[RuleState, Array]:
         state, delta = self.rule.step(theta, state, connection, view, dt)
-        if self.mu == 0.0:
-            return state, delta
-        span = view.weight_max - self.low
-        room = jnp.where(delta > 0, view.weight_max - view.weight, view.weight - self.low) / span
-        inside = room > 0  # both branches are kept finite: the gradient at room = 0 is 0 also for mu < 1
-        return state, delta * jnp.where(inside, jnp.where(inside, room, 1.0) ** self.mu, 0.0)
+        room = jnp.where(delta > 0, view.weight_max - view.weight, view.weight - self.low)
+        return state, delta * soft(room / (view.weight_max - self.low), self.mu)

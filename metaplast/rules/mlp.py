@@ -22,8 +22,8 @@ from metaplast.spec import Count, Natural, NonNegative, Positive, spec
 class Mlp(KernelRule):
     """(o, u) = MLP(inputs, s);   s <- lambda s + (1 - lambda) tanh(u), lambda = exp(-dt/tau);   delta_w = rate o.
 
-    inputs: names of local signals as in rules/_grammar.py (`pre`, `post`, `weight`, `error`, `modulator.<channel>` ...),
-    scalars at one synapse; hidden: sizes of the tanh layers; o [], u [n_state] linear outputs.
+    inputs: names of signals as in rules/_grammar.py (`pre`, `post`, `weight`, `error`, `modulator.<channel>`), each a
+    scalar at one synapse; hidden: sizes of the tanh layers; o [], u [n_state] linear outputs.
     State: s_0 .. s_(n_state-1) on the synapse, 0 at birth, tau seconds. Clock `event`.
     theta: {layer_k: {weight [n_out, n_in], bias [n_out]}}; weights of a hidden layer N(0, 1 / n_in), of the last one
     N(0, scale^2 / n_in), biases 0. rate: of the unit of one change, so that an output of 0.1 matters.
@@ -42,7 +42,9 @@ class Mlp(KernelRule):
         for name in self.inputs:
             products = parse(name)
             if [(p.scale, p.factors) for p in products] != [(1.0, ((name, 1),))]:
-                raise BadInput(f"input {name!r}", f"one of {', '.join(SIGNALS)}, modulator.<channel>", "give single signals")
+                raise BadInput(
+                    f"input {name!r}", f"one of {', '.join(SIGNALS)}, modulator.<channel>", "give single signals"
+                )
         if len(set(self.inputs)) < len(self.inputs):
             raise BadInput("an input that stands twice", "distinct signals", "remove one")
 

@@ -1,17 +1,15 @@
 """Spike-timing-dependent plasticity of spike pairs."""
 
-from typing import Annotated
-
 import jax.numpy as jnp
-from annotated_types import Ge
 from jax import Array
 
 from metaplast.connections.base import AbstractConnection
 from metaplast.registry import register
+from metaplast.rules._learned import value
+from metaplast.rules._soft import soft
 from metaplast.rules._traces import Order, faded, seen
 from metaplast.rules.base import AbstractRule
-from metaplast.rules.polynomial import RATE_UNIT
-from metaplast.signals import Key, RuleState, SynapseView, Theta
+from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state
 from metaplast.spec import NonNegative, Positive, spec
 
 
@@ -36,7 +34,7 @@ class Stdp(AbstractRule):
     depression: NonNegative = 1.05e-2
     tau_pre: Positive = 20e-3
     tau_post: Positive = 20e-3
-    mu: Annotated[float, Ge(0)] = 0.0
+    mu: NonNegative = 0.0
     at_post_spike: Order = "after"
     at_pre_spike: Order = "before"
     learn: bool = False
@@ -46,29 +44,20 @@ class Stdp(AbstractRule):
         return {f"log_{name}": jnp.zeros(()) for name in names} if self.learn else {}
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
-        return RuleState(
-            post={"stdp_y": jnp.zeros(connection.n_post)}, pre={"stdp_x": jnp.zeros(connection.n_pre)}, synapse={}, scalar={}
-        )
+        x, y = jnp.zeros(connection.n_pre), jnp.zeros(connection.n_post)
+        return rule_state(pre={"stdp_x": x}, post={"stdp_y": y})
 
     def step(
         self, theta: Theta, state: RuleState, connection: AbstractConnection, view: SynapseView, dt: float
     ) -> tuple[RuleState, Array]:
-        value = lambda name: getattr(self, name) * (jnp.exp(RATE_UNIT * theta[f"log_{name}"]) if self.learn else 1.0)  # noqa: E731
         z_pre, z_post = view.pre.activity, view.post.activity
-        x = faded(state.pre["stdp_x"], value("tau_pre"), dt)
-        y = faded(state.post["stdp_y"], value("tau_post"), dt)
-        up = connection.at_post(value("potentiation") * z_post) * connection.at_pre(seen(x, z_pre, self.at_post_spike))
-        down = connection.at_post(value("depression") * seen(y, z_post, self.at_pre_spike)) * connection.at_pre(z_pre)
-        delta = up * _soft(view.weight_max - view.weight, self.mu) - down * _soft(view.weight, self.mu)
+        x = faded(state.pre["stdp_x"], value(self, theta, "tau_pre"), dt)
+        y = faded(state.post["stdp_y"], value(self, theta, "tau_post"), dt)
+        gain, loss = value(self, theta, "potentiation"), value(self, theta, "depression")
+        up = connection.at_post(gain * z_post) * connection.at_pre(seen(x, z_pre, self.at_post_spike))
+        down = connection.at_post(loss * seen(y, z_post, self.at_pre_spike)) * connection.at_pre(z_pre)
+        delta = up * soft(view.weight_max - view.weight, self.mu) - down * soft(view.weight, self.mu)
         new = state.replace(  # pyright: ignore[reportAttributeAccessIssue]
             post={**state.post, "stdp_y": y + z_post}, pre={**state.pre, "stdp_x": x + z_pre}
         )
         return new, delta
-
-
-def _soft(room: Array, mu: float) -> Array:
-    """max(0, room)^mu, 1 for mu = 0; the gradient at room = 0 is 0 also for mu < 1."""
-    if mu == 0.0:
-        return jnp.ones(())
-    inside = room > 0
-    return jnp.where(inside, jnp.where(inside, room, 1.0) ** mu, 0.0)

@@ -7,8 +7,10 @@ from jax import Array
 
 from metaplast.connections.base import AbstractConnection
 from metaplast.registry import register
+from metaplast.rules._learned import value
+from metaplast.rules._traces import faded
 from metaplast.rules.base import AbstractRule
-from metaplast.rules.polynomial import RATE_UNIT, Polynomial
+from metaplast.rules.polynomial import Polynomial
 from metaplast.signals import Key, RuleState, SynapseView, Theta
 from metaplast.spec import Positive, plugin, spec
 
@@ -20,8 +22,8 @@ HEBB = Polynomial(terms=("post*pre",), initial=(1.0,), rate=1.0, learn="none")
 class ThreeFactor(AbstractRule):
     """e <- exp(-dt/tau) e + inner delta_w;   delta_w = rate m e, with m the global channel `modulator` of this step.
 
-    tau = spec exp(5 log_tau) seconds, rate = spec exp(5 log_rate): per step with m = 1, so a reward at the end of a trial
-    is one event. The inner rule's own change is never applied.
+    tau = spec exp(5 log_tau) seconds, rate = spec exp(5 log_rate) per step with m = 1: a reward is an event.
+    The inner rule's own change is never applied.
     State: that of the inner rule and the eligibility e on the synapse; a new trial does not clear it.
     theta: {rule: the inner theta, log_rate [], log_tau []}, both 0 at the start.
     Limits: tau -> 0 is m times the inner rule; m = 0 learns nothing but remembers. With inner stdp and m = reward it is
@@ -32,6 +34,10 @@ class ThreeFactor(AbstractRule):
     modulator: str = "reward"
     tau: Positive = 1.0
     rate: Positive = 0.1
+
+    @property
+    def slow(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.rule.slow
 
     def init(self, key: Key, connection: AbstractConnection) -> Theta:
         return {"rule": self.rule.init(key, connection), "log_rate": jnp.zeros(()), "log_tau": jnp.zeros(())}
@@ -44,8 +50,6 @@ class ThreeFactor(AbstractRule):
         self, theta: Theta, state: RuleState, connection: AbstractConnection, view: SynapseView, dt: float
     ) -> tuple[RuleState, Array]:
         inner, change = self.rule.step(theta["rule"], state, connection, view, dt)
-        keep = jnp.exp(-dt / (self.tau * jnp.exp(RATE_UNIT * theta["log_tau"])))
-        eligibility = keep * state.synapse["eligibility"] + change
-        rate = self.rate * jnp.exp(RATE_UNIT * theta["log_rate"])
+        eligibility = faded(state.synapse["eligibility"], value(self, theta, "tau"), dt) + change
         new = inner.replace(synapse={**inner.synapse, "eligibility": eligibility})  # pyright: ignore[reportAttributeAccessIssue]
-        return new, rate * view.modulators[self.modulator] * eligibility
+        return new, value(self, theta, "rate") * view.modulators[self.modulator] * eligibility

@@ -4,21 +4,21 @@ import jax.numpy as jnp
 
 from metaplast.connections.base import AbstractConnection, Term
 from metaplast.registry import register
+from metaplast.rules._learned import value
 from metaplast.rules._traces import Order, faded, seen
 from metaplast.rules.base import TermRule
-from metaplast.rules.polynomial import RATE_UNIT
-from metaplast.signals import Key, RuleState, SynapseView, Theta
+from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state
 from metaplast.spec import Positive, spec
 
 
 @register("rule", "vogels")
 @spec
 class Vogels(TermRule):
-    """delta_w_ji = rate [z_i (y_j - alpha) + z_j x_i], alpha = 2 target_rate tau: on the magnitude of an inhibitory weight.
+    """delta_w_ji = rate [z_i (y_j - alpha) + z_j x_i], alpha = 2 target_rate tau; w an inhibitory magnitude.
 
     z: spikes of this step (0/1); x <- exp(-dt/tau) x + z_i on the pre side, y <- exp(-dt/tau) y + z_j on the post side
     (exact decay, then the jump). tau in seconds, target_rate in hertz, rate in units of the weight.
-    Fixed point for uncorrelated spikes, whatever the presynaptic rate: postsynaptic rate = alpha / (2 tau) = target_rate.
+    Fixed point for uncorrelated spikes, whatever the presynaptic rate: postsynaptic rate alpha/(2 tau) = target_rate.
     at_post_spike, at_pre_spike: what a spike sees of the other side's trace when both fire in one step; the default is
     Brian2's order, pre pathway first: an isolated coincident pair gives delta_w = rate (1 - alpha).
     learn: theta holds log_rate, log_target_rate, log_tau [], 0 at the start: a value is spec exp(5 theta).
@@ -37,17 +37,12 @@ class Vogels(TermRule):
         return {f"log_{name}": jnp.zeros(()) for name in ("rate", "target_rate", "tau")} if self.learn else {}
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
-        return RuleState(
-            post={"vogels_y": jnp.zeros(connection.n_post)},
-            pre={"vogels_x": jnp.zeros(connection.n_pre)},
-            synapse={},
-            scalar={},
-        )
+        x, y = jnp.zeros(connection.n_pre), jnp.zeros(connection.n_post)
+        return rule_state(pre={"vogels_x": x}, post={"vogels_y": y})
 
     def products(self, theta: Theta, state: RuleState, view: SynapseView, dt: float) -> tuple[RuleState, list[Term]]:
-        value = lambda name: getattr(self, name) * (jnp.exp(RATE_UNIT * theta[f"log_{name}"]) if self.learn else 1.0)  # noqa: E731
-        rate, tau = value("rate"), value("tau")
-        alpha = 2.0 * value("target_rate") * tau
+        rate, tau = value(self, theta, "rate"), value(self, theta, "tau")
+        alpha = 2.0 * value(self, theta, "target_rate") * tau
         z_pre, z_post = view.pre.activity, view.post.activity
         x, y = faded(state.pre["vogels_x"], tau, dt), faded(state.post["vogels_y"], tau, dt)
         terms = [

@@ -1,0 +1,206 @@
+"""Locality, measured by jumps: one neuron or one synapse takes other values, and what changes shows the true reach.
+
+A finite jump sees what a derivative does not: a threshold.
+"""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from metaplast._checks.base import demand, like
+from metaplast._checks.worlds import DT, N_POST, N_PRE, draw_views, draw_weights, moment, with_aggregates
+from metaplast.connections.dense import Dense
+from metaplast.rules._locality import reach
+from metaplast.rules.base import AbstractRule
+from metaplast.signals import RuleState, SynapseView, Theta, pytree
+
+NOISE = 1e-12  # float64 rounding of numbers of order 1
+EDGE = Dense(N_POST, N_PRE)
+OUTPUTS = {"delta": EDGE.shape, "post": (N_POST,), "pre": (N_PRE,), "synapse": EDGE.shape, "scalar": ()}
+Found = dict[str, dict[str, np.ndarray]]  # what jumped -> what changed -> by how much, [jumps, neurons or synapses]
+
+
+@pytree
+class Moment:
+    """All that one step of a rule may depend on, save theta."""
+
+    view: SynapseView
+    state: RuleState
+
+
+def check(
+    rule: AbstractRule, theta: Theta, state: RuleState, channels: tuple[str, ...], fields: frozenset[str]
+) -> None:
+    """What the rule reads is what matters, and it matters exactly as far as its reach says."""
+    here, there = _worlds(state, channels)
+    found = _jumps(rule, theta, here, there)
+    by_field = np.stack([x.reshape(len(x), -1).max(axis=1) for x in found["fixed"]["fields"].values()]).max(axis=0)
+    for name, moves in zip(_names(here.view), by_field > NOISE, strict=True):
+        demand(moves or name not in fields, f"the rule reads {name}, but nothing depends on it")
+        demand(not moves or name in fields, f"the rule depends on {name}, which it is not found to read")
+    _demand(found["fixed"], _allowed(frozenset()), "with aggregates, feedback and modulators held fixed")
+    allowed = _allowed(fields)
+    _demand(found["free"], allowed, f"of reach `{reach(fields)}`")
+    if reach(fields) != "synapse":
+        local = _allowed(frozenset())
+        wider = any(np.any(found["free"][a][b][~local[a][b]] > NOISE) for a in local for b in local[a])
+        demand(wider, f"the rule reads for reach `{reach(fields)}`, and needs no more than `synapse`")
+
+
+def _worlds(state: RuleState, channels: tuple[str, ...]) -> tuple[Moment, Moment]:
+    """Two moments (a graded, a spiking one), stacked, and where every value of theirs may jump to."""
+    here, there = (
+        moment(draw_views(seed, channels, 3), slice(1, 3)).replace(  # pyright: ignore[reportAttributeAccessIssue]
+            weight=draw_weights(seed, (2, *EDGE.shape)), weight_initial=draw_weights(seed + 1, (2, *EDGE.shape))
+        )
+        for seed in (10, 20)
+    )
+    spiking = np.asarray([[False], [True]])
+    sides = {
+        side: getattr(there, side).replace(
+            activity=np.where(spiking, 1.0 - getattr(here, side).activity, getattr(there, side).activity)
+        )
+        for side in ("pre", "post")
+    }
+    there = there.replace(**sides, weight_max=np.full(2, 1.3))
+    now = jax.tree.map(lambda x: np.stack([x, x]), state)
+    drawn = like(now, np.random.default_rng(30), low=0.5)
+    other = jax.tree.map(lambda x, u: x * u + 0.01 * u, now, drawn)
+    return Moment(view=here, state=now), Moment(view=there, state=other)
+
+
+def _masks(n_fields: int) -> tuple[dict[str, np.ndarray], dict[str, slice]]:
+    """One row per jump: what it moves on each side and which fields of the view; and the rows of each kind of jump."""
+    n = N_POST * N_PRE
+    sizes = {"pre": N_PRE, "post": N_POST, "synapse": n, "fields": n_fields}
+    ends = np.cumsum(list(sizes.values()))
+    rows = {name: slice(end - size, end) for (name, size), end in zip(sizes.items(), ends, strict=True)}
+    masks = {name: np.zeros((ends[-1], size), bool) for name, size in sizes.items()}
+    for name, size in sizes.items():
+        masks[name][rows[name]] = np.eye(size, dtype=bool)
+    masks["synapse"] = masks["synapse"].reshape(-1, *EDGE.shape)
+    return masks, rows
+
+
+def _jumps(rule: AbstractRule, theta: Theta, here: Moment, there: Moment) -> dict[str, Found]:
+    """How much each output changes, at most, when one pre neuron, post neuron, synapse or field jumps; with the sums
+    over synapses held `fixed`, and `free` to follow the weights and activities."""
+    masks, rows = _masks(len(jax.tree.leaves(here.view)))
+    change = _changes(rule, theta, here, there, masks, np.asarray([False, True]))
+    worst = {name: np.asarray(x).max(axis=1) for name, x in change.items()}  # over the two moments
+    modes = ("fixed", "free")
+    return {m: {kind: {out: worst[out][i][rows[kind]] for out in worst} for kind in rows} for i, m in enumerate(modes)}
+
+
+@partial(jax.jit, static_argnums=0)
+def _changes(
+    rule: AbstractRule, theta: Theta, here: Moment, there: Moment, masks: dict[str, Array], free: Array
+) -> dict[str, Array]:
+    """|output after a jump - before|: [modes, moments, jumps, neurons or synapses]."""
+
+    def at(here: Moment, there: Moment, free: Array) -> dict[str, Array]:
+        base = _outputs(rule, theta, here, free)
+        return jax.vmap(lambda mask: _change(_outputs(rule, theta, _jumped(here, there, mask), free), base))(masks)
+
+    return jax.vmap(lambda free: jax.vmap(lambda h, t: at(h, t, free))(here, there))(free)
+
+
+def _jumped(here: Moment, there: Moment, mask: dict[str, Array]) -> Moment:
+    """`here`, but for everything that belongs to the neuron or synapse, or the field, the mask points at."""
+
+    def swap(points: Array, a: Theta, b: Theta) -> Theta:
+        wide = lambda x: points.reshape(points.shape + (1,) * (x.ndim - points.ndim))  # noqa: E731
+        return jax.tree.map(lambda x, y: jnp.where(wide(x), y, x), a, b)
+
+    sides = {"pre": "pre", "post": "post", "weight": "synapse", "weight_initial": "synapse"}
+    view = here.view.replace(  # pyright: ignore[reportAttributeAccessIssue]
+        **{name: swap(mask[side], getattr(here.view, name), getattr(there.view, name)) for name, side in sides.items()}
+    )
+    leaves, tree = jax.tree.flatten(view)
+    others = jax.tree.leaves(there.view)
+    view = jax.tree.unflatten(
+        tree, [jnp.where(mask["fields"][i], b, a) for i, (a, b) in enumerate(zip(leaves, others, strict=True))]
+    )
+    state = {s: swap(mask[s], getattr(here.state, s), getattr(there.state, s)) for s in ("pre", "post", "synapse")}
+    return Moment(view=view, state=here.state.replace(**state))  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _outputs(rule: AbstractRule, theta: Theta, at: Moment, free: Array) -> dict[str, Any]:
+    followed = with_aggregates(EDGE, at.view, at.view.weight)
+    leaves, others = jax.tree.leaves(at.view), jax.tree.leaves(followed)
+    mixed = [a if a is b else jnp.where(free, b, a) for a, b in zip(leaves, others, strict=True)]
+    state, delta = rule.step(theta, at.state, EDGE, jax.tree.unflatten(jax.tree.structure(at.view), mixed), DT)
+    return {"delta": delta, "post": state.post, "pre": state.pre, "synapse": state.synapse, "scalar": state.scalar}
+
+
+def _change(new: dict[str, Any], old: dict[str, Any]) -> dict[str, Array]:
+    """The largest change of any leaf, per neuron or synapse it belongs to."""
+
+    def largest(name: str) -> Array:
+        worst = jnp.zeros(OUTPUTS[name])
+        for a, b in zip(jax.tree.leaves(new[name]), jax.tree.leaves(old[name]), strict=True):
+            gap = jnp.where(a == b, 0.0, jnp.abs(a - b))
+            worst = jnp.maximum(worst, jnp.max(gap.reshape(*OUTPUTS[name], -1), axis=-1))
+        return worst
+
+    return {name: largest(name) for name in OUTPUTS}
+
+
+def _allowed(fields: frozenset[str]) -> dict[str, dict[str, np.ndarray]]:
+    """What may change when one neuron or synapse jumps, given the sums over synapses that a rule reads."""
+    post, pre = np.eye(N_POST, dtype=bool), np.eye(N_PRE, dtype=bool)
+    returned = "pre.returned" in fields
+    rows = bool(fields & {"post.weight_sum", "post.weight_norm"})
+    columns = returned or bool(fields & {"pre.weight_sum", "pre.weight_norm"})
+    n, both = N_POST * N_PRE, (N_POST, N_PRE)
+    same_row = np.broadcast_to(post[:, None, :, None], (*both, *both)).reshape(n, *both)
+    same_column = np.broadcast_to(pre[None, :, None, :], (*both, *both)).reshape(n, *both)
+    near = (same_row & same_column) | (rows & same_row) | (columns & same_column)
+    by_post = np.broadcast_to(post[:, :, None] | returned, (N_POST, *both))
+    by_pre = np.broadcast_to(pre[:, None, :], (N_PRE, *both))
+    return {
+        "pre": {
+            "delta": by_pre,
+            "synapse": by_pre,
+            "pre": pre,
+            "post": np.zeros((N_PRE, N_POST), bool),
+            "scalar": np.zeros(N_PRE, bool),
+        },
+        "post": {
+            "delta": by_post,
+            "synapse": by_post,
+            "post": post,
+            "pre": np.full((N_POST, N_PRE), returned),
+            "scalar": np.zeros(N_POST, bool),
+        },
+        "synapse": {
+            "delta": near,
+            "synapse": near,
+            "post": (rows & same_row).any(axis=2),
+            "pre": (columns & same_column).any(axis=1),
+            "scalar": np.zeros(n, bool),
+        },
+    }
+
+
+def _demand(found: Found, allowed: Found, condition: str) -> None:
+    for source in allowed:
+        for output, change in found[source].items():
+            leak = np.where(allowed[source][output], 0.0, change)
+            what = "delta_w" if output == "delta" else f"the {output}-side state"
+            where = tuple(int(i) for i in np.unravel_index(np.argmax(leak), leak.shape))
+            demand(
+                leak.max() <= NOISE,
+                f"locality: {condition}, {what} depends on no foreign {source} neuron or synapse; "
+                f"it changed by {leak.max():.3g} at [jump, place] = {where}",
+            )
+
+
+def _names(view: SynapseView) -> list[str]:
+    """The names rules/_locality.py gives to the leaves of a view."""
+    paths = jax.tree_util.tree_flatten_with_path(view)[0]
+    return [".".join(str(getattr(p, "name", getattr(p, "key", p))) for p in path) for path, _ in paths]

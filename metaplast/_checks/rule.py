@@ -1,0 +1,293 @@
+"""What every learning rule promises (metaplast.testing.check_rule)."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from metaplast._checks import influence
+from metaplast._checks.base import (
+    EXACT,
+    demand,
+    demand_close,
+    demand_same_type,
+    finite_difference,
+    inner,
+    keys,
+    like,
+    nudged,
+)
+from metaplast._checks.worlds import (
+    DT,
+    N_POST,
+    N_PRE,
+    N_STEPS,
+    channels,
+    draw_views,
+    draw_weights,
+    indices,
+    layout,
+    life,
+    moment,
+    run,
+    take,
+    with_aggregates,
+)
+from metaplast.connections.dense import Dense
+from metaplast.connections.sparse import Sparse
+from metaplast.rules._locality import blank_view, reach, reads
+from metaplast.rules.base import AbstractRule
+from metaplast.signals import NeuronView, SynapseView, Theta
+
+DENSE, SINGLE = Dense(N_POST, N_PRE), Dense(1, 1)
+ONES = np.ones(DENSE.shape)
+SPARSE = Sparse(N_POST, N_PRE, probability=0.6, seed=1)
+Oracle = Callable[[AbstractRule, Any, Any, Any, float], tuple[Any, Any]]
+
+
+@partial(jax.jit, static_argnums=0)
+def _init(rule: AbstractRule) -> Theta:
+    return rule.init(jax.random.key(0), DENSE)
+
+
+class Bench:
+    """One rule with a random theta, weights and moments, and its life through them."""
+
+    def __init__(self, rule: AbstractRule) -> None:
+        self.rule = rule
+        self.channels = channels(rule)
+        self.fields = reads(rule, DENSE, self.channels)
+        self.theta = nudged(_init(rule), np.random.default_rng(1))
+        self.views = draw_views(2, self.channels)
+        self.weight = draw_weights(3, DENSE.shape)
+        self.kinds = layout(rule)
+        self.base = self.live()
+
+    def live(self, theta: Theta = None, views: SynapseView | None = None, weight: Any = None, dt: float = DT) -> Any:
+        """The life, with some of its circumstances changed: NumPy arrays."""
+        theta = self.theta if theta is None else theta
+        views = self.views if views is None else views
+        weight = self.weight if weight is None else weight
+        return jax.tree.map(np.asarray, run(self.rule, DENSE, dt, theta, views, weight, ONES))
+
+    @property
+    def stochastic(self) -> bool:
+        return "key" in self.fields
+
+
+def check_carry(rule: AbstractRule) -> None:
+    """A scan can carry the state, the change is laid out like the weights, theta is all floats; at either precision."""
+    for wide in (False, True):
+        with jax.enable_x64(wide):
+            view = blank_view(DENSE, channels(rule))
+            theta = rule.init(jax.random.key(0), DENSE)
+            for leaf in jax.tree.leaves(theta):
+                demand(jnp.issubdtype(leaf.dtype, jnp.floating), f"theta is all floats, not {leaf.dtype}")
+            state = rule.init_state(theta, DENSE)
+            after, delta = jax.eval_shape(partial(rule.step, connection=DENSE, dt=DT), theta, state, view=view)
+            demand_same_type(
+                jax.eval_shape(lambda s=state: s),
+                after,
+                "the state that comes out has the type of the one that went in",
+            )
+            demand(
+                delta.shape == DENSE.shape, f"delta_w has the layout {DENSE.shape} of the connection, not {delta.shape}"
+            )
+            demand(
+                delta.dtype == view.weight.dtype,
+                f"delta_w has the dtype {view.weight.dtype} of the weights, not {delta.dtype}",
+            )
+            missing = rule.slow - {*state.post, *state.pre}
+            demand(not missing, f"slow names neuron-side state that exists, not {sorted(missing)}")
+
+
+def check_equivariance(bench: Bench) -> None:
+    """Renaming the neurons renames the change: no synapse is special. (A rule that draws is exempt.)"""
+    if bench.stochastic:
+        return
+    rows, columns = np.array([2, 0, 1]), np.array([1, 3, 0, 2])
+    moved = _only(bench.views, rows, columns)
+    out = bench.live(take(bench.theta, bench.kinds, rows, columns), moved, bench.weight[rows][:, columns])
+    demand_close(out["deltas"], bench.base["deltas"][:, rows][:, :, columns], "permuting the neurons permutes delta_w")
+
+
+def check_copies(bench: Bench) -> None:
+    """A rule of reach `synapse` equals one copy of itself per synapse, each on a connection of one by one."""
+    if bench.stochastic or reach(bench.fields) != "synapse":
+        return
+
+    copies = []
+    for j, i in np.ndindex(*DENSE.shape):
+        row, column = np.array([j]), np.array([i])
+        theta = take(bench.theta, bench.kinds, row, column)
+        copies.append((theta, _only(bench.views, row, column), bench.weight[row][:, column]))
+    single = jax.jit(jax.vmap(lambda t, v, w: life(bench.rule, SINGLE, DT, t, v, w, 1.0)["deltas"]))
+    each = np.asarray(single(*_stacked(copies))).reshape(N_POST, N_PRE, N_STEPS)
+    demand_close(
+        np.moveaxis(each, -1, 0), bench.base["deltas"], "a local rule is the same as one copy of it per synapse"
+    )
+
+
+def _only(views: SynapseView, rows: np.ndarray, columns: np.ndarray) -> SynapseView:
+    """The moments of some neurons only, in the order given."""
+    return views.replace(  # pyright: ignore[reportAttributeAccessIssue]
+        pre=jax.tree.map(lambda x: x[:, columns], views.pre), post=jax.tree.map(lambda x: x[:, rows], views.post)
+    )
+
+
+def _stacked(cases: list[tuple[Any, ...]]) -> list[Any]:
+    """Several cases as one, along a new first axis."""
+    stack = lambda *x: jnp.stack(x) if jnp.issubdtype(x[0].dtype, jax.dtypes.prng_key) else np.stack(x)  # noqa: E731
+    return [jax.tree.map(stack, *trees) for trees in zip(*cases, strict=True)]
+
+
+def check_layouts(bench: Bench) -> None:
+    """Sparse synapses change like the same synapses of a masked matrix."""
+    if bench.stochastic:
+        return
+    rows, columns = SPARSE.topology()
+    support = np.zeros(DENSE.shape)
+    support[rows, columns] = 1.0
+    weight = bench.weight * support
+    masked = run(bench.rule, DENSE, DT, bench.theta, bench.views, weight, support)
+    theta = take(bench.theta, bench.kinds, rows, columns, paired=True)
+    sparse = run(bench.rule, SPARSE, DT, theta, bench.views, weight[rows, columns], 1.0)
+    demand_close(sparse["deltas"], masked["deltas"][:, rows, columns], "sparse and masked synapses change alike")
+
+
+def check_gradient(bench: Bench) -> None:
+    """The gradient with respect to theta is that of central differences, and every leaf of theta matters."""
+    if not jax.tree.leaves(bench.theta):
+        return
+    readout = np.random.default_rng(4).normal(size=bench.base["deltas"].shape)
+
+    def loss(theta: Theta) -> Any:
+        out = life(bench.rule, DENSE, DT, theta, bench.views, bench.weight, ONES)
+        return jnp.sum(readout * out["deltas"]) + jnp.sum(readout[0] * out["weight"])
+
+    value, grad = jax.jit(jax.value_and_grad(loss))(bench.theta)
+    demand(np.isfinite(value), "the change of weight is finite")
+    for path, leaf in jax.tree_util.tree_flatten_with_path(grad)[0]:
+        demand(
+            np.any(np.asarray(leaf) != 0),
+            f"theta{jax.tree_util.keystr(path)} has an effect on the weights (its gradient is zero)",
+        )
+    compiled = lambda theta: np.sum(readout * (out := bench.live(theta))["deltas"]) + np.sum(readout[0] * out["weight"])  # noqa: E731
+    for seed in range(3):
+        direction = like(bench.theta, np.random.default_rng(seed))
+        expected = finite_difference(compiled, bench.theta, direction)
+        demand_close(inner(grad, direction), expected, "the gradient of theta is that of central differences", 1e-6)
+
+
+def check_vectorised(bench: Bench) -> None:
+    """`vmap` over rules and lives is the same as a loop over them."""
+    cases = [
+        (
+            nudged(bench.theta, np.random.default_rng(seed)),
+            draw_views(seed, bench.channels),
+            draw_weights(seed, DENSE.shape),
+        )
+        for seed in range(3)
+    ]
+    many = jax.jit(jax.vmap(lambda t, v, w: life(bench.rule, DENSE, DT, t, v, w, ONES)["deltas"]))
+    alone = np.stack([bench.live(*case)["deltas"] for case in cases])
+    demand_close(many(*_stacked(cases)), alone, "vmap is the same as a loop")
+
+
+def check_clock(bench: Bench) -> None:
+    """The change scales with dt as the rule's clock says (see AbstractRule)."""
+    {"event": _check_event, "time": _check_time, "trial": _check_trial}[bench.rule.clock](bench)
+
+
+def _check_event(bench: Bench) -> None:
+    """The same events at half the dt give the same change, and none in between. (A rule without state may count every
+    step as a presentation; then dt does not scale it.)"""
+    if not jax.tree.leaves(bench.base["state"]):
+        _check_trial(bench)
+        return
+    views = bench.views.replace(key=np.zeros(N_STEPS))  # pyright: ignore[reportAttributeAccessIssue]
+    views = jax.tree.map(lambda x: np.stack([np.zeros_like(x), x], axis=1).reshape(-1, *x.shape[1:]), views)
+    views = views.replace(weight_max=np.ones(2 * N_STEPS), key=keys(0, 2 * N_STEPS))
+    fine = bench.live(views=views, dt=DT / 2)["deltas"].reshape(N_STEPS, 2, *DENSE.shape)
+    demand_close(
+        fine[:, 0],
+        np.zeros_like(fine[:, 0]),
+        "clock `event`: nothing changes without a spike, activity, error or modulator",
+    )
+    demand_close(fine[:, 1], bench.base["deltas"], "clock `event`: the same events at half the dt give the same change")
+
+
+def _check_trial(bench: Bench) -> None:
+    fine = bench.live(dt=DT / 2)["deltas"]
+    demand_close(fine, bench.base["deltas"], f"clock `{bench.rule.clock}`: one step is one presentation, whatever dt")
+
+
+def _check_time(bench: Bench) -> None:
+    """The change over a fixed life converges, to something, as dt -> 0: first order or better."""
+    totals = []
+    for n_steps in (8, 16, 32, 64):
+        out = bench.live(views=_smooth(bench, n_steps), dt=N_STEPS * DT / n_steps)
+        totals.append(np.asarray(out["weight"] - bench.weight))
+    steps = [float(np.abs(a - b).max()) for a, b in zip(totals, totals[1:], strict=False)]
+    size = float(np.abs(totals[-1]).max())
+    converges = steps[2] <= 0.7 * steps[1] <= 0.7**2 * steps[0] or steps[2] <= EXACT
+    demand(
+        size > 0 and converges,
+        f"clock `time`: the change over a fixed life converges as dt -> 0, its steps were {steps}",
+    )
+
+
+def _smooth(bench: Bench, n_steps: int) -> SynapseView:
+    """The same smooth signals over the same life, sampled at the middle of each of `n_steps` steps."""
+    phase, swing = moment(bench.views, 1), moment(bench.views, 3)
+    time = (np.arange(n_steps) + 0.5) / n_steps
+
+    def wave(p: Any, s: Any) -> Any:
+        return 1.0 + 0.3 * np.sin(2.0 * np.pi * time.reshape(-1, *(1,) * np.ndim(p)) * s + p)
+
+    views = jax.tree.map(wave, phase.replace(key=0.0), swing.replace(key=0.0))
+    return views.replace(weight_max=np.ones(n_steps), key=keys(0, n_steps))
+
+
+def check_oracle(bench: Bench, oracle: Oracle | None) -> None:
+    """Step for step the same as a plain NumPy program; without one only a rule of reach `synapse` may go."""
+    if oracle is None:
+        wide = reach(bench.fields)
+        demand(wide == "synapse", f"a rule of reach `{wide}` is checked against a NumPy oracle, and none was given")
+        return
+    theta, weight = jax.tree.map(np.asarray, bench.theta), bench.weight
+    state = _plain(bench.rule.init_state(bench.theta, DENSE))
+    for t in range(N_STEPS):
+        view = with_aggregates(
+            DENSE, moment(bench.views, t).replace(weight=weight, weight_initial=bench.weight), weight
+        )
+        state, delta = oracle(bench.rule, theta, state, _plain(view), DT)
+        demand_close(np.asarray(bench.base["deltas"][t]), delta, f"step {t} is that of the NumPy oracle")
+        weight = np.clip(weight + delta, 0.0, 1.0)
+    demand_close(_plain(bench.base["state"]), state, "the state is that of the NumPy oracle")
+
+
+def _plain(tree: Any) -> Any:
+    """Arrays as NumPy; a random key stays what it is."""
+    return jax.tree.map(lambda x: x if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else np.asarray(x), tree)
+
+
+def check(rule: AbstractRule, oracle: Oracle | None = None, clock: bool = True) -> None:
+    """Everything above (metaplast.testing.check_rule)."""
+    check_carry(rule)
+    with jax.enable_x64(True):
+        bench = Bench(rule)
+        demand(np.isfinite(bench.base["deltas"]).all(), "the change of weight is finite")
+        demand((bench.base["deltas"] != 0).any(), "some weight changes in a random life")
+        influence.check(rule, bench.theta, bench.base["state"], bench.channels, bench.fields)
+        check_equivariance(bench)
+        check_copies(bench)
+        check_layouts(bench)
+        check_gradient(bench)
+        check_vectorised(bench)
+        check_oracle(bench, oracle)
+        if clock:
+            check_clock(bench)

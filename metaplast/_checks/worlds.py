@@ -1,0 +1,155 @@
+"""Random surroundings for one rule: views, weights and a short life of a single edge.
+
+All of it is NumPy outside `life`: slicing an array of JAX compiles a program each time.
+"""
+
+from functools import lru_cache, partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from metaplast._checks.base import demand, keys
+from metaplast.connections.base import AbstractConnection
+from metaplast.connections.dense import Dense
+from metaplast.rules._locality import reads
+from metaplast.rules.base import AbstractRule
+from metaplast.signals import NeuronView, SynapseView, Theta
+
+N_POST, N_PRE, N_STEPS, DT = 3, 4, 6, 2e-3
+
+
+def channels(rule: AbstractRule) -> tuple[str, ...]:
+    """The modulators a rule asks for, found by offering it none and adding what it misses."""
+    found: tuple[str, ...] = ()
+    while True:
+        try:
+            reads(rule, Dense(N_POST, N_PRE), found)
+        except KeyError as missing:
+            demand(missing.args[0] not in found, f"modulator {missing} is offered, yet missing")
+            found = (*found, missing.args[0])
+        else:
+            return found
+
+
+def draw_views(seed: int, names: tuple[str, ...], n_steps: int = N_STEPS) -> SynapseView:
+    """`n_steps` random moments of an edge, stacked: spikes (0 or 1) at even steps, graded activities at odd ones.
+
+    The weights are left blank: `life` fills them in.
+    """
+    rng = np.random.default_rng(seed)
+    return SynapseView(
+        pre=_neurons(rng, n_steps, N_PRE),
+        post=_neurons(rng, n_steps, N_POST),
+        weight=np.zeros(n_steps),
+        weight_initial=np.zeros(n_steps),
+        weight_max=np.ones(n_steps),
+        modulators={name: rng.normal(size=n_steps) for name in names},
+        key=keys(seed, n_steps),
+    )
+
+
+def _neurons(rng: np.random.Generator, n_steps: int, n: int) -> NeuronView:
+    fields = {name: rng.normal(size=(n_steps, n)) for name in NeuronView.__dataclass_fields__}
+    spiking = (np.arange(n_steps) % 2 == 0)[:, None]
+    uniform = rng.random((n_steps, n))
+    fields["activity"] = np.where(spiking, np.round(uniform), 1.5 * uniform)
+    fields["gain"] = 1.0 / (1.0 + np.exp(-fields["gain"]))
+    for name in ("weight_sum", "weight_norm"):
+        fields[name] = 0.5 + np.abs(fields[name])
+    return NeuronView(**fields)
+
+
+def draw_weights(seed: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Magnitudes well inside the bounds 0 and 1: rules for signed and for unsigned weights both live there."""
+    return np.random.default_rng(seed).uniform(0.2, 0.8, shape)
+
+
+def moment(views: SynapseView, t: int | slice) -> SynapseView:
+    return jax.tree.map(lambda x: x[t], views)
+
+
+@lru_cache(maxsize=16)
+def indices(connection: AbstractConnection) -> tuple[np.ndarray, np.ndarray]:
+    """The postsynaptic and presynaptic neuron of every synapse, in the connection's own layout."""
+    with jax.ensure_compile_time_eval():
+        post = np.broadcast_to(connection.at_post(jnp.arange(connection.n_post)), connection.shape)
+        pre = np.broadcast_to(connection.at_pre(jnp.arange(connection.n_pre)), connection.shape)
+    return post, pre
+
+
+def with_aggregates(connection: AbstractConnection, view: SynapseView, weight: Array) -> SynapseView:
+    """The view with its sums over synapses recomputed from a plain matrix of the weights."""
+    post, pre = indices(connection)
+    matrix = jnp.zeros((connection.n_post, connection.n_pre)).at[post, pre].add(weight)
+    sides = {
+        "pre": view.pre.replace(  # pyright: ignore[reportAttributeAccessIssue]
+            returned=jnp.sum(matrix * view.post.activity[:, None], axis=0),
+            weight_sum=jnp.sum(matrix, axis=0),
+            weight_norm=jnp.sqrt(jnp.sum(matrix**2, axis=0)),
+        ),
+        "post": view.post.replace(  # pyright: ignore[reportAttributeAccessIssue]
+            returned=jnp.zeros(connection.n_post),
+            weight_sum=jnp.sum(matrix, axis=1),
+            weight_norm=jnp.sqrt(jnp.sum(matrix**2, axis=1)),
+        ),
+    }
+    return view.replace(**sides)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def life(
+    rule: AbstractRule,
+    connection: AbstractConnection,
+    dt: float,
+    theta: Theta,
+    views: SynapseView,
+    weight: Array,
+    mask: Array,
+) -> dict[str, Any]:
+    """One edge with its rule through all `views`: {state, weight} at the end and {deltas} of every step."""
+
+    def step(carry: tuple[Any, Array], view: SynapseView) -> tuple[tuple[Any, Array], Array]:
+        state, now = carry
+        view = with_aggregates(connection, view.replace(weight=now, weight_initial=weight), now)  # pyright: ignore[reportAttributeAccessIssue]
+        state, delta = rule.step(theta, state, connection, view, dt)
+        return (state, jnp.clip(now + mask * delta, 0.0, 1.0)), delta
+
+    (state, last), deltas = lax.scan(step, (rule.init_state(theta, connection), weight), views)
+    return {"state": state, "weight": last, "deltas": deltas}
+
+
+run = partial(jax.jit, static_argnums=(0, 1, 2))(life)
+
+
+def layout(rule: AbstractRule) -> Any:
+    """For every leaf of theta how it is laid out: `shared`, or one value per `synapse`, `post` or `pre` neuron."""
+    sizes = ((N_POST, N_PRE), (N_POST + 2, N_PRE + 3))
+    small, large = (jax.eval_shape(lambda c=Dense(*size): rule.init(jax.random.key(0), c)) for size in sizes)
+
+    def kind(a: Any, b: Any) -> str:
+        if a.shape == b.shape:
+            return "shared"
+        leads = {"synapse": 2, "post": 1, "pre": 1}
+        for name, n in leads.items():
+            wanted = [size if n == 2 else (size[0],) if name == "post" else (size[1],) for size in sizes]
+            if [a.shape[:n], b.shape[:n]] == wanted and a.shape[n:] == b.shape[n:]:
+                return name
+        demand(False, f"theta leaf {a.shape} is shared, or laid out like the synapses, the post or the pre neurons")
+        return ""
+
+    return jax.tree.map(kind, small, large)
+
+
+def take(theta: Theta, kinds: Any, rows: Any, columns: Any, paired: bool = False) -> Theta:
+    """theta for the neurons `rows` and `columns` of a dense edge; paired: for the synapses (row, column) one by one."""
+
+    def one(kind: str, leaf: Array) -> Array:
+        if kind == "shared":
+            return leaf
+        if kind == "synapse":
+            return leaf[rows, columns] if paired else leaf[rows][:, columns]
+        return leaf[rows if kind == "post" else columns]
+
+    return jax.tree.map(one, kinds, theta)

@@ -1,0 +1,61 @@
+"""What the verbs that compute share: the compilation cache, imported plug-ins, progress."""
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+
+from metaplast.launch.run import Progress
+from metaplast.registry import BadInput
+
+
+def prepare(modules: Sequence[str] = ()) -> None:
+    """Switch on the on-disk compilation cache (private to the user) and import the user's plug-ins.
+
+    Set as environment variables before JAX is imported, so that worker processes inherit them.
+    """
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "metaplast" / "jax"
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(home))
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+    except OSError:
+        pass  # a read-only home: compile every time
+    if modules:
+        sys.path.insert(0, os.getcwd())
+    for module in modules:
+        try:
+            import_module(module)
+        except ImportError as error:
+            raise BadInput(f"--import {module}: {error}", "an importable module", "correct the name or install it") from None
+
+
+@contextmanager
+def progress(quiet: bool) -> Iterator[Progress]:
+    """One bar per row on stderr."""
+    if quiet:
+        yield lambda *_: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    columns = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        known: dict[str, object] = {}
+
+        def show(name: str, done: int, total: int) -> None:
+            if done and name not in known:
+                known[name] = bars.add_task(name, total=total)
+            if name in known:
+                bars.update(known[name], completed=done)  # pyright: ignore[reportArgumentType]
+
+        yield show
+
+
+def default_jobs() -> int:
+    """One worker per core, at most four."""
+    cores = os.cpu_count() or 1
+    return max(1, min(4, cores))

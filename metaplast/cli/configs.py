@@ -1,0 +1,17 @@
+"""metaplast configs: what the command line can name."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command("configs")
+@click.option("--config-dir", type=click.Path(path_type=Path), help="Your own config groups as well.")
+def command(config_dir: Path | None) -> None:
+    """Print the experiments and the files of every config group."""
+    from metaplast.launch.config import GROUPS, Sources
+
+    sources = Sources(config_dir)
+    for group in GROUPS:
+        for name in sources.names(group):
+            click.echo(f"{group}={name:20} {sources.headline(group, name)}")

@@ -1,0 +1,75 @@
+"""The table of a run or of several: every row on the same lives, differences paired."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from metaplast.inspection.statistics import Estimate, bootstrap
+
+Plain = dict[str, Any]
+
+
+def scores(rows: Mapping[str, Sequence[np.ndarray]], metric: str, reference: str) -> list[Plain]:
+    """One entry per row: mean, 95 % interval, n, and the paired difference row - reference.
+
+    rows: name -> per-life values, one array per split (the same lives, in the same order, in every row). Lives with a
+    value that is not finite are counted in `not_finite`; they make the mean not finite, which is written as null.
+    """
+    entries = []
+    for name, groups in rows.items():
+        entry = {"name": name, "split": "heldout", "metric": metric, **_plain(bootstrap(groups))}
+        entry["not_finite"] = int(sum((~np.isfinite(g)).sum() for g in groups))
+        paired = [mine - theirs for mine, theirs in zip(groups, rows[reference], strict=True)]
+        difference = _plain(bootstrap(paired))
+        entry[f"minus_{reference}"] = {"mean": difference["mean"], "ci95": difference["ci95"]}
+        entries.append(entry)
+    return entries
+
+
+def gap_closed(rows: Mapping[str, Sequence[np.ndarray]], low: str, high: Sequence[str], mine: str) -> Plain:
+    """(mine - low) / (best of high - low): the share of a gap that a row closes."""
+    means = {name: float(np.mean([np.mean(g) for g in groups])) for name, groups in rows.items()}
+    best = max(high, key=lambda name: means[name])
+    gap = means[best] - means[low]
+    return {"from": low, "to": best, "share": round((means[mine] - means[low]) / gap, 4) if gap > 0 else None}
+
+
+def render(entries: Sequence[Plain], facts: Mapping[str, Plain], reference: str) -> str:
+    """The table as text. facts: per row, reach and number of learned numbers."""
+    metric = entries[0]["metric"]
+    head = ("row", metric, "95 % interval", f"minus {reference}", "95 % interval", "reach", "learned", "n")
+    lines = [head]
+    for entry in entries:
+        fact, difference = facts.get(entry["name"], {}), entry[f"minus_{reference}"]
+        same = entry["name"] == reference
+        lines.append(
+            (
+                entry["name"],
+                _number(entry["mean"]),
+                _interval(entry["ci95"]),
+                "" if same else _number(difference["mean"], sign=True),
+                "" if same else _interval(difference["ci95"], sign=True),
+                str(fact.get("reach", "-")),
+                str(fact.get("learned", "-")),
+                str(entry["n"]),
+            )
+        )
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    rows = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines]
+    return "\n".join([rows[0], "-" * len(rows[0]), *rows[1:]])
+
+
+def _plain(estimate: Estimate) -> Plain:
+    def value(x: float) -> float | None:
+        return round(x, 6) if np.isfinite(x) else None
+
+    return {"mean": value(estimate.mean), "ci95": [value(estimate.low), value(estimate.high)], "n": estimate.n}
+
+
+def _number(value: float | None, sign: bool = False) -> str:
+    return "not finite" if value is None else f"{value:+.3f}" if sign else f"{value:.3f}"
+
+
+def _interval(pair: Sequence[float | None], sign: bool = False) -> str:
+    return f"[{_number(pair[0], sign)}, {_number(pair[1], sign)}]"

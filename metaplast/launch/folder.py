@@ -1,0 +1,71 @@
+"""The folder of one run: its name, its lock, and files that are whole or absent."""
+
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from metaplast.registry import BadInput
+
+
+class Busy(RuntimeError):
+    """The folder is in use by another process, or already holds a run (exit code 3)."""
+
+
+def fresh_path(experiment: str, seed: int) -> Path:
+    """runs/<date>-<experiment>-<seed>-<id>; the id keeps two runs of one second apart."""
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    return Path("runs") / f"{stamp}-{experiment or 'run'}-{seed}-{secrets.token_hex(2)}"
+
+
+def create(path: Path) -> Path:
+    """Make an empty run folder. Raises: Busy where it already holds something; BadInput where no folder can stand."""
+    if path.is_dir() and any(path.iterdir()):
+        raise Busy(f"{path} - expected an empty or new folder - choose another --run-dir, or: metaplast resume {path}")
+    if path.exists() and not path.is_dir():
+        raise BadInput(f"--run-dir {path}", "a folder", "choose another path")
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the kernel's lock on a run folder; it goes with the process, so a kill leaves nothing behind.
+
+    Raises: Busy where another process holds it.
+    """
+    with (path / ".lock").open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Busy(f"{path} - expected a folder no other run is using - wait for it, or stop it") from None
+        yield
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a file in one step: it holds the old text or the new one, whatever happens."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("w") as handle:
+        handle.write(text)
+        handle.flush()
+        os.fsync(handle.fileno())
+    temporary.replace(path)
+    sync(path.parent)
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def sync(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

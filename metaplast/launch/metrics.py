@@ -1,0 +1,49 @@
+"""metrics.jsonl: one object per outer step, each step exactly once."""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+
+class MetricsFile:
+    """Appends one line per outer step; opening it for a resumed run cuts it back to the restored step."""
+
+    def __init__(self, path: Path, step: int) -> None:
+        kept = [line for line in _whole_lines(path) if json.loads(line)["outer_step"] <= step]
+        path.write_text("".join(f"{line}\n" for line in kept))
+        self._handle: TextIO = path.open("a")
+
+    def write(self, step: int, metrics: Mapping[str, Any], wall_s: float) -> None:
+        """Numbers only; a non-finite one is written as text, so that it is seen and the line stays JSON."""
+        row: dict[str, Any] = {"outer_step": step, "wall_s": round(wall_s, 4)}
+        row |= {name: plain_number(value) for name, value in sorted(metrics.items()) if getattr(value, "ndim", 0) == 0}
+        self._handle.write(json.dumps(row, allow_nan=False) + "\n")
+        self._handle.flush()
+
+    def close(self) -> None:
+        self._handle.close()
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """All whole lines."""
+    return [json.loads(line) for line in _whole_lines(path)]
+
+
+def count(path: Path) -> int:
+    """How many outer steps a file holds so far."""
+    return len(_whole_lines(path))
+
+
+def plain_number(value: Any) -> int | float | str:
+    """A JSON number; `nan`, `inf`, `-inf` become text."""
+    number = value.item() if hasattr(value, "item") else value
+    return number if isinstance(number, int) or math.isfinite(number) else str(number)
+
+
+def _whole_lines(path: Path) -> list[str]:
+    if not path.is_file():
+        return []
+    text = path.read_text()
+    return [line for line in text[: text.rfind("\n") + 1].splitlines() if line]

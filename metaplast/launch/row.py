@@ -1,0 +1,162 @@
+"""Train one row of a run's table, choose its candidate on validation lives, judge it once on held-out lives."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from metaplast import train
+from metaplast.inspection import evaluate
+from metaplast.interfaces import AbstractOuterLoop
+from metaplast.launch import checkpoint
+from metaplast.launch.config import Plain
+from metaplast.launch.folder import write_json
+from metaplast.launch.job import DISCOVERED, PROTOTYPE, Config, parse
+from metaplast.launch.metrics import MetricsFile, read
+from metaplast.problem import MetaProblem
+from metaplast.signals import Theta
+
+MAX_SKIPPED = 20  # outer steps in a row that were not finite
+
+
+class Diverged(RuntimeError):
+    """Too many outer steps in a row were not finite (exit code 6)."""
+
+
+class Training(NamedTuple):
+    """What a checkpoint holds: the outer state, candidate thetas stacked [n_candidates, ...], non-finite steps in a row."""
+
+    outer: Any
+    candidates: Theta
+    bad: Any
+
+
+def folder_of(run: Path, name: str) -> Path:
+    """The discovered rule lives in the run folder itself, every other row under rows/<name>."""
+    return run if name == DISCOVERED else run / "rows" / name
+
+
+def train_row(run: Path, plain: Plain, name: str, tick: Callable[[int, dict[str, Any]], None] = lambda *_: None) -> None:
+    """Train, choose and judge one row, from its newest checkpoint on; a finished row is left alone.
+
+    Writes metrics.jsonl, checkpoints/, lives.safetensors and row.json into the row's folder.
+    Raises: Diverged, NoCheckpoint.
+    """
+    folder = folder_of(run, name)
+    if (folder / "row.json").is_file():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    job = parse(plain, check=False)
+    config = job.row(name)
+    jax.config.update("jax_enable_x64", config.precision == "float64")
+    problem, outer = config.meta_problem(), config.outer
+    theta, diverged = _trained(folder, config, problem, outer, _digest(plain, name), tick)
+    # The held-out lives are opened here, once per row.
+    scores = evaluate.lives(problem, theta, config.seed, "heldout", config.evaluation.heldout)
+    facts = {"name": name, "diverged_lives": diverged, "wall_s": round(time.monotonic() - started, 2)}
+    _publish(folder, theta, scores, facts)
+
+
+def _trained(
+    folder: Path,
+    config: Config,
+    problem: MetaProblem,
+    outer: AbstractOuterLoop,
+    digest: str,
+    tick: Callable[[int, dict[str, Any]], None],
+) -> tuple[Theta, int]:
+    """(the candidate that validation lives prefer, lives that blew up in training)."""
+    total = outer.n_steps
+    theta = problem.init(train.stream(config.seed, "theta"))
+    if not jax.tree.leaves(theta):
+        return theta, 0
+    steps = candidate_steps(total, config.evaluation.candidates)
+    state = Training(
+        train.begin(problem, outer, config.seed),
+        jax.tree.map(lambda x: jnp.zeros((len(steps), *x.shape), x.dtype), theta),
+        jnp.zeros((), jnp.int32),
+    )
+    restored = checkpoint.restore(folder, state, digest)
+    start, state = restored or (0, state)
+    metrics_file = MetricsFile(folder / "metrics.jsonl", start)
+    clock = time.monotonic()
+    for step, outer_state, metrics in train.steps(problem, outer, config.seed, state.outer, start, total):
+        values = {key: np.asarray(value) for key, value in metrics.items()}
+        bad = jnp.where(np.isfinite(values["loss"]), 0, state.bad + 1).astype(jnp.int32)
+        candidates = state.candidates
+        if step in steps:
+            candidates = jax.tree.map(lambda s, x: s.at[steps.index(step)].set(x), candidates, outer.theta(outer_state))  # noqa: B023
+        state = Training(outer_state, candidates, bad)
+        metrics_file.write(step, values, time.monotonic() - clock)
+        clock = time.monotonic()
+        tick(step, values)
+        if int(bad) >= MAX_SKIPPED:
+            raise Diverged(f"{folder} - expected finite losses, {int(bad)} outer steps in a row were not - lower outer.learning_rate")
+        if step % config.checkpoint_every == 0 or step == total:
+            checkpoint.write(folder, step, state, digest)
+    metrics_file.close()
+    diverged = sum(row.get("diverged", 0) for row in read(folder / "metrics.jsonl"))
+    return _choose(problem, config, state.candidates, len(steps)), int(diverged)
+
+
+def candidate_steps(total: int, n: int) -> list[int]:
+    """`n` equally spaced outer steps of the last half, the last one included."""
+    return sorted({max(1, round(total * (0.5 + 0.5 * (i + 1) / n))) for i in range(n)})
+
+
+def _choose(problem: MetaProblem, config: Config, candidates: Theta, n: int) -> Theta:
+    """The candidate with the lowest mean objective on validation lives; the held-out lives are not looked at."""
+    options = [jax.tree.map(lambda x: x[i], candidates) for i in range(n)]  # noqa: B023
+    if n == 1:
+        return options[0]
+    losses = []
+    for theta in options:
+        values = evaluate.lives(problem, theta, config.seed, "validation", config.evaluation.validation)["loss"]
+        losses.append(np.inf if not np.isfinite(values).all() else values.mean())
+    return options[int(np.argmin(losses))]
+
+
+def prototype_row(run: Path, plain: Plain) -> None:
+    """The reference row `nearest_prototype`: nothing is trained, the same held-out lives are judged."""
+    folder = folder_of(run, PROTOTYPE)
+    if (folder / "row.json").is_file():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    config = parse(plain, check=False).main
+    accuracy = evaluate.prototypes(config.meta_problem(), config.seed, config.evaluation.heldout)
+    _publish(folder, {}, {"accuracy": accuracy}, {"name": PROTOTYPE, "diverged_lives": 0})
+
+
+def theta_of(folder: Path, problem: MetaProblem) -> Theta:
+    """The chosen theta of a finished row."""
+    like = jax.eval_shape(problem.init, jax.random.key(0))
+    arrays = load_file(folder / "theta.safetensors")
+    return jax.tree_util.tree_map_with_path(lambda path, _: jnp.asarray(arrays[_dotted(path)]), like)
+
+
+def _publish(folder: Path, theta: Theta, scores: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
+    """What the table is made of; row.json comes last, so it marks a finished row."""
+    leaves = jax.tree_util.tree_flatten_with_path(theta)[0]
+    save_file({_dotted(path): np.ascontiguousarray(leaf) for path, leaf in leaves}, folder / "theta.safetensors")
+    save_file({key: np.ascontiguousarray(value) for key, value in scores.items()}, folder / "lives.safetensors")
+    write_json(folder / "row.json", facts)
+
+
+def _dotted(path: Any) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator=".")
+
+
+def _digest(plain: Plain, name: str) -> str:
+    """What determines a row's training: intervals of checkpointing and evaluation sizes do not."""
+    kept = {key: value for key, value in plain.items() if key not in ("checkpoint_every", "rows")}
+    kept["row"] = plain.get("rows", {}).get(name) if name != DISCOVERED else None
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+

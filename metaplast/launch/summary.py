@@ -1,0 +1,125 @@
+"""What a finished run says: summary.json, the rule file, figures, and the text printed at the end."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from safetensors.numpy import load_file
+
+from metaplast.feedback.symmetric import Symmetric
+from metaplast.inspection import figures, table
+from metaplast.launch import folder
+from metaplast.launch.job import DISCOVERED, PROTOTYPE, Config, Job
+from metaplast.launch.metrics import read
+from metaplast.launch.row import folder_of, theta_of
+from metaplast.reuse.formula import formula, terms
+from metaplast.rules._grammar import REACHES, reach
+
+SCHEMA = "metaplast.summary/1"
+ALIGNMENT = "feedback_alignment"
+OURS = (DISCOVERED, "discovered_synapse")
+Plain = dict[str, Any]
+
+
+def summarise(run: Path, job: Job, wall_s: float) -> Plain:
+    """Write summary.json, rule.safetensors and figures/ from the finished rows of a run."""
+    from metaplast.reuse.save import document_of, save_theta
+
+    names = [name for name, _ in job.rows] + ([PROTOTYPE] if job.main.evaluation.prototype else [])
+    rows, metric = lives([run], names)
+    entries = table.scores(rows, metric, DISCOVERED)
+    facts = {name: facts_of(run, name, config) for name, config in job.rows}
+    losses = {name: [r["loss"] for r in read(folder_of(run, name) / "metrics.jsonl")] for name in facts}
+    summary = {
+        "schema": SCHEMA,
+        "experiment": job.main.experiment,
+        "seed": job.main.seed,
+        "outer_steps": job.main.outer.n_steps,
+        "wall_s": round(wall_s, 2),
+        "diverged_lives": sum(json.loads((folder_of(run, n) / "row.json").read_text())["diverged_lives"] for n in names),
+        "rows": facts,
+        "scores": entries,
+        "gap_closed": gap_closed(job, rows),
+    }
+    problem = job.main.meta_problem()
+    theta = theta_of(run, problem)
+    if job.main.slots():
+        provenance = {key: summary[key] for key in ("experiment", "seed", "outer_steps")}
+        document = document_of(problem.lifetime, theta, provenance=provenance, scores=entries)
+        save_theta(run / "rule.safetensors", document, theta)
+        summary["rule"] = rule_card(document, theta)
+        if any(summary["rule"]["terms"].values()):
+            figures.coefficients(summary["rule"]["terms"], run / "figures" / "coefficients.png")
+    if len(entries) > 1:
+        figures.scores(entries, run / "figures" / "scores.png", OURS)
+    finite = {name: [v for v in values if not isinstance(v, str)] for name, values in losses.items() if values}
+    if finite:
+        figures.training(finite, run / "figures" / "training.png", OURS)
+    folder.write_json(run / "summary.json", summary)
+    return summary
+
+
+def lives(runs: list[Path], names: list[str]) -> tuple[dict[str, list[np.ndarray]], str]:
+    """({row: per-life values, one array per run}, metric): accuracy where the task reports it, else the loss."""
+    stored = {name: [load_file(folder_of(run, name) / "lives.safetensors") for run in runs] for name in names}
+    metric = "accuracy" if all("accuracy" in s for found in stored.values() for s in found) else "loss"
+    return {name: [np.asarray(s[metric], np.float64) for s in found] for name, found in stored.items()}, metric
+
+
+def facts_of(run: Path, name: str, config: Config) -> Plain:
+    """What stands beside a score: reach and fields read, how many numbers were learned, wall time, the row's note."""
+    lifetime = config.meta_problem().lifetime
+    reads = sorted(frozenset().union(*lifetime.reads().values()))
+    theta = theta_of(folder_of(run, name), config.meta_problem())
+    return {
+        "reach": reach(reads) if reads else "-",
+        "feedback": type(config.feedback).__name__.lower() if "post.feedback" in reads or "pre.feedback" in reads else "none",
+        "reads": reads,
+        "learned": sum(leaf.size for leaf in jax.tree.leaves(theta)),
+        "wall_s": json.loads((folder_of(run, name) / "row.json").read_text())["wall_s"],
+        "note": config.note,
+    }
+
+
+def gap_closed(job: Job, rows: Mapping[str, list[np.ndarray]]) -> Plain | None:
+    """How far the discovered rule gets from feedback alignment to the best backprop row of the same network."""
+    if ALIGNMENT not in rows:
+        return None
+    backprop = [n for n, c in job.rows if isinstance(c.feedback, Symmetric) and c.network == job.main.network]
+    return table.gap_closed(rows, ALIGNMENT, backprop, DISCOVERED) if backprop else None
+
+
+def rule_card(document: Plain, tensors: Mapping[str, np.ndarray]) -> Plain:
+    """The rule as it is told: form, widest reach, formula, coefficients."""
+    slots = document["slots"].values()
+    return {
+        "form": ", ".join(dict.fromkeys(slot["rule"]["name"] for slot in slots)),
+        "reach": max((slot["reach"] for slot in slots), key=REACHES.index),
+        "formula": formula(document, tensors),
+        "terms": terms(document, tensors),
+    }
+
+
+def render(run: Path) -> str:
+    """What `metaplast train` prints at the end."""
+    summary = json.loads((run / "summary.json").read_text())
+    parts = [table.render(summary["scores"], summary["rows"], DISCOVERED)]
+    if gap := summary["gap_closed"]:
+        share = "no gap to close" if gap["share"] is None else f"{100 * gap['share']:.0f} % of the gap"
+        parts.append(f"The discovered rule closes {share} from {gap['from']} to {gap['to']} (best backprop row).")
+    parts.append(
+        "Every trained row: same task, outer loop and budget; candidates chosen on validation lives; scores on the same "
+        f"{summary['scores'][0]['n']} held-out lives, opened once. One seed, so intervals cover lives, not splits."
+    )
+    if summary["diverged_lives"]:
+        parts.append(f"{summary['diverged_lives']} training lives were not finite and were left out.")
+    if rule := summary.get("rule"):
+        transport = "; reads W^T post" if any("returned" in f for f in summary["rows"][DISCOVERED]["reads"]) else ""
+        parts.append(f"{rule['formula']}\nreach: {rule['reach']}{transport}; feedback: {summary['rows'][DISCOVERED]['feedback']}")
+    files = [f"{run / 'rule.safetensors'}"] if rule else []
+    files += [str(path) for path in sorted((run / "figures").glob("*.png"))]
+    parts.append("\n".join([f"summary  {run / 'summary.json'}", *(f"{'rule' if f.endswith('s') else 'figure':8} {f}" for f in files)]))
+    return "\n\n".join(parts)

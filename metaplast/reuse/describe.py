@@ -1,0 +1,100 @@
+"""From a trained theta to what a rule file holds."""
+
+import importlib.metadata
+import math
+import platform
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from metaplast.lifetime import Lifetime
+from metaplast.registry import BadInput
+from metaplast.reuse.reference import reference
+from metaplast.reuse.rule_file import flatten
+from metaplast.rules._grammar import reach
+from metaplast.signals import Theta
+from metaplast.spec import encode
+
+Plain = dict[str, Any]
+
+
+def describe_rule(
+    lifetime: Lifetime,
+    theta: Theta,
+    *,
+    provenance: Mapping[str, Any] | None = None,
+    scores: list[Plain] | None = None,
+    activity_reference: float = 1.0,
+) -> tuple[Plain, dict[str, np.ndarray]]:
+    """(document, tensors) of the rules in `theta`, for `save_rule`.
+
+    provenance: experiment, seed, outer_steps ...; the versions of what computes the rule are added. scores: as in
+    summary.json. activity_reference: hertz that an activity of 1 stands for (1.0 where activities are already rates).
+    """
+    plastic, reads = lifetime.plastic(), lifetime.reads()
+    slots: dict[str, Plain] = {}
+    vectors: dict[str, Any] = {}
+    tensors: dict[str, np.ndarray] = {}
+    for slot in lifetime.slots:
+        edges = {name: edge for name, (edge, its_slot) in plastic.items() if its_slot == slot}
+        fields = sorted(frozenset().union(*(reads[name] for name in edges)))
+        slots[slot.name] = {
+            "edges": slot.edges,
+            "shared": slot.shared,
+            "rule": encode(slot.rule),
+            "connections": {name: _connection(edge.connection) for name, edge in edges.items()},
+            "clock": slot.rule.clock,
+            "reads": fields,
+            "reach": reach(fields),
+        }
+        channels = tuple(name.partition(".")[2] for name in fields if name.startswith("modulators."))
+        learnt = theta["rules"][slot.name]
+        for edge, part in {"": learnt}.items() if slot.shared else learnt.items():
+            tensors |= flatten(f"{slot.name}.{edge}" if edge else slot.name, part)
+            vector = reference(slot.rule, part, channels, lifetime.dt)
+            vectors[f"{slot.name}/{edge}" if edge else slot.name] = vector.tolist()
+    document = {
+        "slots": slots,
+        "reference": vectors,
+        "dt": lifetime.dt,
+        "activity_reference": float(activity_reference),
+        "provenance": {"versions": versions(), **plain(dict(provenance or {}))},
+        "scores": plain(list(scores or [])),
+    }
+    return document, tensors
+
+
+def versions() -> dict[str, str]:
+    """The versions that decide what a rule computes."""
+    found = {"python": platform.python_version()}
+    for package in ("metaplast", "jax", "numpy"):
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def plain(value: Any) -> Any:
+    """NumPy numbers as Python's own; a number that is not finite becomes null, which is shown as such."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if np.ndim(value) == 0 and np.asarray(value).dtype.kind in "fiub":
+        return plain(np.asarray(value).item())
+    raise BadInput(f"a {type(value).__name__} in provenance or scores", "plain data", "convert it")
+
+
+def _connection(connection: Any) -> Plain:
+    return {
+        "n_post": connection.n_post,
+        "n_pre": connection.n_pre,
+        "shape": list(connection.shape),
+        "spec": encode(connection),
+    }

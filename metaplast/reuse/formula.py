@@ -1,0 +1,275 @@
+"""A rule as a formula: computed from the document and the numbers of a rule file, without JAX.
+
+An expression is a `Sum` of products (a polynomial), a `Call` of a wrapper, or a `Card` (a form that is no such sum).
+`text` and `latex` print the same expression; what stands between the brackets of a sum is again in the term grammar.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from metaplast.registry import BadInput
+from metaplast.reuse._document import LEARNT, children, entries, own_leaves
+from metaplast.reuse.rule_file import subtree
+from metaplast.reuse.text import printable
+from metaplast.rules._grammar import RATE_UNIT, Product, field_of, parse
+
+NEGLIGIBLE = 1e-3  # of the largest coefficient: smaller terms are counted, not printed
+Plain = dict[str, Any]
+Tensors = Mapping[str, np.ndarray]
+Number = float | int | str
+
+_SYMBOLS = {
+    "pre": "x_i",
+    "post": "y_j",
+    "error": r"\delta_j",
+    "pre_error": r"\delta_i",
+    "predicted": r"\hat{x}_i",
+    "post_potential": "u_j",
+    "pre_potential": "u_i",
+    "post_gain": r"\phi'_j",
+    "pre_gain": r"\phi'_i",
+    "dendrite": "d_j",
+    "post_weight_sum": r"\Sigma_j",
+    "pre_weight_sum": r"\Sigma_i",
+    "post_weight_norm": r"\lVert w_j \rVert",
+    "pre_weight_norm": r"\lVert w_i \rVert",
+    "weight": "w_{ji}",
+}
+
+
+class Sum(NamedTuple):
+    """rate * sum of products, largest coefficient first; `dropped` negligible ones are left out."""
+
+    rate: float
+    products: tuple[Product, ...]
+    dropped: int
+
+
+class Call(NamedTuple):
+    """A wrapper around rules."""
+
+    name: str
+    inner: tuple["Expression", ...]
+    constants: tuple[tuple[str, Number], ...]
+
+
+class Card(NamedTuple):
+    """A rule that is no sum of terms: how many numbers it has, in which leaves, and its constants."""
+
+    name: str
+    n_numbers: int
+    sizes: tuple[tuple[str, tuple[int, ...]], ...]
+    constants: tuple[tuple[str, Number], ...]
+
+
+Expression = Sum | Call | Card
+
+
+def formula(document: Plain, tensors: Tensors) -> str:
+    """One line per theta: `delta_w = ...`, or `delta_w[slot/edge] = ...` where there are several."""
+    found = expressions(document, tensors)
+    left = {key: "delta_w" if len(found) == 1 else f"delta_w[{printable(key)}]" for key in found}
+    return "\n".join(f"{left[key]} = {text(expression)}" for key, expression in found.items())
+
+
+def expressions(document: Plain, tensors: Tensors) -> dict[str, Expression]:
+    """{entry: expression}; an entry is a slot, or slot/edge where theta is not shared."""
+    return {
+        key: expression(entry.slot["rule"], subtree(entry.prefix, tensors)) for key, entry in entries(document).items()
+    }
+
+
+def terms(document: Plain, tensors: Tensors) -> dict[str, dict[str, float]]:
+    """{entry: {term: c_k}}, the coefficients as they act, before the rate; empty for a form without terms.
+
+    Under `sum` the term is preceded by the label of its part.
+    """
+    return {
+        key: rule_terms(entry.slot["rule"], subtree(entry.prefix, tensors)) for key, entry in entries(document).items()
+    }
+
+
+def fields(spec: Plain) -> frozenset[str] | None:
+    """The fields of the view that a rule reads, where its terms say so; None where only running it can tell."""
+    if spec["name"] == "polynomial":
+        return frozenset(
+            field_of(name) for term in spec["terms"] for product in parse(term) for name, _ in product.factors
+        )
+    inner = [fields(child) for _, child, _ in children(spec, {})]
+    known = [found for found in inner if found is not None]
+    wrapped = spec["name"] in _TRANSPARENT and len(known) == len(inner)
+    return frozenset().union(*known) if wrapped and known else None
+
+
+_TRANSPARENT = frozenset({"adam", "clip"})  # wrappers that read nothing of the view themselves
+
+
+def expression(spec: Plain, theta: Any) -> Expression:
+    """The expression of one rule, from its plain spec and its theta (nested dicts of arrays)."""
+    theta = theta if isinstance(theta, dict) else {"": theta}
+    if spec["name"] == "polynomial":
+        return _sum(spec, theta)
+    inner = tuple(expression(child, child_theta) for _, child, child_theta in children(spec, theta))
+    own = own_leaves(spec, theta)
+    if inner:
+        return Call(spec["name"], inner, _constants(spec, own))
+    leaves = _leaves(theta)
+    sizes = tuple((name, leaf.shape) for name, leaf in leaves.items() if leaf.size != 1)
+    learnt = {name: leaf for name, leaf in leaves.items() if leaf.size == 1}
+    return Card(spec["name"], sum(leaf.size for leaf in leaves.values()), sizes, _constants(spec, learnt))
+
+
+def rule_terms(spec: Plain, theta: Any) -> dict[str, float]:
+    """{term: c_k} of one rule, through wrappers."""
+    if spec["name"] == "polynomial":
+        return dict(zip(spec["terms"], _coefficients(spec, theta), strict=True))
+    inner = list(children(spec, theta))
+    found: dict[str, float] = {}
+    for label, child, child_theta in inner:
+        mark = "" if len(inner) == 1 else f"{label}: "
+        found.update({mark + term: value for term, value in rule_terms(child, child_theta).items()})
+    return found
+
+
+def text(expression: Expression) -> str:
+    """`0.05 * (-1.000*error*pre + 0.2130*post*pre)`, `clip(...; limit=0.2)`, `mlp(337 numbers: ...; ...)`."""
+    if isinstance(expression, Sum):
+        if not expression.products:
+            return "0"
+        body = "".join(_signed(p, _product_text(p), i) for i, p in enumerate(expression.products))
+        left = f" [{expression.dropped} smaller terms]" if expression.dropped else ""
+        return f"{_short(expression.rate)} * ({body}){left}"
+    constants = ", ".join(f"{name}={_constant(value)}" for name, value in expression.constants)
+    if isinstance(expression, Call):
+        head = ", ".join(text(part) for part in expression.inner)
+    else:
+        sizes = ", ".join(f"{printable(name)}{list(shape)}" for name, shape in expression.sizes)
+        head = f"{expression.n_numbers} numbers" + (f": {sizes}" if sizes else "")
+    return f"{expression.name}({head}{'; ' if constants else ''}{constants})"
+
+
+def latex(expression: Expression) -> str:
+    """The right-hand side of Delta w_ji in LaTeX's mathematics."""
+    if isinstance(expression, Sum):
+        if not expression.products:
+            return "0"
+        body = "".join(_signed(p, _product_latex(p), i) for i, p in enumerate(expression.products))
+        left = rf"\;[{expression.dropped}\ \text{{smaller terms}}]" if expression.dropped else ""
+        return rf"{_power_of_ten(_short(expression.rate))} \left({body}\right){left}"
+    constants = [rf"\text{{{_escape(name)}}}={_constant_latex(value)}" for name, value in expression.constants]
+    if isinstance(expression, Call):
+        head = r",\; ".join(latex(part) for part in expression.inner)
+    else:
+        head = rf"{expression.n_numbers}\ \text{{numbers}}"
+    inside = r";\; ".join([head, *([r",\; ".join(constants)] if constants else [])])
+    return rf"\operatorname{{{_escape(expression.name)}}}\left({inside}\right)"
+
+
+def _sum(spec: Plain, theta: Plain) -> Sum:
+    """Equal products are merged; a product is negligible next to the largest coefficient."""
+    merged: dict[tuple[tuple[str, int], ...], float] = {}
+    for term, coefficient in zip(spec["terms"], _coefficients(spec, theta), strict=True):
+        for product in parse(term):
+            merged[product.factors] = merged.get(product.factors, 0.0) + coefficient * product.scale
+    largest = max((abs(value) for value in merged.values()), default=0.0)
+    kept = [
+        Product(value, factors) for factors, value in merged.items() if abs(value) >= NEGLIGIBLE * largest and value
+    ]
+    kept.sort(key=lambda product: -abs(product.scale))
+    rate = _learnt(spec["rate"], theta.get("log_rate", 0.0)) if "log_rate" in LEARNT[spec["learn"]] else spec["rate"]
+    return Sum(float(rate), tuple(kept), len(merged) - len(kept))
+
+
+def _coefficients(spec: Plain, theta: Any) -> list[float]:
+    """c_k = initial_k + theta_k."""
+    initial = [float(value) for value in spec.get("initial") or [0.0] * len(spec["terms"])]
+    if "coefficients" not in LEARNT[spec["learn"]] or not isinstance(theta, dict) or "coefficients" not in theta:
+        return initial
+    added = theta["coefficients"]
+    if added.shape != (len(initial),):
+        raise BadInput(f"coefficients of shape {list(added.shape)}", f"[{len(initial)}]", "correct the file")
+    return [start + float(more) for start, more in zip(initial, added, strict=True)]
+
+
+def _learnt(value: float, log: Any) -> float:
+    """value exp(5 log)."""
+    exponent = RATE_UNIT * float(np.asarray(log).reshape(-1)[0])
+    return float(value) * (math.exp(exponent) if exponent < 700 else math.inf)
+
+
+def _constants(spec: Plain, learnt: Mapping[str, np.ndarray]) -> tuple[tuple[str, Number], ...]:
+    """The scalar fields of a spec as they act, lists of numbers or names, and what is learnt beside them."""
+    found: dict[str, Number] = {}
+    values = {name: leaf for name, leaf in learnt.items() if leaf.size == 1}
+    for field, value in spec.items():
+        if isinstance(value, int | float) and f"log_{field}" in values:
+            found[field] = _learnt(value, values.pop(f"log_{field}"))
+        elif isinstance(value, int | float | str) and field != "name":
+            found[field] = value
+        elif isinstance(value, list):
+            found[field] = "[" + ", ".join(str(item) for item in value) + "]"
+    found.update({f"learnt {printable(name)}": float(leaf.reshape(-1)[0]) for name, leaf in values.items()})
+    return tuple(found.items())
+
+
+def _leaves(theta: Plain, prefix: str = "") -> dict[str, np.ndarray]:
+    found: dict[str, np.ndarray] = {}
+    for name, value in theta.items():
+        found.update(_leaves(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value})
+    return found
+
+
+def _signed(product: Product, body: str, index: int) -> str:
+    if index == 0:
+        return f"-{body}" if product.scale < 0 else body
+    return f" - {body}" if product.scale < 0 else f" + {body}"
+
+
+def _product_text(product: Product) -> str:
+    factors = [name if power == 1 else f"{name}^{power}" for name, power in product.factors]
+    return "*".join([_four_digits(abs(product.scale)), *factors])
+
+
+def _product_latex(product: Product) -> str:
+    factors = [_symbol(name) if power == 1 else f"{{{_symbol(name)}}}^{{{power}}}" for name, power in product.factors]
+    return r"\, ".join([_power_of_ten(_four_digits(abs(product.scale))), *factors])
+
+
+def _symbol(name: str) -> str:
+    if name.startswith("modulator."):
+        return rf"M_{{\text{{{_escape(name.removeprefix('modulator.'))}}}}}"
+    return _SYMBOLS[name]
+
+
+def _four_digits(value: float) -> str:
+    return f"{value:#.4g}".removesuffix(".")
+
+
+def _short(value: float) -> str:
+    return f"{value:.4g}"
+
+
+def _constant(value: Number) -> str:
+    return (
+        printable(value) if isinstance(value, str) else str(value) if isinstance(value, bool | int) else _short(value)
+    )
+
+
+def _constant_latex(value: Number) -> str:
+    return (
+        rf"\text{{{_escape(_constant(value))}}}" if isinstance(value, str | bool) else _power_of_ten(_constant(value))
+    )
+
+
+def _power_of_ten(number: str) -> str:
+    digits, _, exponent = number.partition("e")
+    return rf"{digits}\times 10^{{{int(exponent)}}}" if exponent else digits.replace("inf", r"\infty")
+
+
+def _escape(plain: str) -> str:
+    """Text inside LaTeX's \\text: nothing in it can be a command."""
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    return "".join(special.get(c, f"\\{c}" if c in "&%$#_{}" else c) for c in printable(plain))

@@ -1,0 +1,87 @@
+"""A frozen reference vector: what a rule gave on fixed signals when saved, so that a change of its meaning shows."""
+
+import zlib
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from metaplast.connections.dense import Dense
+from metaplast.registry import BadInput
+from metaplast.reuse._document import REFERENCE_SHAPE
+from metaplast.rules.base import AbstractRule
+from metaplast.signals import NeuronView, SynapseView, Theta
+
+TOLERANCE = 1e-4  # of the largest element: other devices and float64 agree to 1e-6, a changed meaning does not
+_SIGNED = frozenset({"potential", "feedback", "dendrite", "returned", "modulators"})
+N_STEPS, N_POST, N_PRE = REFERENCE_SHAPE
+TINY = Dense(N_POST, N_PRE)
+
+
+def reference(rule: AbstractRule, theta: Theta, channels: tuple[str, ...], dt: float) -> np.ndarray:
+    """delta_w [step, post, pre] of a few steps on a 3 -> 2 connection from the state at birth, in float64.
+
+    A leaf of theta that has one value per synapse is cut to the first ones. Raises: BadInput if it is not finite.
+    """
+    cut = _cut(rule, theta)
+    state, deltas = rule.init_state(cut, TINY), []
+    with jax.default_matmul_precision("highest"):
+        for step in range(N_STEPS):
+            state, delta = rule.step(cut, state, TINY, _view(step, channels), dt)
+            deltas.append(np.asarray(delta, np.float64))
+    values = np.stack(deltas)
+    if not np.isfinite(values).all():
+        raise BadInput("the rule's change on the reference signals", "finite numbers", "train again with bounded theta")
+    return values
+
+
+def compare(given: Any, computed: np.ndarray, where: str) -> None:
+    """Raises: BadInput where the vector in a file differs from the one computed now."""
+    expected = np.asarray(given, np.float64)
+    scale = max(np.abs(expected).max(), np.abs(computed).max())
+    apart = np.abs(expected - computed).max()
+    if apart > TOLERANCE * scale:
+        raise BadInput(
+            f"{where}: reference vector differs by {apart / scale:.1e} of its size",
+            f"at most {TOLERANCE:.0e}",
+            "the file was changed, or this version computes the rule differently: use the version that wrote it",
+        )
+
+
+def floats(theta: Theta) -> Theta:
+    """Every float leaf in JAX's default float, whatever a file holds."""
+    wanted = jnp.zeros(()).dtype
+    return jax.tree.map(lambda x: jnp.asarray(x, wanted if np.dtype(x.dtype).kind == "f" else x.dtype), theta)
+
+
+def _cut(rule: AbstractRule, theta: Theta) -> Theta:
+    template = jax.eval_shape(lambda: rule.init(jax.random.key(0), TINY))
+    return floats(jax.tree.map(lambda leaf, tiny: np.resize(np.asarray(leaf), tiny.shape), theta, template))
+
+
+def _view(step: int, channels: tuple[str, ...]) -> SynapseView:
+    def side(name: str, n: int) -> NeuronView:
+        return NeuronView(**{f: _draw(f"{name}.{f}", step, (n,)) for f in NeuronView.__dataclass_fields__})
+
+    return SynapseView(
+        pre=side("pre", N_PRE),
+        post=side("post", N_POST),
+        weight=_draw("weight", step, TINY.shape),
+        weight_initial=_draw("weight_initial", 0, TINY.shape),
+        weight_max=jnp.ones(()),
+        modulators={name: _draw(f"modulators.{name}", step, ()) for name in channels},
+        key=jax.random.fold_in(jax.random.key(0), step),
+    )
+
+
+def _draw(name: str, step: int, shape: tuple[int, ...]) -> jax.Array:
+    """Numbers between 0.1 and 0.9, of either sign where the signal has one; each signal has its own stream.
+
+    RandomState: NumPy promises that this old generator never changes, and promises it of no other.
+    """
+    generator = np.random.RandomState(zlib.crc32(f"{name} {step}".encode()))
+    values = generator.uniform(0.1, 0.9, shape)
+    sign = np.where(generator.uniform(0.0, 1.0, shape) < 0.5, -1.0, 1.0)
+    signed = name.rpartition(".")[2] in _SIGNED or name.partition(".")[0] in _SIGNED
+    return jnp.asarray(values * sign if signed else values)

@@ -1,0 +1,230 @@
+"""`rule.safetensors`: one learned rule, shareable. Numbers as tensors, everything else as one JSON document.
+
+Reading a file never runs code: no pickle, no JAX, nothing imported by a name that stands in it. Sizes are capped before
+anything is read; only known dtypes and rule forms pass; every string stays text.
+"""
+
+import json
+import math
+import os
+import secrets
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load as parse_tensors
+from safetensors.numpy import save as pack_tensors
+
+from metaplast.registry import BadInput
+from metaplast.reuse._document import SCHEMA, check
+from metaplast.reuse.text import quote
+
+MAX_BYTES = 64 * 2**20
+MAX_HEADER = 4 * 2**20  # names, shapes and the document
+MAX_TENSORS = 10_000
+MAX_DEPTH = 24
+DTYPES = {"F32": np.dtype(np.float32), "F64": np.dtype(np.float64), "I32": np.dtype(np.int32)}
+Plain = dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class RuleFile:
+    """What a rule file holds: the document (plain data, see _document.py) and the leaves of theta by dotted name."""
+
+    document: Plain
+    tensors: dict[str, np.ndarray]
+
+
+def flatten(prefix: str, theta: Any) -> dict[str, np.ndarray]:
+    """The leaves of a tree of dicts and sequences as `prefix.key.0.key` -> array.
+
+    Raises: BadInput for a key with a dot, or a leaf that is no array of numbers.
+    """
+    if isinstance(theta, Mapping):
+        items = [(str(key), value) for key, value in theta.items()]
+    elif isinstance(theta, list | tuple):
+        items = [(str(index), value) for index, value in enumerate(theta)]
+    else:
+        leaf = np.asarray(theta)
+        if leaf.dtype not in DTYPES.values():
+            raise BadInput(f"theta {quote(prefix)} of dtype {leaf.dtype}", "float32, float64 or int32", "convert it")
+        return {prefix: leaf}
+    flat: dict[str, np.ndarray] = {}
+    for key, value in items:
+        if not key or "." in key:
+            raise BadInput(f"theta key {quote(key)} in {quote(prefix)}", "a name without dots", "rename it")
+        flat.update(flatten(f"{prefix}.{key}", value))
+    return flat
+
+
+def subtree(prefix: str, tensors: Mapping[str, np.ndarray]) -> Any:
+    """The tensors under `prefix` as nested dicts (sequences come back as dicts of their indices)."""
+    if prefix in tensors:
+        return tensors[prefix]
+    tree: Plain = {}
+    for name, value in tensors.items():
+        if name.startswith(prefix + "."):
+            *path, last = name.removeprefix(prefix + ".").split(".")
+            node = tree
+            for part in path:
+                node = node.setdefault(part, {})
+            node[last] = value
+    return tree
+
+
+def save_rule(path: str | os.PathLike[str], document: Plain, tensors: Mapping[str, np.ndarray]) -> None:
+    """Write a rule file, whole or not at all; equal content gives equal bytes.
+
+    Raises: BadInput for content that `read_rule` would refuse; OSError for what the disk refuses.
+    """
+    packed = _pack(document, tensors)
+    _parse(packed, "rule to save")
+    target = Path(path)
+    if target.is_dir():
+        raise BadInput(f"{quote(str(path))}: a folder", "the path of a file", "add a file name, e.g. rule.safetensors")
+    if not target.parent.is_dir():
+        raise BadInput(f"{quote(str(target.parent))}: no such folder", "an existing folder", "create it first")
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    try:
+        with open(temporary, "xb") as file:
+            file.write(packed)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(target.parent)
+
+
+def read_rule(path: str | os.PathLike[str]) -> RuleFile:
+    """Read and check a rule file. The reference vector is checked by `load_rule`, which can run the rule.
+
+    Raises: BadInput, one line, for anything that is not a whole, sane rule file.
+    """
+    where = f"rule file {quote(str(path), 200)}"
+    return _parse(_read_bytes(path, where), where)
+
+
+def _pack(document: Plain, tensors: Mapping[str, np.ndarray]) -> bytes:
+    whole = {name: np.ascontiguousarray(value).reshape(np.shape(value)) for name, value in tensors.items()}
+    for name, value in whole.items():
+        if value.dtype not in DTYPES.values():
+            raise BadInput(f"tensor {quote(name)} of dtype {value.dtype}", "float32, float64 or int32", "convert it")
+    try:
+        text = json.dumps(document, allow_nan=False, ensure_ascii=True, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BadInput(f"document: {quote(str(error))}", "plain data with finite numbers", "convert it") from None
+    # One metadata entry alone: safetensors writes several in an order that changes from process to process.
+    return pack_tensors(whole, {SCHEMA: text})
+
+
+def _read_bytes(path: str | os.PathLike[str], where: str) -> bytes:
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0))  # a pipe must not block
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise BadInput(f"{where}: {reason}", "a readable file", "correct the path") from None
+    with os.fdopen(handle, "rb") as file:
+        facts = os.fstat(file.fileno())
+        if stat.S_ISDIR(facts.st_mode):
+            raise BadInput(f"{where}: a folder", "a file", "give the rule.safetensors inside it")
+        if not stat.S_ISREG(facts.st_mode):
+            raise BadInput(f"{where}: not a regular file", "a regular file", "correct the path")
+        if facts.st_size > MAX_BYTES:
+            raise BadInput(f"{where}: {facts.st_size} bytes", f"at most {MAX_BYTES}", "this is no rule file")
+        try:
+            data = file.read(MAX_BYTES + 1)
+        except OSError as error:
+            raise BadInput(f"{where}: {error.strerror}", "a readable file", "check the disk") from None
+    if len(data) > MAX_BYTES:
+        raise BadInput(f"{where}: grows while it is read", f"at most {MAX_BYTES} bytes", "wait until it is written")
+    return data
+
+
+def _parse(data: bytes, where: str) -> RuleFile:
+    damaged = BadInput(f"{where}: cut off or damaged", "a safetensors file", "fetch or write it again")
+    length = int.from_bytes(data[:8], "little")
+    if len(data) < 8 or length > len(data) - 8:
+        raise damaged
+    if length > MAX_HEADER:
+        raise BadInput(f"{where}: header of {length} bytes", f"at most {MAX_HEADER}", "this is no rule file")
+    header = _json(data[8 : 8 + length], f"{where}: header")
+    metadata = header.pop("__metadata__", None)
+    for name, entry in header.items():
+        _check_entry(name, entry, where)
+    if len(header) > MAX_TENSORS:
+        raise BadInput(f"{where}: {len(header)} tensors", f"at most {MAX_TENSORS}", "this is no rule file")
+    document = _document(metadata, where)
+    try:
+        tensors = parse_tensors(data)
+    except (SafetensorError, ValueError, KeyError, OverflowError, MemoryError):
+        raise damaged from None
+    for name, value in tensors.items():
+        value.setflags(write=False)
+        if not np.isfinite(value).all():
+            raise BadInput(f"{where}: {quote(name)} holds a number that is not finite", "finite numbers", "train again")
+    check(document, tensors, where)
+    return RuleFile(document=document, tensors=dict(sorted(tensors.items())))
+
+
+def _document(metadata: Any, where: str) -> Plain:
+    if not isinstance(metadata, dict):
+        raise BadInput(f"{where}: no metadata", f"a {SCHEMA} file", "this is another kind of safetensors file")
+    if list(metadata) != [SCHEMA] or not isinstance(metadata[SCHEMA], str):
+        raise BadInput(
+            f"{where}: metadata {quote(list(metadata))}", f"one entry {SCHEMA}", "use the version that wrote it"
+        )
+    return _json(metadata[SCHEMA].encode("utf-8", "surrogatepass"), f"{where}: document")
+
+
+def _check_entry(name: str, entry: Any, where: str) -> None:
+    dtype = entry.get("dtype") if isinstance(entry, dict) else None
+    if dtype not in DTYPES:
+        raise BadInput(f"{where}: {quote(name)} of dtype {quote(dtype)}", f"one of {', '.join(DTYPES)}", "convert it")
+
+
+def _json(data: bytes, where: str) -> Plain:
+    try:
+        value = json.loads(data.decode("utf-8"), object_pairs_hook=_distinct, parse_constant=_refuse)
+        _check_depth(value, MAX_DEPTH)
+    except BadInput as error:
+        raise BadInput(f"{where}: {error.what}", error.expected, error.fix) from None
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{where}: {quote(str(error))}", "JSON text", "fetch or write it again") from None
+    if not isinstance(value, dict):
+        raise BadInput(f"{where}: a {type(value).__name__}", "a JSON object", "fetch or write it again")
+    return value
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> Plain:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))
+        raise BadInput(f"{quote(twice)} stands twice", "distinct names", "remove one")
+    return found
+
+
+def _refuse(constant: str) -> None:
+    raise BadInput(constant, "finite numbers", "write null where there is none")
+
+
+def _check_depth(value: Any, left: int) -> None:
+    if left == 0:
+        raise BadInput("nested too deep", f"at most {MAX_DEPTH} levels", "this is no rule file")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise BadInput("a number out of range", "finite numbers", "correct it")
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _check_depth(item, left - 1)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,163 @@
+"""Evolution strategies on losses written by hand: no network is needed to see what reaches the mean."""
+
+from functools import partial
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from metaplast.registry import BadInput
+from outer_loops.es import Es, graded
+
+STRATEGIES = ("SNES", "CMA_ES", "Open_ES")
+THETA = {"a": jnp.full((2, 2), 1.0), "b": jnp.asarray(-1.0)}
+MEMBERS = 16
+
+
+def _squares(theta: Any) -> jax.Array:
+    return sum(jnp.sum((leaf - 0.3) ** 2) for leaf in jax.tree.leaves(theta))
+
+
+def _cliff(broken: float, theta: Any) -> jax.Array:
+    """Falls towards b = +infinity, but beyond b = 0 there is no number."""
+    return jnp.where(theta["b"] > 0, broken, -theta["b"])
+
+
+LOSSES = {
+    "squares": _squares,
+    "nan": partial(_cliff, jnp.nan),
+    "inf": partial(_cliff, jnp.inf),
+    "-inf": partial(_cliff, -jnp.inf),
+    "some broken": lambda theta: jnp.where(theta["b"] > -0.95, jnp.nan, _squares(theta)),
+    "some bad": lambda theta: jnp.where(theta["b"] > -0.95, 1e3, _squares(theta)),
+    "all broken": lambda theta: jnp.nan * theta["b"],
+    "slope": lambda theta: jnp.where(theta["b"] < 0, jnp.nan, (theta["b"] - 0.5) ** 2),
+}
+
+
+class Written:
+    """A problem whose batch is the index of one of LOSSES; a life survives to the share 1 + b."""
+
+    def losses(self, thetas: Any, batch: jax.Array) -> tuple[jax.Array, dict[str, jax.Array]]:
+        every = jnp.stack([jax.vmap(f)(thetas) for f in LOSSES.values()])
+        loss, survived = every[batch], jnp.clip(1.0 + thetas["b"], 0.0, 1.0)
+        survived = jnp.where(jnp.isfinite(loss), 1.0, survived)
+        aside = {"life_loss": loss[:, None], "survived": survived[:, None], "accuracy": jnp.ones((MEMBERS, 1))}
+        return loss, {**aside, "lives": jnp.asarray(loss.size), "diverged": jnp.sum(~jnp.isfinite(loss))}
+
+
+PROBLEM: Any = Written()
+
+
+@partial(jax.jit, static_argnums=0)
+def _init(es: Es, theta: Any, hyper: Any) -> Any:
+    return es.init(PROBLEM, theta, jax.random.key(0), hyper)
+
+
+@partial(jax.jit, static_argnums=0)
+def _step(es: Es, state: Any, batch: Any, key: Any) -> Any:
+    return es.step(PROBLEM, state, batch, key)
+
+
+def _es(strategy: str) -> Es:
+    return Es(strategy=strategy, population=MEMBERS, std=0.1)
+
+
+def _run(es: Es, loss: str, n: int, state: Any = None, b: float = -1.0) -> tuple[Any, list]:
+    if state is None:
+        state = _init(es, {**THETA, "b": jnp.asarray(b)}, es.hyper())
+    metrics = []
+    for _ in range(n):
+        key = jax.random.fold_in(jax.random.key(1), state.step)
+        state, now = _step(es, state, jnp.asarray(list(LOSSES).index(loss)), key)
+        metrics.append({name: np.asarray(value) for name, value in now.items()})
+    return state, metrics
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_quadratic_goes_down_in_one_compilation_for_any_width_and_rate(strategy):
+    es, before = _es(strategy), _step._cache_size()
+    for scale in (1.0, 2.0):
+        state = _init(es, THETA, {name: scale * value for name, value in es.hyper().items()})
+        kinds = jax.tree.map(lambda x: (x.shape, x.dtype, x.weak_type), state)
+        state, metrics = _run(es, "squares", 80, state)
+        assert jax.tree.map(lambda x: (x.shape, x.dtype, x.weak_type), state) == kinds
+        assert not any(leaf.weak_type for leaf in jax.tree.leaves(state))
+        assert _squares(es.theta(state)) < 0.05 * _squares(THETA)
+        last = metrics[-1]
+        assert last["lives"] == MEMBERS and last["diverged"] == last["skipped"] == 0
+        assert last["best_loss"] <= last["loss"] and last["accuracy"] == 1
+    assert _step._cache_size() <= before + 1
+    chex.assert_trees_all_equal_shapes_and_dtypes(es.theta(state), THETA)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("broken", ["nan", "inf", "-inf"])
+def test_members_that_blow_up_count_as_the_worst_and_never_as_the_best(strategy, broken):
+    state, metrics = _run(_es(strategy), broken, 60, b=-0.3)
+    assert any(m["diverged_members"] > 0 for m in metrics)
+    assert all(m["diverged_members"] == m["diverged"] for m in metrics)
+    assert -0.25 < state.theta["b"] < 0.1  # it came to the edge and stayed
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state))
+    assert all(np.isfinite(m["loss"]) for m in metrics if m["diverged_members"] < MEMBERS)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_broken_member_moves_the_mean_exactly_as_a_finite_worst_one_would(strategy):
+    (left, metrics), (right, _) = _run(_es(strategy), "some broken", 1), _run(_es(strategy), "some bad", 1)
+    assert 0 < metrics[0]["diverged_members"] < MEMBERS / 2
+    if strategy == "CMA_ES":  # the better half is recombined: the order among the worst does not reach the mean
+        chex.assert_trees_all_equal(left.theta, right.theta)
+    chex.assert_trees_all_close(left.theta, right.theta, atol=0.02)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_generation_without_a_healthy_member_changes_nothing_and_is_counted(strategy):
+    state, _ = _run(_es(strategy), "squares", 3)
+    after, metrics = _run(_es(strategy), "all broken", 2, state)
+    chex.assert_trees_all_equal((after.theta, after.strategy), (state.theta, state.strategy))
+    assert (int(after.step), int(after.skipped)) == (5, 2)
+    assert np.isnan(metrics[-1]["loss"]) and metrics[-1]["skipped"] == 2
+    onward, metrics = _run(_es(strategy), "squares", 1, after)
+    assert metrics[-1]["skipped"] == 2
+    assert not np.array_equal(onward.theta["a"], state.theta["a"])
+
+
+def test_evolution_sees_a_slope_where_nearly_every_life_ends_early():
+    """Most members are broken at first, and differ only by how long they lived: that leads upwards."""
+    state, metrics = _run(_es("SNES"), "slope", 80, b=-0.15)
+    assert MEMBERS / 2 < metrics[0]["diverged_members"] < MEMBERS
+    assert state.theta["b"] == pytest.approx(0.5, abs=0.15)
+
+
+def test_the_width_at_the_start_and_in_open_es_always_is_the_one_given():
+    for strategy in STRATEGIES:
+        es = _es(strategy)
+        state = _init(es, THETA, {**es.hyper(), "std": jnp.asarray(0.37)})
+        np.testing.assert_allclose(state.strategy.std, 0.37)
+    _, metrics = _run(es, "squares", 3, state)
+    assert metrics[-1]["std"] == pytest.approx(0.37)
+
+
+def test_the_penalty_is_graded_by_how_long_the_lives_lasted():
+    losses = jnp.asarray([1.0, jnp.nan, 3.0, -jnp.inf, jnp.inf, 3.0])
+    survived = jnp.asarray([1.0, 0.2, 1.0, 0.9, 0.0, 1.0])
+    fitness, healthy = graded(losses, survived)
+    np.testing.assert_array_equal(healthy, [True, False, True, False, False, True])
+    np.testing.assert_array_equal(fitness[healthy], [1.0, 3.0, 3.0])
+    assert 3.0 < fitness[3] < fitness[1] < fitness[4]
+    huge, _ = graded(jnp.asarray([3e38, -3e38, jnp.nan]), jnp.asarray([1.0, 1.0, 0.5]))
+    assert np.isfinite(huge).all() and huge[1] < huge[0] < huge[2]
+
+
+def test_what_cannot_evolve_is_refused_in_one_line():
+    with pytest.raises(ValueError, match=r"population=15 with Open_ES - expected an even number.* - add one"):
+        Es(strategy="Open_ES", population=15)
+    Es(strategy="SNES", population=15)
+    es = Es()
+    for theta, words in (({}, "a number to learn"), ({"n": jnp.asarray(3)}, "floats")):
+        with pytest.raises(BadInput, match=words):
+            es.init(PROBLEM, theta, jax.random.key(0), es.hyper())

@@ -1,0 +1,157 @@
+"""Pair STDP and its inhibitory cousin against exact exponentials over all pairs of spikes."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from metaplast.connections.dense import Dense
+from metaplast.connections.sparse import Sparse
+from metaplast.rules._locality import blank_view
+from metaplast.rules.stdp import Stdp
+from metaplast.rules.vogels import Vogels
+from tests.rules._drive import drive
+
+DT = 1e-3
+ONE = Dense(1, 1)
+
+
+def _pair(rule, lag: int, **more) -> float:
+    """The whole change of one pre spike and one post spike `lag` steps later."""
+    pre, post = np.zeros((80, 1)), np.zeros((80, 1))
+    pre[40], post[40 + lag] = 1, 1
+    return float(drive(rule, ONE, pre, post, dt=DT, **more)[0].sum())
+
+
+@pytest.mark.parametrize("lag", [-30, -7, -1, 1, 7, 30])
+def test_the_window_is_two_exponentials(lag):
+    rule = Stdp(potentiation=0.3, depression=0.4, tau_pre=17e-3, tau_post=34e-3)
+    exact = 0.3 * math.exp(-lag * DT / 17e-3) if lag > 0 else -0.4 * math.exp(lag * DT / 34e-3)
+    assert _pair(rule, lag) == pytest.approx(exact, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("at_post", "at_pre", "expected"),
+    [
+        ("after", "before", 0.3),  # the default: Brian2's order
+        ("before", "after", -0.4),
+        ("after", "after", -0.1),
+        ("before", "before", 0.0),
+        ("none", "none", 0.0),
+    ],
+)
+def test_an_isolated_coincident_pair_follows_the_order(at_post, at_pre, expected):
+    rule = Stdp(potentiation=0.3, depression=0.4, at_post_spike=at_post, at_pre_spike=at_pre)
+    assert _pair(rule, 0) == pytest.approx(expected, abs=1e-7)
+    assert _pair(rule, 5) == pytest.approx(0.3 * math.exp(-0.25), rel=1e-5)  # other pairs do not care
+
+
+def test_coincidence_none_leaves_out_older_spikes_of_a_coincident_pair():
+    """`none`: where both fire, the traces of earlier spikes are not seen either; `before` sees them."""
+    pre, post = np.zeros((20, 1)), np.zeros((20, 1))
+    pre[5] = pre[10] = post[10] = 1
+    old = 0.3 * math.exp(-5 * DT / 20e-3)
+    for order, expected in (("before", old), ("none", 0.0), ("after", old + 0.3)):
+        rule = Stdp(potentiation=0.3, depression=0.4, at_post_spike=order, at_pre_spike="before")
+        assert drive(rule, ONE, pre, post, dt=DT)[0].sum() == pytest.approx(expected, abs=1e-6)
+
+
+def _all_pairs(pre, post, weight, w_max, rule) -> np.ndarray:
+    """The change of every synapse in one pass over all pairs of spikes, float64."""
+    total = np.zeros((post.shape[1], pre.shape[1]))
+    for j in range(post.shape[1]):
+        for i in range(pre.shape[1]):
+            up, down = (w_max - weight[j, i]) ** rule.mu, weight[j, i] ** rule.mu
+            for s in np.flatnonzero(pre[:, i]):
+                for t in np.flatnonzero(post[:, j]):
+                    if t >= s:
+                        total[j, i] += rule.potentiation * up * math.exp(-(t - s) * DT / rule.tau_pre)
+                    else:
+                        total[j, i] -= rule.depression * down * math.exp(-(s - t) * DT / rule.tau_post)
+    return total
+
+
+@pytest.mark.parametrize("mu", [0.0, 0.4, 1.0])
+def test_spike_trains_sum_over_all_pairs_on_dense_and_sparse_connections(mu):
+    rng = np.random.default_rng(0)
+    pre, post = rng.random((60, 5)) < 0.15, rng.random((60, 4)) < 0.15
+    rule = Stdp(mu=mu, tau_pre=13e-3)
+    weight = rng.random((4, 5))
+    expected = _all_pairs(pre, post, weight, 1.5, rule)
+    dense = drive(rule, Dense(4, 5), pre, post, dt=DT, weight=weight, weight_max=1.5)[0].sum(axis=0)
+    np.testing.assert_allclose(dense, expected, rtol=2e-4, atol=1e-6)
+    sparse = Sparse(4, 5, probability=0.5, seed=3)
+    j, i = sparse.topology()
+    some = drive(rule, sparse, pre, post, dt=DT, weight=weight[j, i], weight_max=1.5)[0].sum(axis=0)
+    np.testing.assert_allclose(some, expected[j, i], rtol=2e-4, atol=1e-6)
+
+
+def test_soft_bounds_stop_at_the_ends_and_their_gradient_is_finite_there():
+    for mu in (0.3, 1.0):
+        rule = Stdp(potentiation=0.3, depression=0.4, mu=mu)
+        assert _pair(rule, 5, weight=2.0, weight_max=2.0) == 0.0
+        assert _pair(rule, -5, weight=0.0, weight_max=2.0) == 0.0
+        half = _pair(rule, 5, weight=1.0, weight_max=2.0)
+        assert half == pytest.approx(0.3 * math.exp(-0.25), rel=1e-5)
+
+        for weight in (0.0, 2.0):
+            gradient = jax.grad(lambda w, rule=rule: _pre_post_pre(rule, w))(jnp.asarray(weight))
+            assert np.isfinite(gradient)
+
+
+def _pre_post_pre(rule, w):
+    """A pre spike, then a post spike, then a pre spike, at weight w and upper bound 2."""
+    state, view, total = rule.init_state({}, ONE), blank_view(ONE, ()), jnp.zeros(())
+    for fires in (1.0, 0.0, 1.0):
+        now = view.replace(
+            pre=view.pre.replace(activity=jnp.full(1, fires)),
+            post=view.post.replace(activity=jnp.full(1, 1.0 - fires)),
+            weight=jnp.broadcast_to(w, (1, 1)),
+            weight_max=jnp.asarray(2.0),
+        )
+        state, delta = rule.step({}, state, ONE, now, DT)
+        total = total + delta.sum()
+    return total
+
+
+def test_learned_constants_are_logarithms_relative_to_the_spec():
+    rule = Stdp(potentiation=0.3, tau_pre=20e-3, learn=True)
+    theta = rule.init(jax.random.key(0), ONE)
+    assert set(theta) == {"log_potentiation", "log_depression", "log_tau_pre", "log_tau_post"}
+    assert _pair(rule, 5) == pytest.approx(0.3 * math.exp(-5e-3 / 20e-3), rel=1e-5)
+    moved = {**theta, "log_potentiation": jnp.asarray(0.1), "log_tau_pre": jnp.asarray(-0.2)}
+    exact = 0.3 * math.exp(0.5) * math.exp(-5e-3 / (20e-3 * math.exp(-1.0)))
+    assert _pair(rule, 5, theta=moved) == pytest.approx(exact, rel=1e-5)
+
+
+def test_vogels_window_is_symmetric_around_a_constant_depression_per_presynaptic_spike():
+    rule = Vogels(rate=0.1, target_rate=5.0, tau=20e-3)
+    alpha = 2 * 5.0 * 20e-3
+    for lag in (-12, -1, 1, 12):
+        exact = 0.1 * (math.exp(-abs(lag) * DT / 20e-3) - alpha)
+        assert _pair(rule, lag) == pytest.approx(exact, rel=1e-5)
+    assert _pair(rule, 0) == pytest.approx(0.1 * (1 - alpha), rel=1e-5)
+
+
+def test_vogels_is_still_at_the_target_rate_and_pushes_towards_it_elsewhere():
+    """Independent spikes at a postsynaptic rate r: mean change per second = rate nu (2 tau r - alpha), zero at r0.
+
+    At 1 ms coincidences add rate nu r dt, which the expectation below holds; the standard error comes from 400 pairs.
+    """
+    rng = np.random.default_rng(1)
+    rule, n, steps, nu = Vogels(rate=1.0, target_rate=5.0), 400, 1500, 20.0
+    lanes = Sparse(n, n, probability=1.0 / n, seed=0)
+    for r in (2.0, 5.0, 10.0):
+        pre, post = rng.random((steps, n)) < nu * DT, rng.random((steps, n)) < r * DT
+        per_synapse = drive(rule, lanes, pre, post, dt=DT)[0][200:].sum(axis=0) / ((steps - 200) * DT)
+        fade = math.exp(-DT / rule.tau)
+        trace = DT * fade / (1 - fade)  # mean faded trace per hertz, seconds
+        expected = nu * (2 * trace * r + r * DT - 2 * 5.0 * rule.tau)
+        error = per_synapse.std() / math.sqrt(n)
+        assert abs(per_synapse.mean() - expected) < 4 * error
+        if r == 5.0:
+            assert abs(expected) < 0.05 * nu  # off the continuous fixed point by at most dt / tau
+        else:
+            assert np.sign(per_synapse.mean()) == np.sign(r - 5.0)
