@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from metaplast.signals import Key, NeuronView, Outcome, Score, TaskShape, feedback, pytree
+from metaplast.signals import NeuronView, Outcome, Score, TaskShape, feedback, pytree
 
 
 @pytree
@@ -21,18 +21,28 @@ def shape(n_in: int, n_classes: int, shots: int, queries: int) -> TaskShape:
     return TaskShape({"input": n_in}, n_classes, phases, frozenset({"error", "target"}), differentiable=True)
 
 
-def shuffled(key: Key, inputs: Array, shots: int) -> Stream:
-    """A stream in random order from inputs [n_classes, shots + queries, n_in]: the first `shots` of a class are shown."""
+def shuffled(uniform: Array, inputs: Array, shots: int) -> Stream:
+    """A stream in random order from inputs [n_classes, shots + queries, n_in]: the first `shots` of a class are shown.
+
+    uniform [n_classes * (shots + queries)]: the random numbers that decide the order.
+    """
     n_classes, n_each, n_in = inputs.shape
     labels = jnp.broadcast_to(jnp.arange(n_classes)[:, None], (n_classes, n_each))
-    k_shown, k_asked = jax.random.split(key)
+    n_shown = n_classes * shots
 
-    def order(k: Key, x: Array, y: Array) -> tuple[Array, Array]:
-        index = jax.random.permutation(k, y.size)
+    def order(u: Array, x: Array, y: Array) -> tuple[Array, Array]:
+        index = jnp.argsort(u)
         return x.reshape(-1, n_in)[index], y.reshape(-1)[index]
 
-    shown, asked = order(k_shown, inputs[:, :shots], labels[:, :shots]), order(k_asked, inputs[:, shots:], labels[:, shots:])
+    shown = order(uniform[:n_shown], inputs[:, :shots], labels[:, :shots])
+    asked = order(uniform[n_shown:], inputs[:, shots:], labels[:, shots:])
     return Stream(inputs=jnp.concatenate([shown[0], asked[0]]), labels=jnp.concatenate([shown[1], asked[1]]))
+
+
+def pieces(flat: Array, *sizes: int) -> list[Array]:
+    """One flat draw cut into pieces: each separate draw would cost about 0.3 s of compilation."""
+    ends = [sum(sizes[: i + 1]) for i in range(len(sizes))]
+    return [flat[end - size : end] for end, size in zip(ends, sizes, strict=True)]
 
 
 def answer(task: Stream, t: Array, output: NeuronView) -> tuple[Array, Outcome]:

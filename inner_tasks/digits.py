@@ -45,19 +45,18 @@ class Digits(AbstractTaskFamily):
 
     def sample(self, key: Key, split: Split) -> _few_shot.Stream:
         images, tables, counts = _data(self.split_seed, split)
-        k_class, k_image, k_warp, k_order = jax.random.split(key, 4)
-        chosen = jax.random.permutation(k_class, len(counts))[: self.n_classes]
-        n_each = self.shots + self.queries
-        draws = jax.random.uniform(k_image, (self.n_classes, tables.shape[1]))
-        draws = jnp.where(jnp.arange(tables.shape[1]) < jnp.asarray(counts)[chosen][:, None], draws, -1.0)
-        picked = jax.lax.top_k(draws, n_each)[1]
+        n_classes, n_each, n_max = self.n_classes, self.shots + self.queries, tables.shape[1]
+        sizes = (len(counts), n_classes * n_max, 6, n_classes * n_each)
+        u_class, u_image, u_warp, u_order = _few_shot.pieces(jax.random.uniform(key, (sum(sizes),)), *sizes)
+        chosen = jnp.argsort(u_class)[:n_classes]
+        real = jnp.arange(n_max) < jnp.asarray(counts)[chosen][:, None]
+        picked = jnp.argsort(jnp.where(real, u_image.reshape(n_classes, n_max), 2.0), axis=1)[:, :n_each]
         index = jnp.take_along_axis(jnp.asarray(tables)[chosen], picked, axis=1)
         pixels = jnp.asarray(images)[index]
-        return _few_shot.shuffled(k_order, self._vary(k_warp, pixels), self.shots)
+        return _few_shot.shuffled(u_order, self._vary(2.0 * u_warp - 1.0, pixels), self.shots)
 
-    def _vary(self, key: Key, pixels: Array) -> Array:
-        """One warp, gain and background for all images of a life."""
-        u = jax.random.uniform(key, (6,), minval=-1.0, maxval=1.0)
+    def _vary(self, u: Array, pixels: Array) -> Array:
+        """One warp, gain and background for all images of a life, from six numbers in [-1, 1]."""
         warp = affine(self.rotation * u[0], jnp.exp(self.zoom * u[1]), self.shift * u[2:4])
         warped = pixels @ warp.T
         bright = jnp.exp(self.gain * u[4]) * warped + self.background * (0.5 + 0.5 * u[5])

@@ -40,7 +40,7 @@ class Prototypes(AbstractTaskFamily):
         which = jax.random.randint(k_which, (self.n_classes, n_each), 0, self.n_prototypes)
         centres = jnp.take_along_axis(prototypes, which[:, :, None], axis=1)
         inputs = centres + self.noise * jax.random.normal(k_noise, (self.n_classes, n_each, self.n_in))
-        return _few_shot.shuffled(k_order, inputs, self.shots)
+        return _few_shot.shuffled(jax.random.uniform(k_order, (self.n_classes * n_each,)), inputs, self.shots)
 
     def begin(self, task: _few_shot.Stream, key: Key, dt: float) -> Array:
         return jnp.zeros((), jnp.int32)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from metaplast.signals import NeuronView, SynapseView
     from metaplast.spec import spec
 
+    __version__: str
+
 _HOMES = {
     "BadInput": "metaplast.registry",
     "Lifetime": "metaplast.lifetime",

@@ -180,11 +180,16 @@ class MetaProblem:
 
 
 def sample_batch(family: AbstractTaskFamily, key: Key, n: int, split: Split) -> Batch:
-    """The tasks of a family know nothing of rules: every variant of a problem shares this program."""
-    keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(n))
-    pairs = jax.vmap(jax.random.split)(keys)
-    tasks = jax.vmap(lambda k: family.sample(k, split))(pairs[:, 0])
-    return Batch(tasks=tasks, keys=pairs[:, 1])
+    """The tasks of a family know nothing of rules: every variant of a problem shares this program.
+
+    A plain map, one task at a time: 256 digit tasks in one vmap take 7.7 s to compile and save no run time.
+    """
+
+    def one(i: Array) -> Batch:
+        k_task, k_life = jax.random.split(jax.random.fold_in(key, i))
+        return Batch(tasks=family.sample(k_task, split), keys=k_life)
+
+    return lax.map(one, jnp.arange(n))
 
 
 def _assign(n_members: int, n_lives: int, share: int | None) -> tuple[Array, Array]:

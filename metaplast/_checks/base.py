@@ -50,7 +50,7 @@ def demand_same_type(before: Any, after: Any, promise: str) -> None:
 
 
 def like(tree: Theta, rng: np.random.Generator, low: float | None = None) -> Theta:
-    """Random leaves of the shapes of `tree`'s: normal, or uniform from `low` to low + 1. (NumPy: nothing to compile.)"""
+    """Random leaves of the shapes of `tree`: normal, or uniform from `low` to low + 1 (NumPy: nothing to compile)."""
     draw = lambda leaf: rng.normal(size=leaf.shape) if low is None else low + rng.random(leaf.shape)  # noqa: E731
     return jax.tree.map(lambda leaf: draw(leaf).astype(leaf.dtype), tree)
 

@@ -1,5 +1,6 @@
 """What every learning rule promises (metaplast.testing.check_rule)."""
 
+import itertools
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -28,7 +29,6 @@ from metaplast._checks.worlds import (
     channels,
     draw_views,
     draw_weights,
-    indices,
     layout,
     life,
     moment,
@@ -40,7 +40,7 @@ from metaplast.connections.dense import Dense
 from metaplast.connections.sparse import Sparse
 from metaplast.rules._locality import blank_view, reach, reads
 from metaplast.rules.base import AbstractRule
-from metaplast.signals import NeuronView, SynapseView, Theta
+from metaplast.signals import SynapseView, Theta
 
 DENSE, SINGLE = Dense(N_POST, N_PRE), Dense(1, 1)
 ONES = np.ones(DENSE.shape)
@@ -231,7 +231,7 @@ def _check_time(bench: Bench) -> None:
     for n_steps in (8, 16, 32, 64):
         out = bench.live(views=_smooth(bench, n_steps), dt=N_STEPS * DT / n_steps)
         totals.append(np.asarray(out["weight"] - bench.weight))
-    steps = [float(np.abs(a - b).max()) for a, b in zip(totals, totals[1:], strict=False)]
+    steps = [float(np.abs(a - b).max()) for a, b in itertools.pairwise(totals)]
     size = float(np.abs(totals[-1]).max())
     converges = steps[2] <= 0.7 * steps[1] <= 0.7**2 * steps[0] or steps[2] <= EXACT
     demand(

@@ -126,7 +126,7 @@ run = partial(jax.jit, static_argnums=(0, 1, 2))(life)
 def layout(rule: AbstractRule) -> Any:
     """For every leaf of theta how it is laid out: `shared`, or one value per `synapse`, `post` or `pre` neuron."""
     sizes = ((N_POST, N_PRE), (N_POST + 2, N_PRE + 3))
-    small, large = (jax.eval_shape(lambda c=Dense(*size): rule.init(jax.random.key(0), c)) for size in sizes)
+    small, large = (jax.eval_shape(partial(rule.init, connection=Dense(*size)), jax.random.key(0)) for size in sizes)
 
     def kind(a: Any, b: Any) -> str:
         if a.shape == b.shape:

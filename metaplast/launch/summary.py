@@ -15,7 +15,9 @@ from metaplast.launch import folder
 from metaplast.launch.job import DISCOVERED, PROTOTYPE, Config, Job
 from metaplast.launch.metrics import read
 from metaplast.launch.row import folder_of, theta_of
+from metaplast.reuse.describe import describe_rule
 from metaplast.reuse.formula import formula, terms
+from metaplast.reuse.rule_file import save_rule
 from metaplast.rules._grammar import REACHES, reach
 
 SCHEMA = "metaplast.summary/1"
@@ -26,8 +28,6 @@ Plain = dict[str, Any]
 
 def summarise(run: Path, job: Job, wall_s: float) -> Plain:
     """Write summary.json, rule.safetensors and figures/ from the finished rows of a run."""
-    from metaplast.reuse.save import document_of, save_theta
-
     names = [name for name, _ in job.rows] + ([PROTOTYPE] if job.main.evaluation.prototype else [])
     rows, metric = lives([run], names)
     entries = table.scores(rows, metric, DISCOVERED)
@@ -48,9 +48,9 @@ def summarise(run: Path, job: Job, wall_s: float) -> Plain:
     theta = theta_of(run, problem)
     if job.main.slots():
         provenance = {key: summary[key] for key in ("experiment", "seed", "outer_steps")}
-        document = document_of(problem.lifetime, theta, provenance=provenance, scores=entries)
-        save_theta(run / "rule.safetensors", document, theta)
-        summary["rule"] = rule_card(document, theta)
+        document, tensors = describe_rule(problem.lifetime, theta, provenance=provenance, scores=entries)
+        save_rule(run / "rule.safetensors", document, tensors)
+        summary["rule"] = rule_card(document, tensors)
         if any(summary["rule"]["terms"].values()):
             figures.coefficients(summary["rule"]["terms"], run / "figures" / "coefficients.png")
     if len(entries) > 1:
@@ -119,7 +119,7 @@ def render(run: Path) -> str:
     if rule := summary.get("rule"):
         transport = "; reads W^T post" if any("returned" in f for f in summary["rows"][DISCOVERED]["reads"]) else ""
         parts.append(f"{rule['formula']}\nreach: {rule['reach']}{transport}; feedback: {summary['rows'][DISCOVERED]['feedback']}")
-    files = [f"{run / 'rule.safetensors'}"] if rule else []
-    files += [str(path) for path in sorted((run / "figures").glob("*.png"))]
-    parts.append("\n".join([f"summary  {run / 'summary.json'}", *(f"{'rule' if f.endswith('s') else 'figure':8} {f}" for f in files)]))
+    files = {"summary": [run / "summary.json"], "rule": [run / "rule.safetensors"] if rule else []}
+    files["figure"] = sorted((run / "figures").glob("*.png"))
+    parts.append("\n".join(f"{kind:8} {path}" for kind, paths in files.items() for path in paths))
     return "\n\n".join(parts)

@@ -154,7 +154,8 @@ def _rule(spec: Any, where: str, left: int) -> None:
 
 
 def _polynomial(spec: Plain, where: str) -> None:
-    terms, initial = spec.get("terms"), spec.get("initial", [])
+    terms: Any = spec.get("terms")
+    initial: Any = spec.get("initial", [])
     _must(isinstance(terms, list) and 0 < len(terms) <= MAX_TERMS, f"{where}: terms", terms, f"1 to {MAX_TERMS} terms")
     for term in terms:
         _must(isinstance(term, str), f"{where}: term", term, "text")

@@ -183,7 +183,7 @@ def _document(metadata: Any, where: str) -> Plain:
 
 def _check_entry(name: str, entry: Any, where: str) -> None:
     dtype = entry.get("dtype") if isinstance(entry, dict) else None
-    if dtype not in DTYPES:
+    if dtype not in tuple(DTYPES):  # a tuple: a file may hold what cannot be hashed
         raise BadInput(f"{where}: {quote(name)} of dtype {quote(dtype)}", f"one of {', '.join(DTYPES)}", "convert it")
 
 

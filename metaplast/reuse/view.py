@@ -52,15 +52,8 @@ def synapse_view(
         if side in sides and name in arrays:
             sides[side][field] = arrays[name]
     channels = {name: _array(f"modulator.{name}", value, dtype) for name, value in (modulators or {}).items()}
-    return SynapseView(
-        pre=_neurons(sides["pre"]),
-        post=_neurons(sides["post"]),
-        weight=arrays.get("weight"),
-        weight_initial=arrays.get("weight_initial"),
-        weight_max=arrays.get("weight_max"),
-        modulators=channels,
-        key=key,
-    )  # pyright: ignore[reportArgumentType]
+    fields: dict[str, Any] = {name: arrays.get(name) for name in ("weight", "weight_initial", "weight_max")}
+    return SynapseView(pre=_neurons(sides["pre"]), post=_neurons(sides["post"]), modulators=channels, key=key, **fields)  # pyright: ignore[reportArgumentType]
 
 
 def complete(view: Any, connection: AbstractConnection, reads: frozenset[str], rule: str) -> SynapseView:

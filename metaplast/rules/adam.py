@@ -1,6 +1,6 @@
 """Adam inside the life: the change a rule asks for, normalised by its own running moments."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import jax.numpy as jnp
 from annotated_types import Ge, Lt
@@ -9,7 +9,7 @@ from jax import Array
 from metaplast.connections.base import AbstractConnection
 from metaplast.registry import register
 from metaplast.rules._grammar import RATE_UNIT
-from metaplast.rules.base import AbstractRule
+from metaplast.rules.base import AbstractRule, Clock
 from metaplast.rules.polynomial import Polynomial
 from metaplast.signals import Key, RuleState, SynapseView, Theta
 from metaplast.spec import Positive, plugin, spec
@@ -26,8 +26,10 @@ class Adam(AbstractRule):
     gradient through learning stays finite at v = 0).
 
     State on the synapse: m, v and the running powers b1^t, b2^t (scalars). theta: {rule: the inner theta, log_rate []}.
-    b1 = b2 = 0 with eps -> 0 gives sign(g).
+    b1 = b2 = 0 with eps -> 0 gives sign(g). Clock `trial`: the moments count steps, whatever dt.
     """
+
+    clock: ClassVar[Clock] = "trial"
 
     rule: Annotated[AbstractRule, plugin("rule")] = DELTA
     rate: Positive = 1e-2
