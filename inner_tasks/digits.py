@@ -49,7 +49,7 @@ class Digits(AbstractTaskFamily):
         sizes = (len(counts), n_classes * n_max, 6, n_classes * n_each)
         u_class, u_image, u_warp, u_order = _few_shot.pieces(jax.random.uniform(key, (sum(sizes),)), *sizes)
         chosen = jnp.argsort(u_class)[:n_classes]
-        real = jnp.arange(n_max) < jnp.asarray(counts)[chosen][:, None]
+        real = jnp.arange(n_max)[None, :] < jnp.asarray(counts)[chosen][:, None]
         picked = jnp.argsort(jnp.where(real, u_image.reshape(n_classes, n_max), 2.0), axis=1)[:, :n_each]
         index = jnp.take_along_axis(jnp.asarray(tables)[chosen], picked, axis=1)
         pixels = jnp.asarray(images)[index]
@@ -74,7 +74,7 @@ class Digits(AbstractTaskFamily):
 
 def affine(angle: Array, zoom: Array, shift: Array) -> Array:
     """The 64 x 64 matrix of bilinear interpolation that rotates, zooms and shifts an 8 x 8 image about its centre."""
-    grid = jnp.arange(SIDE) - (SIDE - 1) / 2
+    grid = jnp.arange(float(SIDE)) - (SIDE - 1) / 2
     y, x = (axis.reshape(-1) for axis in jnp.meshgrid(grid, grid, indexing="ij"))
     cos, sin = jnp.cos(angle) / zoom, jnp.sin(angle) / zoom
     from_y, from_x = cos * y - sin * x - shift[0], sin * y + cos * x - shift[1]

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -57,7 +57,7 @@ class Life:
 class Lifetime:
     """A network with its rules, living through tasks of one family.
 
-    dt: seconds per step. Raises: BadInput (from `check`) for a slot without edges, an edge in two slots, or a rule that
+    dt: seconds per step; record: what a trace keeps of every step, per edge or population, beside the score. Raises: BadInput (from `check`) for a slot without edges, an edge in two slots, or a rule that
     reads a signal which neither the wiring nor the task offers.
     """
 
@@ -69,7 +69,7 @@ class Lifetime:
     genome: Annotated[AbstractGenome, plugin("genome")] = RandomGenome()  # noqa: RUF009
     slots: tuple[Slot, ...] = (Slot(),)  # noqa: RUF009
     dt: Positive = 1e-3
-    record: tuple[str, ...] = ()
+    record: tuple[Literal["weights", "activity", "sent", "feedback"], ...] = ()
 
     def wiring(self) -> Wiring:
         return _wiring(self)
@@ -92,10 +92,18 @@ class Lifetime:
     def check(self) -> None:
         """Refuse, by name, what cannot live together; nothing is compiled."""
         _reads(self)
+        offers = self.task.shape().offers
+        for need in sorted(self.genome.needs - offers):
+            offered = ", ".join(sorted(offers))
+            raise BadInput(f"genome: needs {need!r} from the task", f"one of what it offers: {offered}", "change genome or task")
+        jax.eval_shape(lambda key: self.begin(self._init(key), self.task.sample(key, "train"), key), jax.random.key(0))
 
     def init(self, key: Key) -> Theta:
         """theta = {rules: {slot: theta, or {edge: theta}}, genome, feedback, neurons}."""
         self.check()
+        return self._init(key)
+
+    def _init(self, key: Key) -> Theta:
         wiring = self.wiring()
         k_rules, k_genome, k_feedback, k_neurons = jax.random.split(key, 4)
         rules: dict[str, Any] = {slot.name: {} for slot in self.slots}
@@ -186,7 +194,12 @@ class Lifetime:
             new = new.replace(synapses=learned[0], rules=learned[1], feedback=learned[2])
         if "reset" in self.task.shape().offers:
             new = self._reset(theta, new, outcome.feedback.reset)
-        recorded = {"weights": {n: s.weight for n, s in new.synapses.items()}, "views": views, "sent": sent, "feedback": outcome.feedback}
+        recorded = {
+            "weights": {name: s.weight for name, s in new.synapses.items()},
+            "activity": {name: view.activity for name, view in views.items()},
+            "sent": sent,
+            "feedback": outcome.feedback,
+        }
         return new, Trace(score=outcome.score, recorded={name: recorded[name] for name in self.record})
 
     def _learn(

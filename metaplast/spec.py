@@ -4,6 +4,7 @@ A spec holds no arrays. YAML and Python go through the same checks; every field 
 `find(kind, name)()` always works.
 """
 
+import dataclasses
 import difflib
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar, dataclass_transform
@@ -44,7 +45,7 @@ def build(cls: type[T], fields: Mapping[str, Any]) -> T:
 
     Raises: BadInput for an unknown field; pydantic.ValidationError, which `explain` turns into one line, for a value.
     """
-    known = tuple(cls.__dataclass_fields__)  # pyright: ignore[reportAttributeAccessIssue]
+    known = tuple(field.name for field in dataclasses.fields(cls))  # pyright: ignore[reportArgumentType]
     for key in fields:
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
@@ -106,10 +107,9 @@ def named(decode_value: Callable[[Any], Any]) -> Any:
 
 def encode(value: Any) -> Any:
     """The plain data (dict, list, number, text) of a spec: `decode` of it gives an equal spec."""
-    fields = getattr(value, "__dataclass_fields__", None)
-    if fields is not None:
+    if dataclasses.is_dataclass(value):
         name = registry.name_of(type(value))
-        plain = {key: encode(getattr(value, key)) for key in fields}
+        plain = {field.name: encode(getattr(value, field.name)) for field in dataclasses.fields(value)}
         return {"name": name, **plain} if name else plain
     if isinstance(value, tuple):
         if value and all(isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str) for item in value):

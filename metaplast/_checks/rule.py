@@ -83,23 +83,13 @@ def check_carry(rule: AbstractRule) -> None:
     for wide in (False, True):
         with jax.enable_x64(wide):
             view = blank_view(DENSE, channels(rule))
-            theta = rule.init(jax.random.key(0), DENSE)
+            theta = jax.eval_shape(partial(rule.init, connection=DENSE), jax.random.key(0))
             for leaf in jax.tree.leaves(theta):
                 demand(jnp.issubdtype(leaf.dtype, jnp.floating), f"theta is all floats, not {leaf.dtype}")
-            state = rule.init_state(theta, DENSE)
+            state = jax.eval_shape(partial(rule.init_state, connection=DENSE), theta)
             after, delta = jax.eval_shape(partial(rule.step, connection=DENSE, dt=DT), theta, state, view=view)
-            demand_same_type(
-                jax.eval_shape(lambda s=state: s),
-                after,
-                "the state that comes out has the type of the one that went in",
-            )
-            demand(
-                delta.shape == DENSE.shape, f"delta_w has the layout {DENSE.shape} of the connection, not {delta.shape}"
-            )
-            demand(
-                delta.dtype == view.weight.dtype,
-                f"delta_w has the dtype {view.weight.dtype} of the weights, not {delta.dtype}",
-            )
+            demand_same_type(state, after, "the state that comes out has the type of the one that went in")
+            demand_same_type(view.weight, delta, "delta_w has the layout and dtype of the weights")
             missing = rule.slow - {*state.post, *state.pre}
             demand(not missing, f"slow names neuron-side state that exists, not {sorted(missing)}")
 

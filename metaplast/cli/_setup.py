@@ -39,20 +39,25 @@ def progress(quiet: bool) -> Iterator[Progress]:
         yield lambda *_: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bars
 
     columns = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
-        known: dict[str, object] = {}
+    bars = Bars(*columns, console=Console(stderr=True), transient=True)
+    known: dict[str, TaskID] = {}
 
-        def show(name: str, done: int, total: int) -> None:
-            if done and name not in known:
-                known[name] = bars.add_task(name, total=total)
-            if name in known:
-                bars.update(known[name], completed=done)  # pyright: ignore[reportArgumentType]
+    def show(name: str, done: int, total: int) -> None:
+        if done and name not in known:
+            bars.start()  # only now: an error before the first step stays one line
+            known[name] = bars.add_task(name, total=total)
+        if name in known:
+            bars.update(known[name], completed=done)
 
+    try:
         yield show
+    finally:
+        if known:
+            bars.stop()
 
 
 def default_jobs() -> int:

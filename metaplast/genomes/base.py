@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,12 @@ from metaplast.signals import Key, Synapses, Theta
 
 
 class AbstractGenome(ABC):
-    """Turns theta, a task and a key into the synapses of every edge at birth. It sees the wiring, never the network."""
+    """Turns theta, a task and a key into the synapses of every edge at birth. It sees the wiring, never the network.
+
+    needs: what the task family must offer (names of TaskShape.offers).
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
     def init(self, key: Key, wiring: Wiring) -> Theta:

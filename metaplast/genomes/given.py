@@ -1,5 +1,7 @@
 """Initial weights that come with the task."""
 
+from typing import ClassVar
+
 import jax.numpy as jnp
 
 from metaplast.genomes.base import AbstractGenome, synapses
@@ -16,6 +18,8 @@ class Given(AbstractGenome):
 
     Raises: BadInput for an edge whose weights the task does not bring.
     """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"weights"})
 
     def init(self, key: Key, wiring: Wiring) -> Theta:
         return {}

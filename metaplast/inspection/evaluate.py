@@ -32,7 +32,7 @@ def prototypes(problem: MetaProblem, seed: int, n: int) -> np.ndarray:
     """Accuracy [n] of the nearest class mean on held-out lives: means over the examples of the plastic phases, Euclidean
     distance, judged on the last phase. Uses nothing but the stimuli and targets of each life."""
     shape = problem.lifetime.task.shape()
-    bare = replace(problem, lifetime=replace(problem.lifetime, slots=(), record=("views", "feedback")))
+    bare = replace(problem, lifetime=replace(problem.lifetime, slots=(), record=("activity", "feedback")))
     shown = np.concatenate([np.full(length, plastic) for length, plastic in shape.phases])
     n_last = shape.phases[-1][0]
     scores = []
@@ -45,8 +45,8 @@ def prototypes(problem: MetaProblem, seed: int, n: int) -> np.ndarray:
 
 def _stream(problem: MetaProblem, theta: Theta, batch: Any) -> tuple[Any, Any]:
     trace = _record(problem, jax.tree.map(lambda x: x[None], theta), batch)
-    views = trace.recorded["views"]
-    inputs = jnp.concatenate([views[name].activity for name in problem.lifetime.task.shape().inputs], axis=-1)
+    activity = trace.recorded["activity"]
+    inputs = jnp.concatenate([activity[name] for name in problem.lifetime.task.shape().inputs], axis=-1)
     return inputs, trace.recorded["feedback"].target
 
 

@@ -62,13 +62,16 @@ def render(entries: Sequence[Plain], facts: Mapping[str, Plain], reference: str)
 
 def _plain(estimate: Estimate) -> Plain:
     def value(x: float) -> float | None:
-        return round(x, 6) if np.isfinite(x) else None
+        return float(f"{x:.6g}") if np.isfinite(x) else None
 
     return {"mean": value(estimate.mean), "ci95": [value(estimate.low), value(estimate.high)], "n": estimate.n}
 
 
 def _number(value: float | None, sign: bool = False) -> str:
-    return "not finite" if value is None else f"{value:+.3f}" if sign else f"{value:.3f}"
+    if value is None:
+        return "not finite"
+    digits = ".3f" if 1e-4 <= abs(value) < 1e3 or value == 0 else ".3g"
+    return format(value, f"+{digits}" if sign else digits)
 
 
 def _interval(pair: Sequence[float | None], sign: bool = False) -> str:

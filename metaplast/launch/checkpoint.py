@@ -87,7 +87,7 @@ def _read(path: Path, step: int, like: Any, digest: str) -> Any:
 
 
 def _arrays(state: Any) -> dict[str, np.ndarray]:
-    return {f"{i:05d}": np.ascontiguousarray(leaf) for i, leaf in enumerate(jax.tree.leaves(state))}
+    return {f"{i:05d}": np.asarray(leaf, order="C") for i, leaf in enumerate(jax.tree.leaves(state))}
 
 
 def _steps(root: Path) -> list[int]:

@@ -189,7 +189,7 @@ def _text_keys(plain: Any, where: str) -> Any:
 
 
 def _is_name(value: str) -> bool:
-    return bool(_NAME.fullmatch(value)) and not value.isdigit()
+    return bool(_NAME.fullmatch(value)) and not value.isdigit() and value != "null"
 
 
 def _nearest(given: str, known: Sequence[str], otherwise: str) -> str:

@@ -145,7 +145,7 @@ def theta_of(folder: Path, problem: MetaProblem) -> Theta:
 def _publish(folder: Path, theta: Theta, scores: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
     """What the table is made of; row.json comes last, so it marks a finished row."""
     leaves = jax.tree_util.tree_flatten_with_path(theta)[0]
-    save_file({_dotted(path): np.ascontiguousarray(leaf) for path, leaf in leaves}, folder / "theta.safetensors")
+    save_file({_dotted(path): np.asarray(leaf, order="C") for path, leaf in leaves}, folder / "theta.safetensors")
     save_file({key: np.ascontiguousarray(value) for key, value in scores.items()}, folder / "lives.safetensors")
     write_json(folder / "row.json", facts)
 

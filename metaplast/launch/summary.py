@@ -12,12 +12,14 @@ from safetensors.numpy import load_file
 from metaplast.feedback.symmetric import Symmetric
 from metaplast.inspection import figures, table
 from metaplast.launch import folder
-from metaplast.launch.job import DISCOVERED, PROTOTYPE, Config, Job
+from metaplast.launch.config import read_yaml
+from metaplast.launch.job import DISCOVERED, PROTOTYPE, Config, Job, parse
 from metaplast.launch.metrics import read
 from metaplast.launch.row import folder_of, theta_of
 from metaplast.reuse.describe import describe_rule
 from metaplast.reuse.formula import formula, terms
 from metaplast.reuse.rule_file import save_rule
+from metaplast.registry import BadInput
 from metaplast.rules._grammar import REACHES, reach
 
 SCHEMA = "metaplast.summary/1"
@@ -92,6 +94,31 @@ def gap_closed(job: Job, rows: Mapping[str, list[np.ndarray]]) -> Plain | None:
     return table.gap_closed(rows, ALIGNMENT, backprop, DISCOVERED) if backprop else None
 
 
+def pooled(runs: list[Path]) -> str:
+    """The table over several finished runs of one experiment, and the discovered rule's score in each.
+
+    Raises: BadInput for a folder without a summary.json, or runs of different rows or experiments.
+    """
+    for run in runs:
+        if not (run / "summary.json").is_file():
+            raise BadInput(f"{run}", "a finished run, with a summary.json", f"metaplast resume {run}")
+    summaries = [json.loads((run / "summary.json").read_text()) for run in runs]
+    kinds = {(s["experiment"], *(e["name"] for e in s["scores"])) for s in summaries}
+    seeds = [s["seed"] for s in summaries]
+    if len(kinds) > 1 or len(set(seeds)) < len(seeds):
+        raise BadInput(f"{len(runs)} runs", "one experiment, the same rows, distinct seeds", "choose other folders")
+    rows, metric = lives(runs, [entry["name"] for entry in summaries[0]["scores"]])
+    parts = [table.render(table.scores(rows, metric, DISCOVERED), summaries[0]["rows"], DISCOVERED)]
+    job = parse(read_yaml((runs[0] / "config.yaml").read_text(), "config.yaml"), check=False)
+    if gap := gap_closed(job, rows):
+        parts.append(_say_gap(gap))
+    parts.append(f"Intervals over {len(runs)} splits, then lives. Per seed, {metric}:")
+    names = list(rows)
+    widest = max(map(len, names))
+    parts.append("\n".join(f"{n.ljust(widest)}  " + "  ".join(f"{g.mean():.3f}" for g in rows[n]) for n in names))
+    return "\n\n".join(parts)
+
+
 def rule_card(document: Plain, tensors: Mapping[str, np.ndarray]) -> Plain:
     """The rule as it is told: form, widest reach, formula, coefficients."""
     slots = document["slots"].values()
@@ -108,8 +135,7 @@ def render(run: Path) -> str:
     summary = json.loads((run / "summary.json").read_text())
     parts = [table.render(summary["scores"], summary["rows"], DISCOVERED)]
     if gap := summary["gap_closed"]:
-        share = "no gap to close" if gap["share"] is None else f"{100 * gap['share']:.0f} % of the gap"
-        parts.append(f"The discovered rule closes {share} from {gap['from']} to {gap['to']} (best backprop row).")
+        parts.append(_say_gap(gap))
     parts.append(
         "Every trained row: same task, outer loop and budget; candidates chosen on validation lives; scores on the same "
         f"{summary['scores'][0]['n']} held-out lives, opened once. One seed, so intervals cover lives, not splits."
@@ -123,3 +149,8 @@ def render(run: Path) -> str:
     files["figure"] = sorted((run / "figures").glob("*.png"))
     parts.append("\n".join(f"{kind:8} {path}" for kind, paths in files.items() for path in paths))
     return "\n\n".join(parts)
+
+
+def _say_gap(gap: Plain) -> str:
+    share = "no gap to close" if gap["share"] is None else f"{100 * gap['share']:.0f} % of the gap"
+    return f"The discovered rule closes {share} from {gap['from']} to {gap['to']} (best backprop row)."

@@ -16,7 +16,7 @@ from metaplast.reuse.rule_file import subtree
 from metaplast.reuse.text import printable
 from metaplast.rules._grammar import RATE_UNIT, Product, field_of, parse
 
-NEGLIGIBLE = 1e-3  # of the largest coefficient: smaller terms are counted, not printed
+NEGLIGIBLE = 1e-3  # of the largest coefficient c_k: terms with smaller ones are counted, not printed
 Plain = dict[str, Any]
 Tensors = Mapping[str, np.ndarray]
 Number = float | int | str
@@ -41,7 +41,7 @@ _SYMBOLS = {
 
 
 class Sum(NamedTuple):
-    """rate * sum of products, largest coefficient first; `dropped` negligible ones are left out."""
+    """rate * sum of products, largest number first; `dropped` negligible ones are left out."""
 
     rate: float
     products: tuple[Product, ...]
@@ -169,15 +169,18 @@ def latex(expression: Expression) -> str:
 
 
 def _sum(spec: Plain, theta: Plain) -> Sum:
-    """Equal products are merged; a product is negligible next to the largest coefficient."""
-    merged: dict[tuple[tuple[str, int], ...], float] = {}
+    """Equal products are merged. Negligible is judged by c_k, in which terms are comparable, and where terms cancel."""
+    merged: dict[tuple[tuple[str, int], ...], list[tuple[float, float]]] = {}
     for term, coefficient in zip(spec["terms"], _coefficients(spec, theta), strict=True):
         for product in parse(term):
-            merged[product.factors] = merged.get(product.factors, 0.0) + coefficient * product.scale
-    largest = max((abs(value) for value in merged.values()), default=0.0)
-    kept = [
-        Product(value, factors) for factors, value in merged.items() if abs(value) >= NEGLIGIBLE * largest and value
-    ]
+            merged.setdefault(product.factors, []).append((coefficient, coefficient * product.scale))
+    largest = max(abs(coefficient) for parts in merged.values() for coefficient, _ in parts)
+    kept = []
+    for factors, parts in merged.items():
+        value = sum(part for _, part in parts)
+        matters = max(abs(coefficient) for coefficient, _ in parts) >= NEGLIGIBLE * largest
+        if matters and value and abs(value) >= NEGLIGIBLE * max(abs(part) for _, part in parts):
+            kept.append(Product(value, factors))
     kept.sort(key=lambda product: -abs(product.scale))
     rate = _learnt(spec["rate"], theta.get("log_rate", 0.0)) if "log_rate" in LEARNT[spec["learn"]] else spec["rate"]
     return Sum(float(rate), tuple(kept), len(merged) - len(kept))

@@ -50,7 +50,7 @@ def is_name(given: str | os.PathLike[str]) -> bool:
     text = str(given)
     if isinstance(given, os.PathLike) or os.sep in text or text.endswith(".safetensors") or "\0" in text:
         return False
-    return text in known_rules() or not Path(text).exists()
+    return text in known_rules() or not os.path.exists(text)
 
 
 def _folder() -> Traversable:

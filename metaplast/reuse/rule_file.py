@@ -128,18 +128,20 @@ def _read_bytes(path: str | os.PathLike[str], where: str) -> bytes:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise BadInput(f"{where}: {reason}", "a readable file", "correct the path") from None
-    with os.fdopen(handle, "rb") as file:
-        facts = os.fstat(file.fileno())
+    try:
+        facts = os.fstat(handle)
         if stat.S_ISDIR(facts.st_mode):
             raise BadInput(f"{where}: a folder", "a file", "give the rule.safetensors inside it")
         if not stat.S_ISREG(facts.st_mode):
             raise BadInput(f"{where}: not a regular file", "a regular file", "correct the path")
         if facts.st_size > MAX_BYTES:
             raise BadInput(f"{where}: {facts.st_size} bytes", f"at most {MAX_BYTES}", "this is no rule file")
-        try:
+        with open(handle, "rb", closefd=False) as file:
             data = file.read(MAX_BYTES + 1)
-        except OSError as error:
-            raise BadInput(f"{where}: {error.strerror}", "a readable file", "check the disk") from None
+    except OSError as error:
+        raise BadInput(f"{where}: {error.strerror}", "a readable file", "check the disk") from None
+    finally:
+        os.close(handle)
     if len(data) > MAX_BYTES:
         raise BadInput(f"{where}: grows while it is read", f"at most {MAX_BYTES} bytes", "wait until it is written")
     return data

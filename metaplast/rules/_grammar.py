@@ -83,10 +83,7 @@ def parse(text: str) -> tuple[Product, ...]:
     if len(text) > MAX_LENGTH:
         raise BadInput(f"term of {len(text)} characters", f"at most {MAX_LENGTH}", "split it")
     pieces = [piece.strip() for piece in _SPLIT.split(text)]
-    if pieces[0] == "" and len(pieces) > 1:
-        pieces = pieces[1:]
-    else:
-        pieces = ["+", *pieces]
+    pieces = pieces[1:] if pieces[0] == "" and len(pieces) > 1 else ["+", *pieces]
     if len(pieces) // 2 > MAX_PRODUCTS:
         raise BadInput(f"term {text[:40]!r}...", f"at most {MAX_PRODUCTS} products", "split it")
     return tuple(

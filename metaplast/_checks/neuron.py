@@ -1,0 +1,172 @@
+"""What every neuron promises (metaplast.testing.check_neuron)."""
+
+import dataclasses
+import itertools
+import typing
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array, lax
+
+from metaplast._checks.base import (
+    EXACT,
+    demand,
+    demand_close,
+    demand_same_type,
+    finite_difference,
+    inner,
+    keys,
+    like,
+    nudged,
+)
+from metaplast.neurons.base import AbstractNeuron
+from metaplast.signals import NeuronView, Theta
+
+N, N_STEPS, DT, LIFE = 5, 40, 1e-3, 16e-3
+Oracle = Callable[[AbstractNeuron, dict[str, np.ndarray], float], tuple[np.ndarray, np.ndarray]]
+
+
+def life(
+    neuron: AbstractNeuron, dt: float, theta: Theta, drive: dict[str, Array], noise: Array
+) -> tuple[Theta, NeuronView]:
+    """A population under `drive` {port: [n_steps, n]}: (state at the end, views of every step)."""
+
+    def step(state: Theta, now: tuple[dict[str, Array], Array]) -> tuple[Theta, NeuronView]:
+        return neuron.step(theta, state, now[0], dt, now[1])
+
+    return lax.scan(step, neuron.init_state(theta, N), (drive, noise))
+
+
+run = partial(jax.jit, static_argnums=(0, 1))(life)
+
+
+def draw(neuron: AbstractNeuron, seed: int = 0) -> dict[str, np.ndarray]:
+    """Random drives: of either sign at the soma, magnitudes elsewhere; the last unit is driven hard."""
+    rng = np.random.default_rng(seed)
+    drive = {port: rng.normal(size=(N_STEPS, N)) for port in neuron.ports}
+    drive = {port: x if port == "soma" else np.abs(0.3 * x) for port, x in drive.items()}
+    drive["soma"][:, -1] = 3.0 + 0.1 * drive["soma"][:, -1]
+    return drive
+
+
+def check_carry(neuron: AbstractNeuron) -> None:
+    """A scan can carry the state; every field of the view is [n] and of the default float type."""
+    for wide in (False, True):
+        with jax.enable_x64(wide):
+            theta = jax.eval_shape(lambda: neuron.init(jax.random.key(0), N))
+            state = jax.eval_shape(lambda t: neuron.init_state(t, N), theta)
+            blank = {port: jnp.zeros(N) for port in neuron.ports}
+            step = lambda t, s, k, drive=blank: neuron.step(t, s, drive, DT, k)  # noqa: E731
+            after, view = jax.eval_shape(step, theta, state, jax.random.key(0))
+            demand_same_type(state, after, "the state that comes out has the type of the one that went in")
+            whole = jax.eval_shape(
+                lambda: NeuronView(**{name: jnp.zeros(N) for name in NeuronView.__dataclass_fields__})
+            )
+            demand_same_type(whole, view, "every field of the view is [n]")
+            unknown = neuron.offers - set(NeuronView.__dataclass_fields__)
+            demand(not unknown, f"offers names fields of a view, not {sorted(unknown)}")
+            demand("soma" in neuron.ports, "there is a port `soma`, where a stimulus arrives")
+
+
+def check_equivariance(neuron: AbstractNeuron, theta: Theta) -> None:
+    """Renaming the units renames what they do. (A neuron that draws is exempt.)"""
+    drive, order = draw(neuron), np.array([3, 0, 4, 1, 2])
+    one, other = (run(neuron, DT, theta, drive, keys(seed, N_STEPS))[1].activity for seed in (0, 1))
+    if np.any(one != other):
+        return
+    renamed = jax.tree.map(lambda x: x[order] if x.shape[:1] == (N,) else x, theta)
+    moved = run(neuron, DT, renamed, {port: x[:, order] for port, x in drive.items()}, keys(0, N_STEPS))[1]
+    demand_close(moved.activity, one[:, order], "permuting the units permutes their activity")
+
+
+def check_gain(neuron: AbstractNeuron, theta: Theta) -> None:
+    """d activity = gain * d potential along any change of the drive, by autodiff (through the surrogate of spikes)."""
+    if "gain" not in neuron.offers:
+        return
+    drive, rng = draw(neuron), np.random.default_rng(3)
+    state, _ = run(neuron, DT, theta, drive, keys(0, N_STEPS))
+    for port in neuron.ports:
+        now = {p: x[-1] for p, x in drive.items()}
+
+        def shown(x: Array, port: str = port, now: dict[str, Any] = now) -> tuple[tuple[Array, Array], Array]:
+            view = neuron.step(theta, state, {**now, port: x}, DT, jax.random.key(0))[1]
+            return (view.activity, view.potential), view.gain
+
+        change = (rng.normal(size=N),)
+        _, (activity, potential), gain = jax.jvp(shown, (now[port],), change, has_aux=True)
+        demand_close(activity, gain * potential, f"gain is d activity / d potential (port {port})")
+
+
+def check_order(neuron: AbstractNeuron, theta: Theta) -> None:
+    """Under a small constant drive the potential after a fixed time converges as dt -> 0, first order or better."""
+    ends = []
+    for n_steps in (8, 16, 32, 64):
+        drive = {port: np.full((n_steps, N), 0.2) + 0.02 * np.arange(N) for port in neuron.ports}
+        ends.append(np.asarray(run(neuron, LIFE / n_steps, theta, drive, keys(0, n_steps))[1].potential[-1]))
+        if not jax.tree.leaves(neuron.init_state(theta, N)) and len(ends) == 2:
+            break
+    steps = [float(np.abs(a - b).max()) for a, b in itertools.pairwise(ends)]
+    converges = steps[-1] <= EXACT or all(b <= 0.65 * a for a, b in itertools.pairwise(steps))
+    demand(np.isfinite(steps).all() and converges, f"the potential converges as dt -> 0, its steps were {steps}")
+
+
+def check_surrogates(neuron: AbstractNeuron, theta: Theta) -> None:
+    """What goes backward does not change what goes forward."""
+    reference = run(neuron, DT, theta, draw(neuron), keys(0, N_STEPS))[1]
+    for other in _surrogates(neuron):
+        view = run(other, DT, theta, draw(neuron), keys(0, N_STEPS))[1]
+        forward = [np.asarray(v) for v in (view.activity, view.potential)]
+        same = [np.asarray(v) for v in (reference.activity, reference.potential)]
+        demand_close(forward, same, "the forward pass is the same under any surrogate", 0.0)
+
+
+def _surrogates(neuron: AbstractNeuron) -> Iterator[AbstractNeuron]:
+    """The same neuron under each value of its field `surrogate`, where the spec has one."""
+    for field in dataclasses.fields(neuron):  # pyright: ignore[reportArgumentType]
+        if field.name == "surrogate":
+            for value in typing.get_args(field.type):
+                yield dataclasses.replace(neuron, surrogate=value)  # pyright: ignore[reportArgumentType, reportCallIssue]
+
+
+def check_gradient(neuron: AbstractNeuron, theta: Theta) -> None:
+    """Below any threshold, the gradient of the potential with respect to theta is that of central differences."""
+    if not jax.tree.leaves(theta):
+        return
+    drive = {port: np.full((N_STEPS, N), 0.2) + 0.02 * np.arange(N) for port in neuron.ports}
+    loss = jax.jit(lambda theta: jnp.sum(life(neuron, DT, theta, drive, keys(0, N_STEPS))[1].potential ** 2))
+    grad = jax.grad(loss)(theta)
+    for path, leaf in jax.tree_util.tree_flatten_with_path(grad)[0]:
+        demand(np.any(np.asarray(leaf) != 0), f"theta{jax.tree_util.keystr(path)} has an effect on the potential")
+    direction = like(theta, np.random.default_rng(0))
+    expected = finite_difference(loss, theta, direction)
+    demand_close(inner(grad, direction), expected, "the gradient of theta is that of central differences", 1e-6)
+
+
+def check_oracle(neuron: AbstractNeuron, theta: Theta, oracle: Oracle) -> None:
+    """Step for step what a plain NumPy program gives."""
+    drive = draw(neuron)
+    view = run(neuron, DT, theta, drive, keys(0, N_STEPS))[1]
+    activity, potential = oracle(neuron, drive, DT)
+    demand_close(np.asarray(view.potential), potential, "the potential is that of the NumPy oracle")
+    demand_close(np.asarray(view.activity), activity, "the activity is that of the NumPy oracle")
+
+
+def check(neuron: AbstractNeuron, oracle: Oracle | None = None) -> None:
+    """Everything above (metaplast.testing.check_neuron)."""
+    check_carry(neuron)
+    with jax.enable_x64(True):
+        theta = nudged(neuron.init(jax.random.key(0), N), np.random.default_rng(1))
+        view = run(neuron, DT, theta, draw(neuron), keys(0, N_STEPS))[1]
+        for name in neuron.offers:
+            demand(np.isfinite(getattr(view, name)).all(), f"{name} is finite")
+        check_equivariance(neuron, theta)
+        check_gain(neuron, theta)
+        check_order(neuron, theta)
+        check_surrogates(neuron, theta)
+        check_gradient(neuron, theta)
+        if oracle is not None:
+            check_oracle(neuron, theta, oracle)

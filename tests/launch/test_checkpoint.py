@@ -1,0 +1,67 @@
+"""Checkpoints are whole or absent; a damaged one is set aside, never used."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from metaplast.launch import checkpoint
+
+STATE = {"a": jnp.arange(6.0).reshape(2, 3).T, "b": jnp.float32(2.5), "n": jnp.int32(7)}
+
+
+def equal(a: object, b: object) -> bool:
+    return all(np.array_equal(x, y) and x.shape == y.shape for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
+
+
+def test_round_trip_keeps_bits_and_shapes(tmp_path: Path) -> None:
+    checkpoint.write(tmp_path, 5, STATE, "d")
+    step, state = checkpoint.restore(tmp_path, jax.tree.map(jnp.zeros_like, STATE), "d") or (0, None)
+    assert step == 5
+    assert equal(state, STATE)
+
+
+def test_nothing_saved_is_no_error(tmp_path: Path) -> None:
+    assert checkpoint.restore(tmp_path, STATE, "d") is None
+
+
+def test_keeps_three(tmp_path: Path) -> None:
+    for step in range(1, 6):
+        checkpoint.write(tmp_path, step, STATE, "d")
+    assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["000003", "000004", "000005"]
+
+
+@pytest.mark.parametrize("harm", ["truncate", "flip", "missing", "config", "manifest"])
+def test_falls_back_to_the_newest_whole_one(harm: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    checkpoint.write(tmp_path, 1, STATE, "d")
+    checkpoint.write(tmp_path, 2, jax.tree.map(lambda x: x + 1, STATE), "other" if harm == "config" else "d")
+    newest = tmp_path / "checkpoints" / "000002"
+    payload = (newest / "state.safetensors").read_bytes()
+    if harm == "truncate":
+        (newest / "state.safetensors").write_bytes(payload[:-3])
+    elif harm == "flip":
+        (newest / "state.safetensors").write_bytes(payload[:-1] + bytes([payload[-1] ^ 1]))
+    elif harm == "missing":
+        (newest / "state.safetensors").unlink()
+    elif harm == "manifest":
+        (newest / "manifest.json").write_text("{")
+    step, state = checkpoint.restore(tmp_path, STATE, "d") or (0, None)
+    assert step == 1
+    assert equal(state, STATE)
+    assert "000002" in caplog.text
+    assert (tmp_path / "checkpoints" / "000002.damaged").is_dir()
+
+
+def test_all_damaged_is_refused(tmp_path: Path) -> None:
+    checkpoint.write(tmp_path, 1, STATE, "d")
+    (tmp_path / "checkpoints" / "000001" / "state.safetensors").write_bytes(b"")
+    with pytest.raises(checkpoint.NoCheckpoint, match="whole checkpoint"):
+        checkpoint.restore(tmp_path, STATE, "d")
+
+
+def test_a_state_that_is_not_finite_is_not_saved(tmp_path: Path) -> None:
+    checkpoint.write(tmp_path, 1, STATE, "d")
+    checkpoint.write(tmp_path, 2, {**STATE, "b": jnp.float32(jnp.nan)}, "d")
+    assert (checkpoint.restore(tmp_path, STATE, "d") or (0,))[0] == 1

@@ -1,0 +1,36 @@
+"""Probe: no plasticity at all: what a life is born with is learned."""
+
+import jax
+import numpy as np
+
+from metaplast import train
+from metaplast.feedback.symmetric import Symmetric
+from metaplast.genomes.direct import Direct
+from metaplast.lifetime import Lifetime
+from metaplast.networks.feedforward import Feedforward
+from metaplast.objectives.mean_loss import MeanLoss
+from metaplast.problem import MetaProblem
+from outer_loops.bptt import Bptt
+from tests.probes._run import run
+from tests.probes._tasks import FixedMap
+
+LIFE = Lifetime(task=FixedMap(), network=Feedforward(hidden=()), feedback=Symmetric(), genome=Direct(), slots=())
+PROBLEM = MetaProblem(lifetime=LIFE, objective=MeanLoss(), life_clip=0.0)
+
+
+def test_initial_weights_are_learned_without_any_rule():
+    outer = Bptt(steps=150, learning_rate=0.1)
+    first, last, metrics = run(PROBLEM, outer)
+    assert outer.theta(first)["rules"] == {}
+    assert metrics[-1]["loss"] < 1e-2 * metrics[0]["loss"]
+    learned = outer.theta(last)["genome"]["input_to_output"]
+    np.testing.assert_allclose(learned, FixedMap().matrix(), atol=0.05)
+
+
+def test_a_life_ends_with_the_weights_it_was_born_with():
+    theta = PROBLEM.init(jax.random.key(1))
+    batch = train.sample(LIFE.task, train.stream(0, "tasks"), 1, "train")
+    task = jax.tree.map(lambda x: x[0], batch.tasks)
+    life = LIFE.begin(theta, task, batch.keys[0])
+    life, _ = LIFE.advance(theta, task, life, 6)
+    np.testing.assert_array_equal(life.synapses["input_to_output"].weight, theta["genome"]["input_to_output"])

@@ -1,0 +1,65 @@
+"""Probe: a population of lives, each with its own theta, lived in windows."""
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from inner_tasks.prototypes import Prototypes
+from metaplast import train
+from metaplast.lifetime import Lifetime, Slot
+from metaplast.networks.feedforward import Feedforward
+from metaplast.problem import MetaProblem
+from metaplast.rules.polynomial import Polynomial
+
+TERMS = ("error*pre", "post*pre - post*predicted", "weight")
+LIFE = Lifetime(
+    task=Prototypes(n_in=5, n_classes=2, shots=30, queries=20),  # 60 plastic steps, then 40 frozen ones
+    network=Feedforward(hidden=(6,)),
+    slots=(Slot(rule=Polynomial(terms=TERMS, initial=(-1.0, 0.1, 0.0), rate=0.05)),),
+    record=("weights",),
+)
+PROBLEM = MetaProblem(lifetime=LIFE)
+ADVANCE = jax.jit(PROBLEM.advance, static_argnums=2)
+
+
+@pytest.fixture(scope="module")
+def population():
+    """(thetas of 3 members, a batch of 2 lives, the 6 lives at birth, after 100 steps, and what happened)."""
+    one = PROBLEM.init(jax.random.key(0))
+    thetas = jax.tree.map(lambda x: jnp.stack([x, x + 0.3, x + 0.6]), one)
+    batch = train.sample(LIFE.task, train.stream(0, "tasks"), 2, "train")
+    born = jax.jit(PROBLEM.begin)(thetas, batch)
+    return thetas, batch, born, *ADVANCE(thetas, born, 100)
+
+
+@pytest.mark.parametrize("first", [50, 70])
+def test_two_windows_are_one_bit_for_bit_across_the_frozen_phase(population, first):
+    """first = 50: the second window starts plastic and ends frozen; first = 70: the first one does."""
+    thetas, _, born, whole, window = population
+    middle, left = ADVANCE(thetas, born, first)
+    end, right = ADVANCE(thetas, middle, 100 - first)
+    chex.assert_trees_all_equal(jax.tree.map(_bits, end), jax.tree.map(_bits, whole))
+    joined = jax.tree.map(lambda a, b: jnp.concatenate([a, b], axis=1), left.trace, right.trace)
+    chex.assert_trees_all_equal(joined, window.trace)
+
+
+def test_weights_move_until_the_frozen_phase_and_not_after(population):
+    trace = population[4].trace.recorded["weights"]
+    for weights in trace.values():
+        moves = np.abs(np.diff(np.asarray(weights), axis=1)).reshape(6, 99, -1).max(axis=2)
+        assert (moves[:, :59] > 0).all() and (moves[:, 59:] == 0).all()
+
+
+def test_every_member_lives_by_its_own_theta_on_the_tasks_of_all(population):
+    thetas, batch, _, _, window = population
+    final = np.asarray(window.trace.score.loss[:, 60:]).mean(axis=1).reshape(3, 2)
+    assert len({*final[:, 0].tolist()}) == 3
+    losses, metrics = train.evaluate(PROBLEM, thetas, batch)
+    np.testing.assert_allclose(metrics["life_loss"], final, rtol=1e-5)
+    np.testing.assert_allclose(losses, final.mean(axis=1), rtol=1e-5)
+
+
+def _bits(leaf):
+    return jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf

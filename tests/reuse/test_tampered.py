@@ -1,0 +1,93 @@
+"""Rule files that are whole but wrong: only running the rule can tell."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import metaplast as mp
+from metaplast.registry import BadInput
+from metaplast.reuse.rule_file import read_rule, save_rule
+
+
+def _tampered(made: Any, kind: str, path: Path, change: Any) -> Path:
+    document, tensors = copy.deepcopy(made[kind][0]), dict(made[kind][1])
+    change(document, tensors)
+    save_rule(path / "tampered.safetensors", document, tensors)
+    return path / "tampered.safetensors"
+
+
+def _coefficient(document: Any, tensors: Any) -> None:
+    tensors["rule.coefficients"] = tensors["rule.coefficients"] + np.array([0, 1e-3, 0], np.float32)
+
+
+def _vector(document: Any, tensors: Any) -> None:
+    document["reference"]["rule"][3][1][2] *= 1.01
+
+
+def _term(document: Any, tensors: Any) -> None:
+    document["slots"]["rule"]["rule"]["terms"][2] = "0.02*weight"
+
+
+@pytest.mark.parametrize("change", [_coefficient, _vector, _term])
+def test_a_changed_rule_is_told_by_its_reference_vector(change: Any, made, tmp_path: Path) -> None:
+    path = _tampered(made, "shared", tmp_path, change)
+    read_rule(path)
+    with pytest.raises(BadInput, match="reference vector differs"):
+        mp.load_rule(path)
+
+
+def test_the_reference_vector_sees_state(made, tmp_path: Path) -> None:
+    """Adam's moments act from the second step on only: the vector has several steps."""
+
+    def decay(document: Any, tensors: Any) -> None:
+        document["slots"]["rule"]["rule"]["rule"]["b1"] = 0.8
+
+    vector = np.asarray(made["per_edge"][0]["reference"]["rule/hidden_1_to_output"])
+    assert np.ptp(np.abs(vector), axis=0).max() > 1e-3
+    with pytest.raises(BadInput, match="reference vector differs"):
+        mp.load_rule(_tampered(made, "per_edge", tmp_path, decay), edge="hidden_1_to_output")
+
+
+def _extra(document: Any, tensors: Any) -> None:
+    tensors["rule.more"] = np.zeros(1, np.float32)
+
+
+def _field(document: Any, tensors: Any) -> None:
+    document["slots"]["rule"]["rule"]["sclae"] = 1.0
+
+
+def _type(document: Any, tensors: Any) -> None:
+    document["slots"]["rule"]["rule"]["scale"] = "1"
+
+
+def _reach(document: Any, tensors: Any) -> None:
+    document["slots"]["rule"] |= {"reads": ["weight"], "reach": "synapse"}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (_extra, "extra tensor 'rule.more'"),
+        (_field, "unknown field 'sclae'.*did you mean 'scale'"),
+        (_type, "rule.scale='1'"),
+        (_reach, "layer, as measured"),
+    ],
+)
+def test_what_the_form_itself_refuses(change: Any, expected: str, made, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=expected):
+        mp.load_rule(_tampered(made, "shared", tmp_path, change))
+
+
+def test_shapes_of_each_edge_are_checked(made, tmp_path: Path) -> None:
+    def cut(document: Any, tensors: Any) -> None:
+        tensors["rule.hidden_1_to_output.b"] = tensors["rule.hidden_1_to_output.b"][:, :3]
+
+    def missing(document: Any, tensors: Any) -> None:
+        del tensors["rule.hidden_1_to_output.b"]
+
+    for change, expected in ((cut, r"b of shape \(2, 3\)"), (missing, "missing tensor 'rule.hidden_1_to_output.b'")):
+        with pytest.raises(BadInput, match=expected):
+            mp.load_rule(_tampered(made, "per_synapse", tmp_path, change), edge="hidden_1_to_output")

@@ -1,0 +1,74 @@
+"""A run that was killed and resumed ends with the same bits; so does a run repeated from its own config."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.system._commands import metaplast
+
+pytestmark = pytest.mark.system
+
+SMALL = ("experiment=oja", "outer.steps=120", "checkpoint_every=20", "evaluation.heldout=16", "evaluation.validation=16")
+
+
+def bits(run: Path) -> dict[str, Any]:
+    """What must not change: the rule, every outer step and the summary, wall times apart."""
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    summary = json.loads((run / "summary.json").read_text())
+    summary["rows"]["discovered"].pop("wall_s")
+    return {
+        "rule": (run / "rule.safetensors").read_bytes(),
+        "lives": (run / "lives.safetensors").read_bytes(),
+        "metrics": [{key: value for key, value in row.items() if key != "wall_s"} for row in rows],
+        "summary": {key: value for key, value in summary.items() if key != "wall_s"},
+    }
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("whole")
+    done = metaplast("train", *SMALL, "--run-dir", str(folder / "run"), "--quiet", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder / "run"
+
+
+def test_killed_and_resumed_gives_the_same_bits(whole: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    program = Path(sys.executable).with_name("metaplast")
+    process = subprocess.Popen([str(program), "train", *SMALL, "--run-dir", str(run), "--quiet"], cwd=tmp_path)
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline and len(list((run / "checkpoints").glob("0*"))) < 2:
+        assert process.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (run / "summary.json").exists(), "the run was killed too late to prove anything"
+    done = metaplast("resume", str(run), "--quiet", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert bits(run) == bits(whole)
+
+
+def test_its_own_config_repeats_a_run(whole: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    done = metaplast("train", "--config", str(whole / "config.yaml"), "--run-dir", str(run), "--quiet", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert bits(run) == bits(whole)
+
+
+def test_resuming_a_finished_run_changes_nothing(whole: Path, tmp_path: Path) -> None:
+    before = {path: path.read_bytes() for path in whole.rglob("*") if path.is_file()}
+    assert metaplast("resume", str(whole), "--quiet", cwd=tmp_path).returncode == 0
+    assert {path: path.read_bytes() for path in whole.rglob("*") if path.is_file()} == before
+
+
+def test_another_seed_gives_other_bits(whole: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    done = metaplast("train", *SMALL, "seed=1", "--run-dir", str(run), "--quiet", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert bits(run)["rule"] != bits(whole)["rule"]
