@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -27,6 +28,8 @@ from metaplast.rules.base import AbstractRule
 from metaplast.rules.polynomial import Polynomial
 from metaplast.signals import FEEDBACK_FIELDS, Credit, Key, NeuronView, Outcome, RuleState, Synapses, SynapseView, Theta, Trace, pytree
 from metaplast.spec import Positive, decode, plugin, spec
+
+_NAME = re.compile(r"\w[\w-]{0,63}")
 
 
 @spec
@@ -91,6 +94,11 @@ class Lifetime:
 
     def check(self) -> None:
         """Refuse, by name, what cannot live together; nothing is compiled."""
+        slots, edges = [slot.name for slot in self.slots], [edge.name for edge in self.wiring().edges]
+        for kind, names in (("slot", slots), ("edge", edges)):
+            for name in names:
+                if not _NAME.fullmatch(name) or names.count(name) > 1:
+                    raise BadInput(f"{kind} {name!r}", "a name of letters, digits, _ and -, used once", "rename it")
         _reads(self)
         offers = self.task.shape().offers
         for need in sorted(self.genome.needs - offers):
@@ -148,7 +156,7 @@ class Lifetime:
         traces = []
         for length, plastic in self._pieces(start, n_steps):
             step = lambda life, plastic=plastic: self._step(theta, task, life, plastic)  # noqa: E731
-            life, trace = _scan(step, life, length, gradient)
+            life, trace = _scan(step, life, length, gradient and plastic is not False)  # frozen: no weights to store
             traces.append(trace)
         return life, traces[0] if len(traces) == 1 else jax.tree.map(lambda *x: jnp.concatenate(x), *traces)
 

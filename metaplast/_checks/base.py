@@ -23,9 +23,10 @@ def demand(holds: Any, promise: str) -> None:
         raise ContractBroken(promise)
 
 
-def demand_close(given: Any, expected: Any, promise: str, tolerance: float = EXACT) -> None:
-    """Two trees agree, leaf by leaf: |given - expected| <= tolerance * (1 + |expected|); nan only meets nan.
+def demand_close(given: Any, expected: Any, promise: str, tolerance: float = EXACT, size: float = 0.0) -> None:
+    """Two trees agree, leaf by leaf: |given - expected| <= tolerance * size; nan only meets nan.
 
+    size: what counts as large; 0 takes the largest |expected| of the leaf (1 where all of it is 0).
     Raises: ContractBroken naming the leaf that is furthest off.
     """
     demand(jax.tree.structure(given) == jax.tree.structure(expected), f"{promise}: the trees have the same structure")
@@ -33,8 +34,10 @@ def demand_close(given: Any, expected: Any, promise: str, tolerance: float = EXA
     for (path, a), b in zip(jax.tree_util.tree_flatten_with_path(given)[0], jax.tree.leaves(expected), strict=True):
         a, b = np.asarray(a, float), np.asarray(b, float)
         demand(a.shape == b.shape, f"{promise}: {jax.tree_util.keystr(path)} has shape {a.shape}, not {b.shape}")
-        off = np.abs(a - b) / (1.0 + np.abs(b))
-        off = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.where(np.isnan(off), np.inf, off))
+        finite = np.abs(b[np.isfinite(b)])
+        unit = size or (finite.max() if finite.size else 0.0) or 1.0
+        off = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.abs(a - b) / unit)
+        off = np.where(np.isnan(off), np.inf, off)
         if off.size and off.max() > worst:
             worst, where = float(off.max()), jax.tree_util.keystr(path)
     demand(worst <= tolerance, f"{promise}: off by {worst:.3g} at {where or 'the value'}, allowed {tolerance:.3g}")
@@ -71,6 +74,23 @@ def finite_difference(loss: Any, theta: Theta, direction: Theta, step: float = 1
     ahead = loss(jax.tree.map(lambda t, d: t + step * d, theta, direction))
     behind = loss(jax.tree.map(lambda t, d: t - step * d, theta, direction))
     return float(ahead - behind) / (2 * step)
+
+
+def demand_gradient(loss: Any, theta: Theta, grad: Theta) -> None:
+    """`grad` is the gradient of loss(theta), by central differences along three directions; every leaf of it counts.
+
+    Raises: ContractBroken.
+    """
+    length = np.sqrt(inner(grad, grad))
+    for path, leaf in jax.tree_util.tree_flatten_with_path(grad)[0]:
+        demand(
+            np.any(np.asarray(leaf) != 0), f"theta{jax.tree_util.keystr(path)} has an effect (its gradient is not zero)"
+        )
+    for seed in range(3):
+        direction = like(theta, np.random.default_rng(seed))
+        expected = finite_difference(loss, theta, direction)
+        promise = "the gradient with respect to theta is that of central differences"
+        demand_close(inner(grad, direction), expected, promise, 1e-6, length)
 
 
 def inner(a: Theta, b: Theta) -> float:

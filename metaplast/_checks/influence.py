@@ -12,13 +12,13 @@ import numpy as np
 from jax import Array
 
 from metaplast._checks.base import demand, like
-from metaplast._checks.worlds import DT, N_POST, N_PRE, draw_views, draw_weights, moment, with_aggregates
+from metaplast._checks.worlds import DT, N_POST, N_PRE, draw_views, draw_weights, is_wide, moment, with_aggregates
 from metaplast.connections.dense import Dense
 from metaplast.rules._locality import reach
 from metaplast.rules.base import AbstractRule
 from metaplast.signals import RuleState, SynapseView, Theta, pytree
 
-NOISE = 1e-12  # float64 rounding of numbers of order 1
+NOISE = 1e-9  # of the largest change: rounding
 EDGE = Dense(N_POST, N_PRE)
 OUTPUTS = {"delta": EDGE.shape, "post": (N_POST,), "pre": (N_PRE,), "synapse": EDGE.shape, "scalar": ()}
 Found = dict[str, dict[str, np.ndarray]]  # what jumped -> what changed -> by how much, [jumps, neurons or synapses]
@@ -42,11 +42,10 @@ def check(
     for name, moves in zip(_names(here.view), by_field > NOISE, strict=True):
         demand(moves or name not in fields, f"the rule reads {name}, but nothing depends on it")
         demand(not moves or name in fields, f"the rule depends on {name}, which it is not found to read")
-    _demand(found["fixed"], _allowed(frozenset()), "with aggregates, feedback and modulators held fixed")
-    allowed = _allowed(fields)
-    _demand(found["free"], allowed, f"of reach `{reach(fields)}`")
-    if reach(fields) != "synapse":
-        local = _allowed(frozenset())
+    local = _allowed(frozenset())
+    _demand(found["fixed"], local, "with aggregates, feedback and modulators held fixed")
+    if "free" in found:
+        _demand(found["free"], _allowed(fields), f"of reach `{reach(fields)}`")
         wider = any(np.any(found["free"][a][b][~local[a][b]] > NOISE) for a in local for b in local[a])
         demand(wider, f"the rule reads for reach `{reach(fields)}`, and needs no more than `synapse`")
 
@@ -87,12 +86,15 @@ def _masks(n_fields: int) -> tuple[dict[str, np.ndarray], dict[str, slice]]:
 
 
 def _jumps(rule: AbstractRule, theta: Theta, here: Moment, there: Moment) -> dict[str, Found]:
-    """How much each output changes, at most, when one pre neuron, post neuron, synapse or field jumps; with the sums
-    over synapses held `fixed`, and `free` to follow the weights and activities."""
+    """How much each output changes, as a share of the most it ever does, when one neuron, synapse or field jumps.
+
+    With the sums over synapses held `fixed` and, where the rule reads any, `free` to follow weights and activities.
+    """
+    modes = {"fixed": False, "free": True} if is_wide(rule) else {"fixed": False}
     masks, rows = _masks(len(jax.tree.leaves(here.view)))
-    change = _changes(rule, theta, here, there, masks, np.asarray([False, True]))
+    change = _changes(rule, theta, here, there, masks, np.asarray(list(modes.values())))
     worst = {name: np.asarray(x).max(axis=1) for name, x in change.items()}  # over the two moments
-    modes = ("fixed", "free")
+    worst = {name: x / (x.max() or 1.0) for name, x in worst.items()}
     return {m: {kind: {out: worst[out][i][rows[kind]] for out in worst} for kind in rows} for i, m in enumerate(modes)}
 
 
@@ -130,10 +132,16 @@ def _jumped(here: Moment, there: Moment, mask: dict[str, Array]) -> Moment:
 
 
 def _outputs(rule: AbstractRule, theta: Theta, at: Moment, free: Array) -> dict[str, Any]:
+    if not is_wide(rule):
+        return _step(rule, theta, at.state, at.view)
     followed = with_aggregates(EDGE, at.view, at.view.weight)
     leaves, others = jax.tree.leaves(at.view), jax.tree.leaves(followed)
     mixed = [a if a is b else jnp.where(free, b, a) for a, b in zip(leaves, others, strict=True)]
-    state, delta = rule.step(theta, at.state, EDGE, jax.tree.unflatten(jax.tree.structure(at.view), mixed), DT)
+    return _step(rule, theta, at.state, jax.tree.unflatten(jax.tree.structure(at.view), mixed))
+
+
+def _step(rule: AbstractRule, theta: Theta, state: RuleState, view: SynapseView) -> dict[str, Any]:
+    state, delta = rule.step(theta, state, EDGE, view, DT)
     return {"delta": delta, "post": state.post, "pre": state.pre, "synapse": state.synapse, "scalar": state.scalar}
 
 

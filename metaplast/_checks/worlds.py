@@ -14,13 +14,14 @@ from jax import Array, lax
 from metaplast._checks.base import demand, keys
 from metaplast.connections.base import AbstractConnection
 from metaplast.connections.dense import Dense
-from metaplast.rules._locality import reads
+from metaplast.rules._locality import reach, reads
 from metaplast.rules.base import AbstractRule
 from metaplast.signals import NeuronView, SynapseView, Theta
 
 N_POST, N_PRE, N_STEPS, DT = 3, 4, 6, 2e-3
 
 
+@lru_cache(maxsize=64)
 def channels(rule: AbstractRule) -> tuple[str, ...]:
     """The modulators a rule asks for, found by offering it none and adding what it misses."""
     found: tuple[str, ...] = ()
@@ -32,6 +33,11 @@ def channels(rule: AbstractRule) -> tuple[str, ...]:
             found = (*found, missing.args[0])
         else:
             return found
+
+
+def is_wide(rule: AbstractRule) -> bool:
+    """Whether the rule reads sums over synapses, which then have to follow the weights."""
+    return reach(reads(rule, Dense(N_POST, N_PRE), channels(rule))) != "synapse"
 
 
 def draw_views(seed: int, names: tuple[str, ...], n_steps: int = N_STEPS) -> SynapseView:
@@ -71,19 +77,9 @@ def moment(views: SynapseView, t: int | slice) -> SynapseView:
     return jax.tree.map(lambda x: x[t], views)
 
 
-@lru_cache(maxsize=16)
-def indices(connection: AbstractConnection) -> tuple[np.ndarray, np.ndarray]:
-    """The postsynaptic and presynaptic neuron of every synapse, in the connection's own layout."""
-    with jax.ensure_compile_time_eval():
-        post = np.broadcast_to(connection.at_post(jnp.arange(connection.n_post)), connection.shape)
-        pre = np.broadcast_to(connection.at_pre(jnp.arange(connection.n_pre)), connection.shape)
-    return post, pre
-
-
 def with_aggregates(connection: AbstractConnection, view: SynapseView, weight: Array) -> SynapseView:
     """The view with its sums over synapses recomputed from a plain matrix of the weights."""
-    post, pre = indices(connection)
-    matrix = jnp.zeros((connection.n_post, connection.n_pre)).at[post, pre].add(weight)
+    matrix = weight if weight.ndim == 2 else jnp.tensordot(weight, _places(connection), 1)
     sides = {
         "pre": view.pre.replace(  # pyright: ignore[reportAttributeAccessIssue]
             returned=jnp.sum(matrix * view.post.activity[:, None], axis=0),
@@ -99,6 +95,17 @@ def with_aggregates(connection: AbstractConnection, view: SynapseView, weight: A
     return view.replace(**sides)  # pyright: ignore[reportAttributeAccessIssue]
 
 
+@lru_cache(maxsize=16)
+def _places(connection: AbstractConnection) -> np.ndarray:
+    """[n_synapses, n_post, n_pre]: 1 where a synapse lies in the matrix."""
+    with jax.ensure_compile_time_eval():
+        post = np.asarray(connection.at_post(jnp.arange(connection.n_post)))
+        pre = np.asarray(connection.at_pre(jnp.arange(connection.n_pre)))
+    places = np.zeros((len(post), connection.n_post, connection.n_pre))
+    places[np.arange(len(post)), post, pre] = 1.0
+    return places
+
+
 def life(
     rule: AbstractRule,
     connection: AbstractConnection,
@@ -112,7 +119,8 @@ def life(
 
     def step(carry: tuple[Any, Array], view: SynapseView) -> tuple[tuple[Any, Array], Array]:
         state, now = carry
-        view = with_aggregates(connection, view.replace(weight=now, weight_initial=weight), now)  # pyright: ignore[reportAttributeAccessIssue]
+        view = view.replace(weight=now, weight_initial=weight)  # pyright: ignore[reportAttributeAccessIssue]
+        view = with_aggregates(connection, view, now) if is_wide(rule) else view
         state, delta = rule.step(theta, state, connection, view, dt)
         return (state, jnp.clip(now + mask * delta, 0.0, 1.0)), delta
 

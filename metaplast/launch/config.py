@@ -6,7 +6,6 @@ A config file names registered things and can never import code; interpolation i
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from yaml import YAMLError
 
 from metaplast import registry
 from metaplast.registry import BadInput
+from metaplast.reuse.known import shipped_configs
 
 Plain = dict[str, Any]
 GROUPS = ("experiment", "task", "network", "feedback", "genome", "rule", "objective", "outer")
@@ -31,8 +31,7 @@ class Sources:
     def __init__(self, extra: Path | None = None) -> None:
         if extra is not None and not extra.is_dir():
             raise BadInput(f"--config-dir {extra}", "an existing folder", "correct the path")
-        shipped = resources.files("metaplast.configs")
-        self.roots = [*([extra] if extra else []), shipped]
+        self.roots = [*([extra] if extra else []), shipped_configs()]
 
     def names(self, group: str) -> tuple[str, ...]:
         """The YAML files of a group, without their ending."""

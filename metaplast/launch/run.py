@@ -1,5 +1,6 @@
 """One run from its config to its folder: every row trained, judged, summed up."""
 
+import gc
 import multiprocessing
 import os
 import platform
@@ -12,6 +13,8 @@ from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
+
+import jax
 
 from metaplast.launch import folder, row
 from metaplast.launch.config import Plain, read_yaml, to_yaml
@@ -104,6 +107,8 @@ def _work(run: Path, plain: Plain, name: str) -> None:
         row.prototype_row(run, plain)
     else:
         row.train_row(run, plain, name)
+    jax.clear_caches()  # a worker trains many rows: the programs of the last one are not needed again
+    gc.collect()
 
 
 def _start_worker(parent: int, modules: tuple[str, ...]) -> None:

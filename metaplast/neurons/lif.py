@@ -54,7 +54,7 @@ class Lif(AbstractNeuron):
         return {}
 
     def init_state(self, theta: Theta, n: int) -> Theta:
-        return {"v": jnp.full(n, self.v_rest), "remaining": jnp.zeros(n)}
+        return {"v": jnp.zeros(n) + self.v_rest, "remaining": jnp.zeros(n)}
 
     def step(
         self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float, key: Key

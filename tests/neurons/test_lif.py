@@ -1,11 +1,13 @@
 """Leaky integrate-and-fire against closed forms and a plain loop."""
 
 import math
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import Array
 
 from metaplast.neurons._surrogates import SURROGATES, Surrogate, spike
 from metaplast.neurons.lif import Lif
@@ -13,16 +15,19 @@ from metaplast.neurons.lif import Lif
 DT = 1e-3
 
 
-def _run(neuron: Lif, n_steps: int, dt: float = DT, **drive: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(spikes, potential, gain) [n_steps] of one neuron under a constant drive."""
+def _run(neuron: Lif, n_steps: int, dt: float = DT, **drive: float) -> list[np.ndarray]:
+    """[spikes, potential, gain], each [n_steps], of one neuron under a constant drive."""
     ports = {port: jnp.full(1, drive.get(port, 0.0)) for port in neuron.ports}
+    return [np.asarray(x) for x in _scan(neuron, n_steps, dt, ports)]
 
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _scan(neuron: Lif, n_steps: int, dt: float, ports: dict[str, Array]) -> tuple[Array, Array, Array]:
     def step(state, _):
         state, view = neuron.step({}, state, ports, dt, jax.random.key(0))
         return state, (view.activity[0], view.potential[0], view.gain[0])
 
-    _, out = jax.lax.scan(step, neuron.init_state({}, 1), None, n_steps)
-    return tuple(np.asarray(x) for x in out)
+    return jax.lax.scan(step, neuron.init_state({}, 1), None, n_steps)[1]
 
 
 def test_the_membrane_follows_its_closed_form_under_current_and_conductances():

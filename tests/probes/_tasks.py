@@ -15,7 +15,7 @@ from metaplast.networks.base import AbstractNetwork
 from metaplast.neurons.lif import Lif
 from metaplast.registry import register
 from metaplast.signals import Key, NeuronView, Outcome, Score, TaskShape, feedback
-from metaplast.spec import Count, NonNegative, Positive, spec
+from metaplast.spec import Count, Natural, NonNegative, Positive, spec
 from metaplast.transmission.delayed import Delayed
 from metaplast.wiring import Edge, Population, Wiring
 
@@ -122,7 +122,7 @@ class Trials(Timed):
         return TaskShape({"input": self.n_in}, 3, phases, offers, differentiable=False)
 
     def stimulus(self, task: Any, state: Any, key: Key, dt: float) -> dict[str, Array]:
-        return {"input": jax.random.bernoulli(key, 0.2, (self.n_in,)).astype(jnp.zeros(()).dtype)}
+        return {"input": jax.random.bernoulli(key, 0.4, (self.n_in,)).astype(jnp.zeros(()).dtype)}
 
     def step(self, task: Any, state: Any, output: NeuronView, key: Key, dt: float) -> tuple[Any, Outcome]:
         last = ((state + 1) % self.length == 0).astype(output.activity.dtype)
@@ -145,8 +145,8 @@ class SlowPair(AbstractNetwork):
         return Wiring(
             (Population("input", n_in), Population("hidden", n, cell), Population("output", n_out, cell)),
             (
-                Edge("input", "hidden", Dense(n, n_in), gain=2.0),
-                Edge("hidden", "output", Dense(n_out, n), Delayed(delay=3e-3), gain=8.0),
+                Edge("input", "hidden", Dense(n, n_in), gain=4.0),
+                Edge("hidden", "output", Dense(n_out, n), Delayed(delay=5e-3), gain=8.0),
             ),
         )
 
@@ -154,21 +154,29 @@ class SlowPair(AbstractNetwork):
 @register("task", "fixed_map")
 @spec
 class FixedMap(AbstractTaskFamily):
-    """y = A x with the same A in every life: nothing to adapt to, all of it can be innate."""
+    """y = A x with the same A in every life: nothing to adapt to, all of it can be innate.
+
+    n_steps with plasticity on, then n_frozen with plasticity off.
+    """
 
     n_in: Count = 5
     n_out: Count = 3
     n_steps: Count = 6
+    n_frozen: Natural = 0
 
     def shape(self) -> TaskShape:
         offers = frozenset({"error", "target"})
-        return TaskShape({"input": self.n_in}, self.n_out, ((self.n_steps, True),), offers, differentiable=True)
+        frozen = ((self.n_frozen, False),) if self.n_frozen else ()
+        phases = ((self.n_steps, True), *frozen)
+        return TaskShape({"input": self.n_in}, self.n_out, phases, offers, differentiable=True)
 
     def matrix(self) -> np.ndarray:
         return np.random.default_rng(0).normal(size=(self.n_out, self.n_in)).astype(np.float32)
 
     def sample(self, key: Key, split: Split) -> Array:
-        return jax.random.normal(jax.random.fold_in(key, SPLITS.index(split)), (self.n_steps, self.n_in))
+        return jax.random.normal(
+            jax.random.fold_in(key, SPLITS.index(split)), (self.n_steps + self.n_frozen, self.n_in)
+        )
 
     def begin(self, task: Array, key: Key, dt: float) -> Array:
         return jnp.zeros((), jnp.int32)

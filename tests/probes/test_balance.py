@@ -31,7 +31,7 @@ TARGET, WINDOW = 10.0, 1000
 class Balanced(AbstractNetwork):
     """drive -> e, background -> i, e <-> i and e -> e (delayed): all magnitudes, at conductance ports."""
 
-    n_i: Count = 10
+    n_i: Count = 20
 
     def wiring(self, inputs: Mapping[str, int], n_out: int) -> Wiring:
         n, n_i, synapse = n_out, self.n_i, Exponential(tau=5e-3)
@@ -56,7 +56,7 @@ class Balanced(AbstractNetwork):
 
 
 SLOTS = (
-    Slot(name="inhibition", edges="i_to_e", rule=Vogels(rate=5e-2, target_rate=TARGET)),
+    Slot(name="inhibition", edges="i_to_e", rule=Vogels(rate=2e-2, target_rate=TARGET)),
     Slot(name="excitation", edges="e_to_e", rule=Stdp(potentiation=1e-3, depression=1.05e-3, mu=1.0)),
 )
 PROBLEM = MetaProblem(
@@ -72,10 +72,11 @@ def lived():
     batch = train.sample(PROBLEM.lifetime.task, train.stream(0, "tasks"), 1, "train")
     born = lives = jax.jit(PROBLEM.begin)(thetas, batch)
     advance, weights, rates = jax.jit(PROBLEM.advance, static_argnums=2), [], []
-    for _ in range(16):
+    for _ in range(12):
         lives, window = advance(thetas, lives, WINDOW)
         weights.append(jax.tree.map(lambda x: np.asarray(x[0]), window.trace.recorded["weights"]))
         rates.append(float(np.mean(window.trace.score.metrics["rate"])))
+    assert advance._cache_size() == 1  # a life at birth and one under way are the same program
     return born, jax.tree.map(lambda *x: np.concatenate(x), *weights), rates
 
 

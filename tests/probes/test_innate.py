@@ -30,7 +30,7 @@ def test_initial_weights_are_learned_without_any_rule():
 def test_a_life_ends_with_the_weights_it_was_born_with():
     theta = PROBLEM.init(jax.random.key(1))
     batch = train.sample(LIFE.task, train.stream(0, "tasks"), 1, "train")
-    task = jax.tree.map(lambda x: x[0], batch.tasks)
-    life = LIFE.begin(theta, task, batch.keys[0])
-    life, _ = LIFE.advance(theta, task, life, 6)
-    np.testing.assert_array_equal(life.synapses["input_to_output"].weight, theta["genome"]["input_to_output"])
+    thetas = jax.tree.map(lambda x: x[None], theta)
+    lives, _ = jax.jit(lambda thetas, batch: PROBLEM.advance(thetas, PROBLEM.begin(thetas, batch), 6))(thetas, batch)
+    grown = lives.life.synapses["input_to_output"].weight[0]
+    np.testing.assert_array_equal(grown, theta["genome"]["input_to_output"])

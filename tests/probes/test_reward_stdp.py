@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from metaplast import train
 from metaplast.feedback.symmetric import Symmetric
@@ -25,26 +26,37 @@ PROBLEM = MetaProblem(
 )
 
 
-def test_evolution_improves_a_reward_modulated_rule_of_spiking_neurons():
+@pytest.fixture(scope="module")
+def lived():
+    """(thetas before and after 12 generations; of four new lives of each the synapses at birth, at the end, losses)."""
     outer = Es(steps=12, population=16, std=0.2)
     first, last, metrics = run(PROBLEM, outer)
     assert all(m["lives"] == 64 and m["diverged"] == m["skipped"] == 0 for m in metrics)
-    batch = train.sample(PROBLEM.lifetime.task, train.stream(0, "validation"), 8, "validation")
-    both = jax.tree.map(lambda *x: jnp.stack(x), outer.theta(first), outer.theta(last))
-    (before, after), _ = train.evaluate(PROBLEM, both, batch)
+    thetas = jax.tree.map(lambda *x: jnp.stack(x), outer.theta(first), outer.theta(last))
+    batch = train.sample(PROBLEM.lifetime.task, train.stream(0, "validation"), 4, "train")
+    return thetas, *_live(thetas, batch)
+
+
+@jax.jit
+def _live(thetas, batch):
+    born = PROBLEM.begin(thetas, batch)
+    grown, window = PROBLEM.advance(thetas, born, 100)
+    return born.life.synapses, grown.life.synapses, jnp.mean(window.trace.score.loss.reshape(2, -1), axis=1)
+
+
+def test_evolution_improves_a_reward_modulated_rule_of_spiking_neurons(lived):
+    thetas, _, _, (before, after) = lived
     assert after < 0.9 * before
-    assert set(both["rules"]["loop"]) == {"rule", "log_rate", "log_tau"}
+    assert set(thetas["rules"]["loop"]) == {"rule", "log_rate", "log_tau"}
+    assert set(thetas["rules"]["loop"]["rule"]) >= {"log_potentiation", "log_tau_pre"}
 
 
-def test_only_the_edge_of_the_slot_learns_and_only_where_spikes_met():
-    batch = train.sample(PROBLEM.lifetime.task, train.stream(0, "tasks"), 1, "train")
-    theta = PROBLEM.init(jax.random.key(0))
-    thetas = jax.tree.map(lambda x: x[None], theta)
-    born = jax.jit(PROBLEM.begin)(thetas, batch)
-    grown, _ = jax.jit(PROBLEM.advance, static_argnums=2)(thetas, born, 100)
-    for name, synapses in grown.life.synapses.items():
-        same = np.asarray(synapses.weight == born.life.synapses[name].weight)
+def test_only_the_edge_of_the_slot_learns(lived):
+    _, born, grown, _ = lived
+    for name, synapses in grown.items():
+        same = np.asarray(synapses.weight == born[name].weight)
         assert same.all() == (name != LOOP)
     edge = PROBLEM.lifetime.plastic()[LOOP][0]
-    assert grown.life.synapses[LOOP].weight.shape == (1, *edge.connection.shape)
+    assert grown[LOOP].weight.shape == (8, *edge.connection.shape)
     assert edge.connection.shape[0] < 12 * 11
+    assert (grown[LOOP].weight >= 0).all()

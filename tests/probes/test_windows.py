@@ -6,17 +6,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from inner_tasks.prototypes import Prototypes
 from metaplast import train
+from metaplast.feedback.symmetric import Symmetric
 from metaplast.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
 from metaplast.problem import MetaProblem
 from metaplast.rules.polynomial import Polynomial
+from tests.probes._tasks import FixedMap
 
 TERMS = ("error*pre", "post*pre - post*predicted", "weight")
 LIFE = Lifetime(
-    task=Prototypes(n_in=5, n_classes=2, shots=30, queries=20),  # 60 plastic steps, then 40 frozen ones
-    network=Feedforward(hidden=(6,)),
+    task=FixedMap(n_steps=60, n_frozen=40),
+    network=Feedforward(hidden=()),
+    feedback=Symmetric(),
     slots=(Slot(rule=Polynomial(terms=TERMS, initial=(-1.0, 0.1, 0.0), rate=0.05)),),
     record=("weights",),
 )
@@ -27,19 +29,18 @@ ADVANCE = jax.jit(PROBLEM.advance, static_argnums=2)
 @pytest.fixture(scope="module")
 def population():
     """(thetas of 3 members, a batch of 2 lives, the 6 lives at birth, after 100 steps, and what happened)."""
-    one = PROBLEM.init(jax.random.key(0))
+    one = jax.jit(PROBLEM.init)(jax.random.key(0))
     thetas = jax.tree.map(lambda x: jnp.stack([x, x + 0.3, x + 0.6]), one)
     batch = train.sample(LIFE.task, train.stream(0, "tasks"), 2, "train")
     born = jax.jit(PROBLEM.begin)(thetas, batch)
     return thetas, batch, born, *ADVANCE(thetas, born, 100)
 
 
-@pytest.mark.parametrize("first", [50, 70])
-def test_two_windows_are_one_bit_for_bit_across_the_frozen_phase(population, first):
-    """first = 50: the second window starts plastic and ends frozen; first = 70: the first one does."""
+def test_two_windows_are_one_bit_for_bit_across_the_frozen_phase(population):
+    """The second window starts plastic and ends frozen."""
     thetas, _, born, whole, window = population
-    middle, left = ADVANCE(thetas, born, first)
-    end, right = ADVANCE(thetas, middle, 100 - first)
+    middle, left = ADVANCE(thetas, born, 50)
+    end, right = ADVANCE(thetas, middle, 50)
     chex.assert_trees_all_equal(jax.tree.map(_bits, end), jax.tree.map(_bits, whole))
     joined = jax.tree.map(lambda a, b: jnp.concatenate([a, b], axis=1), left.trace, right.trace)
     chex.assert_trees_all_equal(joined, window.trace)

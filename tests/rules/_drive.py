@@ -1,5 +1,6 @@
 """Feed a rule with signals step by step, without any network."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -15,20 +16,23 @@ def drive(
     """delta_w of every step [n_steps, *shape] for activities pre [n_steps, n_pre], post [n_steps, n_post] at a weight
     that never changes, and the last state. fields: `weight_max`, and `modulators` {channel: [n_steps]}."""
     theta = rule.init(jax.random.key(0), connection) if theta is None else theta
-    channels = {name: _floats(values) for name, values in fields.get("modulators", {}).items()}
-    blank = blank_view(connection, tuple(channels)).replace(
-        weight=jnp.broadcast_to(_floats(weight), connection.shape),
-        weight_max=jnp.asarray(fields.get("weight_max", 1.0)),
-    )
+    weight = np.broadcast_to(np.asarray(weight), connection.shape)
+    signals = (pre, post, fields.get("modulators", {}))
+    given = jax.tree.map(_floats, (weight, fields.get("weight_max", 1.0), signals))
+    deltas, state = _scan(rule, connection, dt, theta, *given)
+    return np.asarray(deltas), state
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _scan(rule: Any, connection: Any, dt: float, theta: Any, weight: Any, weight_max: Any, signals: Any) -> Any:
+    blank = blank_view(connection, tuple(signals[2])).replace(weight=weight, weight_max=weight_max)  # pyright: ignore[reportAttributeAccessIssue]
 
     def step(state: Any, now: Any) -> Any:
-        x, y, m = now
-        view = blank.replace(pre=blank.pre.replace(activity=x), post=blank.post.replace(activity=y), modulators=m)
-        return rule.step(theta, state, connection, view, dt)
+        pre, post = blank.pre.replace(activity=now[0]), blank.post.replace(activity=now[1])
+        return rule.step(theta, state, connection, blank.replace(pre=pre, post=post, modulators=now[2]), dt)
 
-    start = rule.init_state(theta, connection)
-    state, deltas = jax.lax.scan(step, start, (_floats(pre), _floats(post), channels))
-    return np.asarray(deltas), state
+    state, deltas = jax.lax.scan(step, rule.init_state(theta, connection), signals)
+    return deltas, state
 
 
 def _floats(values: Any) -> Any:

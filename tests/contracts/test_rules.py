@@ -1,0 +1,59 @@
+"""Every rule file keeps every promise; a rule of wider reach than `synapse` needs tests/oracles/<name>.py."""
+
+import jax
+import pytest
+
+from metaplast._checks import rule as _rule
+from metaplast.connections.dense import Dense
+from metaplast.registry import find
+from metaplast.rules._grammar import SIGNALS
+from metaplast.rules._locality import reach, reads
+from metaplast.spec import decode
+from metaplast.testing import ContractBroken, check_rule
+from tests.contracts._enrolled import enrolled, oracle
+from tests.oracles import polynomial
+
+POOL = {"name": "polynomial", "terms": ["error*pre", "post*pre - post*predicted"], "initial": [-1.0, 0.1]}
+OTHER_SETTINGS = (
+    {"name": "stdp", "learn": True, "mu": 0.5, "at_post_spike": "none", "at_pre_spike": "after"},
+    {"name": "vogels", "learn": True, "at_post_spike": "before", "at_pre_spike": "none"},
+    {"name": "three_factor", "rule": {"name": "stdp"}, "modulator": "dopamine"},
+    {"name": "bound", "rule": {"name": "adam"}, "mu": 0.5},
+)
+
+
+@pytest.mark.parametrize("name", enrolled("rule"))
+def test_a_rule_keeps_its_promises(name):
+    module = oracle(name)
+    check_rule(find("rule", name)(), module.step if module else None)
+
+
+@pytest.mark.parametrize("settings", OTHER_SETTINGS, ids=lambda s: s["name"])
+def test_other_settings_are_as_local_and_as_differentiable(settings):
+    with jax.enable_x64(True):
+        bench = _rule.Bench(decode("rule", settings))
+        _rule.check_locality(bench)
+        _rule.check_gradient(bench)
+        _rule.check_clock(bench)
+
+
+@pytest.mark.parametrize("rule", polynomial.VARIANTS, ids=lambda r: "|".join(r.terms))
+def test_a_polynomial_of_any_signals_is_its_plain_loop(rule):
+    with jax.enable_x64(True):
+        bench = _rule.Bench(rule)
+        _rule.check_locality(bench)
+        _rule.check_gradient(bench)
+        _rule.check_oracle(bench, polynomial.step)
+
+
+def test_the_polynomials_above_cover_the_grammar():
+    text = " ".join(term for rule in polynomial.VARIANTS for term in rule.terms).replace("*", " ").replace("^", " ")
+    assert set(SIGNALS) <= set(text.split())
+    edge = Dense(3, 4)
+    reaches = [reach(reads(rule, edge, ("reward",))) for rule in polynomial.VARIANTS]
+    assert reaches == ["synapse", "neuron", "synapse", "layer"]
+
+
+def test_a_wide_rule_without_an_oracle_is_refused():
+    with pytest.raises(ContractBroken, match="NumPy oracle"):
+        check_rule(decode("rule", POOL))

@@ -1,0 +1,41 @@
+"""Every task family keeps every promise."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from inner_tasks import digits
+from metaplast.interfaces import SPLITS
+from metaplast.registry import find
+from metaplast.testing import check_task_family
+from tests.contracts._enrolled import enrolled
+
+
+@pytest.mark.parametrize("name", enrolled("task"))
+def test_a_task_family_keeps_its_promises(name):
+    check_task_family(find("task", name)())
+
+
+@pytest.mark.parametrize("seed", [0, 1, 7])
+def test_no_digit_is_in_two_splits(seed):
+    from sklearn.datasets import load_digits
+
+    labels = load_digits().target
+    images, classes = {}, {}
+    for split in SPLITS:
+        pixels, table, counts = digits._data(seed, split)
+        rows = [table[k, :count] for k, count in enumerate(counts)]
+        for row in rows:
+            assert len(set(row)) == len(row)
+            assert len(set(labels[row])) == 1
+        images[split] = np.concatenate(rows)
+        classes[split] = {int(labels[row[0]]) for row in rows}
+        assert pixels.shape == (1797, 64)
+    for a, b in itertools.combinations(SPLITS, 2):
+        assert not set(images[a]) & set(images[b])
+    assert classes["train"] == classes["validation"]
+    assert len(classes["train"]) == 6
+    assert len(classes["heldout"]) == 4
+    assert not classes["train"] & classes["heldout"]
+    assert sum(len(x) for x in images.values()) == 1797
