@@ -1,17 +1,17 @@
-"""One life: birth, then steps of network -> task -> credit -> rules -> weights. The only inner scans are here."""
+"""One life: birth, then steps of network -> task -> credit -> rules -> weights."""
 
 import dataclasses
-import math
 import re
-from collections.abc import Callable
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array
 
+from metaplast._scan import scan
+from metaplast._views import edge_reads, edge_view
 from metaplast.feedback.base import AbstractFeedback
 from metaplast.feedback.random import Random as RandomFeedback
 from metaplast.genomes.base import AbstractGenome
@@ -22,11 +22,9 @@ from metaplast.networks.base import AbstractNetwork, NetworkState
 from metaplast.wiring import Edge, Wiring
 from metaplast.networks.feedforward import Feedforward
 from metaplast.registry import BadInput
-from metaplast.rules._aggregates import aggregates
-from metaplast.rules._locality import reads
 from metaplast.rules.base import AbstractRule
 from metaplast.rules.polynomial import Polynomial
-from metaplast.signals import FEEDBACK_FIELDS, Credit, Key, NeuronView, Outcome, RuleState, Synapses, SynapseView, Theta, Trace, pytree
+from metaplast.signals import Key, NeuronView, Outcome, RuleState, Synapses, Theta, Trace, pytree
 from metaplast.spec import Positive, decode, plugin, spec
 
 _NAME = re.compile(r"\w[\w-]{0,63}")
@@ -100,11 +98,23 @@ class Lifetime:
                 if not _NAME.fullmatch(name) or names.count(name) > 1:
                     raise BadInput(f"{kind} {name!r}", "a name of letters, digits, _ and -, used once", "rename it")
         _reads(self)
+        self._check_shared()
         offers = self.task.shape().offers
         for need in sorted(self.genome.needs - offers):
             offered = ", ".join(sorted(offers))
             raise BadInput(f"genome: needs {need!r} from the task", f"one of what it offers: {offered}", "change genome or task")
         jax.eval_shape(lambda key: self.begin(self._init(key), self.task.sample(key, "train"), key), jax.random.key(0))
+
+    def _check_shared(self) -> None:
+        """One theta cannot serve edges that need leaves of different shapes (numbers per synapse)."""
+        for slot in (slot for slot in self.slots if slot.shared):
+            shapes = {}
+            for name, (edge, its_slot) in self.plastic().items():
+                if its_slot == slot:
+                    theta = jax.eval_shape(lambda k, c=edge.connection: slot.rule.init(k, c), jax.random.key(0))  # noqa: B023
+                    shapes[name] = [leaf.shape for leaf in jax.tree.leaves(theta)]
+            if len({str(shape) for shape in shapes.values()}) > 1:
+                raise BadInput(f"slot {slot.name}: one theta for {', '.join(shapes)}", "edges of one shape, for numbers per synapse", "shared: false")
 
     def init(self, key: Key) -> Theta:
         """theta = {rules: {slot: theta, or {edge: theta}}, genome, feedback, neurons}."""
@@ -156,7 +166,7 @@ class Lifetime:
         traces = []
         for length, plastic in self._pieces(start, n_steps):
             step = lambda life, plastic=plastic: self._step(theta, task, life, plastic)  # noqa: E731
-            life, trace = _scan(step, life, length, gradient and plastic is not False)  # frozen: no weights to store
+            life, trace = scan(step, life, length, gradient and plastic is not False)  # frozen: no weights to store
             traces.append(trace)
         return life, traces[0] if len(traces) == 1 else jax.tree.map(lambda *x: jnp.concatenate(x), *traces)
 
@@ -220,12 +230,13 @@ class Lifetime:
         )
         synapses, rules = dict(life.synapses), {}
         for index, (name, (edge, slot)) in enumerate(self.plastic().items()):
-            old = life.synapses[name]
-            view = _view(wiring, edge, used[name], old.weight, life.born, views, sent[name], credit, jax.random.fold_in(key, index))
-            rules[name], delta = slot.rule.step(_theta_of(theta, slot, name), life.rules[name], edge.connection, view, self.dt)
+            old, (low, high) = life.synapses[name], wiring.bounds(edge)
+            weights = (old.weight, life.born.get(name, old.weight), high)
+            view = edge_view(edge, used[name], weights, views, sent[name], credit, jax.random.fold_in(key, index))
+            own = _theta_of(theta, slot, name)
+            rules[name], delta = slot.rule.step(own, life.rules[name], edge.connection, view, self.dt)
             if "gate" in self.task.shape().offers:
                 delta = feedback.gate * delta
-            low, high = wiring.bounds(edge)
             synapses[name] = Synapses(weight=jnp.clip(old.weight + old.mask * delta, low, high), mask=old.mask)
         return synapses, rules, feedback_state
 
@@ -255,30 +266,6 @@ def _theta_of(theta: Theta, slot: Slot, edge: str) -> Theta:
     return theta["rules"][slot.name] if slot.shared else theta["rules"][slot.name][edge]
 
 
-def _view(
-    wiring: Wiring,
-    edge: Edge,
-    used: frozenset[str],
-    weight: Array,
-    born: dict[str, Array],
-    views: dict[str, NeuronView],
-    sent: Array,
-    credit: Credit,
-    key: Key,
-) -> SynapseView:
-    """What the rule of one edge sees; sums over a neuron's synapses are computed only where they are read."""
-    sides = aggregates(edge.connection, weight, views[edge.post].activity, used)
-    return SynapseView(
-        pre=views[edge.pre].replace(activity=sent, feedback=credit.feedback[edge.pre], **sides["pre"]),  # pyright: ignore[reportAttributeAccessIssue]
-        post=views[edge.post].replace(feedback=credit.feedback[edge.post], **sides["post"]),  # pyright: ignore[reportAttributeAccessIssue]
-        weight=weight,
-        weight_initial=born.get(edge.name, weight),
-        weight_max=jnp.asarray(wiring.bounds(edge)[1]),
-        modulators=credit.modulators,
-        key=key,
-    )
-
-
 @lru_cache(maxsize=128)
 def _wiring(lifetime: Lifetime) -> Wiring:
     shape = lifetime.task.shape()
@@ -288,73 +275,10 @@ def _wiring(lifetime: Lifetime) -> Wiring:
 @lru_cache(maxsize=128)
 def _reads(lifetime: Lifetime) -> dict[str, frozenset[str]]:
     offers = lifetime.task.shape().offers
-    channels = tuple(sorted(offers - FEEDBACK_FIELDS))
     plastic = lifetime.plastic()
     for slot in lifetime.slots:
         if slot not in {s for _, s in plastic.values()}:
             known = ", ".join(e.name for e in lifetime.wiring().edges if e.plastic)
             raise BadInput(f"slot {slot.name}: edges {slot.edges!r}", f"a pattern that matches one of {known}", "correct it")
-    return {name: _edge_reads(lifetime, edge, slot, offers, channels) for name, (edge, slot) in plastic.items()}
-
-
-def _edge_reads(lifetime: Lifetime, edge: Edge, slot: Slot, offers: frozenset[str], channels: tuple[str, ...]) -> frozenset[str]:
-    try:
-        fields = reads(slot.rule, edge.connection, channels)
-    except KeyError as missing:
-        offered = ", ".join(channels) or "none"
-        raise BadInput(f"rule at {edge.name} reads modulator {missing}", f"one the task offers: {offered}", "change rule or task") from None
     wiring = lifetime.wiring()
-    for field in sorted(fields):
-        side, _, name = field.partition(".")
-        if side not in ("pre", "post"):
-            continue
-        neuron = wiring.population(edge.pre if side == "pre" else edge.post).neuron
-        offered = set(neuron.offers) | {"weight_sum", "weight_norm"}
-        offered |= {"feedback"} if "error" in offers else set()
-        offered |= {"returned"} if side == "pre" else set()
-        if name not in offered:
-            raise BadInput(f"rule at {edge.name} reads {field}", f"a signal on offer there: {', '.join(sorted(offered))}", "change rule, neuron or task")
-    return fields
-
-
-def _scan(step: Callable[[Life], tuple[Life, Trace]], life: Life, n_steps: int, gradient: bool) -> tuple[Life, Trace]:
-    """`n_steps` of `step`. What the step passes on untouched (masks, fixed feedback, tasks) is kept out of the carry.
-
-    gradient: every step and every segment of about sqrt(n_steps) is recomputed in the backward pass.
-    """
-    leaves, tree = jax.tree.flatten(life)
-    program = jax.make_jaxpr(lambda flat: jax.tree.leaves(step(jax.tree.unflatten(tree, flat))[0]))(leaves).jaxpr
-    moving = [i for i, (a, b) in enumerate(zip(program.invars, program.outvars, strict=True)) if a is not b]
-
-    def body(carry: list[Array], _: None) -> tuple[list[Array], Trace]:
-        flat = list(leaves)
-        for i, value in zip(moving, carry, strict=True):
-            flat[i] = value
-        new, trace = step(jax.tree.unflatten(tree, flat))
-        new_leaves = jax.tree.leaves(new)
-        return [new_leaves[i] for i in moving], trace
-
-    carry, trace = _segments(body, [leaves[i] for i in moving], n_steps) if gradient else lax.scan(body, [leaves[i] for i in moving], None, n_steps)
-    for i, value in zip(moving, carry, strict=True):
-        leaves[i] = value
-    return jax.tree.unflatten(tree, leaves), trace
-
-
-def _segments(body: Callable[..., tuple[list[Array], Trace]], carry: list[Array], n_steps: int) -> tuple[list[Array], Trace]:
-    step = jax.checkpoint(body, prevent_cse=False)  # pyright: ignore[reportPrivateImportUsage]
-    length = segment_length(n_steps)
-    segment = jax.checkpoint(lambda c, _: lax.scan(step, c, None, length), prevent_cse=False)  # pyright: ignore[reportPrivateImportUsage]
-    carry, trace = lax.scan(segment, carry, None, n_steps // length)
-    trace = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), trace)
-    if n_steps % length:
-        carry, rest = lax.scan(step, carry, None, n_steps % length)
-        trace = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), trace, rest)
-    return carry, trace
-
-
-def segment_length(n_steps: int) -> int:
-    """The divisor of n_steps nearest to its square root; the root itself where the nearest is off by more than 2."""
-    root = math.isqrt(n_steps - 1) + 1 if n_steps > 1 else 1
-    divisors = [d for d in range(1, n_steps + 1) if n_steps % d == 0]
-    nearest = min(divisors, key=lambda d: abs(math.log(d / math.sqrt(n_steps))))
-    return nearest if 0.5 <= nearest / math.sqrt(n_steps) <= 2 else root
+    return {name: edge_reads(wiring, edge, slot.rule, offers) for name, (edge, slot) in plastic.items()}

@@ -1,5 +1,7 @@
 """metaplast list: what can be combined."""
 
+import sys
+
 import click
 
 
@@ -14,5 +16,5 @@ def command(kind: str) -> None:
     if kind not in words:
         raise BadInput(f"kind {kind!r}", f"one of {', '.join(plural for _, plural in registry.KINDS.values())}", "choose one")
     for name in registry.names(words[kind]):
-        module = __import__(registry.find(words[kind], name).__module__, fromlist=["__doc__"])
+        module = sys.modules[registry.find(words[kind], name).__module__]
         click.echo(f"{name:18} {(module.__doc__ or '').strip().splitlines()[0]}")

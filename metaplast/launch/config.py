@@ -99,13 +99,15 @@ def compose(words: Sequence[str], sources: Sources, file: Path | None = None) ->
 
 
 def merge(base: Plain, over: Plain) -> Plain:
-    """`over` laid on `base`, mapping by mapping; lists are replaced; a changed `name` drops the old one's fields."""
+    """`over` laid on `base`, mapping by mapping; lists are replaced, an empty mapping empties; a changed `name` drops the
+    old one's fields."""
     merged = dict(base)
     for key, value in over.items():
         old = merged.get(key)
         if isinstance(value, dict) and isinstance(old, str) and key in GROUPS:
             old = {"name": old}
-        if isinstance(value, dict) and isinstance(old, dict) and value.get("name", old.get("name")) == old.get("name"):
+        same = isinstance(value, dict) and isinstance(old, dict) and value.get("name", old.get("name")) == old.get("name")
+        if same and value:
             merged[key] = merge(old, value)
         else:
             merged[key] = value

@@ -155,7 +155,8 @@ def _row(main: Plain, name: str, over: Any) -> Plain:
             near = difflib.get_close_matches(key, ROW_KEYS, n=1)
             fix = f"did you mean {near[0]!r}?" if near else "task, outer loop and budget are the same for every row"
             raise BadInput(f"rows.{name}.{key}", f"one of {', '.join(ROW_KEYS)}", fix)
-    return merge(main, over)
+    rules = {"rule": None, "rules": {}} if "rule" in over or "rules" in over else {}
+    return merge({**main, **rules}, over)  # a row names its rule whole: it does not depend on what the main rule is
 
 
 def _config(plain: Plain, where: str) -> Config:

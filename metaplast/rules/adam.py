@@ -37,6 +37,10 @@ class Adam(AbstractRule):
     b2: Decay = 0.999
     eps: Positive = 1e-4
 
+    @property
+    def slow(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.rule.slow
+
     def init(self, key: Key, connection: AbstractConnection) -> Theta:
         return {"rule": self.rule.init(key, connection), "log_rate": jnp.zeros(())}
 

@@ -24,6 +24,10 @@ class Clip(AbstractRule):
     rule: Annotated[AbstractRule, plugin("rule")] = Polynomial()  # noqa: RUF009
     limit: Positive = 0.2
 
+    @property
+    def slow(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.rule.slow
+
     def init(self, key: Key, connection: AbstractConnection) -> Theta:
         return self.rule.init(key, connection)
 

@@ -78,7 +78,7 @@ def test_credit_passes_dales_sign_and_stops_at_backward_edges():
         "cells_to_out": np.asarray([[1.0, 3.0]]),
     }
     with jax.enable_x64(True):
-        credit, _ = _credit(Symmetric(), wiring, w, np.zeros(3), np.full(1, -0.5))
+        credit = jax.jit(lambda w: _credit(Symmetric(), wiring, w, np.zeros(3), np.full(1, -0.5))[0])(w)
     np.testing.assert_allclose(credit.feedback["out"], [1.0])
     np.testing.assert_allclose(credit.feedback["cells"], [-1.0, -3.0])
     np.testing.assert_allclose(credit.feedback["input"], [-4.0, -4.0, -4.0])

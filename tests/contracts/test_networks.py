@@ -35,19 +35,31 @@ def _run(wiring: Wiring, weights: Any, stimuli: Any) -> Any:
     return jax.lax.scan(step, network.init_state(wiring, theta, DT), stimuli)[1]
 
 
+def _with(name: str, cell: str) -> Wiring:
+    return dataclasses.replace(find("network", name)(), neuron=find("neuron", cell)()).wiring({"input": 3}, 2)
+
+
 @pytest.mark.parametrize("name", enrolled("network"))
-def test_the_same_wiring_runs_every_neuron(name):
+def test_the_same_wiring_takes_every_neuron(name):
     for cell in enrolled("neuron"):
-        wiring = dataclasses.replace(find("network", name)(), neuron=find("neuron", cell)()).wiring({"input": 3}, 2)
+        wiring = _with(name, cell)
         assert wiring.output.n == 2
-        assert {p.neuron for p in wiring.populations} >= {find("neuron", cell)()}
-        weights = {e.name: RNG.normal(size=e.connection.shape).astype(np.float32) for e in wiring.edges}
-        views, sent = _run(wiring, weights, {"input": RNG.normal(size=(N_STEPS, 3)).astype(np.float32)})
-        for population in wiring.populations:
-            activity = np.asarray(views[population.name].activity)
-            assert activity.shape == (N_STEPS, population.n)
-            assert np.isfinite(activity).all()
+        assert find("neuron", cell)() in {p.neuron for p in wiring.populations}
+        weights = {e.name: jax.ShapeDtypeStruct(e.connection.shape, np.float32) for e in wiring.edges}
+        stimuli = {"input": jax.ShapeDtypeStruct((N_STEPS, 3), np.float32)}
+        views, sent = jax.eval_shape(partial(_run, wiring), weights, stimuli)
+        assert {k: v.activity.shape for k, v in views.items()} == {p.name: (N_STEPS, p.n) for p in wiring.populations}
         assert {k: v.shape for k, v in sent.items()} == {e.name: (N_STEPS, e.connection.n_pre) for e in wiring.edges}
+
+
+@pytest.mark.parametrize("cell", enrolled("neuron"))
+def test_a_recurrent_network_runs_on_every_neuron(cell):
+    wiring = _with("recurrent", cell)
+    weights = {e.name: RNG.normal(size=e.connection.shape).astype(np.float32) for e in wiring.edges}
+    views, _ = _run(wiring, weights, {"input": RNG.normal(size=(N_STEPS, 3)).astype(np.float32)})
+    for view in views.values():
+        assert np.isfinite(view.activity).all()
+    assert np.any(np.asarray(views["output"].activity) != 0) or cell == "lif"  # too short a life for a spike
 
 
 def test_a_recurrent_and_a_delayed_edge_are_a_plain_loop():

@@ -156,13 +156,14 @@ class SlowPair(AbstractNetwork):
 class FixedMap(AbstractTaskFamily):
     """y = A x with the same A in every life: nothing to adapt to, all of it can be innate.
 
-    n_steps with plasticity on, then n_frozen with plasticity off.
+    n_steps with plasticity on, then n_frozen with plasticity off; noise: of the input, drawn in every step.
     """
 
     n_in: Count = 5
     n_out: Count = 3
     n_steps: Count = 6
     n_frozen: Natural = 0
+    noise: NonNegative = 0.0
 
     def shape(self) -> TaskShape:
         offers = frozenset({"error", "target"})
@@ -182,7 +183,8 @@ class FixedMap(AbstractTaskFamily):
         return jnp.zeros((), jnp.int32)
 
     def stimulus(self, task: Array, state: Array, key: Key, dt: float) -> dict[str, Array]:
-        return {"input": task[state]}
+        noise = self.noise * jax.random.normal(key, (self.n_in,)) if self.noise else jnp.zeros(self.n_in)
+        return {"input": task[state] + noise}
 
     def step(self, task: Array, state: Array, output: NeuronView, key: Key, dt: float) -> tuple[Array, Outcome]:
         target = jnp.asarray(self.matrix()) @ task[state]

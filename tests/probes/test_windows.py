@@ -16,11 +16,11 @@ from tests.probes._tasks import FixedMap
 
 TERMS = ("error*pre", "post*pre - post*predicted", "weight")
 LIFE = Lifetime(
-    task=FixedMap(n_steps=60, n_frozen=40),
+    task=FixedMap(n_steps=60, n_frozen=40, noise=0.1),
     network=Feedforward(hidden=()),
     feedback=Symmetric(),
     slots=(Slot(rule=Polynomial(terms=TERMS, initial=(-1.0, 0.1, 0.0), rate=0.05)),),
-    record=("weights",),
+    record=("weights", "sent"),
 )
 PROBLEM = MetaProblem(lifetime=LIFE)
 ADVANCE = jax.jit(PROBLEM.advance, static_argnums=2)
@@ -44,6 +44,14 @@ def test_two_windows_are_one_bit_for_bit_across_the_frozen_phase(population):
     chex.assert_trees_all_equal(jax.tree.map(_bits, end), jax.tree.map(_bits, whole))
     joined = jax.tree.map(lambda a, b: jnp.concatenate([a, b], axis=1), left.trace, right.trace)
     chex.assert_trees_all_equal(joined, window.trace)
+
+
+def test_every_step_of_every_life_draws_anew(population):
+    _, batch, born, _, window = population
+    clean = np.asarray(batch.tasks)[np.asarray(born.task)]
+    noise = np.asarray(window.trace.recorded["sent"]["input_to_output"]) - clean
+    assert noise.std() == pytest.approx(0.1, rel=0.1)
+    assert len({tuple(row) for row in noise[:2].reshape(-1, 5).round(5)}) == 200
 
 
 def test_weights_move_until_the_frozen_phase_and_not_after(population):

@@ -1,0 +1,57 @@
+"""Many steps of one life: the only inner scans, and how much of them the backward pass keeps."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+Step = Callable[[Any], tuple[Any, Any]]  # life -> (life, trace)
+
+
+def scan(step: Step, life: Any, n_steps: int, gradient: bool) -> tuple[Any, Any]:
+    """`n_steps` of `step`. What the step passes on untouched (masks, fixed feedback, tasks) is kept out of the carry.
+
+    gradient: every step and every segment of about sqrt(n_steps) is recomputed in the backward pass.
+    """
+    leaves, tree = jax.tree.flatten(life)
+    program = jax.make_jaxpr(lambda flat: jax.tree.leaves(step(jax.tree.unflatten(tree, flat))[0]))(leaves).jaxpr
+    moving = [i for i, (a, b) in enumerate(zip(program.invars, program.outvars, strict=True)) if a is not b]
+
+    def body(carry: list[Array], _: None) -> tuple[list[Array], Any]:
+        flat = list(leaves)
+        for i, value in zip(moving, carry, strict=True):
+            flat[i] = value
+        new, trace = step(jax.tree.unflatten(tree, flat))
+        new_leaves = jax.tree.leaves(new)
+        return [new_leaves[i] for i in moving], trace
+
+    start = [leaves[i] for i in moving]
+    carry, trace = _segments(body, start, n_steps) if gradient else lax.scan(body, start, None, n_steps)
+    for i, value in zip(moving, carry, strict=True):
+        leaves[i] = value
+    return jax.tree.unflatten(tree, leaves), trace
+
+
+def _segments(
+    body: Callable[..., tuple[list[Array], Any]], carry: list[Array], n_steps: int
+) -> tuple[list[Array], Any]:
+    step = jax.checkpoint(body, prevent_cse=False)  # pyright: ignore[reportPrivateImportUsage]
+    length = segment_length(n_steps)
+    segment = jax.checkpoint(lambda c, _: lax.scan(step, c, None, length), prevent_cse=False)  # pyright: ignore[reportPrivateImportUsage]
+    carry, trace = lax.scan(segment, carry, None, n_steps // length)
+    trace = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), trace)
+    if n_steps % length:
+        carry, rest = lax.scan(step, carry, None, n_steps % length)
+        trace = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), trace, rest)
+    return carry, trace
+
+
+def segment_length(n_steps: int) -> int:
+    """The divisor of n_steps nearest to its square root; the root itself where the nearest is off by more than 2."""
+    root = math.isqrt(n_steps - 1) + 1 if n_steps > 1 else 1
+    divisors = [d for d in range(1, n_steps + 1) if n_steps % d == 0]
+    nearest = min(divisors, key=lambda d: abs(math.log(d / math.sqrt(n_steps))))
+    return nearest if 0.5 <= nearest / math.sqrt(n_steps) <= 2 else root

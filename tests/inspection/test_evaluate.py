@@ -1,0 +1,33 @@
+"""The reference row against plain NumPy, and the pairing of lives."""
+
+import jax
+import numpy as np
+
+from inner_tasks.prototypes import Prototypes
+from metaplast import train
+from metaplast.inspection import evaluate
+from metaplast.lifetime import Lifetime
+from metaplast.networks.feedforward import Feedforward
+from metaplast.problem import MetaProblem
+
+PROBLEM = MetaProblem(Lifetime(Prototypes(n_in=3, n_classes=2, shots=3, queries=4), Feedforward(hidden=(2,))))
+
+
+def test_nearest_prototype_equals_a_numpy_loop() -> None:
+    found = evaluate.prototypes(PROBLEM, seed=3, n=5)
+    batch = train.sample(PROBLEM.lifetime.task, train.stream(3, "heldout", 0), evaluate.PIECE, "heldout")
+    for life in range(5):
+        inputs, labels = np.asarray(batch.tasks.inputs[life]), np.asarray(batch.tasks.labels[life])
+        means = [inputs[:6][labels[:6] == c].mean(axis=0) for c in range(2)]
+        guesses = [int(np.argmin([((x - m) ** 2).sum() for m in means])) for x in inputs[6:]]
+        assert found[life] == np.mean(np.equal(guesses, labels[6:]))
+
+
+def test_every_rule_is_judged_on_the_same_lives_and_the_splits_differ() -> None:
+    theta = PROBLEM.init(jax.random.key(0))
+    one = evaluate.lives(PROBLEM, theta, 3, "heldout", 5)
+    again = evaluate.lives(PROBLEM, theta, 3, "heldout", 5)
+    other = evaluate.lives(PROBLEM, theta, 3, "validation", 5)
+    np.testing.assert_array_equal(one["loss"], again["loss"])
+    assert len(one["accuracy"]) == 5
+    assert not np.array_equal(one["loss"], other["loss"])

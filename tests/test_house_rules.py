@@ -1,0 +1,101 @@
+"""Rules of the house that a program can check: size, and no way from data to code."""
+
+import ast
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("metaplast", "outer_loops", "inner_tasks", "configs")
+SOURCES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+NO_CALLS = {"eval", "exec", "compile", "__import__", "sympify", "parse_expr", "lambdify"}  # data never becomes code
+NO_METHODS = {("yaml", "load"), ("yaml", "unsafe_load"), ("yaml", "full_load"), ("os", "system"), ("os", "popen")}
+NO_MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "marshal", "shelve", "joblib", "sympy"}
+NO_WORDS = ("TODO", "FIXME", "XXX", "NotImplementedError")
+MAX_LINES, MAX_FUNCTION = 300, 60
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@lru_cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def _called(node: ast.Call) -> tuple[str, str]:
+    """(what stands before the last dot, the last name) of what is called."""
+    function = node.func
+    if isinstance(function, ast.Attribute):
+        return ast.unparse(function.value), function.attr
+    return "", function.id if isinstance(function, ast.Name) else ""
+
+
+def faults(tree: ast.AST) -> list[str]:
+    """Every way from data to code that stands in a program."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [f"import {a.name}" for a in node.names if a.name.split(".")[0] in NO_MODULES]
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in NO_MODULES:
+            found.append(f"from {node.module}")
+        elif isinstance(node, ast.Call):
+            owner, name = _called(node)
+            if (not owner or owner in NO_MODULES or owner == "builtins") and name in NO_CALLS:
+                found.append(f"{name}()")
+            if (owner, name) in NO_METHODS or name == "allow_pickle":
+                found.append(f"{owner}.{name}()")
+            for keyword in node.keywords:
+                on = isinstance(keyword.value, ast.Constant) and not keyword.value.value
+                if keyword.arg in ("shell", "allow_pickle") and not on:
+                    found.append(f"{keyword.arg}=")
+    return found
+
+
+def test_data_never_becomes_code():
+    found = {_name(path): faults(_tree(path)) for path in SOURCES}
+    assert not {name: what for name, what in found.items() if what}
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import pickle",
+        "from cloudpickle import loads",
+        "import sympy.parsing",
+        "eval(text)",
+        "exec(text)",
+        "builtins.eval(text)",
+        "sympify(text)",
+        "sympy.sympify(text)",
+        "yaml.load(text)",
+        "os.system(text)",
+        "run(text, shell=True)",
+        "run(text, shell=on)",
+        "numpy.load(path, allow_pickle=True)",
+        "__import__(name)",
+    ],
+)
+def test_what_is_forbidden_is_found(program):
+    assert len(faults(ast.parse(program))) == 1
+    assert not faults(ast.parse("jax.block_until_ready(model.eval(x)); re.compile(p); run(x, shell=False)"))
+
+
+def test_a_file_and_a_function_hold_one_idea():
+    long = {_name(path): len(path.read_text().splitlines()) for path in SOURCES}
+    assert not {name: n for name, n in long.items() if n > MAX_LINES}
+    functions = [(_name(p), node) for p in SOURCES for node in ast.walk(_tree(p)) if isinstance(node, ast.FunctionDef)]
+    sizes = {f"{name}:{node.name}": (node.end_lineno or 0) - node.lineno + 1 for name, node in functions}
+    assert not {name: n for name, n in sizes.items() if n > MAX_FUNCTION}
+
+
+def test_nothing_is_left_for_later_or_unexplained():
+    left = {_name(path): [word for word in NO_WORDS if word in path.read_text()] for path in SOURCES}
+    assert not {name: words for name, words in left.items() if words}
+    assert not [_name(p) for p in SOURCES if p.name != "__init__.py" and not ast.get_docstring(_tree(p))]
+
+
+def test_there_are_sources():
+    assert len(SOURCES) > 50

@@ -1,0 +1,193 @@
+"""Many lives: however they are laid out, clipped or lost, the numbers are those of the lives one by one."""
+
+import dataclasses
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from inner_tasks.teacher_student import TeacherStudent
+from metaplast._checks.base import demand_gradient
+from metaplast._checks.outer_loop import blown
+from metaplast.genomes.random import Random as Drawn
+from metaplast.lifetime import Lifetime, Slot
+from metaplast.networks.feedforward import Feedforward
+from metaplast.objectives.mean_loss import MeanLoss
+from metaplast.problem import Batch, MetaProblem
+from metaplast.registry import BadInput
+from metaplast.rules.polynomial import Polynomial
+
+OJA = Polynomial(terms=("post*pre", "post^2*weight"), initial=(0.8, -0.9), rate=0.3, learn="both")
+PROBLEM = MetaProblem(
+    lifetime=Lifetime(
+        task=TeacherStudent(n_in=3, n_out=2, n_steps=5),
+        network=Feedforward(hidden=()),
+        genome=Drawn(learn_gain=True),
+        slots=(Slot(rule=OJA),),
+    ),
+    objective=MeanLoss(),
+    n_tasks=4,
+    life_clip=0.0,
+)
+MEMBERS = 4
+
+
+@partial(jax.jit, static_argnums=0)
+def _setting(problem: MetaProblem, seed: Any) -> tuple[Any, Any, Batch]:
+    """One theta, several members that differ from it a little, and a batch of tasks."""
+    theta = problem.lifetime._init(jax.random.key(seed))
+    members = jax.tree.map(lambda x: jnp.stack([x + 0.1 * k for k in range(MEMBERS)]), theta)
+    return theta, members, problem.sample(jax.random.key(seed + 1), problem.n_tasks, "train")
+
+
+@partial(jax.jit, static_argnums=(0, 3))
+def _losses(problem: MetaProblem, thetas: Any, batch: Batch, share: int | None = None) -> Any:
+    return problem.losses(thetas, batch, share)
+
+
+@partial(jax.jit, static_argnums=0)
+def _grad(problem: MetaProblem, theta: Any, batch: Batch) -> Any:
+    return problem.value_and_grad(theta, batch)
+
+
+def _lives(batch: Batch, chosen: Any) -> Batch:
+    return jax.tree.map(lambda x: x[chosen], batch)
+
+
+def _close(a: Any, b: Any, rtol: float = 2e-6) -> None:
+    assert jax.tree.structure(a) == jax.tree.structure(b)
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        np.testing.assert_allclose(x, y, rtol=rtol, atol=1e-7)
+
+
+@pytest.fixture(scope="module")
+def setting() -> Any:
+    return _setting(PROBLEM, 0)
+
+
+@pytest.fixture(scope="module")
+def one_by_one(setting: Any) -> tuple[np.ndarray, list[Any]]:
+    """(loss, gradient) of each life on its own."""
+    theta, _, batch = setting
+    each = [_grad(PROBLEM, theta, _lives(batch, np.asarray([i])))[:2] for i in range(PROBLEM.n_tasks)]
+    return np.asarray([loss for loss, _ in each]), [grad for _, grad in each]
+
+
+def test_the_gradient_is_that_of_central_differences():
+    with jax.enable_x64(True):
+        theta, _, batch = _setting(PROBLEM, 0)
+        loss, grad, _ = _grad(PROBLEM, theta, batch)
+        value = lambda theta: float(_losses(PROBLEM, jax.tree.map(lambda x: x[None], theta), batch)[0][0])  # noqa: E731
+        np.testing.assert_allclose(loss, value(theta), rtol=1e-12)
+        demand_gradient(value, theta, grad)
+
+
+@pytest.mark.parametrize("chunk", [1, 3])
+def test_the_size_of_a_chunk_changes_nothing(setting, chunk):
+    theta, members, batch = setting
+    other = dataclasses.replace(PROBLEM, chunk=chunk)
+    _close(_losses(other, members, batch), _losses(PROBLEM, members, batch))
+    if chunk == 3:  # does not divide the number of lives
+        _close(_grad(other, theta, batch), _grad(PROBLEM, theta, batch))
+
+
+def test_a_batch_is_the_mean_of_its_lives(setting, one_by_one):
+    theta, members, batch = setting
+    alone, grads = one_by_one
+    loss, grad, metrics = _grad(PROBLEM, theta, batch)
+    np.testing.assert_allclose(loss, alone.mean(), rtol=1e-6)
+    _close(grad, jax.tree.map(lambda *g: np.mean(g, axis=0), *grads))
+    assert (int(metrics["lives"]), int(metrics["diverged"]), int(metrics["clipped"])) == (4, 0, 0)
+    means, metrics = _losses(PROBLEM, members, batch)
+    np.testing.assert_allclose(metrics["life_loss"][0], alone, rtol=1e-6)
+    np.testing.assert_allclose(means, metrics["life_loss"].mean(axis=1), rtol=1e-6)
+    assert (int(metrics["lives"]), int(metrics["diverged"])) == (4 * MEMBERS, 0)
+    assert np.all(metrics["survived"] == 1)
+
+
+def test_the_gradient_of_one_life_is_clipped_before_the_mean(setting, one_by_one):
+    theta, _, batch = setting
+    norms = np.asarray([np.sqrt(sum(np.sum(np.square(x)) for x in jax.tree.leaves(g))) for g in one_by_one[1]])
+    limit = float(np.median(norms))
+    _, grad, metrics = _grad(dataclasses.replace(PROBLEM, life_clip=limit), theta, batch)
+    factors = np.minimum(1.0, limit / norms)
+    clipped = [jax.tree.map(lambda x, f=f: x * f, g) for g, f in zip(one_by_one[1], factors, strict=True)]
+    _close(grad, jax.tree.map(lambda *g: np.mean(g, axis=0), *clipped))
+    assert int(metrics["clipped"]) == np.sum(norms > limit) == 2
+    np.testing.assert_allclose(metrics["norm"], norms.mean(), rtol=1e-5)
+
+
+def test_a_blown_life_is_left_out_and_counted(setting, one_by_one):
+    theta, members, batch = setting
+    spoilt = blown(batch, slice(1, 2))
+    loss, grad, metrics = _grad(PROBLEM, theta, spoilt)
+    rest = [0, 2, 3]
+    np.testing.assert_allclose(loss, one_by_one[0][rest].mean(), rtol=1e-6)
+    _close(grad, jax.tree.map(lambda *g: np.mean(g, axis=0), *(one_by_one[1][i] for i in rest)))
+    assert int(metrics["diverged"]) == 1
+    assert np.isfinite(metrics["norm"])
+    means, metrics = _losses(PROBLEM, members, spoilt)
+    assert not np.isfinite(means).any()  # a member with a blown life has no mean: the outer loop has to see it
+    assert int(metrics["diverged"]) == MEMBERS
+    np.testing.assert_array_equal(np.isfinite(metrics["life_loss"]), [[True, False, True, True]] * MEMBERS)
+
+
+def test_a_step_without_a_healthy_life_has_no_number(setting):
+    theta, _, batch = setting
+    loss, grad, metrics = _grad(PROBLEM, theta, blown(batch, slice(None)))
+    assert np.isnan(loss)
+    assert all(np.isnan(x).all() for x in jax.tree.leaves(grad))
+    assert int(metrics["diverged"]) == int(metrics["lives"]) == 4
+
+
+def test_survival_is_the_share_of_steps_before_the_end(setting):
+    _, members, batch = setting
+    inputs = np.array(batch.tasks.inputs)
+    inputs[2, 3:] = np.nan
+    spoilt = batch.replace(tasks=batch.tasks.replace(inputs=jnp.asarray(inputs)))
+    survived = _losses(PROBLEM, members, spoilt)[1]["survived"]
+    np.testing.assert_allclose(survived, [[1, 1, 0.6, 1]] * MEMBERS, rtol=1e-6)
+
+
+def test_members_that_share_live_through_the_same_tasks(setting):
+    _, members, batch = setting
+    everyone = np.asarray(_losses(PROBLEM, members, batch)[1]["life_loss"])  # [members, tasks]
+    assert everyone.shape == (MEMBERS, 4)
+    pairs = np.asarray(_losses(PROBLEM, members, batch, 2)[1]["life_loss"])  # two groups of two tasks
+    np.testing.assert_allclose(pairs, [everyone[0, :2], everyone[1, :2], everyone[2, 2:], everyone[3, 2:]], rtol=1e-6)
+    with pytest.raises(BadInput, match=r"share=3 of 4 members, 4 lives - expected equal groups"):
+        PROBLEM.losses(members, batch, share=3)
+
+
+def test_lives_under_way_end_as_whole_ones_do(setting):
+    _, members, batch = setting
+
+    @jax.jit
+    def stretches(members: Any, batch: Batch) -> Any:
+        lives, windows = PROBLEM.begin(members, batch), []
+        for n_steps in (2, 3):
+            lives, window = PROBLEM.advance(members, lives, n_steps)
+            windows.append(window.trace.score.loss)
+        return lives, jnp.concatenate(windows, axis=1)
+
+    lives, losses = stretches(members, batch)
+    assert losses.shape == (4 * MEMBERS, 5)
+    np.testing.assert_allclose(
+        losses.mean(axis=1).reshape(MEMBERS, 4), _losses(PROBLEM, members, batch)[1]["life_loss"], rtol=1e-5
+    )
+    assert np.all(np.asarray(lives.life.t) == 5)
+
+
+def test_a_life_depends_on_its_key_and_place_alone(setting):
+    sample = jax.jit(lambda key: [PROBLEM.sample(key, n, "train") for n in (4, 2)])
+    four, two = sample(jax.random.key(1))
+    for a, b in zip(jax.tree.leaves(_lives(four, slice(0, 2))), jax.tree.leaves(two), strict=True):
+        same = (
+            np.array_equal(jax.random.key_data(a), jax.random.key_data(b))
+            if a.dtype == four.keys.dtype
+            else np.array_equal(a, b)
+        )
+        assert same

@@ -1,0 +1,455 @@
+"""The checks themselves can fail: plug-ins with one deliberate fault each, and the words they are refused with."""
+
+import dataclasses
+from typing import Any, ClassVar, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from inner_tasks.prototypes import Prototypes
+from metaplast import train
+from metaplast._checks import neuron as neurons
+from metaplast._checks import outer_loop, task_family
+from metaplast._checks import rule as rules
+from metaplast.connections.base import Term
+from metaplast.neurons.base import AbstractNeuron
+from metaplast.rules.base import AbstractRule, Clock, TermRule
+from metaplast.signals import neuron_view, rule_state
+from metaplast.spec import spec
+from metaplast.testing import ContractBroken, check_neuron, check_rule, check_task_family
+from outer_loops.bptt import Bptt
+
+
+class Hebb(TermRule):
+    """delta_w = 0.1 (1 + theta) post pre: without fault, and what the faults below are put into."""
+
+    def init(self, key: Any, connection: Any) -> Any:
+        return {"a": jnp.zeros(())}
+
+    def products(self, theta: Any, state: Any, view: Any, dt: float) -> Any:
+        return state, [Term(0.1 * (1.0 + theta["a"]) * view.post.activity, view.pre.activity)]
+
+    def plain(self, theta: Any, connection: Any, view: Any) -> Any:
+        return self.step(theta, rule_state(), connection, view, 1.0)[1]
+
+
+@spec
+class Innocent(Hebb):
+    """No fault."""
+
+
+@spec
+class SumsPost(Hebb):
+    """Reads the activity of the whole layer."""
+
+    def products(self, theta: Any, state: Any, view: Any, dt: float) -> Any:
+        mean = jnp.mean(view.post.activity)
+        return state, [Term((1.0 + theta["a"]) * (view.post.activity - mean), view.pre.activity)]
+
+
+@spec
+class Winner(Hebb):
+    """Only the most active neuron learns: no derivative shows it, a jump does."""
+
+    def products(self, theta: Any, state: Any, view: Any, dt: float) -> Any:
+        best = (view.post.activity >= jnp.max(view.post.activity)).astype(view.weight.dtype)
+        return state, [Term((1.0 + theta["a"]) * best * view.post.activity, view.pre.activity)]
+
+
+@spec
+class OwnSum(Hebb):
+    """Sums the weights itself instead of reading weight_sum."""
+
+    def products(self, theta: Any, state: Any, view: Any, dt: float) -> Any:
+        row = jnp.sum(view.weight, axis=1)
+        return state, [Term((1.0 + theta["a"]) * row * view.post.activity, view.pre.activity)]
+
+
+@spec
+class Pooled(Hebb):
+    """Carries the activity of the layer in a scalar."""
+
+    def init_state(self, theta: Any, connection: Any) -> Any:
+        return rule_state(scalar={"pool": jnp.zeros(())})
+
+    def step(self, theta: Any, state: Any, connection: Any, view: Any, dt: float) -> Any:
+        pool = state.scalar["pool"] + jnp.sum(view.post.activity)
+        delta = (1.0 + theta["a"]) * state.scalar["pool"] * self.plain(theta, connection, view)
+        return rule_state(scalar={"pool": pool}), delta
+
+
+@spec
+class Overclaims(Hebb):
+    """Seems to read what is carried back through the weights."""
+
+    def products(self, theta: Any, state: Any, view: Any, dt: float) -> Any:
+        return state, [Term((1.0 + theta["a"]) * view.post.activity, view.pre.activity + 0.0 * view.pre.gain)]
+
+
+@spec
+class Favours(Hebb):
+    """The first synapse of a neuron learns faster."""
+
+    def products(self, theta: Any, state: Any, view: Any, dt: float) -> Any:
+        first = 1.0 + (jnp.arange(view.pre.activity.shape[0]) == 0).astype(view.weight.dtype)
+        return state, [Term((1.0 + theta["a"]) * view.post.activity, first * view.pre.activity)]
+
+
+@spec
+class FanIn(Hebb):
+    """Knows how many synapses there are."""
+
+    def products(self, theta: Any, state: Any, view: Any, dt: float) -> Any:
+        n = view.pre.activity.shape[0]
+        return state, [Term((1.0 + theta["a"]) / n * view.post.activity, view.pre.activity)]
+
+
+@spec
+class MatrixOnly(Hebb):
+    """Takes the layout of a matrix for granted, and the weights off its support for real."""
+
+    def step(self, theta: Any, state: Any, connection: Any, view: Any, dt: float) -> Any:
+        delta = self.plain(theta, connection, view)
+        return state, delta if view.weight.ndim == 2 else 1.5 * delta
+
+
+@spec
+class Cut(Hebb):
+    """No gradient reaches theta."""
+
+    def products(self, theta: Any, state: Any, view: Any, dt: float) -> Any:
+        gain = jax.lax.stop_gradient(1.0 + theta["a"])
+        return state, [Term(gain * view.post.activity, view.pre.activity)]
+
+
+@spec
+class HalfCut(Hebb):
+    """Half of the gradient reaches theta."""
+
+    def products(self, theta: Any, state: Any, view: Any, dt: float) -> Any:
+        gain = 2.0 + jax.lax.stop_gradient(theta["a"]) + theta["a"]
+        return state, [Term(gain * view.post.activity, view.pre.activity)]
+
+
+@spec
+class Integers(Hebb):
+    """State of a dtype that does not stay."""
+
+    def init_state(self, theta: Any, connection: Any) -> Any:
+        return rule_state(scalar={"n": jnp.zeros((), jnp.int32)})
+
+    def step(self, theta: Any, state: Any, connection: Any, view: Any, dt: float) -> Any:
+        return rule_state(scalar={"n": jnp.ones(())}), self.plain(theta, connection, view)
+
+
+class Traced(Hebb):
+    """A presynaptic trace; `keep` is what is left of it after one step."""
+
+    def keep(self, dt: float) -> float:
+        return float(np.exp(-dt / 20e-3))
+
+    def init_state(self, theta: Any, connection: Any) -> Any:
+        return rule_state(pre={"x": jnp.zeros(connection.n_pre)})
+
+    def products(self, theta: Any, state: Any, view: Any, dt: float) -> Any:
+        x = self.keep(dt) * state.pre["x"] + view.pre.activity
+        return rule_state(pre={"x": x}), [Term((1.0 + theta["a"]) * view.post.activity, x)]
+
+
+@spec
+class Fades(Traced):
+    """No fault."""
+
+
+@spec
+class ForgetsDt(Traced):
+    """The trace fades by the step, not by the second."""
+
+    def keep(self, dt: float) -> float:
+        return 0.9
+
+
+@spec
+class Drifts(Traced):
+    """The weight changes without any event."""
+
+    def products(self, theta: Any, state: Any, view: Any, dt: float) -> Any:
+        state, terms = super().products(theta, state, view, dt)
+        return state, [*terms, Term(jnp.full(view.post.activity.shape, 1e-3), None)]
+
+
+@spec
+class Integral(Hebb):
+    """dw/dt = post pre, by Euler steps: no fault."""
+
+    clock: ClassVar[Clock] = "time"
+
+    def products(self, theta: Any, state: Any, view: Any, dt: float) -> Any:
+        return state, [Term(dt * (1.0 + theta["a"]) * view.post.activity, view.pre.activity)]
+
+
+@spec
+class Hasty(Hebb):
+    """Says it integrates over time, and forgets dt."""
+
+    clock: ClassVar[Clock] = "time"
+
+
+@spec
+class Trial(Hebb):
+    """Says that a step is a trial, and lets dt scale it."""
+
+    clock: ClassVar[Clock] = "trial"
+
+    def products(self, theta: Any, state: Any, view: Any, dt: float) -> Any:
+        return state, [Term(dt * (1.0 + theta["a"]) * view.post.activity, view.pre.activity)]
+
+
+LOCALITY, CLOCK = rules.check_locality, rules.check_clock
+FAULTS = [
+    (SumsPost, LOCALITY, "delta_w depends on no foreign post neuron"),
+    (Winner, LOCALITY, "delta_w depends on no foreign post neuron"),
+    (OwnSum, LOCALITY, "delta_w depends on no foreign synapse"),
+    (Pooled, LOCALITY, "the scalar-side state depends on no foreign post neuron"),
+    (Overclaims, LOCALITY, r"reads pre\.gain, but nothing depends on it"),
+    (Favours, rules.check_equivariance, "permuting the neurons permutes delta_w"),
+    (FanIn, rules.check_copies, "one copy of it per synapse"),
+    (MatrixOnly, rules.check_layouts, "sparse and masked synapses change alike"),
+    (Cut, rules.check_gradient, r"theta\['a'\] has an effect"),
+    (HalfCut, rules.check_gradient, "that of central differences"),
+    (ForgetsDt, CLOCK, "the same events at half the dt"),
+    (Drifts, CLOCK, "nothing changes without a spike"),
+    (Hasty, CLOCK, "converges as dt -> 0"),
+    (Trial, CLOCK, "one step is one presentation"),
+]
+
+
+@pytest.mark.parametrize(("fault", "check", "words"), FAULTS, ids=lambda x: getattr(x, "__name__", ""))
+def test_a_faulty_rule_is_refused(fault, check, words):
+    with jax.enable_x64(True):
+        bench = rules.Bench(fault())
+        with pytest.raises(ContractBroken, match=words):
+            check(bench)
+
+
+@pytest.mark.parametrize("rule", [Innocent(), Fades(), Integral()], ids=lambda r: type(r).__name__)
+def test_a_rule_without_fault_is_not(rule):
+    check_rule(rule)
+
+
+def test_a_state_that_does_not_stay_what_it_is_is_refused():
+    with pytest.raises(ContractBroken, match=r"state.*\.scalar\['n'\] was int32\(\), is float32\(\)"):
+        check_rule(Integers())
+
+
+def test_a_wrong_oracle_is_told_from_a_right_one():
+    def right(rule: AbstractRule, theta: Any, state: Any, view: Any, dt: float) -> Any:
+        return state, 0.1 * (1.0 + theta["a"]) * np.outer(view.post.activity, view.pre.activity)
+
+    with jax.enable_x64(True):
+        bench = rules.Bench(Innocent())
+        rules.check_oracle(bench, right)
+        with pytest.raises(ContractBroken, match="step 0 is that of the NumPy oracle"):
+            rules.check_oracle(bench, lambda *given: (given[2], 1.0001 * right(*given)[1]))
+
+
+class Leaky(AbstractNeuron):
+    """tau dv/dt = drive - v, activity tanh(v), exactly; what the faults below are put into."""
+
+    def init(self, key: Any, n: int) -> Any:
+        return {"log_tau": jnp.zeros(())}
+
+    def init_state(self, theta: Any, n: int) -> Any:
+        return {"v": jnp.zeros(n)}
+
+    def keep(self, theta: Any, dt: float) -> Any:
+        return jnp.exp(-dt / (20e-3 * jnp.exp(theta["log_tau"])))
+
+    def show(self, v: Any) -> Any:
+        return neuron_view(jnp.tanh(v), v, 1.0 - jnp.tanh(v) ** 2)
+
+    def step(self, theta: Any, state: Any, drive: Any, dt: float, key: Any) -> Any:
+        keep = self.keep(theta, dt)
+        v = keep * state["v"] + (1.0 - keep) * drive["soma"]
+        return {"v": v}, self.show(v)
+
+
+@spec
+class Sound(Leaky):
+    """No fault."""
+
+
+@spec
+class WrongGain(Leaky):
+    def show(self, v: Any) -> Any:
+        return neuron_view(jnp.tanh(v), v, jnp.ones_like(v))
+
+
+@spec
+class NoDt(Leaky):
+    def keep(self, theta: Any, dt: float) -> Any:
+        return jnp.exp(-0.05 * jnp.exp(theta["log_tau"]))
+
+
+@spec
+class Mixes(Leaky):
+    def show(self, v: Any) -> Any:
+        v = v * (1.0 + jnp.arange(v.shape[0]).astype(v.dtype))
+        return neuron_view(jnp.tanh(v), v, 1.0 - jnp.tanh(v) ** 2)
+
+
+@spec
+class Leaks(Leaky):
+    """The surrogate changes what goes forward."""
+
+    surrogate: Literal["a", "b"] = "a"
+
+    def show(self, v: Any) -> Any:
+        return super().show(v + 0.1 if self.surrogate == "b" else v)
+
+
+@spec
+class Frozen(Leaky):
+    """theta has no effect."""
+
+    def keep(self, theta: Any, dt: float) -> Any:
+        return jnp.exp(-dt / 20e-3)
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (WrongGain, "gain is d activity / d potential"),
+        (NoDt, "the potential converges as dt -> 0"),
+        (Mixes, "permuting the units"),
+        (Leaks, "the same under any surrogate"),
+        (Frozen, r"theta\['log_tau'\] has an effect"),
+    ],
+)
+def test_a_faulty_neuron_is_refused(fault, words):
+    with pytest.raises(ContractBroken, match=words):
+        check_neuron(fault())
+
+
+def test_a_neuron_without_fault_is_not():
+    def oracle(neuron: Any, drive: Any, dt: float) -> Any:
+        v, out, theta = np.zeros(neurons.N), [], 0.1 * np.random.default_rng(1).normal(size=())
+        keep = np.exp(-dt / (20e-3 * np.exp(theta)))
+        for now in drive["soma"]:
+            v = keep * v + (1.0 - keep) * now
+            out.append(v)
+        return np.tanh(out), np.asarray(out)
+
+    check_neuron(Sound(), oracle)
+    with pytest.raises(ContractBroken, match="the potential is that of the NumPy oracle"):
+        check_neuron(Sound(), lambda *given: (oracle(*given)[0], oracle(*given)[1] + 1e-6))
+
+
+FAMILY = Prototypes(n_in=3, n_classes=2, shots=2, queries=2)
+
+
+@spec
+class WrongError(Prototypes):
+    def step(self, task: Any, state: Any, output: Any, key: Any, dt: float) -> Any:
+        state, outcome = super().step(task, state, output, key, dt)
+        return state, outcome.replace(feedback=outcome.feedback.replace(error=2.0 * outcome.feedback.error))
+
+
+@spec
+class OneSplit(Prototypes):
+    def sample(self, key: Any, split: Any) -> Any:
+        return super().sample(key, "train")
+
+
+@spec
+class NoSlope(Prototypes):
+    def step(self, task: Any, state: Any, output: Any, key: Any, dt: float) -> Any:
+        state, outcome = super().step(task, state, output, key, dt)
+        return state, jax.lax.stop_gradient(outcome)
+
+
+@spec
+class Backwards(Prototypes):
+    """A good answer is worse."""
+
+    def step(self, task: Any, state: Any, output: Any, key: Any, dt: float) -> Any:
+        state, outcome = super().step(task, state, output.replace(activity=-output.activity), key, dt)
+        return state, outcome.replace(feedback=outcome.feedback.replace(error=-outcome.feedback.error))
+
+
+@spec
+class Secret(Prototypes):
+    """Tells a target that it does not offer."""
+
+    def shape(self) -> Any:
+        return super().shape()._replace(offers=frozenset({"error"}))
+
+
+@spec
+class TooWide(Prototypes):
+    def shape(self) -> Any:
+        return super().shape()._replace(inputs={"input": 7})
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (WrongError, "error is d loss / d activity"),
+        (OneSplit, "the splits train and validation differ"),
+        (NoSlope, "error is d loss / d activity|passes the gradient"),
+        (Backwards, "oracle < chance < wrong"),
+        (Secret, r"target is 0\.0 where it is not offered"),
+        (TooWide, r"stimuli have the declared sizes"),
+    ],
+)
+def test_a_faulty_task_family_is_refused(fault, words):
+    family = fault(**{f.name: getattr(FAMILY, f.name) for f in dataclasses.fields(FAMILY)})
+    with pytest.raises(ContractBroken, match=words):
+        check_task_family(family)
+
+
+def test_a_family_without_target_and_gradient_needs_an_oracle():
+    shape = FAMILY.shape()._replace(offers=frozenset(), differentiable=False)
+    blind = type("Blind", (), {"shape": lambda self: shape})()
+    with pytest.raises(ContractBroken, match="against an oracle, and none was given"):
+        task_family.answers(blind, None, None)
+
+
+@spec
+class Greedy(Bptt):
+    """Takes every step, also one without a number."""
+
+    def step(self, problem: Any, state: Any, batch: Any, key: Any) -> Any:
+        loss, grad, metrics = problem.value_and_grad(state.theta, batch)
+        theta = jax.tree.map(lambda t, g: t - state.hyper["learning_rate"] * g, state.theta, grad)
+        return dataclasses.replace(state, theta=theta, step=state.step + 1), {
+            **metrics,
+            "skipped": state.skipped + jnp.isnan(loss),
+        }
+
+
+def test_an_outer_loop_that_takes_a_step_without_a_number_is_refused():
+    problem = outer_loop.quadratic()
+    state = train.begin(problem, Greedy(), 0)
+    with pytest.raises(ContractBroken, match=r"a skipped step leaves state.*theta.* as it was"):
+        outer_loop.check_divergence(problem, Greedy(), state)
+
+
+def test_an_outer_loop_that_goes_nowhere_is_refused():
+    still = Bptt(learning_rate=1e-9)
+    problem = outer_loop.quadratic()
+    with pytest.raises(ContractBroken, match=r"steps on a quadratic take the loss .* below its 0\.7-fold"):
+        outer_loop.check_progress(problem, still, train.begin(problem, still, 0), 2)
+
+
+def test_the_quadratic_is_one():
+    """loss(W) = mean |W x|^2 / n_out: it scales with the square of W and is least at zero."""
+    problem = outer_loop.quadratic()
+    theta = problem.init(jax.random.key(0))
+    batch = outer_loop._batch(problem, 0)
+    scale = lambda c: jax.tree.map(lambda x: c * x[None], theta)  # noqa: E731
+    one, two, none = (float(train.evaluate(problem, scale(c), batch)[0][0]) for c in (1.0, 2.0, 0.0))
+    assert two == pytest.approx(4 * one, rel=1e-5)
+    assert none == 0.0
