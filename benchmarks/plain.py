@@ -54,7 +54,9 @@ def losses(thetas: Array, weights: Array, inputs: Array, reward: Array, chunk: i
 
 
 @partial(jax.jit, static_argnames=("chunk", "dot"))
-def value_and_grad(theta: Array, weights: Array, inputs: Array, reward: Array, chunk: int, dot: bool) -> tuple[Array, Array]:
+def value_and_grad(
+    theta: Array, weights: Array, inputs: Array, reward: Array, chunk: int, dot: bool
+) -> tuple[Array, Array]:
     """A map of value_and_grad, averaged."""
     one: Callable[..., tuple[Array, Array]] = jax.value_and_grad(partial(life_for_gradient, dot=dot))
     values, grads = lax.map(lambda args: one(theta, *args), (weights, inputs, reward), batch_size=chunk)

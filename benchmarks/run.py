@@ -47,7 +47,7 @@ def compare(name: str, ours: Callable[[], Any], theirs: Callable[[], Any], updat
     ratios = sorted(b / a for a, b in pairs)
     a, b = (statistics.median(side) for side in zip(*pairs, strict=True))
     print(f"{name}: framework {1e3 * a:.1f} ms, plain {1e3 * b:.1f} ms (chunk, dot = {choice})")
-    print(f"    speed relative to plain: median {statistics.median(ratios):.3f}, range {ratios[0]:.3f} to {ratios[-1]:.3f}")
+    print(f"    speed relative to plain: median {statistics.median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})")
     print(f"    framework {updates / a / 1e9:.2f} G synapse updates/s")
 
 
@@ -67,7 +67,9 @@ def main() -> None:
     few = jax.tree.map(lambda leaf: leaf[:LIVES], batch)
     theta = jax.tree.map(lambda leaf: leaf[0], thetas)
     grad = jax.jit(lambda t, b: problem.value_and_grad(t, b)[:2])
-    choice, theirs = best(lambda chunk, dot: lambda: plain.value_and_grad(cube[0], w[:LIVES], x[:LIVES], r[:LIVES], chunk, dot))
+    choice, theirs = best(
+        lambda chunk, dot: lambda: plain.value_and_grad(cube[0], w[:LIVES], x[:LIVES], r[:LIVES], chunk, dot)
+    )
     got, wanted = grad(theta, few)[1]["rules"]["rule"]["coefficients"], theirs()[1].reshape(-1)
     np.testing.assert_allclose(got, wanted, rtol=2e-3, atol=2e-4 * float(jnp.max(jnp.abs(wanted))))
     compare("W2 gradient", lambda: grad(theta, few), theirs, N * N * STEPS * LIVES, choice)

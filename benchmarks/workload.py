@@ -70,7 +70,9 @@ def problem(n: int, n_steps: int, chunk: int = 0) -> MetaProblem:
     """The framework's side."""
     rule = Polynomial(terms=tuple(term(p) for p in POWERS), rate=1.0)
     network = Feedforward(hidden=(), output=Tanh())
-    lifetime = Lifetime(task=RewardedStream(n=n, n_steps=n_steps), network=network, genome=Given(), slots=(Slot(rule=rule),))
+    lifetime = Lifetime(
+        task=RewardedStream(n=n, n_steps=n_steps), network=network, genome=Given(), slots=(Slot(rule=rule),)
+    )
     return replace(MetaProblem(lifetime, MeanLoss()), life_clip=0.0, chunk=chunk)
 
 

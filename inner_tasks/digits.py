@@ -69,7 +69,9 @@ class Digits(AbstractTaskFamily):
     def stimulus(self, task: _few_shot.Stream, state: Array, key: Key, dt: float) -> dict[str, Array]:
         return {"input": task.inputs[state]}
 
-    def step(self, task: _few_shot.Stream, state: Array, output: NeuronView, key: Key, dt: float) -> tuple[Any, Outcome]:
+    def step(
+        self, task: _few_shot.Stream, state: Array, output: NeuronView, key: Key, dt: float
+    ) -> tuple[Any, Outcome]:
         return _few_shot.answer(task, state, output)
 
 

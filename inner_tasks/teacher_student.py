@@ -8,7 +8,6 @@ from jax import Array
 
 from metaplast.connections.dense import Dense
 from metaplast.interfaces import SPLITS, AbstractTaskFamily, Split
-from metaplast.wiring import NeuronField
 from metaplast.neurons.tanh import Tanh
 from metaplast.registry import register
 from metaplast.rules._locality import blank_view
@@ -16,13 +15,14 @@ from metaplast.rules.base import AbstractRule
 from metaplast.rules.polynomial import Polynomial
 from metaplast.signals import Key, NeuronView, Outcome, RuleState, Score, TaskShape, feedback, pytree
 from metaplast.spec import Count, NonNegative, plugin, spec
+from metaplast.wiring import NeuronField
 
 OJA = Polynomial(terms=("post*pre", "post^2*weight"), initial=(1.0, -1.0), rate=0.1, learn="none")
 
 
 @pytree
 class Lesson:
-    """weights: {input_to_output: [n_out, n_in]}, the teacher's own at the start (genome `given` gives them to the student)."""
+    """weights: {input_to_output: [n_out, n_in]}, the teacher's own at the start (genome `given` hands them on)."""
 
     weights: dict[str, Array]
     inputs: Array
@@ -41,7 +41,7 @@ class Teacher:
 class TeacherStudent(AbstractTaskFamily):
     """One layer of `n_out` units changes its weights by the `teacher` rule while inputs x ~ N(0, input_sd^2) stream in.
 
-    loss = mean over units of (student - teacher)^2 at every step; the initial weights N(0, weight_sd^2) come with the task.
+    loss = mean over units of (student - teacher)^2 at every step; initial weights N(0, weight_sd^2) come with the task.
     Known answer of the default: delta_w = 0.1 (post pre - post^2 weight).
     """
 
@@ -50,7 +50,7 @@ class TeacherStudent(AbstractTaskFamily):
     n_steps: Count = 40
     input_sd: NonNegative = 0.5
     weight_sd: NonNegative = 0.2
-    neuron: NeuronField = Tanh()  # noqa: RUF009
+    neuron: NeuronField = Tanh()
     teacher: Annotated[AbstractRule, plugin("rule")] = OJA
 
     def shape(self) -> TaskShape:
@@ -86,4 +86,6 @@ class TeacherStudent(AbstractTaskFamily):
         error = output.activity - seen.activity
         score = Score(loss=jnp.mean(error**2), weight=jnp.ones(()), metrics={})
         new = Teacher(weight=state.weight + delta, neuron=neuron, rule=rule, t=state.t + 1)
-        return new, Outcome(feedback=feedback(self.n_out, error=2 * error / self.n_out, target=seen.activity), score=score)
+        return new, Outcome(
+            feedback=feedback(self.n_out, error=2 * error / self.n_out, target=seen.activity), score=score
+        )

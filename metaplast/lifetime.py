@@ -19,24 +19,24 @@ from metaplast.genomes.random import Random as RandomGenome
 from metaplast.interfaces import AbstractTaskFamily
 from metaplast.networks import base as network
 from metaplast.networks.base import AbstractNetwork, NetworkState
-from metaplast.wiring import Edge, Wiring
 from metaplast.networks.feedforward import Feedforward
 from metaplast.registry import BadInput
 from metaplast.rules.base import AbstractRule
 from metaplast.rules.polynomial import Polynomial
 from metaplast.signals import Key, NeuronView, Outcome, RuleState, Synapses, Theta, Trace, pytree
 from metaplast.spec import Positive, decode, plugin, spec
+from metaplast.wiring import Edge, Wiring
 
 _NAME = re.compile(r"\w[\w-]{0,63}")
 
 
 @spec
 class Slot:
-    """A named place for a rule: the plastic edges whose names match `edges` (a glob) share its theta, or own one each."""
+    """A named place for a rule: plastic edges whose names match `edges` (a glob) share its theta, or own one each."""
 
     name: str = "rule"
     edges: str = "*"
-    rule: Annotated[AbstractRule, plugin("rule")] = Polynomial()  # noqa: RUF009
+    rule: Annotated[AbstractRule, plugin("rule")] = Polynomial()
     shared: bool = True
 
 
@@ -58,17 +58,18 @@ class Life:
 class Lifetime:
     """A network with its rules, living through tasks of one family.
 
-    dt: seconds per step; record: what a trace keeps of every step, per edge or population, beside the score. Raises: BadInput (from `check`) for a slot without edges, an edge in two slots, or a rule that
-    reads a signal which neither the wiring nor the task offers.
+    dt: seconds per step; record: what a trace keeps of every step, per edge or population, beside the score.
+    Raises: BadInput (from `check`) for a slot without edges, an edge in two slots, or a rule that reads a signal which
+    neither the wiring nor the task offers.
     """
 
     task: Annotated[AbstractTaskFamily, plugin("task")] = dataclasses.field(
         default_factory=lambda: decode("task", "teacher_student")
     )
-    network: Annotated[AbstractNetwork, plugin("network")] = Feedforward()  # noqa: RUF009
-    feedback: Annotated[AbstractFeedback, plugin("feedback")] = RandomFeedback()  # noqa: RUF009
-    genome: Annotated[AbstractGenome, plugin("genome")] = RandomGenome()  # noqa: RUF009
-    slots: tuple[Slot, ...] = (Slot(),)  # noqa: RUF009
+    network: Annotated[AbstractNetwork, plugin("network")] = Feedforward()
+    feedback: Annotated[AbstractFeedback, plugin("feedback")] = RandomFeedback()
+    genome: Annotated[AbstractGenome, plugin("genome")] = RandomGenome()
+    slots: tuple[Slot, ...] = (Slot(),)
     dt: Positive = 1e-3
     record: tuple[Literal["weights", "activity", "sent", "feedback"], ...] = ()
 
@@ -81,7 +82,9 @@ class Lifetime:
         for edge in self.wiring().edges:
             slots = [slot for slot in self.slots if edge.plastic and fnmatchcase(edge.name, slot.edges)]
             if len(slots) > 1:
-                raise BadInput(f"edge {edge.name}", "at most one slot", f"narrow 'edges' of {slots[0].name} or {slots[1].name}")
+                raise BadInput(
+                    f"edge {edge.name}", "at most one slot", f"narrow 'edges' of {slots[0].name} or {slots[1].name}"
+                )
             if slots:
                 found[edge.name] = (edge, slots[0])
         return found
@@ -102,7 +105,9 @@ class Lifetime:
         offers = self.task.shape().offers
         for need in sorted(self.genome.needs - offers):
             offered = ", ".join(sorted(offers))
-            raise BadInput(f"genome: needs {need!r} from the task", f"one of what it offers: {offered}", "change genome or task")
+            raise BadInput(
+                f"genome: needs {need!r} from the task", f"one of what it offers: {offered}", "change genome or task"
+            )
         jax.eval_shape(lambda key: self.begin(self._init(key), self.task.sample(key, "train"), key), jax.random.key(0))
 
     def _check_shared(self) -> None:
@@ -114,7 +119,11 @@ class Lifetime:
                     theta = jax.eval_shape(lambda k, c=edge.connection: slot.rule.init(k, c), jax.random.key(0))  # noqa: B023
                     shapes[name] = [leaf.shape for leaf in jax.tree.leaves(theta)]
             if len({str(shape) for shape in shapes.values()}) > 1:
-                raise BadInput(f"slot {slot.name}: one theta for {', '.join(shapes)}", "edges of one shape, for numbers per synapse", "shared: false")
+                raise BadInput(
+                    f"slot {slot.name}: one theta for {', '.join(shapes)}",
+                    "edges of one shape, for numbers per synapse",
+                    "shared: false",
+                )
 
     def init(self, key: Key) -> Theta:
         """theta = {rules: {slot: theta, or {edge: theta}}, genome, feedback, neurons}."""
@@ -148,7 +157,10 @@ class Lifetime:
             synapses=synapses,
             born={name: synapses[name].weight for name in plastic if "weight_initial" in used[name]},
             network=network.init_state(wiring, theta["neurons"], self.dt),
-            rules={name: slot.rule.init_state(_theta_of(theta, slot, name), edge.connection) for name, (edge, slot) in plastic.items()},
+            rules={
+                name: slot.rule.init_state(_theta_of(theta, slot, name), edge.connection)
+                for name, (edge, slot) in plastic.items()
+            },
             feedback=self.feedback.init_state(theta["feedback"], wiring, k_feedback),
             task=self.task.begin(task, k_task, self.dt),
             key=k_life,
@@ -208,7 +220,9 @@ class Lifetime:
             learned = self._learn(theta, new, views, sent, outcome, k_rules)
             if plastic is None:
                 on = self._plastic_at(life.t)
-                learned = jax.tree.map(lambda a, b: jnp.where(on, a, b), learned, (new.synapses, new.rules, new.feedback))
+                learned = jax.tree.map(
+                    lambda a, b: jnp.where(on, a, b), learned, (new.synapses, new.rules, new.feedback)
+                )
             new = new.replace(synapses=learned[0], rules=learned[1], feedback=learned[2])
         if "reset" in self.task.shape().offers:
             new = self._reset(theta, new, outcome.feedback.reset)
@@ -279,6 +293,8 @@ def _reads(lifetime: Lifetime) -> dict[str, frozenset[str]]:
     for slot in lifetime.slots:
         if slot not in {s for _, s in plastic.values()}:
             known = ", ".join(e.name for e in lifetime.wiring().edges if e.plastic)
-            raise BadInput(f"slot {slot.name}: edges {slot.edges!r}", f"a pattern that matches one of {known}", "correct it")
+            raise BadInput(
+                f"slot {slot.name}: edges {slot.edges!r}", f"a pattern that matches one of {known}", "correct it"
+            )
     wiring = lifetime.wiring()
     return {name: edge_reads(wiring, edge, slot.rule, offers) for name, (edge, slot) in plastic.items()}

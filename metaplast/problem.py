@@ -56,8 +56,8 @@ class MetaProblem:
     a step. chunk: lives advanced in lockstep (0: as many as fit the cache). n_devices: lives are spread over them.
     """
 
-    lifetime: Lifetime = Lifetime()  # noqa: RUF009
-    objective: Annotated[AbstractObjective, plugin("objective")] = FinalLoss()  # noqa: RUF009
+    lifetime: Lifetime = Lifetime()
+    objective: Annotated[AbstractObjective, plugin("objective")] = FinalLoss()
     n_tasks: Count = 8
     life_clip: NonNegative = 1.0
     chunk: Natural = 0
@@ -105,7 +105,13 @@ class MetaProblem:
             healthy = jnp.isfinite(loss) & jnp.isfinite(norm)
             factor = jnp.minimum(1.0, self.life_clip / jnp.maximum(norm, 1e-30)) if self.life_clip else jnp.ones(())
             grad = jax.tree.map(lambda g: jnp.where(healthy, g * factor, 0.0), grad)
-            return {"life_loss": loss, "healthy": healthy, "clipped": healthy & (factor < 1), "norm": norm, **aside}, grad
+            return {
+                "life_loss": loss,
+                "healthy": healthy,
+                "clipped": healthy & (factor < 1),
+                "norm": norm,
+                **aside,
+            }, grad
 
         out, total = self._spread(one, n, self._chunk(gradient=True), reduce_second=True)
         healthy = out["healthy"]
@@ -115,7 +121,13 @@ class MetaProblem:
         grad = jax.tree.map(lambda g: g * scale, total)
         means = {k: _mean(v, healthy, scale) for k, v in out.items() if k not in ("healthy", "clipped", "life_loss")}
         loss = _mean(out["life_loss"], healthy, scale)
-        metrics = {**means, "loss": loss, "diverged": n - count, "clipped": jnp.sum(out["clipped"]), "lives": jnp.asarray(n)}
+        metrics = {
+            **means,
+            "loss": loss,
+            "diverged": n - count,
+            "clipped": jnp.sum(out["clipped"]),
+            "lives": jnp.asarray(n),
+        }
         return loss, grad, metrics
 
     def begin(self, thetas: Theta, batch: Batch, share: int | None = None) -> Lives:
@@ -126,7 +138,9 @@ class MetaProblem:
             theta = jax.tree.map(lambda x: x[member[i]], thetas)
             return self.lifetime.begin(theta, _take(batch.tasks, task[i]), batch.keys[task[i]])
 
-        return Lives(life=self._spread(one, len(member), self._chunk(False)), member=member, task=task, tasks=batch.tasks)
+        return Lives(
+            life=self._spread(one, len(member), self._chunk(False)), member=member, task=task, tasks=batch.tasks
+        )
 
     def advance(self, thetas: Theta, lives: Lives, n_steps: int) -> tuple[Lives, Window]:
         """Every life `n_steps` further under its member's present theta: (lives, window)."""
@@ -143,7 +157,10 @@ class MetaProblem:
         life = self.lifetime.begin(theta, task, key)
         _, trace = self.lifetime.advance(theta, task, life, shape.n_steps, start=0, gradient=gradient)
         finite = jnp.cumprod(jnp.isfinite(trace.score.loss))
-        aside = {"survived": jnp.mean(finite.astype(trace.score.loss.dtype)), **_last_phase(trace.score, shape.phases[-1][0])}
+        aside = {
+            "survived": jnp.mean(finite.astype(trace.score.loss.dtype)),
+            **_last_phase(trace.score, shape.phases[-1][0]),
+        }
         return self.objective.loss(theta, trace, shape), aside
 
     def _chunk(self, gradient: bool) -> int:

@@ -49,7 +49,9 @@ def register(kind: str, name: str) -> Callable[[T], T]:
 
     def enrol(cls: T) -> T:
         if _snake(cls.__name__) != name:
-            raise BadInput(f"name {name!r} of {cls.__name__}", repr(_snake(cls.__name__)), "rename the one or the other")
+            raise BadInput(
+                f"name {name!r} of {cls.__name__}", repr(_snake(cls.__name__)), "rename the one or the other"
+            )
         taken = _registered.get((kind, name))
         if taken is not None and (taken.__module__, taken.__qualname__) != (cls.__module__, cls.__qualname__):
             raise BadInput(f"{kind} {name!r}", f"a free name: {taken.__module__} has it", "choose another name")
@@ -84,7 +86,9 @@ def find(kind: str, name: str) -> type[Any]:
         else:
             importlib.import_module(f"{KINDS[kind][0]}.{name}")
     if (kind, name) not in _registered:
-        raise BadInput(f"{kind} {name!r}", f"a class decorated with @register({kind!r}, {name!r})", "add it to that file")
+        raise BadInput(
+            f"{kind} {name!r}", f"a class decorated with @register({kind!r}, {name!r})", "add it to that file"
+        )
     return _registered[(kind, name)]
 
 

@@ -135,7 +135,14 @@ def neuron_view(activity: Array, potential: Array, gain: Array) -> NeuronView:
     """A view with nothing but a neuron's own dynamics; the other fields are filled on the way to a synapse."""
     zeros = jnp.zeros_like(activity)
     return NeuronView(
-        activity=activity, potential=potential, gain=gain, feedback=zeros, dendrite=zeros, returned=zeros, weight_sum=zeros, weight_norm=zeros
+        activity=activity,
+        potential=potential,
+        gain=gain,
+        feedback=zeros,
+        dendrite=zeros,
+        returned=zeros,
+        weight_sum=zeros,
+        weight_norm=zeros,
     )
 
 

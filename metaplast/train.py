@@ -22,7 +22,7 @@ def stream(seed: int, name: str, index: int | Array = 0) -> Key:
 
 @partial(jax.jit, static_argnames=("family", "n", "split"))
 def sample(family: AbstractTaskFamily, key: Key, n: int, split: Split) -> Batch:
-    """`MetaProblem.sample`, compiled apart from the lives and once per family: it costs as much to compile as they do."""
+    """`MetaProblem.sample`, compiled apart from the lives, once per family: it costs as much to compile as they do."""
     return sample_batch(family, key, n, split)
 
 

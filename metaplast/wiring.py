@@ -18,11 +18,11 @@ TransmissionField = Annotated[AbstractTransmission, plugin("transmission")]
 
 @spec
 class Population:
-    """A group of `n` equal neurons. sign +1 or -1: Dale's law holds, weights leaving it are magnitudes; 0: free sign."""
+    """A group of `n` equal neurons. sign +1 or -1: Dale's law holds, weights leaving it are magnitudes; 0: free."""
 
     name: str = "input"
     n: Count = 1
-    neuron: NeuronField = Linear()  # noqa: RUF009
+    neuron: NeuronField = Linear()
     sign: Literal[-1, 0, 1] = 0
 
 
@@ -35,8 +35,8 @@ class Edge:
 
     pre: str = "input"
     post: str = "output"
-    connection: ConnectionField = Dense()  # noqa: RUF009
-    transmission: TransmissionField = Instant()  # noqa: RUF009
+    connection: ConnectionField = Dense()
+    transmission: TransmissionField = Instant()
     port: str = "soma"
     plastic: bool = True
     gain: NonNegative = 1.0
@@ -69,7 +69,9 @@ class Wiring:
     def _check(self, edge: Edge, order: list[str]) -> None:
         for end in (edge.pre, edge.post):
             if end not in order:
-                raise BadInput(f"edge {edge.name}: population {end!r}", f"one of {', '.join(order)}", "correct the edge")
+                raise BadInput(
+                    f"edge {edge.name}: population {end!r}", f"one of {', '.join(order)}", "correct the edge"
+                )
         sizes = (self.population(edge.post).n, self.population(edge.pre).n)
         given = (edge.connection.n_post, edge.connection.n_pre)
         if sizes != given:

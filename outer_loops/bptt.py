@@ -10,12 +10,12 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from outer_loops._foreign import relaxed, strong
 from metaplast.interfaces import AbstractOuterLoop, Metrics
 from metaplast.problem import Batch, MetaProblem
 from metaplast.registry import BadInput, register
 from metaplast.signals import Key, Theta, pytree
 from metaplast.spec import Count, NonNegative, Options, Positive, spec
+from outer_loops._foreign import relaxed, strong
 
 
 @pytree
@@ -33,7 +33,7 @@ class Bptt(AbstractOuterLoop):
     """theta <- theta - learning_rate * schedule(step) * optimiser(clip(d loss / d theta)).
 
     optimiser: any optax optimiser whose update is proportional to its learning rate, with `optimiser_options`;
-    schedule: any optax schedule that starts from 1, with `schedule_options` (`cosine_decay_schedule` runs over `steps`).
+    schedule: any optax schedule that starts from 1, with `schedule_options` (`cosine_decay_schedule` spans `steps`).
     clip: global norm of the gradient (0: none). A step whose loss or gradient is not finite changes nothing but the
     counter `skipped`. Raises: BadInput for a name or option that optax does not know.
     """
@@ -61,7 +61,9 @@ class Bptt(AbstractOuterLoop):
         if not problem.lifetime.task.shape().differentiable:
             raise BadInput("outer bptt", "a differentiable task", "use outer=es, or a task that passes gradients")
         zero = jnp.zeros((), jnp.int32)
-        return BpttState(theta=theta, optimiser=strong(_optimiser(self).init(theta)), hyper=strong(hyper), step=zero, skipped=zero)
+        return BpttState(
+            theta=theta, optimiser=strong(_optimiser(self).init(theta)), hyper=strong(hyper), step=zero, skipped=zero
+        )
 
     def step(self, problem: MetaProblem, state: BpttState, batch: Batch, key: Key) -> tuple[BpttState, Metrics]:
         loss, grad, metrics = problem.value_and_grad(state.theta, batch)
@@ -92,7 +94,9 @@ def _optimiser(outer: Bptt) -> optax.GradientTransformation:
     try:
         inner = make(learning_rate=1.0, **dict(outer.optimiser_options))
     except TypeError as error:
-        raise BadInput(f"optimiser_options {dict(outer.optimiser_options)}", f"options of optax.{outer.optimiser}", str(error)) from None
+        raise BadInput(
+            f"optimiser_options {dict(outer.optimiser_options)}", f"options of optax.{outer.optimiser}", str(error)
+        ) from None
     return optax.chain(optax.clip_by_global_norm(outer.clip), inner) if outer.clip else inner
 
 
@@ -102,7 +106,13 @@ def _schedule(outer: Bptt) -> Any:
     make = _named(outer.schedule, known, "schedule")
     options = dict(outer.schedule_options)
     accepted = inspect.signature(make).parameters
-    defaults = {"init_value": 1.0, "value": 1.0, "decay_steps": outer.steps, "transition_steps": outer.steps, "end_value": 0.0}
+    defaults = {
+        "init_value": 1.0,
+        "value": 1.0,
+        "decay_steps": outer.steps,
+        "transition_steps": outer.steps,
+        "end_value": 0.0,
+    }
     try:
         return make(**{**{k: v for k, v in defaults.items() if k in accepted}, **options})
     except (TypeError, ValueError) as error:
@@ -119,5 +129,9 @@ def _takes_rate(thing: Any) -> bool:
 def _named(name: str, known: set[str], field: str) -> Any:
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
-        raise BadInput(f"{field}={name!r}", f"one of optax's: {', '.join(sorted(known))}", f"did you mean {near[0]!r}?" if near else "choose one")
+        raise BadInput(
+            f"{field}={name!r}",
+            f"one of optax's: {', '.join(sorted(known))}",
+            f"did you mean {near[0]!r}?" if near else "choose one",
+        )
     return getattr(optax if hasattr(optax, name) else optax.schedules, name)

@@ -8,14 +8,18 @@ from benchmarks import plain, workload
 
 def test_framework_and_plain_script_agree() -> None:
     problem = workload.problem(5, 6)
-    batch = problem.sample(jax.random.key(0), 3, "train")
+    batch = jax.jit(problem.sample, static_argnums=(1, 2))(jax.random.key(0), 3, "train")
     coefficients = workload.coefficients(jax.random.key(1), 3) * 30
     cube = coefficients.reshape(-1, 3, 3, 3)
     tasks = batch.tasks
     data = (tasks.weights["input_to_output"], tasks.inputs, tasks.reward)
     thetas = {"rules": {"rule": {"coefficients": coefficients}}, "genome": {}, "feedback": {}, "neurons": {}}
-    np.testing.assert_allclose(problem.losses(thetas, batch, share=1)[0], plain.losses(cube, *data, 1, True), rtol=1e-5)
+    np.testing.assert_allclose(
+        jax.jit(lambda t, b: problem.losses(t, b, share=1)[0])(thetas, batch),
+        plain.losses(cube, *data, 1, True),
+        rtol=1e-5,
+    )
     theta = jax.tree.map(lambda leaf: leaf[0], thetas)
-    ours = problem.value_and_grad(theta, batch)[1]["rules"]["rule"]["coefficients"]
+    ours = jax.jit(problem.value_and_grad)(theta, batch)[1]["rules"]["rule"]["coefficients"]
     theirs = plain.value_and_grad(cube[0], *data, 1, True)[1].reshape(-1)
     np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)

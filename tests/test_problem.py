@@ -23,7 +23,7 @@ from metaplast.rules.polynomial import Polynomial
 OJA = Polynomial(terms=("post*pre", "post^2*weight"), initial=(0.8, -0.9), rate=0.3, learn="both")
 PROBLEM = MetaProblem(
     lifetime=Lifetime(
-        task=TeacherStudent(n_in=3, n_out=2, n_steps=5),
+        task=TeacherStudent(n_in=3, n_out=2, n_steps=4),
         network=Feedforward(hidden=()),
         genome=Drawn(learn_gain=True),
         slots=(Slot(rule=OJA),),
@@ -31,7 +31,10 @@ PROBLEM = MetaProblem(
     objective=MeanLoss(),
     n_tasks=4,
     life_clip=0.0,
+    chunk=3,  # does not divide the number of lives
 )
+CLIP = 1.5
+CLIPPED = dataclasses.replace(PROBLEM, life_clip=CLIP)
 MEMBERS = 4
 
 
@@ -85,48 +88,47 @@ def test_the_gradient_is_that_of_central_differences():
         demand_gradient(value, theta, grad)
 
 
-@pytest.mark.parametrize("chunk", [1, 3])
-def test_the_size_of_a_chunk_changes_nothing(setting, chunk):
-    theta, members, batch = setting
-    other = dataclasses.replace(PROBLEM, chunk=chunk)
-    _close(_losses(other, members, batch), _losses(PROBLEM, members, batch))
-    if chunk == 3:  # does not divide the number of lives
-        _close(_grad(other, theta, batch), _grad(PROBLEM, theta, batch))
+def test_the_size_of_a_chunk_changes_nothing(setting):
+    _, members, batch = setting
+    _close(_losses(dataclasses.replace(PROBLEM, chunk=0), members, batch), _losses(PROBLEM, members, batch))
 
 
-def test_a_batch_is_the_mean_of_its_lives(setting, one_by_one):
-    theta, members, batch = setting
-    alone, grads = one_by_one
-    loss, grad, metrics = _grad(PROBLEM, theta, batch)
-    np.testing.assert_allclose(loss, alone.mean(), rtol=1e-6)
-    _close(grad, jax.tree.map(lambda *g: np.mean(g, axis=0), *grads))
-    assert (int(metrics["lives"]), int(metrics["diverged"]), int(metrics["clipped"])) == (4, 0, 0)
+def test_losses_are_those_of_the_lives_one_by_one(setting, one_by_one):
+    _, members, batch = setting
     means, metrics = _losses(PROBLEM, members, batch)
-    np.testing.assert_allclose(metrics["life_loss"][0], alone, rtol=1e-6)
+    np.testing.assert_allclose(metrics["life_loss"][0], one_by_one[0], rtol=1e-6)
     np.testing.assert_allclose(means, metrics["life_loss"].mean(axis=1), rtol=1e-6)
     assert (int(metrics["lives"]), int(metrics["diverged"])) == (4 * MEMBERS, 0)
     assert np.all(metrics["survived"] == 1)
 
 
+def _clipped_mean(one_by_one: Any, chosen: list[int]) -> tuple[np.ndarray, Any]:
+    """(gradient norms, mean of the gradients of some lives, each scaled down to CLIP)."""
+    grads = [one_by_one[1][i] for i in chosen]
+    norms = np.asarray([np.sqrt(sum(np.sum(np.square(x)) for x in jax.tree.leaves(g))) for g in grads])
+    scaled = [jax.tree.map(lambda x, f=f: x * f, g) for g, f in zip(grads, np.minimum(1.0, CLIP / norms), strict=True)]
+    return norms, jax.tree.map(lambda *g: np.mean(g, axis=0), *scaled)
+
+
 def test_the_gradient_of_one_life_is_clipped_before_the_mean(setting, one_by_one):
     theta, _, batch = setting
-    norms = np.asarray([np.sqrt(sum(np.sum(np.square(x)) for x in jax.tree.leaves(g))) for g in one_by_one[1]])
-    limit = float(np.median(norms))
-    _, grad, metrics = _grad(dataclasses.replace(PROBLEM, life_clip=limit), theta, batch)
-    factors = np.minimum(1.0, limit / norms)
-    clipped = [jax.tree.map(lambda x, f=f: x * f, g) for g, f in zip(one_by_one[1], factors, strict=True)]
-    _close(grad, jax.tree.map(lambda *g: np.mean(g, axis=0), *clipped))
-    assert int(metrics["clipped"]) == np.sum(norms > limit) == 2
+    loss, grad, metrics = _grad(CLIPPED, theta, batch)
+    norms, expected = _clipped_mean(one_by_one, [0, 1, 2, 3])
+    assert 0 < np.sum(norms > CLIP) < 4
+    np.testing.assert_allclose(loss, one_by_one[0].mean(), rtol=1e-6)
+    _close(grad, expected)
+    counts = [int(metrics[name]) for name in ("lives", "diverged", "clipped")]
+    assert counts == [4, 0, np.sum(norms > CLIP)]
     np.testing.assert_allclose(metrics["norm"], norms.mean(), rtol=1e-5)
 
 
 def test_a_blown_life_is_left_out_and_counted(setting, one_by_one):
     theta, members, batch = setting
     spoilt = blown(batch, slice(1, 2))
-    loss, grad, metrics = _grad(PROBLEM, theta, spoilt)
+    loss, grad, metrics = _grad(CLIPPED, theta, spoilt)
     rest = [0, 2, 3]
     np.testing.assert_allclose(loss, one_by_one[0][rest].mean(), rtol=1e-6)
-    _close(grad, jax.tree.map(lambda *g: np.mean(g, axis=0), *(one_by_one[1][i] for i in rest)))
+    _close(grad, _clipped_mean(one_by_one, rest)[1])
     assert int(metrics["diverged"]) == 1
     assert np.isfinite(metrics["norm"])
     means, metrics = _losses(PROBLEM, members, spoilt)
@@ -137,7 +139,7 @@ def test_a_blown_life_is_left_out_and_counted(setting, one_by_one):
 
 def test_a_step_without_a_healthy_life_has_no_number(setting):
     theta, _, batch = setting
-    loss, grad, metrics = _grad(PROBLEM, theta, blown(batch, slice(None)))
+    loss, grad, metrics = _grad(CLIPPED, theta, blown(batch, slice(None)))
     assert np.isnan(loss)
     assert all(np.isnan(x).all() for x in jax.tree.leaves(grad))
     assert int(metrics["diverged"]) == int(metrics["lives"]) == 4
@@ -149,7 +151,7 @@ def test_survival_is_the_share_of_steps_before_the_end(setting):
     inputs[2, 3:] = np.nan
     spoilt = batch.replace(tasks=batch.tasks.replace(inputs=jnp.asarray(inputs)))
     survived = _losses(PROBLEM, members, spoilt)[1]["survived"]
-    np.testing.assert_allclose(survived, [[1, 1, 0.6, 1]] * MEMBERS, rtol=1e-6)
+    np.testing.assert_allclose(survived, [[1, 1, 0.75, 1]] * MEMBERS, rtol=1e-6)
 
 
 def test_members_that_share_live_through_the_same_tasks(setting):
@@ -168,17 +170,17 @@ def test_lives_under_way_end_as_whole_ones_do(setting):
     @jax.jit
     def stretches(members: Any, batch: Batch) -> Any:
         lives, windows = PROBLEM.begin(members, batch), []
-        for n_steps in (2, 3):
+        for n_steps in (1, 3):
             lives, window = PROBLEM.advance(members, lives, n_steps)
             windows.append(window.trace.score.loss)
         return lives, jnp.concatenate(windows, axis=1)
 
     lives, losses = stretches(members, batch)
-    assert losses.shape == (4 * MEMBERS, 5)
+    assert losses.shape == (4 * MEMBERS, 4)
     np.testing.assert_allclose(
         losses.mean(axis=1).reshape(MEMBERS, 4), _losses(PROBLEM, members, batch)[1]["life_loss"], rtol=1e-5
     )
-    assert np.all(np.asarray(lives.life.t) == 5)
+    assert np.all(np.asarray(lives.life.t) == 4)
 
 
 def test_a_life_depends_on_its_key_and_place_alone(setting):

@@ -29,7 +29,9 @@ def prepare(modules: Sequence[str] = ()) -> None:
         try:
             import_module(module)
         except ImportError as error:
-            raise BadInput(f"--import {module}: {error}", "an importable module", "correct the name or install it") from None
+            raise BadInput(
+                f"--import {module}: {error}", "an importable module", "correct the name or install it"
+            ) from None
 
 
 @contextmanager

@@ -39,7 +39,7 @@ class Verbs(click.Group):
 def cli() -> None:
     """Search for synaptic plasticity rules with an outer loop, inspect and reuse what it finds.
 
-    A bare `metaplast train` learns a local rule for few-shot learning on real digits and compares it with tuned baselines.
+    A bare `metaplast train` learns a local rule for few-shot learning on real digits, beside tuned baselines.
     """
 
 
@@ -72,7 +72,12 @@ def _classify(error: Exception) -> tuple[str, int | None]:
         return "interrupted", EXIT_INT
     if isinstance(error, click.ClickException):
         message = error.format_message()
-        return message if " - " in message else f"{message} - expected what 'metaplast --help' shows - correct the command", 2
+        return (
+            message
+            if " - " in message
+            else f"{message} - expected what 'metaplast --help' shows - correct the command",
+            2,
+        )
     kind = type(error).__name__
     if kind == "BadInput":
         return str(error), EXIT_BAD_INPUT
@@ -80,7 +85,10 @@ def _classify(error: Exception) -> tuple[str, int | None]:
     if kind in codes:
         return str(error), codes[kind]
     if isinstance(error, OSError):
-        return f"{error.filename or 'disk'}: {error.strerror or error} - expected a writable place - free it or choose another", EXIT_DISK
+        return (
+            f"{error.filename or 'disk'}: {error.strerror or error} - expected a writable place - choose another",
+            EXIT_DISK,
+        )
     return str(error), None
 
 

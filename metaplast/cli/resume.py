@@ -8,7 +8,9 @@ import click
 @click.command("resume")
 @click.argument("run_dir", type=click.Path(path_type=Path))
 @click.option("--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first.")
-@click.option("--jobs", type=click.IntRange(1), help="Rows trained at the same time (default: one per core, at most 4).")
+@click.option(
+    "--jobs", type=click.IntRange(1), help="Rows trained at the same time (default: one per core, at most 4)."
+)
 @click.option("--quiet", is_flag=True, help="No progress bars.")
 def command(run_dir: Path, modules: tuple[str, ...], jobs: int | None, quiet: bool) -> None:
     """Go on from the newest checkpoints; the result has the same bits as an uninterrupted run."""

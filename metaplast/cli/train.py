@@ -8,14 +8,24 @@ import click
 
 @click.command("train")
 @click.argument("words", nargs=-1)
-@click.option("--run-dir", type=click.Path(path_type=Path), help="Folder of the run (default: runs/<date>-<experiment>-<seed>-<id>).")
-@click.option("--config", type=click.Path(path_type=Path), help="A whole config, such as the config.yaml of another run.")
-@click.option("--config-dir", type=click.Path(path_type=Path), help="Your own config groups, looked up before the shipped ones.")
+@click.option(
+    "--run-dir",
+    type=click.Path(path_type=Path),
+    help="Folder of the run (default: runs/<date>-<experiment>-<seed>-<id>).",
+)
+@click.option(
+    "--config", type=click.Path(path_type=Path), help="A whole config, such as the config.yaml of another run."
+)
+@click.option(
+    "--config-dir", type=click.Path(path_type=Path), help="Your own config groups, looked up before the shipped ones."
+)
 @click.option("--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first.")
-@click.option("--jobs", type=click.IntRange(1), help="Rows trained at the same time (default: one per core, at most 4).")
+@click.option(
+    "--jobs", type=click.IntRange(1), help="Rows trained at the same time (default: one per core, at most 4)."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json instead of the table.")
 @click.option("--quiet", is_flag=True, help="No progress bars.")
-def command(
+def command(  # noqa: PLR0913  (click gives each option as one argument)
     words: tuple[str, ...],
     run_dir: Path | None,
     config: Path | None,
@@ -27,7 +37,8 @@ def command(
 ) -> None:
     """Train a rule and every row of its table.
 
-    WORDS: experiment=NAME, group=NAME (task, network, feedback, genome, rule, objective, outer) and a.b=value. Without any: experiment=digits.
+    WORDS: experiment=NAME, group=NAME (task, network, feedback, genome, rule, objective, outer) and a.b=value.
+    Without any: experiment=digits.
     Example: metaplast train experiment=oja outer.steps=400 seed=1
     """
     from metaplast.cli import _setup

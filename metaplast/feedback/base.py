@@ -5,8 +5,8 @@ from abc import ABC, abstractmethod
 import jax.numpy as jnp
 from jax import Array
 
-from metaplast.wiring import Wiring
 from metaplast.signals import Credit, Feedback, Key, NeuronView, Synapses, Theta
+from metaplast.wiring import Wiring
 
 
 class AbstractFeedback(ABC):

@@ -5,10 +5,10 @@ import math
 import jax
 
 from metaplast.feedback.base import AbstractFeedback, reverse_walk
-from metaplast.wiring import Wiring
 from metaplast.registry import register
 from metaplast.signals import Credit, Feedback, Key, NeuronView, Synapses, Theta
 from metaplast.spec import NonNegative, spec
+from metaplast.wiring import Wiring
 
 
 @register("feedback", "random")

@@ -1,10 +1,10 @@
 """Backpropagation's own credit signal."""
 
 from metaplast.feedback.base import AbstractFeedback, reverse_walk
-from metaplast.wiring import Wiring
 from metaplast.registry import register
 from metaplast.signals import Credit, Feedback, Key, NeuronView, Synapses, Theta
 from metaplast.spec import spec
+from metaplast.wiring import Wiring
 
 
 @register("feedback", "symmetric")
@@ -12,7 +12,7 @@ from metaplast.spec import spec
 class Symmetric(AbstractFeedback):
     """Errors return through the transposed forward weights: e_l = (W_{l+1}^T e_{l+1}) * f'(u_l).
 
-    With the rule -rate * error * pre this is stochastic gradient descent on the loss of the step. It transports weights.
+    With the rule -rate * error * pre this is stochastic gradient descent on each step's loss. It transports weights.
     """
 
     def init(self, key: Key, wiring: Wiring) -> Theta:

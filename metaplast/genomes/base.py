@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from metaplast.wiring import Wiring
 from metaplast.signals import Key, Synapses, Theta
+from metaplast.wiring import Wiring
 
 
 class AbstractGenome(ABC):

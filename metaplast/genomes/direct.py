@@ -1,10 +1,10 @@
 """Initial weights that are themselves learned."""
 
 from metaplast.genomes.base import AbstractGenome, draw, synapses
-from metaplast.wiring import Wiring
 from metaplast.registry import register
 from metaplast.signals import Key, Synapses, Theta
 from metaplast.spec import spec
+from metaplast.wiring import Wiring
 
 
 @register("genome", "direct")

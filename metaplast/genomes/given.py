@@ -5,10 +5,10 @@ from typing import ClassVar
 import jax.numpy as jnp
 
 from metaplast.genomes.base import AbstractGenome, synapses
-from metaplast.wiring import Wiring
 from metaplast.registry import BadInput, register
 from metaplast.signals import Key, Synapses, Theta
 from metaplast.spec import spec
+from metaplast.wiring import Wiring
 
 
 @register("genome", "given")
@@ -28,5 +28,9 @@ class Given(AbstractGenome):
         missing = sorted({e.name for e in wiring.edges} - set(task.weights))
         if missing:
             brought = ", ".join(sorted(task.weights))
-            raise BadInput(f"genome given: edge {missing[0]!r}", f"an edge the task brings weights for: {brought}", "change the network")
+            raise BadInput(
+                f"genome given: edge {missing[0]!r}",
+                f"an edge the task brings weights for: {brought}",
+                "change the network",
+            )
         return synapses({e.name: jnp.asarray(task.weights[e.name]) for e in wiring.edges})

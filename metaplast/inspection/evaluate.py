@@ -29,7 +29,7 @@ def lives(problem: MetaProblem, theta: Theta, seed: int, split: Split, n: int) -
 
 
 def prototypes(problem: MetaProblem, seed: int, n: int) -> np.ndarray:
-    """Accuracy [n] of the nearest class mean on held-out lives: means over the examples of the plastic phases, Euclidean
+    """Accuracy [n] of the nearest class mean on held-out lives: means over the plastic phases' examples, Euclidean
     distance, judged on the last phase. Uses nothing but the stimuli and targets of each life."""
     shape = problem.lifetime.task.shape()
     bare = replace(problem, lifetime=replace(problem.lifetime, slots=(), record=("activity", "feedback")))
@@ -52,7 +52,9 @@ def _stream(problem: MetaProblem, theta: Theta, batch: Any) -> tuple[Any, Any]:
 
 @jax.jit
 def _distances(inputs: Any, means: Any) -> Any:
-    return jnp.sum(inputs**2, -1)[:, :, None] - 2 * inputs @ means.transpose(0, 2, 1) + jnp.sum(means**2, -1)[:, None, :]
+    return (
+        jnp.sum(inputs**2, -1)[:, :, None] - 2 * inputs @ means.transpose(0, 2, 1) + jnp.sum(means**2, -1)[:, None, :]
+    )
 
 
 def _nearest(inputs: Any, targets: Any, shown: Any, n_last: int) -> np.ndarray:
@@ -69,4 +71,6 @@ def _record(problem: MetaProblem, thetas: Theta, batch: Any) -> Any:
 
 def _batches(problem: MetaProblem, seed: int, split: Split, n: int) -> list[Any]:
     family = problem.lifetime.task
-    return [train.sample(family, train.stream(seed, split, jnp.asarray(i)), PIECE, split) for i in range(-(-n // PIECE))]
+    return [
+        train.sample(family, train.stream(seed, split, jnp.asarray(i)), PIECE, split) for i in range(-(-n // PIECE))
+    ]

@@ -39,7 +39,7 @@ def render(entries: Sequence[Plain], facts: Mapping[str, Plain], reference: str)
     """The table as text. facts: per row, reach and number of learned numbers."""
     metric = entries[0]["metric"]
     head = ("row", metric, "95 % interval", f"minus {reference}", "95 % interval", "reach", "learned", "n")
-    lines = [head]
+    lines: list[tuple[str, ...]] = [head]
     for entry in entries:
         fact, difference = facts.get(entry["name"], {}), entry[f"minus_{reference}"]
         same = entry["name"] == reference

@@ -67,7 +67,9 @@ def restore(folder: Path, like: Any, digest: str) -> tuple[int, Any] | None:
             log.warning("checkpoint %s rejected: %s", root / f"{step:06d}", error)
             (root / f"{step:06d}").rename(root / f"{step:06d}.damaged")
     if steps:
-        raise NoCheckpoint(f"{root} - expected at least one whole checkpoint - start a new run with --config {folder / 'config.yaml'}")
+        raise NoCheckpoint(
+            f"{root} - expected at least one whole checkpoint - start a new run with --config {folder / 'config.yaml'}"
+        )
     return None
 
 

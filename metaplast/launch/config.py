@@ -99,19 +99,22 @@ def compose(words: Sequence[str], sources: Sources, file: Path | None = None) ->
 
 
 def merge(base: Plain, over: Plain) -> Plain:
-    """`over` laid on `base`, mapping by mapping; lists are replaced, an empty mapping empties; a changed `name` drops the
-    old one's fields."""
+    """`over` laid on `base`, mapping by mapping; lists are replaced, an empty mapping empties; a changed `name` drops
+    the old one's fields."""
     merged = dict(base)
     for key, value in over.items():
         old = merged.get(key)
         if isinstance(value, dict) and isinstance(old, str) and key in GROUPS:
             old = {"name": old}
-        same = isinstance(value, dict) and isinstance(old, dict) and value.get("name", old.get("name")) == old.get("name")
-        if same and value:
+        if isinstance(value, dict) and isinstance(old, dict) and value and _same_plugin(old, value):
             merged[key] = merge(old, value)
         else:
             merged[key] = value
     return merged
+
+
+def _same_plugin(old: Plain, new: Plain) -> bool:
+    return new.get("name", old.get("name")) == old.get("name")
 
 
 def resolve(plain: Plain) -> Plain:
@@ -148,7 +151,9 @@ def _choice(group: str, name: str, sources: Sources) -> Plain:
         return plain if "name" in plain else {"name": name, **plain}
     known = tuple(sorted({*sources.names(group), *registry.names(group)}))
     if name not in known:
-        raise BadInput(f"{group}={name}", f"one of {', '.join(known)}", _nearest(name, known, f"metaplast list {group}"))
+        raise BadInput(
+            f"{group}={name}", f"one of {', '.join(known)}", _nearest(name, known, f"metaplast list {group}")
+        )
     return {"name": name}
 
 
@@ -163,7 +168,9 @@ def _expand(plain: Plain, sources: Sources) -> Plain:
 def _split(word: str) -> tuple[str, str]:
     key, equals, value = word.partition("=")
     if not equals or not key:
-        hint = f"did you mean experiment={word}?" if _is_name(word) else "write experiment=NAME, group=NAME or a.b=value"
+        hint = (
+            f"did you mean experiment={word}?" if _is_name(word) else "write experiment=NAME, group=NAME or a.b=value"
+        )
         raise BadInput(f"{word!r}", "key=value", hint)
     if _RESOLVER.search(value):
         raise BadInput(f"{word!r}", "a plain value", "write the value itself")

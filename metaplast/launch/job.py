@@ -81,16 +81,16 @@ class Config:
     experiment: str = ""
     seed: Natural = 0
     precision: Literal["float32", "float64"] = "float32"
-    network: Annotated[AbstractNetwork, plugin("network")] = Feedforward()  # noqa: RUF009
-    feedback: Annotated[AbstractFeedback, plugin("feedback")] = RandomFeedback()  # noqa: RUF009
-    genome: Annotated[AbstractGenome, plugin("genome")] = RandomGenome()  # noqa: RUF009
-    objective: Annotated[AbstractObjective, plugin("objective")] = FinalLoss()  # noqa: RUF009
+    network: Annotated[AbstractNetwork, plugin("network")] = Feedforward()
+    feedback: Annotated[AbstractFeedback, plugin("feedback")] = RandomFeedback()
+    genome: Annotated[AbstractGenome, plugin("genome")] = RandomGenome()
+    objective: Annotated[AbstractObjective, plugin("objective")] = FinalLoss()
     rule: Annotated[AbstractRule | None, pydantic.PlainValidator(_optional_rule)] = None
     shared: bool = True
     rules: Annotated[tuple[tuple[str, SlotFields], ...], named(_slot_fields)] = ()
     dt: Positive = 1e-3
-    problem: Annotated[Numbers, nested(Numbers)] = Numbers()  # noqa: RUF009
-    evaluation: Annotated[Evaluation, nested(Evaluation)] = Evaluation()  # noqa: RUF009
+    problem: Annotated[Numbers, nested(Numbers)] = Numbers()
+    evaluation: Annotated[Evaluation, nested(Evaluation)] = Evaluation()
     checkpoint_every: Count = 50
     note: str = ""
 
@@ -130,7 +130,7 @@ class Job:
 
 
 def parse(plain: Plain, check: bool = True) -> Job:
-    """The validated job of a composed config; `check` also refuses what cannot live together (imports JAX, compiles nothing).
+    """The validated job of a composed config; `check` also refuses what cannot live together (compiles nothing).
 
     Raises: BadInput naming the field and the fix.
     """

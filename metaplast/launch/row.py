@@ -31,7 +31,7 @@ class Diverged(RuntimeError):
 
 
 class Training(NamedTuple):
-    """What a checkpoint holds: the outer state, candidate thetas stacked [n_candidates, ...], non-finite steps in a row."""
+    """What a checkpoint holds: outer state, candidate thetas stacked [n_candidates, ...], non-finite steps in a row."""
 
     outer: Any
     candidates: Theta
@@ -43,7 +43,9 @@ def folder_of(run: Path, name: str) -> Path:
     return run if name == DISCOVERED else run / "rows" / name
 
 
-def train_row(run: Path, plain: Plain, name: str, tick: Callable[[int, dict[str, Any]], None] = lambda *_: None) -> None:
+def train_row(
+    run: Path, plain: Plain, name: str, tick: Callable[[int, dict[str, Any]], None] = lambda *_: None
+) -> None:
     """Train, choose and judge one row, from its newest checkpoint on; a finished row is left alone.
 
     Writes metrics.jsonl, checkpoints/, lives.safetensors and row.json into the row's folder.
@@ -99,7 +101,9 @@ def _trained(
         clock = time.monotonic()
         tick(step, values)
         if int(bad) >= MAX_SKIPPED:
-            raise Diverged(f"{folder} - expected finite losses, {int(bad)} outer steps in a row were not - lower outer.learning_rate")
+            raise Diverged(
+                f"{folder} - expected finite losses, not {int(bad)} steps in a row without - lower outer.learning_rate"
+            )
         if step % config.checkpoint_every == 0 or step == total:
             checkpoint.write(folder, step, state, digest)
     metrics_file.close()
@@ -159,4 +163,3 @@ def _digest(plain: Plain, name: str) -> str:
     kept = {key: value for key, value in plain.items() if key not in ("checkpoint_every", "rows")}
     kept["row"] = plain.get("rows", {}).get(name) if name != DISCOVERED else None
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
-

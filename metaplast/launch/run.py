@@ -86,7 +86,9 @@ def _in_processes(run: Path, plain: Plain, job: Job, names: list[str], workers: 
     totals = {name: config.outer.n_steps for name, config in job.rows}
     context = multiprocessing.get_context("spawn")
     arguments = (os.getpid(), workers.modules)
-    with ProcessPoolExecutor(min(workers.jobs, len(names)), context, initializer=_start_worker, initargs=arguments) as pool:
+    with ProcessPoolExecutor(
+        min(workers.jobs, len(names)), context, initializer=_start_worker, initargs=arguments
+    ) as pool:
         pending = {pool.submit(_work, run, plain, name) for name in names}
         try:
             while pending:

@@ -16,10 +16,10 @@ from metaplast.launch.config import read_yaml
 from metaplast.launch.job import DISCOVERED, PROTOTYPE, Config, Job, parse
 from metaplast.launch.metrics import read
 from metaplast.launch.row import folder_of, theta_of
+from metaplast.registry import BadInput
 from metaplast.reuse.describe import describe_rule
 from metaplast.reuse.formula import formula, terms
 from metaplast.reuse.rule_file import save_rule
-from metaplast.registry import BadInput
 from metaplast.rules._grammar import REACHES, reach
 
 SCHEMA = "metaplast.summary/1"
@@ -41,7 +41,9 @@ def summarise(run: Path, job: Job, wall_s: float) -> Plain:
         "seed": job.main.seed,
         "outer_steps": job.main.outer.n_steps,
         "wall_s": round(wall_s, 2),
-        "diverged_lives": sum(json.loads((folder_of(run, n) / "row.json").read_text())["diverged_lives"] for n in names),
+        "diverged_lives": sum(
+            json.loads((folder_of(run, n) / "row.json").read_text())["diverged_lives"] for n in names
+        ),
         "rows": facts,
         "scores": entries,
         "gap_closed": gap_closed(job, rows),
@@ -78,7 +80,9 @@ def facts_of(run: Path, name: str, config: Config) -> Plain:
     theta = theta_of(folder_of(run, name), config.meta_problem())
     return {
         "reach": reach(reads) if reads else "-",
-        "feedback": type(config.feedback).__name__.lower() if "post.feedback" in reads or "pre.feedback" in reads else "none",
+        "feedback": type(config.feedback).__name__.lower()
+        if "post.feedback" in reads or "pre.feedback" in reads
+        else "none",
         "reads": reads,
         "learned": sum(leaf.size for leaf in jax.tree.leaves(theta)),
         "wall_s": json.loads((folder_of(run, name) / "row.json").read_text())["wall_s"],
@@ -137,14 +141,17 @@ def render(run: Path) -> str:
     if gap := summary["gap_closed"]:
         parts.append(_say_gap(gap))
     parts.append(
-        "Every trained row: same task, outer loop and budget; candidates chosen on validation lives; scores on the same "
+        "Every trained row: same task, outer loop and budget; candidates chosen on validation lives; scored on the "
+        "same "
         f"{summary['scores'][0]['n']} held-out lives, opened once. One seed, so intervals cover lives, not splits."
     )
     if summary["diverged_lives"]:
         parts.append(f"{summary['diverged_lives']} training lives were not finite and were left out.")
     if rule := summary.get("rule"):
         transport = "; reads W^T post" if any("returned" in f for f in summary["rows"][DISCOVERED]["reads"]) else ""
-        parts.append(f"{rule['formula']}\nreach: {rule['reach']}{transport}; feedback: {summary['rows'][DISCOVERED]['feedback']}")
+        parts.append(
+            f"{rule['formula']}\nreach: {rule['reach']}{transport}; feedback: {summary['rows'][DISCOVERED]['feedback']}"
+        )
     files = {"summary": [run / "summary.json"], "rule": [run / "rule.safetensors"] if rule else []}
     files["figure"] = sorted((run / "figures").glob("*.png"))
     parts.append("\n".join(f"{kind:8} {path}" for kind, paths in files.items() for path in paths))

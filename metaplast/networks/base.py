@@ -21,7 +21,7 @@ class AbstractNetwork(ABC):
 
 @pytree
 class NetworkState:
-    """neurons: state per population; last: output of each population that a backward edge reads; transmissions: per edge."""
+    """neurons: state per population; last: outputs that a backward edge reads; transmissions: per edge."""
 
     neurons: dict[str, Theta]
     last: dict[str, Array]
@@ -67,7 +67,9 @@ def step(
             inner = state.transmissions[edge.name]
             transmissions[edge.name], sent = edge.transmission.step(inner, outputs[edge.pre], dt)
             transmitted[edge.name] = sent
-            drive[edge.port] = drive[edge.port] + wiring.sign(edge) * edge.connection.propagate(synapses[edge.name].weight, sent)
+            drive[edge.port] = drive[edge.port] + wiring.sign(edge) * edge.connection.propagate(
+                synapses[edge.name].weight, sent
+            )
         neurons[population.name], view = population.neuron.step(
             theta.get(population.name, {}), state.neurons[population.name], drive, dt, jax.random.fold_in(key, index)
         )

@@ -2,16 +2,17 @@
 
 import dataclasses
 from collections.abc import Mapping
+from itertools import pairwise
 
-from metaplast.networks.base import AbstractNetwork
-from metaplast.wiring import ConnectionField, Edge, NeuronField, Population, TransmissionField, Wiring
 from metaplast.connections.dense import Dense
+from metaplast.networks.base import AbstractNetwork
 from metaplast.neurons.constant import Constant
 from metaplast.neurons.linear import Linear
 from metaplast.neurons.softplus import Softplus
 from metaplast.registry import register
 from metaplast.spec import Count, NonNegative, spec
 from metaplast.transmission.instant import Instant
+from metaplast.wiring import ConnectionField, Edge, NeuronField, Population, TransmissionField, Wiring
 
 
 @register("network", "feedforward")
@@ -24,10 +25,10 @@ class Feedforward(AbstractNetwork):
     """
 
     hidden: tuple[Count, ...] = (40,)
-    neuron: NeuronField = Softplus()  # noqa: RUF009
-    output: NeuronField = Linear()  # noqa: RUF009
-    connection: ConnectionField = Dense()  # noqa: RUF009
-    transmission: TransmissionField = Instant()  # noqa: RUF009
+    neuron: NeuronField = Softplus()
+    output: NeuronField = Linear()
+    connection: ConnectionField = Dense()
+    transmission: TransmissionField = Instant()
     gain: NonNegative = 1.0
     bounds: tuple[float, float] = (-10.0, 10.0)
     bias: bool = False
@@ -37,7 +38,7 @@ class Feedforward(AbstractNetwork):
         layers.append(Population("output", n_out, self.output))
         sources = [Population(name, n, Linear()) for name, n in inputs.items()]
         edges = [self._edge(source, layers[0]) for source in sources]
-        edges += [self._edge(pre, post) for pre, post in zip(layers, layers[1:], strict=False)]
+        edges += [self._edge(pre, post) for pre, post in pairwise(layers)]
         if self.bias:
             one = Population("one", 1, Constant())
             sources.append(one)

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 
 from metaplast.connections.dense import Dense
 from metaplast.networks.base import AbstractNetwork
-from metaplast.wiring import ConnectionField, Edge, NeuronField, Population, TransmissionField, Wiring
 from metaplast.neurons.linear import Linear
 from metaplast.neurons.tanh import Tanh
 from metaplast.registry import register
 from metaplast.spec import Count, NonNegative, spec
 from metaplast.transmission.instant import Instant
+from metaplast.wiring import ConnectionField, Edge, NeuronField, Population, TransmissionField, Wiring
 
 
 @register("network", "recurrent")
@@ -23,10 +23,10 @@ class Recurrent(AbstractNetwork):
     """
 
     n_recurrent: Count = 40
-    neuron: NeuronField = Tanh()  # noqa: RUF009
-    output: NeuronField = Linear()  # noqa: RUF009
-    connection: ConnectionField = Dense()  # noqa: RUF009
-    transmission: TransmissionField = Instant()  # noqa: RUF009
+    neuron: NeuronField = Tanh()
+    output: NeuronField = Linear()
+    connection: ConnectionField = Dense()
+    transmission: TransmissionField = Instant()
     gain: NonNegative = 1.0
     recurrent_gain: NonNegative = 1.0
     bounds: tuple[float, float] = (-10.0, 10.0)

@@ -27,7 +27,9 @@ class AbstractNeuron(ABC):
         """State at rest."""
 
     @abstractmethod
-    def step(self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float, key: Key) -> tuple[Theta, NeuronView]:
+    def step(
+        self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float, key: Key
+    ) -> tuple[Theta, NeuronView]:
         """One step of `dt` seconds under the drive of each port [n]: (state, view)."""
 
 
@@ -44,6 +46,8 @@ class RateNeuron(AbstractNeuron):
     def init_state(self, theta: Theta, n: int) -> Theta:
         return {}
 
-    def step(self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float, key: Key) -> tuple[Theta, NeuronView]:
+    def step(
+        self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float, key: Key
+    ) -> tuple[Theta, NeuronView]:
         activity, gain = self.activate(drive["soma"])
         return state, neuron_view(activity, drive["soma"], gain)

@@ -18,7 +18,7 @@ from metaplast.spec import NonNegative, plugin, spec
 class L1(AbstractObjective):
     """objective + strength * sum |theta["rules"]|: every leaf of a rule is neutral at 0."""
 
-    objective: Annotated[AbstractObjective, plugin("objective")] = MeanLoss()  # noqa: RUF009
+    objective: Annotated[AbstractObjective, plugin("objective")] = MeanLoss()
     strength: NonNegative = 1e-7
 
     def loss(self, theta: Theta, trace: Trace, shape: TaskShape) -> Array:

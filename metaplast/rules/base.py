@@ -47,7 +47,9 @@ class TermRule(AbstractRule):
     """delta_w_ji = sum_r post_r,j pre_r,i w_ji^k_r."""
 
     @abstractmethod
-    def products(self, theta: Theta, state: RuleState, view: SynapseView, dt: float) -> tuple[RuleState, Sequence[Term]]:
+    def products(
+        self, theta: Theta, state: RuleState, view: SynapseView, dt: float
+    ) -> tuple[RuleState, Sequence[Term]]:
         """The products of this step: (state, terms)."""
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
@@ -82,7 +84,9 @@ class KernelRule(AbstractRule):
     def step(
         self, theta: Theta, state: RuleState, connection: AbstractConnection, view: SynapseView, dt: float
     ) -> tuple[RuleState, Array]:
-        def at_synapse(theta_s: Theta, state_s: dict[str, Array], pre: NeuronView, post: NeuronView, w: Array, w0: Array):
+        def at_synapse(
+            theta_s: Theta, state_s: dict[str, Array], pre: NeuronView, post: NeuronView, w: Array, w0: Array
+        ):
             scalar_view = view.replace(pre=pre, post=post, weight=w, weight_initial=w0)  # pyright: ignore[reportAttributeAccessIssue]
             return self.kernel(theta_s if self.per_synapse else theta, state_s, scalar_view, dt)
 

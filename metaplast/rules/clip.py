@@ -21,7 +21,7 @@ class Clip(AbstractRule):
     State, theta and reach are those of the inner rule; its clock must be `event`, for a limit per step.
     """
 
-    rule: Annotated[AbstractRule, plugin("rule")] = Polynomial()  # noqa: RUF009
+    rule: Annotated[AbstractRule, plugin("rule")] = Polynomial()
     limit: Positive = 0.2
 
     @property

@@ -24,7 +24,7 @@ class Polynomial(TermRule):
     terms: text in the grammar of rules/_grammar.py, e.g. `post*pre - post*predicted`; initial: c_k at the start (all 0
     if empty), to which theta adds; scale: standard deviation of theta's coefficients at the start.
     learn: which of `coefficients` [n_terms] and `log_rate` [] are in theta. No state. Clock `event`.
-    Limits: terms (post*pre, post^2*weight) with c = (1, -1) is Oja's rule (1982); error*pre with c = -1 is the delta rule.
+    Limits: (post*pre, post^2*weight) with c = (1, -1) is Oja's rule (1982); error*pre with c = -1 is the delta rule.
     Raises: BadInput for an unknown signal or a number of initial values that differs from the number of terms.
     """
 
@@ -38,7 +38,9 @@ class Polynomial(TermRule):
         for term in self.terms:
             parse(term)
         if self.initial and len(self.initial) != len(self.terms):
-            raise BadInput(f"initial with {len(self.initial)} values", f"{len(self.terms)}, one per term", "add or remove values")
+            raise BadInput(
+                f"initial with {len(self.initial)} values", f"{len(self.terms)}, one per term", "add or remove values"
+            )
         if len(set(self.terms)) < len(self.terms):
             raise BadInput("a term that stands twice", "distinct terms", "remove one")
 

@@ -21,7 +21,7 @@ class Delayed(AbstractTransmission):
     """
 
     delay: Positive = 2e-3
-    transmission: Annotated[AbstractTransmission, plugin("transmission")] = Instant()  # noqa: RUF009
+    transmission: Annotated[AbstractTransmission, plugin("transmission")] = Instant()
 
     def init_state(self, n_pre: int, dt: float) -> Theta:
         steps = max(1, round(self.delay / dt))

@@ -50,7 +50,10 @@ CASES = [
     (["train", "rows.feedback_alignment.rul=1"], ["rows.feedback_alignment.rul", "'rule'"]),
     (["train", "rows.feedback_alignment=1"], ["rows.feedback_alignment=1", "mapping"]),
     (["train", "rows=3"], ["rows", "mapping"]),
-    (["train", "rules={a: {edges: nothing, rule: {name: polynomial}}}", "rule=null", "rows={}"], ["slot a", "input_to_hidden_1"]),
+    (
+        ["train", "rules={a: {edges: nothing, rule: {name: polynomial}}}", "rule=null", "rows={}"],
+        ["slot a", "input_to_hidden_1"],
+    ),
     (["train", "rules={a: {rule: {name: polynomial}}}"], ["rule and rules", "one of the two"]),
     (["train", "precision=float16"], ["precision='float16'", "'float32'"]),
     (["train", "dt=0"], ["dt=0", "greater than 0"]),
@@ -87,7 +90,11 @@ FILES = {
 
 @pytest.mark.parametrize(("words", "expected"), CASES, ids=[" ".join(words) for words, _ in CASES])
 def test_one_line_exit_2_nothing_on_disk(
-    words: list[str], expected: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    words: list[str],
+    expected: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path.parent / "cache"))
@@ -112,7 +119,11 @@ def test_help_imports_neither_jax_nor_pydantic() -> None:
     import subprocess
     import sys
 
-    script = "import sys; from metaplast.cli.main import main\ntry: main(['--help'])\nexcept SystemExit: pass\nprint(sorted({'jax', 'pydantic'} & set(sys.modules)))"
+    script = (
+        "import sys\nfrom metaplast.cli.main import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "print(sorted({'jax', 'pydantic'} & set(sys.modules)))"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
     assert "train" in done.stdout

@@ -13,7 +13,9 @@ STATE = {"a": jnp.arange(6.0).reshape(2, 3).T, "b": jnp.float32(2.5), "n": jnp.i
 
 
 def equal(a: object, b: object) -> bool:
-    return all(np.array_equal(x, y) and x.shape == y.shape for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
+    return all(
+        np.array_equal(x, y) and x.shape == y.shape for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    )
 
 
 def test_round_trip_keeps_bits_and_shapes(tmp_path: Path) -> None:

@@ -7,22 +7,23 @@ import numpy as np
 
 from metaplast.rules.polynomial import Polynomial
 
-SYNAPSE = (
+LOCAL = (
     "post*pre",
     "post^2*weight",
     "error*pre_error^2",
     "0.01*weight^3",
     "-2*modulator.reward*pre - modulator.reward",
+    "post_potential*pre_gain",
+    "pre_potential*post_gain",
+    "dendrite*pre*weight",
 )
-NEURON = ("post*pre_weight_sum", "post_weight_sum*pre", "post_weight_norm^2*weight", "pre_weight_norm")
-POTENTIALS = ("post_potential*pre_gain", "pre_potential*post_gain", "dendrite*pre*weight")
-LAYER = ("post*pre - post*predicted", "error*predicted", "1", "pre_error*weight^2")
+SUMS = ("post*pre_weight_sum", "post_weight_sum*pre", "post_weight_norm^2*weight", "pre_weight_norm")
+RETURNED = ("post*pre - post*predicted", "error*predicted", "1", "pre_error*weight^2")
 
 VARIANTS = (
-    Polynomial(terms=SYNAPSE, initial=(1.0, -1.0, 0.5, 0.0, 0.3), learn="both", scale=0.1),
-    Polynomial(terms=NEURON, learn="both"),
-    Polynomial(terms=POTENTIALS, initial=(0.1, 0.2, 0.3), learn="both"),
-    Polynomial(terms=LAYER, rate=0.05, learn="both"),
+    Polynomial(terms=LOCAL, initial=(1.0, -1.0, 0.5, 0.0, 0.3, 0.1, 0.2, 0.3), learn="both", scale=0.1),
+    Polynomial(terms=SUMS, learn="both"),
+    Polynomial(terms=RETURNED, rate=0.05, learn="both"),
 )
 
 

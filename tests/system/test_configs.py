@@ -30,6 +30,13 @@ def test_experiment_runs(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", Sources().names("rule"))
 def test_rule_file_trains(name: str, tmp_path: Path) -> None:
-    words = ["task=prototypes", f"rule={name}", "rule.learn=coefficients", "rows={}", "evaluation.prototype=false", *TINY]
+    words = [
+        "task=prototypes",
+        f"rule={name}",
+        "rule.learn=coefficients",
+        "rows={}",
+        "evaluation.prototype=false",
+        *TINY,
+    ]
     done = metaplast("train", *words, "--run-dir", str(tmp_path / "run"), "--quiet", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

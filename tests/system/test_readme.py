@@ -29,7 +29,9 @@ def test_every_command_runs(tmp_path: Path) -> None:
     ran = 0
     for kind, text in BLOCKS[SETUP:]:
         if kind == "python":
-            done = subprocess.run([sys.executable, "-c", text], cwd=tmp_path, capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                [sys.executable, "-c", text], cwd=tmp_path, capture_output=True, text=True, check=False
+            )
             assert done.returncode == 0, f"{text}\n{done.stderr}"
             ran += 1
             continue

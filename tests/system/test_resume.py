@@ -14,7 +14,13 @@ from tests.system._commands import metaplast
 
 pytestmark = pytest.mark.system
 
-SMALL = ("experiment=oja", "outer.steps=120", "checkpoint_every=20", "evaluation.heldout=16", "evaluation.validation=16")
+SMALL = (
+    "experiment=oja",
+    "outer.steps=120",
+    "checkpoint_every=20",
+    "evaluation.heldout=16",
+    "evaluation.validation=16",
+)
 
 
 def bits(run: Path) -> dict[str, Any]:
