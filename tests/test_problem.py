@@ -33,7 +33,7 @@ PROBLEM = MetaProblem(
     life_clip=0.0,
     chunk=3,  # does not divide the number of lives
 )
-CLIP = 1.5
+CLIP = 0.31
 CLIPPED = dataclasses.replace(PROBLEM, life_clip=CLIP)
 MEMBERS = 4
 

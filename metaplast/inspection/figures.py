@@ -29,14 +29,14 @@ def scores(entries: Sequence[Mapping[str, Any]], path: Path, ours: Sequence[str]
 
 
 def training(losses: Mapping[str, Sequence[float]], path: Path, ours: Sequence[str]) -> None:
-    """The outer loss of every trained row, a running mean over a twentieth of the run."""
+    """The outer loss of every trained row, a running median over a twentieth of the run."""
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
     for name, values in losses.items():
         width = max(1, len(values) // 20)
-        smooth = np.convolve(values, np.ones(width) / width, mode="valid")
+        smooth = np.median(np.lib.stride_tricks.sliding_window_view(np.asarray(values), width), axis=1)
         axes.plot(np.arange(width, len(values) + 1), smooth, lw=2.2 if name in ours else 1.2, label=name)
     axes.set_xlabel("outer step")
-    axes.set_ylabel("loss on training lives")
+    axes.set_ylabel("loss on training lives (running median)")
     if all(min(v, default=1) > 0 for v in losses.values()):
         axes.set_yscale("log")
     axes.legend(fontsize=8, frameon=False)
