@@ -38,6 +38,9 @@ class BadInput(ValueError):
         self.what, self.expected, self.fix = what, expected, fix
         super().__init__(f"{what} - expected {expected} - {fix}")
 
+    def __reduce__(self) -> tuple:
+        return type(self), (self.what, self.expected, self.fix)  # it crosses from worker processes
+
 
 def register(kind: str, name: str) -> Callable[[T], T]:
     """Enrol a class under `name`, which must be the snake_case of the class name.

@@ -82,6 +82,8 @@ def _classify(error: Exception) -> tuple[str, int | None]:
     if kind == "BadInput":
         return str(error), EXIT_BAD_INPUT
     codes = {"Busy": EXIT_BUSY, "NoCheckpoint": EXIT_NO_CHECKPOINT, "Diverged": EXIT_DIVERGED}
+    if kind == "Interrupted":
+        return str(error), getattr(error, "code", EXIT_INT)
     if kind in codes:
         return str(error), codes[kind]
     if isinstance(error, OSError):

@@ -4,11 +4,13 @@ import gc
 import multiprocessing
 import os
 import platform
+import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -33,6 +35,32 @@ class Pool(NamedTuple):
     modules: tuple[str, ...]
 
 
+class Interrupted(RuntimeError):
+    """Stopped by SIGINT or SIGTERM: `code` is 130 or 143. What the last checkpoints hold is kept."""
+
+    def __init__(self, run: Path, number: int) -> None:
+        self.code = 128 + number
+        super().__init__(f"interrupted: {run} - expected to run to its end - go on with: metaplast resume {run}")
+
+
+@contextmanager
+def _stoppable(run: Path) -> Iterator[None]:
+    """Turn SIGINT and SIGTERM into Interrupted (signals reach the main thread alone)."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, _: object) -> None:
+        raise Interrupted(run, number)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def start(plain: Plain, path: Path | None, jobs: int, progress: Progress, modules: Sequence[str] = ()) -> Path:
     """A new run; `modules` are imported by every worker. Nothing on disk changes unless the config is valid.
 
@@ -40,7 +68,7 @@ def start(plain: Plain, path: Path | None, jobs: int, progress: Progress, module
     """
     job = parse(plain)
     run = folder.create(path or folder.fresh_path(job.main.experiment, job.main.seed))
-    with folder.locked(run):
+    with folder.locked(run), _stoppable(run):
         folder.write_text(run / "config.yaml", to_yaml(plain))
         folder.write_json(run / "environment.json", environment())
         _execute(run, plain, job, Pool(jobs, tuple(modules)), progress)
@@ -57,7 +85,7 @@ def resume(run: Path, jobs: int, progress: Progress, modules: Sequence[str] = ()
         raise BadInput(f"{run}", "a run folder, with a config.yaml", "give the folder that train printed")
     plain = read_yaml(config.read_text(), str(config))
     job = parse(plain)
-    with folder.locked(run):
+    with folder.locked(run), _stoppable(run):
         if not (run / "summary.json").is_file():
             _execute(run, plain, job, Pool(jobs, tuple(modules)), progress)
     return run
@@ -115,8 +143,7 @@ def _work(run: Path, plain: Plain, name: str) -> None:
 
 def _start_worker(parent: int, modules: tuple[str, ...]) -> None:
     """A worker ends when the process that started it is gone, and leaves Ctrl-C to it."""
-    import signal
-
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:

@@ -60,6 +60,22 @@ def test_killed_and_resumed_gives_the_same_bits(whole: Path, tmp_path: Path) -> 
     assert bits(run) == bits(whole)
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_says_how_to_go_on(number: int, code: int, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = ["train", "experiment=oja", "outer.steps=5000", "--run-dir", str(run), "--quiet"]
+    program = Path(sys.executable).with_name("metaplast")
+    process = subprocess.Popen([str(program), *words], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline and not (run / "metrics.jsonl").exists():
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == code, error
+    assert error.splitlines()[-1].endswith(f"metaplast resume {run}")
+    assert "Traceback" not in error
+
+
 def test_its_own_config_repeats_a_run(whole: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     done = metaplast("train", "--config", str(whole / "config.yaml"), "--run-dir", str(run), "--quiet", cwd=tmp_path)
