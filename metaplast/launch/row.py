@@ -159,7 +159,7 @@ def _dotted(path: Any) -> str:
 
 
 def _digest(plain: Plain, name: str) -> str:
-    """What determines a row's training: intervals of checkpointing and evaluation sizes do not."""
+    """What determines a row's training: everything but the checkpoint interval and the other rows."""
     kept = {key: value for key, value in plain.items() if key not in ("checkpoint_every", "rows")}
     kept["row"] = plain.get("rows", {}).get(name) if name != DISCOVERED else None
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
