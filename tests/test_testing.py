@@ -8,15 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from inner_tasks.prototypes import Prototypes
 from metaplast import train
 from metaplast._checks import neuron as neurons
 from metaplast._checks import outer_loop, task_family
 from metaplast._checks import rule as rules
 from metaplast.connections.base import Term
+from metaplast.interfaces import SPLITS, AbstractTaskFamily
 from metaplast.neurons.base import AbstractNeuron
 from metaplast.rules.base import AbstractRule, Clock, TermRule
-from metaplast.signals import neuron_view, rule_state
+from metaplast.signals import Outcome, Score, TaskShape, feedback, neuron_view, rule_state
 from metaplast.spec import spec
 from metaplast.testing import ContractBroken, check_neuron, check_rule, check_task_family
 from outer_loops.bptt import Bptt
@@ -348,40 +348,71 @@ def test_a_neuron_without_fault_is_not():
         check_neuron(Sound(), lambda *given: (oracle(*given)[0], oracle(*given)[1] + 1e-6))
 
 
-FAMILY = Prototypes(n_in=3, n_classes=2, shots=2, queries=2)
+class Echo(AbstractTaskFamily):
+    """Say what you see, loss (y - x)^2; what the faults below are put into."""
+
+    def shape(self) -> Any:
+        return TaskShape({"input": 2}, 2, ((3, True), (2, False)), frozenset({"error", "target"}), differentiable=True)
+
+    def sample(self, key: Any, split: Any) -> Any:
+        return jax.random.bits(jax.random.fold_in(key, SPLITS.index(split)), (5, 2)).astype(jnp.float32) / 2.0**32
+
+    def begin(self, task: Any, key: Any, dt: float) -> Any:
+        return jnp.zeros((), jnp.int32)
+
+    def stimulus(self, task: Any, state: Any, key: Any, dt: float) -> Any:
+        return {"input": task[state]}
+
+    def step(self, task: Any, state: Any, output: Any, key: Any, dt: float) -> Any:
+        target = task[state]
+        gap = output.activity - target
+        score = Score(loss=jnp.sum(gap**2), weight=jnp.ones(()), metrics={})
+        return state + 1, Outcome(feedback=feedback(2, error=2.0 * gap, target=target), score=score)
 
 
 @spec
-class WrongError(Prototypes):
+class Faithful(Echo):
+    """No fault."""
+
+
+@spec
+class WrongError(Echo):
     def step(self, task: Any, state: Any, output: Any, key: Any, dt: float) -> Any:
         state, outcome = super().step(task, state, output, key, dt)
         return state, outcome.replace(feedback=outcome.feedback.replace(error=2.0 * outcome.feedback.error))
 
 
 @spec
-class OneSplit(Prototypes):
+class OneSplit(Echo):
     def sample(self, key: Any, split: Any) -> Any:
         return super().sample(key, "train")
 
 
 @spec
-class NoSlope(Prototypes):
+class NoSlope(Echo):
+    """The gradient is cut, and no error is offered either."""
+
+    def shape(self) -> Any:
+        return super().shape()._replace(offers=frozenset({"target"}))
+
     def step(self, task: Any, state: Any, output: Any, key: Any, dt: float) -> Any:
         state, outcome = super().step(task, state, output, key, dt)
-        return state, jax.lax.stop_gradient(outcome)
+        blank = outcome.replace(feedback=outcome.feedback.replace(error=jnp.zeros(2)))
+        return state, jax.lax.stop_gradient(blank)
 
 
 @spec
-class Backwards(Prototypes):
+class Backwards(Echo):
     """A good answer is worse."""
 
     def step(self, task: Any, state: Any, output: Any, key: Any, dt: float) -> Any:
-        state, outcome = super().step(task, state, output.replace(activity=-output.activity), key, dt)
-        return state, outcome.replace(feedback=outcome.feedback.replace(error=-outcome.feedback.error))
+        state, outcome = super().step(task, state, output, key, dt)
+        told = outcome.feedback.replace(error=-outcome.feedback.error)
+        return state, outcome.replace(feedback=told, score=outcome.score.replace(loss=-outcome.score.loss))
 
 
 @spec
-class Secret(Prototypes):
+class Secret(Echo):
     """Tells a target that it does not offer."""
 
     def shape(self) -> Any:
@@ -389,7 +420,7 @@ class Secret(Prototypes):
 
 
 @spec
-class TooWide(Prototypes):
+class TooWide(Echo):
     def shape(self) -> Any:
         return super().shape()._replace(inputs={"input": 7})
 
@@ -399,20 +430,23 @@ class TooWide(Prototypes):
     [
         (WrongError, "error is d loss / d activity"),
         (OneSplit, "the splits train and validation differ"),
-        (NoSlope, "error is d loss / d activity|passes the gradient"),
+        (NoSlope, "a differentiable task passes the gradient"),
         (Backwards, "oracle < chance < wrong"),
         (Secret, r"target is 0\.0 where it is not offered"),
         (TooWide, r"stimuli have the declared sizes"),
     ],
 )
 def test_a_faulty_task_family_is_refused(fault, words):
-    family = fault(**{f.name: getattr(FAMILY, f.name) for f in dataclasses.fields(FAMILY)})
     with pytest.raises(ContractBroken, match=words):
-        check_task_family(family)
+        check_task_family(fault())
+
+
+def test_a_task_family_without_fault_is_not():
+    check_task_family(Faithful())
 
 
 def test_a_family_without_target_and_gradient_needs_an_oracle():
-    shape = FAMILY.shape()._replace(offers=frozenset(), differentiable=False)
+    shape = Faithful().shape()._replace(offers=frozenset(), differentiable=False)
     blind = type("Blind", (), {"shape": lambda self: shape})()
     with pytest.raises(ContractBroken, match="against an oracle, and none was given"):
         task_family.answers(blind, None, None)

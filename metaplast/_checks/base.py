@@ -1,6 +1,7 @@
 """What the checks share: a verdict with a message, comparisons, and a little work on trees."""
 
 import math
+from functools import partial
 from typing import Any
 
 import jax
@@ -11,6 +12,9 @@ from jax import Array
 from metaplast.signals import Theta
 
 EXACT = 1e-9  # two ways to the same number, in float64
+
+# Small programs that run once or twice: compiling is all they cost, and without optimisation it costs a third less.
+quick_jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 
 class ContractBroken(AssertionError):

@@ -11,8 +11,18 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from metaplast._checks.base import demand, like
-from metaplast._checks.worlds import DT, N_POST, N_PRE, draw_views, draw_weights, is_wide, moment, with_aggregates
+from metaplast._checks.base import demand, like, quick_jit
+from metaplast._checks.worlds import (
+    DT,
+    N_POST,
+    N_PRE,
+    draw_views,
+    draw_weights,
+    is_wide,
+    leaf_names,
+    moment,
+    with_aggregates,
+)
 from metaplast.connections.dense import Dense
 from metaplast.rules._locality import reach
 from metaplast.rules.base import AbstractRule
@@ -39,7 +49,7 @@ def check(
     here, there = _worlds(state, channels)
     found = _jumps(rule, theta, here, there)
     by_field = np.stack([x.reshape(len(x), -1).max(axis=1) for x in found["fixed"]["fields"].values()]).max(axis=0)
-    for name, moves in zip(_names(here.view), by_field > NOISE, strict=True):
+    for name, moves in zip(leaf_names(here.view), by_field > NOISE, strict=True):
         demand(moves or name not in fields, f"the rule reads {name}, but nothing depends on it")
         demand(not moves or name in fields, f"the rule depends on {name}, which it is not found to read")
     local = _allowed(frozenset())
@@ -98,7 +108,7 @@ def _jumps(rule: AbstractRule, theta: Theta, here: Moment, there: Moment) -> dic
     return {m: {kind: {out: worst[out][i][rows[kind]] for out in worst} for kind in rows} for i, m in enumerate(modes)}
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(quick_jit, static_argnums=0)
 def _changes(
     rule: AbstractRule, theta: Theta, here: Moment, there: Moment, masks: dict[str, Array], free: Array
 ) -> dict[str, Array]:
@@ -206,9 +216,3 @@ def _demand(found: Found, allowed: Found, condition: str) -> None:
                 f"locality: {condition}, {what} depends on no foreign {source} neuron or synapse; "
                 f"it changed by {leak.max():.3g} at [jump, place] = {where}",
             )
-
-
-def _names(view: SynapseView) -> list[str]:
-    """The names rules/_locality.py gives to the leaves of a view."""
-    paths = jax.tree_util.tree_flatten_with_path(view)[0]
-    return [".".join(str(getattr(p, "name", getattr(p, "key", p))) for p in path) for path, _ in paths]

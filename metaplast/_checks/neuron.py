@@ -12,7 +12,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from metaplast._checks.base import EXACT, demand, demand_close, demand_gradient, demand_same_type, keys, nudged
+from metaplast._checks.base import (
+    EXACT,
+    demand,
+    demand_close,
+    demand_gradient,
+    demand_same_type,
+    keys,
+    nudged,
+    quick_jit,
+)
 from metaplast.neurons.base import AbstractNeuron
 from metaplast.signals import NeuronView, Theta
 
@@ -23,15 +32,16 @@ Oracle = Callable[[AbstractNeuron, dict[str, np.ndarray], float], tuple[np.ndarr
 def life(
     neuron: AbstractNeuron, dt: float, theta: Theta, drive: dict[str, Array], noise: Array
 ) -> tuple[Theta, NeuronView]:
-    """A population under `drive` {port: [n_steps, n]}: (state at the end, views of every step)."""
+    """A population under `drive` {port: [n_steps, n]}: (state before each step, view of each step)."""
 
-    def step(state: Theta, now: tuple[dict[str, Array], Array]) -> tuple[Theta, NeuronView]:
-        return neuron.step(theta, state, now[0], dt, now[1])
+    def step(state: Theta, now: tuple[dict[str, Array], Array]) -> tuple[Theta, tuple[Theta, NeuronView]]:
+        new, view = neuron.step(theta, state, now[0], dt, now[1])
+        return new, (state, view)
 
-    return lax.scan(step, neuron.init_state(theta, N), (drive, noise))
+    return lax.scan(step, neuron.init_state(theta, N), (drive, noise))[1]
 
 
-run = partial(jax.jit, static_argnums=(0, 1))(life)
+run = quick_jit(life, static_argnums=(0, 1))
 
 
 def draw(neuron: AbstractNeuron, seed: int = 0) -> dict[str, np.ndarray]:
@@ -78,19 +88,22 @@ def check_gain(neuron: AbstractNeuron, theta: Theta) -> None:
     if "gain" not in neuron.offers:
         return
     drive = draw(neuron)
-    now = {port: x[-1] for port, x in drive.items()}
     change = np.random.default_rng(3).normal(size=N)
 
-    @jax.jit
-    def slopes(state: Theta) -> dict[str, Any]:
-        def shown(port: str, x: Array) -> tuple[tuple[Array, Array], Array]:
+    @quick_jit
+    def slopes(states: Theta, drive: dict[str, Array]) -> dict[str, Any]:
+        def shown(port: str, state: Theta, now: dict[str, Array], x: Array) -> tuple[tuple[Array, Array], Array]:
             view = neuron.step(theta, state, {**now, port: x}, DT, keys(0, 1)[0])[1]
             return (view.activity, view.potential), view.gain
 
-        return {port: jax.jvp(partial(shown, port), (now[port],), (change,), has_aux=True)[1:] for port in now}
+        def at(state: Theta, now: dict[str, Array]) -> dict[str, Any]:
+            along = lambda port: jax.jvp(partial(shown, port, state, now), (now[port],), (change,), has_aux=True)[1:]  # noqa: E731
+            return {port: along(port) for port in now}
 
-    state = run(neuron, DT, theta, drive, keys(0, N_STEPS))[0]
-    for port, ((activity, potential), gain) in slopes(state).items():
+        return jax.vmap(at)(states, drive)
+
+    states = run(neuron, DT, theta, drive, keys(0, N_STEPS))[0]
+    for port, ((activity, potential), gain) in slopes(states, drive).items():
         demand_close(activity, np.asarray(gain) * potential, f"gain is d activity / d potential (port {port})")
 
 
@@ -133,8 +146,8 @@ def check_gradient(neuron: AbstractNeuron, theta: Theta) -> None:
     if not jax.tree.leaves(theta):
         return
     drive = {port: np.full((N_STEPS, N), 0.2) + 0.02 * np.arange(N) for port in neuron.ports}
-    loss = jax.jit(lambda theta: jnp.sum(life(neuron, DT, theta, drive, keys(0, N_STEPS))[1].potential ** 2))
-    demand_gradient(loss, theta, jax.grad(loss)(theta))
+    loss = lambda theta: jnp.sum(life(neuron, DT, theta, drive, keys(0, N_STEPS))[1].potential ** 2)  # noqa: E731
+    demand_gradient(quick_jit(loss), theta, quick_jit(jax.grad(loss))(theta))
 
 
 def check_oracle(neuron: AbstractNeuron, theta: Theta, oracle: Oracle) -> None:

@@ -10,7 +10,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from metaplast._checks import influence
-from metaplast._checks.base import EXACT, demand, demand_close, demand_gradient, demand_same_type, keys, nudged
+from metaplast._checks.base import (
+    EXACT,
+    demand,
+    demand_close,
+    demand_gradient,
+    demand_same_type,
+    keys,
+    nudged,
+    quick_jit,
+)
 from metaplast._checks.worlds import (
     DT,
     N_POST,
@@ -38,7 +47,7 @@ SPARSE = Sparse(N_POST, N_PRE, probability=0.6, seed=1)
 Oracle = Callable[[AbstractRule, Any, Any, Any, float], tuple[Any, Any]]
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(quick_jit, static_argnums=0)
 def _init(rule: AbstractRule) -> Theta:
     return rule.init(jax.random.key(0), DENSE)
 
@@ -109,7 +118,7 @@ def check_copies(bench: Bench) -> None:
         row, column = np.array([j]), np.array([i])
         theta = take(bench.theta, bench.kinds, row, column)
         copies.append((theta, _only(bench.views, row, column), bench.weight[row][:, column]))
-    single = jax.jit(jax.vmap(lambda t, v, w: life(bench.rule, SINGLE, DT, t, v, w, 1.0)["deltas"]))
+    single = quick_jit(jax.vmap(lambda t, v, w: life(bench.rule, SINGLE, DT, t, v, w, 1.0)["deltas"]))
     each = np.asarray(single(*_stacked(copies))).reshape(N_POST, N_PRE, N_STEPS)
     demand_close(
         np.moveaxis(each, -1, 0), bench.base["deltas"], "a local rule is the same as one copy of it per synapse"
@@ -157,7 +166,7 @@ def check_gradient(bench: Bench) -> None:
         out = bench.live(theta)
         return np.sum(readout * out["deltas"]) + np.sum(readout[0] * out["weight"])
 
-    demand_gradient(evaluated, bench.theta, jax.jit(jax.grad(loss))(bench.theta))
+    demand_gradient(evaluated, bench.theta, quick_jit(jax.grad(loss))(bench.theta))
 
 
 def check_vectorised(bench: Bench) -> None:
@@ -170,7 +179,7 @@ def check_vectorised(bench: Bench) -> None:
         )
         for seed in range(3)
     ]
-    many = jax.jit(jax.vmap(lambda t, v, w: life(bench.rule, DENSE, DT, t, v, w, ONES)["deltas"]))
+    many = quick_jit(jax.vmap(lambda t, v, w: life(bench.rule, DENSE, DT, t, v, w, ONES)["deltas"]))
     alone = np.stack([bench.live(*case)["deltas"] for case in cases])
     demand_close(many(*_stacked(cases)), alone, "vmap is the same as a loop")
 

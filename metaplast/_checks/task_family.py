@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from metaplast._checks.base import demand, demand_close, demand_same_type, keys
+from metaplast._checks.base import demand, demand_close, demand_same_type, keys, quick_jit
 from metaplast.interfaces import SPLITS, AbstractTaskFamily
 from metaplast.signals import FEEDBACK_FIELDS, Feedback, Outcome, Score, TaskShape, neuron_view
 
@@ -127,7 +127,7 @@ def answers(family: AbstractTaskFamily, task: Any, oracle: Oracle | None) -> dic
     scales = np.asarray([*SCALES, 0.0], np.float32)
     offsets = np.zeros((len(scales), shape.n_out), np.float32)
     offsets[-1] = np.random.default_rng(0).normal(size=shape.n_out)
-    return jax.tree.map(np.asarray, jax.jit(jax.vmap(one, (None, 0, 0)))(task, scales, offsets))
+    return jax.tree.map(np.asarray, quick_jit(jax.vmap(one, (None, 0, 0)))(task, scales, offsets))
 
 
 def check_bracket(score: Score) -> None:
@@ -139,7 +139,8 @@ def check_bracket(score: Score) -> None:
 
 def check(family: AbstractTaskFamily, oracle: Oracle | None = None) -> None:
     """Everything above (metaplast.testing.check_task_family)."""
-    tasks = {split: [family.sample(key, split) for key in keys(3, 2)] for split in SPLITS}
+    sample = quick_jit(family.sample, static_argnums=1)
+    tasks = {split: [sample(key, split) for key in keys(3, 2)] for split in SPLITS}
     task = tasks["train"][0]
     check_shapes(family, task)
     check_splits(tasks)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from metaplast._checks.base import quick_jit
 from metaplast.connections.base import Term
 from metaplast.connections.sparse import Sparse
 from metaplast.registry import find
@@ -37,7 +38,7 @@ def _places(connection: Any) -> tuple[np.ndarray, np.ndarray]:
     return post, np.broadcast_to(connection.at_pre(jnp.arange(connection.n_pre)), connection.shape)
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(quick_jit, static_argnums=0)
 def _everything(connection: Any, w: Any, post: Any, pre: Any) -> dict[str, Any]:
     terms = [Term(post[k % 2] if a else None, pre[k % 2] if b else None, p) for k, (a, b, p) in enumerate(TERMS)]
     return {

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from metaplast._checks.base import demand_same_type
+from metaplast._checks.base import demand_same_type, quick_jit
 from metaplast.connections.dense import Dense
 from metaplast.feedback.random import Random
 from metaplast.feedback.symmetric import Symmetric
@@ -16,6 +16,7 @@ from metaplast.genomes.random import Random as Drawn
 from metaplast.lifetime import Lifetime, Slot
 from metaplast.networks import base as network
 from metaplast.networks.feedforward import Feedforward
+from metaplast.networks.recurrent import Recurrent
 from metaplast.neurons.linear import Linear
 from metaplast.neurons.tanh import Tanh
 from metaplast.registry import find
@@ -46,7 +47,7 @@ def test_symmetric_feedback_and_the_delta_rule_are_the_gradient():
     weights = {e.name: rng.normal(size=e.connection.shape) for e in wiring.edges}
     x, target = rng.normal(size=3), rng.normal(size=wiring.output.n)
 
-    @jax.jit
+    @quick_jit
     def both(weights: Any) -> Any:
         credit, (_, sent) = _credit(Symmetric(), wiring, weights, x, target)
         local = {e.name: -credit.feedback[e.post][:, None] * sent[e.name][None, :] for e in wiring.edges}
@@ -78,24 +79,25 @@ def test_credit_passes_dales_sign_and_stops_at_backward_edges():
         "cells_to_out": np.asarray([[1.0, 3.0]]),
     }
     with jax.enable_x64(True):
-        credit = jax.jit(lambda w: _credit(Symmetric(), wiring, w, np.zeros(3), np.full(1, -0.5))[0])(w)
+        credit = quick_jit(lambda w: _credit(Symmetric(), wiring, w, np.zeros(3), np.full(1, -0.5))[0])(w)
     np.testing.assert_allclose(credit.feedback["out"], [1.0])
     np.testing.assert_allclose(credit.feedback["cells"], [-1.0, -3.0])
     np.testing.assert_allclose(credit.feedback["input"], [-4.0, -4.0, -4.0])
 
 
+@pytest.mark.parametrize("wiring", [NET, Recurrent(n_recurrent=3).wiring({"input": 3}, 2)], ids=["layers", "loop"])
 @pytest.mark.parametrize("name", enrolled("feedback"))
-def test_a_feedback_keeps_its_type_and_reaches_every_population(name):
+def test_a_feedback_keeps_its_type_and_reaches_every_population(name, wiring):
     rule = find("feedback", name)()
-    theta = jax.eval_shape(lambda: rule.init(jax.random.key(0), NET))
-    state = jax.eval_shape(lambda t: rule.init_state(t, NET, jax.random.key(0)), theta)
-    views = {p.name: neuron_view(jnp.ones(p.n), jnp.ones(p.n), jnp.ones(p.n)) for p in NET.populations}
-    synapses = {e.name: Synapses(weight=e.connection.zeros(), mask=jnp.ones(())) for e in NET.edges}
+    theta = jax.eval_shape(lambda: rule.init(jax.random.key(0), wiring))
+    state = jax.eval_shape(lambda t: rule.init_state(t, wiring, jax.random.key(0)), theta)
+    views = {p.name: neuron_view(jnp.ones(p.n), jnp.ones(p.n), jnp.ones(p.n)) for p in wiring.populations}
+    synapses = {e.name: Synapses(weight=e.connection.zeros(), mask=jnp.ones(())) for e in wiring.edges}
     told = feedback(2, modulators={"reward": jnp.ones(())})
-    step = lambda t, s: rule.step(t, s, NET, synapses, views, told, DT)  # noqa: E731
+    step = lambda t, s: rule.step(t, s, wiring, synapses, views, told, DT)  # noqa: E731
     after, credit = jax.eval_shape(step, theta, state)
     demand_same_type(state, after, "the state of a feedback keeps its type")
-    assert {n: x.shape for n, x in credit.feedback.items()} == {p.name: (p.n,) for p in NET.populations}
+    assert {n: x.shape for n, x in credit.feedback.items()} == {p.name: (p.n,) for p in wiring.populations}
     assert "reward" in credit.modulators
 
 
@@ -117,7 +119,7 @@ def test_forward_weights_align_with_random_feedback():
         slots=(Slot(rule=Polynomial(terms=("error*pre",), initial=(-1.0,), rate=0.025, learn="none")),),
     )
 
-    @jax.jit
+    @quick_jit
     def lives(key: Any) -> Any:
         k_task, k_life = jax.random.split(key)
         task = lifetime.task.sample(k_task, "train")
@@ -140,6 +142,8 @@ def test_random_feedback_is_redrawn_in_every_life_and_kept_through_it():
     for edge in NET.edges:
         np.testing.assert_array_equal(one[edge.name], same[edge.name])
         assert np.any(np.asarray(one[edge.name]) != np.asarray(other[edge.name]))
+    first, second = (np.asarray(one[e.name]).reshape(-1)[:5] for e in NET.edges[:2])
+    assert abs(np.corrcoef(first, second)[0, 1]) < 0.99  # no two edges share their numbers
     wide = Wiring((Population("a", 200), Population("b", 50)), (Edge("a", "b", Dense(50, 200)),))
     back = np.asarray(Random(gain=2.0).init_state({}, wide, jax.random.key(0))["back"]["a_to_b"])
     assert abs(back.std() * np.sqrt(200) / 2.0 - 1) < 4 / np.sqrt(2 * back.size)

@@ -51,6 +51,8 @@ def test_random_weights_have_the_declared_width_in_every_life_anew():
         assert np.any(w != other[edge.name])
         width = np.sqrt(np.mean(w**2)) * np.sqrt(edge.connection.fan_in) / edge.gain
         assert abs(width - 1) < 4 / np.sqrt(2 * w.size)
+    first, second = (np.abs(one[e.name]).reshape(-1)[:900] for e in WIRING.edges[:2])
+    assert abs(np.corrcoef(first, second)[0, 1]) < 4 / np.sqrt(900)  # no two edges share their numbers
     assert not one["c_to_c"].any()
 
 

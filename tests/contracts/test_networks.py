@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 
+from metaplast._checks.base import quick_jit
 from metaplast.connections.dense import Dense
 from metaplast.networks import base as network
 from metaplast.neurons.linear import Linear
@@ -24,8 +25,7 @@ DT, N_STEPS = 1e-3, 6
 RNG = np.random.default_rng(0)
 
 
-@partial(jax.jit, static_argnums=0)
-def _run(wiring: Wiring, weights: Any, stimuli: Any) -> Any:
+def _live(wiring: Wiring, weights: Any, stimuli: Any) -> Any:
     synapses = {name: Synapses(weight=w, mask=1.0) for name, w in weights.items()}
     theta = network.init(wiring, jax.random.key(0))
 
@@ -33,6 +33,9 @@ def _run(wiring: Wiring, weights: Any, stimuli: Any) -> Any:
         return network.step(wiring, theta, synapses, state, now, DT, jax.random.key(1))
 
     return jax.lax.scan(step, network.init_state(wiring, theta, DT), stimuli)[1]
+
+
+_run = quick_jit(_live, static_argnums=0)
 
 
 def _with(name: str, cell: str) -> Wiring:
@@ -47,7 +50,7 @@ def test_the_same_wiring_takes_every_neuron(name):
         assert find("neuron", cell)() in {p.neuron for p in wiring.populations}
         weights = {e.name: jax.ShapeDtypeStruct(e.connection.shape, np.float32) for e in wiring.edges}
         stimuli = {"input": jax.ShapeDtypeStruct((N_STEPS, 3), np.float32)}
-        views, sent = jax.eval_shape(partial(_run, wiring), weights, stimuli)
+        views, sent = jax.eval_shape(partial(_live, wiring), weights, stimuli)
         assert {k: v.activity.shape for k, v in views.items()} == {p.name: (N_STEPS, p.n) for p in wiring.populations}
         assert {k: v.shape for k, v in sent.items()} == {e.name: (N_STEPS, e.connection.n_pre) for e in wiring.edges}
 

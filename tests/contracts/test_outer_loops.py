@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from metaplast import train
+from metaplast._checks.base import quick_jit
 from metaplast._checks.outer_loop import quadratic, weights
 from metaplast.registry import find
 from metaplast.testing import check_outer_loop
@@ -61,7 +62,7 @@ def estimates() -> dict[str, np.ndarray]:
     problem: Any = Plane()
     theta = {"w": jnp.asarray([0.3, 0.1, -0.2])}
 
-    @partial(jax.jit, static_argnums=0)
+    @partial(quick_jit, static_argnums=0)
     def many(outer: Es, key: Any) -> Any:
         state = outer.init(problem, theta, key, outer.hyper())
         after = jax.vmap(lambda key: outer.step(problem, state, None, key)[0])(jax.random.split(key, REPEATS))

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from metaplast._checks.base import demand_same_type
+from metaplast._checks.base import demand_same_type, quick_jit
 from metaplast.registry import find
 from metaplast.transmission.delayed import Delayed
 from metaplast.transmission.exponential import Exponential
@@ -43,7 +43,7 @@ SETTINGS = [find("transmission", name)() for name in enrolled("transmission")]
 SETTINGS += [Delayed(delay=3e-3, transmission=Exponential(tau=2e-3)), Delayed(delay=1e-3)]
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(quick_jit, static_argnums=0)
 def _run(transmission: Any, sent: Any) -> Any:
     step = lambda state, x: transmission.step(state, x, DT)  # noqa: E731
     return jax.lax.scan(step, transmission.init_state(N, DT), sent)[1]
@@ -70,4 +70,5 @@ def test_the_queue_is_as_long_as_the_delay_at_any_dt():
     for dt in (1e-3, 0.5e-3, 0.1e-3):
         queue = Delayed(delay=2e-3).init_state(N, dt)["queue"]
         assert queue.shape == (round(2e-3 / dt), N)
+    assert Delayed(delay=6e-4).init_state(N, 1e-4)["queue"].shape == (6, N)  # 5.999999999999999 in floats
     assert Delayed(delay=1e-5).init_state(N, 1e-3)["queue"].shape == (1, N)
