@@ -60,9 +60,3 @@ def progress(quiet: bool) -> Iterator[Progress]:
     finally:
         if known:
             bars.stop()
-
-
-def default_jobs() -> int:
-    """One worker per core, at most four."""
-    cores = os.cpu_count() or 1
-    return max(1, min(4, cores))
