@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from metaplast.launch.folder import sync
@@ -58,18 +59,11 @@ def restore(folder: Path, like: Any, digest: str) -> tuple[int, Any] | None:
     for step in reversed(steps):
         try:
             return step, _read(root / f"{step:06d}", step, like, digest)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             log.warning("checkpoint %s rejected: %s", root / f"{step:06d}", error)
             (root / f"{step:06d}").rename(root / f"{step:06d}.damaged")
-        except Exception as error:  # safetensors raises its own type, which is not exported
-            if type(error).__name__ != "SafetensorError":
-                raise
-            log.warning("checkpoint %s rejected: %s", root / f"{step:06d}", error)
-            (root / f"{step:06d}").rename(root / f"{step:06d}.damaged")
-    if steps:
-        raise NoCheckpoint(
-            f"{root} - expected at least one whole checkpoint - start a new run with --config {folder / 'config.yaml'}"
-        )
+    if any(root.glob("*.damaged")):  # also those of an earlier attempt: never a silent start from zero
+        raise NoCheckpoint(f"{root} - expected at least one whole checkpoint - start a new run from the config.yaml")
     return None
 
 

@@ -7,7 +7,7 @@ from jax import Array
 
 from metaplast.connections.base import AbstractConnection
 from metaplast.registry import register
-from metaplast.rules.base import AbstractRule
+from metaplast.rules.base import AbstractRule, Clock
 from metaplast.rules.polynomial import Polynomial
 from metaplast.signals import Key, RuleState, SynapseView, Theta
 from metaplast.spec import Positive, plugin, spec
@@ -18,11 +18,15 @@ from metaplast.spec import Positive, plugin, spec
 class Clip(AbstractRule):
     """delta_w = max(-limit, min(limit, rule)), synapse by synapse. limit -> infinity gives the inner rule.
 
-    State, theta and reach are those of the inner rule; its clock must be `event`, for a limit per step.
+    State, theta, reach and clock are those of the inner rule; the limit holds per step, whatever dt is.
     """
 
     rule: Annotated[AbstractRule, plugin("rule")] = Polynomial()
     limit: Positive = 0.2
+
+    @property
+    def clock(self) -> Clock:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.rule.clock
 
     @property
     def slow(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
