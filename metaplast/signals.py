@@ -33,6 +33,10 @@ class NeuronView:
     returned: Array  # W^T post: the other side's activity carried back through the forward weights
     weight_sum: Array  # sum over the neuron's own synapses of this edge
     weight_norm: Array  # Euclidean norm over the neuron's own synapses of this edge
+    input_gain: Array  # 1 / (1 + sum of squares of what the neuron's own synapses of this edge receive)
+    layer_power: Array  # post: sum of squares of the population's activities (one number for all)
+    layer_backward: Array  # post: post . (W pre_error), one number for all
+    layer_forward: Array  # post: error . (W pre), one number for all
 
 
 @pytree
@@ -134,16 +138,8 @@ EMPTY_STATE_FIELDS = {"post": {}, "pre": {}, "synapse": {}, "scalar": {}}
 def neuron_view(activity: Array, potential: Array, gain: Array) -> NeuronView:
     """A view with nothing but a neuron's own dynamics; the other fields are filled on the way to a synapse."""
     zeros = jnp.zeros_like(activity)
-    return NeuronView(
-        activity=activity,
-        potential=potential,
-        gain=gain,
-        feedback=zeros,
-        dendrite=zeros,
-        returned=zeros,
-        weight_sum=zeros,
-        weight_norm=zeros,
-    )
+    known = {"activity": activity, "potential": potential, "gain": gain}
+    return NeuronView(**{name: known.get(name, zeros) for name in NeuronView.__dataclass_fields__})  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def rule_state(**sides: dict[str, Array]) -> RuleState:

@@ -171,34 +171,35 @@ def _change(new: dict[str, Any], old: dict[str, Any]) -> dict[str, Array]:
 def _allowed(fields: frozenset[str]) -> dict[str, dict[str, np.ndarray]]:
     """What may change when one neuron or synapse jumps, given the sums over synapses that a rule reads."""
     post, pre = np.eye(N_POST, dtype=bool), np.eye(N_PRE, dtype=bool)
-    returned = "pre.returned" in fields
+    returned, inputs = "pre.returned" in fields, "post.input_gain" in fields
     rows = bool(fields & {"post.weight_sum", "post.weight_norm"})
     columns = returned or bool(fields & {"pre.weight_sum", "pre.weight_norm"})
+    layer = bool(fields & {"post.layer_power", "post.layer_backward", "post.layer_forward"})
     n, both = N_POST * N_PRE, (N_POST, N_PRE)
     same_row = np.broadcast_to(post[:, None, :, None], (*both, *both)).reshape(n, *both)
     same_column = np.broadcast_to(pre[None, :, None, :], (*both, *both)).reshape(n, *both)
-    near = (same_row & same_column) | (rows & same_row) | (columns & same_column)
-    by_post = np.broadcast_to(post[:, :, None] | returned, (N_POST, *both))
-    by_pre = np.broadcast_to(pre[:, None, :], (N_PRE, *both))
+    near = (same_row & same_column) | (rows & same_row) | (columns & same_column) | layer
+    by_post = np.broadcast_to(post[:, :, None] | returned | layer, (N_POST, *both))
+    by_pre = np.broadcast_to(pre[:, None, :] | inputs | layer, (N_PRE, *both))
     return {
         "pre": {
             "delta": by_pre,
             "synapse": by_pre,
             "pre": pre,
-            "post": np.zeros((N_PRE, N_POST), bool),
+            "post": np.full((N_PRE, N_POST), inputs or layer),
             "scalar": np.zeros(N_PRE, bool),
         },
         "post": {
             "delta": by_post,
             "synapse": by_post,
-            "post": post,
-            "pre": np.full((N_POST, N_PRE), returned),
+            "post": post | layer,
+            "pre": np.full((N_POST, N_PRE), returned or layer),
             "scalar": np.zeros(N_POST, bool),
         },
         "synapse": {
             "delta": near,
             "synapse": near,
-            "post": (rows & same_row).any(axis=2),
+            "post": (rows & same_row).any(axis=2) | layer,
             "pre": (columns & same_column).any(axis=1),
             "scalar": np.zeros(n, bool),
         },

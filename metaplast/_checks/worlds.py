@@ -80,9 +80,17 @@ def moment(views: SynapseView, t: int | slice) -> SynapseView:
 def with_aggregates(connection: AbstractConnection, view: SynapseView, weight: Array) -> SynapseView:
     """The view with its sums over synapses recomputed from a plain matrix of the weights."""
     matrix = weight if weight.ndim == 2 else jnp.tensordot(weight, _places(connection), 1)
+    x, y, e_pre, e_post = view.pre.activity, view.post.activity, view.pre.feedback, view.post.feedback
+    support = jnp.broadcast_to(connection.mask(), weight.shape)
+    exists = support if weight.ndim == 2 else jnp.tensordot(support, _places(connection), 1)
+    layer = {
+        "layer_power": jnp.sum(y**2),
+        "layer_backward": jnp.sum(matrix * y[:, None] * e_pre[None, :]),
+        "layer_forward": jnp.sum(matrix * e_post[:, None] * x[None, :]),
+    }
     sides = {
         "pre": view.pre.replace(  # pyright: ignore[reportAttributeAccessIssue]
-            returned=jnp.sum(matrix * view.post.activity[:, None], axis=0),
+            returned=jnp.sum(matrix * y[:, None], axis=0),
             weight_sum=jnp.sum(matrix, axis=0),
             weight_norm=jnp.sqrt(jnp.sum(matrix**2, axis=0)),
         ),
@@ -90,6 +98,8 @@ def with_aggregates(connection: AbstractConnection, view: SynapseView, weight: A
             returned=jnp.zeros(connection.n_post),
             weight_sum=jnp.sum(matrix, axis=1),
             weight_norm=jnp.sqrt(jnp.sum(matrix**2, axis=1)),
+            input_gain=1.0 / (1.0 + jnp.sum(exists * x[None, :] ** 2, axis=1)),
+            **{name: jnp.full(connection.n_post, value) for name, value in layer.items()},
         ),
     }
     return view.replace(**sides)  # pyright: ignore[reportAttributeAccessIssue]

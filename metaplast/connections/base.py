@@ -69,6 +69,10 @@ class AbstractConnection(ABC):
     def zeros(self) -> Array:
         return jnp.zeros(self.shape)
 
+    def mask(self) -> Array:
+        """1 where a synapse of the layout exists, else 0; a scalar 1 where all of them do."""
+        return jnp.ones(())
+
     def outer(self, terms: Sequence[Term], weights: Array) -> Array:
         """sum over terms of post_j pre_i w_ji^power, by Horner's scheme in w: no per-synapse feature is stored."""
         rows: dict[int, Array] = {}

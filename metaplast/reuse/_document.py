@@ -18,12 +18,12 @@ import numpy as np
 from metaplast import registry
 from metaplast.registry import BadInput
 from metaplast.reuse.text import quote
-from metaplast.rules._grammar import REACHES, parse, reach
+from metaplast.rules._grammar import MAX_TERMS, REACHES, parse, reach
 
 SCHEMA = "metaplast.rule/1"
 CLOCKS = ("event", "time", "trial")
 LEARNT = {"none": (), "rate": ("log_rate",), "coefficients": ("coefficients",), "both": ("coefficients", "log_rate")}
-MAX_SLOTS, MAX_EDGES, MAX_TERMS, MAX_NESTED, MAX_PARTS, MAX_SYNAPSES = 256, 4096, 4096, 8, 16, 2**28
+MAX_SLOTS, MAX_EDGES, MAX_NESTED, MAX_PARTS, MAX_SYNAPSES = 256, 4096, 8, 16, 2**28
 REFERENCE_SHAPE = (4, 2, 3)  # steps, post, pre
 _NAME = re.compile(r"\w[\w-]{0,63}")
 _FIX = "write it again with save_rule"

@@ -36,6 +36,10 @@ _SYMBOLS = {
     "pre_weight_sum": r"\Sigma_i",
     "post_weight_norm": r"\lVert w_j \rVert",
     "pre_weight_norm": r"\lVert w_i \rVert",
+    "input_gain": "g_j",
+    "layer_power": r"\lVert y \rVert^2",
+    "layer_backward": r"(y \cdot W \delta^{pre})",
+    "layer_forward": r"(\delta \cdot W x)",
     "weight": "w_{ji}",
 }
 
@@ -104,7 +108,7 @@ def fields(spec: Plain) -> frozenset[str] | None:
     return frozenset().union(*known) if wrapped and known else None
 
 
-_TRANSPARENT = frozenset({"adam", "clip"})  # wrappers that read nothing of the view themselves
+_TRANSPARENT = frozenset({"adam", "clip", "scale", "sum"})  # wrappers that read nothing of the view themselves
 
 
 def expression(spec: Plain, theta: Any) -> Expression:

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 from metaplast.registry import BadInput
 from metaplast.reuse.text import quote
+from metaplast.rules._grammar import expand
 
 
 def shipped_configs() -> Traversable:
@@ -37,7 +38,14 @@ def known_rule(name: str) -> dict[str, Any]:
         hint = f"did you mean {near[0]!r}?" if near else "or give the path of a rule.safetensors"
         raise BadInput(f"rule {quote(name)}", f"one of {', '.join(known)}", hint)
     plain = OmegaConf.to_container(OmegaConf.create((_folder() / f"{name}.yaml").read_text(encoding="utf-8")))
-    return {str(key): value for key, value in plain.items()} if isinstance(plain, dict) else {}
+    return _expanded(plain) if isinstance(plain, dict) else {}
+
+
+def _expanded(plain: Any) -> Any:
+    """Families such as `taylor 2 of post pre weight` written out, at any depth."""
+    if not isinstance(plain, dict):
+        return plain
+    return {str(k): list(expand(v)) if k == "terms" else _expanded(v) for k, v in plain.items()}
 
 
 def is_name(given: str | os.PathLike[str]) -> bool:

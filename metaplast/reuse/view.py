@@ -82,14 +82,12 @@ def complete(view: Any, connection: AbstractConnection, reads: frozenset[str], r
         arrays[name] = array
     missing = reads - set(arrays) - ({"key"} if view.key is not None else frozenset())
     sums = missing & set(AGGREGATES)
-    if "pre.returned" in sums and "post.activity" not in arrays:
-        raise BadInput(f"rule {rule} reads predicted = W^T post", "post in the view", "give post=... to synapse_view")
-    for name in sorted(missing - sums):
+    missing = (missing - sums) | {need for name in sums for need in AGGREGATES[name].needs if need not in arrays}
+    for name in sorted(missing):
         short = _SHORT.get(name, name)
         how = f"modulators={{{short.partition('.')[2]!r}: ...}}" if name.startswith("modulators.") else f"{short}=..."
         raise BadInput(f"rule {rule} reads {short}", "it in the view", f"give {how} to synapse_view")
-    post = arrays.get("post.activity", arrays["weight"])
-    for side, found in aggregates(connection, arrays["weight"], post, sums).items():
+    for side, found in aggregates(connection, arrays["weight"], arrays.__getitem__, sums).items():
         arrays.update({f"{side}.{field}": value for field, value in found.items()})
     return _filled(arrays, connection, view.key)
 

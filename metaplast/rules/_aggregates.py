@@ -1,32 +1,70 @@
-"""Sums over many synapses that a rule may read: computed from the weights, and only where they are read."""
+"""Sums over many synapses that a rule may read: computed from the weights, and only where they are read.
+
+    pre.returned_i = sum_j w_ji y_j                    weight_sum, weight_norm: over a neuron's own synapses
+    post.input_gain_j = 1 / (1 + sum_i x_i^2)          over the neuron's own synapses
+    post.layer_power = sum_j y_j^2                     post.layer_backward = sum_ji y_j w_ji e_i
+    post.layer_forward = sum_ji e_j w_ji x_i           the layer's own three numbers, the same at every neuron
+
+x, y: activities; e: credit signals.
+"""
 
 from collections.abc import Callable, Collection
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
 
 from metaplast.connections.base import AbstractConnection
 
-AGGREGATES = ("pre.returned", "pre.weight_sum", "post.weight_sum", "pre.weight_norm", "post.weight_norm")
+
+class Aggregate(NamedTuple):
+    """Which other signals it is made of, and how: compute(connection, weight, *signals)."""
+
+    needs: tuple[str, ...]
+    compute: Callable[..., Array]
+
+
+def _root(squares: Array) -> Array:
+    """Its gradient is 0, not infinite, for a neuron without a synapse."""
+    return jnp.sqrt(jnp.maximum(squares, 1e-30))
+
+
+def _input_gain(connection: AbstractConnection, weight: Array, x: Array) -> Array:
+    power = jnp.broadcast_to(connection.at_pre(x**2), connection.shape) * connection.mask()
+    return 1.0 / (1.0 + connection.reduce_post(power))
+
+
+def _layer_backward(connection: AbstractConnection, weight: Array, y: Array, e: Array) -> Array:
+    return jnp.full(connection.n_post, jnp.sum(connection.backpropagate(weight, y) * e))
+
+
+def _layer_forward(connection: AbstractConnection, weight: Array, x: Array, e: Array) -> Array:
+    return jnp.full(connection.n_post, jnp.sum(connection.propagate(weight, x) * e))
+
+
+AGGREGATES = {
+    "pre.returned": Aggregate(("post.activity",), lambda c, w, y: c.backpropagate(w, y)),
+    "pre.weight_sum": Aggregate((), lambda c, w: c.reduce_pre(w)),
+    "post.weight_sum": Aggregate((), lambda c, w: c.reduce_post(w)),
+    "pre.weight_norm": Aggregate((), lambda c, w: _root(c.reduce_pre(w**2))),
+    "post.weight_norm": Aggregate((), lambda c, w: _root(c.reduce_post(w**2))),
+    "post.input_gain": Aggregate(("pre.activity",), _input_gain),
+    "post.layer_power": Aggregate(("post.activity",), lambda c, w, y: jnp.full(c.n_post, jnp.sum(y**2))),
+    "post.layer_backward": Aggregate(("post.activity", "pre.feedback"), _layer_backward),
+    "post.layer_forward": Aggregate(("pre.activity", "post.feedback"), _layer_forward),
+}
 
 
 def aggregates(
-    connection: AbstractConnection, weight: Array, post: Array, fields: Collection[str]
+    connection: AbstractConnection, weight: Array, signal: Callable[[str], Array], fields: Collection[str]
 ) -> dict[str, dict[str, Array]]:
     """Those of AGGREGATES that are among `fields`: {"pre": {field: [n_pre]}, "post": {field: [n_post]}}.
 
-    returned_i = sum_j w_ji post_j; weight_sum and weight_norm: sum and Euclidean norm over a neuron's own synapses.
+    signal: the values behind a name such as `post.activity`.
     """
-    ways: dict[str, Callable[[], Array]] = {
-        "pre.returned": lambda: connection.backpropagate(weight, post),
-        "pre.weight_sum": lambda: connection.reduce_pre(weight),
-        "post.weight_sum": lambda: connection.reduce_post(weight),
-        "pre.weight_norm": lambda: jnp.sqrt(connection.reduce_pre(weight**2)),
-        "post.weight_norm": lambda: jnp.sqrt(connection.reduce_post(weight**2)),
-    }
     sides: dict[str, dict[str, Array]] = {"pre": {}, "post": {}}
-    for name, compute in ways.items():
+    for name, (needs, compute) in AGGREGATES.items():
         if name in fields:
             side, _, field = name.partition(".")
-            sides[side][field] = compute()
+            sides[side][field] = compute(connection, weight, *map(signal, needs))
     return sides

@@ -4,10 +4,13 @@
     product := factor ("*" factor)*
     factor  := number | signal | signal "^" integer      signal: a name below, or modulator.<channel>
 
+and, where terms are listed, `taylor N of a b ...` for every product of powers 0 to N of the signals a, b, ...
+
 Pure Python: no array library is imported here, and nothing is ever evaluated.
 """
 
 import difflib
+import itertools
 import math
 import re
 from collections.abc import Iterable
@@ -30,14 +33,22 @@ SIGNALS: dict[str, tuple[str, str]] = {  # name -> (side, field of the view)
     "pre_weight_sum": ("pre", "weight_sum"),
     "post_weight_norm": ("post", "weight_norm"),
     "pre_weight_norm": ("pre", "weight_norm"),
+    "input_gain": ("post", "input_gain"),
+    "layer_power": ("post", "layer_power"),
+    "layer_backward": ("post", "layer_backward"),
+    "layer_forward": ("post", "layer_forward"),
     "weight": ("synapse", "weight"),
 }
-MAX_LENGTH, MAX_PRODUCTS, MAX_POWER = 400, 32, 8
+MAX_LENGTH, MAX_PRODUCTS, MAX_POWER, MAX_TERMS = 400, 32, 8, 4096
 RATE_UNIT = 5.0  # rate exp(5 log_rate): a log_rate of 0.1 changes the rate by a factor exp(0.5) = 1.65
 REACHES = ("synapse", "neuron", "layer")
-_WIDER = {"weight_sum": "neuron", "weight_norm": "neuron", "returned": "layer"}
+_WIDER = {
+    **dict.fromkeys(("weight_sum", "weight_norm", "input_gain"), "neuron"),
+    **dict.fromkeys(("returned", "layer_power", "layer_backward", "layer_forward"), "layer"),
+}
 _MODULATOR = re.compile(r"modulator\.([A-Za-z][A-Za-z0-9_]*)")
 _NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+_TAYLOR = re.compile(r"taylor (\d+) of ((?:[\w.]+ *)+)")
 _SPLIT = re.compile(r"(?<![0-9.][eE])([+-])")
 
 
@@ -70,7 +81,7 @@ def field_of(name: str) -> str:
 
 def reach(fields: Iterable[str]) -> str:
     """synapse: nothing beyond the synapse's own two neurons; neuron: sums over one neuron's own synapses too; layer:
-    activity carried back through the forward weights too."""
+    activity carried back through the forward weights, and sums over a whole population, too."""
     wide = [_WIDER.get(name.rpartition(".")[2], "synapse") for name in fields]
     return max(wide, key=REACHES.index, default="synapse")
 
@@ -89,6 +100,32 @@ def parse(text: str) -> tuple[Product, ...]:
     return tuple(
         _product(body, -1.0 if sign == "-" else 1.0, text) for sign, body in zip(pieces[::2], pieces[1::2], strict=True)
     )
+
+
+def expand(terms: Iterable[str]) -> tuple[str, ...]:
+    """The terms with every `taylor N of a b ...` replaced by all products of powers 0 to N of the signals named.
+
+    Raises: BadInput for an unknown signal, a power beyond the largest, or too many terms.
+    """
+    found: list[str] = []
+    for term in terms:
+        family = _TAYLOR.fullmatch(term.strip())
+        found += _family(int(family[1][:3]), family[2].split(), term) if family else [term]
+    if len(found) > MAX_TERMS:
+        raise BadInput(f"{len(found)} terms", f"at most {MAX_TERMS}", "lower the order or leave out a signal")
+    return tuple(found)
+
+
+def _family(order: int, signals: list[str], text: str) -> list[str]:
+    for name in signals:
+        _known(name, text)
+    if not 1 <= order <= MAX_POWER or len(set(signals)) < len(signals):
+        raise BadInput(f"term {text!r}", f"an order of 1 to {MAX_POWER} and distinct signals", "correct it")
+    if (order + 1) ** len(signals) > MAX_TERMS:
+        raise BadInput(f"term {text!r}", f"at most {MAX_TERMS} terms", "lower the order or leave out a signal")
+    powers = itertools.product(range(order + 1), repeat=len(signals))
+    named = (tuple((s, p) for s, p in zip(signals, each, strict=True) if p) for each in powers)
+    return [show(Product(1.0, factors)) for factors in named]
 
 
 def show(product: Product) -> str:

@@ -1,6 +1,6 @@
 """Adam inside the life: the change a rule asks for, normalised by its own running moments."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import jax.numpy as jnp
 from annotated_types import Ge, Lt
@@ -8,10 +8,10 @@ from jax import Array
 
 from metaplast.connections.base import AbstractConnection
 from metaplast.registry import register
-from metaplast.rules._grammar import RATE_UNIT
-from metaplast.rules.base import AbstractRule, Clock
+from metaplast.rules._learned import value
+from metaplast.rules.base import AbstractRule, Clock, Wrapper
 from metaplast.rules.polynomial import Polynomial
-from metaplast.signals import Key, RuleState, SynapseView, Theta
+from metaplast.signals import RuleState, SynapseView, Theta
 from metaplast.spec import Positive, plugin, spec
 
 Decay = Annotated[float, Ge(0), Lt(1)]
@@ -20,7 +20,7 @@ DELTA = Polynomial(terms=("error*pre",), initial=(-1.0,), rate=1.0, learn="none"
 
 @register("rule", "adam")
 @spec
-class Adam(AbstractRule):
+class Adam(Wrapper):
     """delta_w = rate exp(5 log_rate) m^ / sqrt(v^ + eps^2), with g the inner rule's change, m = b1 m + (1 - b1) g,
     v = b2 v + (1 - b2) g^2, m^ and v^ their bias-corrected forms (Kingma & Ba 2015; eps inside the root, so that the
     gradient through learning stays finite at v = 0).
@@ -29,8 +29,6 @@ class Adam(AbstractRule):
     b1 = b2 = 0 with eps -> 0 gives sign(g). Clock `trial`: the moments count steps, whatever dt.
     """
 
-    clock: ClassVar[Clock] = "trial"
-
     rule: Annotated[AbstractRule, plugin("rule")] = DELTA
     rate: Positive = 1e-2
     b1: Decay = 0.9
@@ -38,14 +36,15 @@ class Adam(AbstractRule):
     eps: Positive = 1e-4
 
     @property
-    def slow(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self.rule.slow
+    def own(self) -> tuple[str, ...]:
+        return ("rate",)
 
-    def init(self, key: Key, connection: AbstractConnection) -> Theta:
-        return {"rule": self.rule.init(key, connection), "log_rate": jnp.zeros(())}
+    @property
+    def clock(self) -> Clock:
+        return "trial"
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
-        inner = self.rule.init_state(theta["rule"], connection)
+        inner = super().init_state(theta, connection)
         return RuleState(
             post=inner.post,
             pre=inner.pre,
@@ -60,8 +59,7 @@ class Adam(AbstractRule):
         m = self.b1 * state.synapse["adam_m"] + (1 - self.b1) * g
         v = self.b2 * state.synapse["adam_v"] + (1 - self.b2) * g**2
         b1, b2 = self.b1 * state.scalar["adam_b1"], self.b2 * state.scalar["adam_b2"]
-        rate = self.rate * jnp.exp(RATE_UNIT * theta["log_rate"])
-        delta = rate * (m / (1 - b1)) / jnp.sqrt(v / (1 - b2) + self.eps**2)
+        delta = value(self, theta, "rate") * (m / (1 - b1)) / jnp.sqrt(v / (1 - b2) + self.eps**2)
         new = RuleState(
             post=inner.post,
             pre=inner.pre,

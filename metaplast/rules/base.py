@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import jax
+import jax.numpy as jnp
 from jax import Array
 
 from metaplast.connections.base import AbstractConnection, Term
@@ -41,6 +42,39 @@ class AbstractRule(ABC):
         self, theta: Theta, state: RuleState, connection: AbstractConnection, view: SynapseView, dt: float
     ) -> tuple[RuleState, Array]:
         """One step of `dt` seconds: (state, delta_w in the layout of the connection)."""
+
+
+class Wrapper(AbstractRule):
+    """A rule around another, its field `rule`: same clock and state unless a concrete class says otherwise.
+
+    own: names of the wrapper's own constants that theta moves, as `log_<name>` [], 0 at the start (_learned.value).
+    theta: {rule: the inner theta, log_<name> ...}, or just the inner theta where there are none.
+    """
+
+    rule: AbstractRule
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def clock(self) -> Clock:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.rule.clock
+
+    @property
+    def slow(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.rule.slow
+
+    def init(self, key: Key, connection: AbstractConnection) -> Theta:
+        inner = self.rule.init(key, connection)
+        return {"rule": inner, **{f"log_{name}": jnp.zeros(()) for name in self.own}} if self.own else inner
+
+    def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
+        return self.rule.init_state(self.inner(theta), connection)
+
+    def inner(self, theta: Theta) -> Theta:
+        """The part of theta that belongs to the inner rule."""
+        return theta["rule"] if self.own else theta
 
 
 class TermRule(AbstractRule):
@@ -91,7 +125,7 @@ class KernelRule(AbstractRule):
             return self.kernel(theta_s if self.per_synapse else theta, state_s, scalar_view, dt)
 
         def spread(values: Array) -> Array:
-            return jax.numpy.broadcast_to(values, connection.shape)
+            return jnp.broadcast_to(values, connection.shape)
 
         synaptic, delta = connection.lift(
             at_synapse,

@@ -8,15 +8,15 @@ from jax import Array
 from metaplast.connections.base import AbstractConnection
 from metaplast.registry import register
 from metaplast.rules._soft import soft
-from metaplast.rules.base import AbstractRule, Clock
+from metaplast.rules.base import AbstractRule, Wrapper
 from metaplast.rules.polynomial import Polynomial
-from metaplast.signals import Key, RuleState, SynapseView, Theta
+from metaplast.signals import RuleState, SynapseView, Theta
 from metaplast.spec import NonNegative, plugin, spec
 
 
 @register("rule", "bound")
 @spec
-class Bound(AbstractRule):
+class Bound(Wrapper):
     """delta_w = d ((w_max - w) / (w_max - low))^mu where the inner change d > 0, d ((w - low) / (w_max - low))^mu where
     d < 0.
 
@@ -29,20 +29,6 @@ class Bound(AbstractRule):
     rule: Annotated[AbstractRule, plugin("rule")] = Polynomial()
     mu: NonNegative = 1.0
     low: float = 0.0
-
-    @property
-    def clock(self) -> Clock:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self.rule.clock
-
-    @property
-    def slow(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self.rule.slow
-
-    def init(self, key: Key, connection: AbstractConnection) -> Theta:
-        return self.rule.init(key, connection)
-
-    def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
-        return self.rule.init_state(theta, connection)
 
     def step(
         self, theta: Theta, state: RuleState, connection: AbstractConnection, view: SynapseView, dt: float

@@ -7,15 +7,15 @@ from jax import Array
 
 from metaplast.connections.base import AbstractConnection
 from metaplast.registry import register
-from metaplast.rules.base import AbstractRule, Clock
+from metaplast.rules.base import AbstractRule, Wrapper
 from metaplast.rules.polynomial import Polynomial
-from metaplast.signals import Key, RuleState, SynapseView, Theta
+from metaplast.signals import RuleState, SynapseView, Theta
 from metaplast.spec import Positive, plugin, spec
 
 
 @register("rule", "clip")
 @spec
-class Clip(AbstractRule):
+class Clip(Wrapper):
     """delta_w = max(-limit, min(limit, rule)), synapse by synapse. limit -> infinity gives the inner rule.
 
     State, theta, reach and clock are those of the inner rule; the limit holds per step, whatever dt is.
@@ -23,20 +23,6 @@ class Clip(AbstractRule):
 
     rule: Annotated[AbstractRule, plugin("rule")] = Polynomial()
     limit: Positive = 0.2
-
-    @property
-    def clock(self) -> Clock:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self.rule.clock
-
-    @property
-    def slow(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self.rule.slow
-
-    def init(self, key: Key, connection: AbstractConnection) -> Theta:
-        return self.rule.init(key, connection)
-
-    def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
-        return self.rule.init_state(theta, connection)
 
     def step(
         self, theta: Theta, state: RuleState, connection: AbstractConnection, view: SynapseView, dt: float

@@ -7,13 +7,18 @@ import jax
 import jax.numpy as jnp
 from annotated_types import MinLen
 from jax import Array
+from pydantic import BeforeValidator
 
 from metaplast.connections.base import AbstractConnection, Term
 from metaplast.registry import BadInput, register
-from metaplast.rules._grammar import RATE_UNIT, SIGNALS, Product, parse
+from metaplast.rules._grammar import RATE_UNIT, SIGNALS, Product, expand, parse
 from metaplast.rules.base import TermRule
 from metaplast.signals import Key, RuleState, SynapseView, Theta
 from metaplast.spec import NonNegative, Positive, spec
+
+
+def _expanded(terms: object) -> object:
+    return expand(terms) if isinstance(terms, tuple) and all(isinstance(t, str) for t in terms) else terms
 
 
 @register("rule", "polynomial")
@@ -21,14 +26,15 @@ from metaplast.spec import NonNegative, Positive, spec
 class Polynomial(TermRule):
     """delta_w = rate exp(5 log_rate) sum_k c_k term_k(post, pre, weight, ...).
 
-    terms: text in the grammar of rules/_grammar.py, e.g. `post*pre - post*predicted`; initial: c_k at the start (all 0
+    terms: text in the grammar of rules/_grammar.py, e.g. `post*pre - post*predicted`, or `taylor 2 of post pre weight`
+    for all 27 products of powers 0 to 2; initial: c_k at the start (all 0
     if empty), to which theta adds; scale: standard deviation of theta's coefficients at the start.
     learn: which of `coefficients` [n_terms] and `log_rate` [] are in theta. No state. Clock `event`.
     Limits: (post*pre, post^2*weight) with c = (1, -1) is Oja's rule (1982); error*pre with c = -1 is the delta rule.
     Raises: BadInput for an unknown signal or a number of initial values that differs from the number of terms.
     """
 
-    terms: Annotated[tuple[str, ...], MinLen(1)] = ("post*pre", "post^2*weight")
+    terms: Annotated[tuple[str, ...], BeforeValidator(_expanded), MinLen(1)] = ("post*pre", "post^2*weight")
     initial: tuple[float, ...] = ()
     rate: Positive = 0.1
     scale: NonNegative = 0.0

@@ -2,16 +2,15 @@
 
 from typing import Annotated
 
-import jax.numpy as jnp
 from jax import Array
 
 from metaplast.connections.base import AbstractConnection
 from metaplast.registry import register
 from metaplast.rules._learned import value
 from metaplast.rules._traces import faded
-from metaplast.rules.base import AbstractRule
+from metaplast.rules.base import AbstractRule, Clock, Wrapper
 from metaplast.rules.polynomial import Polynomial
-from metaplast.signals import Key, RuleState, SynapseView, Theta
+from metaplast.signals import RuleState, SynapseView, Theta
 from metaplast.spec import Positive, plugin, spec
 
 HEBB = Polynomial(terms=("post*pre",), initial=(1.0,), rate=1.0, learn="none")
@@ -19,7 +18,7 @@ HEBB = Polynomial(terms=("post*pre",), initial=(1.0,), rate=1.0, learn="none")
 
 @register("rule", "three_factor")
 @spec
-class ThreeFactor(AbstractRule):
+class ThreeFactor(Wrapper):
     """e <- exp(-dt/tau) e + inner delta_w;   delta_w = rate m e, with m the global channel `modulator` of this step.
 
     tau = spec exp(5 log_tau) seconds, rate = spec exp(5 log_rate) per step with m = 1: a reward is an event.
@@ -36,14 +35,15 @@ class ThreeFactor(AbstractRule):
     rate: Positive = 0.1
 
     @property
-    def slow(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self.rule.slow
+    def own(self) -> tuple[str, ...]:
+        return ("rate", "tau")
 
-    def init(self, key: Key, connection: AbstractConnection) -> Theta:
-        return {"rule": self.rule.init(key, connection), "log_rate": jnp.zeros(()), "log_tau": jnp.zeros(())}
+    @property
+    def clock(self) -> Clock:
+        return "event"
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
-        inner = self.rule.init_state(theta["rule"], connection)
+        inner = super().init_state(theta, connection)
         return inner.replace(synapse={**inner.synapse, "eligibility": connection.zeros()})  # pyright: ignore[reportAttributeAccessIssue]
 
     def step(

@@ -11,13 +11,20 @@ from metaplast.rules._locality import reach, reads
 from metaplast.spec import decode
 from metaplast.testing import ContractBroken, check_rule
 from tests.contracts._enrolled import enrolled, oracle
-from tests.oracles import polynomial
+from tests.oracles import normalise, polynomial
 
 POOL = {"name": "polynomial", "terms": ["error*pre", "post*pre - post*predicted"], "initial": [-1.0, 0.1]}
 OTHER_SETTINGS = (
     {"name": "stdp", "learn": True, "mu": 0.5, "at_post_spike": "none", "at_pre_spike": "after"},
     {"name": "vogels", "learn": True, "at_post_spike": "before", "at_pre_spike": "none"},
     {"name": "bound", "rule": {"name": "adam"}, "mu": 0.5},
+    {"name": "bcm", "learn": True},
+    {"name": "metaplastic", "by": "change"},
+    {"name": "metaplastic", "by": "error", "rule": {"name": "polynomial", "terms": ["error*pre"]}},
+    {"name": "sliding", "sides": "both", "learn": True},
+    {"name": "scaling", "learn": True},
+    {"name": "heterosynaptic", "learn": True, "towards": "zero"},
+    {"name": "sum", "rules": {"a": {"name": "adam"}, "b": {"name": "consolidating"}}},
 )
 
 
@@ -27,7 +34,7 @@ def test_a_rule_keeps_its_promises(name):
     check_rule(find("rule", name)(), module.step if module else None)
 
 
-@pytest.mark.parametrize("settings", OTHER_SETTINGS, ids=lambda s: s["name"])
+@pytest.mark.parametrize("settings", OTHER_SETTINGS, ids=str)
 def test_other_settings_are_as_local_and_as_differentiable(settings):
     with jax.enable_x64(True):
         bench = _rule.Bench(decode("rule", settings))
@@ -42,6 +49,13 @@ def test_a_polynomial_of_any_signals_is_its_plain_loop(rule):
         _rule.check_locality(bench)
         _rule.check_gradient(bench)
         _rule.check_oracle(bench, polynomial.step)
+
+
+def test_subtractive_normalisation_is_its_plain_loop():
+    with jax.enable_x64(True):
+        bench = _rule.Bench(decode("rule", {"name": "normalise", "form": "subtractive", "strength": 0.3}))
+        _rule.check_locality(bench)
+        _rule.check_oracle(bench, normalise.step)
 
 
 def test_the_polynomials_above_cover_the_grammar():

@@ -17,8 +17,22 @@ LOCAL = (
     "pre_potential*post_gain",
     "dendrite*pre*weight",
 )
-SUMS = ("post*pre_weight_sum", "post_weight_sum*pre", "post_weight_norm^2*weight", "pre_weight_norm")
-RETURNED = ("post*pre - post*predicted", "error*predicted", "1", "pre_error*weight^2")
+SUMS = (
+    "post*pre_weight_sum",
+    "post_weight_sum*pre",
+    "post_weight_norm^2*weight",
+    "pre_weight_norm",
+    "error*pre*input_gain",
+)
+RETURNED = (
+    "post*pre - post*predicted",
+    "error*predicted",
+    "1",
+    "pre_error*weight^2",
+    "error*layer_power*pre",
+    "error*layer_backward*pre",
+    "post*layer_forward*pre_error",
+)
 
 VARIANTS = (
     Polynomial(terms=LOCAL, initial=(1.0, -1.0, 0.5, 0.0, 0.3, 0.1, 0.2, 0.3), learn="both", scale=0.1),
@@ -69,6 +83,10 @@ def signals(view: Any, j: int, i: int) -> dict[str, float]:
         "pre_weight_sum": sum(view.weight[:, i]),
         "post_weight_norm": math.sqrt(sum(w * w for w in view.weight[j])),
         "pre_weight_norm": math.sqrt(sum(w * w for w in view.weight[:, i])),
+        "input_gain": 1.0 / (1.0 + sum(x * x for x in view.pre.activity)),
+        "layer_power": sum(y * y for y in view.post.activity),
+        "layer_backward": float(view.post.activity @ view.weight @ view.pre.feedback),
+        "layer_forward": float(view.post.feedback @ view.weight @ view.pre.activity),
         "weight": view.weight[j, i],
     }
     return {**named, **{f"modulator.{name}": value for name, value in view.modulators.items()}}

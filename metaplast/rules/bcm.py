@@ -1,0 +1,47 @@
+"""Hebbian change with a sliding threshold."""
+
+import jax.numpy as jnp
+
+from metaplast.connections.base import AbstractConnection, Term
+from metaplast.registry import register
+from metaplast.rules._learned import value
+from metaplast.rules._traces import faded
+from metaplast.rules.base import Clock, TermRule
+from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state
+from metaplast.spec import Positive, spec
+
+
+@register("rule", "bcm")
+@spec
+class Bcm(TermRule):
+    """delta_w_ji = dt rate x_i y_j (y_j - theta_j);   theta <- exp(-dt/tau) theta + (1 - exp(-dt/tau)) y_j^2.
+
+    x, y: activities; rate: 1 / second; tau: seconds. State: theta [n_post], 0 at birth, which a new trial keeps.
+    Fixed point for one constant input: y = theta = 1 (the other, y = 0, is unstable); tau must be short against the
+    time the weights take. The threshold follows y^2, not y: only a superlinear threshold is stable.
+    learn: log_rate, log_tau [] in theta. Intrator & Cooper 1992, after Bienenstock, Cooper & Munro 1982.
+    """
+
+    rate: Positive = 10.0
+    tau: Positive = 20e-3
+    learn: bool = False
+
+    @property
+    def clock(self) -> Clock:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return "time"
+
+    @property
+    def slow(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return frozenset({"bcm_threshold"})
+
+    def init(self, key: Key, connection: AbstractConnection) -> Theta:
+        return {f"log_{name}": jnp.zeros(()) for name in ("rate", "tau")} if self.learn else {}
+
+    def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
+        return rule_state(post={"bcm_threshold": jnp.zeros(connection.n_post)})
+
+    def products(self, theta: Theta, state: RuleState, view: SynapseView, dt: float) -> tuple[RuleState, list[Term]]:
+        y, threshold = view.post.activity, state.post["bcm_threshold"]
+        term = Term(dt * value(self, theta, "rate") * y * (y - threshold), view.pre.activity)
+        moved = y**2 + faded(threshold - y**2, value(self, theta, "tau"), dt)
+        return state.replace(post={**state.post, "bcm_threshold": moved}), [term]  # pyright: ignore[reportAttributeAccessIssue]

@@ -1,0 +1,74 @@
+"""Metaplasticity: a synapse changes the less, the more it has already lived through."""
+
+from typing import Annotated, Literal
+
+import jax.numpy as jnp
+from jax import Array
+
+from metaplast.connections.base import AbstractConnection
+from metaplast.registry import register
+from metaplast.rules._learned import value
+from metaplast.rules.base import AbstractRule, Clock, Wrapper
+from metaplast.rules.polynomial import Polynomial
+from metaplast.signals import RuleState, SynapseView, Theta
+from metaplast.spec import Positive, plugin, spec
+
+SIDE = {"age": "scalar", "pre": "pre", "post": "post", "error": "post", "change": "synapse"}
+
+
+@register("rule", "metaplastic")
+@spec
+class Metaplastic(Wrapper):
+    """delta_w = d (1 + s / horizon)^(-power);   s grows by what happens, after the change.
+
+    d: the inner rule's change. by: what s sums up: 1 per step (`age`, one number), x_i^2 (`pre`, [n_pre]), y_j^2
+    (`post`) or e_j^2 (`error`, [n_post]), or (d_ji / unit)^2 (`change`: a confidence of every synapse, as in Adagrad).
+    horizon: the s at which the change has fallen by 2^-power; unit: of the weight. s starts at 0; a new trial keeps it.
+    learn: log_horizon, log_power [] in theta. Clock `trial`: s counts steps.
+    Limits: power = 0 or horizon -> infinity is the inner rule; `age` with power 1 makes an online mean out of a delta
+    rule; `change` with power 1/2 is Adagrad (Duchi, Hazan & Singer 2011). A step size that has fallen stays low: such a
+    rule cannot follow a world that changes late. Abraham & Bear 1996.
+    """
+
+    rule: Annotated[AbstractRule, plugin("rule")] = Polynomial()
+    by: Literal["age", "pre", "post", "error", "change"] = "age"
+    horizon: Positive = 20.0
+    power: Positive = 0.5
+    unit: Positive = 0.02
+    learn: bool = True
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        return ("horizon", "power") if self.learn else ()
+
+    @property
+    def clock(self) -> Clock:
+        return "trial"
+
+    @property
+    def slow(self) -> frozenset[str]:
+        return self.rule.slow | ({"metaplastic_s"} if SIDE[self.by] in ("pre", "post") else frozenset())
+
+    def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
+        inner, side = super().init_state(theta, connection), SIDE[self.by]
+        shapes = {"scalar": (), "pre": connection.n_pre, "post": connection.n_post, "synapse": connection.shape}
+        return inner.replace(**{side: {**getattr(inner, side), "metaplastic_s": jnp.zeros(shapes[side])}})  # pyright: ignore[reportAttributeAccessIssue]
+
+    def step(
+        self, theta: Theta, state: RuleState, connection: AbstractConnection, view: SynapseView, dt: float
+    ) -> tuple[RuleState, Array]:
+        new, change = self.rule.step(self.inner(theta), state, connection, view, dt)
+        side = SIDE[self.by]
+        s = getattr(state, side)["metaplastic_s"]
+        factor = (1.0 + s / value(self, theta, "horizon")) ** -value(self, theta, "power")
+        spread = {"post": connection.at_post, "pre": connection.at_pre}.get(side, lambda x: x)
+        more = self._more(view, change)
+        return new.replace(**{side: {**getattr(new, side), "metaplastic_s": s + more}}), spread(factor) * change  # pyright: ignore[reportAttributeAccessIssue]
+
+    def _more(self, view: SynapseView, change: Array) -> Array:
+        if self.by == "age":
+            return jnp.ones(())
+        if self.by == "change":
+            return (change / self.unit) ** 2
+        seen = {"pre": view.pre.activity, "post": view.post.activity, "error": view.post.feedback}
+        return seen[self.by] ** 2

@@ -1,0 +1,37 @@
+"""A factor in front of a rule."""
+
+from typing import Annotated
+
+from jax import Array
+
+from metaplast.connections.base import AbstractConnection
+from metaplast.registry import register
+from metaplast.rules._learned import value
+from metaplast.rules.base import AbstractRule, Wrapper
+from metaplast.rules.polynomial import Polynomial
+from metaplast.signals import RuleState, SynapseView, Theta
+from metaplast.spec import Positive, plugin, spec
+
+
+@register("rule", "scale")
+@spec
+class Scale(Wrapper):
+    """delta_w = factor exp(5 log_factor) * inner change.
+
+    learn: log_factor [] in theta: a step size for a rule that has none of its own, or one per edge where theta is not
+    shared. State, reach and clock are those of the inner rule. factor = 1 without learning is the inner rule.
+    """
+
+    rule: Annotated[AbstractRule, plugin("rule")] = Polynomial()
+    factor: Positive = 1.0
+    learn: bool = True
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        return ("factor",) if self.learn else ()
+
+    def step(
+        self, theta: Theta, state: RuleState, connection: AbstractConnection, view: SynapseView, dt: float
+    ) -> tuple[RuleState, Array]:
+        state, delta = self.rule.step(self.inner(theta), state, connection, view, dt)
+        return state, value(self, theta, "factor") * delta

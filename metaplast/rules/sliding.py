@@ -1,0 +1,67 @@
+"""A sliding bias: a rule that sees activities as deviations from their own running mean."""
+
+from typing import Annotated, Literal
+
+import jax.numpy as jnp
+from jax import Array
+
+from metaplast.connections.base import AbstractConnection
+from metaplast.registry import register
+from metaplast.rules._learned import value
+from metaplast.rules._running import moved
+from metaplast.rules.base import AbstractRule, Clock, Wrapper
+from metaplast.rules.polynomial import Polynomial
+from metaplast.signals import RuleState, SynapseView, Theta
+from metaplast.spec import Positive, plugin, spec
+
+HEBB = Polynomial(terms=("post*pre",), initial=(1.0,), learn="none")
+
+
+@register("rule", "sliding")
+@spec
+class Sliding(Wrapper):
+    """The inner rule reads y_j - b_j for y_j and/or x_i - b_i for x_i;   b <- b + (activity - b) / steps, afterwards.
+
+    sides: whose activity is taken relative to its mean, `post`, `pre` or `both`; steps: over how many steps it is.
+    State: b [n_post] and/or [n_pre], 0 at birth, which a new trial keeps. Clock `trial`: the mean counts steps.
+    Fixed point: b = mean activity; inner Hebb with independent x and y then changes nothing on average: with `both` or
+    either side it is the covariance rule (Sejnowski 1977), delta_w = eta cov(x, y) on average.
+    learn: log_steps [] in theta. Limits: steps -> infinity is the inner rule. Reach is that of the inner rule.
+    """
+
+    rule: Annotated[AbstractRule, plugin("rule")] = HEBB
+    sides: Literal["post", "pre", "both"] = "post"
+    steps: Positive = 20.0
+    learn: bool = False
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        return ("steps",) if self.learn else ()
+
+    @property
+    def clock(self) -> Clock:
+        return "trial"
+
+    @property
+    def _biased(self) -> tuple[str, ...]:
+        return ("post", "pre") if self.sides == "both" else (self.sides,)
+
+    @property
+    def slow(self) -> frozenset[str]:
+        return self.rule.slow | {f"sliding_{side}" for side in self._biased}
+
+    def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
+        state, sizes = super().init_state(theta, connection), {"post": connection.n_post, "pre": connection.n_pre}
+        fresh = {s: {**getattr(state, s), f"sliding_{s}": jnp.zeros(sizes[s])} for s in self._biased}
+        return state.replace(**fresh)  # pyright: ignore[reportAttributeAccessIssue]
+
+    def step(
+        self, theta: Theta, state: RuleState, connection: AbstractConnection, view: SynapseView, dt: float
+    ) -> tuple[RuleState, Array]:
+        bias = {side: getattr(state, side)[f"sliding_{side}"] for side in self._biased}
+        seen = {s: getattr(view, s).replace(activity=getattr(view, s).activity - b) for s, b in bias.items()}
+        new, delta = self.rule.step(self.inner(theta), state, connection, view.replace(**seen), dt)  # pyright: ignore[reportAttributeAccessIssue]
+        steps = value(self, theta, "steps")
+        after = {s: moved(b, getattr(view, s).activity, steps) for s, b in bias.items()}
+        sides = {s: {**getattr(new, s), f"sliding_{s}": b} for s, b in after.items()}
+        return new.replace(**sides), delta  # pyright: ignore[reportAttributeAccessIssue]

@@ -1,0 +1,93 @@
+"""Several rules at one synapse."""
+
+import re
+from functools import reduce
+from operator import add
+from typing import Annotated
+
+import jax
+from jax import Array
+
+from metaplast.connections.base import AbstractConnection
+from metaplast.registry import BadInput, register
+from metaplast.rules.base import AbstractRule, Clock
+from metaplast.rules.polynomial import Polynomial
+from metaplast.signals import Key, RuleState, SynapseView, Theta
+from metaplast.spec import decode, named, spec
+
+SIDES = ("post", "pre", "synapse", "scalar")
+HEBB = Polynomial(terms=("post*pre",), initial=(1.0,))
+DECAY = Polynomial(terms=("weight",), initial=(-1.0,), rate=0.01)
+_LABEL = re.compile(r"[A-Za-z]\w{0,31}")
+
+
+@register("rule", "sum")
+@spec
+class Sum(AbstractRule):
+    """delta_w = the sum of the changes of all `rules`, {label: rule}.
+
+    theta and state are those of the parts, under their labels; a part that draws has its own random stream.
+    Clock: `time` where all parts have it, `trial` where any part counts steps, else `event`. Reach: the widest.
+    Limits: one part is that rule. Raises: BadInput for no part, a label that is no name or stands twice, or parts of
+    clock `time` beside others.
+    """
+
+    rules: Annotated[tuple[tuple[str, AbstractRule], ...], named(lambda value: decode("rule", value))] = (
+        ("hebb", HEBB),
+        ("decay", DECAY),
+    )
+
+    def __post_init__(self) -> None:
+        labels = [label for label, _ in self.rules]
+        sane = labels and len(set(labels)) == len(labels) and all(_LABEL.fullmatch(n) and n != "name" for n in labels)
+        if not sane:
+            raise BadInput(f"rules with labels {labels}", "at least one, distinct names other than 'name'", "rename")
+        clocks = {rule.clock for _, rule in self.rules}
+        if "time" in clocks and len(clocks) > 1:
+            raise BadInput(f"rules with clocks {sorted(clocks)}", "all `time` or none", "use rules of one clock")
+
+    @property
+    def clock(self) -> Clock:  # pyright: ignore[reportIncompatibleVariableOverride]
+        clocks = {rule.clock for _, rule in self.rules}
+        return "time" if "time" in clocks else "trial" if "trial" in clocks else "event"
+
+    @property
+    def slow(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return frozenset(f"{label}.{name}" for label, rule in self.rules for name in rule.slow)
+
+    def init(self, key: Key, connection: AbstractConnection) -> Theta:
+        keys = jax.random.split(key, len(self.rules))
+        return {label: rule.init(k, connection) for (label, rule), k in zip(self.rules, keys, strict=True)}
+
+    def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
+        return _joined({label: rule.init_state(theta[label], connection) for label, rule in self.rules})
+
+    def step(
+        self, theta: Theta, state: RuleState, connection: AbstractConnection, view: SynapseView, dt: float
+    ) -> tuple[RuleState, Array]:
+        states, changes = {}, []
+        for index, (label, rule) in enumerate(self.rules):
+            own = view.replace(key=jax.random.fold_in(view.key, index))  # pyright: ignore[reportAttributeAccessIssue]
+            states[label], change = rule.step(theta[label], _part(state, label), connection, own, dt)
+            changes.append(change)
+        return _joined(states), reduce(add, changes)
+
+
+def _joined(states: dict[str, RuleState]) -> RuleState:
+    """The states of the parts as one, names preceded by the label."""
+    return RuleState(
+        **{
+            side: {f"{label}.{n}": x for label, state in states.items() for n, x in getattr(state, side).items()}
+            for side in SIDES
+        }
+    )
+
+
+def _part(state: RuleState, label: str) -> RuleState:
+    start = f"{label}."
+    return RuleState(
+        **{
+            side: {n.removeprefix(start): x for n, x in getattr(state, side).items() if n.startswith(start)}
+            for side in SIDES
+        }
+    )
