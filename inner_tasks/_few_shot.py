@@ -1,10 +1,13 @@
 """What few-shot classification families share: a stream of examples, then queries with plasticity off."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from metaplast.signals import NeuronView, Outcome, Score, TaskShape, feedback, pytree
+from metaplast.registry import BadInput
+from metaplast.signals import Key, NeuronView, Outcome, Score, TaskShape, feedback, pytree
 
 
 @pytree
@@ -15,16 +18,33 @@ class Stream:
     labels: Array
 
 
+class Difficulty(NamedTuple):
+    """What makes a stream harder. blocks: the classes are shown in so many groups, one after the other; label_noise:
+    the share of shown examples whose label is drawn at random; input_noise: standard deviation added to every input."""
+
+    blocks: int = 1
+    label_noise: float = 0.0
+    input_noise: float = 0.0
+
+
+def check_blocks(n_classes: int, blocks: int) -> None:
+    """Raises: BadInput where the classes cannot be cut into so many equal groups."""
+    if n_classes % blocks:
+        raise BadInput(f"blocks={blocks}", f"a divisor of n_classes={n_classes}", "choose one of the two anew")
+
+
 def shape(n_in: int, n_classes: int, shots: int, queries: int) -> TaskShape:
     """`shots` examples per class one at a time with plasticity on, then `queries` per class with plasticity off."""
     phases = ((shots * n_classes, True), (queries * n_classes, False))
-    return TaskShape({"input": n_in}, n_classes, phases, frozenset({"error", "target"}), differentiable=True)
+    offers = frozenset({"error", "target", "surprise", "reward"})
+    return TaskShape({"input": n_in}, n_classes, phases, offers, differentiable=True)
 
 
-def shuffled(uniform: Array, inputs: Array, shots: int) -> Stream:
-    """A stream in random order from inputs [n_classes, shots + queries, n_in]: the first `shots` of a class are shown.
+def shuffled(uniform: Array, inputs: Array, shots: int, blocks: int = 1) -> Stream:
+    """A stream in random order from inputs [n_classes, shots + queries, n_in]: the first `shots` of a class are shown,
+    class after class in `blocks` groups.
 
-    uniform [n_classes * (shots + queries)]: the random numbers that decide the order.
+    uniform [n_classes * (shots + queries)]: the random numbers in [0, 1) that decide the order.
     """
     n_classes, n_each, n_in = inputs.shape
     labels = jnp.broadcast_to(jnp.arange(n_classes)[:, None], (n_classes, n_each))
@@ -34,9 +54,24 @@ def shuffled(uniform: Array, inputs: Array, shots: int) -> Stream:
         index = jnp.argsort(u)
         return x.reshape(-1, n_in)[index], y.reshape(-1)[index]
 
-    shown = order(uniform[:n_shown], inputs[:, :shots], labels[:, :shots])
+    block = (labels[:, :shots] * blocks // n_classes).reshape(-1)
+    shown = order(uniform[:n_shown] + block.astype(uniform.dtype), inputs[:, :shots], labels[:, :shots])
     asked = order(uniform[n_shown:], inputs[:, shots:], labels[:, shots:])
     return Stream(inputs=jnp.concatenate([shown[0], asked[0]]), labels=jnp.concatenate([shown[1], asked[1]]))
+
+
+def harder(key: Key, stream: Stream, n_shown: int, n_classes: int, difficulty: Difficulty) -> Stream:
+    """The stream with wrong labels among the `n_shown` examples and noise on every input. Its random numbers are its
+    own: without noise the stream is what it was."""
+    k_wrong, k_label, k_input = jax.random.split(jax.random.fold_in(key, 1), 3)
+    inputs, labels = stream.inputs, stream.labels
+    if difficulty.label_noise:
+        wrong = jax.random.uniform(k_wrong, labels.shape) < difficulty.label_noise
+        drawn = jax.random.randint(k_label, labels.shape, 0, n_classes, labels.dtype)
+        labels = jnp.where(wrong & (jnp.arange(labels.size) < n_shown), drawn, labels)
+    if difficulty.input_noise:
+        inputs = inputs + difficulty.input_noise * jax.random.normal(k_input, inputs.shape)
+    return Stream(inputs=inputs, labels=labels)
 
 
 def pieces(flat: Array, *sizes: int) -> list[Array]:
@@ -45,12 +80,30 @@ def pieces(flat: Array, *sizes: int) -> list[Array]:
     return [flat[end - size : end] for end, size in zip(ends, sizes, strict=True)]
 
 
-def answer(task: Stream, t: Array, output: NeuronView) -> tuple[Array, Outcome]:
-    """Softmax and cross-entropy: error = p - target, which is d loss / d output; accuracy is 1 for the right class."""
+def answer(task: Stream, t: Array, output: NeuronView, blocks: int = 1) -> tuple[Array, Outcome]:
+    """Softmax and cross-entropy: error = p - target, which is d loss / d output; accuracy is 1 for the right class.
+
+    Modulators: surprise, this step's loss; reward, 1 where the answer is right. With several blocks the metrics also
+    tell accuracy on the classes of the last one (`new`) and of those before (`old`), scaled such that their mean over
+    equally frequent classes is the accuracy on the classes they are about.
+    """
     n_out = output.activity.shape[0]
     label = task.labels[t]
     target = jax.nn.one_hot(label, n_out, dtype=output.activity.dtype)
     log_p = jax.nn.log_softmax(output.activity)
     correct = (jnp.argmax(output.activity) == label).astype(output.activity.dtype)
-    score = Score(loss=-log_p[label], weight=jnp.ones(()), metrics={"accuracy": correct})
-    return t + 1, Outcome(feedback=feedback(n_out, error=jnp.exp(log_p) - target, target=target), score=score)
+    metrics = {"accuracy": correct}
+    if blocks > 1:
+        new = (label * blocks // n_out == blocks - 1).astype(correct.dtype)
+        metrics |= {
+            "accuracy_new": correct * new * blocks,
+            "accuracy_old": correct * (1.0 - new) * blocks / (blocks - 1),
+        }
+    score = Score(loss=-log_p[label], weight=jnp.ones(()), metrics=metrics)
+    told = feedback(
+        n_out,
+        error=jnp.exp(log_p) - target,
+        target=target,
+        modulators={"surprise": score.loss, "reward": correct},
+    )
+    return t + 1, Outcome(feedback=told, score=score)

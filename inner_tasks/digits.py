@@ -13,7 +13,7 @@ from inner_tasks import _few_shot
 from metaplast.interfaces import AbstractTaskFamily, Split
 from metaplast.registry import register
 from metaplast.signals import Key, NeuronView, Outcome, TaskShape
-from metaplast.spec import Count, Natural, NonNegative, spec
+from metaplast.spec import Count, Natural, NonNegative, Probability, spec
 
 N_CLASSES, N_HELD_OUT, SIDE = 10, 4, 8
 VALIDATION_SHARE = 0.3
@@ -28,6 +28,7 @@ class Digits(AbstractTaskFamily):
     30 % of the images belong to `validation` lives alone. A life has its own class subset and label order, affine warp
     (rotation up to `rotation` radians, log-scale up to `zoom`, shift up to `shift` pixels), gain (log-uniform up to
     `gain`) and uniform background up to `background`. Pixels are in [0, 1], minus 0.3, times `scale`.
+    blocks, label_noise, input_noise: a harder stream, see _few_shot.Difficulty. Raises: BadInput for unequal blocks.
     """
 
     n_classes: Count = 4
@@ -40,6 +41,12 @@ class Digits(AbstractTaskFamily):
     shift: NonNegative = 0.7
     gain: NonNegative = 0.2
     background: NonNegative = 0.1
+    blocks: Count = 1
+    label_noise: Probability = 0.0
+    input_noise: NonNegative = 0.0
+
+    def __post_init__(self) -> None:
+        _few_shot.check_blocks(self.n_classes, self.blocks)
 
     def shape(self) -> TaskShape:
         return _few_shot.shape(SIDE * SIDE, self.n_classes, self.shots, self.queries)
@@ -54,7 +61,8 @@ class Digits(AbstractTaskFamily):
         picked = jnp.argsort(jnp.where(real, u_image.reshape(n_classes, n_max), 2.0), axis=1)[:, :n_each]
         index = jnp.take_along_axis(jnp.asarray(tables)[chosen], picked, axis=1)
         pixels = jnp.asarray(images)[index]
-        return _few_shot.shuffled(u_order, self._vary(2.0 * u_warp - 1.0, pixels), self.shots)
+        stream = _few_shot.shuffled(u_order, self._vary(2.0 * u_warp - 1.0, pixels), self.shots, self.blocks)
+        return _few_shot.harder(key, stream, n_classes * self.shots, n_classes, self._difficulty)
 
     def _vary(self, u: Array, pixels: Array) -> Array:
         """One warp, gain and background for all images of a life, from six numbers in [-1, 1]."""
@@ -62,6 +70,10 @@ class Digits(AbstractTaskFamily):
         warped = pixels @ warp.T
         bright = jnp.exp(self.gain * u[4]) * warped + self.background * (0.5 + 0.5 * u[5])
         return self.scale * (bright - 0.3)
+
+    @property
+    def _difficulty(self) -> _few_shot.Difficulty:
+        return _few_shot.Difficulty(self.blocks, self.label_noise, self.input_noise)
 
     def begin(self, task: _few_shot.Stream, key: Key, dt: float) -> Array:
         return jnp.zeros((), jnp.int32)
@@ -72,7 +84,7 @@ class Digits(AbstractTaskFamily):
     def step(
         self, task: _few_shot.Stream, state: Array, output: NeuronView, key: Key, dt: float
     ) -> tuple[Any, Outcome]:
-        return _few_shot.answer(task, state, output)
+        return _few_shot.answer(task, state, output, self.blocks)
 
 
 def affine(angle: Array, zoom: Array, shift: Array) -> Array:

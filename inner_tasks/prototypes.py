@@ -10,7 +10,7 @@ from inner_tasks import _few_shot
 from metaplast.interfaces import SPLITS, AbstractTaskFamily, Split
 from metaplast.registry import register
 from metaplast.signals import Key, NeuronView, Outcome, TaskShape
-from metaplast.spec import Count, NonNegative, spec
+from metaplast.spec import Count, NonNegative, Probability, spec
 
 
 @register("task", "prototypes")
@@ -20,6 +20,7 @@ class Prototypes(AbstractTaskFamily):
     chosen at random, plus N(0, noise^2).
 
     The splits draw from disjoint streams of the key, so no prototype is ever shared.
+    blocks, label_noise, input_noise: a harder stream, see _few_shot.Difficulty. Raises: BadInput for unequal blocks.
     """
 
     n_in: Count = 24
@@ -29,6 +30,12 @@ class Prototypes(AbstractTaskFamily):
     noise: NonNegative = 0.5
     shots: Count = 20
     queries: Count = 10
+    blocks: Count = 1
+    label_noise: Probability = 0.0
+    input_noise: NonNegative = 0.0
+
+    def __post_init__(self) -> None:
+        _few_shot.check_blocks(self.n_classes, self.blocks)
 
     def shape(self) -> TaskShape:
         return _few_shot.shape(self.n_in, self.n_classes, self.shots, self.queries)
@@ -40,7 +47,13 @@ class Prototypes(AbstractTaskFamily):
         which = jax.random.randint(k_which, (self.n_classes, n_each), 0, self.n_prototypes)
         centres = jnp.take_along_axis(prototypes, which[:, :, None], axis=1)
         inputs = centres + self.noise * jax.random.normal(k_noise, (self.n_classes, n_each, self.n_in))
-        return _few_shot.shuffled(jax.random.uniform(k_order, (self.n_classes * n_each,)), inputs, self.shots)
+        u_order = jax.random.uniform(k_order, (self.n_classes * n_each,))
+        stream = _few_shot.shuffled(u_order, inputs, self.shots, self.blocks)
+        return _few_shot.harder(key, stream, self.n_classes * self.shots, self.n_classes, self._difficulty)
+
+    @property
+    def _difficulty(self) -> _few_shot.Difficulty:
+        return _few_shot.Difficulty(self.blocks, self.label_noise, self.input_noise)
 
     def begin(self, task: _few_shot.Stream, key: Key, dt: float) -> Array:
         return jnp.zeros((), jnp.int32)
@@ -51,4 +64,4 @@ class Prototypes(AbstractTaskFamily):
     def step(
         self, task: _few_shot.Stream, state: Array, output: NeuronView, key: Key, dt: float
     ) -> tuple[Any, Outcome]:
-        return _few_shot.answer(task, state, output)
+        return _few_shot.answer(task, state, output, self.blocks)

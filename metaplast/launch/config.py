@@ -136,12 +136,17 @@ def _from_file(file: Path) -> Plain:
         raise BadInput(f"--config {file}: {_one_line(error)}", "a readable YAML file", "correct the path") from None
 
 
-def _experiment(name: str, sources: Sources) -> Plain:
+def _experiment(name: str, sources: Sources, above: tuple[str, ...] = ()) -> Plain:
+    """An experiment laid on its `base`, another experiment, where it names one."""
     plain = sources.load("experiment", name)
     if plain is None:
         known = sources.names("experiment")
         raise BadInput(f"experiment={name}", f"one of {', '.join(known)}", _nearest(name, known, "metaplast configs"))
-    return {"experiment": name, **plain}
+    base = plain.pop("base", None)
+    if base is not None and (not isinstance(base, str) or base in ("", name, *above)):
+        raise BadInput(f"experiment {name}: base {base!r}", "the name of another experiment", "correct the file")
+    below = _experiment(base, sources, (name, *above)) if base else {}
+    return {**merge(below, plain), "experiment": name}
 
 
 def _choice(group: str, name: str, sources: Sources) -> Plain:

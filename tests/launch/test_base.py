@@ -1,0 +1,48 @@
+"""An experiment may be laid on another one."""
+
+from pathlib import Path
+
+import pytest
+
+from metaplast.launch.config import Sources, compose
+from metaplast.registry import BadInput
+
+
+def _sources(folder: Path, **files: str) -> Sources:
+    (folder / "experiment").mkdir()
+    for name, text in files.items():
+        (folder / "experiment" / f"{name}.yaml").write_text(text)
+    return Sources(folder)
+
+
+def test_an_experiment_takes_what_it_does_not_say_from_its_base(tmp_path):
+    sources = _sources(
+        tmp_path,
+        low="task: {name: digits, shots: 3}\nouter: {name: bptt, steps: 5}\nrows: {a: {note: x}, b: {note: y}}\n",
+        middle="base: low\ntask: {shots: 4}\n",
+        high="base: middle\ntask: {queries: 2}\nrows: {}\n",
+    )
+    plain = compose(["experiment=high", "outer.steps=7"], sources)
+    assert plain == {
+        "experiment": "high",
+        "task": {"name": "digits", "shots": 4, "queries": 2},
+        "outer": {"name": "bptt", "steps": 7},
+        "rows": {},
+    }
+    assert compose(["experiment=middle"], sources)["rows"] == {"a": {"note": "x"}, "b": {"note": "y"}}
+
+
+@pytest.mark.parametrize(
+    ("base", "words"),
+    [
+        ("a", "base 'a'"),
+        ("b", "base 'a'"),
+        ("nothing", "experiment=nothing"),
+        ("[1]", r"base \[1\]"),
+        ("''", "base ''"),
+    ],
+)
+def test_a_base_that_cannot_be_is_refused_by_name(tmp_path, base, words):
+    sources = _sources(tmp_path, a=f"base: {base}\n", b="base: a\n")
+    with pytest.raises(BadInput, match=words):
+        compose(["experiment=a"], sources)

@@ -1,0 +1,100 @@
+"""Any rule in any network under any outer loop: combinations drawn from the registry live for two outer steps, and what
+cannot live together is refused by name, with the reason."""
+
+import dataclasses
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import jax
+import numpy as np
+import pydantic
+import pytest
+
+from metaplast._checks.base import quick_jit
+from metaplast.lifetime import Lifetime, Slot
+from metaplast.problem import MetaProblem
+from metaplast.registry import BadInput, find
+from metaplast.spec import decode, explain
+from tests._tiny import NETWORKS, OUTER, TASKS
+from tests.contracts._enrolled import enrolled
+
+KINDS = ("task", "network", "neuron", "connection", "transmission", "feedback", "genome", "rule", "objective", "outer")
+N_RUN, N_FAST, N_DRAWN = 40, 10, 400  # the fast lane lives through the first N_FAST of N_RUN, the system lane the rest
+LATER = pytest.mark.system
+TINY = {"task": TASKS, "network": NETWORKS, "outer": OUTER}
+
+
+def _made(choice: dict[str, str]) -> tuple[MetaProblem, Any]:
+    """Raises: BadInput for what cannot be combined."""
+    parts = {kind: {"name": name, **TINY.get(kind, {}).get(name, {})} for kind, name in choice.items()}
+    fields = {field.name for field in dataclasses.fields(find("network", choice["network"]))}
+    parts["network"] |= {kind: parts[kind] for kind in ("neuron", "connection", "transmission") if kind in fields}
+    try:
+        lifetime = Lifetime(
+            task=decode("task", parts["task"]),
+            network=decode("network", parts["network"]),
+            feedback=decode("feedback", parts["feedback"]),
+            genome=decode("genome", parts["genome"]),
+            slots=(Slot(rule=decode("rule", parts["rule"]), shared=False),),
+        )
+        lifetime.check()
+        problem = MetaProblem(lifetime, decode("objective", parts["objective"]), n_tasks=2)
+        outer = decode("outer", parts["outer"])
+        jax.eval_shape(lambda key: outer.init(problem, problem.init(key), key, outer.hyper()), jax.random.key(0))
+    except pydantic.ValidationError as error:
+        raise explain(error) from None
+    return problem, outer
+
+
+@lru_cache(maxsize=1)
+def _drawing() -> Iterator[dict[str, str]]:
+    rng = np.random.default_rng(0)
+    return iter([{kind: str(rng.choice(enrolled(kind))) for kind in KINDS} for _ in range(N_DRAWN)])
+
+
+RUN: list[dict[str, str]] = []
+REFUSED: list[tuple[dict[str, str], str]] = []
+
+
+def _combination(index: int) -> dict[str, str]:
+    """The combination number `index` of those that can be; those that cannot are kept with the reason."""
+    while len(RUN) <= index:
+        choice = next(_drawing())
+        try:
+            _made(choice)
+        except BadInput as error:
+            REFUSED.append((choice, str(error)))
+        else:
+            RUN.append(choice)
+    return RUN[index]
+
+
+def test_every_refusal_says_why_and_none_is_for_good():
+    _combination(N_RUN - 1)
+    assert REFUSED
+    for _, line in REFUSED:
+        what, expected, fix = line.split(" - ", 2)
+        assert what
+        assert expected.startswith("expected ")
+        assert fix
+        assert "\n" not in line
+    for kind in KINDS:  # no name is refused whatever stands beside it
+        ran, tried = {c[kind] for c in RUN}, {c[kind] for c in RUN} | {c[kind] for c, _ in REFUSED}
+        assert len(ran) >= 0.6 * len(tried), f"{kind}: only {sorted(ran)} of {sorted(tried)}"
+
+
+@pytest.mark.parametrize("index", [*range(N_FAST), *(pytest.param(i, marks=LATER) for i in range(N_FAST, N_RUN))])
+def test_a_combination_lives(index):
+    choice = _combination(index)
+    problem, outer = _made(choice)
+    step = quick_jit(lambda state, batch, key: outer.step(problem, state, batch, key))
+    state = quick_jit(lambda key: outer.init(problem, problem.init(key), key, outer.hyper()))(jax.random.key(0))
+    sample = quick_jit(lambda key: problem.sample(key, 2, "train"))
+    for index in range(2):
+        keys = jax.random.split(jax.random.key(index))
+        state, metrics = step(state, sample(keys[0]), keys[1])
+        healthy = np.isfinite(metrics["loss"]) or metrics["diverged"] > 0
+        assert healthy, f"{choice}: {metrics}"
+    for leaf in jax.tree.leaves(outer.theta(state)):
+        assert np.isfinite(leaf).all()
