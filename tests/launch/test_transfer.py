@@ -1,0 +1,49 @@
+"""A finished run judged in another world: same numbers in the same world, and what no longer fits is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from metaplast.launch import run
+from metaplast.launch.config import read_yaml
+from metaplast.launch.summary import lives
+from metaplast.launch.transfer import transfer
+from metaplast.registry import BadInput
+
+CONFIG = """
+task: {name: prototypes, n_in: 4, n_classes: 2, shots: 2, queries: 2}
+network: {name: feedforward, hidden: [3, 3]}
+genome: {name: random, learn_gain: true}
+rules:
+  first: {edges: "input_*", rule: {name: polynomial, terms: [error*pre], initial: [-1], learn: both}}
+  later: {edges: "hidden_*", rule: {name: polynomial, terms: [error*pre], initial: [-1], learn: both}}
+outer: {name: bptt, steps: 1}
+problem: {n_tasks: 2}
+evaluation: {validation: 4, heldout: 6, candidates: 1}
+"""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return run.start(read_yaml(CONFIG, "test"), tmp_path_factory.mktemp("runs") / "run", 1, lambda *_: None)
+
+
+def test_the_same_world_gives_the_scores_of_the_run(finished):
+    stored, metric = lives([finished], ["discovered"])
+    text = transfer([finished], [], 6)
+    assert metric == "accuracy"
+    assert f"discovered  {np.mean(stored['discovered'][0]):.3f} " in text
+    assert text.splitlines()[0].endswith("the world they were trained in")
+
+
+def test_slots_that_share_a_theta_go_into_a_deeper_network(finished):
+    text = transfer([finished], ["network.hidden=[3,3,3]", "task.shots=1"], 4)
+    assert "in: network.hidden=[3,3,3] task.shots=1" in text
+
+
+def test_what_does_not_fit_is_refused(finished):
+    with pytest.raises(BadInput, match="does not fit the changed network"):
+        transfer([finished], ["rules.first.rule.terms=[error*pre,weight]", "rules.first.rule.initial=[-1,0]"], 4)
+    with pytest.raises(BadInput, match="a finished run"):
+        transfer([finished.parent / "nothing"], [], 4)
