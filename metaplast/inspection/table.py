@@ -37,27 +37,40 @@ def gap_closed(rows: Mapping[str, Sequence[np.ndarray]], low: str, high: Sequenc
 
 def render(entries: Sequence[Plain], facts: Mapping[str, Plain], reference: str) -> str:
     """The table as text. facts: per row, reach and number of learned numbers."""
+    lines = cells(entries, facts, reference)
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    rows = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines]
+    return "\n".join([rows[0], "-" * len(rows[0]), *rows[1:]])
+
+
+def cells(entries: Sequence[Plain], facts: Mapping[str, Plain], reference: str) -> list[tuple[str, ...]]:
+    """The table cell by cell, its head first."""
     metric = entries[0]["metric"]
     head = ("row", metric, "95 % interval", f"minus {reference}", "95 % interval", "reach", "learned", "n")
     lines: list[tuple[str, ...]] = [head]
+    digits = _digits(entries)
     for entry in entries:
         fact, difference = facts.get(entry["name"], {}), entry[f"minus_{reference}"]
         same = entry["name"] == reference
         lines.append(
             (
                 entry["name"],
-                _number(entry["mean"]),
-                _interval(entry["ci95"]),
-                "" if same else _number(difference["mean"], sign=True),
-                "" if same else _interval(difference["ci95"], sign=True),
+                _number(entry["mean"], digits),
+                _interval(entry["ci95"], digits),
+                "" if same else _number(difference["mean"], f"+{digits}"),
+                "" if same else _interval(difference["ci95"], f"+{digits}"),
                 str(fact.get("reach", "-")),
                 str(fact.get("learned", "-")),
                 str(entry["n"]),
             )
         )
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    rows = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines]
-    return "\n".join([rows[0], "-" * len(rows[0]), *rows[1:]])
+    return lines
+
+
+def _digits(entries: Sequence[Plain]) -> str:
+    """Three decimals, or three significant digits where those would show nothing."""
+    largest = max((abs(entry["mean"]) for entry in entries if entry["mean"] is not None), default=1.0)
+    return ".3f" if 0.05 <= largest < 1e3 else ".3g"
 
 
 def _plain(estimate: Estimate) -> Plain:
@@ -67,12 +80,9 @@ def _plain(estimate: Estimate) -> Plain:
     return {"mean": value(estimate.mean), "ci95": [value(estimate.low), value(estimate.high)], "n": estimate.n}
 
 
-def _number(value: float | None, sign: bool = False) -> str:
-    if value is None:
-        return "not finite"
-    digits = ".3f" if 1e-4 <= abs(value) < 1e3 or value == 0 else ".3g"
-    return format(value, f"+{digits}" if sign else digits)
+def _number(value: float | None, digits: str) -> str:
+    return "not finite" if value is None else format(value, digits)
 
 
-def _interval(pair: Sequence[float | None], sign: bool = False) -> str:
-    return f"[{_number(pair[0], sign)}, {_number(pair[1], sign)}]"
+def _interval(pair: Sequence[float | None], digits: str) -> str:
+    return f"[{_number(pair[0], digits)}, {_number(pair[1], digits)}]"

@@ -24,6 +24,7 @@ from metaplast.problem import MetaProblem
 from metaplast.signals import Theta
 
 MAX_SKIPPED = 20  # outer steps in a row that were not finite
+MAX_LOGGED = 256  # numbers of a rule that are written at every outer step
 
 
 class Diverged(RuntimeError):
@@ -97,7 +98,7 @@ def _trained(
         if step in steps:
             candidates = jax.tree.map(lambda s, x: s.at[steps.index(step)].set(x), candidates, outer.theta(outer_state))  # noqa: B023
         state = Training(outer_state, candidates, bad)
-        metrics_file.write(step, values, time.monotonic() - clock)
+        metrics_file.write(step, values, time.monotonic() - clock, logged(outer.theta(outer_state)))
         clock = time.monotonic()
         tick(step, values)
         if int(bad) >= MAX_SKIPPED:
@@ -109,6 +110,15 @@ def _trained(
     metrics_file.close()
     diverged = sum(row.get("diverged", 0) for row in read(folder / "metrics.jsonl"))
     return _choose(problem, config, state.candidates, len(steps)), int(diverged)
+
+
+def logged(theta: Theta) -> dict[str, list[float]]:
+    """{"theta": the numbers of the rules, leaf after leaf in the order of their dotted names, as in the rule file};
+    empty where there are none, or more than MAX_LOGGED."""
+    leaves = {_dotted(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(theta["rules"])[0]}
+    if not 0 < sum(leaf.size for leaf in leaves.values()) <= MAX_LOGGED:
+        return {}
+    return {"theta": [value for name in sorted(leaves) for value in np.asarray(leaves[name]).reshape(-1).tolist()]}
 
 
 def candidate_steps(total: int, n: int) -> list[int]:

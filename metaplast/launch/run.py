@@ -22,6 +22,7 @@ from metaplast.launch import folder, row
 from metaplast.launch.config import Plain, read_yaml, to_yaml
 from metaplast.launch.job import DISCOVERED, PROTOTYPE, Job, parse
 from metaplast.launch.metrics import count
+from metaplast.launch.report import inspect_runs
 from metaplast.launch.summary import summarise
 from metaplast.registry import BadInput
 
@@ -107,6 +108,7 @@ def _execute(run: Path, plain: Plain, job: Job, pool: Pool, progress: Progress) 
     else:
         _in_processes(run, plain, job, names, pool, progress)
     summarise(run, job, time.monotonic() - started)
+    inspect_runs([run], None, n_lives=0)
 
 
 def _in_processes(run: Path, plain: Plain, job: Job, names: list[str], workers: Pool, progress: Progress) -> None:

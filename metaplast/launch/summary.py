@@ -1,20 +1,19 @@
-"""What a finished run says: summary.json, the rule file, figures, and the text printed at the end."""
+"""What a finished run says: summary.json, the rule file, and the text printed at the end."""
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from safetensors.numpy import load_file
 
 from metaplast.feedback.symmetric import Symmetric
-from metaplast.inspection import figures, table
+from metaplast.inspection import table
 from metaplast.launch import folder
 from metaplast.launch.config import read_yaml
 from metaplast.launch.job import DISCOVERED, PROTOTYPE, Config, Job, parse
-from metaplast.launch.metrics import read
 from metaplast.launch.row import folder_of, theta_of
 from metaplast.registry import BadInput
 from metaplast.reuse.describe import describe_rule
@@ -29,12 +28,11 @@ Plain = dict[str, Any]
 
 
 def summarise(run: Path, job: Job, wall_s: float) -> Plain:
-    """Write summary.json, rule.safetensors and figures/ from the finished rows of a run."""
+    """Write summary.json and rule.safetensors from the finished rows of a run."""
     names = [name for name, _ in job.rows] + ([PROTOTYPE] if job.main.evaluation.prototype else [])
     rows, metric = lives([run], names)
     entries = table.scores(rows, metric, DISCOVERED)
     facts = {name: facts_of(run, name, config) for name, config in job.rows}
-    losses = {name: [r["loss"] for r in read(folder_of(run, name) / "metrics.jsonl")] for name in facts}
     summary = {
         "schema": SCHEMA,
         "experiment": job.main.experiment,
@@ -55,13 +53,6 @@ def summarise(run: Path, job: Job, wall_s: float) -> Plain:
         document, tensors = describe_rule(problem.lifetime, theta, provenance=provenance, scores=entries)
         save_rule(run / "rule.safetensors", document, tensors)
         summary["rule"] = rule_card(document, tensors)
-        if any(summary["rule"]["terms"].values()):
-            figures.coefficients(summary["rule"]["terms"], run / "figures" / "coefficients.png")
-    if len(entries) > 1:
-        figures.scores(entries, run / "figures" / "scores.png", OURS)
-    finite = {name: [v for v in values if not isinstance(v, str)] for name, values in losses.items() if values}
-    if finite:
-        figures.training(finite, run / "figures" / "training.png", OURS)
     folder.write_json(run / "summary.json", summary)
     return summary
 
@@ -98,8 +89,19 @@ def gap_closed(job: Job, rows: Mapping[str, list[np.ndarray]]) -> Plain | None:
     return table.gap_closed(rows, ALIGNMENT, backprop, DISCOVERED) if backprop else None
 
 
-def pooled(runs: list[Path]) -> str:
-    """The table over several finished runs of one experiment, and the discovered rule's score in each.
+class Pool(NamedTuple):
+    """One or several runs of one experiment: scores and gap as in summary.json, facts per row, and the means of every
+    row in each run."""
+
+    metric: str
+    scores: list[Plain]
+    facts: Plain
+    gap: Plain | None
+    means: dict[str, list[float]]
+
+
+def pool(runs: list[Path]) -> Pool:
+    """What finished runs of one experiment say together: intervals over runs (splits), then lives.
 
     Raises: BadInput for a folder without a summary.json, or runs of different rows or experiments.
     """
@@ -112,14 +114,20 @@ def pooled(runs: list[Path]) -> str:
     if len(kinds) > 1 or len(set(seeds)) < len(seeds):
         raise BadInput(f"{len(runs)} runs", "one experiment, the same rows, distinct seeds", "choose other folders")
     rows, metric = lives(runs, [entry["name"] for entry in summaries[0]["scores"]])
-    parts = [table.render(table.scores(rows, metric, DISCOVERED), summaries[0]["rows"], DISCOVERED)]
     job = parse(read_yaml((runs[0] / "config.yaml").read_text(), "config.yaml"), check=False)
-    if gap := gap_closed(job, rows):
-        parts.append(_say_gap(gap))
-    parts.append(f"Intervals over {len(runs)} splits, then lives. Per seed, {metric}:")
-    names = list(rows)
-    widest = max(map(len, names))
-    parts.append("\n".join(f"{n.ljust(widest)}  " + "  ".join(f"{g.mean():.3f}" for g in rows[n]) for n in names))
+    means = {name: [float(group.mean()) for group in groups] for name, groups in rows.items()}
+    return Pool(metric, table.scores(rows, metric, DISCOVERED), summaries[0]["rows"], gap_closed(job, rows), means)
+
+
+def pooled(runs: list[Path]) -> str:
+    """The table over several finished runs of one experiment, and every row's score in each. Raises: as `pool`."""
+    found = pool(runs)
+    parts = [table.render(found.scores, found.facts, DISCOVERED)]
+    if found.gap:
+        parts.append(say_gap(found.gap))
+    parts.append(f"Intervals over {len(runs)} splits, then lives. Per seed, {found.metric}:")
+    widest = max(map(len, found.means))
+    parts.append("\n".join(f"{n.ljust(widest)}  " + "  ".join(f"{m:.3f}" for m in v) for n, v in found.means.items()))
     return "\n\n".join(parts)
 
 
@@ -139,7 +147,7 @@ def render(run: Path) -> str:
     summary = json.loads((run / "summary.json").read_text())
     parts = [table.render(summary["scores"], summary["rows"], DISCOVERED)]
     if gap := summary["gap_closed"]:
-        parts.append(_say_gap(gap))
+        parts.append(say_gap(gap))
     parts.append(
         "Every trained row: same task, outer loop and budget; candidates chosen on validation lives; scored on the "
         "same "
@@ -154,10 +162,12 @@ def render(run: Path) -> str:
         )
     files = {"summary": [run / "summary.json"], "rule": [run / "rule.safetensors"] if rule else []}
     files["figure"] = sorted((run / "figures").glob("*.png"))
+    files["report"] = [run / "report.html"] if (run / "report.html").is_file() else []
     parts.append("\n".join(f"{kind:8} {path}" for kind, paths in files.items() for path in paths))
     return "\n\n".join(parts)
 
 
-def _say_gap(gap: Plain) -> str:
+def say_gap(gap: Plain) -> str:
+    """How far the discovered rule gets from feedback alignment to backprop, in words."""
     share = "no gap to close" if gap["share"] is None else f"{100 * gap['share']:.0f} % of the gap"
     return f"The discovered rule closes {share} from {gap['from']} to {gap['to']} (best backprop row)."

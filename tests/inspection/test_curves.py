@@ -1,0 +1,74 @@
+"""Curves within a life against a plain NumPy life, and their bands against formulas."""
+
+import jax
+import numpy as np
+import pytest
+
+from inner_tasks.prototypes import Prototypes
+from metaplast import train
+from metaplast._checks.base import quick_jit
+from metaplast.inspection import curves, evaluate
+from metaplast.inspection.curves import Steps
+from metaplast.lifetime import Lifetime, Slot
+from metaplast.networks.feedforward import Feedforward
+from metaplast.problem import MetaProblem
+from metaplast.rules.polynomial import Polynomial
+from tests.oracles import life as oracle
+
+RULE = Polynomial(terms=("error*pre", "post*pre"), initial=(-1.0, 0.3), rate=0.2, learn="none")
+TASK = Prototypes(n_in=3, n_classes=2, shots=3, queries=4)
+PROBLEM = MetaProblem(Lifetime(TASK, Feedforward(hidden=(2,)), slots=(Slot(rule=RULE),)))
+N = 5
+
+
+@quick_jit
+def _born(batch, theta):
+    """Every life at birth, and what it will see."""
+    return jax.vmap(lambda task, key: PROBLEM.lifetime.begin(theta, task, key))(batch.tasks, batch.keys)
+
+
+def test_every_step_of_every_life_is_that_of_a_plain_loop():
+    theta = PROBLEM.init(jax.random.key(0))
+    found = curves.per_step(PROBLEM, theta, 3, N)["loss"]
+    batch = train.sample(TASK, train.stream(3, "heldout", 0), evaluate.PIECE, "heldout")
+    born = _born(batch, theta)
+    for i in range(N):
+        weights = {name: np.asarray(s.weight[i], np.float64) for name, s in born.synapses.items()}
+        back = {name: np.asarray(b[i], np.float64) for name, b in born.feedback["back"].items()}
+        inputs, labels = np.asarray(batch.tasks.inputs[i], np.float64), np.asarray(batch.tasks.labels[i])
+        losses, _ = oracle.live(inputs, labels, 6, weights, back, RULE)
+        np.testing.assert_allclose(found.values[i], losses, rtol=2e-4)
+    np.testing.assert_array_equal(found.weight, np.ones((N, 14)))
+
+
+def test_the_moving_mean_stays_within_its_phase_and_padding_counts_nothing():
+    generator = np.random.default_rng(0)
+    values, weight = generator.normal(size=(4, 7)), np.ones((4, 7))
+    weight[1, 2], values[1, 2] = 0.0, np.nan
+    phases, h = ((4, True), (3, False)), 1
+    found = curves.band([Steps(values, weight)], phases, h).mean
+    for t in range(7):
+        low, high = (0, 4) if t < 4 else (4, 7)
+        near = [s for s in range(low, high) if abs(s - t) <= h]
+        kept = [values[i, s] for s in near for i in range(4) if weight[i, s]]
+        assert found[t] == pytest.approx(np.mean(kept))
+
+
+def test_the_band_of_one_split_agrees_with_the_normal_interval_and_splits_widen_it():
+    generator = np.random.default_rng(1)
+    values = generator.normal(2.0, 3.0, (900, 3))
+    ones = np.ones_like(values)
+    band = curves.band([Steps(values, ones)], ((3, True),), 0)
+    half = 1.96 * values.std(axis=0) / 30
+    np.testing.assert_allclose(band.mean, values.mean(axis=0))
+    np.testing.assert_allclose(band.high - band.mean, half, rtol=0.2)
+    np.testing.assert_allclose(band.mean - band.low, half, rtol=0.2)
+    offsets = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
+    apart = [Steps(generator.normal(o, 0.1, (100, 3)), np.ones((100, 3))) for o in offsets]
+    wide = curves.band(apart, ((3, True),), 0)
+    np.testing.assert_allclose(wide.high - wide.low, 2 * 1.96 * offsets.std() / np.sqrt(5), rtol=0.2)
+
+
+def test_lives_that_blow_up_are_counted():
+    values = np.array([[1.0, 2.0], [np.inf, 1.0], [3.0, np.nan]])
+    assert curves.n_blown(Steps(values, np.ones_like(values))) == 2

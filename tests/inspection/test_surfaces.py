@@ -1,0 +1,44 @@
+"""Surfaces against the closed forms of known rules."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from metaplast.inspection.surfaces import held_at, surfaces
+from metaplast.reuse.load import load_rule
+from metaplast.rules.abcd import Abcd
+
+
+def test_oja_over_pre_and_post_is_its_closed_form():
+    (found,) = surfaces(load_rule("oja"))
+    rate, x, y = 0.1, found.x_values[None, :], found.y_values[:, None]
+    assert (found.x, found.y, found.held) == ("pre", "post", {"weight": pytest.approx(0.2)})
+    np.testing.assert_allclose(found.delta_w, rate * (y * x - y**2 * 0.2), atol=1e-7)
+    assert not found.stateful and not found.averaged
+
+
+def test_delta_over_pre_and_error():
+    rule = load_rule("delta")
+    (found,) = surfaces(rule)
+    expected = -rule.spec.rate * found.y_values[:, None] * found.x_values[None, :]
+    assert (found.x, found.y, found.held) == ("pre", "error", {})
+    np.testing.assert_allclose(found.delta_w, expected, atol=1e-7)
+
+
+def test_a_number_per_synapse_is_averaged_and_said():
+    theta = {name: np.full((2, 3), value, np.float32) for name, value in zip("abcd", (1, 2, 3, 4), strict=True)}
+    theta["a"][0, 0] = 7.0  # mean 2
+    rule = replace(load_rule("oja"), spec=Abcd(), theta=theta, reads=frozenset({"pre.activity", "post.activity"}))
+    (found,) = surfaces(rule)
+    x, y = found.x_values[None, :], found.y_values[:, None]
+    np.testing.assert_allclose(found.delta_w, 0.1 * (2 * x * y + 2 * x + 3 * y + 4), rtol=1e-5, atol=1e-6)
+    assert found.averaged
+
+
+def test_a_rule_that_reads_one_signal_has_no_surface():
+    assert surfaces(replace(load_rule("oja"), reads=frozenset({"weight"}))) == []
+
+
+def test_what_is_held():
+    assert (held_at("modulators.reward"), held_at("post.feedback"), held_at("weight")) == (1.0, 0.0, 0.2)
