@@ -33,9 +33,10 @@ def check_blocks(n_classes: int, blocks: int) -> None:
         raise BadInput(f"blocks={blocks}", f"a divisor of n_classes={n_classes}", "choose one of the two anew")
 
 
-def shape(n_in: int, n_classes: int, shots: int, queries: int) -> TaskShape:
-    """`shots` examples per class one at a time with plasticity on, then `queries` per class with plasticity off."""
-    phases = ((shots * n_classes, True), (queries * n_classes, False))
+def shape(n_in: int, n_classes: int, shots: int, queries: int, per_class: bool = True) -> TaskShape:
+    """`shots` examples (of every class, or in all) one at a time with plasticity on, then `queries` with it off."""
+    times = n_classes if per_class else 1
+    phases = ((shots * times, True), (queries * times, False))
     offers = frozenset({"error", "target", "surprise", "reward"})
     return TaskShape({"input": n_in}, n_classes, phases, offers, differentiable=True)
 

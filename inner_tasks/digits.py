@@ -1,6 +1,5 @@
 """Few-shot learning on real handwritten digits."""
 
-import importlib.util
 from functools import lru_cache
 from typing import Any
 
@@ -9,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from inner_tasks import _few_shot
+from inner_tasks import _bundled, _few_shot
 from metaplast.interfaces import AbstractTaskFamily, Split
 from metaplast.registry import register
 from metaplast.signals import Key, NeuronView, Outcome, TaskShape
@@ -115,12 +114,7 @@ def _data(split_seed: int, split: Split) -> tuple[np.ndarray, np.ndarray, np.nda
     return pixels, table, np.asarray([len(row) for row in rows])
 
 
-@lru_cache(maxsize=1)
 def digits() -> tuple[np.ndarray, np.ndarray]:
-    """(pixels [1797, 64] in [0, 1], labels [1797]): scikit-learn's bundled copy, read without importing scikit-learn,
-    which would cost every worker process a second and 76 MB."""
-    package = importlib.util.find_spec("sklearn")
-    assert package is not None and package.submodule_search_locations, "scikit-learn is a dependency of metaplast"
-    file = f"{package.submodule_search_locations[0]}/datasets/data/digits.csv.gz"
-    table = np.loadtxt(file, delimiter=",", dtype=np.float32)
-    return table[:, :-1] / np.float32(16.0), table[:, -1].astype(np.int32)
+    """(pixels [1797, 64] in [0, 1], labels [1797])."""
+    pixels, labels = _bundled.table("digits.csv.gz")
+    return pixels / np.float32(16.0), labels

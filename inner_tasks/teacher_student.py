@@ -14,7 +14,7 @@ from metaplast.rules._locality import blank_view
 from metaplast.rules.base import AbstractRule
 from metaplast.rules.polynomial import Polynomial
 from metaplast.signals import Key, NeuronView, Outcome, RuleState, Score, TaskShape, feedback, pytree
-from metaplast.spec import Count, NonNegative, plugin, spec
+from metaplast.spec import Count, Natural, NonNegative, plugin, spec
 from metaplast.wiring import NeuronField
 
 OJA = Polynomial(terms=("post*pre", "post^2*weight"), initial=(1.0, -1.0), rate=0.1, learn="none")
@@ -42,12 +42,14 @@ class TeacherStudent(AbstractTaskFamily):
     """One layer of `n_out` units changes its weights by the `teacher` rule while inputs x ~ N(0, input_sd^2) stream in.
 
     loss = mean over units of (student - teacher)^2 at every step; initial weights N(0, weight_sd^2) come with the task.
+    n_test: steps after the `n_steps` in which the student no longer changes; the teacher goes on.
     Known answer of the default: delta_w = 0.1 (post pre - post^2 weight).
     """
 
     n_in: Count = 12
     n_out: Count = 4
     n_steps: Count = 40
+    n_test: Natural = 0
     input_sd: NonNegative = 0.5
     weight_sd: NonNegative = 0.2
     neuron: NeuronField = Tanh()
@@ -55,12 +57,13 @@ class TeacherStudent(AbstractTaskFamily):
 
     def shape(self) -> TaskShape:
         offers = frozenset({"error", "target", "weights"})
-        return TaskShape({"input": self.n_in}, self.n_out, ((self.n_steps, True),), offers, differentiable=True)
+        phases = ((self.n_steps, True), *(((self.n_test, False),) if self.n_test else ()))
+        return TaskShape({"input": self.n_in}, self.n_out, phases, offers, differentiable=True)
 
     def sample(self, key: Key, split: Split) -> Lesson:
         k_w, k_x = jax.random.split(jax.random.fold_in(key, SPLITS.index(split)))
         weight = self.weight_sd * jax.random.normal(k_w, (self.n_out, self.n_in))
-        inputs = self.input_sd * jax.random.normal(k_x, (self.n_steps, self.n_in))
+        inputs = self.input_sd * jax.random.normal(k_x, (self.n_steps + self.n_test, self.n_in))
         return Lesson(weights={"input_to_output": weight}, inputs=inputs)
 
     def begin(self, task: Lesson, key: Key, dt: float) -> Teacher:

@@ -11,10 +11,12 @@ from metaplast.registry import find
 from metaplast.testing import check_task_family
 from tests.contracts._enrolled import enrolled
 
+ORACLES = {"bandit": lambda task, state: task}  # the arm that pays most is the largest
+
 
 @pytest.mark.parametrize("name", enrolled("task"))
 def test_a_task_family_keeps_its_promises(name):
-    check_task_family(find("task", name)())
+    check_task_family(find("task", name)(), ORACLES.get(name))
 
 
 @pytest.mark.parametrize("seed", [0, 1, 7])

@@ -1,0 +1,91 @@
+"""Pattern completion: a network sees a few patterns and must recall one of them from a part of it."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from metaplast.interfaces import SPLITS, AbstractTaskFamily, Split
+from metaplast.registry import register
+from metaplast.signals import Key, NeuronView, Outcome, Score, TaskShape, feedback, pytree
+from metaplast.spec import Count, Natural, Positive, Probability, spec
+
+
+@pytree
+class Album:
+    """patterns [n_patterns, n_bits] of +-1; asked []: which one to recall; kept [n_bits]: its bits in the cue."""
+
+    patterns: Array
+    asked: Array
+    kept: Array
+
+
+@register("task", "association")
+@spec
+class Association(AbstractTaskFamily):
+    """`n_patterns` random patterns of `n_bits` (+-1) are shown once each, for `present` steps with `pause` silent ones
+    after; then a cue, one of them with a share `degraded` of its bits at zero, for `recall` steps with plasticity off.
+
+    Stimulus: drive * pattern (a drive of 3 puts a tanh unit at 0.995). loss = mean over bits of (output - pattern)^2 at
+    each step that shows one, of weight 1 in the last half of the recall alone; accuracy: share of hidden bits whose
+    sign is right then. error = d loss / d output, target = the pattern (both 0 in a pause).
+    For network `autoassociative`, or any other with as many outputs as inputs. Splits: disjoint streams of the key.
+    The simple pattern-completion task of Miconi, Clune & Stanley 2018 (there 1,000 bits; 5 patterns, 10 + 3 steps).
+    """
+
+    n_patterns: Count = 3
+    n_bits: Count = 40
+    present: Count = 4
+    pause: Natural = 2
+    recall: Count = 6
+    degraded: Probability = 0.5
+    drive: Positive = 3.0
+
+    @property
+    def _n_shown(self) -> int:
+        return self.n_patterns * (self.present + self.pause)
+
+    def shape(self) -> TaskShape:
+        phases = ((self._n_shown, True), (self.recall, False))
+        return TaskShape({"input": self.n_bits}, self.n_bits, phases, frozenset({"error", "target"}), True)
+
+    def sample(self, key: Key, split: Split) -> Album:
+        k_bits, k_asked, k_kept = jax.random.split(jax.random.fold_in(key, SPLITS.index(split)), 3)
+        bits = jax.random.bernoulli(k_bits, 0.5, (self.n_patterns, self.n_bits))
+        order = jnp.argsort(jax.random.uniform(k_kept, (self.n_bits,)))
+        return Album(
+            patterns=jnp.where(bits, 1.0, -1.0),
+            asked=jax.random.randint(k_asked, (), 0, self.n_patterns),
+            kept=(order >= round(self.degraded * self.n_bits)).astype(jnp.zeros(()).dtype),
+        )
+
+    def begin(self, task: Album, key: Key, dt: float) -> Array:
+        return jnp.zeros((), jnp.int32)
+
+    def _now(self, task: Album, t: Array) -> tuple[Array, Array]:
+        """(the pattern of this step, zeros in a pause; whether it is asked for)."""
+        cycle = self.present + self.pause
+        asked = t >= self._n_shown
+        shown = jnp.minimum(t // cycle, self.n_patterns - 1)
+        on = (asked | (t % cycle < self.present)).astype(task.kept.dtype)
+        return on * task.patterns[jnp.where(asked, task.asked, shown)], asked
+
+    def stimulus(self, task: Album, state: Array, key: Key, dt: float) -> dict[str, Array]:
+        pattern, asked = self._now(task, state)
+        return {"input": self.drive * jnp.where(asked, task.kept, 1.0) * pattern}
+
+    def step(self, task: Album, state: Array, output: NeuronView, key: Key, dt: float) -> tuple[Array, Outcome]:
+        pattern, asked = self._now(task, state)
+        on = jnp.max(jnp.abs(pattern))
+        error = on * (output.activity - pattern)
+        hidden = 1.0 - task.kept
+        right = jnp.sum(hidden * (output.activity * pattern > 0).astype(hidden.dtype))
+        late = state >= self._n_shown + self.recall // 2
+        score = Score(
+            loss=jnp.mean(error**2),
+            weight=(asked & late).astype(hidden.dtype),
+            metrics={"accuracy": right / jnp.maximum(jnp.sum(hidden), 1.0)},
+        )
+        told: Any = feedback(self.n_bits, error=2.0 * error / self.n_bits, target=pattern)
+        return state + 1, Outcome(feedback=told, score=score)

@@ -1,0 +1,75 @@
+"""A world that changes without notice: a rule must go on learning."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from metaplast.interfaces import SPLITS, AbstractTaskFamily, Split
+from metaplast.registry import register
+from metaplast.signals import Key, NeuronView, Outcome, Score, TaskShape, feedback, pytree
+from metaplast.spec import Count, Natural, NonNegative, spec
+
+
+@pytree
+class World:
+    """inputs [n_steps, n_in] and labels [n_steps]; the meaning of the labels changes from stretch to stretch."""
+
+    inputs: Array
+    labels: Array
+
+
+@register("task", "nonstationary")
+@spec
+class Nonstationary(AbstractTaskFamily):
+    """Classes N(centre_c, noise^2), centre_c ~ N(0, spread^2) in `n_in` dimensions; `n_stretches` stretches of `length`
+    examples each. With every stretch each centre is drawn anew and so is which label belongs to it.
+
+    Plasticity is always on. Every step is scored before the network is told the answer; the first `grace` steps of a
+    stretch have weight 0. loss: cross-entropy; accuracy_late: accuracy in the second half of the stretches, scaled such
+    that its mean over the life is that accuracy. A rule whose step size dies out does well early and fails late.
+    Splits: disjoint streams of the key.
+    """
+
+    n_in: Count = 12
+    n_classes: Count = 3
+    n_stretches: Count = 6
+    length: Count = 30
+    grace: Natural = 10
+    spread: NonNegative = 0.7
+    noise: NonNegative = 0.5
+
+    def shape(self) -> TaskShape:
+        phases = ((self.n_stretches * self.length, True),)
+        return TaskShape({"input": self.n_in}, self.n_classes, phases, frozenset({"error", "target"}), True)
+
+    def sample(self, key: Key, split: Split) -> World:
+        k_centre, k_label, k_noise = jax.random.split(jax.random.fold_in(key, SPLITS.index(split)), 3)
+        n = self.n_stretches * self.length
+        centres = self.spread * jax.random.normal(k_centre, (self.n_stretches, self.n_classes, self.n_in))
+        labels = jax.random.randint(k_label, (n,), 0, self.n_classes)
+        own = centres[jnp.arange(n) // self.length, labels]
+        return World(inputs=own + self.noise * jax.random.normal(k_noise, own.shape), labels=labels)
+
+    def begin(self, task: World, key: Key, dt: float) -> Array:
+        return jnp.zeros((), jnp.int32)
+
+    def stimulus(self, task: World, state: Array, key: Key, dt: float) -> dict[str, Array]:
+        return {"input": task.inputs[state]}
+
+    def step(self, task: World, state: Array, output: NeuronView, key: Key, dt: float) -> tuple[Any, Outcome]:
+        log_p = jax.nn.log_softmax(output.activity)
+        label = task.labels[state]
+        target = jax.nn.one_hot(label, self.n_classes, dtype=log_p.dtype)
+        right = (jnp.argmax(log_p) == label).astype(log_p.dtype)
+        half = self.n_stretches // 2
+        late = (state // self.length >= half).astype(log_p.dtype)
+        share = (self.n_stretches - half) / self.n_stretches
+        score = Score(
+            loss=-log_p[label],
+            weight=(state % self.length >= self.grace).astype(log_p.dtype),
+            metrics={"accuracy": right, "accuracy_late": right * late / share},
+        )
+        told = feedback(self.n_classes, error=jnp.exp(log_p) - target, target=target)
+        return state + 1, Outcome(feedback=told, score=score)

@@ -1,0 +1,74 @@
+"""Learning one-dimensional functions from a few examples."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from metaplast.interfaces import SPLITS, AbstractTaskFamily, Split
+from metaplast.registry import register
+from metaplast.signals import Key, NeuronView, Outcome, Score, TaskShape, feedback, pytree
+from metaplast.spec import Count, NonNegative, Positive, spec
+
+
+@pytree
+class Curve:
+    """Inputs x [n_steps, n_in], in the code of the tuning curves, and values y [n_steps]."""
+
+    inputs: Array
+    values: Array
+
+
+@register("task", "regression")
+@spec
+class Regression(AbstractTaskFamily):
+    """y = sin(frequency x + phase), x uniform in [-1, 1]: `shots` examples one at a time, then `queries` frozen.
+
+    A life has its own frequency, log-uniform in [slowest, fastest] radians, and phase.
+
+    x is coded by `n_in` units with Gaussian tuning curves exp(-(x - c)^2 / (2 width^2)), c equally spaced in [-1, 1].
+    Values are divided by their standard deviation over [-1, 1] in this life; shown ones carry noise, N(0, noise^2)
+    before that. loss = (output - y)^2, so a good constant scores about 1; error = d loss / d output. Splits: disjoint
+    streams of the key.
+    After the sinusoid task of Finn, Abbeel & Levine 2017.
+    """
+
+    n_in: Count = 12
+    shots: Count = 40
+    queries: Count = 20
+    width: Positive = 0.25
+    slowest: Positive = 1.5
+    fastest: Positive = 6.0
+    noise: NonNegative = 0.05
+
+    def shape(self) -> TaskShape:
+        phases = ((self.shots, True), (self.queries, False))
+        return TaskShape({"input": self.n_in}, 1, phases, frozenset({"error", "target"}), differentiable=True)
+
+    def sample(self, key: Key, split: Split) -> Curve:
+        k_x, k_noise, k_curve = jax.random.split(jax.random.fold_in(key, SPLITS.index(split)), 3)
+        n = self.shots + self.queries
+        u = jax.random.uniform(k_curve, (2,))
+        frequency = jnp.exp(math.log(self.slowest) + u[0] * math.log(self.fastest / self.slowest))
+        phase = 2.0 * math.pi * u[1]
+        x = jax.random.uniform(k_x, (n,), minval=-1.0, maxval=1.0)
+        grid = jnp.linspace(-1.0, 1.0, 101)
+        scale = 1.0 / jnp.std(jnp.sin(frequency * grid + phase))
+        shown = (jnp.arange(n) < self.shots).astype(x.dtype)
+        noise = self.noise * shown * jax.random.normal(k_noise, (n,))
+        centres = jnp.linspace(-1.0, 1.0, self.n_in)
+        inputs = jnp.exp(-0.5 * ((x[:, None] - centres[None, :]) / self.width) ** 2)
+        return Curve(inputs=inputs, values=scale * (jnp.sin(frequency * x + phase) + noise))
+
+    def begin(self, task: Curve, key: Key, dt: float) -> Array:
+        return jnp.zeros((), jnp.int32)
+
+    def stimulus(self, task: Curve, state: Array, key: Key, dt: float) -> dict[str, Array]:
+        return {"input": task.inputs[state]}
+
+    def step(self, task: Curve, state: Array, output: NeuronView, key: Key, dt: float) -> tuple[Array, Outcome]:
+        error = output.activity - task.values[state]
+        score = Score(loss=jnp.sum(error**2), weight=jnp.ones(()), metrics={})
+        told = feedback(1, error=2.0 * error, target=task.values[state][None])
+        return state + 1, Outcome(feedback=told, score=score)
