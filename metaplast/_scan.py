@@ -1,4 +1,4 @@
-"""Many steps of one life: the only inner scans, and how much of them the backward pass keeps."""
+"""Many steps of one life: the only inner scans, how much of them the backward pass keeps, and where phases begin."""
 
 import math
 from collections.abc import Callable
@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 Step = Callable[[Any], tuple[Any, Any]]  # life -> (life, trace)
+Phases = tuple[tuple[int, bool], ...]  # (n_steps, plastic) in order
 
 
 def scan(step: Step, life: Any, n_steps: int, gradient: bool) -> tuple[Any, Any]:
@@ -55,3 +56,30 @@ def segment_length(n_steps: int) -> int:
     divisors = [d for d in range(1, n_steps + 1) if n_steps % d == 0]
     nearest = min(divisors, key=lambda d: abs(math.log(d / math.sqrt(n_steps))))
     return nearest if 0.5 <= nearest / math.sqrt(n_steps) <= 2 else root
+
+
+def pieces(phases: Phases, start: int | None, n_steps: int) -> list[tuple[int, bool | None]]:
+    """(length, plastic) of the stretches of `n_steps` from `start`; plastic None: unknown, `plastic_at` tells it."""
+    if len({plastic for _, plastic in phases}) == 1:
+        return [(n_steps, phases[0][1])]
+    if start is None:
+        return [(n_steps, None)]
+    found, position, end = [], 0, start + n_steps
+    for index, (length, plastic) in enumerate(phases):
+        stop = position + length if index + 1 < len(phases) else max(end, position + length)
+        overlap = min(stop, end) - max(position, start)
+        if overlap > 0:
+            found.append((overlap, plastic))
+        position = stop
+    return found
+
+
+def plastic_at(phases: Phases, t: Array) -> Array:
+    """Whether the network is plastic in step t; the last phase goes on for ever."""
+    ends, on, position = [], [], 0
+    for length, plastic in phases:
+        position += length
+        ends.append(position)
+        on.append(plastic)
+    phase = jnp.minimum(jnp.sum(t >= jnp.asarray(ends, t.dtype)), len(on) - 1)
+    return jnp.asarray(on)[phase]

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import jax.numpy as jnp
 from jax import Array
 
-from metaplast.registry import BadInput
+from metaplast.feedback.base import AbstractFeedback
+from metaplast.registry import BadInput, name_of
 from metaplast.rules._aggregates import AGGREGATES, aggregates
 from metaplast.rules._locality import reads
 from metaplast.rules.base import AbstractRule
@@ -14,10 +15,13 @@ from metaplast.signals import FEEDBACK_FIELDS, Credit, Key, NeuronView, SynapseV
 from metaplast.wiring import Edge, Wiring
 
 
-def edge_reads(wiring: Wiring, edge: Edge, rule: AbstractRule, offers: frozenset[str]) -> frozenset[str]:
+def edge_reads(
+    wiring: Wiring, edge: Edge, rule: AbstractRule, offers: frozenset[str], feedback: AbstractFeedback
+) -> frozenset[str]:
     """The fields of its view that the rule of an edge depends on.
 
-    offers: what the task's feedback holds. Raises: BadInput for a field that nothing there fills in.
+    offers: what the task's feedback holds; feedback: what makes a credit signal of it.
+    Raises: BadInput for a field that nothing there fills in.
     """
     channels = tuple(sorted(offers - FEEDBACK_FIELDS))
     try:
@@ -31,11 +35,17 @@ def edge_reads(wiring: Wiring, edge: Edge, rule: AbstractRule, offers: frozenset
             continue
         neuron = wiring.population(edge.pre if side == "pre" else edge.post).neuron
         offered = set(neuron.offers)
-        offered |= {"feedback"} if "error" in offers else set()
+        offered |= {"feedback"} if feedback.carries and feedback.needs <= offers else set()
         if name not in offered:
             expected = f"a signal on offer there: {', '.join(sorted(offered))}"
-            raise BadInput(f"rule at {edge.name} reads {field}", expected, "change rule, neuron or task")
+            why = f"; {_no_credit(feedback, offers)}" if name == "feedback" else ""
+            raise BadInput(f"rule at {edge.name} reads {field}{why}", expected, "change rule, neuron, feedback or task")
     return fields
+
+
+def _no_credit(feedback: AbstractFeedback, offers: frozenset[str]) -> str:
+    missing = ", ".join(sorted(feedback.needs - offers))
+    return f"feedback {name_of(type(feedback))} " + (f"needs {missing} from the task" if missing else "carries none")
 
 
 def _sources(fields: frozenset[str]) -> set[str]:

@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from metaplast._scan import scan
+from metaplast._scan import pieces, plastic_at, scan
 from metaplast._views import edge_reads, edge_view
+from metaplast.feedback._alignment import angles
 from metaplast.feedback.base import AbstractFeedback
 from metaplast.feedback.random import Random as RandomFeedback
 from metaplast.genomes.base import AbstractGenome
@@ -23,7 +24,7 @@ from metaplast.networks.feedforward import Feedforward
 from metaplast.registry import BadInput
 from metaplast.rules.base import AbstractRule
 from metaplast.rules.polynomial import Polynomial
-from metaplast.signals import Key, NeuronView, Outcome, RuleState, Synapses, Theta, Trace, pytree
+from metaplast.signals import Credit, Key, NeuronView, RuleState, Synapses, Theta, Trace, pytree
 from metaplast.spec import Positive, decode, plugin, spec
 from metaplast.wiring import Edge, Wiring
 
@@ -58,7 +59,9 @@ class Life:
 class Lifetime:
     """A network with its rules, living through tasks of one family.
 
-    dt: seconds per step; record: what a trace keeps of every step, per edge or population, beside the score.
+    dt: seconds per step; record: what a trace keeps of every step, per edge or population, beside the score; measure:
+    what is added to the metrics of every step: `alignment`, the angle between the credit of each hidden population and
+    the one of symmetric feedback, in degrees, as `angle_<population>`.
     Raises: BadInput (from `check`) for a slot without edges, an edge in two slots, or a rule that reads a signal which
     neither the wiring nor the task offers.
     """
@@ -72,6 +75,7 @@ class Lifetime:
     slots: tuple[Slot, ...] = (Slot(),)
     dt: Positive = 1e-3
     record: tuple[Literal["weights", "activity", "sent", "feedback"], ...] = ()
+    measure: tuple[Literal["alignment"], ...] = ()
 
     def wiring(self) -> Wiring:
         return _wiring(self)
@@ -176,36 +180,11 @@ class Lifetime:
         it they are masked, with equal results. gradient: keep the memory of a gradient at about sqrt(n_steps) states.
         """
         traces = []
-        for length, plastic in self._pieces(start, n_steps):
+        for length, plastic in pieces(self.task.shape().phases, start, n_steps):
             step = lambda life, plastic=plastic: self._step(theta, task, life, plastic)  # noqa: E731
             life, trace = scan(step, life, length, gradient and plastic is not False)  # frozen: no weights to store
             traces.append(trace)
         return life, traces[0] if len(traces) == 1 else jax.tree.map(lambda *x: jnp.concatenate(x), *traces)
-
-    def _pieces(self, start: int | None, n_steps: int) -> list[tuple[int, bool | None]]:
-        """(length, plastic) of the stretches from `start`; plastic None: looked up step by step."""
-        phases = self.task.shape().phases
-        if len({plastic for _, plastic in phases}) == 1:
-            return [(n_steps, phases[0][1])]
-        if start is None:
-            return [(n_steps, None)]
-        pieces, position, end = [], 0, start + n_steps
-        for index, (length, plastic) in enumerate(phases):
-            stop = position + length if index + 1 < len(phases) else max(end, position + length)
-            overlap = min(stop, end) - max(position, start)
-            if overlap > 0:
-                pieces.append((overlap, plastic))
-            position = stop
-        return pieces
-
-    def _plastic_at(self, t: Array) -> Array:
-        ends, on, position = [], [], 0
-        for length, plastic in self.task.shape().phases:
-            position += length
-            ends.append(position)
-            on.append(plastic)
-        phase = jnp.minimum(jnp.sum(t >= jnp.asarray(ends)), len(on) - 1)
-        return jnp.asarray(on)[phase]
 
     def _step(self, theta: Theta, task: Any, life: Life, plastic: bool | None) -> tuple[Life, Trace]:
         wiring = self.wiring()
@@ -216,14 +195,21 @@ class Lifetime:
         )
         task_state, outcome = self.task.step(task, life.task, views[wiring.output.name], k_task, self.dt)
         new = life.replace(network=state, task=task_state, t=life.t + 1)  # pyright: ignore[reportAttributeAccessIssue]
-        if plastic is not False:
-            learned = self._learn(theta, new, views, sent, outcome, k_rules)
-            if plastic is None:
-                on = self._plastic_at(life.t)
-                learned = jax.tree.map(
-                    lambda a, b: jnp.where(on, a, b), learned, (new.synapses, new.rules, new.feedback)
-                )
-            new = new.replace(synapses=learned[0], rules=learned[1], feedback=learned[2])
+        score = outcome.score
+        if plastic is not False or self.measure:
+            told, credit = self.feedback.step(
+                theta["feedback"], life.feedback, wiring, life.synapses, views, outcome.feedback, self.dt
+            )
+            if plastic is not False:
+                learned = (*self._learn(theta, new, views, sent, credit, (outcome.feedback.gate, k_rules)), told)
+                if plastic is None:
+                    on = plastic_at(self.task.shape().phases, life.t)
+                    before = (new.synapses, new.rules, new.feedback)
+                    learned = jax.tree.map(lambda a, b: jnp.where(on, a, b), learned, before)
+                new = new.replace(synapses=learned[0], rules=learned[1], feedback=learned[2])
+            if "alignment" in self.measure:
+                found = angles(wiring, set(stimulus), life.synapses, views, outcome.feedback, credit)
+                score = score.replace(metrics={**score.metrics, **found})  # pyright: ignore[reportAttributeAccessIssue]
         if "reset" in self.task.shape().offers:
             new = self._reset(theta, new, outcome.feedback.reset)
         recorded = {
@@ -232,16 +218,19 @@ class Lifetime:
             "sent": sent,
             "feedback": outcome.feedback,
         }
-        return new, Trace(score=outcome.score, recorded={name: recorded[name] for name in self.record})
+        return new, Trace(score=score, recorded={name: recorded[name] for name in self.record})
 
     def _learn(
-        self, theta: Theta, life: Life, views: dict[str, NeuronView], sent: dict[str, Array], outcome: Outcome, key: Key
-    ) -> tuple[dict[str, Synapses], dict[str, RuleState], Theta]:
-        """Credit signals, then every rule, then the bounded change of weights."""
-        wiring, used, feedback = self.wiring(), self.reads(), outcome.feedback
-        feedback_state, credit = self.feedback.step(
-            theta["feedback"], life.feedback, wiring, life.synapses, views, feedback, self.dt
-        )
+        self,
+        theta: Theta,
+        life: Life,
+        views: dict[str, NeuronView],
+        sent: dict[str, Array],
+        credit: Credit,
+        gate_and_key: tuple[Array, Key],
+    ) -> tuple[dict[str, Synapses], dict[str, RuleState]]:
+        """Every rule, then the bounded change of weights."""
+        wiring, used, (gate, key) = self.wiring(), self.reads(), gate_and_key
         synapses, rules = dict(life.synapses), {}
         for index, (name, (edge, slot)) in enumerate(self.plastic().items()):
             old, (low, high) = life.synapses[name], wiring.bounds(edge)
@@ -250,9 +239,9 @@ class Lifetime:
             own = _theta_of(theta, slot, name)
             rules[name], delta = slot.rule.step(own, life.rules[name], edge.connection, view, self.dt)
             if "gate" in self.task.shape().offers:
-                delta = feedback.gate * delta
+                delta = gate * delta
             synapses[name] = Synapses(weight=jnp.clip(old.weight + old.mask * delta, low, high), mask=old.mask)
-        return synapses, rules, feedback_state
+        return synapses, rules
 
     def _reset(self, theta: Theta, life: Life, reset: Array) -> Life:
         """A new trial: neurons and transmissions at rest, neuron-side traces cleared; weights and eligibility stay."""
@@ -297,4 +286,6 @@ def _reads(lifetime: Lifetime) -> dict[str, frozenset[str]]:
                 f"slot {slot.name}: edges {slot.edges!r}", f"a pattern that matches one of {known}", "correct it"
             )
     wiring = lifetime.wiring()
-    return {name: edge_reads(wiring, edge, slot.rule, offers) for name, (edge, slot) in plastic.items()}
+    return {
+        name: edge_reads(wiring, edge, slot.rule, offers, lifetime.feedback) for name, (edge, slot) in plastic.items()
+    }

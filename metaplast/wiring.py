@@ -53,7 +53,8 @@ class Wiring:
     """A graph: populations in update order, edges between them. The same wiring runs rate or spiking neurons.
 
     An edge whose `pre` stands before its `post` transmits this step's output, any other the last step's.
-    Raises: BadInput for names that clash or do not exist, sizes that differ, an unknown port, empty bounds.
+    Raises: BadInput for names that clash or do not exist, sizes that differ, an unknown port, empty bounds, or bounds
+    without 0 on a connection with a mask.
     """
 
     populations: tuple[Population, ...] = ()
@@ -81,6 +82,13 @@ class Wiring:
             raise BadInput(f"edge {edge.name}: port {edge.port!r}", f"one of {', '.join(ports)}", "correct the port")
         if not edge.bounds[0] < edge.bounds[1]:
             raise BadInput(f"edge {edge.name}: bounds {edge.bounds}", "lower < upper", "swap them")
+        low, high = self.bounds(edge)
+        if not low <= 0.0 <= high and edge.connection.mask().ndim:
+            raise BadInput(
+                f"edge {edge.name}: bounds {(low, high)} on a masked connection",
+                "bounds that contain 0, the weight of a synapse that does not exist",
+                "widen the bounds, or take a sparse connection",
+            )
 
     def population(self, name: str) -> Population:
         return next(p for p in self.populations if p.name == name)

@@ -158,8 +158,8 @@ def test_segments_are_near_the_square_root():
         ),
         ((Slot("a"), Slot("b", edges="hidden*")), "edge hidden_1_to_output - expected at most one slot - narrow"),
         (
-            (Slot(rule=Polynomial(terms=("modulator.reward*pre",))),),
-            "reads modulator 'reward' - expected one the task offers",
+            (Slot(rule=Polynomial(terms=("modulator.dopamine*pre",))),),
+            "reads modulator 'dopamine' - expected one the task offers",
         ),
         ((Slot(rule=Polynomial(terms=("dendrite*pre",))),), r"reads post\.dendrite - expected a signal on offer there"),
         ((Slot("../x"),), r"slot '\.\./x' - expected a name"),

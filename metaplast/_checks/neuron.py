@@ -84,11 +84,15 @@ def check_equivariance(neuron: AbstractNeuron, theta: Theta) -> None:
 
 
 def check_gain(neuron: AbstractNeuron, theta: Theta) -> None:
-    """d activity = gain * d potential along any change of the drive, by autodiff (through the surrogate of spikes)."""
+    """d activity = gain * d potential along any change of the drive, by autodiff (through the surrogate of spikes).
+
+    Where units compete it holds for each unit under a change of its own drive, and fails for a change of all.
+    """
     if "gain" not in neuron.offers:
         return
     drive = draw(neuron)
-    change = np.random.default_rng(3).normal(size=N)
+    together = np.random.default_rng(3).normal(size=(1, N))
+    changes = np.concatenate([together, np.eye(N)]) if neuron.competitive else together
 
     @quick_jit
     def slopes(states: Theta, drive: dict[str, Array]) -> dict[str, Any]:
@@ -97,14 +101,22 @@ def check_gain(neuron: AbstractNeuron, theta: Theta) -> None:
             return (view.activity, view.potential), view.gain
 
         def at(state: Theta, now: dict[str, Array]) -> dict[str, Any]:
-            along = lambda port: jax.jvp(partial(shown, port, state, now), (now[port],), (change,), has_aux=True)[1:]  # noqa: E731
-            return {port: along(port) for port in now}
+            along = lambda port, v: jax.jvp(partial(shown, port, state, now), (now[port],), (v,), has_aux=True)[1:]  # noqa: E731
+            return {port: jax.vmap(partial(along, port))(changes) for port in now}
 
         return jax.vmap(at)(states, drive)
 
     states = run(neuron, DT, theta, drive, keys(0, N_STEPS))[0]
-    for port, ((activity, potential), gain) in slopes(states, drive).items():
-        demand_close(activity, np.asarray(gain) * potential, f"gain is d activity / d potential (port {port})")
+    for port, found in slopes(states, drive).items():
+        (activity, potential), gain = jax.tree.map(np.asarray, found)  # [n_steps, changes, n]
+        promise = f"gain is d activity / d potential (port {port})"
+        if neuron.competitive:
+            own = lambda x: np.diagonal(x[:, 1:], axis1=1, axis2=2)  # noqa: E731
+            demand_close(own(activity), own(gain * potential), promise)
+            apart = np.abs(activity[:, 0] - (gain * potential)[:, 0]).max()
+            demand(apart > EXACT, f"units compete: the drive of one matters to the others (port {port})")
+        else:
+            demand_close(activity, gain * potential, promise)
 
 
 def check_order(neuron: AbstractNeuron, theta: Theta) -> None:

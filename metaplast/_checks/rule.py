@@ -36,6 +36,7 @@ from metaplast._checks.worlds import (
     with_aggregates,
 )
 from metaplast.connections.dense import Dense
+from metaplast.connections.masked import Masked
 from metaplast.connections.sparse import Sparse
 from metaplast.rules._locality import blank_view, reach, reads
 from metaplast.rules.base import AbstractRule
@@ -44,6 +45,7 @@ from metaplast.signals import SynapseView, Theta
 DENSE, SINGLE = Dense(N_POST, N_PRE), Dense(1, 1)
 ONES = np.ones(DENSE.shape)
 SPARSE = Sparse(N_POST, N_PRE, probability=0.6, seed=1)
+MASKED = Masked(N_POST, N_PRE, probability=0.6, seed=1)
 Oracle = Callable[[AbstractRule, Any, Any, Any, float], tuple[Any, Any]]
 
 
@@ -143,10 +145,9 @@ def check_layouts(bench: Bench) -> None:
     if bench.stochastic:
         return
     rows, columns = SPARSE.topology()
-    support = np.zeros(DENSE.shape)
-    support[rows, columns] = 1.0
+    support = np.asarray(MASKED.mask())
     weight = bench.weight * support
-    masked = run(bench.rule, DENSE, DT, bench.theta, bench.views, weight, support)
+    masked = run(bench.rule, MASKED, DT, bench.theta, bench.views, weight, support)
     theta = take(bench.theta, bench.kinds, rows, columns, paired=True)
     sparse = run(bench.rule, SPARSE, DT, theta, bench.views, weight[rows, columns], 1.0)
     demand_close(sparse["deltas"], masked["deltas"][:, rows, columns], "sparse and masked synapses change alike")

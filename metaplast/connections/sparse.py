@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, ops
 
+from metaplast.connections._topology import mean_fan_in, support
 from metaplast.connections.base import AbstractConnection
 from metaplast.registry import register
 from metaplast.spec import Count, Natural, Probability, spec
@@ -25,9 +26,13 @@ class Sparse(AbstractConnection):
     seed: Natural = 0
     self_connections: bool = True
 
+    def support(self) -> np.ndarray:
+        """bool [n_post, n_pre]: where a synapse exists."""
+        return support(self.n_post, self.n_pre, self.probability, self.seed, self.self_connections)
+
     def topology(self) -> tuple[np.ndarray, np.ndarray]:
         """Postsynaptic and presynaptic index of every synapse, int32 [n_synapses] each."""
-        return _draw(self)
+        return _indices(self)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -35,7 +40,7 @@ class Sparse(AbstractConnection):
 
     @property
     def fan_in(self) -> int:
-        return max(1, round(self.shape[0] / self.n_post))
+        return mean_fan_in(self.support())
 
     def propagate(self, weights: Array, pre: Array) -> Array:
         return self.reduce_post(weights * self.at_pre(pre))
@@ -57,12 +62,6 @@ class Sparse(AbstractConnection):
 
 
 @lru_cache(maxsize=64)
-def _draw(connection: Sparse) -> tuple[np.ndarray, np.ndarray]:
-    generator = np.random.default_rng(connection.seed)
-    present = generator.random((connection.n_post, connection.n_pre)) < connection.probability
-    if not connection.self_connections:
-        np.fill_diagonal(present, False)
-    if not present.any():
-        present[0, -1] = True
-    post, pre = np.nonzero(present)
+def _indices(connection: Sparse) -> tuple[np.ndarray, np.ndarray]:
+    post, pre = np.nonzero(connection.support())
     return post.astype(np.int32), pre.astype(np.int32)

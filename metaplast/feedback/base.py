@@ -1,6 +1,7 @@
 """Credit signals and modulators: what reaches a neuron or a synapse besides its own activity."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import jax.numpy as jnp
 from jax import Array
@@ -13,7 +14,12 @@ class AbstractFeedback(ABC):
     """Owns whatever carries errors back. It sees the wiring, never the network.
 
     A concrete class says which weights an edge carries back; the reverse walk is shared.
+    needs: what the task must offer (names of TaskShape.offers) for credit to flow; carries: whether it ever does. A
+    rule that reads `feedback` is refused where the one is missing or the other false.
     """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"error"})
+    carries: ClassVar[bool] = True
 
     @abstractmethod
     def init(self, key: Key, wiring: Wiring) -> Theta:

@@ -1,9 +1,6 @@
 """Feedback alignment: errors return through fixed random weights."""
 
-import math
-
-import jax
-
+from metaplast.feedback._matrices import along_edges
 from metaplast.feedback.base import AbstractFeedback, reverse_walk
 from metaplast.registry import register
 from metaplast.signals import Credit, Feedback, Key, NeuronView, Synapses, Theta
@@ -25,15 +22,7 @@ class Random(AbstractFeedback):
         return {}
 
     def init_state(self, theta: Theta, wiring: Wiring, key: Key) -> Theta:
-        edges = [e for e in wiring.edges if not wiring.backwards(e)]
-        flat = jax.random.normal(key, (sum(math.prod(e.connection.shape) for e in edges),))
-        back, start = {}, 0
-        for edge in edges:
-            size = math.prod(edge.connection.shape)
-            scale = self.gain / math.sqrt(edge.connection.fan_in)
-            back[edge.name] = scale * flat[start : start + size].reshape(edge.connection.shape)
-            start += size
-        return {"back": back}
+        return {"back": along_edges(wiring, key, self.gain)}
 
     def step(
         self,

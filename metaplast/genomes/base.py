@@ -45,6 +45,10 @@ def draw(wiring: Wiring, key: Key) -> dict[str, Array]:
     return weights
 
 
-def synapses(weights: dict[str, Array]) -> dict[str, Synapses]:
-    """Unmasked synapses."""
-    return {name: Synapses(weight=weight, mask=jnp.ones(())) for name, weight in weights.items()}
+def synapses(wiring: Wiring, weights: dict[str, Array]) -> dict[str, Synapses]:
+    """The synapses of every edge of `wiring`: where its connection has a mask, weights off the mask are 0."""
+    born = {}
+    for edge in wiring.edges:
+        mask, weight = edge.connection.mask(), weights[edge.name]
+        born[edge.name] = Synapses(weight=weight * mask if mask.ndim else weight, mask=mask)
+    return born

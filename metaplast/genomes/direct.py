@@ -16,4 +16,4 @@ class Direct(AbstractGenome):
         return draw(wiring, key)
 
     def weights(self, theta: Theta, wiring: Wiring, task: Theta, key: Key) -> dict[str, Synapses]:
-        return synapses(theta)
+        return synapses(wiring, theta)

@@ -33,4 +33,4 @@ class Given(AbstractGenome):
                 f"an edge the task brings weights for: {brought}",
                 "change the network",
             )
-        return synapses({e.name: jnp.asarray(task.weights[e.name]) for e in wiring.edges})
+        return synapses(wiring, {e.name: jnp.asarray(task.weights[e.name]) for e in wiring.edges})

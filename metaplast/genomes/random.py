@@ -26,4 +26,4 @@ class Random(AbstractGenome):
         weights = draw(wiring, key)
         if self.learn_gain:
             weights = {name: w * jnp.exp(theta[name]["log_gain"]) for name, w in weights.items()}
-        return synapses(weights)
+        return synapses(wiring, weights)

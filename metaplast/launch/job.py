@@ -73,7 +73,8 @@ def _optional_rule(value: Any) -> AbstractRule | None:
 class Config:
     """Everything that determines a training, resolved. `rule` is one slot on every plastic edge; `rules` names several.
 
-    shared: one theta for all edges of the slot, or one per edge.
+    shared: one theta for all edges of the slot, or one per edge. measure: what is added to the metrics of every life
+    (see Lifetime); where the task reports no accuracy, the table then shows the angle.
     """
 
     task: Annotated[AbstractTaskFamily, plugin("task")]
@@ -89,6 +90,7 @@ class Config:
     shared: bool = True
     rules: Annotated[tuple[tuple[str, SlotFields], ...], named(_slot_fields)] = ()
     dt: Positive = 1e-3
+    measure: tuple[Literal["alignment"], ...] = ()
     problem: Annotated[Numbers, nested(Numbers)] = Numbers()
     evaluation: Annotated[Evaluation, nested(Evaluation)] = Evaluation()
     checkpoint_every: Count = 50
@@ -110,6 +112,7 @@ class Config:
             genome=self.genome,
             slots=self.slots(),
             dt=self.dt,
+            measure=self.measure,
         )
         n = self.problem
         return MetaProblem(lifetime, self.objective, n.n_tasks, n.life_clip, n.chunk, n.n_devices)

@@ -15,7 +15,7 @@ from metaplast.launch import folder
 from metaplast.launch.config import read_yaml
 from metaplast.launch.job import DISCOVERED, PROTOTYPE, Config, Job, parse
 from metaplast.launch.row import folder_of, theta_of
-from metaplast.registry import BadInput
+from metaplast.registry import BadInput, name_of
 from metaplast.reuse.describe import describe_rule
 from metaplast.reuse.formula import formula, terms
 from metaplast.reuse.rule_file import save_rule
@@ -58,9 +58,12 @@ def summarise(run: Path, job: Job, wall_s: float) -> Plain:
 
 
 def lives(runs: list[Path], names: list[str]) -> tuple[dict[str, list[np.ndarray]], str]:
-    """({row: per-life values, one array per run}, metric): accuracy where the task reports it, else the loss."""
+    """({row: per-life values, one array per run}, metric): accuracy where the task reports it, else an angle where the
+    job measures one, else the loss."""
     stored = {name: [load_file(folder_of(run, name) / "lives.safetensors") for run in runs] for name in names}
-    metric = "accuracy" if all("accuracy" in s for found in stored.values() for s in found) else "loss"
+    common = set.intersection(*(set(s) for found in stored.values() for s in found))
+    angles = sorted(name for name in common if name.startswith("angle_"))
+    metric = "accuracy" if "accuracy" in common else next(iter(angles), "loss")
     return {name: [np.asarray(s[metric], np.float64) for s in found] for name, found in stored.items()}, metric
 
 
@@ -71,9 +74,7 @@ def facts_of(run: Path, name: str, config: Config) -> Plain:
     theta = theta_of(folder_of(run, name), config.meta_problem())
     return {
         "reach": reach(reads) if reads else "-",
-        "feedback": type(config.feedback).__name__.lower()
-        if "post.feedback" in reads or "pre.feedback" in reads
-        else "none",
+        "feedback": name_of(type(config.feedback)) if "post.feedback" in reads or "pre.feedback" in reads else "none",
         "reads": reads,
         "learned": sum(leaf.size for leaf in jax.tree.leaves(theta)),
         "wall_s": json.loads((folder_of(run, name) / "row.json").read_text())["wall_s"],

@@ -10,9 +10,15 @@ import pytest
 
 from metaplast._checks.base import quick_jit
 from metaplast.connections.base import Term
+from metaplast.connections.masked import Masked
 from metaplast.connections.sparse import Sparse
+from metaplast.feedback.learned import Learned
+from metaplast.lifetime import Lifetime, Slot
+from metaplast.networks.feedforward import Feedforward
 from metaplast.registry import find
+from metaplast.rules.polynomial import Polynomial
 from metaplast.spec import decode
+from metaplast.wiring import Edge, Population, Wiring
 from tests.contracts._enrolled import enrolled
 
 N_POST, N_PRE = 9, 11
@@ -59,7 +65,8 @@ def test_a_connection_is_its_matrix(name):
     post, pre = _places(connection)
     assert len(set(zip(post.flat, pre.flat, strict=True))) == post.size  # no pair of neurons has two synapses
     with jax.enable_x64(True):
-        w = np.asarray(RNG.normal(size=connection.shape))
+        support = np.broadcast_to(connection.mask(), connection.shape)
+        w = np.asarray(RNG.normal(size=connection.shape)) * support
         out = jax.tree.map(np.asarray, _everything(connection, w, POST, PRE))
     matrix = np.zeros((N_POST, N_PRE))
     matrix[post, pre] = w
@@ -79,7 +86,8 @@ def test_a_connection_is_its_matrix(name):
     np.testing.assert_allclose(out["lift"][0], w * (w + 1.0), atol=1e-12)
     np.testing.assert_allclose(out["lift"][1]["sum"], 2 * w + 1.0, atol=1e-12)
     np.testing.assert_array_equal(out["zeros"], np.zeros(connection.shape))
-    assert connection.fan_in == max(1, round(post.size / N_POST))
+    assert set(np.unique(support)) <= {0.0, 1.0}
+    assert connection.fan_in == max(1, round(support.sum() / N_POST))
 
 
 @pytest.mark.parametrize("name", enrolled("connection"))
@@ -100,3 +108,65 @@ def test_a_sparse_graph_is_drawn_once_from_its_seed():
     post, pre = Sparse(30, 30, probability=0.5, self_connections=False).topology()
     assert not np.any(post == pre)
     assert find("connection", "sparse")(n_post=5, n_pre=5, probability=0.0).shape == (1,)
+
+
+GRAPHS = [{"probability": 0.4, "seed": 3}, {"probability": 0.7, "self_connections": False}, {"probability": 0.0}]
+
+
+@pytest.mark.parametrize("numbers", GRAPHS, ids=str)
+def test_a_mask_and_a_sparse_graph_of_the_same_numbers_are_one_graph(numbers):
+    sparse, masked = Sparse(7, 9, **numbers), Masked(7, 9, **numbers)
+    np.testing.assert_array_equal(np.nonzero(np.asarray(masked.mask())), sparse.topology())
+    assert masked.fan_in == sparse.fan_in
+    assert masked.shape == (7, 9)
+
+
+def _lifetime(connection: Any) -> Lifetime:
+    return Lifetime(
+        task=decode("task", {"name": "teacher_student", "n_in": 6, "n_out": 3, "n_steps": 8}),
+        network=Feedforward(hidden=(5,), connection=connection),
+        feedback=Learned(rate=0.3, decay=0.1),
+        slots=(Slot(rule=Polynomial(terms=("error*pre",), initial=(-1.0,), rate=0.3, learn="none")),),
+        record=("weights",),
+    )
+
+
+def test_a_life_on_a_masked_matrix_is_the_life_on_the_sparse_graph():
+    """The same graph, weights and feedback matrices in both layouts: equal losses and equal weights at every step."""
+    numbers = {"probability": 0.5, "seed": 1}
+    sparse, masked = _lifetime(Sparse(**numbers)), _lifetime(Masked(**numbers))
+    places = {e.name: e.connection.topology() for e in sparse.wiring().edges}
+
+    @quick_jit
+    def both(key: Any) -> Any:
+        task, theta = masked.task.sample(key, "train"), masked._init(key)
+        whole = masked.begin(theta, task, key)
+        thin = whole.replace(
+            synapses={n: s.replace(weight=s.weight[places[n]], mask=jnp.ones(())) for n, s in whole.synapses.items()},
+            feedback={"back": {n: b[places[n]] for n, b in whole.feedback["back"].items()}},
+        )
+        ends = [m.advance(theta, task, life, 8) for m, life in ((masked, whole), (sparse, thin))]
+        return whole, ends
+
+    with jax.enable_x64(True):
+        born, ((one_end, one), (other_end, other)) = both(jax.random.key(0))
+    assert np.ptp(one.score.loss) > 0
+    np.testing.assert_allclose(one.score.loss, other.score.loss, rtol=1e-12)
+    for name, weights in one.recorded["weights"].items():
+        support = np.zeros(weights.shape[1:], bool)
+        support[places[name]] = True
+        back, start = (np.asarray(life.feedback["back"][name]) for life in (one_end, born))
+        assert not np.any(weights[:, ~support])
+        assert not np.any(back[~support])
+        assert np.any(weights[-1] != born.synapses[name].weight)
+        assert np.any(back != start)
+        np.testing.assert_allclose(weights[:, support], other.recorded["weights"][name], atol=1e-12)
+        np.testing.assert_allclose(back[support], other_end.feedback["back"][name], atol=1e-12)
+
+
+def test_bounds_without_zero_are_refused_on_a_masked_connection():
+    for connection, bounds in ((Masked(2, 3), (0.1, 1.0)), (Masked(2, 3), (-2.0, -1.0))):
+        edge = Edge("a", "b", connection, bounds=bounds)
+        with pytest.raises(ValueError, match=r"edge a_to_b: bounds .* on a masked connection - expected .* contain 0"):
+            Wiring((Population("a", 3), Population("b", 2)), (edge,))
+    Wiring((Population("a", 3), Population("b", 2)), (Edge("a", "b", Sparse(2, 3), bounds=(0.1, 1.0)),))

@@ -9,9 +9,16 @@ import numpy as np
 import pytest
 
 from metaplast._checks.base import demand_same_type, quick_jit
+from metaplast._views import edge_reads
 from metaplast.connections.dense import Dense
+from metaplast.feedback._alignment import degrees_between
+from metaplast.feedback.direct import Direct
+from metaplast.feedback.direct_sign import DirectSign
+from metaplast.feedback.learned import Learned
+from metaplast.feedback.none import None_
 from metaplast.feedback.random import Random
 from metaplast.feedback.symmetric import Symmetric
+from metaplast.feedback.target import Target
 from metaplast.genomes.random import Random as Drawn
 from metaplast.lifetime import Lifetime, Slot
 from metaplast.networks import base as network
@@ -19,7 +26,7 @@ from metaplast.networks.feedforward import Feedforward
 from metaplast.networks.recurrent import Recurrent
 from metaplast.neurons.linear import Linear
 from metaplast.neurons.tanh import Tanh
-from metaplast.registry import find
+from metaplast.registry import BadInput, find
 from metaplast.rules.polynomial import Polynomial
 from metaplast.signals import Synapses, feedback, neuron_view
 from metaplast.spec import decode
@@ -147,3 +154,161 @@ def test_random_feedback_is_redrawn_in_every_life_and_kept_through_it():
     wide = Wiring((Population("a", 200), Population("b", 50)), (Edge("a", "b", Dense(50, 200)),))
     back = np.asarray(Random(gain=2.0).init_state({}, wide, jax.random.key(0))["back"]["a_to_b"])
     assert abs(back.std() * np.sqrt(200) / 2.0 - 1) < 4 / np.sqrt(2 * back.size)
+
+
+def test_direct_matrices_have_the_declared_width_in_every_life_anew():
+    wide = Wiring((Population("a", 300), Population("b", 50)), (Edge("a", "b", Dense(50, 300)),))
+    one, same, other = (Direct(gain=2.0).init_state({}, wide, jax.random.key(k))["back"]["a"] for k in (0, 0, 1))
+    np.testing.assert_array_equal(one, same)
+    assert np.any(np.asarray(one) != np.asarray(other))
+    assert one.shape == (300, 50)
+    assert abs(np.asarray(one).std() * np.sqrt(50) / 2.0 - 1) < 4 / np.sqrt(2 * one.size)
+
+
+def test_what_reaches_a_layer_directly_is_a_plain_formula():
+    """A 3-layer net in NumPy: the error (Nokland 2016), its sign, or the target (Frenkel et al. 2021) through B_l."""
+    rng = np.random.default_rng(4)
+    wiring = Feedforward(hidden=(5, 4), neuron=Tanh(), output=Tanh()).wiring({"input": 3}, 2)
+    weights = {e.name: rng.normal(size=e.connection.shape) for e in wiring.edges}
+    x, target = rng.normal(size=3), rng.normal(size=2)
+    rules = [Direct(gain=1.5), DirectSign(gain=1.5), Target(gain=1.5)]
+    hidden = [p for p in wiring.populations if p.name.startswith("hidden")]
+
+    @quick_jit
+    def told(weights: Any, target: Any) -> Any:
+        state = rules[0].init_state({}, wiring, jax.random.key(2))
+        return state["back"], [_credit(rule, wiring, weights, x, target)[0].feedback for rule in rules]
+
+    with jax.enable_x64(True):
+        back, found = jax.tree.map(np.asarray, told(weights, target))
+    a = {"input": x}
+    for edge in wiring.edges:
+        a[edge.post] = np.tanh(weights[edge.name] @ a[edge.pre])
+    e = 2.0 * (a["output"] - target) * (1 - a["output"] ** 2)
+    for credit, signal in zip(found, (e, np.sign(e), -target), strict=True):
+        np.testing.assert_allclose(credit["output"], e, atol=1e-12)
+        np.testing.assert_allclose(credit["input"], back["input"] @ signal, atol=1e-12)
+        for p in hidden:
+            np.testing.assert_allclose(credit[p.name], (back[p.name] @ signal) * (1 - a[p.name] ** 2), atol=1e-12)
+
+
+def _step(rule: Any, wiring: Wiring, state: Any, told: Any) -> Any:
+    views = {p.name: neuron_view(jnp.ones(p.n), jnp.ones(p.n), jnp.full(p.n, 0.5)) for p in wiring.populations}
+    synapses = {e.name: Synapses(weight=e.connection.zeros(), mask=jnp.ones(())) for e in wiring.edges}
+    return rule.step({}, state, wiring, synapses, views, told, DT)[1].feedback
+
+
+def test_the_sign_of_the_error_forgets_its_size_and_the_target_forgets_the_output():
+    error, target = jnp.asarray([0.3, -2.0]), jnp.asarray([0.0, 1.0])
+    for rule, same, other in (
+        (DirectSign(), {"error": 50.0 * error, "target": target}, {"error": -error, "target": target}),
+        (Target(), {"error": -7.0 * error, "target": target}, {"error": error, "target": 2.0 * target}),
+    ):
+        state = rule.init_state({}, NET, jax.random.key(0))
+        first, second, third = (
+            _step(rule, NET, state, feedback(2, **given)) for given in ({"error": error, "target": target}, same, other)
+        )
+        np.testing.assert_array_equal(first["hidden_1"], second["hidden_1"])
+        assert np.all(np.asarray(first["hidden_1"]) != np.asarray(third["hidden_1"]))
+        assert np.all(np.asarray(first["output"]) != np.asarray(second["output"]))
+
+
+def test_no_feedback_is_zero_but_for_modulators():
+    told = feedback(2, error=jnp.ones(2), modulators={"reward": jnp.asarray(0.7)})
+    credit = None_().step({}, {}, NET, {}, {}, told, DT)[1]
+    assert not any(np.any(x) for x in credit.feedback.values())
+    assert credit.modulators == {"reward": 0.7}
+
+
+def _kolen_pollack(feedback: Learned, n_steps: int) -> Lifetime:
+    rule = Polynomial(
+        terms=("error*pre", "weight"), initial=(-1.0, -feedback.decay / feedback.rate), rate=feedback.rate
+    )
+    return Lifetime(
+        task=decode("task", {"name": "teacher_student", "n_in": 4, "n_out": 3, "n_steps": n_steps, "input_sd": 1.0}),
+        network=Feedforward(hidden=(5,), neuron=Tanh()),
+        feedback=feedback,
+        slots=(Slot(rule=rule),),
+        measure=("alignment",),
+    )
+
+
+def test_learned_feedback_and_weights_meet_at_the_rate_of_their_decay():
+    """Kolen & Pollack 1994: with the same local rule at both, W - B shrinks by exactly 1 - decay per step."""
+    rule = Learned(rate=0.1, decay=0.03)
+    lifetime = _kolen_pollack(rule, 200)
+
+    @quick_jit
+    def live(key: Any) -> Any:
+        task, theta = lifetime.task.sample(key, "train"), lifetime._init(key)
+        born = lifetime.begin(theta, task, key)
+        after, trace = lifetime.advance(theta, task, born, 200)
+        return born.replace(key=()), (after.replace(key=()), trace)
+
+    with jax.enable_x64(True):
+        born, (after, trace) = jax.tree.map(np.asarray, live(jax.random.key(0)))
+    for name in born.synapses:
+        gap, left = (x.synapses[name].weight - x.feedback["back"][name] for x in (born, after))
+        np.testing.assert_allclose(left, gap * (1 - 0.03) ** 200, rtol=1e-9)
+        moved = np.abs(after.feedback["back"][name] - born.feedback["back"][name] * (1 - 0.03) ** 200)
+        assert moved.max() > 1e-3  # and not by decay alone
+    angle = trace.score.metrics["angle_hidden_1"]
+    assert angle[:20].mean() > 45
+    assert angle[-20:].mean() < 10
+
+
+def test_learned_feedback_moves_as_far_as_its_gate_is_open_and_theta_says():
+    rule = Learned(rate=0.1, decay=0.03, learn=True)
+    theta = rule.init(jax.random.key(0), NET)
+    assert theta == {"log_rate": 0.0, "log_decay": 0.0}
+    views = {p.name: neuron_view(jnp.full(p.n, 0.5), jnp.ones(p.n), jnp.ones(p.n)) for p in NET.populations}
+    state = rule.init_state(theta, NET, jax.random.key(1))
+
+    @quick_jit
+    def change(theta: Any, gate: Any) -> Any:
+        told = feedback(2, error=jnp.asarray([1.0, -0.5]), gate=gate)
+        new = rule.step(theta, state, NET, {}, views, told, DT)[0]
+        return new["back"]["hidden_2_to_output"] - state["back"]["hidden_2_to_output"]
+
+    whole = np.asarray(change(theta, 1.0))
+    old = np.asarray(state["back"]["hidden_2_to_output"])
+    np.testing.assert_allclose(whole, -0.1 * np.outer([1.0, -0.5], np.full(4, 0.5)) - 0.03 * old, atol=1e-6)
+    np.testing.assert_allclose(change(theta, 0.25), 0.25 * whole, atol=1e-6)
+    assert not np.any(np.asarray(change(theta, 0.0)))
+    faster = change({"log_rate": jnp.asarray(0.1), "log_decay": jnp.asarray(-0.2)}, 1.0)
+    expected = -0.1 * np.exp(0.5) * np.outer([1.0, -0.5], np.full(4, 0.5)) - 0.03 * np.exp(-1.0) * old
+    np.testing.assert_allclose(faster, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "words"),
+    [
+        ("none", "teacher_student", r"reads post\.feedback; feedback none carries none - expected a signal on offer"),
+        ("target", "error_alone", r"reads post\.feedback; feedback target needs target from the task"),
+        ("direct", "reward_alone", r"reads post\.feedback; feedback direct needs error from the task"),
+    ],
+)
+def test_a_rule_that_reads_a_credit_nobody_can_give_is_refused_by_name(name, task, words):
+    offers = {"error_alone": {"error"}, "reward_alone": {"reward"}, "teacher_student": {"error", "target"}}[task]
+    wiring, rule = NET, Polynomial(terms=("error*pre",))
+    edge = wiring.edges[0]
+    with pytest.raises(BadInput, match=words):
+        edge_reads(wiring, edge, rule, frozenset(offers), find("feedback", name)())
+    hebb = Polynomial(terms=("post*pre",))
+    assert edge_reads(wiring, edge, hebb, frozenset(offers), find("feedback", name)()) == {
+        "post.activity",
+        "pre.activity",
+    }
+    everything = frozenset({"error", "target"})
+    if name != "none":
+        assert "post.feedback" in edge_reads(wiring, edge, rule, everything, find("feedback", name)())
+
+
+def test_the_angle_between_two_credits_is_that_of_plain_trigonometry():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 7)).astype(np.float32)
+    cosine = np.dot(a, b) / np.linalg.norm(a) / np.linalg.norm(b)
+    np.testing.assert_allclose(degrees_between(a, 1e-30 * b), np.degrees(np.arccos(cosine)), rtol=1e-5)
+    assert degrees_between(a, 3.0 * a) < 1e-3
+    np.testing.assert_allclose(degrees_between(a, -a), 180.0, rtol=1e-6)
+    np.testing.assert_allclose(degrees_between(a, np.zeros_like(a)), 90.0, rtol=1e-6)

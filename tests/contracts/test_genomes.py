@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from metaplast.connections.dense import Dense
+from metaplast.connections.masked import Masked
 from metaplast.connections.sparse import Sparse
 from metaplast.genomes.direct import Direct
 from metaplast.genomes.given import Given
@@ -30,7 +31,8 @@ TASK = SimpleNamespace(weights={name: np.full(shape, 0.3, np.float32) for name, 
 
 def _weights(genome: Any, theta: Any, seed: int = 0) -> dict[str, np.ndarray]:
     born = genome.weights(theta, WIRING, TASK, jax.random.key(seed))
-    assert {name: s.mask.shape for name, s in born.items()} == dict.fromkeys(LAYOUTS, ())
+    for edge in WIRING.edges:
+        np.testing.assert_array_equal(born[edge.name].mask, edge.connection.mask())
     return {name: np.asarray(s.weight) for name, s in born.items()}
 
 
@@ -79,3 +81,16 @@ def test_given_weights_come_with_the_task_or_are_missed_by_name():
         assert np.all(w == np.float32(0.3))
     with pytest.raises(BadInput, match=r"edge 'b_to_c' - expected .* a_to_b"):
         Given().weights({}, WIRING, SimpleNamespace(weights={"a_to_b": 0, "c_to_c": 0}), jax.random.key(0))
+
+
+def test_every_genome_leaves_out_what_a_mask_leaves_out():
+    masked = Masked(40, 50, probability=0.3)
+    wiring = Wiring((Population("b", 50), Population("c", 40)), (Edge("b", "c", masked, gain=2.0),))
+    task = SimpleNamespace(weights={"b_to_c": np.ones((40, 50), np.float32)})
+    for name in enrolled("genome"):
+        genome = find("genome", name)()
+        born = genome.weights(genome.init(jax.random.key(1), wiring), wiring, task, jax.random.key(0))["b_to_c"]
+        np.testing.assert_array_equal(np.asarray(born.weight) != 0, masked.support())
+        np.testing.assert_array_equal(born.mask, masked.support())
+    drawn = np.asarray(Random().weights({}, wiring, task, jax.random.key(0))["b_to_c"].weight)[masked.support()]
+    assert abs(np.sqrt(np.mean(drawn**2) * masked.fan_in) / 2.0 - 1) < 4 / np.sqrt(2 * drawn.size)

@@ -11,11 +11,20 @@ import pytest
 
 from metaplast._checks.base import quick_jit
 from metaplast.connections.dense import Dense
+from metaplast.connections.masked import Masked
+from metaplast.feedback.random import Random as RandomFeedback
+from metaplast.feedback.symmetric import Symmetric
+from metaplast.genomes.base import draw
+from metaplast.lifetime import Lifetime, Slot
 from metaplast.networks import base as network
+from metaplast.networks.autoassociative import Autoassociative
+from metaplast.networks.recurrent import Recurrent
 from metaplast.neurons.linear import Linear
 from metaplast.neurons.tanh import Tanh
-from metaplast.registry import find
+from metaplast.registry import BadInput, find
+from metaplast.rules.polynomial import Polynomial
 from metaplast.signals import Synapses
+from metaplast.spec import decode
 from metaplast.transmission.delayed import Delayed
 from metaplast.transmission.exponential import Exponential
 from metaplast.wiring import Edge, Population, Wiring
@@ -38,8 +47,12 @@ def _live(wiring: Wiring, weights: Any, stimuli: Any) -> Any:
 _run = quick_jit(_live, static_argnums=0)
 
 
+N_IN = {"autoassociative": 2}  # its input is its output; 3 elsewhere
+
+
 def _with(name: str, cell: str) -> Wiring:
-    return dataclasses.replace(find("network", name)(), neuron=find("neuron", cell)()).wiring({"input": 3}, 2)
+    cells = dataclasses.replace(find("network", name)(), neuron=find("neuron", cell)())
+    return cells.wiring({"input": N_IN.get(name, 3)}, 2)
 
 
 @pytest.mark.parametrize("name", enrolled("network"))
@@ -49,7 +62,7 @@ def test_the_same_wiring_takes_every_neuron(name):
         assert wiring.output.n == 2
         assert find("neuron", cell)() in {p.neuron for p in wiring.populations}
         weights = {e.name: jax.ShapeDtypeStruct(e.connection.shape, np.float32) for e in wiring.edges}
-        stimuli = {"input": jax.ShapeDtypeStruct((N_STEPS, 3), np.float32)}
+        stimuli = {"input": jax.ShapeDtypeStruct((N_STEPS, N_IN.get(name, 3)), np.float32)}
         views, sent = jax.eval_shape(partial(_live, wiring), weights, stimuli)
         assert {k: v.activity.shape for k, v in views.items()} == {p.name: (N_STEPS, p.n) for p in wiring.populations}
         assert {k: v.shape for k, v in sent.items()} == {e.name: (N_STEPS, e.connection.n_pre) for e in wiring.edges}
@@ -115,3 +128,90 @@ def test_dales_law_makes_weights_magnitudes():
     assert wiring.sign(other) == 1.0
     assert wiring.backwards(other)
     assert not wiring.backwards(edge)
+
+
+LAW = Recurrent(n_recurrent=50, neuron=find("neuron", "relu")(), dale=True)
+
+
+def test_dales_law_splits_the_recurrent_layer():
+    wiring = LAW.wiring({"input": 3}, 2)
+    assert [(p.name, p.n, p.sign) for p in wiring.populations] == [
+        ("input", 3, 0),
+        ("inhibitory", 10, -1),
+        ("excitatory", 40, 1),
+        ("output", 2, 0),
+    ]
+    assert {e.name: (wiring.magnitude(e), wiring.sign(e), wiring.backwards(e)) for e in wiring.edges} == {
+        "input_to_inhibitory": (False, 1.0, False),
+        "input_to_excitatory": (False, 1.0, False),
+        "excitatory_to_inhibitory": (True, 1.0, True),
+        "inhibitory_to_inhibitory": (True, -1.0, True),
+        "excitatory_to_excitatory": (True, 1.0, True),
+        "inhibitory_to_excitatory": (True, -1.0, False),
+        "excitatory_to_output": (True, 1.0, False),
+    }
+    assert all(wiring.bounds(e)[0] == 0.0 for e in wiring.edges if wiring.magnitude(e))
+
+
+@pytest.mark.parametrize("connection", [Dense(), Masked(probability=0.3)], ids=["dense", "masked"])
+def test_excitation_and_inhibition_balance_at_birth(connection):
+    """Equal activities everywhere: what a cell receives from both kinds adds up to 0, within 4 standard errors."""
+    wiring = dataclasses.replace(LAW, n_recurrent=250, connection=connection, recurrent_gain=1.5).wiring({"in": 1}, 1)
+    weights = {n: np.asarray(w) for n, w in draw(wiring, jax.random.key(0)).items()}
+    for post in ("excitatory", "inhibitory"):
+        sums = {}
+        for edge in wiring.into(post):
+            if edge.pre != "in":
+                w = weights[edge.name] * np.asarray(edge.connection.mask())
+                assert w.min() >= 0
+                sums[edge.pre] = w.sum(axis=1)
+        net = sums["excitatory"] - sums["inhibitory"]
+        error = net.std() / np.sqrt(len(net))
+        assert abs(net.mean()) < 4 * error + 0.02 * sums["excitatory"].mean()  # fan-in is rounded to whole synapses
+        assert abs(sums["excitatory"].mean() - 0.5 * sums["inhibitory"].mean()) > 10 * error  # control: gains matter
+
+
+@pytest.mark.parametrize("share", [0.0, 0.04, 1.0])
+def test_an_empty_half_of_dales_law_is_refused(share):
+    with pytest.raises(ValueError, match=r"excitatory_share=.* of 10 cells - expected at least one"):
+        Recurrent(n_recurrent=10, dale=True, excitatory_share=share)
+    Recurrent(n_recurrent=10, excitatory_share=share)
+
+
+def test_an_autoassociative_life_is_a_plain_loop():
+    """The stimulus drives the output itself, the error arrives there, and last step's output is what the rule sees."""
+    rule = Polynomial(terms=("error*pre",), initial=(-1.0,), rate=0.5, learn="none")
+    task = {"name": "teacher_student", "n_in": 4, "n_out": 4, "n_steps": N_STEPS, "input_sd": 1.0}
+    lives = Lifetime(
+        task=decode("task", task),
+        network=Autoassociative(connection=Masked(probability=0.6, self_connections=False)),
+        feedback=Symmetric(),
+        slots=(Slot(rule=rule),),
+        record=("weights", "activity", "feedback"),
+    )
+    lives.check()
+    dataclasses.replace(lives, feedback=RandomFeedback(), measure=("alignment",)).check()
+
+    @quick_jit
+    def live(key: Any) -> Any:
+        task = lives.task.sample(key, "train")
+        born = lives.begin({"rules": {"rule": {}}, "genome": {}, "feedback": {}, "neurons": {}}, task, key)
+        theta = {"rules": {"rule": rule.init(key, Dense(4, 4))}, "genome": {}, "feedback": {}, "neurons": {}}
+        return task.inputs, born.synapses["input_to_input"], lives.advance(theta, task, born, N_STEPS)[1].recorded
+
+    with jax.enable_x64(True):
+        x, born, seen = jax.tree.map(np.asarray, live(jax.random.key(3)))
+    w, y = born.weight, np.zeros(4)
+    assert not np.any(np.diag(w))
+    for t in range(N_STEPS):
+        before, y = y, np.tanh(x[t] + w @ y)
+        w = w - 0.5 * born.mask * np.outer(seen["feedback"].error[t] * (1 - y**2), before)
+        np.testing.assert_allclose(seen["activity"]["input"][t], y, atol=1e-12)
+        np.testing.assert_allclose(seen["weights"]["input_to_input"][t], w, atol=1e-12)
+    assert np.abs(w - born.weight).max() > 1e-2
+
+
+@pytest.mark.parametrize(("inputs", "n_out"), [({"input": 3}, 2), ({"a": 2, "b": 2}, 2), ({}, 2)])
+def test_an_autoassociative_network_refuses_what_is_not_one_population(inputs, n_out):
+    with pytest.raises(BadInput, match="one input population of the size of the output, 2"):
+        Autoassociative().wiring(inputs, n_out)

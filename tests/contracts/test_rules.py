@@ -46,6 +46,7 @@ def test_other_settings_are_as_local_and_as_differentiable(settings):
 def test_a_polynomial_of_any_signals_is_its_plain_loop(rule):
     with jax.enable_x64(True):
         bench = _rule.Bench(rule)
+        _rule.check_layouts(bench)
         _rule.check_locality(bench)
         _rule.check_gradient(bench)
         _rule.check_oracle(bench, polynomial.step)

@@ -3,7 +3,10 @@
 import math
 from typing import Any
 
+import jax
 import numpy as np
+
+from metaplast._checks.base import keys
 
 Drive = dict[str, np.ndarray]
 Output = tuple[np.ndarray, np.ndarray]
@@ -24,6 +27,32 @@ def tanh(neuron: Any, drive: Drive, dt: float) -> Output:
 
 def softplus(neuron: Any, drive: Drive, dt: float) -> Output:
     return np.log(1.0 + np.exp(neuron.beta * drive["soma"])) / neuron.beta, drive["soma"]
+
+
+def sigmoid(neuron: Any, drive: Drive, dt: float) -> Output:
+    return 0.5 * (1.0 + np.tanh(0.5 * neuron.beta * drive["soma"])), drive["soma"]
+
+
+def relu(neuron: Any, drive: Drive, dt: float) -> Output:
+    return 0.5 * (drive["soma"] + np.abs(drive["soma"])), drive["soma"]
+
+
+def leaky(neuron: Any, drive: Drive, dt: float) -> Output:
+    """u as a plain sum over the past: the drive of s steps ago counts (1 - a) a^s, a = exp(-dt / tau)."""
+    steps = np.arange(len(drive["soma"]))
+    a = math.exp(-dt / neuron.tau)
+    kernel = (1.0 - a) * np.tril(a ** np.maximum(steps[:, None] - steps[None, :], 0))
+    inner = globals()[type(neuron.neuron).__name__.lower()]
+    return inner(neuron.neuron, {**drive, "soma": kernel @ drive["soma"]}, dt)
+
+
+def choice(neuron: Any, drive: Drive, dt: float) -> Output:
+    """The unit that is first in a race of exponential clocks of rates exp(beta u), with the noise of the same keys."""
+    activity = np.zeros_like(drive["soma"])
+    for t, (key, u) in enumerate(zip(keys(0, len(activity)), drive["soma"], strict=True)):
+        times = np.exp(-np.asarray(jax.random.gumbel(key, u.shape)))  # exponentially distributed
+        activity[t, np.argmin(times / np.exp(neuron.inverse_temperature * u))] = 1.0
+    return activity, drive["soma"]
 
 
 def lif(neuron: Any, drive: Drive, dt: float) -> Output:

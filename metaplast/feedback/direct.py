@@ -1,0 +1,41 @@
+"""Direct feedback alignment: the output's error reaches every population at once."""
+
+from metaplast.feedback._matrices import from_output, jump
+from metaplast.feedback.base import AbstractFeedback
+from metaplast.registry import register
+from metaplast.signals import Credit, Feedback, Key, NeuronView, Synapses, Theta
+from metaplast.spec import NonNegative, spec
+from metaplast.wiring import Wiring
+
+
+@register("feedback", "direct")
+@spec
+class Direct(AbstractFeedback):
+    """e_output = error * f'(u_output);   e_l = (B_l e_output) * f'(u_l) for every other population l.
+
+    B_l [n_l, n_out] ~ N(0, gain^2 / n_out), redrawn in every life and fixed through it. error = d loss / d activity
+    [n_out]. No weight is transported, and no population waits for another. Nokland 2016.
+    """
+
+    gain: NonNegative = 1.0
+
+    def init(self, key: Key, wiring: Wiring) -> Theta:
+        return {}
+
+    def init_state(self, theta: Theta, wiring: Wiring, key: Key) -> Theta:
+        return {"back": from_output(wiring, key, self.gain)}
+
+    def step(
+        self,
+        theta: Theta,
+        state: Theta,
+        wiring: Wiring,
+        synapses: dict[str, Synapses],
+        views: dict[str, NeuronView],
+        feedback: Feedback,
+        dt: float,
+    ) -> tuple[Theta, Credit]:
+        output = wiring.output.name
+        e = feedback.error * views[output].gain
+        credit = {output: e, **jump(state["back"], e, views)}
+        return state, Credit(feedback=credit, modulators=feedback.modulators)

@@ -1,0 +1,43 @@
+"""No credit signal at all."""
+
+from typing import ClassVar
+
+import jax.numpy as jnp
+
+from metaplast.feedback.base import AbstractFeedback
+from metaplast.registry import register
+from metaplast.signals import Credit, Feedback, Key, NeuronView, Synapses, Theta
+from metaplast.spec import spec
+from metaplast.wiring import Wiring
+
+
+@register("feedback", "none")
+@spec
+class None_(AbstractFeedback):
+    """e_l = 0 for every population; the task's modulators still reach every synapse.
+
+    For unsupervised rules and for three-factor rules that learn from a global signal alone. A rule that reads
+    `feedback` is refused.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset()
+    carries: ClassVar[bool] = False
+
+    def init(self, key: Key, wiring: Wiring) -> Theta:
+        return {}
+
+    def init_state(self, theta: Theta, wiring: Wiring, key: Key) -> Theta:
+        return {}
+
+    def step(
+        self,
+        theta: Theta,
+        state: Theta,
+        wiring: Wiring,
+        synapses: dict[str, Synapses],
+        views: dict[str, NeuronView],
+        feedback: Feedback,
+        dt: float,
+    ) -> tuple[Theta, Credit]:
+        silent = {p.name: jnp.zeros(p.n) for p in wiring.populations}
+        return state, Credit(feedback=silent, modulators=feedback.modulators)

@@ -1,0 +1,46 @@
+"""Direct random target projection: hidden populations are told the target instead of the error."""
+
+from typing import ClassVar
+
+from metaplast.feedback._matrices import from_output, jump
+from metaplast.feedback.base import AbstractFeedback
+from metaplast.registry import register
+from metaplast.signals import Credit, Feedback, Key, NeuronView, Synapses, Theta
+from metaplast.spec import NonNegative, spec
+from metaplast.wiring import Wiring
+
+
+@register("feedback", "target")
+@spec
+class Target(AbstractFeedback):
+    """e_output = error * f'(u_output);   e_l = -(B_l target) * f'(u_l) for every other population l.
+
+    B_l [n_l, n_out] ~ N(0, gain^2 / n_out), redrawn in every life; target [n_out]. The minus: error = d loss / d
+    activity = output - target falls with the target, and for one-hot targets -target has the sign of the error where
+    target = 1 (up to a constant, everywhere). Hidden populations can learn before the output is known; their credit
+    never vanishes, so the rule needs a bound or a decay. Frenkel, Lefebvre & Bol 2021.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"error", "target"})
+
+    gain: NonNegative = 1.0
+
+    def init(self, key: Key, wiring: Wiring) -> Theta:
+        return {}
+
+    def init_state(self, theta: Theta, wiring: Wiring, key: Key) -> Theta:
+        return {"back": from_output(wiring, key, self.gain)}
+
+    def step(
+        self,
+        theta: Theta,
+        state: Theta,
+        wiring: Wiring,
+        synapses: dict[str, Synapses],
+        views: dict[str, NeuronView],
+        feedback: Feedback,
+        dt: float,
+    ) -> tuple[Theta, Credit]:
+        output = wiring.output.name
+        credit = {output: feedback.error * views[output].gain, **jump(state["back"], -feedback.target, views)}
+        return state, Credit(feedback=credit, modulators=feedback.modulators)

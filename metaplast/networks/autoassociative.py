@@ -1,0 +1,41 @@
+"""One population that completes its own patterns."""
+
+import dataclasses
+from collections.abc import Mapping
+
+from metaplast.connections.dense import Dense
+from metaplast.networks.base import AbstractNetwork
+from metaplast.neurons.tanh import Tanh
+from metaplast.registry import BadInput, register
+from metaplast.spec import NonNegative, spec
+from metaplast.wiring import ConnectionField, Edge, NeuronField, Population, Wiring
+
+
+@register("network", "autoassociative")
+@spec
+class Autoassociative(AbstractNetwork):
+    """One population is input and output at once: y(t) = f(stimulus(t) + W y(t - 1)).
+
+    It bears the name of the task's only input population, its one edge is plastic (`input_to_input`). The task's error
+    arrives at it; no error is carried further, the edge runs back in time. `connection` may leave out self-connections.
+    Source: Hopfield 1982; the last step's output where he updates one unit at a time.
+    Raises: BadInput unless the task has one input population, of the size of its output.
+    """
+
+    neuron: NeuronField = Tanh()
+    connection: ConnectionField = Dense()
+    gain: NonNegative = 1.0
+    bounds: tuple[float, float] = (-10.0, 10.0)
+
+    def wiring(self, inputs: Mapping[str, int], n_out: int) -> Wiring:
+        if list(inputs.values()) != [n_out]:
+            given = ", ".join(f"{name}: {n}" for name, n in inputs.items())
+            raise BadInput(
+                f"network autoassociative: inputs {given}",
+                f"one input population of the size of the output, {n_out}",
+                "change the task or the network",
+            )
+        (name,) = inputs
+        connection = dataclasses.replace(self.connection, n_post=n_out, n_pre=n_out)  # pyright: ignore[reportArgumentType]
+        loop = Edge(name, name, connection, gain=self.gain, bounds=self.bounds)
+        return Wiring((Population(name, n_out, self.neuron),), (loop,))

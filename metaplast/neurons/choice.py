@@ -1,0 +1,50 @@
+"""A population that makes one choice per step."""
+
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from metaplast.neurons.base import AbstractNeuron
+from metaplast.registry import register
+from metaplast.rules._learned import value
+from metaplast.signals import Key, NeuronView, Theta, neuron_view
+from metaplast.spec import Positive, spec
+
+
+@register("neuron", "choice")
+@spec
+class Choice(AbstractNeuron):
+    """Exactly one unit of the population is active: activity is one-hot, drawn with P(i) = p_i = softmax(beta u)_i.
+
+    u [n]: the drive at the soma; beta = inverse_temperature, in 1 / unit of u. Drawn by Gumbel-max: the largest of
+    beta u_i + g_i wins, g_i standard Gumbel from the step's key.
+    Gain: beta p_i (1 - p_i) = dP(i) / du_i, what a unit's own drive does to its own chance, not to the one outcome.
+    Backward, activity has the derivative of p: dp_i / du_j = beta p_i (delta_ij - p_j) (straight-through; exact on
+    average only where the loss is linear in the activity; a biased estimate elsewhere).
+    learn: theta holds `log_inverse_temperature` [], and beta = inverse_temperature exp(5 log_inverse_temperature).
+    Limits: beta -> infinity picks the largest drive, beta -> 0 any unit alike. Source: Gumbel 1954; Luce 1959.
+    """
+
+    competitive: ClassVar[bool] = True
+
+    inverse_temperature: Positive = 1.0
+    learn: bool = False
+
+    def init(self, key: Key, n: int) -> Theta:
+        return {"log_inverse_temperature": jnp.zeros(())} if self.learn else {}
+
+    def init_state(self, theta: Theta, n: int) -> Theta:
+        return {}
+
+    def step(
+        self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float, key: Key
+    ) -> tuple[Theta, NeuronView]:
+        beta = value(self, theta, "inverse_temperature")
+        scaled = beta * drive["soma"]
+        noise = jax.random.gumbel(key, scaled.shape, scaled.dtype)
+        chosen = jax.nn.one_hot(jnp.argmax(scaled + noise), scaled.size, dtype=scaled.dtype)
+        p = jax.nn.softmax(scaled)
+        activity = chosen + (p - jax.lax.stop_gradient(p))  # the bracket is exactly 0
+        return state, neuron_view(activity, drive["soma"], beta * p * (1.0 - p))

@@ -1,0 +1,55 @@
+"""A leaky soma in front of any other neuron."""
+
+import math
+from typing import Annotated
+
+import jax.numpy as jnp
+from jax import Array
+
+from metaplast.neurons.base import AbstractNeuron
+from metaplast.neurons.tanh import Tanh
+from metaplast.registry import register
+from metaplast.signals import Key, NeuronView, Theta
+from metaplast.spec import Positive, plugin, spec
+
+
+@register("neuron", "leaky")
+@spec
+class Leaky(AbstractNeuron):
+    """tau du/dt = -u + drive at the soma; the inner neuron is driven by u:
+
+        u <- exp(-dt / tau) u + (1 - exp(-dt / tau)) drive;   view = that of `neuron` under the drive u
+
+    Exact while the drive is constant. u [n] starts at 0, in the unit of the drive; tau in seconds. With a rate neuron
+    inside this is the leaky integrator, activity = f(u), gain = f'(u). Drives at other ports pass through unfiltered.
+    Ports, offered signals and theta are those of the inner neuron. Limit: tau -> 0 gives the inner neuron itself.
+    """
+
+    tau: Positive = 20e-3
+    neuron: Annotated[AbstractNeuron, plugin("neuron")] = Tanh()
+
+    @property
+    def ports(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.neuron.ports
+
+    @property
+    def offers(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.neuron.offers
+
+    @property
+    def competitive(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.neuron.competitive
+
+    def init(self, key: Key, n: int) -> Theta:
+        return self.neuron.init(key, n)
+
+    def init_state(self, theta: Theta, n: int) -> Theta:
+        return {"u": jnp.zeros(n), "inner": self.neuron.init_state(theta, n)}
+
+    def step(
+        self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float, key: Key
+    ) -> tuple[Theta, NeuronView]:
+        kept = math.exp(-dt / self.tau)
+        u = kept * state["u"] + (1.0 - kept) * drive["soma"]
+        inner, view = self.neuron.step(theta, state["inner"], {**drive, "soma": u}, dt, key)
+        return {"u": u, "inner": inner}, view

@@ -1,0 +1,20 @@
+"""Logistic sigmoid."""
+
+import jax
+from jax import Array
+
+from metaplast.neurons.base import RateNeuron
+from metaplast.registry import register
+from metaplast.spec import Positive, spec
+
+
+@register("neuron", "sigmoid")
+@spec
+class Sigmoid(RateNeuron):
+    """f(u) = 1 / (1 + exp(-beta u)), f'(u) = beta f (1 - f). beta -> infinity gives a threshold at u = 0."""
+
+    beta: Positive = 1.0
+
+    def activate(self, potential: Array) -> tuple[Array, Array]:
+        activity = jax.nn.sigmoid(self.beta * potential)
+        return activity, self.beta * activity * (1.0 - activity)

@@ -1,0 +1,49 @@
+"""Short-term plasticity: facilitation and depression of what a spike transmits."""
+
+import math
+from typing import Annotated
+
+import jax.numpy as jnp
+from annotated_types import Gt, Le
+from jax import Array
+
+from metaplast.registry import register
+from metaplast.signals import Theta
+from metaplast.spec import NonNegative, spec
+from metaplast.transmission.base import AbstractTransmission
+
+
+@register("transmission", "tsodyks_markram")
+@spec
+class TsodyksMarkram(AbstractTransmission):
+    """A share x of the resources is available, and a spike releases the share u of it. In every step, for output s:
+
+        u <- exp(-dt / tau_f) u;   x <- 1 - exp(-dt / tau_d) (1 - x)                      exact recovery over dt
+        p = u + U (1 - u);   transmitted = p x s / U;   u <- u + U (1 - u) s;   x <- x - p x s
+
+    s [n_pre]: 0/1 spikes, or rate * dt (small): then the means of the original equations. U = utilisation; tau_f,
+    tau_d in seconds; u, x dimensionless, 0 and 1 at rest. After long silence p x / U = 1: s arrives unchanged.
+    For a spike, p is the u after its jump; a train of interval T settles at
+    p = U / (1 - (1 - U) exp(-T / tau_f)),  x = (1 - exp(-T / tau_d)) / (1 - (1 - p) exp(-T / tau_d)).
+    Limits: tau_f = 0: no facilitation, p = U; tau_d = 0: no depression, x = 1; both: instant transmission.
+    Defaults: the depressing synapse of Tsodyks & Markram 1997. Equations: Tsodyks, Pawelzik & Markram 1998.
+    """
+
+    utilisation: Annotated[float, Gt(0), Le(1)] = 0.5
+    tau_f: NonNegative = 0.0
+    tau_d: NonNegative = 0.8
+
+    def init_state(self, n_pre: int, dt: float) -> Theta:
+        return {"u": jnp.zeros(n_pre), "x": jnp.ones(n_pre)}
+
+    def step(self, state: Theta, pre: Array, dt: float) -> tuple[Theta, Array]:
+        u = _left(dt, self.tau_f) * state["u"]
+        x = 1.0 - _left(dt, self.tau_d) * (1.0 - state["x"])
+        jump = self.utilisation * (1.0 - u)
+        released = (u + jump) * x * pre
+        return {"u": u + jump * pre, "x": x - released}, released / self.utilisation
+
+
+def _left(dt: float, tau: float) -> float:
+    """What is left after dt of something that decays with tau; nothing for tau = 0."""
+    return math.exp(-dt / tau) if tau > 0 else 0.0
