@@ -27,9 +27,13 @@ def scores(rows: Mapping[str, Sequence[np.ndarray]], metric: str, reference: str
     return entries
 
 
-def gap_closed(rows: Mapping[str, Sequence[np.ndarray]], low: str, high: Sequence[str], mine: str) -> Plain:
-    """(mine - low) / (best of high - low): the share of a gap that a row closes."""
-    means = {name: float(np.mean([np.mean(g) for g in groups])) for name, groups in rows.items()}
+def gap_closed(
+    rows: Mapping[str, Sequence[np.ndarray]], low: str, high: Sequence[str], mine: str, metric: str
+) -> Plain:
+    """(mine - low) / (best of high - low): the share of a gap that a row closes. Accuracy is better when large, any
+    other metric when small."""
+    better = 1.0 if metric == "accuracy" else -1.0
+    means = {name: better * float(np.mean([np.mean(g) for g in groups])) for name, groups in rows.items()}
     best = max(high, key=lambda name: means[name])
     gap = means[best] - means[low]
     return {"from": low, "to": best, "share": round((means[mine] - means[low]) / gap, 4) if gap > 0 else None}

@@ -44,7 +44,7 @@ def summarise(run: Path, job: Job, wall_s: float) -> Plain:
         ),
         "rows": facts,
         "scores": entries,
-        "gap_closed": gap_closed(job, rows),
+        "gap_closed": gap_closed(job, rows, metric),
     }
     problem = job.main.meta_problem()
     theta = theta_of(run, problem)
@@ -82,12 +82,12 @@ def facts_of(run: Path, name: str, config: Config) -> Plain:
     }
 
 
-def gap_closed(job: Job, rows: Mapping[str, list[np.ndarray]]) -> Plain | None:
+def gap_closed(job: Job, rows: Mapping[str, list[np.ndarray]], metric: str) -> Plain | None:
     """How far the discovered rule gets from feedback alignment to the best backprop row of the same network."""
     if ALIGNMENT not in rows:
         return None
     backprop = [n for n, c in job.rows if isinstance(c.feedback, Symmetric) and c.network == job.main.network]
-    return table.gap_closed(rows, ALIGNMENT, backprop, DISCOVERED) if backprop else None
+    return table.gap_closed(rows, ALIGNMENT, backprop, DISCOVERED, metric) if backprop else None
 
 
 class Pool(NamedTuple):
@@ -117,7 +117,9 @@ def pool(runs: list[Path]) -> Pool:
     rows, metric = lives(runs, [entry["name"] for entry in summaries[0]["scores"]])
     job = parse(read_yaml((runs[0] / "config.yaml").read_text(), "config.yaml"), check=False)
     means = {name: [float(group.mean()) for group in groups] for name, groups in rows.items()}
-    return Pool(metric, table.scores(rows, metric, DISCOVERED), summaries[0]["rows"], gap_closed(job, rows), means)
+    return Pool(
+        metric, table.scores(rows, metric, DISCOVERED), summaries[0]["rows"], gap_closed(job, rows, metric), means
+    )
 
 
 def pooled(runs: list[Path]) -> str:
@@ -170,5 +172,7 @@ def render(run: Path) -> str:
 
 def say_gap(gap: Plain) -> str:
     """How far the discovered rule gets from feedback alignment to backprop, in words."""
-    share = "no gap to close" if gap["share"] is None else f"{100 * gap['share']:.0f} % of the gap"
-    return f"The discovered rule closes {share} from {gap['from']} to {gap['to']} (best backprop row)."
+    if gap["share"] is None:
+        return f"{gap['to']}, the best backprop row, is no better than {gap['from']}: there is no gap to close."
+    share = f"{100 * gap['share']:.0f} %"
+    return f"The discovered rule closes {share} of the gap from {gap['from']} to {gap['to']} (best backprop row)."

@@ -52,6 +52,8 @@ def test_lives_that_are_not_finite_are_counted_and_shown() -> None:
 
 def test_gap_closed() -> None:
     rows = {"low": [np.full(4, 0.6)], "high": [np.full(4, 1.0)], "higher": [np.full(4, 0.8)], "mine": [np.full(4, 0.9)]}
-    gap = gap_closed(rows, "low", ["high", "higher"], "mine")
+    gap = gap_closed(rows, "low", ["high", "higher"], "mine", "accuracy")
     assert gap == {"from": "low", "to": "high", "share": 0.75}
-    assert gap_closed(rows, "high", ["low"], "mine")["share"] is None
+    assert gap_closed(rows, "high", ["low"], "mine", "accuracy")["share"] is None
+    losses = {name: [-values for values in groups] for name, groups in rows.items()}
+    assert gap_closed(losses, "low", ["high", "higher"], "mine", "loss") == gap  # a loss is better when small
