@@ -17,21 +17,26 @@ from metaplast.registry import BadInput
 from metaplast.signals import Theta
 
 
-def transfer(runs: Sequence[Path], words: Sequence[str], n: int) -> str:
+def transfer(runs: Sequence[Path], words: Sequence[str], n: int, only: Sequence[str] = ()) -> str:
     """The table of `runs` (seeds of one experiment) with `words` laid on their configs: every row keeps the theta it
-    was trained to, nothing is tuned again, and all are judged on the same `n` held-out lives of each seed.
+    was trained to, nothing is tuned again, and all are judged on the same `n` held-out lives of each seed. only: the
+    rows to judge beside `discovered` (default: all).
 
-    Raises: BadInput for a run that is not finished, words that do not compose, or a theta that does not fit.
+    Raises: BadInput for a run that is not finished, words that do not compose, a row that does not exist, or a theta
+    that does not fit.
     """
     found = pool(list(runs))
     rows: dict[str, list[dict[str, np.ndarray]]] = {}
     for run in runs:
         old, new = (parse(compose(extra, Sources(), run / "config.yaml")) for extra in ((), words))
+        wanted = _wanted([name for name, _ in new.rows], new.main.evaluation.prototype, only)
         for name, config in new.rows:
+            if name not in wanted:
+                continue
             theta = _fitting(theta_of(folder_of(run, name), old.row(name).meta_problem()), config, name)
             scores = evaluate.lives(config.meta_problem(), theta, config.seed, "heldout", n)
             rows.setdefault(name, []).append(scores)
-        if new.main.evaluation.prototype:
+        if PROTOTYPE in wanted:
             accuracy = evaluate.prototypes(new.main.meta_problem(), new.main.seed, n)
             rows.setdefault(PROTOTYPE, []).append({"accuracy": accuracy})
     metric = "accuracy" if all("accuracy" in scores for groups in rows.values() for scores in groups) else "loss"
@@ -39,6 +44,13 @@ def transfer(runs: Sequence[Path], words: Sequence[str], n: int) -> str:
     said = " ".join(words) or "the world they were trained in"
     head = f"{len(runs)} run(s), every row as it was trained, in: {said}"
     return f"{head}\n\n{table.render(table.scores(values, metric, DISCOVERED), found.facts, DISCOVERED)}"
+
+
+def _wanted(names: list[str], prototype: bool, only: Sequence[str]) -> list[str]:
+    known = [*names, *([PROTOTYPE] if prototype else [])]
+    if unknown := sorted(set(only) - set(known)):
+        raise BadInput(f"row {unknown[0]!r}", f"one of {', '.join(known)}", "correct the name")
+    return [DISCOVERED, *only] if only else known
 
 
 def _fitting(theta: Theta, config: Config, name: str) -> Theta:

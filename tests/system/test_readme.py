@@ -1,4 +1,4 @@
-"""Every command and every Python block of the README runs, in the order in which they stand."""
+"""Every command and every Python block of the README and of docs/ runs, in the order in which they stand."""
 
 import re
 import shlex
@@ -26,20 +26,34 @@ def test_the_first_two_commands_are_the_ones_promised() -> None:
 
 
 def test_every_command_runs(tmp_path: Path) -> None:
+    assert _run(BLOCKS[SETUP:], tmp_path) >= 8
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.stem)
+def test_every_command_of_a_page_runs(page: Path, tmp_path: Path) -> None:
+    """Without the rows of the tables: tests/system/test_configs.py trains those."""
+    found = re.findall(r"```(bash|python)\n(.*?)```", page.read_text(), re.DOTALL)
+    assert _run(found, tmp_path, "rows={}", "evaluation.prototype=false") >= 1
+
+
+def _run(blocks: list[tuple[str, str]], folder: Path, *words: str) -> int:
+    """How many commands and blocks ran."""
     ran = 0
-    for kind, text in BLOCKS[SETUP:]:
+    for kind, text in blocks:
         if kind == "python":
-            done = subprocess.run(
-                [sys.executable, "-c", text], cwd=tmp_path, capture_output=True, text=True, check=False
-            )
+            done = subprocess.run([sys.executable, "-c", text], cwd=folder, capture_output=True, text=True, check=False)
             assert done.returncode == 0, f"{text}\n{done.stderr}"
             ran += 1
             continue
         for line in text.strip().splitlines():
-            program, *words = shlex.split(line)
+            program, *given = shlex.split(line)
             assert program == "metaplast", line
-            small = [*TINY, "checkpoint_every=1"] if words[0] == "train" else []
-            done = metaplast(*words, *small, cwd=tmp_path)
+            small = {
+                "train": [*TINY, "checkpoint_every=1", *words],
+                "eval": ["--lives", "4"],
+                "inspect": ["--lives", "4"],
+            }
+            done = metaplast(*given, *small.get(given[0], []), cwd=folder)
             assert done.returncode == 0, f"{line}\n{done.stderr}"
             ran += 1
-    assert ran >= 8
+    return ran
