@@ -22,6 +22,8 @@ PALETTE = (
     *("#7a5195", "#8c564b", "#4d4d4d", "#b3b300", "#003f5c"),
 )
 
+DASHES = ("-", "--", ":", "-.")
+
 
 def scores(entries: Sequence[Mapping[str, Any]], path: Path, ours: Sequence[str]) -> None:
     """Each row's mean with its 95 % interval, in the order of the table; our rows in blue."""
@@ -41,15 +43,14 @@ def scores(entries: Sequence[Mapping[str, Any]], path: Path, ours: Sequence[str]
 def training(losses: Mapping[str, Sequence[float]], path: Path, ours: Sequence[str]) -> None:
     """The outer loss of every trained row (the others have none), a running median over a twentieth of the run."""
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-    colours = _row_colours(losses, ours)
+    styles = _row_styles(losses, ours)
     for name, values in losses.items():
         if not values:
             continue
         width = max(1, len(values) // 20)
         smooth = np.median(np.lib.stride_tricks.sliding_window_view(np.asarray(values), width), axis=1)
-        axes.plot(
-            np.arange(width, len(values) + 1), smooth, lw=2.2 if name in ours else 1.2, label=name, color=colours[name]
-        )
+        steps = np.arange(width, len(values) + 1)
+        axes.plot(steps, smooth, lw=2.2 if name in ours else 1.2, label=name, **styles[name])
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("outer step")
     axes.set_ylabel("loss on training lives (running median)")
@@ -89,11 +90,11 @@ def curves(
     figure, axes = plt.subplots(figsize=(8.2, 4.4), layout="constrained")
     steps = np.arange(1, sum(length for length, _ in phases) + 1)
     _shade(axes, phases)
-    colours = _row_colours(bands, ours)
+    styles = _row_styles(bands, ours)
     for name in sorted(bands, key=lambda name: name in ours):  # ours lie on top
         mean, low, high = bands[name]
-        axes.fill_between(steps, low, high, color=colours[name], alpha=0.22 if name in ours else 0.12, lw=0)
-        axes.plot(steps, mean, color=colours[name], lw=2.4 if name in ours else 1.3, label=name)
+        axes.fill_between(steps, low, high, color=styles[name]["color"], alpha=0.22 if name in ours else 0.12, lw=0)
+        axes.plot(steps, mean, lw=2.4 if name in ours else 1.3, label=name, **styles[name])
     finite = np.concatenate([b.low for b in bands.values()])
     finite = finite[np.isfinite(finite)]
     means = np.concatenate([b.mean[np.isfinite(b.mean)] for b in bands.values()])
@@ -241,10 +242,11 @@ def _shade(axes: Any, phases: Sequence[tuple[int, bool]]) -> None:
         start += length
 
 
-def _row_colours(names: Iterable[str], ours: Sequence[str]) -> dict[str, str]:
-    """The same row has the same colour in every figure that is given all rows in their order."""
-    others = [name for name in names if name != ours[0]]
-    return {ours[0]: OURS} | {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(others)}
+def _row_styles(names: Iterable[str], ours: Sequence[str]) -> dict[str, dict[str, str]]:
+    """The same row has the same colour and dashes in every figure that is given all rows in their order."""
+    others, n = [name for name in names if name != ours[0]], len(PALETTE)
+    styles = {name: {"color": PALETTE[i % n], "ls": DASHES[i // n % len(DASHES)]} for i, name in enumerate(others)}
+    return {ours[0]: {"color": OURS, "ls": DASHES[0]}} | styles
 
 
 def _save(figure: Any, path: Path) -> None:
