@@ -56,7 +56,7 @@ class Association(AbstractTaskFamily):
         order = jnp.argsort(jax.random.uniform(k_kept, (self.n_bits,)))
         return Album(
             patterns=jnp.where(bits, 1.0, -1.0),
-            asked=jax.random.randint(k_asked, (), 0, self.n_patterns),
+            asked=jax.random.randint(k_asked, (), 0, self.n_patterns, jnp.int32),
             kept=(order >= round(self.degraded * self.n_bits)).astype(jnp.zeros(()).dtype),
         )
 

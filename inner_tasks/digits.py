@@ -59,7 +59,7 @@ class Digits(AbstractTaskFamily):
         real = jnp.arange(n_max)[None, :] < jnp.asarray(counts)[chosen][:, None]
         picked = jnp.argsort(jnp.where(real, u_image.reshape(n_classes, n_max), 2.0), axis=1)[:, :n_each]
         index = jnp.take_along_axis(jnp.asarray(tables)[chosen], picked, axis=1)
-        pixels = jnp.asarray(images)[index]
+        pixels = jnp.asarray(images, float)[index]
         stream = _few_shot.shuffled(u_order, self._vary(2.0 * u_warp - 1.0, pixels), self.shots, self.blocks)
         return _few_shot.harder(key, stream, n_classes * self.shots, n_classes, self._difficulty)
 

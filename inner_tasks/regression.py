@@ -29,8 +29,8 @@ class Regression(AbstractTaskFamily):
 
     x is coded by `n_in` units with Gaussian tuning curves exp(-(x - c)^2 / (2 width^2)), c equally spaced in [-1, 1].
     Values are divided by their standard deviation over [-1, 1] in this life; shown ones carry noise, N(0, noise^2)
-    before that. loss = (output - y)^2, so a good constant scores about 1; error = d loss / d output. Splits: disjoint
-    streams of the key.
+    before that. loss = (output - y)^2, so a good constant scores about 1; metric nse (normalised squared error) is the
+    same number. error = d loss / d output. Splits: disjoint streams of the key.
     After the sinusoid task of Finn, Abbeel & Levine 2017.
     """
 
@@ -69,6 +69,7 @@ class Regression(AbstractTaskFamily):
 
     def step(self, task: Curve, state: Array, output: NeuronView, key: Key, dt: float) -> tuple[Array, Outcome]:
         error = output.activity - task.values[state]
-        score = Score(loss=jnp.sum(error**2), weight=jnp.ones(()), metrics={})
+        loss = jnp.sum(error**2)
+        score = Score(loss=loss, weight=jnp.ones(()), metrics={"nse": loss})
         told = feedback(1, error=2.0 * error, target=task.values[state][None])
         return state + 1, Outcome(feedback=told, score=score)

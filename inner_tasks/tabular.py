@@ -61,7 +61,7 @@ class Tabular(AbstractTaskFamily):
         sign = jnp.where(u_sign < self.flip, -1.0, 1.0)
         scale = sign * jnp.exp(self.gain * (2.0 * u_gain - 1.0))
         renamed = jnp.argsort(u_label)[jnp.asarray(labels)[rows]]
-        return _few_shot.Stream(inputs=scale[None, :] * jnp.asarray(features)[rows], labels=renamed)
+        return _few_shot.Stream(inputs=scale[None, :] * jnp.asarray(features, float)[rows], labels=renamed)
 
     def begin(self, task: _few_shot.Stream, key: Key, dt: float) -> Array:
         return jnp.zeros((), jnp.int32)

@@ -2,13 +2,17 @@
 
 import itertools
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from inner_tasks import digits
+from metaplast._checks.task_family import check_shapes
 from metaplast.interfaces import SPLITS
 from metaplast.registry import find
 from metaplast.testing import check_task_family
+from tests._tiny import TASKS
 from tests.contracts._enrolled import enrolled
 
 ORACLES = {"bandit": lambda task, state: task}  # the arm that pays most is the largest
@@ -17,6 +21,21 @@ ORACLES = {"bandit": lambda task, state: task}  # the arm that pays most is the 
 @pytest.mark.parametrize("name", enrolled("task"))
 def test_a_task_family_keeps_its_promises(name):
     check_task_family(find("task", name)(), ORACLES.get(name))
+
+
+HARD = {"digits": {"blocks": 2}, "prototypes": {"blocks": 3}}
+
+
+@pytest.mark.parametrize("name", enrolled("task"))
+def test_a_task_family_holds_in_double_precision(name):
+    hard = {**HARD[name], "label_noise": 0.3, "input_noise": 0.2} if name in HARD else {}
+    family = find("task", name)(**{**TASKS[name], **hard})
+    with jax.enable_x64(True):
+        task = jax.eval_shape(lambda: family.sample(jax.random.key(0), "train"))
+        floats = [x.dtype for x in jax.tree.leaves(task) if jnp.issubdtype(x.dtype, jnp.floating)]
+        assert floats
+        assert set(floats) == {np.dtype(np.float64)}
+        check_shapes(family, task)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 7])

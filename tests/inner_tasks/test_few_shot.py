@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from metaplast._checks.base import quick_jit
 from metaplast.registry import find
 from metaplast.signals import neuron_view
 
@@ -15,7 +16,7 @@ SMALL = {"n_in": 6, "n_classes": 4, "shots": 5, "queries": 2}
 
 def _tasks(n: int, **settings: Any) -> Any:
     family = find("task", "prototypes")(**SMALL, **settings)
-    draw = jax.jit(jax.vmap(lambda key: family.sample(key, "train")))
+    draw = quick_jit(jax.vmap(lambda key: family.sample(key, "train")))
     return family, jax.tree.map(np.asarray, draw(jax.random.split(jax.random.key(0), n)))
 
 
