@@ -1,4 +1,4 @@
-"""metaplast compare: several seeds of one experiment in one table."""
+"""metaplast compare: several seeds, or several worlds, in one table."""
 
 from pathlib import Path
 
@@ -7,8 +7,14 @@ import click
 
 @click.command("compare")
 @click.argument("run_dirs", nargs=-1, required=True, type=click.Path(path_type=Path))
-def command(run_dirs: tuple[Path, ...]) -> None:
-    """Pool finished runs that differ in their seed: intervals are bootstrapped over runs (splits), then lives."""
-    from metaplast.launch.summary import pooled
+@click.option("--row", default="discovered", show_default=True, help="Whose differences to the reference are shown.")
+@click.option("--against", multiple=True, metavar="NAME", help="A row that may be the reference (default: see below).")
+def command(run_dirs: tuple[Path, ...], row: str, against: tuple[str, ...]) -> None:
+    """Pool finished runs that differ in their seed: intervals are bootstrapped over runs (splits), then lives.
 
-    click.echo(pooled(list(run_dirs)))
+    Runs of several worlds (other task or network, same rows) are laid side by side: the mean of every row in each, and
+    the paired difference to the best reference, by default among the rows that are given the exact gradient.
+    """
+    from metaplast.launch.side_by_side import compare
+
+    click.echo(compare(run_dirs, row, against))

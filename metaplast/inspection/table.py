@@ -30,18 +30,26 @@ def scores(rows: Mapping[str, Sequence[np.ndarray]], metric: str, reference: str
 def gap_closed(
     rows: Mapping[str, Sequence[np.ndarray]], low: str, high: Sequence[str], mine: str, metric: str
 ) -> Plain:
-    """(mine - low) / (best of high - low): the share of a gap that a row closes. Accuracy is better when large, any
-    other metric when small."""
-    better = 1.0 if metric == "accuracy" else -1.0
-    means = {name: better * float(np.mean([np.mean(g) for g in groups])) for name, groups in rows.items()}
-    best = max(high, key=lambda name: means[name])
-    gap = means[best] - means[low]
-    return {"from": low, "to": best, "share": round((means[mine] - means[low]) / gap, 4) if gap > 0 else None}
+    """(mine - low) / (best of high - low): the share of a gap that a row closes."""
+    means = {name: float(np.mean([np.mean(g) for g in groups])) for name, groups in rows.items()}
+    top = best({name: means[name] for name in high}, metric)
+    no_gap = best({low: means[low], top: means[top]}, metric) == low  # a tie goes to the first
+    share = None if no_gap else round((means[mine] - means[low]) / (means[top] - means[low]), 4)
+    return {"from": low, "to": top, "share": share}
+
+
+def best(means: Mapping[str, float], metric: str) -> str:
+    """The row that is best: accuracy is better when large, any other metric when small."""
+    return (max if metric == "accuracy" else min)(means, key=lambda name: means[name])
 
 
 def render(entries: Sequence[Plain], facts: Mapping[str, Plain], reference: str) -> str:
     """The table as text. facts: per row, reach and number of learned numbers."""
-    lines = cells(entries, facts, reference)
+    return aligned(cells(entries, facts, reference))
+
+
+def aligned(lines: Sequence[tuple[str, ...]]) -> str:
+    """Columns of equal width, the head underlined."""
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     rows = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines]
     return "\n".join([rows[0], "-" * len(rows[0]), *rows[1:]])

@@ -11,17 +11,15 @@ import jax
 from metaplast.inspection import coefficients, curves, figures, sections, table
 from metaplast.inspection.report import Figure, Page, Section, Table
 from metaplast.launch import summary
-from metaplast.launch.config import read_yaml
 from metaplast.launch.job import DISCOVERED, PROTOTYPE, Job, parse
 from metaplast.launch.metrics import read
 from metaplast.launch.row import folder_of, theta_of
 from metaplast.launch.rule_report import rule_parts, text, write
-from metaplast.registry import BadInput
+from metaplast.launch.worlds import finished
 from metaplast.reuse.describe import plain
 from metaplast.reuse.formula import formula
 from metaplast.reuse.rule_file import RuleFile, read_rule
 
-FREE = ("seed", "checkpoint_every", "note")  # what runs of one experiment may differ in
 Plain = dict[str, Any]
 Tick = Callable[[str, int, int], None]
 
@@ -30,7 +28,6 @@ class Run(NamedTuple):
     """A finished run as it is read; `rule` is None where nothing was plastic."""
 
     path: Path
-    config: Plain
     job: Job
     summary: Plain
     rule: RuleFile | None
@@ -42,7 +39,6 @@ def inspect_runs(paths: Sequence[Path], out: Path | None, n_lives: int, tick: Ti
     Raises: BadInput for what is no finished run, or for runs that differ in more than their seed.
     """
     runs = [_read(path) for path in paths]
-    _check_same(runs)
     pool = summary.pool(list(paths))
     target = out or default_out(runs)
     pictures = target / "figures"
@@ -80,24 +76,9 @@ def default_out(runs: Sequence[Run]) -> Path:
 
 
 def _read(path: Path) -> Run:
-    config = path / "config.yaml"
-    if not config.is_file():
-        raise BadInput(f"{path}", "a run folder, or a rule.safetensors", "give the folder that train printed")
-    if not (path / "summary.json").is_file():
-        raise BadInput(f"{path}", "a finished run, with a summary.json", f"metaplast resume {path}")
-    given = read_yaml(config.read_text(), str(config))
-    file = path / "rule.safetensors"
+    config, file = finished(path), path / "rule.safetensors"
     rule = read_rule(file) if file.is_file() else None
-    return Run(path, given, parse(given, check=False), json.loads((path / "summary.json").read_text()), rule)
-
-
-def _check_same(runs: Sequence[Run]) -> None:
-    first = runs[0].config
-    for run in runs[1:]:
-        keys = (set(first) | set(run.config)) - set(FREE)
-        if other := sorted(key for key in keys if first.get(key) != run.config.get(key)):
-            what = f"{run.path}: {', '.join(other)} other than in {runs[0].path}"
-            raise BadInput(what, "runs of one experiment that differ in their seed", "inspect them one by one")
+    return Run(path, parse(config, check=False), json.loads((path / "summary.json").read_text()), rule)
 
 
 def _facts(runs: Sequence[Run]) -> list[tuple[str, str]]:

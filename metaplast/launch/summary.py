@@ -15,6 +15,7 @@ from metaplast.launch import folder
 from metaplast.launch.config import read_yaml
 from metaplast.launch.job import DISCOVERED, PROTOTYPE, Config, Job, parse
 from metaplast.launch.row import folder_of, theta_of
+from metaplast.launch.worlds import worlds
 from metaplast.registry import BadInput, name_of
 from metaplast.reuse.describe import describe_rule
 from metaplast.reuse.formula import formula, terms
@@ -104,16 +105,14 @@ class Pool(NamedTuple):
 def pool(runs: list[Path]) -> Pool:
     """What finished runs of one experiment say together: intervals over runs (splits), then lives.
 
-    Raises: BadInput for a folder without a summary.json, or runs of different rows or experiments.
+    Raises: BadInput for what is no finished run, or runs that differ in more than their seed.
     """
-    for run in runs:
-        if not (run / "summary.json").is_file():
-            raise BadInput(f"{run}", "a finished run, with a summary.json", f"metaplast resume {run}")
+    if other := list(worlds(runs))[1:]:
+        raise BadInput(f"runs that differ in {other[0]}", "runs that differ in their seed", "take them one by one")
     summaries = [json.loads((run / "summary.json").read_text()) for run in runs]
-    kinds = {(s["experiment"], *(e["name"] for e in s["scores"])) for s in summaries}
     seeds = [s["seed"] for s in summaries]
-    if len(kinds) > 1 or len(set(seeds)) < len(seeds):
-        raise BadInput(f"{len(runs)} runs", "one experiment, the same rows, distinct seeds", "choose other folders")
+    if len(set(seeds)) < len(seeds):
+        raise BadInput(f"{len(runs)} runs of seeds {seeds}", "distinct seeds", "name every run once")
     rows, metric = lives(runs, [entry["name"] for entry in summaries[0]["scores"]])
     job = parse(read_yaml((runs[0] / "config.yaml").read_text(), "config.yaml"), check=False)
     means = {name: [float(group.mean()) for group in groups] for name, groups in rows.items()}

@@ -79,7 +79,7 @@ CASES = [
     (["resume", "missing"], ["missing", "run folder"]),
     (["list", "rulez"], ["'rulez'", "rules"]),
     (["trian"], ["'trian'", "'train'"]),
-    (["compare", "missing"], ["missing", "finished run"]),
+    (["compare", "missing"], ["missing", "run folder"]),
     (["train", "task=dig\x1b[31mits"], ["\\x1b", "control characters"]),
 ]
 FILES = {

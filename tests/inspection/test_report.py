@@ -174,7 +174,7 @@ def test_runs_that_differ_in_more_than_their_seed_are_refused(runs: list[Path], 
     shutil.copytree(runs[1], other)
     text = (other / "config.yaml").read_text()
     (other / "config.yaml").write_text(text.replace("steps: 3", "steps: 4"))
-    with pytest.raises(BadInput, match="outer other than in"):
+    with pytest.raises(BadInput, match=r"outer\.steps=4"):
         report.inspect_runs([runs[0], other], None, 4)
     (other / "summary.json").unlink()
     with pytest.raises(BadInput, match="expected a finished run"):

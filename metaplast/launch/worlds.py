@@ -1,0 +1,52 @@
+"""Which finished runs are seeds of one world, and in what other worlds differ."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from metaplast.launch.config import read_yaml
+from metaplast.registry import BadInput
+
+FREE = ("seed", "checkpoint_every", "note")  # what runs of one world may differ in
+Plain = dict[str, Any]
+
+
+def worlds(runs: Sequence[Path]) -> dict[str, list[Path]]:
+    """What is other than in the first run (`task.shots=5`; nothing for its own seeds) -> the runs that share it.
+
+    Raises: BadInput for a folder that holds no finished run.
+    """
+    groups: dict[str, list[Path]] = {}
+    first: Plain = {}
+    for run in runs:
+        flat = _flat(finished(run))
+        first = first or flat
+        other = [key for key in sorted({*first, *flat}) if first.get(key) != flat.get(key)]
+        groups.setdefault(" ".join(f"{key}={_short(flat.get(key))}" for key in other), []).append(run)
+    return groups
+
+
+def finished(run: Path) -> Plain:
+    """The config of a finished run. Raises: BadInput for any other folder."""
+    config = run / "config.yaml"
+    if not config.is_file():
+        raise BadInput(f"{run}", "a run folder, with a config.yaml", "give the folder that train printed")
+    if not (run / "summary.json").is_file():
+        raise BadInput(f"{run}", "a finished run, with a summary.json", f"metaplast resume {run}")
+    return read_yaml(config.read_text(), str(config))
+
+
+def _flat(plain: Mapping[str, Any], above: str = "") -> Plain:
+    """The dotted names of everything that makes a world."""
+    flat: Plain = {}
+    for key, value in plain.items():
+        if not above and key in FREE:
+            continue
+        name = f"{above}{key}"
+        flat |= _flat(value, f"{name}.") if isinstance(value, Mapping) and value else {name: value}
+    return flat
+
+
+def _short(value: Any) -> str:
+    text = str(value).replace(" ", "")
+    return text if len(text) <= 40 else f"{text[:37]}..."

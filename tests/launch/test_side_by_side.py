@@ -1,0 +1,91 @@
+"""Finished runs in one table: seeds are pooled, worlds stand side by side, and what cannot be compared is refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from metaplast.inspection import table
+from metaplast.launch import run
+from metaplast.launch.config import read_yaml
+from metaplast.launch.side_by_side import compare
+from metaplast.registry import BadInput
+
+CONFIG = """
+task: {name: prototypes, n_in: 3, n_classes: 2, shots: 1, queries: 2}
+network: {name: feedforward, hidden: []}
+feedback: {name: none}
+rule: {name: polynomial, terms: [post*pre], initial: [0.1], learn: none}
+outer: {name: bptt, steps: 1}
+evaluation: {heldout: 8}
+rows:
+  sgd: {feedback: {name: symmetric}, rule: {name: polynomial, terms: [error*pre], initial: [-1], learn: none}}
+  slow:
+    feedback: {name: symmetric}
+    rule: {name: polynomial, terms: [error*pre], initial: [-1], rate: 0.01, learn: none}
+"""
+
+
+def _copy(source: Path, target: Path, seed: int, **scores: float) -> Path:
+    """A finished run with another seed and, per row, a constant accuracy; `shots` in its name gives its world."""
+    plain = read_yaml((source / "config.yaml").read_text(), "test")
+    plain["seed"], plain["task"]["shots"] = seed, int(target.name.split("-")[0])
+    target.mkdir()
+    (target / "config.yaml").write_text(json.dumps(plain))
+    summary = json.loads((source / "summary.json").read_text()) | {"seed": seed}
+    (target / "summary.json").write_text(json.dumps(summary))
+    for row, name in (("discovered", ""), ("sgd", "rows/sgd"), ("slow", "rows/slow")):
+        folder = target / name
+        folder.mkdir(parents=True, exist_ok=True)
+        lives = load_file(source / name / "lives.safetensors")
+        save_file({**lives, "accuracy": np.full(8, scores[row], np.float32)}, folder / "lives.safetensors")
+    return target
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("runs")
+    one = run.start(read_yaml(CONFIG, "test"), folder / "run", 1, lambda *_: None)
+    return [
+        _copy(one, folder / "1-a", 0, discovered=0.5, sgd=0.7, slow=0.6),
+        _copy(one, folder / "1-b", 1, discovered=0.7, sgd=0.9, slow=0.6),
+        _copy(one, folder / "5-a", 0, discovered=0.75, sgd=0.5, slow=0.625),
+    ]
+
+
+def test_worlds_stand_side_by_side(runs):
+    legend, means, gaps = compare(runs).split("\n\n")
+    assert legend.splitlines() == ["A  the world of the first run; 2 runs", "B  task.shots=5; 1 runs"]
+    lines = {line.split()[0]: line.split()[1:] for line in means.splitlines()[2:]}
+    assert lines["discovered"][:2] == ["0.600", "0.750"]
+    assert lines["sgd"] == ["0.800", "0.500", "synapse", "symmetric", "0"]
+    assert [line.split() for line in gaps.splitlines()[2:]] == [
+        ["A", "0.600", "sgd", "0.800", "+0.200", "[+0.200,", "+0.200]", "16"],
+        ["B", "0.750", "slow", "0.625", "-0.125", "[-0.125,", "-0.125]", "8"],
+    ]
+
+
+def test_the_reference_and_the_row_may_be_named(runs):
+    gaps = compare(runs, "sgd", ["discovered"]).split("\n\n")[2].splitlines()
+    assert gaps[2].split()[:5] == ["A", "0.800", "discovered", "0.600", "-0.200"]
+
+
+def test_seeds_of_one_world_are_pooled(runs):
+    assert "Intervals over 2 splits" in compare(runs[:2])
+
+
+def test_what_cannot_be_compared_is_refused(runs, tmp_path):
+    for given, row, words in [
+        ([runs[0], runs[0]], "discovered", "distinct seeds"),
+        ([runs[0], tmp_path], "discovered", "a run folder"),
+        (runs, "hebb", "row 'hebb' - expected one of discovered, sgd, slow"),
+    ]:
+        with pytest.raises(BadInput, match=words):
+            compare(given, row)
+
+
+def test_the_best_row_is_the_largest_accuracy_and_the_smallest_loss():
+    assert table.best({"a": 0.1, "b": 0.3}, "accuracy") == "b"
+    assert table.best({"a": 0.1, "b": 0.3}, "loss") == "a"
