@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-EXIT_BAD_INPUT, EXIT_BUSY, EXIT_NO_CHECKPOINT, EXIT_DISK, EXIT_DIVERGED, EXIT_INT = 2, 3, 4, 5, 6, 130
+EXIT_LOST, EXIT_BAD_INPUT, EXIT_BUSY, EXIT_NO_CHECKPOINT, EXIT_DISK, EXIT_DIVERGED, EXIT_INT = 1, 2, 3, 4, 5, 6, 130
 
 
 class Verbs(click.Group):
@@ -81,7 +81,12 @@ def _classify(error: Exception) -> tuple[str, int | None]:
     kind = type(error).__name__
     if kind == "BadInput":
         return str(error), EXIT_BAD_INPUT
-    codes = {"Busy": EXIT_BUSY, "NoCheckpoint": EXIT_NO_CHECKPOINT, "Diverged": EXIT_DIVERGED}
+    codes = {
+        "Busy": EXIT_BUSY,
+        "NoCheckpoint": EXIT_NO_CHECKPOINT,
+        "Diverged": EXIT_DIVERGED,
+        "WorkerLost": EXIT_LOST,
+    }
     if kind == "Interrupted":
         return str(error), getattr(error, "code", EXIT_INT)
     if kind in codes:

@@ -1,6 +1,8 @@
 """Checkpoints: whole or absent. <folder>/checkpoints/000120/{state.safetensors, manifest.json}."""
 
+import errno
 import hashlib
+import itertools
 import json
 import logging
 import os
@@ -24,9 +26,10 @@ class NoCheckpoint(RuntimeError):
 
 
 def write(folder: Path, step: int, state: Any, digest: str) -> None:
-    """Save a state: temporary folder, fsync, manifest last, rename; then drop all but the newest three.
+    """Save a state: temporary folder, fsync, manifest last, rename; read it back; then drop all but the newest three.
 
     A state with a non-finite leaf is not written, so the last good one stays the newest.
+    Raises: OSError for what the disk refuses, or for a file that does not read back as it was written.
     """
     arrays = _arrays(state)
     if not all(np.isfinite(a).all() for a in arrays.values() if a.dtype.kind == "f"):
@@ -39,37 +42,56 @@ def write(folder: Path, step: int, state: Any, digest: str) -> None:
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     _durable(temporary / "state.safetensors", payload)
-    manifest = {"step": step, "sha256": hashlib.sha256(payload).hexdigest(), "config": digest}
+    digests = {"sha256": hashlib.sha256(payload).hexdigest(), "config": digest}
+    manifest = {"step": step, **digests, "backend": jax.default_backend()}
     _durable(temporary / "manifest.json", json.dumps(manifest).encode())
     sync(temporary)
     shutil.rmtree(final, ignore_errors=True)
     temporary.rename(final)
     sync(root)
+    if (final / "state.safetensors").read_bytes() != payload:
+        raise OSError(errno.EIO, "not what was written", str(final))
     for old in _steps(root)[:-KEEP]:
         shutil.rmtree(root / f"{old:06d}")
 
 
-def restore(folder: Path, like: Any, digest: str) -> tuple[int, Any] | None:
+def restore(folder: Path, like: Any, digest: str, logged: int) -> tuple[int, Any] | None:
     """The newest usable (step, state), or None where nothing was ever saved.
 
-    Each rejected checkpoint is named and set aside as `.damaged`. Raises: NoCheckpoint where all are unusable.
+    logged: outer steps that metrics.jsonl holds; a later state is of no use. The order is that of the steps,
+    never of file times. Each rejected checkpoint is named and set aside as `.damaged`; what a kill left half written
+    goes.
+    Raises: NoCheckpoint where all are unusable, or where steps were logged and no checkpoint is left.
     """
     root = folder / "checkpoints"
     steps = _steps(root) if root.is_dir() else []
+    for half in root.glob(".*"):
+        shutil.rmtree(half, ignore_errors=True)
     for step in reversed(steps):
+        path = root / f"{step:06d}"
         try:
-            return step, _read(root / f"{step:06d}", step, like, digest)
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-            log.warning("checkpoint %s rejected: %s", root / f"{step:06d}", error)
-            (root / f"{step:06d}").rename(root / f"{step:06d}.damaged")
-    if any(root.glob("*.damaged")):  # also those of an earlier attempt: never a silent start from zero
+            if step > logged:
+                raise ValueError(f"metrics.jsonl ends at step {logged}")
+            return step, _read(path, step, like, digest)
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
+            log.warning("checkpoint %s rejected: %s", path, error)
+            path.rename(_free(path))
+    if logged or any(root.glob("*.damaged*")):  # also those of an earlier attempt: never a silent start from zero
         raise NoCheckpoint(f"{root} - expected at least one whole checkpoint - start a new run from the config.yaml")
     return None
 
 
+def _free(path: Path) -> Path:
+    """A name for a damaged checkpoint that no earlier one has."""
+    names = (path.with_name(f"{path.name}.damaged{n or ''}") for n in itertools.count())
+    return next(name for name in names if not name.is_symlink() and not name.exists())
+
+
 def _read(path: Path, step: int, like: Any, digest: str) -> Any:
-    manifest = json.loads((path / "manifest.json").read_text())
-    payload = (path / "state.safetensors").read_bytes()
+    files = {name: path / name for name in ("manifest.json", "state.safetensors")}
+    if path.is_symlink() or any(file.is_symlink() for file in files.values()):
+        raise ValueError("a symbolic link")
+    manifest, payload = json.loads(files["manifest.json"].read_bytes()), files["state.safetensors"].read_bytes()
     if hashlib.sha256(payload).hexdigest() != manifest["sha256"]:
         raise ValueError("checksum differs")
     if manifest["step"] != step or manifest["config"] != digest:
@@ -78,6 +100,9 @@ def _read(path: Path, step: int, like: Any, digest: str) -> Any:
     wanted = _arrays(like)
     if {k: (a.shape, a.dtype) for k, a in arrays.items()} != {k: (a.shape, a.dtype) for k, a in wanted.items()}:
         raise ValueError("tree, shapes or dtypes differ")
+    backend = jax.default_backend()
+    if manifest.get("backend") != backend:
+        log.warning("%s: from %s to %s, the last bits may differ", path, manifest.get("backend"), backend)
     leaves, tree = jax.tree.flatten(like)
     return jax.tree.unflatten(tree, [jax.numpy.asarray(arrays[f"{i:05d}"]) for i in range(len(leaves))])
 

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import logging
 import os
 import secrets
 from collections.abc import Iterator
@@ -45,6 +46,24 @@ def locked(path: Path) -> Iterator[None]:
         except BlockingIOError:
             raise Busy(f"{path} - expected a folder no other run is using - wait for it, or stop it") from None
         yield
+
+
+@contextmanager
+def logged(path: Path) -> Iterator[None]:
+    """Within, what the library warns of goes into log.txt too, from every process of a run."""
+    log = logging.getLogger("metaplast")
+    file = logging.FileHandler(path / "log.txt", delay=True)
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    screen = logging.lastResort if not log.handlers else None  # a logger with a handler leaves the screen alone
+    handlers = [handler for handler in (file, screen) if handler]
+    for handler in handlers:
+        log.addHandler(handler)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            log.removeHandler(handler)
+        file.close()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -2,17 +2,19 @@
 
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
+
+from metaplast.launch.folder import write_text
 
 
 class MetricsFile:
     """Appends one line per outer step; opening it for a resumed run cuts it back to the restored step."""
 
     def __init__(self, path: Path, step: int) -> None:
-        kept = [line for line in _whole_lines(path) if json.loads(line)["outer_step"] <= step]
-        path.write_text("".join(f"{line}\n" for line in kept))
+        write_text(path, "".join(f"{line}\n" for line in _whole_lines(path)[:step]))
         self._handle: TextIO = path.open("a")
 
     def write(
@@ -29,6 +31,10 @@ class MetricsFile:
         self._handle.write(json.dumps(row, allow_nan=False) + "\n")
         self._handle.flush()
 
+    def sync(self) -> None:
+        """Make every line written so far durable."""
+        os.fsync(self._handle.fileno())
+
     def close(self) -> None:
         self._handle.close()
 
@@ -36,6 +42,17 @@ class MetricsFile:
 def read(path: Path) -> list[dict[str, Any]]:
     """All whole lines."""
     return [json.loads(line) for line in _whole_lines(path)]
+
+
+def logged(path: Path) -> int:
+    """How many outer steps stand in a file one after the other from 1 on; what follows damage does not count."""
+    for index, line in enumerate(lines := _whole_lines(path)):
+        try:
+            if json.loads(line)["outer_step"] != index + 1:
+                return index
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return index
+    return len(lines)
 
 
 def count(path: Path) -> int:
@@ -52,5 +69,5 @@ def plain_number(value: Any) -> int | float | str:
 def _whole_lines(path: Path) -> list[str]:
     if not path.is_file():
         return []
-    text = path.read_text()
+    text = path.read_text(errors="replace")
     return [line for line in text[: text.rfind("\n") + 1].splitlines() if line]

@@ -15,11 +15,11 @@ from safetensors.numpy import load_file, save_file
 from metaplast import train
 from metaplast.inspection import evaluate
 from metaplast.interfaces import AbstractOuterLoop
-from metaplast.launch import checkpoint
+from metaplast.launch import checkpoint, keeper
 from metaplast.launch.config import Plain
 from metaplast.launch.folder import write_json
 from metaplast.launch.job import DISCOVERED, PROTOTYPE, Config, parse
-from metaplast.launch.metrics import MetricsFile, read
+from metaplast.launch.metrics import MetricsFile, logged, read
 from metaplast.problem import MetaProblem
 from metaplast.signals import Theta
 
@@ -87,32 +87,37 @@ def _trained(
         jax.tree.map(lambda x: jnp.zeros((len(steps), *x.shape), x.dtype), theta),
         jnp.zeros((), jnp.int32),
     )
-    restored = checkpoint.restore(folder, state, digest)
+    path = folder / "metrics.jsonl"
+    restored = checkpoint.restore(folder, state, digest, logged(path))
+    if restored is None:
+        checkpoint.write(folder, 0, state, digest)  # a disk that is full is known before the first step
     start, state = restored or (0, state)
-    metrics_file = MetricsFile(folder / "metrics.jsonl", start)
+    metrics_file = MetricsFile(path, start)
     clock = time.monotonic()
-    for step, outer_state, metrics in train.steps(problem, outer, config.seed, state.outer, start, total):
-        values = {key: np.asarray(value) for key, value in metrics.items()}
-        bad = jnp.where(np.isfinite(values["loss"]), 0, state.bad + 1).astype(jnp.int32)
-        candidates = state.candidates
-        if step in steps:
-            candidates = jax.tree.map(lambda s, x: s.at[steps.index(step)].set(x), candidates, outer.theta(outer_state))  # noqa: B023
-        state = Training(outer_state, candidates, bad)
-        metrics_file.write(step, values, time.monotonic() - clock, logged(outer.theta(outer_state)))
-        clock = time.monotonic()
-        tick(step, values)
-        if int(bad) >= MAX_SKIPPED:
-            raise Diverged(
-                f"{folder} - expected finite losses, not {int(bad)} steps in a row without - lower outer.learning_rate"
-            )
-        if step % config.checkpoint_every == 0 or step == total:
-            checkpoint.write(folder, step, state, digest)
-    metrics_file.close()
+    with keeper.HERE.training(folder, digest, metrics_file):
+        for step, outer_state, metrics in train.steps(problem, outer, config.seed, state.outer, start, total):
+            values = {key: np.asarray(value) for key, value in metrics.items()}
+            bad = jnp.where(np.isfinite(values["loss"]), 0, state.bad + 1).astype(jnp.int32)
+            theta, candidates = outer.theta(outer_state), state.candidates
+            if step in steps:
+                at = steps.index(step)
+                candidates = jax.tree.map(lambda s, x: s.at[at].set(x), candidates, theta)  # noqa: B023
+            state = Training(outer_state, candidates, bad)
+            keeper.HERE.finished(step, state, (values, time.monotonic() - clock, numbers(theta)))
+            clock = time.monotonic()
+            if step % config.checkpoint_every == 0 or step == total or int(bad) >= MAX_SKIPPED:
+                keeper.HERE.save()
+            tick(step, values)
+            if int(bad) >= MAX_SKIPPED:
+                raise Diverged(
+                    f"{folder}: {int(bad)} outer steps in a row without a finite loss - expected finite losses - "
+                    "lower outer.learning_rate or the step sizes of the rule"
+                )
     diverged = sum(row.get("diverged", 0) for row in read(folder / "metrics.jsonl"))
     return _choose(problem, config, state.candidates, len(steps)), int(diverged)
 
 
-def logged(theta: Theta) -> dict[str, list[float]]:
+def numbers(theta: Theta) -> dict[str, list[float]]:
     """{"theta": the numbers of the rules, leaf after leaf in the order of their dotted names, as in the rule file};
     empty where there are none, or more than MAX_LOGGED."""
     leaves = {_dotted(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(theta["rules"])[0]}

@@ -1,94 +1,55 @@
 """One run from its config to its folder: every row trained, judged, summed up."""
 
-import gc
-import multiprocessing
-import os
+import json
+import logging
 import platform
-import signal
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from contextlib import contextmanager
-from importlib import import_module
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
 
-import jax
-
-from metaplast.launch import folder, row
+from metaplast.launch import folder, keeper, row
 from metaplast.launch.config import Plain, read_yaml, to_yaml
 from metaplast.launch.job import DISCOVERED, PROTOTYPE, Job, parse
 from metaplast.launch.metrics import count
 from metaplast.launch.report import inspect_runs
+from metaplast.launch.stopping import stoppable
 from metaplast.launch.summary import summarise
+from metaplast.launch.workers import Workers, train_rows
 from metaplast.registry import BadInput
 
+log = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]  # row, outer steps done, outer steps in all
-
-
-class Pool(NamedTuple):
-    """How many rows train at the same time, and the plug-in modules each worker imports first."""
-
-    jobs: int
-    modules: tuple[str, ...]
-
-
-class Interrupted(RuntimeError):
-    """Stopped by SIGINT or SIGTERM: `code` is 130 or 143. What the last checkpoints hold is kept."""
-
-    def __init__(self, run: Path, number: int) -> None:
-        self.code = 128 + number
-        super().__init__(f"interrupted: {run} - expected to run to its end - go on with: metaplast resume {run}")
-
-
-@contextmanager
-def _stoppable(run: Path) -> Iterator[None]:
-    """Turn SIGINT and SIGTERM into Interrupted (signals reach the main thread alone)."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, _: object) -> None:
-        raise Interrupted(run, number)
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def start(plain: Plain, path: Path | None, jobs: int, progress: Progress, modules: Sequence[str] = ()) -> Path:
     """A new run; `modules` are imported by every worker. Nothing on disk changes unless the config is valid.
 
-    Raises: BadInput, folder.Busy, row.Diverged.
+    Raises: BadInput, folder.Busy, row.Diverged, stopping.Interrupted, OSError.
     """
     job = parse(plain)
     run = folder.create(path or folder.fresh_path(job.main.experiment, job.main.seed))
-    with folder.locked(run), _stoppable(run):
+    with folder.locked(run), folder.logged(run):
         folder.write_text(run / "config.yaml", to_yaml(plain))
         folder.write_json(run / "environment.json", environment())
-        _execute(run, plain, job, Pool(jobs, tuple(modules)), progress)
+        _execute(run, plain, job, Workers(jobs, tuple(modules)), progress)
     return run
 
 
 def resume(run: Path, jobs: int, progress: Progress, modules: Sequence[str] = ()) -> Path:
     """Go on with a run from its newest checkpoints; a finished run is left as it is.
 
-    Raises: BadInput, folder.Busy, checkpoint.NoCheckpoint, row.Diverged.
+    Raises: BadInput, folder.Busy, checkpoint.NoCheckpoint, row.Diverged, stopping.Interrupted, OSError.
     """
     config = run / "config.yaml"
     if not config.is_file():
         raise BadInput(f"{run}", "a run folder, with a config.yaml", "give the folder that train printed")
     plain = read_yaml(config.read_text(), str(config))
     job = parse(plain)
-    with folder.locked(run), _stoppable(run):
-        if not (run / "summary.json").is_file():
-            _execute(run, plain, job, Pool(jobs, tuple(modules)), progress)
+    with folder.locked(run), folder.logged(run):
+        _warn_of_other_versions(run)
+        if not (run / "summary.json").is_file() or not (run / "report.html").is_file():
+            _execute(run, plain, job, Workers(jobs, tuple(modules)), progress)
     return run
 
 
@@ -99,61 +60,35 @@ def environment() -> dict[str, str]:
     return machine | {name: version(name) for name in packages}
 
 
-def _execute(run: Path, plain: Plain, job: Job, pool: Pool, progress: Progress) -> None:
+def _warn_of_other_versions(run: Path) -> None:
+    """Bits may differ from those of the run so far where its versions or machine did."""
+    file = run / "environment.json"
+    before = json.loads(file.read_text()) if file.is_file() else {}
+    other = [
+        f"{name} {before.get(name)} -> {value}" for name, value in environment().items() if before.get(name) != value
+    ]
+    if before and other:
+        log.warning("%s goes on with %s: the last bits may differ", run, ", ".join(other))
+
+
+def _execute(run: Path, plain: Plain, job: Job, workers: Workers, progress: Progress) -> None:
     started = time.monotonic()
-    names = [name for name, _ in job.rows] + ([PROTOTYPE] if job.main.evaluation.prototype else [])
-    if len(names) == 1:
-        total = job.main.outer.n_steps
-        row.train_row(run, plain, DISCOVERED, lambda step, _: progress(DISCOVERED, step, total))
-    else:
-        _in_processes(run, plain, job, names, pool, progress)
-    summarise(run, job, time.monotonic() - started)
-    inspect_runs([run], None, n_lives=0)
-
-
-def _in_processes(run: Path, plain: Plain, job: Job, names: list[str], workers: Pool, progress: Progress) -> None:
-    """Rows are independent, so each is one piece of work for a pool; what a row computes does not depend on `jobs`."""
     totals = {name: config.outer.n_steps for name, config in job.rows}
-    context = multiprocessing.get_context("spawn")
-    arguments = (os.getpid(), workers.modules)
-    with ProcessPoolExecutor(
-        min(workers.jobs, len(names)), context, initializer=_start_worker, initargs=arguments
-    ) as pool:
-        pending = {pool.submit(_work, run, plain, name) for name in names}
-        try:
-            while pending:
-                done, pending = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
-                for finished in done:
-                    finished.result()
-                for name, total in totals.items():
-                    progress(name, count(row.folder_of(run, name) / "metrics.jsonl"), total)
-        except BaseException:
-            for process in list(pool._processes.values()):  # a worker may be inside a long compilation
-                process.terminate()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _work(run: Path, plain: Plain, name: str) -> None:
-    if name == PROTOTYPE:
-        row.prototype_row(run, plain)
-    else:
-        row.train_row(run, plain, name)
-    jax.clear_caches()  # a worker trains many rows: the programs of the last one are not needed again
-    gc.collect()
-
-
-def _start_worker(parent: int, modules: tuple[str, ...]) -> None:
-    """A worker ends when the process that started it is gone, and leaves Ctrl-C to it."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    names = [*totals, *([PROTOTYPE] if job.main.evaluation.prototype else [])]
 
     def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
+        for name, total in totals.items():
+            progress(name, count(row.folder_of(run, name) / "metrics.jsonl"), total)
 
-    threading.Thread(target=watch, daemon=True).start()
-    sys.stdout = sys.stderr
-    for module in modules:
-        import_module(module)
+    if len(names) > 1:
+        train_rows(run, plain, names, workers, watch)
+    with stoppable(run, keeper.HERE.end) as stop:
+
+        def tick(step: int, _: object) -> None:
+            progress(DISCOVERED, step, totals[DISCOVERED])
+            stop.check()
+
+        row.train_row(run, plain, DISCOVERED, tick)  # where workers did it, it is finished
+        if not (run / "summary.json").is_file():
+            summarise(run, job, time.monotonic() - started)
+        inspect_runs([run], None, n_lives=0)

@@ -81,7 +81,7 @@ def finished(folder: Path, seed: int) -> Path:
     log = MetricsFile(folder / "metrics.jsonl", 0)
     for step in (1, 2, 3):
         part = jax.tree.map(lambda x: x * step / 3, theta)  # noqa: B023
-        log.write(step, {"loss": np.asarray(1.0 / step)}, 0.1, row.logged(part))
+        log.write(step, {"loss": np.asarray(1.0 / step)}, 0.1, row.numbers(part))
     log.close()
     lives = {"loss": np.random.default_rng(seed).uniform(size=8)}
     row._publish(folder, theta, lives, {"name": "discovered", "diverged_lives": 0, "wall_s": 0.1})

@@ -47,5 +47,5 @@ def test_what_does_not_fit_is_refused(finished):
         transfer([finished], ["rules.first.rule.terms=[error*pre,weight]", "rules.first.rule.initial=[-1,0]"], 4)
     with pytest.raises(BadInput, match="row 'hebb' - expected one of discovered"):
         transfer([finished], [], 4, ["hebb"])
-    with pytest.raises(BadInput, match="a finished run"):
+    with pytest.raises(BadInput, match="a run folder"):
         transfer([finished.parent / "nothing"], [], 4)

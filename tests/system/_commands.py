@@ -1,8 +1,10 @@
 """Running the installed command line as a user does."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 TINY = ("outer.steps=2", "evaluation.validation=4", "evaluation.heldout=4", "evaluation.candidates=1")
 
@@ -11,3 +13,16 @@ def metaplast(*words: str, cwd: Path, timeout: float = 600) -> subprocess.Comple
     """`metaplast WORDS` in a process of its own, from the environment that runs the tests."""
     program = Path(sys.executable).with_name("metaplast")
     return subprocess.run([str(program), *words], cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False)
+
+
+def bits(run: Path) -> dict[str, Any]:
+    """What must not change: the rule, every outer step and the summary, wall times apart."""
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    summary = json.loads((run / "summary.json").read_text())
+    summary["rows"]["discovered"].pop("wall_s")
+    return {
+        "rule": (run / "rule.safetensors").read_bytes(),
+        "lives": (run / "lives.safetensors").read_bytes(),
+        "metrics": [{key: value for key, value in row.items() if key != "wall_s"} for row in rows],
+        "summary": {key: value for key, value in summary.items() if key != "wall_s"},
+    }

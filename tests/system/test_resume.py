@@ -1,16 +1,14 @@
 """A run that was killed and resumed ends with the same bits; so does a run repeated from its own config."""
 
-import json
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.system._commands import metaplast
+from tests.system._commands import bits, metaplast
 
 pytestmark = pytest.mark.system
 
@@ -21,19 +19,6 @@ SMALL = (
     "evaluation.heldout=16",
     "evaluation.validation=16",
 )
-
-
-def bits(run: Path) -> dict[str, Any]:
-    """What must not change: the rule, every outer step and the summary, wall times apart."""
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    summary = json.loads((run / "summary.json").read_text())
-    summary["rows"]["discovered"].pop("wall_s")
-    return {
-        "rule": (run / "rule.safetensors").read_bytes(),
-        "lives": (run / "lives.safetensors").read_bytes(),
-        "metrics": [{key: value for key, value in row.items() if key != "wall_s"} for row in rows],
-        "summary": {key: value for key, value in summary.items() if key != "wall_s"},
-    }
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,108 @@
+"""Signals that stop a run: what is finished is saved at once, also while a compilation holds the main thread.
+
+Python runs a signal's handler only when the main thread comes back from C code, and a compilation may take minutes. So
+the interpreter writes the number of every signal into a pipe as it arrives, and a thread listens at its other end. No
+exception is thrown into running code: whoever is at a good place to end asks `Stop.check`.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+PATIENCE = 3.0  # seconds the main thread is given, after the save, to come to a good place to end
+
+
+class Interrupted(RuntimeError):
+    """Stopped by a signal after saving; `code` is 128 + its number (SIGINT 130, SIGTERM 143)."""
+
+    def __init__(self, run: Path, number: int) -> None:
+        self.code = 128 + number
+        super().__init__(f"interrupted: {run} - expected to run to its end - go on with: metaplast resume {run}")
+
+
+class Stop:
+    """What became of the signals of a block: numbers: those that came; saved: what was finished is on disk; left: the
+    block was left. quiet: the process ends without a word (its parent has the last one)."""
+
+    def __init__(self, run: Path, quiet: bool = False) -> None:
+        self.run, self.quiet = run, quiet
+        self.numbers: list[int] = []
+        self.saved, self.left = threading.Event(), threading.Event()
+
+    def check(self) -> None:
+        """Raises: Interrupted where a signal came."""
+        if self.numbers:
+            self.saved.wait()
+            raise Interrupted(self.run, self.numbers[0])
+
+
+@contextmanager
+def stoppable(run: Path, save: Callable[[], Any], patience: float = PATIENCE) -> Iterator[Stop]:
+    """Within, the first signal calls `save` in a thread of its own. Then the main thread has `patience` seconds to
+    leave the block (by `Stop.check`, or because it is done); else the process ends with the words and the code of
+    Interrupted. A second SIGINT ends the process at once.
+
+    Off the main thread, where no handler can be set, nothing is listened to.
+    """
+    stop = Stop(run)
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    wakeup, writer = listen(stop, save, patience)
+    try:
+        yield stop
+    finally:
+        stop.left.set()
+        signal.set_wakeup_fd(wakeup)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        os.close(writer)  # the listener reads the end of the pipe
+
+
+def listen(stop: Stop, save: Callable[[], Any], patience: float) -> tuple[int, int]:
+    """From now on, without an end: see `stoppable`. (the wake-up descriptor before, the one that is written to)"""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    for number in SIGNALS:
+        signal.signal(number, lambda *_: None)
+    wakeup = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    threading.Thread(target=_listen, args=(stop, reader, save, patience), daemon=True).start()
+    return wakeup, writer
+
+
+def _listen(stop: Stop, reader: int, save: Callable[[], Any], patience: float) -> None:
+    while byte := os.read(reader, 1):
+        if (number := byte[0]) not in SIGNALS:
+            continue
+        stop.numbers.append(number)
+        if len(stop.numbers) == 1:
+            threading.Thread(target=_end, args=(stop, save, patience), daemon=True).start()
+        elif number == signal.SIGINT:
+            _exit(stop)
+    os.close(reader)
+
+
+def _end(stop: Stop, save: Callable[[], Any], patience: float) -> None:
+    try:
+        save()
+    finally:
+        stop.saved.set()
+    if not stop.left.wait(patience):
+        _exit(stop)
+
+
+def _exit(stop: Stop) -> None:
+    end = Interrupted(stop.run, stop.numbers[0])
+    if sys.stderr.isatty():
+        sys.stderr.write("\x1b[?25h")  # a progress bar may have hidden the cursor
+    if not stop.quiet:
+        sys.stderr.write(f"error: {end}\n")
+    sys.stderr.flush()
+    os._exit(end.code)

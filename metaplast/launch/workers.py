@@ -1,0 +1,101 @@
+"""Rows are independent pieces of work for a pool of processes; what a row computes does not depend on how many."""
+
+import gc
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+
+from metaplast.launch import folder, keeper, row, stopping
+from metaplast.launch.config import Plain
+from metaplast.launch.job import PROTOTYPE
+from metaplast.launch.stopping import Stop, stoppable
+
+PATIENCE = 15.0  # seconds a worker is given to save its last finished step
+
+
+class Workers(NamedTuple):
+    """How many rows train at the same time, and the plug-in modules each worker imports first."""
+
+    jobs: int
+    modules: tuple[str, ...]
+
+
+class WorkerLost(RuntimeError):
+    """A worker process was killed from outside, as by a machine that is out of memory (exit code 1)."""
+
+
+def train_rows(run: Path, plain: Plain, names: list[str], workers: Workers, watch: Callable[[], None]) -> None:
+    """Train and judge the rows `names` of a run; `watch` is called twice a second.
+
+    Raises: what `row.train_row` raises; Interrupted after a signal, the last finished steps saved; WorkerLost.
+    """
+    context = multiprocessing.get_context("spawn")
+    arguments = (os.getpid(), run, workers.modules)
+    pool = ProcessPoolExecutor(min(workers.jobs, len(names)), context, initializer=_start, initargs=arguments)
+    with stoppable(run, lambda: _end(pool)) as stop:
+        pending = {pool.submit(_work, run, plain, name) for name in names}
+        try:
+            while pending:
+                done, pending = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
+                stop.check()
+                for finished in done:
+                    finished.result()
+                watch()
+        except BrokenProcessPool:
+            stop.check()
+            fix = f"metaplast resume {run} with fewer --jobs, or a smaller problem.chunk"
+            raise WorkerLost(f"{run}: a worker was killed - expected enough memory for every row - {fix}") from None
+        finally:
+            if pending:
+                _end(pool)
+            pool.shutdown(wait=not pending, cancel_futures=True)
+
+
+def _end(pool: ProcessPoolExecutor) -> None:
+    """Every worker saves its last finished step and ends; one that does not within PATIENCE is killed."""
+    processes = list((pool._processes or {}).values())
+    for process in processes:
+        process.terminate()
+    deadline = time.monotonic() + PATIENCE
+    for process in processes:
+        process.join(max(0.0, deadline - time.monotonic()))
+        if process.is_alive():
+            process.kill()
+
+
+def _work(run: Path, plain: Plain, name: str) -> None:
+    if name == PROTOTYPE:
+        row.prototype_row(run, plain)
+    else:
+        row.train_row(run, plain, name)
+    jax.clear_caches()  # a worker trains many rows: the programs of the last one are not needed again
+    gc.collect()
+
+
+def _start(parent: int, run: Path, modules: tuple[str, ...]) -> None:
+    """A worker saves and ends when it is told to, ends when the process that started it is gone, and leaves Ctrl-C to
+    that one."""
+    stopping.listen(Stop(run, quiet=True), keeper.HERE.end, patience=0.0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    folder.logged(run).__enter__()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+    sys.stdout = sys.stderr
+    for module in modules:
+        import_module(module)

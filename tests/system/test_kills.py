@@ -1,0 +1,132 @@
+"""Processes killed at random moments, while they write checkpoints too, and resumed: the same bits as one never
+interrupted, whatever the checkpoint interval."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.system._commands import bits, metaplast
+
+WORDS = ("experiment=oja", "outer.steps=300", "evaluation.heldout=16", "evaluation.validation=16", "rows={}")
+OUTER = {
+    "bptt": (),
+    "SNES": ("outer=es", "outer.steps=300", "outer.population=8"),
+    "CMA_ES": ("outer=es", "outer.steps=300", "outer.population=8", "outer.strategy=CMA_ES"),
+}
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+
+
+def _steps(run: Path) -> tuple[int, int]:
+    """(newest checkpoint, whole lines of metrics)."""
+    saved = [int(path.name) for path in (run / "checkpoints").glob("0*") if path.name.isdigit()]
+    log = run / "metrics.jsonl"
+    return max(saved, default=0), log.read_text().count("\n") if log.exists() else 0
+
+
+def _kill(command: list[str], run: Path, number: int, chance: random.Random) -> None:
+    """Start, wait for the training and a random while more, send the signal, look at what is left."""
+    program = str(Path(sys.executable).with_name("metaplast"))
+    process = subprocess.Popen([program, *command, "--quiet"], cwd=run.parent, stderr=subprocess.PIPE, text=True)
+    before, deadline = _steps(run)[1], time.monotonic() + 300
+    while _steps(run)[1] <= before and time.monotonic() < deadline:
+        assert process.poll() is None, (process.stderr and process.stderr.read()) or "ended before it was killed"
+        time.sleep(0.005)
+    time.sleep(chance.uniform(0.0, 0.3))
+    started = time.monotonic()
+    process.send_signal(number)
+    error = process.communicate(timeout=60)[1]
+    saved, logged = _steps(run)
+    assert not (run / "summary.json").exists(), "the run ended before it was killed: this proves nothing"
+    if number == signal.SIGKILL:
+        assert process.returncode == -number
+        assert saved >= logged - 1  # checkpoints at every step: at most one interval is lost
+    else:
+        assert process.returncode == 128 + number, error
+        assert time.monotonic() - started < 20
+        assert saved == logged, "a finished step was lost"
+        assert error.splitlines()[-1].endswith(f"metaplast resume {run}")
+        assert "Traceback" not in error
+
+
+def _same_bits(outer: str, folder: Path, kills: list[int], seed: int) -> None:
+    chance, words = random.Random(seed), (*WORDS, *OUTER[outer])
+    whole, run = folder / "whole", folder / "run"
+    done = metaplast("train", *words, "checkpoint_every=70", "--run-dir", str(whole), "--quiet", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    command = ["train", *words, "checkpoint_every=1", "--run-dir", str(run)]
+    for number in kills:
+        _kill(command, run, number, chance)
+        command = ["resume", str(run)]
+    done = metaplast("resume", str(run), "--quiet", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(x)["outer_step"] for x in (run / "metrics.jsonl").read_text().splitlines()] == [*range(1, 301)]
+    assert bits(run) == bits(whole)
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("outer", OUTER)
+def test_twelve_kills(outer: str, tmp_path: Path) -> None:
+    """Four each."""
+    kills = list(SIGNALS)
+    random.Random(outer).shuffle(kills)
+    _same_bits(outer, tmp_path, kills, seed=0)
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("outer", OUTER)
+@pytest.mark.parametrize("seed", range(1, 5))
+def test_sixty_kills(outer: str, seed: int, tmp_path: Path) -> None:
+    """Five in each of twelve runs."""
+    _same_bits(outer, tmp_path, random.Random(seed).choices(SIGNALS, k=5), seed)
+
+
+@pytest.mark.system
+def test_a_signal_during_a_compilation_ends_within_twenty_seconds(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    words = ["train", "rows={}", "evaluation.prototype=false", "problem.n_tasks=7", "--run-dir", str(run), "--quiet"]
+    program = str(Path(sys.executable).with_name("metaplast"))
+    environment = {"PATH": "", "HOME": str(tmp_path), "JAX_ENABLE_COMPILATION_CACHE": "false"}
+    process = subprocess.Popen([program, *words], cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=environment)
+    while not (run / "checkpoints" / "000000").exists():  # the trial save, just before the first step is compiled
+        assert process.poll() is None
+        time.sleep(0.01)
+    time.sleep(0.5)
+    assert not (run / "metrics.jsonl").read_text(), "compiled too soon to prove anything"
+    started = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    error = process.communicate(timeout=60)[1]
+    assert time.monotonic() - started < 20
+    assert process.returncode == 143
+    assert error.count("\n") == 1
+    assert (run / "checkpoints" / "000000" / "manifest.json").exists()
+
+
+@pytest.mark.system
+def test_a_second_interrupt_ends_at_once(tmp_path: Path) -> None:
+    """The save hangs: only the second signal can end the process."""
+    script = f"""
+import os, signal, threading, time
+from pathlib import Path
+from metaplast.launch.stopping import stoppable
+with stoppable(Path({str(tmp_path)!r}), lambda: time.sleep(1000)):
+    print("ready", flush=True)
+    time.sleep(1000)
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout and process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    assert process.poll() is None
+    started = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    assert "metaplast resume" in process.communicate(timeout=30)[1]
+    assert process.returncode == 130
+    assert time.monotonic() - started < 5
