@@ -6,9 +6,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from metaplast.launch.run import Progress
 from metaplast.registry import BadInput
+
+if TYPE_CHECKING:
+    from metaplast.launch.run import Progress  # it imports JAX
 
 
 def prepare(modules: Sequence[str] = ()) -> None:
@@ -35,7 +38,7 @@ def prepare(modules: Sequence[str] = ()) -> None:
 
 
 @contextmanager
-def progress(quiet: bool) -> Iterator[Progress]:
+def progress(quiet: bool) -> "Iterator[Progress]":
     """One bar per row on stderr."""
     if quiet:
         yield lambda *_: None

@@ -92,8 +92,9 @@ def _classify(error: Exception) -> tuple[str, int | None]:
     if kind in codes:
         return str(error), codes[kind]
     if isinstance(error, OSError):
+        fix = "make room or choose another --run-dir; a run that has begun goes on with metaplast resume"
         return (
-            f"{error.filename or 'disk'}: {error.strerror or error} - expected a writable place - choose another",
+            f"{error.filename or 'disk'}: {error.strerror or error} - expected a disk that takes files - {fix}",
             EXIT_DISK,
         )
     return str(error), None

@@ -19,11 +19,13 @@ import click
 def command(run_dir: Path, modules: tuple[str, ...], jobs: int, quiet: bool) -> None:
     """Go on from the newest checkpoints; the result has the same bits as an uninterrupted run."""
     from metaplast.cli import _setup
+    from metaplast.launch import folder
 
+    folder.check_idle(run_dir)  # at once, before JAX is imported
     _setup.prepare(modules)
     from metaplast.launch import run
     from metaplast.launch.summary import render
 
     with _setup.progress(quiet) as show:
-        folder = run.resume(run_dir, jobs, show, modules)
-    click.echo(render(folder))
+        finished = run.resume(run_dir, jobs, show, modules)
+    click.echo(render(finished))

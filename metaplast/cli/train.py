@@ -46,7 +46,10 @@ def command(  # noqa: PLR0913  (click gives each option as one argument)
     Example: metaplast train experiment=oja outer.steps=400 seed=1
     """
     from metaplast.cli import _setup
+    from metaplast.launch import folder
 
+    if run_dir is not None:
+        folder.check_free(run_dir)  # at once, before JAX is imported
     _setup.prepare(modules)
     from metaplast.launch import run
     from metaplast.launch.config import Sources, compose
@@ -54,5 +57,5 @@ def command(  # noqa: PLR0913  (click gives each option as one argument)
 
     plain = compose(words, Sources(config_dir), config)
     with _setup.progress(quiet or as_json) as show:
-        folder = run.start(plain, run_dir, jobs, show, modules)
-    click.echo(json.dumps(json.loads((folder / "summary.json").read_text())) if as_json else render(folder))
+        made = run.start(plain, run_dir, jobs, show, modules)
+    click.echo(json.dumps(json.loads((made / "summary.json").read_text())) if as_json else render(made))

@@ -24,12 +24,25 @@ def fresh_path(experiment: str, seed: int) -> Path:
     return Path("runs") / f"{stamp}-{experiment or 'run'}-{seed}-{secrets.token_hex(2)}"
 
 
-def create(path: Path) -> Path:
-    """Make an empty run folder. Raises: Busy where it already holds something; BadInput where no folder can stand."""
+def check_free(path: Path) -> None:
+    """Raises: Busy where a folder already holds something; BadInput where no folder can stand."""
     if path.is_dir() and any(path.iterdir()):
         raise Busy(f"{path} - expected an empty or new folder - choose another --run-dir, or: metaplast resume {path}")
     if path.exists() and not path.is_dir():
         raise BadInput(f"--run-dir {path}", "a folder", "choose another path")
+
+
+def check_idle(path: Path) -> None:
+    """Raises: Busy where another process holds the lock of a run folder; BadInput where none is."""
+    if not (path / "config.yaml").is_file():
+        raise BadInput(f"{path}", "a run folder, with a config.yaml", "give the folder that train printed")
+    with locked(path):
+        pass
+
+
+def create(path: Path) -> Path:
+    """Make an empty run folder. Raises: as `check_free`."""
+    check_free(path)
     path.mkdir(parents=True, exist_ok=True)
     return path
 

@@ -16,7 +16,6 @@ from metaplast.launch.report import inspect_runs
 from metaplast.launch.stopping import stoppable
 from metaplast.launch.summary import summarise
 from metaplast.launch.workers import Workers, train_rows
-from metaplast.registry import BadInput
 
 log = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]  # row, outer steps done, outer steps in all
@@ -41,9 +40,8 @@ def resume(run: Path, jobs: int, progress: Progress, modules: Sequence[str] = ()
 
     Raises: BadInput, folder.Busy, checkpoint.NoCheckpoint, row.Diverged, stopping.Interrupted, OSError.
     """
+    folder.check_idle(run)
     config = run / "config.yaml"
-    if not config.is_file():
-        raise BadInput(f"{run}", "a run folder, with a config.yaml", "give the folder that train printed")
     plain = read_yaml(config.read_text(), str(config))
     job = parse(plain)
     with folder.locked(run), folder.logged(run):

@@ -5,6 +5,7 @@ the interpreter writes the number of every signal into a pipe as it arrives, and
 exception is thrown into running code: whoever is at a good place to end asks `Stop.check`.
 """
 
+import logging
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+log = logging.getLogger(__name__)
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 PATIENCE = 3.0  # seconds the main thread is given, after the save, to come to a good place to end
 
@@ -92,6 +94,8 @@ def _listen(stop: Stop, reader: int, save: Callable[[], Any], patience: float) -
 def _end(stop: Stop, save: Callable[[], Any], patience: float) -> None:
     try:
         save()
+    except OSError as error:
+        log.warning("the last finished step was not saved: %s", error)
     finally:
         stop.saved.set()
     if not stop.left.wait(patience):
