@@ -10,7 +10,7 @@ from jax import Array
 
 from inner_tasks import _bundled, _few_shot
 from metaplast.interfaces import AbstractTaskFamily, Split
-from metaplast.registry import register
+from metaplast.registry import BadInput, register
 from metaplast.signals import Key, NeuronView, Outcome, TaskShape
 from metaplast.spec import Count, Natural, NonNegative, Probability, spec
 
@@ -27,7 +27,8 @@ class Digits(AbstractTaskFamily):
     30 % of the images belong to `validation` lives alone. A life has its own class subset and label order, affine warp
     (rotation up to `rotation` radians, log-scale up to `zoom`, shift up to `shift` pixels), gain (log-uniform up to
     `gain`) and uniform background up to `background`. Pixels are in [0, 1], minus 0.3, times `scale`.
-    blocks, label_noise, input_noise: a harder stream, see _few_shot.Difficulty. Raises: BadInput for unequal blocks.
+    blocks, label_noise, input_noise: a harder stream, see _few_shot.Difficulty.
+    Raises: BadInput for unequal blocks, or (from `sample`) for more images than the smallest class of a split has.
     """
 
     n_classes: Count = 4
@@ -53,6 +54,9 @@ class Digits(AbstractTaskFamily):
     def sample(self, key: Key, split: Split) -> _few_shot.Stream:
         images, tables, counts = _data(self.split_seed, split)
         n_classes, n_each, n_max = self.n_classes, self.shots + self.queries, tables.shape[1]
+        if n_each > min(counts):
+            what = f"task digits: shots + queries = {n_each} for {split} lives"
+            raise BadInput(what, f"at most {min(counts)}, so many images has the smallest class there", "ask for fewer")
         sizes = (len(counts), n_classes * n_max, 6, n_classes * n_each)
         u_class, u_image, u_warp, u_order = _few_shot.pieces(jax.random.uniform(key, (sum(sizes),)), *sizes)
         chosen = jnp.argsort(u_class)[:n_classes]

@@ -84,7 +84,7 @@ class MetaProblem:
             loss, aside = self._loss(theta, _take(batch.tasks, task[i]), batch.keys[task[i]], gradient=False)
             return {"life_loss": loss, **aside}
 
-        out = self._spread(one, len(member), self._chunk(gradient=False))
+        out = self._spread(one, len(member), self.chunk_size(gradient=False))
         grid = jax.tree.map(lambda x: x.reshape(_leading(thetas), -1), out)
         metrics = {**grid, "diverged": jnp.sum(~jnp.isfinite(grid["life_loss"])), "lives": jnp.asarray(len(member))}
         return jnp.mean(grid["life_loss"], axis=1), metrics
@@ -113,7 +113,7 @@ class MetaProblem:
                 **aside,
             }, grad
 
-        out, total = self._spread(one, n, self._chunk(gradient=True), reduce_second=True)
+        out, total = self._spread(one, n, self.chunk_size(gradient=True), reduce_second=True)
         healthy = out["healthy"]
         count = jnp.sum(healthy)
         share = count.astype(out["life_loss"].dtype)
@@ -139,7 +139,7 @@ class MetaProblem:
             return self.lifetime.begin(theta, _take(batch.tasks, task[i]), batch.keys[task[i]])
 
         return Lives(
-            life=self._spread(one, len(member), self._chunk(False)), member=member, task=task, tasks=batch.tasks
+            life=self._spread(one, len(member), self.chunk_size(False)), member=member, task=task, tasks=batch.tasks
         )
 
     def advance(self, thetas: Theta, lives: Lives, n_steps: int) -> tuple[Lives, Window]:
@@ -149,7 +149,7 @@ class MetaProblem:
             theta = jax.tree.map(lambda x: x[lives.member[i]], thetas)
             return self.lifetime.advance(theta, _take(lives.tasks, lives.task[i]), _take(lives.life, i), n_steps)
 
-        life, trace = self._spread(one, lives.member.shape[0], self._chunk(gradient=False))
+        life, trace = self._spread(one, lives.member.shape[0], self.chunk_size(gradient=False))
         return lives.replace(life=life), Window(trace=trace)  # pyright: ignore[reportAttributeAccessIssue]
 
     def _loss(self, theta: Theta, task: Any, key: Key, gradient: bool) -> tuple[Array, dict[str, Array]]:
@@ -163,7 +163,7 @@ class MetaProblem:
         }
         return self.objective.loss(theta, trace, shape), aside
 
-    def _chunk(self, gradient: bool) -> int:
+    def chunk_size(self, gradient: bool) -> int:
         """How many lives run in lockstep."""
         size = sum(4 * math.prod(e.connection.shape) for e in self.lifetime.wiring().edges)
         room = GRADIENT_CACHE_BYTES if gradient else CACHE_BYTES

@@ -23,6 +23,7 @@ NonNegative = Annotated[float, Ge(0)]
 Probability = Annotated[float, Ge(0), Le(1)]
 Count = Annotated[int, Ge(1)]
 Natural = Annotated[int, Ge(0)]
+Seed = Annotated[int, Ge(0), Le(2**31 - 1)]  # what a JAX key takes without x64
 
 _CONFIG = pydantic.ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -99,7 +100,9 @@ def named(decode_value: Callable[[Any], Any]) -> Any:
     """The annotation of a field that maps names to specs; held as a tuple of (name, spec) pairs."""
 
     def read(value: Any) -> Any:
-        pairs = value.items() if isinstance(value, Mapping) else value
+        pairs = tuple(value.items()) if isinstance(value, Mapping) else value
+        if not isinstance(pairs, tuple) or not all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs):
+            raise BadInput(f"{value!r}", "a mapping of names", "write name: value pairs")
         return tuple((str(key), decode_value(item)) for key, item in pairs)
 
     return PlainValidator(read)
@@ -126,6 +129,6 @@ def explain(error: pydantic.ValidationError, where: str = "") -> BadInput:
     if isinstance(cause, pydantic.ValidationError):
         return explain(cause, path)
     if isinstance(cause, BadInput):
-        return BadInput(f"{path}: {cause.what}", cause.expected, cause.fix)
+        return BadInput(f"{path}: {cause.what}" if path else cause.what, cause.expected, cause.fix)
     given = first.get("input")
     return BadInput(f"{path}={given!r}", first["msg"][:1].lower() + first["msg"][1:], "change the value")

@@ -31,7 +31,7 @@ def prepare(modules: Sequence[str] = ()) -> None:
     for module in modules:
         try:
             import_module(module)
-        except ImportError as error:
+        except (ImportError, TypeError, ValueError) as error:
             raise BadInput(
                 f"--import {module}: {error}", "an importable module", "correct the name or install it"
             ) from None

@@ -13,6 +13,8 @@ from typing import Any
 
 from metaplast.registry import BadInput
 
+MAX_NAME = 255  # bytes, on the common file systems
+
 
 class Busy(RuntimeError):
     """The folder is in use by another process, or already holds a run (exit code 3)."""
@@ -26,7 +28,19 @@ def fresh_path(experiment: str, seed: int) -> Path:
 
 def check_free(path: Path) -> None:
     """Raises: Busy where a folder already holds something; BadInput where no folder can stand."""
-    if path.is_dir() and any(path.iterdir()):
+    if not str(path).isprintable():
+        raise BadInput(f"--run-dir {path}", "a name without control characters", "choose another path")
+    try:
+        occupied = path.is_dir() and any(path.iterdir())
+        above = next(parent for parent in path.absolute().parents if parent.exists())
+        sane = above.is_dir() and all(len(os.fsencode(part)) <= MAX_NAME for part in path.parts)
+    except (ValueError, OSError) as error:
+        raise BadInput(f"--run-dir {path}: {error}", "the path of a folder", "choose another path") from None
+    if not sane:
+        raise BadInput(
+            f"--run-dir {path}", f"a folder in a folder, names of at most {MAX_NAME} bytes", "choose another"
+        )
+    if occupied:
         raise Busy(f"{path} - expected an empty or new folder - choose another --run-dir, or: metaplast resume {path}")
     if path.exists() and not path.is_dir():
         raise BadInput(f"--run-dir {path}", "a folder", "choose another path")

@@ -1,6 +1,7 @@
 """A job: one problem, one outer loop, and the rows of its table (the same problem with another rule)."""
 
 import difflib
+import re
 from typing import Annotated, Any, Literal
 
 import pydantic
@@ -19,8 +20,22 @@ from metaplast.objectives.final_loss import FinalLoss
 from metaplast.problem import MetaProblem
 from metaplast.registry import BadInput
 from metaplast.rules.base import AbstractRule
-from metaplast.spec import Count, Natural, NonNegative, Positive, build, decode, explain, named, nested, plugin, spec
+from metaplast.spec import (
+    Count,
+    Natural,
+    NonNegative,
+    Positive,
+    Seed,
+    build,
+    decode,
+    explain,
+    named,
+    nested,
+    plugin,
+    spec,
+)
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 ROW_KEYS = ("network", "feedback", "genome", "rule", "rules", "shared", "note")
 DISCOVERED = "discovered"
 PROTOTYPE = "nearest_prototype"
@@ -80,7 +95,7 @@ class Config:
     task: Annotated[AbstractTaskFamily, plugin("task")]
     outer: Annotated[AbstractOuterLoop, plugin("outer")]
     experiment: str = ""
-    seed: Natural = 0
+    seed: Seed = 0
     precision: Literal["float32", "float64"] = "float32"
     network: Annotated[AbstractNetwork, plugin("network")] = Feedforward()
     feedback: Annotated[AbstractFeedback, plugin("feedback")] = RandomFeedback()
@@ -153,6 +168,9 @@ def parse(plain: Plain, check: bool = True) -> Job:
 def _row(main: Plain, name: str, over: Any) -> Plain:
     if not isinstance(over, dict):
         raise BadInput(f"rows.{name}={over!r}", "a mapping of what differs from the main rule", "correct the config")
+    if not _NAME.fullmatch(name) or name in (DISCOVERED, PROTOTYPE):
+        fix = f"it becomes a folder; {DISCOVERED} and {PROTOTYPE} are taken"
+        raise BadInput(f"rows: name {name!r}", "letters, digits, _ and -", fix)
     for key in over:
         if key not in ROW_KEYS:
             near = difflib.get_close_matches(key, ROW_KEYS, n=1)

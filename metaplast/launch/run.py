@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from metaplast.launch import folder, keeper, row
+from metaplast.launch import folder, keeper, preflight, row
 from metaplast.launch.config import Plain, read_yaml, to_yaml
 from metaplast.launch.job import DISCOVERED, PROTOTYPE, Job, parse
 from metaplast.launch.metrics import count
@@ -27,6 +27,7 @@ def start(plain: Plain, path: Path | None, jobs: int, progress: Progress, module
     Raises: BadInput, folder.Busy, row.Diverged, stopping.Interrupted, OSError.
     """
     job = parse(plain)
+    preflight.check(job, jobs)
     run = folder.create(path or folder.fresh_path(job.main.experiment, job.main.seed))
     with folder.locked(run), folder.logged(run):
         folder.write_text(run / "config.yaml", to_yaml(plain))
@@ -44,9 +45,12 @@ def resume(run: Path, jobs: int, progress: Progress, modules: Sequence[str] = ()
     config = run / "config.yaml"
     plain = read_yaml(config.read_text(), str(config))
     job = parse(plain)
+    finished = (run / "summary.json").is_file() and (run / "report.html").is_file()
+    if not finished:
+        preflight.check(job, jobs)
     with folder.locked(run), folder.logged(run):
         _warn_of_other_versions(run)
-        if not (run / "summary.json").is_file() or not (run / "report.html").is_file():
+        if not finished:
             _execute(run, plain, job, Workers(jobs, tuple(modules)), progress)
     return run
 

@@ -41,14 +41,14 @@ class Polynomial(TermRule):
     learn: Literal["none", "rate", "coefficients", "both"] = "coefficients"
 
     def __post_init__(self) -> None:
-        for term in self.terms:
-            parse(term)
+        meant = [sorted(parse(term), key=repr) for term in self.terms]
         if self.initial and len(self.initial) != len(self.terms):
             raise BadInput(
                 f"initial with {len(self.initial)} values", f"{len(self.terms)}, one per term", "add or remove values"
             )
-        if len(set(self.terms)) < len(self.terms):
-            raise BadInput("a term that stands twice", "distinct terms", "remove one")
+        for i, term in enumerate(self.terms):
+            if meant[i] in meant[:i]:
+                raise BadInput(f"term {term!r}, which stands twice", "distinct terms", "remove one")
 
     def init(self, key: Key, connection: AbstractConnection) -> Theta:
         theta = {}

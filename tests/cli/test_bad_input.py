@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from metaplast.cli.main import main
+from tests.cli._cases import CASES as MORE
 
 CASES = [
     (["train", "digits"], ["'digits'", "experiment=digits"]),
@@ -88,10 +89,12 @@ FILES = {
     "empty.yaml": b"",
     "binary.yaml": b"\xff\xfe\x00",
     "keys.yaml": b"1: 2\n",
+    "taken": b"x",
 }
+ALL = [*CASES, *((words, [part]) for words, part in MORE)]
 
 
-@pytest.mark.parametrize(("words", "expected"), CASES, ids=[" ".join(words) for words, _ in CASES])
+@pytest.mark.parametrize(("words", "expected"), ALL, ids=[ascii(" ".join(words))[1:60] for words, _ in ALL])
 def test_one_line_exit_2_nothing_on_disk(
     words: list[str],
     expected: list[str],
@@ -104,6 +107,7 @@ def test_one_line_exit_2_nothing_on_disk(
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")
     for name, content in FILES.items():
         Path(name).write_bytes(content)
+    Path("folder").mkdir()
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(SystemExit) as ended:
         main(words)

@@ -1,0 +1,129 @@
+"""Before anything compiles: can these parts live together on this machine, and how much memory will they take."""
+
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import psutil
+
+from metaplast._scan import segment_length
+from metaplast.inspection.evaluate import PIECE
+from metaplast.interfaces import SPLITS
+from metaplast.launch.job import DISCOVERED, Config, Job
+from metaplast.registry import BadInput
+
+PROCESS = 700 * 2**20  # bytes of Python, JAX and one compilation (measured: 0.5 to 0.8 GB on the digits)
+SHARE = 0.9  # of what is available
+
+
+class Forecast(NamedTuple):
+    """Bytes of one row: `lives`, those advanced in lockstep in a gradient; `outer`, theta and the outer loop's state;
+    `tasks`, the sampled lives; `chunk`, how many run in lockstep."""
+
+    lives: int
+    outer: int
+    tasks: int
+    chunk: int
+
+    @property
+    def total(self) -> int:
+        return PROCESS + self.lives + self.outer + self.tasks
+
+
+def check(job: Job, jobs: int) -> None:
+    """Refuse, with the setting that would help, what fails only after minutes: tasks that a split cannot give, an outer
+    loop that cannot work on the task, devices that are not there, more memory than this machine has.
+
+    Shapes alone are computed (`jax.eval_shape`). Raises: BadInput.
+    """
+    _check_devices(job.main)
+    _check_splits(job.main)
+    largest = ("", Forecast(0, 0, 0, 1))
+    for name, config in job.rows:
+        found = forecast(config)
+        largest = max(largest, (name, found), key=lambda pair: pair[1].total)
+    _check_memory(*largest, min(jobs, len(job.rows)))
+
+
+def forecast(config: Config) -> Forecast:
+    """What a row will take, from the shapes of its parts.
+
+    A gradient keeps the states between segments of about sqrt(T) steps, those within one, and the values of one step;
+    without a gradient two states are alive.
+    """
+    problem, outer = config.meta_problem(), config.outer
+    family = config.task.shape()
+    key = jax.random.key(0)
+    theta = jax.eval_shape(problem.init, key)
+    task = jax.eval_shape(lambda k: config.task.sample(k, "train"), key)
+    life = jax.eval_shape(problem.lifetime.begin, theta, task, key)
+    state = 0
+    if jax.tree.leaves(theta):
+        state = _bytes(jax.eval_shape(lambda k: outer.init(problem, problem.init(k), k, outer.hyper()), key))
+    length = segment_length(family.n_steps)
+    kept = length + -(-family.n_steps // length) + _STEP_VALUES
+    chunk = min(problem.chunk_size(gradient=True), problem.n_tasks)
+    judged = min(problem.chunk_size(gradient=False), PIECE)
+    lives = max(chunk * kept, 2 * judged) * _bytes(life)
+    return Forecast(lives, 3 * (state + _bytes(theta)), max(problem.n_tasks, PIECE) * _bytes(task), chunk)
+
+
+_STEP_VALUES = 6  # copies of the weights that the backward pass of one step holds
+
+
+def available() -> int:
+    """Bytes that this process may still take: the machine's, or what its control group leaves."""
+    found = psutil.virtual_memory().available
+    for limit, used in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
+        try:
+            found = min(found, int((_GROUP / limit).read_text()) - int((_GROUP / used).read_text()))
+        except (OSError, ValueError):
+            continue  # no such group, or "max"
+    return max(0, found)
+
+
+_GROUP = Path("/sys/fs/cgroup")
+
+
+def _check_devices(config: Config) -> None:
+    there = jax.local_device_count() if config.problem.n_devices > 1 else 1
+    if config.problem.n_devices > there:
+        fix = f"set problem.n_devices={there}, or XLA_FLAGS=--xla_force_host_platform_device_count=N on a CPU"
+        raise BadInput(f"problem.n_devices={config.problem.n_devices}", f"at most {there}, so many are here", fix)
+
+
+def _check_splits(config: Config) -> None:
+    for split in SPLITS:
+        jax.eval_shape(lambda key, split=split: config.task.sample(key, split), jax.random.key(0))
+
+
+def _check_memory(name: str, need: Forecast, jobs: int) -> None:
+    have = int(SHARE * available())
+    if jobs * need.total <= have:
+        return
+    where = "" if name == DISCOVERED else f"rows.{name}: "
+    alone = need._replace(lives=need.lives // need.chunk)
+    if jobs > 1 and need.total <= have:
+        fix = f"give --jobs {max(1, have // need.total)}"
+    elif alone.total <= have:
+        fix = f"set problem.chunk={max(1, int((have - alone.total + alone.lives) // max(1, alone.lives)))}"
+    else:
+        fix = "use a smaller network, shorter lives or another outer loop; nothing smaller than problem.chunk=1 helps"
+    what = f"{where}about {_human(jobs * need.total)} of memory for {jobs} row(s) at a time"
+    raise BadInput(what, f"at most {_human(have)}, which this machine has free", fix)
+
+
+def _bytes(tree: Any) -> int:
+    return sum(math.prod(leaf.shape) * _width(leaf.dtype) for leaf in jax.tree.leaves(tree))
+
+
+def _width(dtype: Any) -> int:
+    return 8 if jax.dtypes.issubdtype(dtype, jax.dtypes.extended) else dtype.itemsize  # a key is two words
+
+
+def _human(size: float) -> str:
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"

@@ -1,0 +1,55 @@
+"""What cannot work is refused before anything compiles, with the setting that would make it work."""
+
+import jax
+import pytest
+
+from metaplast.launch import preflight
+from metaplast.launch.config import Sources, compose
+from metaplast.launch.job import Job, parse
+from metaplast.registry import BadInput
+
+
+def _job(*words: str) -> Job:
+    return parse(compose(words, Sources()))
+
+
+@pytest.mark.parametrize("words", [("experiment=oja",), ("experiment=association", "rows={}", "problem.n_tasks=4")])
+def test_the_forecast_is_what_the_compiler_says_or_a_little_more(words):
+    config = _job(*words).main
+    problem = config.meta_problem()
+    batch = jax.eval_shape(lambda key: problem.sample(key, problem.n_tasks, "train"), jax.random.key(0))
+    theta = jax.eval_shape(problem.init, jax.random.key(0))
+    program = jax.jit(lambda t, b: problem.value_and_grad(t, b)[:2]).lower(theta, batch)
+    used = program.compile().memory_analysis().temp_size_in_bytes
+    assert 0.9 * used < preflight.forecast(config).lives < 2.5 * used
+
+
+def test_memory_that_is_not_there(monkeypatch):
+    job = _job("experiment=digits", "rows={}", "network.hidden=[300,300]", "problem.chunk=8")
+    need = preflight.forecast(job.main)
+    assert need.chunk == 8
+    preflight.check(job, 1)
+    enough = 2 * need.total - need.lives  # for two processes only with a chunk that is smaller
+    monkeypatch.setattr(preflight, "available", lambda: int((need.total - need.lives / 2 + 2**20) / preflight.SHARE))
+    with pytest.raises(BadInput, match=r"of memory for 1 row.* - expected at most .* free - set problem\.chunk=4"):
+        preflight.check(job, 1)
+    monkeypatch.setattr(preflight, "available", lambda: preflight.PROCESS)
+    with pytest.raises(BadInput, match="use a smaller network"):
+        preflight.check(job, 1)
+    monkeypatch.setattr(preflight, "available", lambda: int(enough / preflight.SHARE))
+    two = _job("experiment=digits", "rows={no_plasticity: {rule: null}}", "network.hidden=[300,300]", "problem.chunk=8")
+    with pytest.raises(BadInput, match=r"for 2 row.* - give --jobs 1"):
+        preflight.check(two, 2)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("task.shots=60",), r"shots \+ queries = 70 for validation lives - expected at most 5\d"),
+        (("problem.n_devices=64",), "n_devices=64 - expected at most 1"),
+        (("experiment=bandit", "outer=bptt"), "outer bptt - expected a differentiable task"),
+    ],
+)
+def test_what_fails_only_after_minutes_is_refused_at_once(words, said):
+    with pytest.raises(BadInput, match=said):
+        preflight.check(_job(*words), 1)
