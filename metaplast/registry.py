@@ -26,6 +26,7 @@ KINDS: dict[str, tuple[str, str]] = {  # kind -> (its package, its plural: CLI w
     "objective": ("metaplast.objectives", "objectives"),
     "task": ("inner_tasks", "tasks"),
     "outer": ("outer_loops", "outer"),
+    "logging": ("metaplast.launch.loggers", "loggers"),
 }
 
 _registered: dict[tuple[str, str], type] = {}

@@ -40,7 +40,12 @@ def scores(entries: Sequence[Mapping[str, Any]], path: Path, ours: Sequence[str]
     _save(figure, path)
 
 
-def training(losses: Mapping[str, Sequence[float]], path: Path, ours: Sequence[str]) -> None:
+def training(
+    losses: Mapping[str, Sequence[float]],
+    path: Path,
+    ours: Sequence[str],
+    label: str = "loss on training lives (running median)",
+) -> None:
     """The outer loss of every trained row (the others have none), a running median over a twentieth of the run."""
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
     styles = _row_styles(losses, ours)
@@ -53,7 +58,7 @@ def training(losses: Mapping[str, Sequence[float]], path: Path, ours: Sequence[s
         axes.plot(steps, smooth, lw=2.2 if name in ours else 1.2, label=name, **styles[name])
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("outer step")
-    axes.set_ylabel("loss on training lives (running median)")
+    axes.set_ylabel(label)
     if all(min(v, default=1) > 0 for v in losses.values()):
         axes.set_yscale("log")
     axes.legend(fontsize=8, frameon=False)

@@ -18,7 +18,7 @@ from metaplast.registry import BadInput
 from metaplast.reuse.known import shipped_configs
 
 Plain = dict[str, Any]
-GROUPS = ("experiment", "task", "network", "feedback", "genome", "rule", "objective", "outer")
+GROUPS = ("experiment", "task", "network", "feedback", "genome", "rule", "objective", "outer", "logging")
 DEFAULT_EXPERIMENT = "digits"
 MAX_BYTES = 1_000_000
 _RESOLVER = re.compile(r"\$\{[^}]*:")

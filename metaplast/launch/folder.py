@@ -13,11 +13,17 @@ from typing import Any
 
 from metaplast.registry import BadInput
 
+DISCOVERED = "discovered"  # the name of the row that a run is about
 MAX_NAME = 255  # bytes, on the common file systems
 
 
 class Busy(RuntimeError):
     """The folder is in use by another process, or already holds a run (exit code 3)."""
+
+
+def row_folder(run: Path, name: str) -> Path:
+    """The discovered rule lives in the run folder itself, every other row under rows/<name>."""
+    return run if name == DISCOVERED else run / "rows" / name
 
 
 def fresh_path(experiment: str, seed: int) -> Path:

@@ -12,6 +12,9 @@ from metaplast.genomes.base import AbstractGenome
 from metaplast.genomes.random import Random as RandomGenome
 from metaplast.interfaces import AbstractOuterLoop, AbstractTaskFamily
 from metaplast.launch.config import Plain, merge, resolve
+from metaplast.launch.folder import DISCOVERED
+from metaplast.launch.loggers.base import AbstractLogger
+from metaplast.launch.loggers.none import None_ as NoLogger
 from metaplast.lifetime import Lifetime, Slot
 from metaplast.networks.base import AbstractNetwork
 from metaplast.networks.feedforward import Feedforward
@@ -37,7 +40,6 @@ from metaplast.spec import (
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 ROW_KEYS = ("network", "feedback", "genome", "rule", "rules", "shared", "note")
-DISCOVERED = "discovered"
 PROTOTYPE = "nearest_prototype"
 
 
@@ -109,6 +111,7 @@ class Config:
     problem: Annotated[Numbers, nested(Numbers)] = Numbers()
     evaluation: Annotated[Evaluation, nested(Evaluation)] = Evaluation()
     checkpoint_every: Count = 50
+    logging: Annotated[AbstractLogger, plugin("logging")] = NoLogger()
     note: str = ""
 
     def slots(self) -> tuple[Slot, ...]:

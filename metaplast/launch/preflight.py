@@ -12,6 +12,7 @@ from metaplast.inspection.evaluate import PIECE
 from metaplast.interfaces import SPLITS
 from metaplast.launch.job import DISCOVERED, Config, Job
 from metaplast.registry import BadInput
+from metaplast.signals import Key
 
 PROCESS = 700 * 2**20  # bytes of Python, JAX and one compilation (measured: 0.5 to 0.8 GB on the digits)
 SHARE = 0.9  # of what is available
@@ -37,6 +38,7 @@ def check(job: Job, jobs: int) -> None:
 
     Shapes alone are computed (`jax.eval_shape`). Raises: BadInput.
     """
+    job.main.logging.check()
     _check_devices(job.main)
     _check_splits(job.main)
     largest = ("", Forecast(0, 0, 0, 1))
@@ -97,8 +99,10 @@ def _check_devices(config: Config) -> None:
 
 
 def _check_splits(config: Config) -> None:
-    for split in SPLITS:
-        jax.eval_shape(lambda key, split=split: config.task.sample(key, split), jax.random.key(0))
+    def drawn(key: Key) -> list[Any]:
+        return [config.task.sample(key, split) for split in SPLITS]
+
+    jax.eval_shape(drawn, jax.random.key(0))
 
 
 def _check_memory(name: str, need: Forecast, jobs: int) -> None:

@@ -11,9 +11,10 @@ import jax
 from metaplast.inspection import coefficients, curves, figures, sections, table
 from metaplast.inspection.report import Figure, Page, Section, Table
 from metaplast.launch import summary
+from metaplast.launch.folder import row_folder
 from metaplast.launch.job import DISCOVERED, PROTOTYPE, Job, parse
 from metaplast.launch.metrics import read
-from metaplast.launch.row import folder_of, theta_of
+from metaplast.launch.row import theta_of
 from metaplast.launch.rule_report import rule_parts, text, write
 from metaplast.launch.worlds import finished
 from metaplast.reuse.describe import plain
@@ -155,7 +156,7 @@ def _curves(runs: Sequence[Run], n_lives: int, pictures: Path, tick: Tick) -> se
             config = run.job.row(name)
             jax.config.update("jax_enable_x64", config.precision == "float64")
             problem = config.meta_problem()
-            lived.append(curves.per_step(problem, theta_of(folder_of(run.path, name), problem), config.seed, n))
+            lived.append(curves.per_step(problem, theta_of(row_folder(run.path, name), problem), config.seed, n))
         blown[name] = sum(curves.n_blown(steps["loss"]) for steps in lived)
         for metric in lived[0]:
             bands.setdefault(metric, {})[name] = curves.band([steps[metric] for steps in lived], phases, h)
@@ -168,7 +169,7 @@ def _training(runs: Sequence[Run], pictures: Path) -> sections.Part:
     losses = {
         name: [
             v
-            for v in (r["loss"] for r in read(folder_of(runs[0].path, name) / "metrics.jsonl"))
+            for v in (r["loss"] for r in read(row_folder(runs[0].path, name) / "metrics.jsonl"))
             if not isinstance(v, str)
         ]
         for name, _ in runs[0].job.rows

@@ -17,7 +17,7 @@ from metaplast.inspection import evaluate
 from metaplast.interfaces import AbstractOuterLoop
 from metaplast.launch import checkpoint, keeper
 from metaplast.launch.config import Plain
-from metaplast.launch.folder import write_json
+from metaplast.launch.folder import row_folder, write_json
 from metaplast.launch.job import DISCOVERED, PROTOTYPE, Config, parse
 from metaplast.launch.metrics import MetricsFile, logged, read
 from metaplast.problem import MetaProblem
@@ -39,11 +39,6 @@ class Training(NamedTuple):
     bad: Any
 
 
-def folder_of(run: Path, name: str) -> Path:
-    """The discovered rule lives in the run folder itself, every other row under rows/<name>."""
-    return run if name == DISCOVERED else run / "rows" / name
-
-
 def train_row(
     run: Path, plain: Plain, name: str, tick: Callable[[int, dict[str, Any]], None] = lambda *_: None
 ) -> None:
@@ -52,7 +47,7 @@ def train_row(
     Writes metrics.jsonl, checkpoints/, lives.safetensors and row.json into the row's folder.
     Raises: Diverged, NoCheckpoint.
     """
-    folder = folder_of(run, name)
+    folder = row_folder(run, name)
     if (folder / "row.json").is_file():
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -145,7 +140,7 @@ def _choose(problem: MetaProblem, config: Config, candidates: Theta, n: int) -> 
 
 def prototype_row(run: Path, plain: Plain) -> None:
     """The reference row `nearest_prototype`: nothing is trained, the same held-out lives are judged."""
-    folder = folder_of(run, PROTOTYPE)
+    folder = row_folder(run, PROTOTYPE)
     if (folder / "row.json").is_file():
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -174,7 +169,7 @@ def _dotted(path: Any) -> str:
 
 
 def _digest(plain: Plain, name: str) -> str:
-    """What determines a row's training: everything but the checkpoint interval and the other rows."""
-    kept = {key: value for key, value in plain.items() if key not in ("checkpoint_every", "rows")}
+    """What determines a row's training: everything but the checkpoint interval, the logger and the other rows."""
+    kept = {key: value for key, value in plain.items() if key not in ("checkpoint_every", "logging", "rows")}
     kept["row"] = plain.get("rows", {}).get(name) if name != DISCOVERED else None
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()

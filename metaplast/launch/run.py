@@ -10,6 +10,7 @@ from pathlib import Path
 
 from metaplast.launch import folder, keeper, preflight, row
 from metaplast.launch.config import Plain, read_yaml, to_yaml
+from metaplast.launch.follow import followed
 from metaplast.launch.job import DISCOVERED, PROTOTYPE, Job, parse
 from metaplast.launch.metrics import count
 from metaplast.launch.report import inspect_runs
@@ -74,13 +75,18 @@ def _warn_of_other_versions(run: Path) -> None:
 
 
 def _execute(run: Path, plain: Plain, job: Job, workers: Workers, progress: Progress) -> None:
+    with followed(run, job.main.logging):
+        _train_and_judge(run, plain, job, workers, progress)
+
+
+def _train_and_judge(run: Path, plain: Plain, job: Job, workers: Workers, progress: Progress) -> None:
     started = time.monotonic()
     totals = {name: config.outer.n_steps for name, config in job.rows}
     names = [*totals, *([PROTOTYPE] if job.main.evaluation.prototype else [])]
 
     def watch() -> None:
         for name, total in totals.items():
-            progress(name, count(row.folder_of(run, name) / "metrics.jsonl"), total)
+            progress(name, count(folder.row_folder(run, name) / "metrics.jsonl"), total)
 
     if len(names) > 1:
         train_rows(run, plain, names, workers, watch)

@@ -13,8 +13,9 @@ from metaplast.feedback.symmetric import Symmetric
 from metaplast.inspection import table
 from metaplast.launch import folder
 from metaplast.launch.config import read_yaml
+from metaplast.launch.folder import row_folder
 from metaplast.launch.job import DISCOVERED, PROTOTYPE, Config, Job, parse
-from metaplast.launch.row import folder_of, theta_of
+from metaplast.launch.row import theta_of
 from metaplast.launch.worlds import worlds
 from metaplast.registry import BadInput, name_of
 from metaplast.reuse.describe import describe_rule
@@ -41,7 +42,7 @@ def summarise(run: Path, job: Job, wall_s: float) -> Plain:
         "outer_steps": job.main.outer.n_steps,
         "wall_s": round(wall_s, 2),
         "diverged_lives": sum(
-            json.loads((folder_of(run, n) / "row.json").read_text())["diverged_lives"] for n in names
+            json.loads((row_folder(run, n) / "row.json").read_text())["diverged_lives"] for n in names
         ),
         "rows": facts,
         "scores": entries,
@@ -61,7 +62,7 @@ def summarise(run: Path, job: Job, wall_s: float) -> Plain:
 def lives(runs: list[Path], names: list[str]) -> tuple[dict[str, list[np.ndarray]], str]:
     """({row: per-life values, one array per run}, metric): accuracy where the task reports it, else an angle where the
     job measures one, else the loss."""
-    stored = {name: [load_file(folder_of(run, name) / "lives.safetensors") for run in runs] for name in names}
+    stored = {name: [load_file(row_folder(run, name) / "lives.safetensors") for run in runs] for name in names}
     common = set.intersection(*(set(s) for found in stored.values() for s in found))
     angles = sorted(name for name in common if name.startswith("angle_"))
     metric = "accuracy" if "accuracy" in common else next(iter(angles), "loss")
@@ -72,13 +73,13 @@ def facts_of(run: Path, name: str, config: Config) -> Plain:
     """What stands beside a score: reach and fields read, how many numbers were learned, wall time, the row's note."""
     lifetime = config.meta_problem().lifetime
     reads = sorted(frozenset().union(*lifetime.reads().values()))
-    theta = theta_of(folder_of(run, name), config.meta_problem())
+    theta = theta_of(row_folder(run, name), config.meta_problem())
     return {
         "reach": reach(reads) if reads else "-",
         "feedback": name_of(type(config.feedback)) if "post.feedback" in reads or "pre.feedback" in reads else "none",
         "reads": reads,
         "learned": sum(leaf.size for leaf in jax.tree.leaves(theta)),
-        "wall_s": json.loads((folder_of(run, name) / "row.json").read_text())["wall_s"],
+        "wall_s": json.loads((row_folder(run, name) / "row.json").read_text())["wall_s"],
         "note": config.note,
     }
 

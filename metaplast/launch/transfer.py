@@ -10,8 +10,9 @@ import numpy as np
 
 from metaplast.inspection import evaluate, table
 from metaplast.launch.config import Sources, compose
+from metaplast.launch.folder import row_folder
 from metaplast.launch.job import DISCOVERED, PROTOTYPE, Config, parse
-from metaplast.launch.row import folder_of, theta_of
+from metaplast.launch.row import theta_of
 from metaplast.launch.summary import pool
 from metaplast.registry import BadInput
 from metaplast.signals import Theta
@@ -33,7 +34,7 @@ def transfer(runs: Sequence[Path], words: Sequence[str], n: int, only: Sequence[
         for name, config in new.rows:
             if name not in wanted:
                 continue
-            theta = _fitting(theta_of(folder_of(run, name), old.row(name).meta_problem()), config, name)
+            theta = _fitting(theta_of(row_folder(run, name), old.row(name).meta_problem()), config, name)
             scores = evaluate.lives(config.meta_problem(), theta, config.seed, "heldout", n)
             rows.setdefault(name, []).append(scores)
         if PROTOTYPE in wanted:

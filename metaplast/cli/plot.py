@@ -1,0 +1,20 @@
+"""metaplast plot: the meta-training curves of several runs."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command("plot")
+@click.argument("run_dirs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--metric", default="loss", show_default=True, help="A number of metrics.jsonl.")
+@click.option("--row", default="discovered", show_default=True, help="Which row of the table.")
+@click.option("--out", type=click.Path(path_type=Path), default="curves.png", show_default=True, help="Picture.")
+def command(run_dirs: tuple[Path, ...], metric: str, row: str, out: Path) -> None:
+    """Draw the curves of RUN_DIRS, finished or still training, against the outer step; print the picture's path."""
+    from metaplast.launch.plot import plot
+    from metaplast.registry import BadInput
+
+    if out.suffix.lower() not in (".png", ".pdf", ".svg") or out.is_dir() or not out.absolute().parent.is_dir():
+        raise BadInput(f"--out {out}", "a .png, .pdf or .svg file in an existing folder", "choose another path")
+    click.echo(plot(run_dirs, metric, row, out))
