@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from jax import Array
 
+from metaplast.registry import BadInput
 from metaplast.signals import Key, NeuronView, Outcome, TaskShape, Theta
 
 if TYPE_CHECKING:
@@ -37,6 +38,20 @@ class AbstractTaskFamily(ABC):
     @abstractmethod
     def step(self, task: Any, state: Any, output: NeuronView, key: Key, dt: float) -> tuple[Any, Outcome]:
         """Answer the network's output: (state, outcome)."""
+
+
+def some_task(family: AbstractTaskFamily, key: Key) -> Any:
+    """A task of the first split that the family can serve; those of all splits have one shape.
+
+    Raises: BadInput, the first split's, where it can serve none.
+    """
+    refused = []
+    for split in SPLITS:
+        try:
+            return family.sample(key, split)
+        except BadInput as error:
+            refused.append(error)
+    raise refused[0]
 
 
 class AbstractOuterLoop(ABC):

@@ -17,7 +17,7 @@ from metaplast.feedback.base import AbstractFeedback
 from metaplast.feedback.random import Random as RandomFeedback
 from metaplast.genomes.base import AbstractGenome
 from metaplast.genomes.random import Random as RandomGenome
-from metaplast.interfaces import SPLITS, AbstractTaskFamily
+from metaplast.interfaces import AbstractTaskFamily, some_task
 from metaplast.networks import base as network
 from metaplast.networks.base import AbstractNetwork, NetworkState
 from metaplast.networks.feedforward import Feedforward
@@ -112,17 +112,7 @@ class Lifetime:
             raise BadInput(
                 f"genome: needs {need!r} from the task", f"one of what it offers: {offered}", "change genome or task"
             )
-        jax.eval_shape(lambda key: self.begin(self._init(key), self._some_task(key), key), jax.random.key(0))
-
-    def _some_task(self, key: Key) -> Any:
-        """A task of the first split that the family can serve; tasks of all splits have one shape."""
-        refused = []
-        for split in SPLITS:
-            try:
-                return self.task.sample(key, split)
-            except BadInput as error:
-                refused.append(error)
-        raise refused[0]
+        jax.eval_shape(lambda key: self.begin(self._init(key), some_task(self.task, key), key), jax.random.key(0))
 
     def _check_shared(self) -> None:
         """One theta cannot serve edges that need leaves of different shapes (numbers per synapse)."""

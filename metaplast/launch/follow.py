@@ -46,6 +46,7 @@ def followed(run: Path, logger: AbstractLogger) -> Iterator[None]:
                 code = process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 process.kill()
+                process.wait()
                 log.warning(
                     "logging=%s did not end within %g s and was stopped: the run is not affected", name, PATIENCE
                 )

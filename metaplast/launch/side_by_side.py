@@ -42,10 +42,11 @@ def compare(runs: Sequence[Path], row: str = DISCOVERED, against: Sequence[str] 
     legend = [
         f"{key}  {label or 'the world of the first run'}; {len(groups[label])} runs" for label, key in keys.items()
     ]
-    gaps = [_gap(key, pools[label], groups[label], (row, against)) for label, key in keys.items()]
+    gaps = [_gap(key, pools[label], groups[label], (row, against)) for label, key in keys.items() if against]
     head = ("world", row, "best of the references", first.metric, f"minus {row}", "95 % interval", "n")
     lines = [(f"mean {first.metric}", *keys.values(), "reach", "feedback", "learned"), *_means(pools)]
-    return "\n\n".join(["\n".join(legend), table.aligned(lines), table.aligned([head, *gaps])])
+    differences = [table.aligned([head, *gaps])] if against else []
+    return "\n\n".join(["\n".join(legend), table.aligned(lines), *differences])
 
 
 def _means(pools: Mapping[str, summary.Pool]) -> list[Line]:
