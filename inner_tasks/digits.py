@@ -54,6 +54,9 @@ class Digits(AbstractTaskFamily):
     def sample(self, key: Key, split: Split) -> _few_shot.Stream:
         images, tables, counts = _data(self.split_seed, split)
         n_classes, n_each, n_max = self.n_classes, self.shots + self.queries, tables.shape[1]
+        if n_classes > len(counts):
+            what = f"task digits: n_classes={n_classes} for {split} lives"
+            raise BadInput(what, f"at most {len(counts)}, so many classes are there", "ask for fewer")
         if n_each > min(counts):
             what = f"task digits: shots + queries = {n_each} for {split} lives"
             raise BadInput(what, f"at most {min(counts)}, so many images has the smallest class there", "ask for fewer")

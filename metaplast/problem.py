@@ -75,7 +75,8 @@ class MetaProblem:
 
         share: how many consecutive members live through the same tasks (default: all do). An antithetic pair must.
         Metrics, per member and life [P, n]: `life_loss`, `survived` (share of steps before the first non-finite loss),
-        and the task's own; `diverged` []: lives that blew up.
+        `at_bound` (share of plastic synapses that end at a bound of their weight), and the task's own; `diverged` []:
+        lives that blew up.
         """
         member, task = _assign(_leading(thetas), _leading(batch.keys), share)
 
@@ -155,10 +156,11 @@ class MetaProblem:
     def _loss(self, theta: Theta, task: Any, key: Key, gradient: bool) -> tuple[Array, dict[str, Array]]:
         shape = self.lifetime.task.shape()
         life = self.lifetime.begin(theta, task, key)
-        _, trace = self.lifetime.advance(theta, task, life, shape.n_steps, start=0, gradient=gradient)
+        life, trace = self.lifetime.advance(theta, task, life, shape.n_steps, start=0, gradient=gradient)
         finite = jnp.cumprod(jnp.isfinite(trace.score.loss))
         aside = {
             "survived": jnp.mean(finite.astype(trace.score.loss.dtype)),
+            "at_bound": _at_bound(self.lifetime, life),
             **_last_phase(trace.score, shape.phases[-1][0]),
         }
         return self.objective.loss(theta, trace, shape), aside
@@ -237,6 +239,17 @@ def _take(tree: Any, index: Array) -> Any:
 
 def _mean(values: Array, healthy: Array, scale: Array) -> Array:
     return jnp.sum(jnp.where(healthy, values, 0.0)) * scale
+
+
+def _at_bound(lifetime: Lifetime, life: Life) -> Array:
+    """The share [] of plastic synapses whose weight ended at one of its bounds; 0 where nothing is plastic."""
+    wiring, hit, total = lifetime.wiring(), jnp.zeros(()), jnp.zeros(())
+    for name, (edge, _) in lifetime.plastic().items():
+        (low, high), synapses = wiring.bounds(edge), life.synapses[name]
+        beyond = (synapses.weight <= low) | (synapses.weight >= high)
+        real = jnp.broadcast_to(synapses.mask, beyond.shape)
+        hit, total = hit + jnp.sum(jnp.where(beyond, real, 0.0)), total + jnp.sum(real)
+    return hit / jnp.maximum(total, 1.0)
 
 
 def _last_phase(score: Score, n_last: int) -> dict[str, Array]:

@@ -86,6 +86,7 @@ class Es(AbstractOuterLoop):
         strategy, params = _strategy(self.strategy, self.population, flat.size, flat.dtype)
         with relaxed():
             state = strategy.init(key, flat, params.replace(**_spread(self.strategy, hyper)))
+        state = state.replace(best_solution=flat, best_fitness=jnp.full((), LARGEST, flat.dtype))  # nan and inf before
         zero = jnp.zeros((), jnp.int32)
         new = EsState(
             theta=theta, strategy=_with_std(self.strategy, state, hyper), hyper=hyper, step=zero, skipped=zero

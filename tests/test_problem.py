@@ -191,3 +191,13 @@ def test_a_life_depends_on_its_key_and_place_alone(setting):
             else np.array_equal(a, b)
         )
         assert same
+
+
+def test_weights_that_end_at_their_bound_are_counted():
+    for rate, share in ((1e6, 1.0), (1e-6, 0.0)):
+        grow = Polynomial(terms=("1",), initial=(1.0,), rate=rate, learn="both")
+        lifetime = dataclasses.replace(PROBLEM.lifetime, slots=(Slot(rule=grow),))
+        problem = dataclasses.replace(PROBLEM, lifetime=lifetime)
+        own, _, lives = _setting(problem, 0)
+        _, _, metrics = _grad(problem, own, lives)
+        assert metrics["at_bound"] == share

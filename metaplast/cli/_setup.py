@@ -19,12 +19,12 @@ def prepare(modules: Sequence[str] = ()) -> None:
 
     Set as environment variables before JAX is imported, so that worker processes inherit them.
     """
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "metaplast" / "jax"
     try:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "metaplast" / "jax"
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(home))
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
-    except OSError:
+    except (OSError, RuntimeError):
         pass  # a read-only home: compile every time
     if modules:
         sys.path.insert(0, os.getcwd())
@@ -39,15 +39,16 @@ def prepare(modules: Sequence[str] = ()) -> None:
 
 @contextmanager
 def progress(quiet: bool) -> "Iterator[Progress]":
-    """One bar per row on stderr."""
+    """One bar per row on stderr, with a forecast of the time that is left once a few steps are done."""
     if quiet:
         yield lambda *_: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
-    columns = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    times = (TimeElapsedColumn(), TextColumn("about"), TimeRemainingColumn(), TextColumn("left"))
+    columns = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(), *times)
     bars = Bars(*columns, console=Console(stderr=True), transient=True)
     known: dict[str, TaskID] = {}
 

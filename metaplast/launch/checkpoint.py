@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from metaplast.launch.folder import sync
+from metaplast.registry import BadInput
 
 log = logging.getLogger(__name__)
 KEEP = 3
@@ -28,11 +29,11 @@ class NoCheckpoint(RuntimeError):
 def write(folder: Path, step: int, state: Any, digest: str) -> None:
     """Save a state: temporary folder, fsync, manifest last, rename; read it back; then drop all but the newest three.
 
-    A state with a non-finite leaf is not written, so the last good one stays the newest.
+    A state with a non-finite leaf is not written, so the last good one stays the newest; that of step 0 always is.
     Raises: OSError for what the disk refuses, or for a file that does not read back as it was written.
     """
     arrays = _arrays(state)
-    if not all(np.isfinite(a).all() for a in arrays.values() if a.dtype.kind == "f"):
+    if step and not all(np.isfinite(a).all() for a in arrays.values() if a.dtype.kind == "f"):
         log.warning("step %d: the state is not finite and was not saved", step)
         return
     payload = save(arrays)
@@ -61,10 +62,14 @@ def restore(folder: Path, like: Any, digest: str, logged: int) -> tuple[int, Any
     logged: outer steps that metrics.jsonl holds; a later state is of no use. The order is that of the steps,
     never of file times. Each rejected checkpoint is named and set aside as `.damaged`; what a kill left half written
     goes.
-    Raises: NoCheckpoint where all are unusable, or where steps were logged and no checkpoint is left.
+    Raises: NoCheckpoint where all are unusable, or where steps were logged and no checkpoint is left; BadInput, with
+    nothing set aside, where all are of another config.
     """
     root = folder / "checkpoints"
     steps = _steps(root) if root.is_dir() else []
+    if steps and all(_config(root / f"{step:06d}") not in (None, digest) for step in steps):
+        what = f"{folder}: a config.yaml other than the one its checkpoints were made with"
+        raise BadInput(what, "the config of the run", "put it back, or start a new run with metaplast train --config")
     for half in root.glob(".*"):
         shutil.rmtree(half, ignore_errors=True)
     for step in reversed(steps):
@@ -79,6 +84,14 @@ def restore(folder: Path, like: Any, digest: str, logged: int) -> tuple[int, Any
     if logged or any(root.glob("*.damaged*")):  # also those of an earlier attempt: never a silent start from zero
         raise NoCheckpoint(f"{root} - expected at least one whole checkpoint - start a new run from the config.yaml")
     return None
+
+
+def _config(path: Path) -> str | None:
+    """The config that a checkpoint says it was made with; None where it cannot be read."""
+    try:
+        return json.loads((path / "manifest.json").read_bytes())["config"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 def _free(path: Path) -> Path:

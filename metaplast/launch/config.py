@@ -85,7 +85,7 @@ def compose(words: Sequence[str], sources: Sources, file: Path | None = None) ->
     """
     pairs = [_split(word) for word in words]
     chosen = [value for key, value in pairs if key == "experiment"]
-    plain = _from_file(file) if file else {}
+    plain = read_file(file, "--config ") if file else {}
     if chosen or not file:
         plain = merge(plain, _experiment((chosen or [DEFAULT_EXPERIMENT])[-1], sources))
     for key, value in pairs:
@@ -129,11 +129,12 @@ def to_yaml(plain: Plain) -> str:
     return OmegaConf.to_yaml(OmegaConf.create(plain))
 
 
-def _from_file(file: Path) -> Plain:
+def read_file(file: Path, said: str = "") -> Plain:
+    """The YAML mapping in a file; `said` stands before its name in an error. Raises: BadInput."""
     try:
-        return read_yaml(file.read_text(), str(file))
+        return read_yaml(file.read_text(encoding="utf-8"), str(file))
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"--config {file}: {_one_line(error)}", "a readable YAML file", "correct the path") from None
+        raise BadInput(f"{said}{file}: {_one_line(error)}", "a readable YAML file", "correct the path") from None
 
 
 def _experiment(name: str, sources: Sources, above: tuple[str, ...] = ()) -> Plain:

@@ -4,6 +4,7 @@ import fcntl
 import json
 import logging
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +30,8 @@ def row_folder(run: Path, name: str) -> Path:
 def fresh_path(experiment: str, seed: int) -> Path:
     """runs/<date>-<experiment>-<seed>-<id>; the id keeps two runs of one second apart."""
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    return Path("runs") / f"{stamp}-{experiment or 'run'}-{seed}-{secrets.token_hex(2)}"
+    name = re.sub(r"[^\w-]", "_", experiment)[:60] or "run"
+    return Path("runs") / f"{stamp}-{name}-{seed}-{secrets.token_hex(2)}"
 
 
 def check_free(path: Path) -> None:
@@ -100,10 +102,14 @@ def logged(path: Path) -> Iterator[None]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace a file in one step: it holds the old text or the new one, whatever happens."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace a file in one step: it holds the old content or the new one, whatever happens."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w") as handle:
-        handle.write(text)
+    with temporary.open("wb") as handle:
+        handle.write(content)
         handle.flush()
         os.fsync(handle.fileno())
     temporary.replace(path)

@@ -10,10 +10,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from metaplast.launch.config import read_yaml, resolve
 from metaplast.launch.folder import DISCOVERED
@@ -27,19 +28,23 @@ _SECRET = re.compile(r"key|token|secret|passw|credential", re.IGNORECASE)
 
 
 @contextmanager
-def followed(run: Path, logger: AbstractLogger) -> Iterator[None]:
+def followed(run: Path, logger: AbstractLogger, modules: Sequence[str] = ()) -> Iterator[None]:
     """Within, the folder is followed by `logger`. What goes wrong there costs one line of warning."""
     if logger.off:
         yield
         return
     with tempfile.TemporaryFile() as words:
-        command = [sys.executable, "-m", "metaplast.launch.follow", str(run.absolute())]
+        command = [sys.executable, "-m", "metaplast.launch.follow", str(run.absolute()), *modules]
         pipe, null = subprocess.PIPE, subprocess.DEVNULL
         process = subprocess.Popen(command, stdin=pipe, stdout=null, stderr=words, start_new_session=True)
+        assert process.stdin
         try:
             yield
-        finally:
-            assert process.stdin
+        except BaseException:
+            process.stdin.close()  # it ends by itself, PATIENCE seconds later at most
+            process.returncode = 0  # and is not waited for
+            raise
+        else:
             process.stdin.close()
             name = encode(logger)["name"]
             try:
@@ -65,13 +70,15 @@ def hide(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)[:300]
 
 
-def main(run: Path) -> None:
+def main(run: Path, modules: Sequence[str] = ()) -> None:
     """Until standard input ends: hand every new line of every row's metrics to the sink; then finish."""
+    for module in modules:
+        import_module(module)
     config = resolve(read_yaml((run / "config.yaml").read_text(), "config.yaml"))
     logger, ended = decode("logging", config["logging"]), threading.Event()
     threading.Thread(target=_wait, args=(ended,), daemon=True).start()
     sink = logger.open(run, config)
-    seen: dict[Path, int] = {}
+    seen: dict[Path, Seen] = {}
     while not ended.wait(POLL):
         _hand_over(run, logger.every, sink, seen)
     _hand_over(run, logger.every, sink, seen)
@@ -79,20 +86,33 @@ def main(run: Path) -> None:
     sink.finish(run, json.loads(summary.read_text()) if summary.is_file() else None)
 
 
-def _hand_over(run: Path, every: int, sink: Sink, seen: dict[Path, int]) -> None:
-    """seen: how many bytes of each file were handed over."""
+class Seen(NamedTuple):
+    """How much of a file was handed over: its inode, bytes, and the last outer step."""
+
+    inode: int = -1
+    size: int = 0
+    step: int = 0
+
+
+def _hand_over(run: Path, every: int, sink: Sink, seen: dict[Path, Seen]) -> None:
+    """A file that was replaced (a resumed run cuts it back) is read anew; no step is handed over twice."""
     for path in [run / "metrics.jsonl", *sorted(run.glob("rows/*/metrics.jsonl"))]:
         if not path.is_file():
             continue
+        inode, size, last = seen.get(path, Seen())
         with path.open("rb") as file:
-            file.seek(seen.get(path, 0))
+            now = os.fstat(file.fileno())
+            size = size if now.st_ino == inode and now.st_size >= size else 0
+            file.seek(size)
             new = file.read()
         whole = new[: new.rfind(b"\n") + 1]
-        seen[path] = seen.get(path, 0) + len(whole)
         row = DISCOVERED if path.parent == run else path.parent.name
         for line in map(json.loads, whole.splitlines()):
-            if line["outer_step"] % every == 0:
-                sink.log(row, line["outer_step"], _numbers(line))
+            step = line["outer_step"]
+            if step > last and step % every == 0:
+                sink.log(row, step, _numbers(line))
+            last = max(last, step)
+        seen[path] = Seen(now.st_ino, size + len(whole), last)
 
 
 def _numbers(line: dict[str, Any]) -> dict[str, float]:
@@ -110,4 +130,4 @@ def _wait(ended: threading.Event) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2:])

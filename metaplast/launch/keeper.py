@@ -9,6 +9,7 @@ from typing import Any
 import jax
 
 from metaplast.launch import checkpoint
+from metaplast.launch.folder import Busy
 from metaplast.launch.metrics import MetricsFile
 
 
@@ -19,12 +20,15 @@ class Keeper:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._now: dict[str, Any] = {}
+        self._ended = threading.Event()
 
     @contextmanager
     def training(self, folder: Path, digest: str, metrics: MetricsFile) -> Iterator[None]:
-        """One row at a time trains in a process."""
+        """One row at a time trains in a process. Raises: Busy where another one does."""
         with self._lock:
-            self._now.update(folder=folder, digest=digest, metrics=metrics, step=-1, saved=-1, ended=False)
+            if self._now:
+                raise Busy(f"{self._now['folder']} trains in this process - expected one run at a time - use processes")
+            self._now.update(folder=folder, digest=digest, metrics=metrics, step=-1, saved=-1)
         try:
             yield
         finally:
@@ -36,7 +40,7 @@ class Keeper:
         """Outer step `step` is done: its state (copied to the host) and its line of metrics. After `end` nothing is."""
         host = jax.device_get(state)
         with self._lock:
-            if self._now["ended"]:
+            if self._ended.is_set():
                 return
             self._now["metrics"].write(step, *line)
             self._now.update(step=step, state=host)
@@ -54,7 +58,11 @@ class Keeper:
         """Save; no later step becomes a finished one."""
         with self._lock:
             self.save()
-            self._now["ended"] = True
+            self._ended.set()
+
+    def renew(self) -> None:
+        """A new run begins in this process."""
+        self._ended.clear()
 
 
 HERE = Keeper()  # one per process, as signals are

@@ -1,6 +1,9 @@
 """Before anything compiles: can these parts live together on this machine, and how much memory will they take."""
 
+import dataclasses
+import logging
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +17,7 @@ from metaplast.launch.job import DISCOVERED, Config, Job
 from metaplast.registry import BadInput
 from metaplast.signals import Key
 
+log = logging.getLogger(__name__)
 PROCESS = 700 * 2**20  # bytes of Python, JAX and one compilation (measured: 0.5 to 0.8 GB on the digits)
 SHARE = 0.9  # of what is available
 
@@ -41,6 +45,8 @@ def check(job: Job, jobs: int) -> None:
     job.main.logging.check()
     _check_devices(job.main)
     _check_splits(job.main)
+    for line in _too_fast(job):
+        log.warning(line)
     largest = ("", Forecast(0, 0, 0, 1))
     for name, config in job.rows:
         found = forecast(config)
@@ -82,13 +88,20 @@ def available() -> int:
         ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
     ):
         try:
-            found = min(found, int((_GROUP / limit).read_text()) - int((_GROUP / used).read_text()))
+            taken = int((_GROUP / used).read_text()) - _cached(_GROUP / used)
+            found = min(found, int((_GROUP / limit).read_text()) - taken)
         except (OSError, ValueError):
             continue  # no such group, or "max"
     return max(0, found)
 
 
 _GROUP = Path("/sys/fs/cgroup")
+
+
+def _cached(used: Path) -> int:
+    """Bytes of a control group that are copies of files: they give way."""
+    lines = dict(line.split(maxsplit=1) for line in used.with_name("memory.stat").read_text().splitlines())
+    return int(lines.get("total_inactive_file", lines.get("inactive_file", "0")))
 
 
 def _check_devices(config: Config) -> None:
@@ -103,6 +116,32 @@ def _check_splits(config: Config) -> None:
         return [config.task.sample(key, split) for split in SPLITS]
 
     jax.eval_shape(drawn, jax.random.key(0))
+
+
+def _too_fast(job: Job) -> list[str]:
+    """A line for every time constant of a network or a rule that dt does not resolve."""
+    lines = {}
+    for _, config in job.rows:
+        for part in (config.network, *(slot.rule for slot in config.slots())):
+            for name, tau in _time_constants(part, type(part).__name__):
+                if config.dt > tau / 2:
+                    lines[
+                        f"{name}={tau:g} s is not resolved by dt={config.dt:g} s: expected dt of at most half of it"
+                    ] = None
+    return list(lines)
+
+
+def _time_constants(part: Any, where: str) -> Iterator[tuple[str, float]]:
+    """(name, seconds) of every field `tau...` of a spec and of the specs inside it."""
+    if dataclasses.is_dataclass(part):
+        for field in dataclasses.fields(part):
+            value = getattr(part, field.name)
+            if field.name.startswith("tau") and isinstance(value, float | int) and value > 0:
+                yield f"{where}.{field.name}", float(value)
+            yield from _time_constants(value, f"{where}.{field.name}")
+    elif isinstance(part, tuple):
+        for item in part:
+            yield from _time_constants(item, where)
 
 
 def _check_memory(name: str, need: Forecast, jobs: int) -> None:

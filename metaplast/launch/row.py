@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from metaplast import train
 from metaplast.inspection import evaluate
 from metaplast.interfaces import AbstractOuterLoop
 from metaplast.launch import checkpoint, keeper
 from metaplast.launch.config import Plain
-from metaplast.launch.folder import row_folder, write_json
+from metaplast.launch.folder import row_folder, write_bytes, write_json
 from metaplast.launch.job import DISCOVERED, PROTOTYPE, Config, parse
 from metaplast.launch.metrics import MetricsFile, logged, read
 from metaplast.problem import MetaProblem
@@ -159,8 +159,9 @@ def theta_of(folder: Path, problem: MetaProblem) -> Theta:
 def _publish(folder: Path, theta: Theta, scores: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
     """What the table is made of; row.json comes last, so it marks a finished row."""
     leaves = jax.tree_util.tree_flatten_with_path(theta)[0]
-    save_file({_dotted(path): np.asarray(leaf, order="C") for path, leaf in leaves}, folder / "theta.safetensors")
-    save_file({key: np.ascontiguousarray(value) for key, value in scores.items()}, folder / "lives.safetensors")
+    numbers = {_dotted(path): np.asarray(leaf, order="C") for path, leaf in leaves}
+    write_bytes(folder / "theta.safetensors", save(numbers))
+    write_bytes(folder / "lives.safetensors", save({key: np.ascontiguousarray(x) for key, x in scores.items()}))
     write_json(folder / "row.json", facts)
 
 

@@ -8,8 +8,10 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+import jax
+
 from metaplast.launch import folder, keeper, preflight, row
-from metaplast.launch.config import Plain, read_yaml, to_yaml
+from metaplast.launch.config import Plain, read_file, to_yaml
 from metaplast.launch.follow import followed
 from metaplast.launch.job import DISCOVERED, PROTOTYPE, Job, parse
 from metaplast.launch.metrics import count
@@ -43,8 +45,7 @@ def resume(run: Path, jobs: int, progress: Progress, modules: Sequence[str] = ()
     Raises: BadInput, folder.Busy, checkpoint.NoCheckpoint, row.Diverged, stopping.Interrupted, OSError.
     """
     folder.check_idle(run)
-    config = run / "config.yaml"
-    plain = read_yaml(config.read_text(), str(config))
+    plain = read_file(run / "config.yaml")
     job = parse(plain)
     finished = (run / "summary.json").is_file() and (run / "report.html").is_file()
     if not finished:
@@ -66,7 +67,10 @@ def environment() -> dict[str, str]:
 def _warn_of_other_versions(run: Path) -> None:
     """Bits may differ from those of the run so far where its versions or machine did."""
     file = run / "environment.json"
-    before = json.loads(file.read_text()) if file.is_file() else {}
+    try:
+        before = dict(json.loads(file.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return  # nothing is known of them
     other = [
         f"{name} {before.get(name)} -> {value}" for name, value in environment().items() if before.get(name) != value
     ]
@@ -75,12 +79,13 @@ def _warn_of_other_versions(run: Path) -> None:
 
 
 def _execute(run: Path, plain: Plain, job: Job, workers: Workers, progress: Progress) -> None:
-    with followed(run, job.main.logging):
+    with followed(run, job.main.logging, workers.modules):
         _train_and_judge(run, plain, job, workers, progress)
 
 
 def _train_and_judge(run: Path, plain: Plain, job: Job, workers: Workers, progress: Progress) -> None:
     started = time.monotonic()
+    keeper.HERE.renew()
     totals = {name: config.outer.n_steps for name, config in job.rows}
     names = [*totals, *([PROTOTYPE] if job.main.evaluation.prototype else [])]
 
@@ -97,6 +102,7 @@ def _train_and_judge(run: Path, plain: Plain, job: Job, workers: Workers, progre
             stop.check()
 
         row.train_row(run, plain, DISCOVERED, tick)  # where workers did it, it is finished
+        jax.config.update("jax_enable_x64", job.main.precision == "float64")  # where workers did it, for what follows
         if not (run / "summary.json").is_file():
             summarise(run, job, time.monotonic() - started)
         inspect_runs([run], None, n_lives=0)

@@ -10,7 +10,7 @@ from metaplast.feedback.symmetric import Symmetric
 from metaplast.inspection import table
 from metaplast.inspection.statistics import bootstrap
 from metaplast.launch import summary
-from metaplast.launch.config import read_yaml
+from metaplast.launch.config import read_file
 from metaplast.launch.job import DISCOVERED, parse
 from metaplast.launch.worlds import worlds
 from metaplast.registry import BadInput
@@ -71,6 +71,6 @@ def _gap(key: str, pool: summary.Pool, runs: list[Path], who: tuple[str, Sequenc
 
 def _exact(run: Path, row: str) -> list[str]:
     """The rows whose credit signal is the gradient itself; where there is none, all others."""
-    rows = parse(read_yaml((run / "config.yaml").read_text(), "config.yaml"), check=False).rows
+    rows = parse(read_file(run / "config.yaml"), check=False).rows
     others = [name for name, _ in rows if name != row]
     return [name for name, config in rows if name != row and isinstance(config.feedback, Symmetric)] or others

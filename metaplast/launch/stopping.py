@@ -8,10 +8,9 @@ exception is thrown into running code: whoever is at a good place to end asks `S
 import logging
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +59,7 @@ def stoppable(run: Path, save: Callable[[], Any], patience: float = PATIENCE) ->
     wakeup, writer = listen(stop, save, patience)
     try:
         yield stop
+        stop.check()  # a signal after the last good place to end
     finally:
         stop.left.set()
         signal.set_wakeup_fd(wakeup)
@@ -94,7 +94,7 @@ def _listen(stop: Stop, reader: int, save: Callable[[], Any], patience: float) -
 def _end(stop: Stop, save: Callable[[], Any], patience: float) -> None:
     try:
         save()
-    except OSError as error:
+    except Exception as error:
         log.warning("the last finished step was not saved: %s", error)
     finally:
         stop.saved.set()
@@ -103,10 +103,15 @@ def _end(stop: Stop, save: Callable[[], Any], patience: float) -> None:
 
 
 def _exit(stop: Stop) -> None:
+    """End the process, whether or not there is anybody left to read why."""
     end = Interrupted(stop.run, stop.numbers[0])
-    if sys.stderr.isatty():
-        sys.stderr.write("\x1b[?25h")  # a progress bar may have hidden the cursor
-    if not stop.quiet:
-        sys.stderr.write(f"error: {end}\n")
-    sys.stderr.flush()
+    cursor = "\x1b[?25h" if os.isatty(2) else ""  # a progress bar may have hidden it
+    speaker = threading.Thread(target=_say, args=("" if stop.quiet else f"{cursor}error: {end}\n",), daemon=True)
+    speaker.start()
+    speaker.join(1.0)
     os._exit(end.code)
+
+
+def _say(text: str) -> None:
+    with suppress(OSError):
+        os.write(2, text.encode(errors="replace"))

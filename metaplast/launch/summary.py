@@ -24,7 +24,7 @@ from metaplast.reuse.rule_file import save_rule
 from metaplast.rules._grammar import REACHES, reach
 
 SCHEMA = "metaplast.summary/1"
-ALIGNMENT = "feedback_alignment"
+ALIGNMENT, CLIPPED = "feedback_alignment", 0.05  # CLIPPED: the share of weights at a bound that is worth a line
 OURS = (DISCOVERED, "discovered_synapse")
 Plain = dict[str, Any]
 
@@ -79,6 +79,7 @@ def facts_of(run: Path, name: str, config: Config) -> Plain:
         "feedback": name_of(type(config.feedback)) if "post.feedback" in reads or "pre.feedback" in reads else "none",
         "reads": reads,
         "learned": sum(leaf.size for leaf in jax.tree.leaves(theta)),
+        "at_bound": round(float(load_file(row_folder(run, name) / "lives.safetensors")["at_bound"].mean()), 4),
         "wall_s": json.loads((row_folder(run, name) / "row.json").read_text())["wall_s"],
         "note": config.note,
     }
@@ -156,6 +157,9 @@ def render(run: Path) -> str:
         "same "
         f"{summary['scores'][0]['n']} held-out lives, opened once. One seed, so intervals cover lives, not splits."
     )
+    for name, fact in summary["rows"].items():
+        if fact.get("at_bound", 0.0) > CLIPPED:
+            parts.append(f"{name}: {100 * fact['at_bound']:.0f} % of its weights end at their bound (clipped).")
     if summary["diverged_lives"]:
         parts.append(f"{summary['diverged_lives']} training lives were not finite and were left out.")
     if rule := summary.get("rule"):

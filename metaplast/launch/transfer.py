@@ -34,6 +34,7 @@ def transfer(runs: Sequence[Path], words: Sequence[str], n: int, only: Sequence[
         for name, config in new.rows:
             if name not in wanted:
                 continue
+            jax.config.update("jax_enable_x64", config.precision == "float64")
             theta = _fitting(theta_of(row_folder(run, name), old.row(name).meta_problem()), config, name)
             scores = evaluate.lives(config.meta_problem(), theta, config.seed, "heldout", n)
             rows.setdefault(name, []).append(scores)

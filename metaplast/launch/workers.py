@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from importlib import import_module
 from pathlib import Path
@@ -44,8 +44,9 @@ def train_rows(run: Path, plain: Plain, names: list[str], workers: Workers, watc
     arguments = (os.getpid(), run, workers.modules)
     pool = ProcessPoolExecutor(min(workers.jobs, len(names)), context, initializer=_start, initargs=arguments)
     with stoppable(run, lambda: _end(pool)) as stop:
-        pending = {pool.submit(_work, run, plain, name) for name in names}
+        pending: set[Future[None]] = set()
         try:
+            pending |= {pool.submit(_work, run, plain, name) for name in names}
             while pending:
                 done, pending = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
                 stop.check()
@@ -54,8 +55,10 @@ def train_rows(run: Path, plain: Plain, names: list[str], workers: Workers, watc
                 watch()
         except BrokenProcessPool:
             stop.check()
-            fix = f"metaplast resume {run} with fewer --jobs, or a smaller problem.chunk"
-            raise WorkerLost(f"{run}: a worker was killed - expected enough memory for every row - {fix}") from None
+            fix = f"see log.txt; metaplast resume {run}, with fewer --jobs if the machine ran out of memory"
+            raise WorkerLost(
+                f"{run}: a worker process ended by itself - expected it to train its row - {fix}"
+            ) from None
         finally:
             if pending:
                 _end(pool)

@@ -1,10 +1,11 @@
 """Which finished runs are seeds of one world, and in what other worlds differ."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from metaplast.launch.config import read_yaml
+from metaplast.launch.config import read_file
 from metaplast.registry import BadInput
 
 FREE = ("seed", "checkpoint_every", "logging", "note")  # what runs of one world may differ in
@@ -17,12 +18,17 @@ def worlds(runs: Sequence[Path]) -> dict[str, list[Path]]:
     Raises: BadInput for a folder that holds no finished run.
     """
     groups: dict[str, list[Path]] = {}
+    labels: dict[str, str] = {}  # all that differs -> its short form
     first: Plain = {}
     for run in runs:
         flat = _flat(finished(run))
         first = first or flat
         other = [key for key in sorted({*first, *flat}) if first.get(key) != flat.get(key)]
-        groups.setdefault(" ".join(f"{key}={_short(flat.get(key))}" for key in other), []).append(run)
+        whole = json.dumps([(key, flat.get(key)) for key in other], default=str)
+        label = " ".join(f"{key}={_short(flat.get(key))}" for key in other)
+        if whole not in labels:
+            labels[whole] = label if label not in groups else f"{label} ({len(groups)})"
+        groups.setdefault(labels[whole], []).append(run)
     return groups
 
 
@@ -33,7 +39,7 @@ def finished(run: Path) -> Plain:
         raise BadInput(f"{run}", "a run folder, with a config.yaml", "give the folder that train printed")
     if not (run / "summary.json").is_file():
         raise BadInput(f"{run}", "a finished run, with a summary.json", f"metaplast resume {run}")
-    return read_yaml(config.read_text(), str(config))
+    return read_file(config)
 
 
 def _flat(plain: Mapping[str, Any], above: str = "") -> Plain:

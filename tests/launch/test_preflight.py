@@ -53,3 +53,14 @@ def test_memory_that_is_not_there(monkeypatch):
 def test_what_fails_only_after_minutes_is_refused_at_once(words, said):
     with pytest.raises(BadInput, match=said):
         preflight.check(_job(*words), 1)
+
+
+def test_a_time_constant_that_dt_does_not_resolve_is_warned_about(caplog):
+    words = ("experiment=pointmass", "rows={}", "evaluation.prototype=false")
+    preflight.check(_job(*words), 1)
+    assert not caplog.records
+    preflight.check(_job(*words, "rule.rule.tau=0.0015"), 1)
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "Clip.rule.tau=0.0015 s is not resolved by dt=0.001 s: expected dt of at most half of it"
+    )

@@ -1,5 +1,6 @@
 """Rule files changed at random: read, shown as a formula, or refused in one line; nothing else happens."""
 
+import copy
 import json
 import random
 import signal
@@ -55,7 +56,7 @@ def _tree(chance: random.Random, tree: Any) -> None:
     node, key = chance.choice(_places(tree))
     kind = chance.randrange(4)
     if kind == 0:
-        node[key] = chance.choice(HOSTILE)
+        node[key] = copy.deepcopy(chance.choice(HOSTILE))
     elif kind == 1:
         del node[key]
     elif kind == 2 and isinstance(node, dict):
@@ -115,8 +116,8 @@ def _fuzz(good: bytes, path: Path, seeds: range) -> tuple[int, int]:
     read = refused = 0
     for seed in seeds:
         chance = random.Random(seed)
-        path.write_bytes(chance.choice(CHANGES)(chance, good))
         with _limited():
+            path.write_bytes(chance.choice(CHANGES)(chance, good))
             try:
                 file = read_rule(path)
                 assert formula(file.document, file.tensors).replace("\n", "").isprintable(), seed

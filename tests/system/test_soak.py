@@ -46,6 +46,7 @@ def _compilations() -> Iterator[list[str]]:
 
 
 def _soak(steps: int, folder: Path) -> None:
+    jax.clear_caches()  # what other tests compiled in this process does not count
     process = psutil.Process()
     early, late, seen = steps // 4, steps - 1, {}  # in the last step the candidate is kept: another function
 
