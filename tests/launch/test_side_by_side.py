@@ -11,6 +11,7 @@ from metaplast.inspection import table
 from metaplast.launch import run
 from metaplast.launch.config import read_yaml
 from metaplast.launch.side_by_side import compare
+from metaplast.launch.worlds import worlds
 from metaplast.registry import BadInput
 
 CONFIG = """
@@ -84,6 +85,16 @@ def test_what_cannot_be_compared_is_refused(runs, tmp_path):
     ]:
         with pytest.raises(BadInput, match=words):
             compare(given, row)
+
+
+def test_worlds_whose_difference_is_long_are_told_apart(runs, tmp_path):
+    copies = []
+    for name in "ab":
+        copies.append(_copy(runs[0], tmp_path / f"1-{name}", 0, discovered=0.5, sgd=0.5, slow=0.5))
+        plain = read_yaml((copies[-1] / "config.yaml").read_text(), "test")
+        plain["rule"]["terms"] = ["post*pre", *["weight"] * 8, name]
+        (copies[-1] / "config.yaml").write_text(json.dumps(plain))
+    assert [len(group) for group in worlds([runs[0], *copies]).values()] == [1, 1, 1]
 
 
 def test_the_best_row_is_the_largest_accuracy_and_the_smallest_loss():

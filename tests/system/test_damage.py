@@ -11,9 +11,13 @@ from pathlib import Path
 import pytest
 
 from metaplast.cli.main import report
-from metaplast.launch import checkpoint, run
+from metaplast.launch import checkpoint, keeper, run
 from metaplast.launch.config import read_yaml
+from metaplast.launch.folder import Busy
+from metaplast.launch.metrics import MetricsFile
 from metaplast.launch.row import Diverged
+from metaplast.registry import BadInput
+from metaplast.reuse.rule_file import read_rule
 from tests.system._commands import bits
 
 pytestmark = pytest.mark.system
@@ -241,3 +245,37 @@ def test_a_folder_in_use_or_taken_is_refused(halted, whole, capsys):
         _start(whole)
     assert report(caught.value) == 3
     assert capsys.readouterr().err.count("\n") == 2
+
+
+@pytest.mark.parametrize("strategy", ["SNES", "CMA_ES", "Open_ES"])
+def test_evolution_goes_on_from_before_its_first_checkpoint(strategy, tmp_path, caplog):
+    outer = f"outer: {{name: es, strategy: {strategy}, population: 4, steps: 6}}"
+    plain = read_yaml(CONFIG.replace("outer: {name: bptt, steps: 12}", outer), "test")
+    run.start(plain, tmp_path / "whole", 1, lambda *_: None)
+    with pytest.raises(Halt):
+        run.start(plain, tmp_path / "run", 1, _halt_at(2))
+    _resume(tmp_path / "run")
+    assert bits(tmp_path / "run") == bits(tmp_path / "whole")
+    assert not caplog.records
+
+
+def test_another_config_sets_nothing_aside(damaged):
+    config = damaged / "config.yaml"
+    config.write_text(config.read_text().replace("n_tasks: 2", "n_tasks: 3"))
+    with pytest.raises(BadInput, match=r"config\.yaml other than the one its checkpoints were made with"):
+        _resume(damaged)
+    assert sorted(p.name for p in (damaged / "checkpoints").iterdir()) == ["000000", OLDER, NEWEST]
+
+
+def test_a_run_in_double_precision_publishes_its_rule_in_double_precision(tmp_path):
+    rows = "precision: float64\nrows: {no_plasticity: {rule: null}}\n"
+    run.start(read_yaml(CONFIG + rows, "test"), tmp_path / "run", 1, lambda *_: None)
+    assert read_rule(tmp_path / "run" / "rule.safetensors").tensors["rule.coefficients"].dtype == "float64"
+
+
+def test_one_run_at_a_time_in_a_process(tmp_path):
+    first, second = (MetricsFile(tmp_path / name, 0) for name in ("first.jsonl", "second.jsonl"))
+    with keeper.HERE.training(tmp_path, "d", first):
+        with pytest.raises(Busy, match="one run at a time"), keeper.HERE.training(tmp_path, "d", second):
+            raise AssertionError("two at a time")
+        second.close()

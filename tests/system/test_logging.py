@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from metaplast.launch import follow
+from metaplast.launch.folder import write_text
 from metaplast.launch.follow import followed
+from metaplast.launch.loggers.base import Sink
 from metaplast.launch.loggers.wandb import Wandb
 from tests.system._commands import bits
 
@@ -103,6 +105,21 @@ def test_a_logger_that_hangs_is_stopped(plain: Path, tmp_path: Path, monkeypatch
     assert [r.getMessage() for r in caplog.records] == [
         "logging=wandb did not end within 3 s and was stopped: the run is not affected"
     ]
+
+
+def test_a_file_that_was_cut_back_is_read_anew_and_no_step_twice(tmp_path: Path) -> None:
+    got: list[int] = []
+    sink, seen = Sink(lambda _, step, __: got.append(step), lambda *_: None), {}
+    log = tmp_path / "metrics.jsonl"
+    line = '{{"outer_step": {}, "loss": {}}}\n'.format
+    log.write_text("".join(line(i, 0.123456) for i in range(1, 8)) + '{"outer_st')
+    follow._hand_over(tmp_path, 1, sink, seen)
+    write_text(log, "".join(line(i, 0.1) for i in range(1, 6)))  # a resumed run cuts it back, under another inode
+    follow._hand_over(tmp_path, 1, sink, seen)
+    with log.open("a") as file:
+        file.write("".join(line(i, 0.1) for i in range(6, 11)))
+    follow._hand_over(tmp_path, 1, sink, seen)
+    assert got == [*range(1, 11)]
 
 
 def test_secrets_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
