@@ -17,7 +17,7 @@ from metaplast.launch import report, row, run
 from metaplast.launch.config import to_yaml
 from metaplast.launch.job import parse
 from metaplast.launch.metrics import MetricsFile, read
-from metaplast.launch.summary import summarise
+from metaplast.launch.summary import render, summarise
 from metaplast.registry import BadInput
 
 HOSTILE = "<script>alert(1)</script>"
@@ -83,7 +83,7 @@ def finished(folder: Path, seed: int) -> Path:
         part = jax.tree.map(lambda x: x * step / 3, theta)  # noqa: B023
         log.write(step, {"loss": np.asarray(1.0 / step)}, 0.1, row.numbers(part))
     log.close()
-    lives = {"loss": np.random.default_rng(seed).uniform(size=8)}
+    lives = {"loss": np.random.default_rng(seed).uniform(size=8), "at_bound": np.full(8, 0.2)}
     row._publish(folder, theta, lives, {"name": "discovered", "diverged_lives": 0, "wall_s": 0.1})
     summarise(folder, job, 1.0)
     return folder
@@ -93,6 +93,10 @@ def finished(folder: Path, seed: int) -> Path:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("runs")
     return [finished(folder / f"seed_{seed}", seed) for seed in (0, 1)]
+
+
+def test_clipped_weights_are_named_at_the_end_of_a_run(runs: list[Path]):
+    assert "discovered: 20 % of its weights end at their bound (clipped)." in render(runs[0])
 
 
 def test_hostile_text_stays_text(tmp_path: Path):
