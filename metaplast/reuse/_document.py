@@ -147,9 +147,13 @@ def _rule(spec: Any, where: str, left: int) -> None:
     _must(left > 0, f"{where}: rule", "nested too deep", f"at most {MAX_NESTED} levels")
     known = registry.names("rule")
     _must(spec.get("name") in known, f"{where}: rule form", spec.get("name"), f"one of {', '.join(known)}")
+    for field, value in spec.items():  # they are shown beside the formula
+        _name(field, f"{where}: field of a rule")
+        _must(not isinstance(value, str) or value.isprintable(), f"{where}: {field}", value, "printable text")
     if spec["name"] == "polynomial":
         _polynomial(spec, where)
-    for _, inner, _ in children(spec, {}):
+    for label, inner, _ in children(spec, {}):
+        _name(label, f"{where}: label of a rule")
         _rule(inner, where, left - 1)
 
 

@@ -166,6 +166,8 @@ DAMAGED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "term of 1000 characters": (_rule(terms=["pre" + "*pre" * 250] * 3), "at most 400"),
     "too few initial values": (_rule(initial=[1.0]), "none or 3 numbers"),
     "rate negative": (_rule(rate=-1.0), "a positive number"),
+    "field with control characters": (_slot(rule={"name": "abcd", "\x1b[2J": 1}), "'\\x1b[2J'"),
+    "value that reverses the line": (_slot(rule={"name": "abcd", "note": "a\u202eb"}), "'a\\u202eb'"),
     "learn unknown": (_rule(learn="all"), "one of none, rate"),
     "connection unknown": (_edge(spec={"name": "os"}), "one of dense"),
     "connection huge": (_edge(n_post=2**20, n_pre=2**20), "at most"),
