@@ -61,7 +61,8 @@ class Lifetime:
 
     dt: seconds per step; record: what a trace keeps of every step, per edge or population, beside the score; measure:
     what is added to the metrics of every step: `alignment`, the angle between the credit of each hidden population and
-    the one of symmetric feedback, in degrees, as `angle_<population>`.
+    the one of symmetric feedback, in degrees, as `angle_<population>`; or to those of a whole life, in
+    `MetaProblem.losses`: `units`, the shares of silent and saturated units (_units.py).
     Raises: BadInput (from `check`) for a slot without edges, an edge in two slots, or a rule that reads a signal which
     neither the wiring nor the task offers.
     """
@@ -74,8 +75,8 @@ class Lifetime:
     genome: Annotated[AbstractGenome, plugin("genome")] = RandomGenome()
     slots: tuple[Slot, ...] = (Slot(),)
     dt: Positive = 1e-3
-    record: tuple[Literal["weights", "activity", "sent", "feedback"], ...] = ()
-    measure: tuple[Literal["alignment"], ...] = ()
+    record: tuple[Literal["weights", "activity", "gain", "sent", "feedback"], ...] = ()
+    measure: tuple[Literal["alignment", "units"], ...] = ()
 
     def wiring(self) -> Wiring:
         return _wiring(self)
@@ -196,7 +197,7 @@ class Lifetime:
         task_state, outcome = self.task.step(task, life.task, views[wiring.output.name], k_task, self.dt)
         new = life.replace(network=state, task=task_state, t=life.t + 1)  # pyright: ignore[reportAttributeAccessIssue]
         score = outcome.score
-        if plastic is not False or self.measure:
+        if plastic is not False or "alignment" in self.measure:
             told, credit = self.feedback.step(
                 theta["feedback"], life.feedback, wiring, life.synapses, views, outcome.feedback, self.dt
             )
@@ -215,6 +216,7 @@ class Lifetime:
         recorded = {
             "weights": {name: s.weight for name, s in new.synapses.items()},
             "activity": {name: view.activity for name, view in views.items()},
+            "gain": {name: view.gain for name, view in views.items()},
             "sent": sent,
             "feedback": outcome.feedback,
         }

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Any
 
 import jax
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.sharding import AxisType, PartitionSpec
 
+from metaplast._units import idle
 from metaplast.interfaces import AbstractTaskFamily, Metrics, Split
 from metaplast.lifetime import Life, Lifetime
 from metaplast.objectives.base import AbstractObjective, weighted_mean
@@ -75,8 +77,8 @@ class MetaProblem:
 
         share: how many consecutive members live through the same tasks (default: all do). An antithetic pair must.
         Metrics, per member and life [P, n]: `life_loss`, `survived` (share of steps before the first non-finite loss),
-        `at_bound` (share of plastic synapses that end at a bound of their weight), and the task's own; `diverged` []:
-        lives that blew up.
+        `at_bound` (share of plastic synapses that end at a bound of their weight), the task's own and those that
+        the lifetime measures; `diverged` []: lives that blew up.
         """
         member, task = _assign(_leading(thetas), _leading(batch.keys), share)
 
@@ -155,14 +157,18 @@ class MetaProblem:
 
     def _loss(self, theta: Theta, task: Any, key: Key, gradient: bool) -> tuple[Array, dict[str, Array]]:
         shape = self.lifetime.task.shape()
-        life = self.lifetime.begin(theta, task, key)
-        life, trace = self.lifetime.advance(theta, task, life, shape.n_steps, start=0, gradient=gradient)
+        units = "units" in self.lifetime.measure and not gradient
+        lifetime = replace(self.lifetime, record=("activity", "gain")) if units else self.lifetime
+        life = lifetime.begin(theta, task, key)
+        life, trace = lifetime.advance(theta, task, life, shape.n_steps, start=0, gradient=gradient)
         finite = jnp.cumprod(jnp.isfinite(trace.score.loss))
         aside = {
             "survived": jnp.mean(finite.astype(trace.score.loss.dtype)),
             "at_bound": _at_bound(self.lifetime, life),
             **_last_phase(trace.score, shape.phases[-1][0]),
         }
+        if units:
+            aside |= idle(lifetime.wiring(), theta["neurons"], trace.recorded, lifetime.dt)
         return self.objective.loss(theta, trace, shape), aside
 
     def chunk_size(self, gradient: bool) -> int:

@@ -16,8 +16,10 @@ PIECE = 256  # lives per call: validation and held-out lives share one compiled 
 
 
 def lives(problem: MetaProblem, theta: Theta, seed: int, split: Split, n: int) -> dict[str, np.ndarray]:
-    """Per-life values [n] on `n` lives of a split: `loss`, and the task's own metrics. The lives depend on the seed,
-    the split and their index alone, so every rule is judged on the same ones."""
+    """Per-life values [n] on `n` lives of a split: `loss`, the task's own metrics, shares of idle units. The lives
+    depend on the seed, the split and their index alone, so every rule is judged on the same ones."""
+    lifetime = problem.lifetime
+    problem = replace(problem, lifetime=replace(lifetime, measure=(*lifetime.measure, "units")))
     stacked = jax.tree.map(lambda x: x[None], theta)
     pieces = []
     for batch in _batches(problem, seed, split, n):

@@ -24,7 +24,11 @@ from metaplast.reuse.rule_file import save_rule
 from metaplast.rules._grammar import REACHES, reach
 
 SCHEMA = "metaplast.summary/1"
-ALIGNMENT, CLIPPED = "feedback_alignment", 0.05  # CLIPPED: the share of weights at a bound that is worth a line
+ALIGNMENT, CLIPPED = (
+    "feedback_alignment",
+    0.05,
+)  # CLIPPED: the share of weights at a bound, or of idle units, that is worth a line
+IDLE = ("silent", "saturated")
 OURS = (DISCOVERED, "discovered_synapse")
 Plain = dict[str, Any]
 
@@ -74,12 +78,15 @@ def facts_of(run: Path, name: str, config: Config) -> Plain:
     lifetime = config.meta_problem().lifetime
     reads = sorted(frozenset().union(*lifetime.reads().values()))
     theta = theta_of(row_folder(run, name), config.meta_problem())
+    lives = load_file(row_folder(run, name) / "lives.safetensors")
+    mean = {key: round(float(values.mean()), 4) for key, values in lives.items()}
     return {
         "reach": reach(reads) if reads else "-",
         "feedback": name_of(type(config.feedback)) if "post.feedback" in reads or "pre.feedback" in reads else "none",
         "reads": reads,
         "learned": sum(leaf.size for leaf in jax.tree.leaves(theta)),
-        "at_bound": round(float(load_file(row_folder(run, name) / "lives.safetensors")["at_bound"].mean()), 4),
+        "at_bound": mean["at_bound"],
+        "units": {key: value for key, value in sorted(mean.items()) if key.startswith(tuple(f"{i}_" for i in IDLE))},
         "wall_s": json.loads((row_folder(run, name) / "row.json").read_text())["wall_s"],
         "note": config.note,
     }
@@ -160,6 +167,10 @@ def render(run: Path) -> str:
     for name, fact in summary["rows"].items():
         if fact.get("at_bound", 0.0) > CLIPPED:
             parts.append(f"{name}: {100 * fact['at_bound']:.0f} % of its weights end at their bound (clipped).")
+        for word in IDLE:
+            many = {k.removeprefix(f"{word}_"): v for k, v in fact.get("units", {}).items() if k.startswith(word)}
+            if told := ", ".join(f"{100 * v:.0f} % of {k}" for k, v in many.items() if v > CLIPPED):
+                parts.append(f"{name}: units that are {word} through a whole life: {told}.")
     if summary["diverged_lives"]:
         parts.append(f"{summary['diverged_lives']} training lives were not finite and were left out.")
     if rule := summary.get("rule"):

@@ -1,0 +1,78 @@
+"""Units that are silent or saturated through a whole life: by hand, and through a problem."""
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from inner_tasks.teacher_student import TeacherStudent
+from metaplast._checks.base import quick_jit
+from metaplast._units import idle
+from metaplast.genomes.random import Random as Drawn
+from metaplast.lifetime import Lifetime
+from metaplast.networks.feedforward import Feedforward
+from metaplast.neurons.lif import Lif
+from metaplast.neurons.linear import Linear
+from metaplast.neurons.relu import Relu
+from metaplast.neurons.sigmoid import Sigmoid
+from metaplast.neurons.softplus import Softplus
+from metaplast.neurons.tanh import Tanh
+from metaplast.objectives.mean_loss import MeanLoss
+from metaplast.problem import MetaProblem
+
+LIFETIME = Lifetime(TeacherStudent(n_in=3, n_out=2, n_steps=1), Feedforward(hidden=(4,)), slots=(), measure=("units",))
+PROBLEM = MetaProblem(LIFETIME, MeanLoss())
+
+
+def _shares(neuron: Any, potentials: list[list[float]]) -> dict[str, float]:
+    """What is found of a hidden population that went through the given potentials [n_steps, 4]."""
+    lifetime = dataclasses.replace(LIFETIME, network=Feedforward(hidden=(4,), neuron=neuron))
+    activity, gain = jax.vmap(neuron.activate)(jnp.asarray(potentials))
+    recorded = {
+        "activity": {"hidden_1": activity, "output": jnp.ones((len(potentials), 2))},
+        "gain": {"hidden_1": gain, "output": jnp.ones((len(potentials), 2))},
+    }
+    return {k: float(v) for k, v in idle(lifetime.wiring(), {}, recorded, 1e-3).items() if "hidden" in k}
+
+
+@pytest.mark.parametrize(
+    ("neuron", "silent", "saturated"),
+    [
+        (Tanh(), 0.0, 0.5),  # +-9: flat on either side
+        (Sigmoid(), 0.25, 0.25),  # -9: 0 throughout; +9: 1 throughout
+        (Relu(), 0.25, 0.0),  # -9: dead
+        (Softplus(beta=10.0), 0.25, 0.0),
+        (Linear(), 0.0, 0.0),
+    ],
+)
+def test_units_are_flat_only_if_they_are_so_in_every_step(neuron: Any, silent: float, saturated: float) -> None:
+    potentials = [[9.0, -9.0, 0.1, 9.0], [8.0, -8.0, 0.2, -8.0], [9.0, -9.0, 0.3, 0.1]]
+    assert _shares(neuron, potentials) == {"silent_hidden_1": silent, "saturated_hidden_1": saturated}
+
+
+@pytest.mark.parametrize(
+    ("neuron", "gain", "silent", "saturated"),
+    [
+        (Tanh(), 1e5, 0.0, 1.0),
+        (Relu(), 0.0, 1.0, 0.0),
+        (Lif(soma_input="jump"), 1e5, 0.5, 0.5),  # its one step is driven far above or far below threshold
+        (Lif(soma_input="jump"), 0.0, 1.0, 0.0),
+        (Tanh(), 1.0, 0.0, 0.0),
+    ],
+)
+def test_a_problem_counts_them_in_every_life(neuron: Any, gain: float, silent: float, saturated: float) -> None:
+    network = Feedforward(hidden=(40,), neuron=neuron, gain=gain)
+    problem = dataclasses.replace(PROBLEM, lifetime=dataclasses.replace(LIFETIME, network=network, genome=Drawn()))
+    theta = jax.tree.map(lambda x: x[None], problem.lifetime._init(jax.random.key(0)))
+
+    @quick_jit
+    def found(key: Any) -> Any:
+        return problem.losses(theta, problem.sample(key, 6, "train"))[1]
+
+    metrics = found(jax.random.key(1))
+    assert metrics["silent_hidden_1"].shape == (1, 6)
+    total = np.mean(metrics["silent_hidden_1"]), np.mean(metrics["saturated_hidden_1"])
+    np.testing.assert_allclose(total, (silent, saturated), atol=0.2 if 0 < silent < 1 else 0.02)
