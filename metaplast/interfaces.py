@@ -27,6 +27,11 @@ class AbstractTaskFamily(ABC):
     def sample(self, key: Key, split: Split) -> Any:
         """One task. The three splits share no class, image or seed that could leak."""
 
+    def whole(self, split: Split) -> Any:
+        """All the tasks of a split, stacked (NumPy), where they are few and fixed, such as recordings; None where tasks
+        are drawn. They are then taken once each, in order, or drawn without replacement."""
+        return None
+
     @abstractmethod
     def begin(self, task: Any, key: Key, dt: float) -> Any:
         """The task's state at the birth of a life."""

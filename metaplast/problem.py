@@ -11,9 +11,9 @@ from jax import Array, lax
 from jax.sharding import AxisType, PartitionSpec
 
 from metaplast._units import idle
-from metaplast.interfaces import AbstractTaskFamily, Metrics, Split
+from metaplast.interfaces import AbstractTaskFamily, Metrics, Split, some_task
 from metaplast.lifetime import Life, Lifetime
-from metaplast.objectives.base import AbstractObjective, weighted_mean
+from metaplast.objectives.base import AbstractObjective, Lived, weighted_mean
 from metaplast.objectives.final_loss import FinalLoss
 from metaplast.registry import BadInput
 from metaplast.signals import Key, Score, Theta, Trace, pytree
@@ -64,6 +64,18 @@ class MetaProblem:
     life_clip: NonNegative = 1.0
     chunk: Natural = 0
     n_devices: Count = 1
+
+    def check(self) -> None:
+        """Refuse, by name, what cannot live together. Raises: BadInput."""
+        self.lifetime.check()
+        offers = self.lifetime.task.shape().offers
+        for need in sorted(self.objective.needs - offers):
+            offered = ", ".join(sorted(offers))
+            raise BadInput(
+                f"objective: needs {need!r} from the task", f"one of what it offers: {offered}", "change one of the two"
+            )
+        task = jax.eval_shape(lambda key: some_task(self.lifetime.task, key), jax.random.key(0))
+        self.objective.check(task, self.lifetime.wiring())
 
     def init(self, key: Key) -> Theta:
         return self.lifetime.init(key)
@@ -169,7 +181,7 @@ class MetaProblem:
         }
         if units:
             aside |= idle(lifetime.wiring(), theta["neurons"], trace.recorded, lifetime.dt)
-        return self.objective.loss(theta, trace, shape), aside
+        return self.objective.loss(theta, Lived(task, trace, life.synapses, shape)), aside
 
     def chunk_size(self, gradient: bool) -> int:
         """How many lives run in lockstep."""

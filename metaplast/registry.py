@@ -24,6 +24,7 @@ KINDS: dict[str, tuple[str, str]] = {  # kind -> (its package, its plural: CLI w
     "feedback": ("metaplast.feedback", "feedbacks"),
     "genome": ("metaplast.genomes", "genomes"),
     "objective": ("metaplast.objectives", "objectives"),
+    "likelihood": ("metaplast.likelihoods", "likelihoods"),
     "task": ("inner_tasks", "tasks"),
     "outer": ("outer_loops", "outer"),
     "logging": ("metaplast.launch.loggers", "loggers"),

@@ -116,7 +116,8 @@ class TaskShape(NamedTuple):
     """The static facts of a task family.
 
     inputs: input population -> size; n_out: size of the output population; phases: (n_steps, plastic) in order;
-    offers: what its feedback really holds, of error, target, gate, reset, weights, and names of modulators;
+    offers: what its feedback really holds, of error, target, gate, reset, names of modulators, and what the task itself
+    brings, of weights (the first), final_weights, subject;
     differentiable: whether gradients pass through `step`.
     """
 
@@ -131,7 +132,7 @@ class TaskShape(NamedTuple):
         return sum(n for n, _ in self.phases)
 
 
-FEEDBACK_FIELDS = frozenset({"error", "target", "gate", "reset", "weights"})
+FEEDBACK_FIELDS = frozenset({"error", "target", "gate", "reset", "weights", "final_weights", "subject"})
 EMPTY_STATE_FIELDS = {"post": {}, "pre": {}, "synapse": {}, "scalar": {}}
 
 

@@ -47,7 +47,9 @@ def check_neuron(neuron: AbstractNeuron, oracle: _neuron.Oracle | None = None) -
 def check_task_family(family: AbstractTaskFamily, oracle: _task_family.Oracle | None = None) -> None:
     """A task family: stimuli, feedback and score as declared; what is offered is there and the rest neutral; the error
     is d loss / d activity; the splits differ; good answers beat none, and none beats wrong ones; gradients pass, where
-    it says so.
+    it says so. A finite one (`whole`): each task is drawn from the whole of its split; the splits share no recorded
+    value, whether it is one of the output or a last weight; each has some. Where only last weights are judged, answers
+    are not compared.
 
     oracle: (task, state) -> a good answer [n_out]; required where the family offers neither target nor gradient.
     Raises: ContractBroken naming the promise.

@@ -20,10 +20,31 @@ def stream(seed: int, name: str, index: int | Array = 0) -> Key:
     return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), _STREAMS.index(name)), index)
 
 
-@partial(jax.jit, static_argnames=("family", "n", "split"))
 def sample(family: AbstractTaskFamily, key: Key, n: int, split: Split) -> Batch:
-    """`MetaProblem.sample`, compiled apart from the lives, once per family: it costs as much to compile as they do."""
+    """`MetaProblem.sample`, compiled apart from the lives, once per family: it costs as much to compile as they do.
+
+    Of a family whose tasks are fixed: `n` of them, each at most once; all of them in their order where `n` is no less.
+    """
+    tasks = family.whole(split)
+    return _sample(family, key, n, split) if tasks is None else take(tasks, key, n)
+
+
+@partial(jax.jit, static_argnames=("family", "n", "split"))
+def _sample(family: AbstractTaskFamily, key: Key, n: int, split: Split) -> Batch:
     return sample_batch(family, key, n, split)
+
+
+@partial(jax.jit, static_argnames="n")
+def take(tasks: Any, key: Key, n: int) -> Batch:
+    """`n` of the stacked tasks, each at most once; all of them, in their order, where `n` is no less.
+
+    Life i of the whole has the key `fold_in(key, i)`, whichever of them are drawn."""
+    tasks = jax.tree.map(lambda x: x.astype(float) if jnp.issubdtype(x.dtype, jnp.floating) else x, tasks)
+    k_choice, k_lives = jax.random.split(key)
+    size = jax.tree.leaves(tasks)[0].shape[0]
+    chosen = jnp.arange(size) if n >= size else jax.random.permutation(k_choice, size)[:n]
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(k_lives, chosen)
+    return Batch(tasks=jax.tree.map(lambda x: x[chosen], tasks), keys=keys)
 
 
 @partial(jax.jit, static_argnames=("problem", "outer"))
@@ -44,7 +65,7 @@ def evaluate(problem: MetaProblem, thetas: Theta, batch: Batch) -> tuple[Array, 
 
 def begin(problem: MetaProblem, outer: AbstractOuterLoop, seed: int, hyper: dict[str, Array] | None = None) -> Any:
     """The outer state before the first step."""
-    problem.lifetime.check()
+    problem.check()
     hyper = outer.hyper() if hyper is None else hyper
     return _init(problem, outer, stream(seed, "theta"), stream(seed, "outer"), hyper)
 

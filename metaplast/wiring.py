@@ -97,12 +97,12 @@ class Wiring:
         return tuple(e for e in self.edges if e.post == name)
 
     def bounds(self, edge: Edge) -> tuple[float, float]:
-        """The bounds of an edge; a magnitude (Dale's law, or a port that is not the soma) is never negative."""
+        """The bounds of an edge; a magnitude (Dale's law, or a port that is not signed) is never negative."""
         low, high = edge.bounds
         return (max(0.0, low), high) if self.magnitude(edge) else (low, high)
 
     def magnitude(self, edge: Edge) -> bool:
-        return self.population(edge.pre).sign != 0 or edge.port != "soma"
+        return self.population(edge.pre).sign != 0 or edge.port not in self.population(edge.post).neuron.signed
 
     def sign(self, edge: Edge) -> float:
         """The factor that a soma applies to what arrives over this edge."""

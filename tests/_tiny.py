@@ -5,11 +5,15 @@ TASKS = {
     "bandit": {"n_steps": 6},
     "digits": {"shots": 1, "queries": 1},
     "nonstationary": {"n_in": 4, "n_stretches": 2, "length": 3, "grace": 1},
+    "odour_choice": {"n_sessions": 4, "n_trials": 2, "n_hidden": 3},
     "pointmass": {"n_trials": 2, "trial_steps": 3},
     "prototypes": {"n_in": 5, "n_classes": 3, "shots": 1, "queries": 1},
+    "recordings": {},
     "regression": {"n_in": 5, "shots": 4, "queries": 2},
+    "spike_pairing": {"n_sessions": 5, "n_steps": 6, "n_in": 3, "n_out": 2},
     "tabular": {"data": "iris", "shown": 4, "queries": 2},
+    "taught": {"n_in": 3, "n_out": 2, "n_steps": 4, "n_sessions": 4, "held": {"trials": 0.25}},
     "teacher_student": {"n_in": 4, "n_out": 3, "n_steps": 4},
 }
-NETWORKS = {"feedforward": {"hidden": [3]}, "recurrent": {"n_recurrent": 5}, "autoassociative": {}}
-OUTER = {"bptt": {"steps": 2}, "es": {"steps": 2, "population": 4}}
+NETWORKS = {"feedforward": {"hidden": [3]}, "recurrent": {"n_recurrent": 5}, "autoassociative": {}, "clamped": {}}
+OUTER = {"bptt": {"steps": 2}, "es": {"steps": 2, "population": 4}, "lbfgs": {"steps": 2, "tries": 2}}

@@ -38,8 +38,8 @@ def _made(choice: dict[str, str]) -> tuple[MetaProblem, Any]:
             genome=decode("genome", parts["genome"]),
             slots=(Slot(rule=decode("rule", parts["rule"]), shared=False),),
         )
-        lifetime.check()
         problem = MetaProblem(lifetime, decode("objective", parts["objective"]), n_tasks=2)
+        problem.check()
         outer = decode("outer", parts["outer"])
         jax.eval_shape(lambda key: outer.init(problem, problem.init(key), key, outer.hyper()), jax.random.key(0))
     except pydantic.ValidationError as error:

@@ -45,10 +45,10 @@ run = quick_jit(life, static_argnums=(0, 1))
 
 
 def draw(neuron: AbstractNeuron, seed: int = 0) -> dict[str, np.ndarray]:
-    """Random drives: of either sign at the soma, magnitudes elsewhere; the last unit is driven hard."""
+    """Random drives: of either sign at signed ports, magnitudes elsewhere; the last unit is driven hard."""
     rng = np.random.default_rng(seed)
     drive = {port: rng.normal(size=(N_STEPS, N)) for port in neuron.ports}
-    drive = {port: x if port == "soma" else np.abs(0.3 * x) for port, x in drive.items()}
+    drive = {port: x if port in neuron.signed else np.abs(0.3 * x) for port, x in drive.items()}
     drive["soma"][:, -1] = 3.0 + 0.1 * drive["soma"][:, -1]
     return drive
 
@@ -70,6 +70,7 @@ def check_carry(neuron: AbstractNeuron) -> None:
             unknown = neuron.offers - set(NeuronView.__dataclass_fields__)
             demand(not unknown, f"offers names fields of a view, not {sorted(unknown)}")
             demand("soma" in neuron.ports, "there is a port `soma`, where a stimulus arrives")
+            demand(set(neuron.signed) <= set(neuron.ports), f"signed names ports, not {neuron.signed}")
 
 
 def check_equivariance(neuron: AbstractNeuron, theta: Theta) -> None:

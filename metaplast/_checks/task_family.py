@@ -1,6 +1,7 @@
 """What every task family promises (metaplast.testing.check_task_family)."""
 
 import itertools
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from jax import Array, lax
 
 from metaplast._checks.base import demand, demand_close, demand_same_type, keys, quick_jit
-from metaplast.interfaces import SPLITS, AbstractTaskFamily
+from metaplast.interfaces import SPLITS, AbstractTaskFamily, Split
 from metaplast.signals import FEEDBACK_FIELDS, Feedback, Outcome, Score, TaskShape, neuron_view
 
 DT = 1e-3
@@ -50,7 +51,11 @@ def check_shapes(family: AbstractTaskFamily, task: Any) -> None:
             value.shape == () and jnp.issubdtype(value.dtype, jnp.floating), f"{name} is a float scalar, not {value}"
         )
     demand(shape.n_steps > 0 and all(n > 0 for n, _ in shape.phases), f"every phase has steps, not {shape.phases}")
-    demand("weights" not in shape.offers or bool(task.weights), "a task that offers weights brings them")
+    for name, field in (("weights", "weights"), ("final_weights", "final")):
+        demand(name not in shape.offers or bool(getattr(task, field, None)), f"a task that offers {name} brings them")
+    if "subject" in shape.offers:
+        whole = task.subject.shape == () and jnp.issubdtype(task.subject.dtype, jnp.integer)
+        demand(whole, f"the subject that is offered is an integer scalar, not {task.subject}")
 
 
 def check_splits(tasks: dict[str, list[Any]]) -> None:
@@ -59,6 +64,60 @@ def check_splits(tasks: dict[str, list[Any]]) -> None:
         demand(_differ(tasks[a][0], tasks[b][0]), f"the splits {a} and {b} differ under the same key")
     for split in SPLITS:
         demand(_differ(*tasks[split]), f"two keys give two tasks in split {split}")
+
+
+def check_whole(family: AbstractTaskFamily, tasks: dict[str, list[Any]]) -> None:
+    """Of a finite family: tasks are drawn from the whole of their split, and the splits share no recorded value."""
+    wholes = {split: jax.tree.map(np.asarray, family.whole(split)) for split in SPLITS}
+    shape = family.shape()
+    for split, whole in wholes.items():
+        every = [jax.tree.map(lambda x, i=i: x[i], whole) for i in range(_size(whole))]
+        for task in tasks[split]:
+            demand(any(_same(task, one) for one in every), f"`sample` draws from the whole of split {split}")
+        if not is_judged(family, split):
+            promise = f"split {split} has an observed value, or the family offers final_weights"
+            demand("final_weights" in shape.offers, promise)
+            measured = any(np.isfinite(x).any() for x in jax.tree.leaves(whole.final))
+            demand(measured, f"split {split} has a measured last weight")
+    values = {split: _recorded_values(whole) for split, whole in wholes.items()}
+    for a, b in itertools.combinations(SPLITS, 2):
+        for life in values[a].keys() & values[b].keys():
+            for one, other in itertools.product(values[a][life], values[b][life]):
+                shared = [np.any((x == y) & np.isfinite(x)) for x, y in zip(one, other, strict=True)]
+                demand(not any(shared), f"the splits {a} and {b} share no recorded value")
+
+
+def is_judged(family: AbstractTaskFamily, split: Split) -> bool:
+    """Whether the loss of a split looks at the output: not where last weights alone are measured."""
+    observed = getattr(family.whole(split), "observed", None)
+    return observed is None or bool(np.any(observed))
+
+
+def _recorded_values(whole: Any) -> dict[bytes, list[list[np.ndarray]]]:
+    """{what was lived, as bytes: of each such life, the targets and last weights that the split looks at, or nan}."""
+    found = defaultdict(list)
+    for i in range(_size(whole)):
+        task = jax.tree.map(lambda x: np.asarray(x[i]), whole)  # noqa: B023
+        if not hasattr(task, "observed"):  # no recording: the task itself is the value
+            found[_bytes(task)].append([np.ones(1)])
+            continue
+        looked_at = np.where(task.observed > 0, np.asarray(task.target, float), np.nan)
+        lived = (task.stimulus, task.target, task.gate, task.reset, task.modulators, task.weights)
+        found[_bytes(lived)].append([looked_at, *(np.asarray(x, float) for x in jax.tree.leaves(task.final))])
+    return found
+
+
+def _bytes(tree: Any) -> bytes:
+    return b"".join(np.ascontiguousarray(x).tobytes() for x in jax.tree.leaves(tree))
+
+
+def _size(whole: Any) -> int:
+    return jax.tree.leaves(whole)[0].shape[0]
+
+
+def _same(a: Any, b: Any) -> bool:
+    pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    return all(np.array_equal(np.asarray(x, float), np.asarray(y, float), equal_nan=True) for x, y in pairs)
 
 
 def _differ(a: Any, b: Any) -> bool:
@@ -84,8 +143,11 @@ def live(
     return lax.scan(step, family.begin(task, keys(seed + 2, 1)[0], DT), noise)[1]
 
 
-def check_feedback(shape: TaskShape, out: dict[str, Any]) -> None:
-    """What is offered is really there, and what is not is neutral; the error is d loss / d activity."""
+def check_feedback(shape: TaskShape, out: dict[str, Any], judged: bool = True) -> None:
+    """What is offered is really there, and what is not is neutral; the error is d loss / d activity.
+
+    judged: whether the loss depends on the output at all.
+    """
     feedback: Feedback = out["outcome"].feedback
     plastic = np.repeat([on for _, on in shape.phases], [n for n, _ in shape.phases])
     if "error" in shape.offers:
@@ -97,24 +159,27 @@ def check_feedback(shape: TaskShape, out: dict[str, Any]) -> None:
             demand(np.all(getattr(feedback, name) == value), f"{name} is {value} where it is not offered")
     for channel, values in feedback.modulators.items():
         demand(np.any(values != 0), f"the modulator {channel} that is offered is not always zero")
-    if shape.differentiable:
+    if shape.differentiable and judged:
         demand(np.any(out["slope"] != 0), "a differentiable task passes the gradient of its loss to the output")
 
 
 def answers(family: AbstractTaskFamily, task: Any, oracle: Oracle | None) -> dict[str, Any]:
     """Lives that differ in their output, stacked: the oracle's answer times 1, 20, 0 and -20, and random numbers.
 
-    Without an oracle the answer is the target, or a step down the slope of the loss.
+    Without an oracle the answer is the target, or a step down the slope of the loss. Of recordings it is taken
+    at an activity of 1, to which all answers are added: at 0, the edge of what a rate can be, counts have no slope.
     """
     shape = family.shape()
     demand(
         oracle is not None or "target" in shape.offers or shape.differentiable,
         "a family without target and gradient is checked against an oracle, and none was given",
     )
+    recorded = oracle is None and "target" not in shape.offers and family.whole("train") is not None
+    rest = np.full(shape.n_out, 1.0 if recorded else 0.0, np.float32)
 
     def slope(task: Any, state: Any) -> Array:
         at = lambda y: family.step(task, state, _show(y), keys(0, 1)[0], DT)[1].score.loss  # noqa: E731
-        return jax.grad(at)(jnp.zeros(shape.n_out))
+        return jax.grad(at)(jnp.asarray(rest, float))
 
     def good(task: Any, state: Any, blank: Outcome) -> Array:
         if oracle is not None:
@@ -125,8 +190,8 @@ def answers(family: AbstractTaskFamily, task: Any, oracle: Oracle | None) -> dic
         return live(family, task, lambda state, blank: scale * good(task, state, blank) + offset)
 
     scales = np.asarray([*SCALES, 0.0], np.float32)
-    offsets = np.zeros((len(scales), shape.n_out), np.float32)
-    offsets[-1] = np.random.default_rng(0).normal(size=shape.n_out)
+    offsets = np.tile(rest, (len(scales), 1))
+    offsets[-1] += np.random.default_rng(0).normal(size=shape.n_out)
     return jax.tree.map(np.asarray, quick_jit(jax.vmap(one, (None, 0, 0)))(task, scales, offsets))
 
 
@@ -143,10 +208,15 @@ def check(family: AbstractTaskFamily, oracle: Oracle | None = None) -> None:
     tasks = {split: [sample(key, split) for key in keys(3, 2)] for split in SPLITS}
     task = tasks["train"][0]
     check_shapes(family, task)
-    check_splits(tasks)
+    if family.whole("train") is None:
+        check_splits(tasks)
+    else:
+        check_whole(family, tasks)
+    judged = is_judged(family, "train")
     out = answers(family, task, oracle)
     score = out["outcome"].score
     demand(np.isfinite(score.loss).all(), "the loss is finite")
     demand((score.weight >= 0).all(), "no step has a negative weight")
-    check_feedback(family.shape(), jax.tree.map(lambda x: x[-1], out))
-    check_bracket(score)
+    check_feedback(family.shape(), jax.tree.map(lambda x: x[-1], out), judged)
+    if judged:
+        check_bracket(score)

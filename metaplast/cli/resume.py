@@ -23,9 +23,12 @@ def command(run_dir: Path, modules: tuple[str, ...], jobs: int, quiet: bool) -> 
 
     folder.check_idle(run_dir)  # at once, before JAX is imported
     _setup.prepare(modules)
-    from metaplast.launch import run
+    from metaplast.launch import fit, fit_report, run
     from metaplast.launch.summary import render
 
     with _setup.progress(quiet) as show:
-        finished = run.resume(run_dir, jobs, show, modules)
+        if fit.is_fit(run_dir):
+            finished, render = fit.resume(run_dir, show), fit_report.render
+        else:
+            finished = run.resume(run_dir, jobs, show, modules)
     click.echo(render(finished))

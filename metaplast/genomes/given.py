@@ -16,7 +16,7 @@ from metaplast.wiring import Wiring
 class Given(AbstractGenome):
     """w = task.weights[edge]: for a student that starts where its teacher does, or a recording that holds them.
 
-    Raises: BadInput for an edge whose weights the task does not bring.
+    Raises: BadInput for an edge whose weights the task does not bring, or in another layout.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"weights"})
@@ -33,4 +33,9 @@ class Given(AbstractGenome):
                 f"an edge the task brings weights for: {brought}",
                 "change the network",
             )
+        for edge in wiring.edges:
+            shape = jnp.shape(task.weights[edge.name])
+            if shape != edge.connection.shape:
+                expected = f"the layout of its connection, {edge.connection.shape}"
+                raise BadInput(f"genome given: edge {edge.name!r} of {shape}", expected, "change sizes or connection")
         return synapses(wiring, {e.name: jnp.asarray(task.weights[e.name]) for e in wiring.edges})

@@ -5,11 +5,9 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from metaplast import train
-from metaplast.inspection.evaluate import PIECE
+from metaplast.inspection.evaluate import PIECE, batches
 from metaplast.problem import Batch, MetaProblem
 from metaplast.signals import Score, Theta
 
@@ -38,10 +36,8 @@ def per_step(problem: MetaProblem, theta: Theta, seed: int, n: int) -> dict[str,
     nothing.
     """
     stacked, found = jax.tree.map(lambda x: x[None], theta), []
-    for piece in range(-(-n // PIECE)):
-        key = train.stream(seed, "heldout", jnp.asarray(piece))
-        batch = train.sample(problem.lifetime.task, key, PIECE, "heldout")
-        wanted = min(PIECE, n - piece * PIECE)
+    for piece, batch in enumerate(batches(problem, seed, "heldout", n)):
+        wanted = n - piece * PIECE
         found.append(_scores(problem, stacked, jax.tree.map(lambda x: x[:wanted], batch)))  # noqa: B023
     pieces = [{"loss": score.loss, **score.metrics} for score in found]
     values = {name: np.concatenate([np.asarray(p[name], np.float64) for p in pieces]) for name in pieces[0]}

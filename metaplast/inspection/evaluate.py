@@ -16,16 +16,18 @@ PIECE = 256  # lives per call: validation and held-out lives share one compiled 
 
 
 def lives(problem: MetaProblem, theta: Theta, seed: int, split: Split, n: int) -> dict[str, np.ndarray]:
-    """Per-life values [n] on `n` lives of a split: `loss`, the task's own metrics, shares of idle units. The lives
-    depend on the seed, the split and their index alone, so every rule is judged on the same ones."""
+    """Per-life values [n] on `n` lives of a split (on each once, where they are fixed): `loss`, the task's own metrics,
+    shares of idle units. The lives depend on the seed, the split and their index alone, so every rule is judged on the
+    same ones."""
     lifetime = problem.lifetime
     problem = replace(problem, lifetime=replace(lifetime, measure=(*lifetime.measure, "units")))
     stacked = jax.tree.map(lambda x: x[None], theta)
     pieces = []
-    for batch in _batches(problem, seed, split, n):
+    for batch in batches(problem, seed, split, n):
         _, metrics = train.evaluate(problem, stacked, batch)
         pieces.append({k: np.asarray(v[0]) for k, v in metrics.items() if v.ndim == 2})
-    joined = {k: np.concatenate([p[k] for p in pieces])[:n] for k in pieces[0]}
+    wanted = n if lifetime.task.whole(split) is None else None
+    joined = {k: np.concatenate([p[k] for p in pieces])[:wanted] for k in pieces[0]}
     joined["loss"] = joined.pop("life_loss")
     return joined
 
@@ -39,7 +41,7 @@ def prototypes(problem: MetaProblem, seed: int, n: int) -> np.ndarray:
     n_last = shape.phases[-1][0]
     scores = []
     theta = bare.init(jax.random.key(0))
-    for batch in _batches(problem, seed, "heldout", n):
+    for batch in batches(problem, seed, "heldout", n):
         inputs, targets = _stream(bare, theta, batch)
         scores.append(_nearest(inputs, targets, jnp.asarray(shown), n_last))
     return np.concatenate(scores)[:n]
@@ -71,8 +73,10 @@ def _record(problem: MetaProblem, thetas: Theta, batch: Any) -> Any:
     return run(thetas, batch)
 
 
-def _batches(problem: MetaProblem, seed: int, split: Split, n: int) -> list[Any]:
+def batches(problem: MetaProblem, seed: int, split: Split, n: int) -> list[Any]:
     family = problem.lifetime.task
+    if (tasks := family.whole(split)) is not None:
+        return [train.sample(family, train.stream(seed, split), jax.tree.leaves(tasks)[0].shape[0], split)]
     return [
         train.sample(family, train.stream(seed, split, jnp.asarray(i)), PIECE, split) for i in range(-(-n // PIECE))
     ]

@@ -8,6 +8,7 @@ import pydantic
 
 from metaplast.feedback.base import AbstractFeedback
 from metaplast.feedback.random import Random as RandomFeedback
+from metaplast.fitting.settings import Fit
 from metaplast.genomes.base import AbstractGenome
 from metaplast.genomes.random import Random as RandomGenome
 from metaplast.interfaces import AbstractOuterLoop, AbstractTaskFamily
@@ -91,7 +92,7 @@ class Config:
     """Everything that determines a training, resolved. `rule` is one slot on every plastic edge; `rules` names several.
 
     shared: one theta for all edges of the slot, or one per edge. measure: what is added to the metrics of every life
-    (see Lifetime); where the task reports no accuracy, the table then shows the angle.
+    (see Lifetime); where the task reports no accuracy, the table then shows the angle. fit: what `metaplast fit` does.
     """
 
     task: Annotated[AbstractTaskFamily, plugin("task")]
@@ -110,6 +111,7 @@ class Config:
     measure: tuple[Literal["alignment"], ...] = ()
     problem: Annotated[Numbers, nested(Numbers)] = Numbers()
     evaluation: Annotated[Evaluation, nested(Evaluation)] = Evaluation()
+    fit: Annotated[Fit, nested(Fit)] = Fit()
     checkpoint_every: Count = 50
     logging: Annotated[AbstractLogger, plugin("logging")] = NoLogger()
     note: str = ""
@@ -197,8 +199,7 @@ def _config(plain: Plain, where: str) -> Config:
 
 def _check(config: Config, where: str) -> None:
     try:
-        problem = config.meta_problem()
-        problem.lifetime.check()
+        config.meta_problem().check()
     except pydantic.ValidationError as error:
         raise explain(error, where.rstrip(": ")) from None
     except BadInput as error:

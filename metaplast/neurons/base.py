@@ -12,13 +12,15 @@ class AbstractNeuron(ABC):
     """A population of `n` units with the same dynamics.
 
     ports: the named inputs a drive may arrive at; offers: the fields of NeuronView that it really computes.
-    At the port `soma` a presynaptic population's sign applies; other ports give magnitudes their meaning themselves.
+    At the port `soma` a presynaptic population's sign applies; other ports give magnitudes their meaning themselves,
+    but for those that are `signed`, where a weight may have either sign.
     competitive: whether a unit's activity depends on the drive of the others too; gain is then that of its own drive.
     """
 
     ports: ClassVar[tuple[str, ...]] = ("soma",)
     offers: ClassVar[frozenset[str]] = frozenset({"activity", "potential", "gain"})
     competitive: ClassVar[bool] = False
+    signed: ClassVar[tuple[str, ...]] = ("soma",)
 
     @abstractmethod
     def init(self, key: Key, n: int) -> Theta:

@@ -33,6 +33,10 @@ class Leaky(AbstractNeuron):
         return self.neuron.ports
 
     @property
+    def signed(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.neuron.signed
+
+    @property
     def offers(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.neuron.offers
 

@@ -3,9 +3,9 @@
 import jax
 from jax import Array
 
-from metaplast.objectives.base import AbstractObjective, weighted_mean
+from metaplast.objectives.base import AbstractObjective, Lived, weighted_mean
 from metaplast.registry import register
-from metaplast.signals import TaskShape, Theta, Trace
+from metaplast.signals import Theta
 from metaplast.spec import spec
 
 
@@ -14,6 +14,6 @@ from metaplast.spec import spec
 class FinalLoss(AbstractObjective):
     """The weighted mean of the loss over the steps of the last phase (usually queries with plasticity off)."""
 
-    def loss(self, theta: Theta, trace: Trace, shape: TaskShape) -> Array:
-        n_last = shape.phases[-1][0]
-        return weighted_mean(jax.tree.map(lambda x: x[-n_last:], trace.score))
+    def loss(self, theta: Theta, lived: Lived) -> Array:
+        n_last = lived.shape.phases[-1][0]
+        return weighted_mean(jax.tree.map(lambda x: x[-n_last:], lived.trace.score))

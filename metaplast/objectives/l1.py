@@ -1,16 +1,17 @@
 """Sparsity: an L1 penalty on the rule, added to another objective."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from metaplast.objectives.base import AbstractObjective
+from metaplast.objectives.base import AbstractObjective, Lived
 from metaplast.objectives.mean_loss import MeanLoss
 from metaplast.registry import register
-from metaplast.signals import TaskShape, Theta, Trace
+from metaplast.signals import Theta
 from metaplast.spec import NonNegative, plugin, spec
+from metaplast.wiring import Wiring
 
 
 @register("objective", "l1")
@@ -21,6 +22,13 @@ class L1(AbstractObjective):
     objective: Annotated[AbstractObjective, plugin("objective")] = MeanLoss()
     strength: NonNegative = 1e-7
 
-    def loss(self, theta: Theta, trace: Trace, shape: TaskShape) -> Array:
+    @property
+    def needs(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.objective.needs
+
+    def check(self, task: Any, wiring: Wiring) -> None:
+        self.objective.check(task, wiring)
+
+    def loss(self, theta: Theta, lived: Lived) -> Array:
         penalty = sum((jnp.sum(jnp.abs(leaf)) for leaf in jax.tree.leaves(theta["rules"])), jnp.zeros(()))
-        return self.objective.loss(theta, trace, shape) + self.strength * penalty
+        return self.objective.loss(theta, lived) + self.strength * penalty

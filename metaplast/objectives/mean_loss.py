@@ -2,9 +2,9 @@
 
 from jax import Array
 
-from metaplast.objectives.base import AbstractObjective, weighted_mean
+from metaplast.objectives.base import AbstractObjective, Lived, weighted_mean
 from metaplast.registry import register
-from metaplast.signals import TaskShape, Theta, Trace
+from metaplast.signals import Theta
 from metaplast.spec import spec
 
 
@@ -13,5 +13,5 @@ from metaplast.spec import spec
 class MeanLoss(AbstractObjective):
     """sum_t weight_t loss_t / sum_t weight_t over all steps."""
 
-    def loss(self, theta: Theta, trace: Trace, shape: TaskShape) -> Array:
-        return weighted_mean(trace.score)
+    def loss(self, theta: Theta, lived: Lived) -> Array:
+        return weighted_mean(lived.trace.score)

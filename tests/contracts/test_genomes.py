@@ -4,14 +4,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from metaplast.connections.dense import Dense
 from metaplast.connections.masked import Masked
 from metaplast.connections.sparse import Sparse
+from metaplast.genomes.constant import Constant
 from metaplast.genomes.direct import Direct
 from metaplast.genomes.given import Given
+from metaplast.genomes.parts import Parts
+from metaplast.genomes.per_subject import PerSubject
 from metaplast.genomes.random import Random
 from metaplast.registry import BadInput, find
 from metaplast.wiring import Edge, Population, Wiring
@@ -26,11 +30,17 @@ WIRING = Wiring(
     ),
 )
 LAYOUTS = {edge.name: edge.connection.shape for edge in WIRING.edges}
-TASK = SimpleNamespace(weights={name: np.full(shape, 0.3, np.float32) for name, shape in LAYOUTS.items()})
 
 
-def _weights(genome: Any, theta: Any, seed: int = 0) -> dict[str, np.ndarray]:
-    born = genome.weights(theta, WIRING, TASK, jax.random.key(seed))
+def _task(weights: dict[str, np.ndarray], subject: int = 0) -> SimpleNamespace:
+    return SimpleNamespace(weights=weights, subject=jnp.asarray(subject))
+
+
+TASK = _task({name: np.full(shape, 0.3, np.float32) for name, shape in LAYOUTS.items()})
+
+
+def _weights(genome: Any, theta: Any, seed: int = 0, subject: int = 0) -> dict[str, np.ndarray]:
+    born = genome.weights(theta, WIRING, _task(TASK.weights, subject), jax.random.key(seed))
     for edge in WIRING.edges:
         np.testing.assert_array_equal(born[edge.name].mask, edge.connection.mask())
     return {name: np.asarray(s.weight) for name, s in born.items()}
@@ -86,11 +96,92 @@ def test_given_weights_come_with_the_task_or_are_missed_by_name():
 def test_every_genome_leaves_out_what_a_mask_leaves_out():
     masked = Masked(40, 50, probability=0.3)
     wiring = Wiring((Population("b", 50), Population("c", 40)), (Edge("b", "c", masked, gain=2.0),))
-    task = SimpleNamespace(weights={"b_to_c": np.ones((40, 50), np.float32)})
+    task = _task({"b_to_c": np.ones((40, 50), np.float32)})
     for name in enrolled("genome"):
-        genome = find("genome", name)()
+        genome = Constant(value=2.0) if name == "constant" else find("genome", name)()  # by default it is 0 everywhere
         born = genome.weights(genome.init(jax.random.key(1), wiring), wiring, task, jax.random.key(0))["b_to_c"]
         np.testing.assert_array_equal(np.asarray(born.weight) != 0, masked.support())
         np.testing.assert_array_equal(born.mask, masked.support())
     drawn = np.asarray(Random().weights({}, wiring, task, jax.random.key(0))["b_to_c"].weight)[masked.support()]
     assert abs(np.sqrt(np.mean(drawn**2) * masked.fan_in) / 2.0 - 1) < 4 / np.sqrt(2 * drawn.size)
+
+
+def test_constant_weights_are_the_value_over_the_fan_in():
+    for value in (1.5, -1.5, 0.0):
+        weights = _weights(Constant(value=value), {})
+        for edge in WIRING.edges:
+            inhibitory = edge.pre == "a"
+            expected = (abs(value) if inhibitory else value) / edge.connection.fan_in
+            np.testing.assert_allclose(weights[edge.name], expected, rtol=1e-6)
+    readout = np.asarray(_weights(Constant(value=3.0), {})["a_to_b"])
+    np.testing.assert_allclose(readout @ np.full(60, 0.7), 3.0 * 0.7, rtol=1e-5)  # value times the mean input
+
+
+def test_every_part_has_the_weights_of_its_own_genome():
+    """The first glob that matches wins; the edges of a drawn part are what its genome draws for them alone."""
+    genome = Parts(parts=(("b_*", Constant(value=2.0)), ("*_to_c", Given()), ("*", Direct())))
+    theta = genome.init(jax.random.key(1), WIRING)
+    weights = _weights(genome, theta)
+    np.testing.assert_array_equal(weights["b_to_c"], _weights(Constant(value=2.0), {})["b_to_c"])
+    np.testing.assert_array_equal(weights["c_to_c"], TASK.weights["c_to_c"])
+    np.testing.assert_array_equal(weights["a_to_b"], theta["*"]["a_to_b"])
+    assert {glob: set(own) for glob, own in theta.items()} == {"b_*": set(), "*_to_c": set(), "*": {"a_to_b"}}
+    assert genome.needs == Given().needs
+    assert Parts(parts=(("b_*", PerSubject()), ("*", Given()))).needs == {"subject", "weights"}
+    assert Parts().needs == frozenset()
+
+
+def test_no_two_parts_share_their_numbers_and_an_empty_part_is_none():
+    genome = Parts(parts=(("a_to_b", Random()), ("none_of_them", Random()), ("*", Random())))
+    one, same, other = (_weights(genome, genome.init(jax.random.key(1), WIRING), seed) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(one["a_to_b"], same["a_to_b"])
+    assert np.any(one["a_to_b"] != other["a_to_b"])
+    first, second = (np.abs(one[e.name]).reshape(-1)[:900] for e in WIRING.edges[:2])
+    assert abs(np.corrcoef(first, second)[0, 1]) < 4 / np.sqrt(900)
+
+
+def test_an_edge_without_a_part_is_refused_by_name():
+    genome = Parts(parts=(("a_*", Random()), ("b_*", Random())))
+    words = r"genome parts: edge c_to_c - expected one that matches a_\*, b_\* - "
+    with pytest.raises(BadInput, match=words):
+        genome.init(jax.random.key(0), WIRING)
+    with pytest.raises(BadInput, match=words):
+        genome.weights({"a_*": {}, "b_*": {}}, WIRING, TASK, jax.random.key(0))
+
+
+def _of_subjects() -> tuple[PerSubject, Any]:
+    """Three subjects whose own weights differ."""
+    genome, rng = PerSubject(n_subjects=3), np.random.default_rng(0)
+    theta = genome.init(jax.random.key(1), WIRING)
+    noise = lambda x: rng.normal(size=x.shape).astype(np.float32)  # noqa: E731
+    return genome, {name: {"mean": part["mean"], "own": noise(part["own"])} for name, part in theta.items()}
+
+
+def test_a_subject_has_weights_of_its_own_and_a_stranger_the_mean():
+    genome, theta = _of_subjects()
+    for subject in (-1, 0, 1, 2, 3):
+        weights = _weights(genome, theta, seed=subject + 5, subject=subject)  # the key of a life changes nothing
+        for edge in WIRING.edges:
+            expected = np.asarray(theta[edge.name]["mean"])
+            if 0 <= subject < 3:
+                expected = expected + theta[edge.name]["own"][subject]
+            expected = np.abs(expected) if edge.pre == "a" else expected  # Dale's law: magnitudes
+            np.testing.assert_allclose(weights[edge.name], expected, rtol=1e-6)
+    born = genome.init(jax.random.key(1), WIRING)
+    for name, w in _weights(genome, born, subject=2).items():  # before any fit all subjects are alike
+        np.testing.assert_array_equal(w, born[name]["mean"])
+
+
+def test_a_life_teaches_its_own_subject_and_the_mean_alone():
+    genome, theta = _of_subjects()
+
+    def loss(theta: Any, subject: int) -> jax.Array:
+        return jnp.sum(genome.weights(theta, WIRING, _task({}, subject), jax.random.key(0))["b_to_c"].weight ** 2)
+
+    for subject in (1, -1, 3):
+        found = jax.grad(loss)(theta, subject)["b_to_c"]
+        touched = np.flatnonzero(np.any(np.asarray(found["own"]) != 0, axis=1))
+        assert list(touched) == ([1] if subject == 1 else [])
+        assert np.all(np.asarray(found["mean"]) != 0)
+        if subject == 1:
+            np.testing.assert_array_equal(found["own"][1], found["mean"])

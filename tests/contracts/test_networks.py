@@ -12,12 +12,14 @@ import pytest
 from metaplast._checks.base import quick_jit
 from metaplast.connections.dense import Dense
 from metaplast.connections.masked import Masked
+from metaplast.feedback.none import None_ as Silent
 from metaplast.feedback.random import Random as RandomFeedback
 from metaplast.feedback.symmetric import Symmetric
 from metaplast.genomes.base import draw
 from metaplast.lifetime import Lifetime, Slot
 from metaplast.networks import base as network
 from metaplast.networks.autoassociative import Autoassociative
+from metaplast.networks.clamped import Clamped
 from metaplast.networks.recurrent import Recurrent
 from metaplast.neurons.linear import Linear
 from metaplast.neurons.tanh import Tanh
@@ -47,22 +49,29 @@ def _live(wiring: Wiring, weights: Any, stimuli: Any) -> Any:
 _run = quick_jit(_live, static_argnums=0)
 
 
-N_IN = {"autoassociative": 2}  # its input is its output; 3 elsewhere
+# An autoassociative network's input is its output; a clamped one's cells are recorded, whatever they are.
+INPUTS = {"autoassociative": {"input": 2}, "clamped": {"input": 3, "recorded": 2}}
+CLAMPED = ("clamped",)
+
+
+def _inputs(name: str) -> dict[str, int]:
+    return INPUTS.get(name, {"input": 3})
 
 
 def _with(name: str, cell: str) -> Wiring:
-    cells = dataclasses.replace(find("network", name)(), neuron=find("neuron", cell)())
-    return cells.wiring({"input": N_IN.get(name, 3)}, 2)
+    network = find("network", name)()
+    cells = network if name in CLAMPED else dataclasses.replace(network, neuron=find("neuron", cell)())
+    return cells.wiring(_inputs(name), 2)
 
 
 @pytest.mark.parametrize("name", enrolled("network"))
 def test_the_same_wiring_takes_every_neuron(name):
-    for cell in enrolled("neuron"):
+    for cell in ("recorded",) if name in CLAMPED else enrolled("neuron"):
         wiring = _with(name, cell)
         assert wiring.output.n == 2
         assert find("neuron", cell)() in {p.neuron for p in wiring.populations}
         weights = {e.name: jax.ShapeDtypeStruct(e.connection.shape, np.float32) for e in wiring.edges}
-        stimuli = {"input": jax.ShapeDtypeStruct((N_STEPS, N_IN.get(name, 3)), np.float32)}
+        stimuli = {n: jax.ShapeDtypeStruct((N_STEPS, size), np.float32) for n, size in _inputs(name).items()}
         views, sent = jax.eval_shape(partial(_live, wiring), weights, stimuli)
         assert {k: v.activity.shape for k, v in views.items()} == {p.name: (N_STEPS, p.n) for p in wiring.populations}
         assert {k: v.shape for k, v in sent.items()} == {e.name: (N_STEPS, e.connection.n_pre) for e in wiring.edges}
@@ -215,3 +224,47 @@ def test_an_autoassociative_life_is_a_plain_loop():
 def test_an_autoassociative_network_refuses_what_is_not_one_population(inputs, n_out):
     with pytest.raises(BadInput, match="one input population of the size of the output, 2"):
         Autoassociative().wiring(inputs, n_out)
+
+
+def test_clamped_synapses_change_nothing_but_themselves():
+    """Both populations show what was recorded, whatever the weights; the rule sees both, and weights of either sign."""
+    task = {"name": "taught", "n_in": 3, "n_out": 2, "n_steps": 5, "n_sessions": 4, "clamp": True}
+    rule = Polynomial(terms=("post*pre", "weight"), initial=(1.0, -0.5), rate=0.4, learn="none")
+    lives = Lifetime(
+        task=decode("task", task),
+        network=Clamped(bounds=(-1.0, 1.0)),
+        feedback=Silent(),
+        slots=(Slot(rule=rule),),
+        record=("weights", "activity"),
+    )
+    lives.check()
+    (edge,) = lives.wiring().edges
+    assert edge.name == "input_to_recorded"
+    assert not lives.wiring().magnitude(edge)
+    assert lives.wiring().bounds(edge) == (-1.0, 1.0)
+
+    @quick_jit
+    def live(key: Any) -> Any:
+        task, theta = lives.task.sample(key, "train"), lives._init(key)
+        born = lives.begin(theta, task, key)
+        return task, born.synapses["input_to_recorded"].weight, lives.advance(theta, task, born, 5)[1]
+
+    with jax.enable_x64(True):
+        session, w, trace = jax.tree.map(np.asarray, live(jax.random.key(3)))
+    assert w.min() < 0 < w.max()
+    assert np.any(session.target != 0)
+    np.testing.assert_array_equal(trace.recorded["activity"]["recorded"], session.target)
+    np.testing.assert_array_equal(trace.recorded["activity"]["input"], session.stimulus)
+    for x, y, found in zip(
+        session.stimulus, session.target, trace.recorded["weights"]["input_to_recorded"], strict=True
+    ):
+        w = np.clip(w + 0.4 * (np.outer(y, x) - 0.5 * w), -1.0, 1.0)
+        np.testing.assert_allclose(found, w, atol=1e-12)
+
+
+@pytest.mark.parametrize("inputs", [{"input": 3}, {"input": 3, "output": 2}, {}])
+def test_a_clamped_network_refuses_a_task_that_does_not_clamp(inputs):
+    with pytest.raises(
+        BadInput, match=r"network clamped: inputs .* - expected input and recorded - set task.clamp=true"
+    ):
+        Clamped().wiring(inputs, 2)

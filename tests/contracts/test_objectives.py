@@ -1,12 +1,17 @@
-"""Every objective is a plain sum over the trace of a life."""
+"""Every objective is a plain sum over the trace of a life, or over the synapses it ended with."""
 
+from types import SimpleNamespace
+
+import jax
 import numpy as np
 import pytest
 
+from metaplast.objectives.base import Lived
 from metaplast.objectives.final_loss import FinalLoss
+from metaplast.objectives.final_weights import FinalWeights
 from metaplast.objectives.l1 import L1
 from metaplast.registry import find
-from metaplast.signals import Score, TaskShape, Trace
+from metaplast.signals import Score, Synapses, TaskShape, Trace
 from tests.contracts._enrolled import enrolled
 
 SHAPE = TaskShape({"input": 1}, 1, ((5, True), (3, False)), frozenset(), differentiable=True)
@@ -14,34 +19,74 @@ LOSS = np.arange(1.0, 9.0, dtype=np.float32) ** 2
 WEIGHT = np.asarray([1, 0, 2, 1, 1, 0, 3, 1], np.float32)
 TRACE = Trace(score=Score(loss=LOSS, weight=WEIGHT, metrics={"accuracy": LOSS / 100}), recorded={})
 THETA = {"rules": {"a": np.asarray([1.0, -2.0], np.float32), "b": {}}, "genome": {"w": np.full(3, 9.0, np.float32)}}
+RNG = np.random.default_rng(0)
+ENDED = {name: RNG.normal(size=(2, 3)).astype(np.float32) for name in ("a_to_b", "b_to_c", "c_to_c")}
+MEASURED = {name: RNG.normal(size=(2, 3)).astype(np.float32) for name in ("a_to_b", "b_to_c")}  # nothing of c_to_c
+MEASURED["a_to_b"][0, 1:] = np.nan
+LIVED = Lived(
+    task=SimpleNamespace(final=MEASURED),
+    trace=TRACE,
+    synapses={name: Synapses(weight=w, mask=np.ones((), np.float32)) for name, w in ENDED.items()},
+    shape=SHAPE,
+)
+
+
+def _distance() -> float:
+    off = [(ENDED[name] - w)[np.isfinite(w)] for name, w in MEASURED.items()]
+    return float(np.mean(np.concatenate(off) ** 2) / 2)
+
 
 PLAIN = {
     "mean_loss": sum(WEIGHT * LOSS) / sum(WEIGHT),
     "final_loss": sum(WEIGHT[5:] * LOSS[5:]) / sum(WEIGHT[5:]),
+    "final_weights": _distance(),
     "l1": sum(WEIGHT * LOSS) / sum(WEIGHT) + 1e-7 * 3.0,
 }
 
 
+def _scored(**given: np.ndarray) -> Lived:
+    return LIVED._replace(trace=TRACE.replace(score=TRACE.score.replace(**given)))
+
+
 @pytest.mark.parametrize("name", enrolled("objective"))
 def test_an_objective_is_its_plain_sum(name):
-    loss = find("objective", name)().loss(THETA, TRACE, SHAPE)
+    loss = find("objective", name)().loss(THETA, LIVED)
     assert loss.shape == ()
     np.testing.assert_allclose(loss, PLAIN[name], rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", enrolled("objective"))
 def test_a_step_without_weight_counts_for_nothing(name):
-    loud = np.where(WEIGHT == 0, 1e6, LOSS).astype(np.float32)
-    trace = TRACE.replace(score=TRACE.score.replace(loss=loud))
-    np.testing.assert_allclose(find("objective", name)().loss(THETA, trace, SHAPE), PLAIN[name], rtol=1e-6)
+    lived = _scored(loss=np.where(WEIGHT == 0, 1e6, LOSS).astype(np.float32))
+    np.testing.assert_allclose(find("objective", name)().loss(THETA, lived), PLAIN[name], rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", enrolled("objective"))
-def test_a_life_without_any_weight_has_a_finite_loss(name):
-    trace = TRACE.replace(score=TRACE.score.replace(weight=np.zeros(8, np.float32)))
-    assert find("objective", name)().loss({"rules": {}}, trace, SHAPE) == 0
+def test_a_life_without_any_weight_or_measurement_has_a_finite_loss(name):
+    blank = {edge: np.full_like(w, np.nan) for edge, w in MEASURED.items()}
+    for final in (blank, {}):
+        lived = _scored(weight=np.zeros(8, np.float32))._replace(task=SimpleNamespace(final=final))
+        assert find("objective", name)().loss({"rules": {}}, lived) == 0
 
 
 def test_the_penalty_is_on_the_rules_alone_and_added_to_any_objective():
-    with_penalty = L1(objective=FinalLoss(), strength=10.0).loss(THETA, TRACE, SHAPE)
-    np.testing.assert_allclose(with_penalty, PLAIN["final_loss"] + 30.0, rtol=1e-6)
+    for name in ("final_loss", "final_weights"):
+        penalised = L1(objective=find("objective", name)(), strength=10.0)
+        np.testing.assert_allclose(penalised.loss(THETA, LIVED), PLAIN[name] + 30.0, rtol=1e-6)
+        assert penalised.needs == find("objective", name)().needs
+    assert FinalLoss().needs == frozenset()
+    assert FinalWeights().needs == {"final_weights"}
+
+
+def test_final_weights_pull_at_the_measured_synapses_alone():
+    """gradient = (w - w_measured) / (sd^2 n_measured), 0 and not NaN where nothing was measured."""
+
+    def loss(weights: dict[str, np.ndarray]) -> jax.Array:
+        synapses = {name: Synapses(weight=w, mask=np.ones((), np.float32)) for name, w in weights.items()}
+        return FinalWeights(sd=0.5).loss(THETA, LIVED._replace(synapses=synapses))
+
+    np.testing.assert_allclose(loss(ENDED), PLAIN["final_weights"] / 0.25, rtol=1e-6)
+    found = jax.grad(loss)(ENDED)
+    for name, w in ENDED.items():
+        pull = np.nan_to_num((w - MEASURED[name]) / 0.25 / 10) if name in MEASURED else np.zeros_like(w)
+        np.testing.assert_allclose(found[name], pull, rtol=1e-5, atol=1e-7)

@@ -1,6 +1,7 @@
 """Every task family keeps every promise."""
 
 import itertools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -8,10 +9,13 @@ import numpy as np
 import pytest
 
 from inner_tasks import digits
+from inner_tasks.spike_pairing import SpikePairing
+from inner_tasks.taught import Taught
 from metaplast._checks.task_family import check_shapes
 from metaplast.interfaces import SPLITS
 from metaplast.registry import find
-from metaplast.testing import check_task_family
+from metaplast.spec import build, decode, spec
+from metaplast.testing import ContractBroken, check_task_family
 from tests._tiny import TASKS
 from tests.contracts._enrolled import enrolled
 
@@ -29,13 +33,89 @@ HARD = {"digits": {"blocks": 2}, "prototypes": {"blocks": 3}}
 @pytest.mark.parametrize("name", enrolled("task"))
 def test_a_task_family_holds_in_double_precision(name):
     hard = {**HARD[name], "label_noise": 0.3, "input_noise": 0.2} if name in HARD else {}
-    family = find("task", name)(**{**TASKS[name], **hard})
+    family = decode("task", {"name": name, **TASKS[name], **hard})
     with jax.enable_x64(True):
         task = jax.eval_shape(lambda: family.sample(jax.random.key(0), "train"))
         floats = [x.dtype for x in jax.tree.leaves(task) if jnp.issubdtype(x.dtype, jnp.floating)]
         assert floats
         assert set(floats) == {np.dtype(np.float64)}
         check_shapes(family, task)
+
+
+RECORDINGS = [
+    {"name": "taught", **TASKS["taught"]},
+    {"name": "taught", **TASKS["taught"], "likelihood": "bernoulli", "recorded_share": 0.5},
+    {"name": "taught", **TASKS["taught"], "likelihood": "poisson", "n_sessions": 3},  # trials are held out, no subject
+    {"name": "taught", **TASKS["taught"], "likelihood": "categorical"},
+    {"name": "spike_pairing", **TASKS["spike_pairing"], "clamp": False, "n_steps": 200},
+    {"name": "spike_pairing", **TASKS["spike_pairing"]},
+    {"name": "odour_choice", **TASKS["odour_choice"]},
+]
+
+
+@pytest.mark.parametrize("settings", RECORDINGS, ids=lambda s: "-".join(map(str, s.values())))
+def test_a_recording_keeps_its_promises_under_other_settings(settings):
+    check_task_family(decode("task", settings))
+
+
+@spec
+class Seen(Taught):
+    """Validation looks at what was trained on."""
+
+    def whole(self, split: Any) -> Any:
+        return super().whole("train" if split == "validation" else split)
+
+
+@spec
+class Glimpsed(Taught):
+    """Validation looks at one value that was trained on."""
+
+    def whole(self, split: Any) -> Any:
+        found = super().whole(split)
+        seen = super().whole("train").observed[0] * (np.arange(self.n_out) == 0)
+        mine = np.concatenate([np.maximum(found.observed[:1], seen[None]), found.observed[1:]])
+        return found.replace(observed=mine) if split == "validation" else found
+
+
+@spec
+class Elsewhere(Taught):
+    """A task that is drawn is none of the whole."""
+
+    def sample(self, key: Any, split: Any) -> Any:
+        return super().sample(key, "heldout")
+
+
+@spec
+class Unseen(Taught):
+    """Nothing is observed, and no last weights are offered instead."""
+
+    def whole(self, split: Any) -> Any:
+        found = super().whole(split)
+        return found.replace(observed=np.zeros_like(found.observed))
+
+
+@spec
+class Told(SpikePairing):
+    """All splits are judged by the same last weights."""
+
+    def whole(self, split: Any) -> Any:
+        return super().whole("train")
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (Seen, "splits train and validation share no recorded value"),
+        (Glimpsed, "splits train and validation share no recorded value"),
+        (Elsewhere, "`sample` draws from the whole of split train"),
+        (Unseen, "split train has an observed value, or the family offers final_weights"),
+        (Told, "splits train and validation share no recorded value"),
+    ],
+)
+def test_a_recording_that_leaks_is_refused(fault, words):
+    name = "spike_pairing" if fault is Told else "taught"
+    with pytest.raises(ContractBroken, match=words):
+        check_task_family(build(fault, TASKS[name]))
 
 
 @pytest.mark.parametrize("seed", [0, 1, 7])

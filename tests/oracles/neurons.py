@@ -20,6 +20,11 @@ def linear(neuron: Any, drive: Drive, dt: float) -> Output:
     return drive["soma"], drive["soma"]
 
 
+def recorded(neuron: Any, drive: Drive, dt: float) -> Output:
+    """What the task shows; the tap transmits nothing to the cell."""
+    return drive["soma"], drive["soma"]
+
+
 def tanh(neuron: Any, drive: Drive, dt: float) -> Output:
     up, down = np.exp(drive["soma"]), np.exp(-drive["soma"])
     return (up - down) / (up + down), drive["soma"]

@@ -1,0 +1,131 @@
+"""Simulated flies that learn from rewards which of two odours to accept: what a fit to choices has to find."""
+
+from functools import lru_cache
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+from annotated_types import MinLen
+
+from metaplast.likelihoods.base import AbstractLikelihood
+from metaplast.likelihoods.bernoulli import Bernoulli
+from metaplast.networks.feedforward import Feedforward
+from metaplast.neurons.linear import Linear
+from metaplast.neurons.tanh import Tanh
+from metaplast.recording import AbstractRecording, HeldOut, Recorded, Session, Truth
+from metaplast.registry import register
+from metaplast.rules.polynomial import Polynomial
+from metaplast.spec import Count, Natural, NonNegative, Probability, nested, plugin, spec
+
+N_ODOURS = 2
+RATE = 1.0 / N_ODOURS  # the inner rate 1 / n_in
+MEMORY = 10  # rewards that the expectation is the mean of
+
+Block = tuple[Probability, Probability]
+
+
+@register("task", "odour_choice")
+@spec
+class OdourChoice(AbstractRecording):
+    """delta_w_ji = 1/2 x_i (R - E[R]) on accepted steps, alike for every hidden unit j (Mehta et al. 2024).
+
+    A row is one presentation: odour i makes x_i = `odour`, plus N(0, noise^2) on both inputs; it is accepted with
+    P = sigmoid(a), a = readout / n_hidden sum_j tanh(sum_i w_ji x_i). w [n_hidden, 2], at birth N(0, weight_sd^2), and
+    the readout are known to the fit.
+    A trial shows odours at random until one is accepted, or ends unpaid after max_presentations. blocks: the reward
+    probabilities of the two odours in each stretch of `n_trials` trials. At the start of a trial each odour's bait is
+    set with its probability; it stays, across blocks too, until that odour is accepted: R = 1 if a bait was there.
+    E[R]: mean of the last 10 R of earlier accepted steps (of all while fewer, 0 before the first).
+    Recorded: acceptance 0/1. Modulators `reward` (R) and `advantage` (R - E[R]) are 0 where the odour was refused, and
+    so is the gate. Each of the `n_sessions` sessions is a subject of its own. The data depend on data_seed and the
+    sizes above, not on likelihood, held or clamp. 25 sessions: 18 to train and 7 held out, as in the paper.
+    """
+
+    n_sessions: Count = 25
+    n_trials: Count = 80
+    blocks: Annotated[tuple[Block, ...], MinLen(1)] = ((0.2, 0.8), (0.9, 0.1), (0.2, 0.8))
+    n_hidden: Count = 10
+    odour: NonNegative = 0.75
+    noise: NonNegative = 0.015
+    readout: NonNegative = 5.0
+    weight_sd: NonNegative = 0.01
+    max_presentations: Count = 10
+    data_seed: Natural = 0
+    likelihood: Annotated[AbstractLikelihood, plugin("likelihood")] = Bernoulli()
+    held: Annotated[HeldOut, nested(HeldOut)] = HeldOut(subjects=0.28)
+    clamp: bool = False
+
+    def recorded(self) -> Recorded:
+        return simulate(self)[0]
+
+    def truth(self) -> Truth:
+        rule = Polynomial(terms=("modulator.advantage*pre",), initial=(1.0,), rate=RATE, learn="none")
+        network = Feedforward(hidden=(self.n_hidden,), neuron=Tanh(), output=Linear())
+        return Truth(network, {"input_to_hidden_1": rule})
+
+
+class _Row(NamedTuple):
+    """One presentation in every session [n_sessions, ...]; `weights` after it; trial -1: the session is over."""
+
+    stimulus: np.ndarray
+    accepted: np.ndarray
+    reward: np.ndarray
+    advantage: np.ndarray
+    trial: np.ndarray
+    weights: np.ndarray
+
+
+@lru_cache(maxsize=8)
+def simulate(task: OdourChoice) -> tuple[Recorded, np.ndarray]:
+    """All sessions, and the weights [n_sessions, n_rows, n_hidden, 2] after each row."""
+    n, n_hidden = task.n_sessions, task.n_hidden
+    rng = np.random.default_rng(task.data_seed)
+    first = (task.weight_sd * rng.normal(size=(n, n_hidden, N_ODOURS))).astype(np.float32)
+    rows = _Row(*(np.stack(values, axis=1) for values in zip(*_live(task, first, rng), strict=True)))
+    single = lambda values: values.astype(np.float32)  # noqa: E731
+    fields: dict[str, Any] = {
+        "stimulus": rows.stimulus,
+        "target": single(rows.accepted[:, :, None]),
+        "observed": single(rows.trial[:, :, None] >= 0),
+        "gate": single(rows.accepted),
+        "reset": np.zeros(rows.trial.shape, np.float32),
+        "modulators": {"reward": single(rows.reward), "advantage": single(rows.advantage)},
+        "weights": {
+            "input_to_hidden_1": first,
+            "hidden_1_to_output": np.full((n, 1, n_hidden), task.readout / n_hidden, np.float32),
+        },
+        "final": {},
+        "subject": np.arange(n, dtype=np.int32),
+        "share": np.ones(n, np.float32),
+    }
+    return Recorded(Session(**fields), rows.trial, np.arange(n), tuple(f"fly {i}" for i in range(n))), rows.weights
+
+
+def _live(task: OdourChoice, first: np.ndarray, rng: np.random.Generator) -> list[_Row]:
+    """The rows of all sessions side by side, until the last one is over."""
+    n, everyone = task.n_sessions, np.arange(task.n_sessions)
+    pays = np.repeat(np.asarray(task.blocks), task.n_trials, axis=0)  # [all trials, 2]
+    w = first.astype(np.float64)
+    baits, trial, shown = np.zeros((n, N_ODOURS), bool), np.zeros(n, int), np.zeros(n, int)
+    past, n_past = np.zeros((n, MEMORY)), np.zeros(n, int)
+    rows = []
+    while np.any(trial < len(pays)):
+        alive = trial < len(pays)
+        chance = pays[np.minimum(trial, len(pays) - 1)]
+        baits |= (rng.random((n, N_ODOURS)) < chance) & (alive & (shown == 0))[:, None]
+        scent = rng.integers(N_ODOURS, size=n)
+        x = task.odour * np.eye(N_ODOURS)[scent] + task.noise * rng.normal(size=(n, N_ODOURS))
+        x = (x * alive[:, None]).astype(np.float32)
+        logit = task.readout * np.tanh(np.einsum("sji,si->sj", w, x)).mean(axis=1)
+        accepted = (rng.logistic(size=n) < logit) & alive  # P = sigmoid(logit)
+        reward = (accepted & baits[everyone, scent]).astype(float)
+        expected = past.sum(axis=1) / np.clip(n_past, 1, MEMORY)
+        advantage = np.where(accepted, reward - expected, 0.0)
+        w = w + RATE * advantage[:, None, None] * x[:, None, :]
+        rows.append(_Row(x, accepted, reward, advantage, np.where(alive, trial, -1), w))
+        baits[everyone[accepted], scent[accepted]] = False
+        past[everyone[accepted], n_past[accepted] % MEMORY] = reward[accepted]
+        n_past += accepted
+        shown += alive
+        over = accepted | (shown == task.max_presentations)
+        trial, shown = trial + (over & alive), np.where(over, 0, shown)
+    return rows

@@ -1,0 +1,128 @@
+"""Simulated pairings of spike trains in a dish, with weights measured before and after."""
+
+import math
+from functools import lru_cache
+from typing import Annotated, Any
+
+import numpy as np
+from jax import Array
+
+from metaplast.likelihoods.base import AbstractLikelihood
+from metaplast.likelihoods.bernoulli import Bernoulli
+from metaplast.networks.clamped import Clamped
+from metaplast.recording import AbstractRecording, HeldOut, Recorded, Session, Truth
+from metaplast.registry import BadInput, register
+from metaplast.rules.stdp import Stdp
+from metaplast.signals import Key
+from metaplast.spec import Count, Natural, NonNegative, Positive, Probability, nested, plugin, spec
+
+BOUNDS = (0.0, 1.0)  # of the weights
+BEFORE = (0.3, 0.7)  # between which the first weights are drawn
+
+
+@register("task", "spike_pairing")
+@spec
+class SpikePairing(AbstractRecording):
+    """Additive STDP of spike pairs (rule stdp, its default order) acts while pre and post cells fire; only the weights
+    before (exact, uniform in .3 .. .7) and after (plus N(0, measurement_sd^2)) are measured. Objective final_weights.
+
+    `n_in` presynaptic cells fire Poisson trains at `rate` Hz. Each of the `n_out` postsynaptic cells follows one of
+    them, drawn per session: it repeats the share `copied` of its spikes, later by the session's lag, uniform in
+    +- max_lag, plus N(0, jitter^2) per spike; spikes of its own bring it to about the same rate. Times in seconds.
+    weights [n_out, n_in] in 0 .. 1. dt_s: seconds per step; the lifetime's dt must equal it.
+    With `clamp` (network clamped) nothing is left to judge but the weights: no spike counts as observed. Without it the
+    spikes do, the edge is `input_to_output`, and no truth is known, as the weights did not make the spikes.
+    Each session is a subject of its own. The data depend on data_seed and the numbers above.
+    Raises: BadInput where the lifetime's dt is not dt_s.
+    """
+
+    n_sessions: Count = 24
+    n_steps: Count = 400
+    n_in: Count = 8
+    n_out: Count = 4
+    dt_s: Positive = 1e-3
+    rate: NonNegative = 20.0
+    copied: Probability = 0.5
+    max_lag: NonNegative = 50e-3
+    jitter: NonNegative = 3e-3
+    measurement_sd: NonNegative = 1e-3
+    potentiation: NonNegative = 1e-2
+    depression: NonNegative = 8e-3
+    tau_pre: Positive = 17e-3
+    tau_post: Positive = 34e-3
+    data_seed: Natural = 0
+    likelihood: Annotated[AbstractLikelihood, plugin("likelihood")] = Bernoulli()
+    held: Annotated[HeldOut, nested(HeldOut)] = HeldOut()
+    clamp: bool = True
+
+    def recorded(self) -> Recorded:
+        return _recorded(self)
+
+    def truth(self) -> Truth | None:
+        rule = Stdp(self.potentiation, self.depression, self.tau_pre, self.tau_post)
+        return Truth(Clamped(bounds=BOUNDS), {"*": rule}) if self.clamp else None
+
+    def begin(self, task: Session, key: Key, dt: float) -> Array:
+        if not math.isclose(dt, self.dt_s):
+            raise BadInput(f"dt={dt:g} with task.dt_s={self.dt_s:g}", "two equal steps", "change one of the two")
+        return super().begin(task, key, dt)
+
+
+@lru_cache(maxsize=8)
+def _recorded(task: SpikePairing) -> Recorded:
+    n, n_steps = task.n_sessions, task.n_steps
+    rng = np.random.default_rng(task.data_seed)
+    first = rng.uniform(*BEFORE, size=(n, task.n_out, task.n_in)).astype(np.float32)
+    pre, post = _spikes(task, rng)
+    last = np.stack([_plastic(task, *session) for session in zip(first, pre, post, strict=True)])
+    last = last + task.measurement_sd * rng.normal(size=last.shape)
+    edge, zeros = "input_to_recorded" if task.clamp else "input_to_output", np.zeros((n, n_steps), np.float32)
+    fields: dict[str, Any] = {
+        "stimulus": pre,
+        "target": post,
+        "observed": np.full(post.shape, 0.0 if task.clamp else 1.0, np.float32),
+        "gate": zeros + 1.0,
+        "reset": zeros,
+        "modulators": {},
+        "weights": {edge: first},
+        "final": {edge: last.astype(np.float32)},
+        "subject": np.arange(n, dtype=np.int32),
+        "share": np.ones(n, np.float32),
+    }
+    trial = np.broadcast_to(np.arange(n_steps), (n, n_steps))
+    return Recorded(Session(**fields), trial, np.arange(n), tuple(f"dish {i}" for i in range(n)))
+
+
+def _spikes(task: SpikePairing, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """(pre [n_sessions, n_steps, n_in], post [n_sessions, n_steps, n_out]), 0 or 1; at most one spike a step."""
+    n, n_steps, chance = task.n_sessions, task.n_steps, min(1.0, task.rate * task.dt_s)
+    pre = (rng.random((n, n_steps, task.n_in)) < chance).astype(np.float32)
+    own = rng.random((n, n_steps, task.n_out)) < (1.0 - task.copied) * chance
+    post = own.astype(np.float32)
+    lags = rng.uniform(-task.max_lag, task.max_lag, size=n)
+    for session in range(n):
+        for cell, leader in enumerate(rng.integers(task.n_in, size=task.n_out)):
+            times = np.flatnonzero(pre[session, :, leader])
+            times = times[rng.random(len(times)) < task.copied]
+            shift = lags[session] + task.jitter * rng.normal(size=len(times))
+            times = times + np.round(shift / task.dt_s).astype(int)
+            post[session, times[(times >= 0) & (times < n_steps)], cell] = 1.0
+    return pre, post
+
+
+def _plastic(task: SpikePairing, weight: np.ndarray, pre: np.ndarray, post: np.ndarray) -> np.ndarray:
+    """The weights [n_out, n_in] of one session after its last spike, from event to event.
+
+    In a step with spikes on both sides the pre pathway comes first: pre spikes meet the post traces before their jump,
+    post spikes meet the pre traces after theirs; the weights are bounded once both have acted.
+    """
+    w, x, y, now = weight.astype(np.float64), np.zeros(task.n_in), np.zeros(task.n_out), 0
+    for t in np.flatnonzero(pre.any(axis=1) | post.any(axis=1)):
+        x *= math.exp((now - t) * task.dt_s / task.tau_pre)
+        y *= math.exp((now - t) * task.dt_s / task.tau_post)
+        down = task.depression * np.outer(y, pre[t])
+        x += pre[t]
+        up = task.potentiation * np.outer(post[t], x)
+        y += post[t]
+        w, now = np.clip(w + up - down, *BOUNDS), t
+    return w

@@ -1,0 +1,59 @@
+"""metaplast fit: which plasticity rule explains a recording."""
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.command("fit")
+@click.argument("words", nargs=-1, metavar="[DATA] [WORDS]...")
+@click.option("--describe", is_flag=True, help="Print what was understood of the data, and fit nothing.")
+@click.option(
+    "--recover",
+    "truth",
+    multiple=True,
+    metavar="WORD",
+    help="Simulate first: values from this rule (rule=oja, rule.rate=0.1, ...) on your stimuli, trials, mask and noise "
+    "are fitted instead of your own, to see which terms this much data can tell. May be given several times.",
+)
+@click.option("--run-dir", type=click.Path(path_type=Path), help="Folder of the fit (default: runs/<date>-fit-...).")
+@click.option(
+    "--config-dir", type=click.Path(path_type=Path), help="Your own config groups, looked up before the shipped ones."
+)
+@click.option("--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first.")
+@click.option("--json", "as_json", is_flag=True, help="Print fit.json instead of the text.")
+@click.option("--quiet", is_flag=True, help="No progress bars.")
+def command(  # noqa: PLR0913  (click gives each option as one argument)
+    words: tuple[str, ...],
+    describe: bool,
+    truth: tuple[str, ...],
+    run_dir: Path | None,
+    config_dir: Path | None,
+    modules: tuple[str, ...],
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Fit families of plasticity rules to recordings, beside null models that have no plasticity.
+
+    DATA: an .npz file (see docs/fit.md) or an .nwb file. WORDS: experiment=NAME, group=NAME, a.b=value, as in train;
+    what the file implies (likelihood, given weights, rewards) is set unless you say otherwise.
+    Without DATA: a made-up example, or the simulated data of experiment=NAME.
+    Example: metaplast fit trials.npz network.hidden=[10] fit.bootstrap=100
+    """
+    from metaplast.cli import _setup
+    from metaplast.launch import folder
+
+    if run_dir is not None:
+        folder.check_free(run_dir)  # at once, before JAX is imported
+    _setup.prepare(modules)
+    from metaplast.launch import fit, fit_report, fit_words
+    from metaplast.launch.config import Sources
+
+    plain, recover = fit_words.composed(words, truth, Sources(config_dir))
+    if describe:
+        click.echo(fit.check(plain, recover).main.task.describe())  # pyright: ignore[reportAttributeAccessIssue]
+        return
+    with _setup.progress(quiet or as_json) as show:
+        made = fit.start(plain, run_dir, show, recover)
+    click.echo(json.dumps(json.loads((made / "fit.json").read_text())) if as_json else fit_report.render(made))

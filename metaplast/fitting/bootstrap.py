@@ -1,0 +1,107 @@
+"""How well the numbers of a fitted rule are known: refits to data that the rule itself would have given."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from metaplast.fitting.data import Data, arrays
+from metaplast.fitting.engine import Member, Tick, fit
+from metaplast.fitting.numbers import numbers, vector
+from metaplast.fitting.penalised import member
+from metaplast.fitting.predict import drawn
+from metaplast.fitting.settings import Fit
+from metaplast.interfaces import AbstractOuterLoop
+from metaplast.problem import MetaProblem
+from metaplast.signals import Theta
+
+LOOSE = 0.25  # a direction is sloppy where its standard deviation exceeds this share of the vector of numbers
+
+
+class Direction(NamedTuple):
+    """A combination of a rule's numbers, of unit length, and the standard deviation with which the data fix it."""
+
+    weights: dict[str, float]
+    sd: float
+    loose: bool
+
+
+class Bootstrap(NamedTuple):
+    """values [n_refits, n_names] of the numbers; interval: name -> (low, high), 95 %; directions: the loosest first;
+    thetas [n_refits, ...]: the refitted rules; failed: refits whose numbers are not finite, left out."""
+
+    names: list[str]
+    values: np.ndarray
+    interval: dict[str, tuple[float, float]]
+    directions: list[Direction]
+    thetas: Theta
+    failed: int
+
+
+def bootstrap(
+    problem: MetaProblem,
+    outer: AbstractOuterLoop,
+    data: Data,
+    fitted: tuple[Theta, Theta, float],
+    settings: Fit,
+    seed: int,
+    tick: Tick = lambda *_: None,
+) -> Bootstrap | None:
+    """Parametric bootstrap (Efron & Tibshirani 1993, chapter 6), with the design held fixed.
+
+    fitted: (theta, mask, residual standard deviation). settings.bootstrap data sets are drawn from the fitted rule on
+    the training sessions' own stimuli, gates, rewards and mask, and refitted from the fitted theta on its support;
+    intervals are the 2.5 and 97.5 % points. The choice of the support is not repeated: intervals hold given the terms.
+    Rewards and gates stay those that were recorded, also where a drawn choice would have led to others.
+    None where nothing is asked for or nothing is learned.
+    """
+    theta, mask, spread = fitted
+    if not settings.bootstrap or not jax.tree.leaves(theta["rules"]):
+        return None
+    train = data.sessions["train"]
+    members = []
+    for index in range(settings.bootstrap):
+        key = jax.random.fold_in(jax.random.key(seed), index)
+        values = drawn(problem.lifetime, theta, arrays(train), key, jnp.asarray(spread, float))
+        members.append(Member(theta, mask, 0.0, jax.tree.map(np.asarray, values)))
+    found = fit(problem, outer, train, members, settings, seed, tick)
+    told = [numbers(problem.lifetime, f.theta) for f in found]
+    names = [name for name in told[0] if _varies([t[name] for t in told])]
+    values = np.stack([vector(t, names) for t in told])
+    fine = np.isfinite(values).all(axis=1)
+    values = values[fine]
+    edges = np.quantile(values, [0.025, 0.975], axis=0) if len(values) > 1 else np.full((2, len(names)), np.nan)
+    return Bootstrap(
+        names=names,
+        values=values,
+        interval={name: (float(edges[0, i]), float(edges[1, i])) for i, name in enumerate(names)},
+        directions=directions(names, values, vector(numbers(problem.lifetime, theta), names)),
+        thetas=member(_stacked([f.theta for f in found]), np.flatnonzero(fine)),
+        failed=int((~fine).sum()),
+    )
+
+
+def directions(names: list[str], values: np.ndarray, centre: np.ndarray) -> list[Direction]:
+    """Principal axes of the spread of the numbers, the loosest first. Loose: beyond LOOSE of the length of `centre`."""
+    if len(values) < 3:
+        return []
+    _, spread, axes = np.linalg.svd(values - values.mean(axis=0), full_matrices=False)
+    sds = spread / np.sqrt(len(values) - 1)
+    return [
+        Direction(
+            {names[i]: float(axis[i]) for i in np.argsort(-np.abs(axis)) if abs(axis[i]) >= 0.1},
+            float(sd),
+            bool(sd > LOOSE * np.linalg.norm(centre)),
+        )
+        for sd, axis in zip(sds, axes, strict=True)
+    ]
+
+
+def _varies(values: list[float]) -> bool:
+    """Numbers that a mask holds at 0 are no result."""
+    return any(value != 0 for value in values)
+
+
+def _stacked(thetas: list[Any]) -> Any:
+    return jax.tree.map(lambda *x: np.stack([np.asarray(v) for v in x]), *thetas)

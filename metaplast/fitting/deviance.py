@@ -1,0 +1,78 @@
+"""How much of a recording a prediction explains, with intervals over subjects."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from metaplast.inspection.statistics import RESAMPLES, Estimate
+from metaplast.likelihoods.base import AbstractLikelihood
+from metaplast.recording import Session
+
+
+def deviances(likelihood: AbstractLikelihood, activity: np.ndarray, session: Session) -> np.ndarray:
+    """D_s = 2 sum_tj observed_stj (loss(a_stj, y_stj) - saturated(y_stj)), in double precision.
+
+    activity [n_sessions, n_steps, n_out]: in the unit in which the likelihood reads a model's activity; session:
+    stacked sessions. Returns D [n_sessions]. What is not observed counts for nothing, whatever stands there; an
+    activity that is not a number where something was observed makes its session's deviance NaN.
+    """
+    observed = np.asarray(session.observed, np.float64)
+    y = np.where(observed > 0, np.asarray(session.target, np.float64), 0.0)
+    a = np.where(observed > 0, np.asarray(activity, np.float64), 0.0)
+    with jax.enable_x64(True):
+        value = jnp.asarray(y)
+        excess = np.asarray(likelihood.loss(jnp.asarray(a), value) - likelihood.saturated(value))
+    return 2.0 * np.sum(observed * np.where(observed > 0, excess, 0.0), axis=(1, 2))
+
+
+def explained(model: np.ndarray, null: np.ndarray) -> float:
+    """1 - sum D_model / sum D_null, of deviances [n_sessions]; NaN where the null leaves nothing to explain."""
+    return float(_lead(np.sum(null), np.sum(model), np.sum(null)))
+
+
+def explained_ci(model: np.ndarray, null: np.ndarray, subject: np.ndarray, seed: int = 0) -> Estimate:
+    """`explained` with its 95 % percentile bootstrap over subjects: all sessions of a drawn subject go along.
+
+    model, null: deviances [n_sessions]; subject [n_sessions]: whose sessions they are. n counts the subjects with
+    something to explain; with fewer than two the interval is NaN, for one animal says nothing about others.
+    """
+    return difference_ci(model, null, null, subject, seed)
+
+
+def difference_ci(a: np.ndarray, b: np.ndarray, null: np.ndarray, subject: np.ndarray, seed: int = 0) -> Estimate:
+    """explained(a) - explained(b) = (sum D_b - sum D_a) / sum D_null, paired: every resample draws the same subjects
+    for a, b and null. Arguments and interval as in `explained_ci`; positive: a explains more."""
+    _, index = np.unique(subject, return_inverse=True)
+    sums = np.stack([np.bincount(index, np.asarray(d, np.float64)) for d in (b, a, null)])  # [3, n_subjects]
+    sums = sums[:, np.any(sums != 0, axis=0)]
+    n = sums.shape[1]
+    mean = float(_lead(*sums.sum(axis=1)))
+    if n < 2:
+        return Estimate(mean, float("nan"), float("nan"), n)
+    drawn = np.random.default_rng(seed).integers(n, size=(RESAMPLES, n))
+    with np.errstate(invalid="ignore"):  # deviances of a model that diverged may be infinite
+        low, high = np.quantile(_lead(*sums[:, drawn].sum(axis=2)), [0.025, 0.975])
+    return Estimate(mean, float(low), float(high), n)
+
+
+def r2(predicted: np.ndarray, target: np.ndarray, observed: np.ndarray) -> float:
+    """R^2 = 1 - sum w (y - p)^2 / sum w (y - mean_j y)^2, pooled over units j; NaN if no unit's values vary.
+
+    predicted p, target y, observed w: [..., n_out]; mean_j is the mean of unit j's observed values.
+    """
+    n_out = np.shape(target)[-1]
+    w = np.asarray(observed, np.float64).reshape(-1, n_out)
+    y = np.where(w > 0, np.asarray(target, np.float64).reshape(-1, n_out), 0.0)
+    p = np.where(w > 0, np.asarray(predicted, np.float64).reshape(-1, n_out), 0.0)
+    most, least = (np.where(w > 0, y, edge) for edge in (-np.inf, np.inf))
+    if not np.any(most.max(axis=0, initial=-np.inf) > least.min(axis=0, initial=np.inf)):
+        return float("nan")
+    count = w.sum(axis=0)
+    mean = np.sum(w * y, axis=0) / np.where(count > 0, count, 1.0)
+    return float(1.0 - np.sum(w * (y - p) ** 2) / np.sum(w * (y - mean) ** 2))
+
+
+def _lead(worse: np.ndarray, better: np.ndarray, null: np.ndarray) -> np.ndarray:
+    """(worse - better) / null, NaN where null is 0."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(np.asarray(null) > 0, (np.asarray(worse) - better) / null, np.nan)

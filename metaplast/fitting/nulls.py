@@ -1,0 +1,290 @@
+"""Models without plasticity that a learned rule has to beat: the mean, and a regression on stimuli and the past."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from metaplast.fitting.deviance import deviances
+from metaplast.fitting.history import FEW, Scaler, own_features, scaler, shared_features
+from metaplast.likelihoods.base import AbstractLikelihood
+from metaplast.likelihoods.bernoulli import Bernoulli
+from metaplast.likelihoods.categorical import Categorical
+from metaplast.likelihoods.gaussian import Gaussian
+from metaplast.likelihoods.poisson import Poisson
+from metaplast.recording import Session
+from metaplast.registry import BadInput
+
+STRENGTHS = tuple(float(s) for s in np.logspace(2, -4, 7))  # the strongest first: it wins ties
+AT_ONCE = 128  # units fitted side by side: bounds the memory
+ANCHOR = 1e-8  # keeps intercepts finite where only one value was ever recorded
+LEAST = 1e-6  # expected count at which the intercept of a silent unit starts
+
+
+class Null(NamedTuple):
+    """predict(session, seen): the activity [n_sessions, n_steps, n_out], in the unit in which the likelihood reads a
+    model's. session: stacked sessions; seen [n_sessions, n_steps, n_out]: > 0 where anything was recorded."""
+
+    name: str
+    note: str
+    predict: Callable[[Session, np.ndarray], np.ndarray]
+
+
+def mean_null(likelihood: AbstractLikelihood, train: Session) -> Null:
+    """Every unit at its mean over the values that training looks at; units without one at the mean of all.
+
+    Raises: BadInput where training looks at no value.
+    """
+    activity = likelihood.activity(_means(train))
+
+    def predict(session: Session, seen: np.ndarray) -> np.ndarray:
+        return np.tile(activity, (*np.shape(session.target)[:2], 1))
+
+    return Null("mean", "Every unit at its mean over the training values; it saw nothing else.", predict)
+
+
+def history_glm(
+    likelihood: AbstractLikelihood, train: Session, validation: Session, seen: np.ndarray, lags: int = 3
+) -> Null:
+    """A generalised linear model of the stimuli and of what the subject did and got before (see `history`).
+
+    The GLM sees the subject's own past, which a plasticity model does not: all that was recorded before a step, values
+    of held-out trials too, for at the time of a prediction the past is known. It is fitted to the values of `train`
+    alone:  min_b sum_t w_t loss(eta_t, y_t) / sum_t w_t + strength / 2 |b|^2,  eta_t = b_0 + b . features_t,  features
+    standardised by the rows fitted to. The strength, one for all units, is that of STRENGTHS with the least deviance
+    on `validation`; of equals the stronger. Links: gaussian eta, poisson exp(eta) (at most twice the largest count of
+    the training rows), bernoulli log odds, categorical softmax.
+    Unit j sees its own past; the past of all units with at most 4 of them, or if they are one choice (categorical).
+    train, validation: the same stacked sessions, `observed` by split; seen: as `Null.predict` takes it.
+    Raises: BadInput for a likelihood without a link, fewer than one lag, arrays that do not fit together, or where
+    training or validation looks at no value.
+    """
+    _demand(likelihood, train, validation, seen, lags)
+    everyone = isinstance(likelihood, Categorical) or seen.shape[2] <= FEW
+    mean = likelihood.activity(_means(train))
+
+    def own(session: Session, seen: np.ndarray, units: np.ndarray) -> np.ndarray:
+        if everyone:
+            return np.zeros((*seen.shape[:2], len(units), 0))
+        return own_features(session, seen, lags, units)
+
+    shared = shared_features(train, seen, lags, everyone)
+    groups = [
+        _fit(likelihood, train, units, _Design(shared, own(train, seen, units))) for units in _alike(likelihood, train)
+    ]
+
+    def predict(session: Session, seen: np.ndarray, chosen: tuple[int, ...]) -> list[np.ndarray]:
+        known = shared_features(session, seen, lags, everyone)
+        out = [np.tile(mean, (*known.shape[:2], 1)) for _ in chosen]
+        for group in groups:
+            design = _Design(group.shared(known), group.own(own(session, seen, group.units)))
+            for one, index in zip(out, chosen, strict=True):
+                one[:, :, group.units] = _respond(likelihood, group, _eta(design, group.fits[index]))
+        return out
+
+    tried = predict(validation, seen, tuple(range(len(STRENGTHS))))
+    scores = [np.sum(deviances(likelihood, activity, validation)) for activity in tried]
+    best = int(np.argmin(np.where(np.isfinite(scores), scores, np.inf)))
+    note = (
+        f"A generalised linear model of the stimuli, the modulators and the subject's own recorded values over {lags} "
+        f"past steps (L2 strength {STRENGTHS[best]:g}, chosen on the validation values); it sees the subject's own "
+        "past, which a plasticity model does not."
+    )
+    return Null("glm_history", note, lambda session, seen: predict(session, seen, (best,))[0])
+
+
+class _Design(NamedTuple):
+    """Features: shared [..., n_features], and each unit's own [..., n_units, n], none where all units share all."""
+
+    shared: np.ndarray
+    own: np.ndarray
+
+
+class _Coefficients(NamedTuple):
+    """intercept [n_units], shared [n_features, n_units], own [n_units, n]."""
+
+    intercept: np.ndarray
+    shared: np.ndarray
+    own: np.ndarray
+
+
+class _Group(NamedTuple):
+    """Units whose values are observed at the same steps; ceiling [n_units]: the most that eta may be; a fit per
+    strength."""
+
+    units: np.ndarray
+    shared: Scaler
+    own: Scaler
+    ceiling: np.ndarray
+    fits: list[_Coefficients]
+
+
+def _fit(likelihood: AbstractLikelihood, train: Session, units: np.ndarray, known: _Design) -> _Group:
+    count = np.asarray(train.observed, np.float64)[:, :, units[0]]
+    rows = count > 0
+    w = count[rows] / count[rows].sum()
+    y = np.asarray(train.target, np.float64)[:, :, units][rows]
+    x, o = known.shared[rows], known.own[rows]
+    to_x, to_o = scaler(x, w), scaler(o, w)
+    design = _Design(to_x(x), to_o(o))
+    gaussian = isinstance(likelihood, Gaussian)
+    fits = list(_ridge(design, y, w)) if gaussian else _newton_path(likelihood, design, y, w)
+    twice = isinstance(likelihood, Poisson)
+    ceiling = np.log(2.0 * np.maximum(y.max(axis=0), 1.0)) if twice else np.full(len(units), np.inf)
+    return _Group(units, to_x, to_o, ceiling, fits)
+
+
+def _ridge(design: _Design, y: np.ndarray, w: np.ndarray) -> Iterator[_Coefficients]:
+    """Exact ridge of every unit, for each strength. The shared block is diagonalised once; each unit's own block is
+    solved in what that leaves (Schur complement). Features have the mean 0, so that the intercept is the mean of y."""
+    x, o = design.shared, design.own
+    xw, mean = x * w[:, None], w @ y
+    value, vector = np.linalg.eigh(xw.T @ x)
+    value = np.maximum(value, 0.0)
+    cross = np.tensordot(vector.T @ xw.T, o, axes=1).transpose(1, 2, 0)  # [n_units, n, n_features]
+    aim = vector.T @ (xw.T @ (y - mean))  # [n_features, n_units]
+    ow = (o * w[:, None, None]).transpose(1, 2, 0)  # [n_units, n, rows]
+    square, own_aim = ow @ o.transpose(1, 0, 2), ow @ (y - mean).T[:, :, None]
+    for strength in STRENGTHS:
+        scaled = cross / (value + strength)
+        left = square + strength * np.eye(o.shape[2]) - scaled @ cross.transpose(0, 2, 1)
+        own = np.linalg.solve(left, own_aim - scaled @ aim.T[:, :, None])[:, :, 0]
+        rest = aim - np.einsum("jkf,jk->fj", cross, own)
+        yield _Coefficients(mean, vector @ (rest / (value + strength)[:, None]), own)
+
+
+def _newton_path(likelihood: AbstractLikelihood, design: _Design, y: np.ndarray, w: np.ndarray) -> list[_Coefficients]:
+    """One problem per unit, or one for a whole choice; each strength starts from the solution of the stronger one."""
+    x, o = design.shared, design.own
+    n_rows, n_units = y.shape
+    parts = [np.arange(n_units)] if isinstance(likelihood, Categorical) else list(np.arange(n_units)[:, None])
+    fits = [
+        _Coefficients(np.zeros(n_units), np.zeros((x.shape[1], n_units)), np.zeros((n_units, o.shape[2])))
+        for _ in STRENGTHS
+    ]
+    for part in parts:
+        columns = np.concatenate([np.ones((n_rows, 1)), x, o[:, part[0]]], axis=1)
+        mean = w @ y[:, part]
+        rate = np.log(np.maximum(mean, LEAST)) if isinstance(likelihood, Poisson) else likelihood.activity(mean)
+        b = np.zeros((columns.shape[1], len(part)))
+        b[0] = rate
+        for strength, fit in zip(STRENGTHS, fits, strict=True):
+            penalty = np.full((len(b), 1), strength)
+            penalty[0] = ANCHOR
+            b = _newton(_LINKS[type(likelihood)], columns, (y[:, part], w), b, (penalty, rate))
+            fit.intercept[part], fit.shared[:, part] = b[0], b[1 : 1 + x.shape[1]]
+            fit.own[part] = b[1 + x.shape[1] :].T
+    return fits
+
+
+def _newton(
+    link: "_Link",
+    x: np.ndarray,
+    data: tuple[np.ndarray, np.ndarray],
+    b: np.ndarray,
+    prior: tuple[np.ndarray, np.ndarray],
+) -> np.ndarray:
+    """argmin_b sum_t w_t loss(x_t b, y_t) + 1/2 sum penalty (b - centre)^2 by damped Newton steps; it is convex.
+
+    x [rows, n]; y [rows, k], w [rows]; b, penalty, centre [n, k], where centre is `rate` in the first row and 0 below.
+    """
+    (y, w), (penalty, rate) = data, prior
+    centre = np.zeros_like(b)
+    centre[0] = rate
+    n, k = b.shape
+    total = lambda b: w @ link.loss(x @ b, y) + 0.5 * np.sum(penalty * (b - centre) ** 2)  # noqa: E731
+    now = total(b)
+    for _ in range(100):
+        m = link.mean(x @ b)
+        slope = x.T @ (w[:, None] * (m - y)) + penalty * (b - centre)
+        bend = w[:, None, None] * link.bend(m)
+        hessian = np.empty((k, n, k, n))
+        for i, j in np.ndindex(k, k):
+            hessian[i, :, j, :] = hessian[j, :, i, :].T if j < i else x.T @ (bend[:, i, j, None] * x)
+        flat = hessian.reshape(k * n, k * n) + np.diag(np.broadcast_to(penalty, (n, k)).T.reshape(-1))
+        step = np.linalg.solve(flat, slope.T.reshape(-1)).reshape(k, n).T
+        gain, size = float(np.sum(slope * step)), 1.0
+        if gain < 1e-13:
+            break
+        with np.errstate(over="ignore"):  # a step that is too long may overflow; it is then halved
+            while (new := total(b - size * step)) > now - 1e-4 * size * gain and size > 1e-9:
+                size /= 2
+        if new >= now:  # rounding hides what is left to gain
+            break
+        b, now = b - size * step, new
+    return b
+
+
+class _Link(NamedTuple):
+    """Of eta, y [rows, k]: loss [rows], up to what does not depend on eta; the mean m [rows, k]; d m / d eta, given m
+    [rows, k, k]."""
+
+    loss: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    mean: Callable[[np.ndarray], np.ndarray]
+    bend: Callable[[np.ndarray], np.ndarray]
+
+
+def _log_total(eta: np.ndarray) -> np.ndarray:
+    return np.logaddexp.reduce(eta, axis=-1, keepdims=True)
+
+
+_LINKS: dict[type[Any], _Link] = {
+    Bernoulli: _Link(
+        lambda eta, y: (np.logaddexp(0.0, eta) - y * eta)[:, 0],
+        lambda eta: 0.5 + 0.5 * np.tanh(0.5 * eta),
+        lambda m: (m * (1.0 - m))[:, :, None],
+    ),
+    Poisson: _Link(lambda eta, y: (np.exp(eta) - y * eta)[:, 0], np.exp, lambda m: m[:, :, None]),
+    Categorical: _Link(
+        lambda eta, y: _log_total(eta)[:, 0] - np.sum(y * eta, axis=1),
+        lambda eta: np.exp(eta - _log_total(eta)),
+        lambda m: m[:, :, None] * (np.eye(m.shape[1]) - m[:, None, :]),
+    ),
+}
+
+
+def _eta(design: _Design, fit: _Coefficients) -> np.ndarray:
+    """[n_sessions, n_steps, n_units]."""
+    return fit.intercept + design.shared @ fit.shared + np.einsum("stjk,jk->stj", design.own, fit.own)
+
+
+def _respond(likelihood: AbstractLikelihood, group: _Group, eta: np.ndarray) -> np.ndarray:
+    """The activity that eta stands for."""
+    if isinstance(likelihood, Poisson):
+        return np.exp(np.minimum(eta, group.ceiling))
+    return eta - _log_total(eta) if isinstance(likelihood, Categorical) else eta
+
+
+def _alike(likelihood: AbstractLikelihood, train: Session) -> Iterator[np.ndarray]:
+    """Units that are observed at the same steps, at most AT_ONCE together; a choice is never taken apart."""
+    observed = np.asarray(train.observed)
+    if isinstance(likelihood, Categorical):
+        yield np.arange(observed.shape[2])
+        return
+    same: dict[bytes, list[int]] = {}
+    for unit in np.flatnonzero(observed.any(axis=(0, 1))):
+        same.setdefault(observed[:, :, unit].tobytes(), []).append(int(unit))
+    for units in same.values():
+        yield from (np.asarray(units[i : i + AT_ONCE]) for i in range(0, len(units), AT_ONCE))
+
+
+def _means(train: Session) -> np.ndarray:
+    """The mean of each unit's observed values [n_out]."""
+    w = np.asarray(train.observed, np.float64)
+    total, count = np.sum(w * np.where(w > 0, train.target, 0.0), axis=(0, 1)), w.sum(axis=(0, 1))
+    if not count.any():
+        raise BadInput("a training split without a recorded value", "at least one", "hold out fewer trials")
+    return np.where(count > 0, total / np.where(count > 0, count, 1.0), total.sum() / count.sum())
+
+
+def _demand(likelihood: AbstractLikelihood, train: Session, validation: Session, seen: np.ndarray, lags: int) -> None:
+    if not isinstance(likelihood, (Gaussian, *_LINKS)):
+        links = "gaussian, poisson, bernoulli or categorical"
+        raise BadInput(f"the likelihood {type(likelihood).__name__}", links, "compare with the mean alone")
+    if lags < 1:
+        raise BadInput(f"lags={lags}", "at least one past step", "use the mean where the past must not count")
+    shapes = [np.shape(a) for a in (train.target, validation.target, seen)]
+    if len(set(shapes)) > 1:
+        raise BadInput(f"sessions of shapes {shapes}", "one shape", "take training and validation of one recording")
+    if not np.any(validation.observed):
+        raise BadInput("a validation split without a recorded value", "values to choose on", "raise held.trials")

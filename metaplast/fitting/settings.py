@@ -1,0 +1,29 @@
+"""How a fit is done."""
+
+from typing import Annotated
+
+from annotated_types import MinLen
+
+from metaplast.spec import Count, Natural, NonNegative, Positive, Probability, spec
+
+
+@spec
+class Fit:
+    """starts: random starts of theta, of which the best on training trials counts. strengths: of the L1 penalty on a
+    rule with more than `few` terms, in units of the mean-value null's loss per value; each gives a support, the terms
+    whose |coefficient| is at least `support` of the largest, that is refitted without penalty, and validation trials
+    choose among them (the sparsest within one standard error of the best).
+    A fit stops when, over `window` outer steps, no number of theta moved by more than `tolerance` times the largest (or
+    at the end of outer.steps, and then says so). bootstrap: refits to data simulated from the fitted rule, for
+    intervals. lags: steps of the past that the generalised linear null sees. chunk: members per program call (0: as
+    many as fit a core's cache)."""
+
+    starts: Count = 3
+    strengths: Annotated[tuple[NonNegative, ...], MinLen(1)] = (1e-3, 1e-2, 1e-1)
+    few: Natural = 6
+    support: Probability = 0.05
+    window: Count = 30
+    tolerance: Positive = 1e-3
+    bootstrap: Natural = 20
+    lags: Natural = 3
+    chunk: Natural = 0

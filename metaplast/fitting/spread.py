@@ -1,0 +1,112 @@
+"""How well the data fix what a rule does, not only its numbers: surfaces and spike-timing windows over the refits."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from metaplast.connections.dense import Dense
+from metaplast.fitting.bootstrap import Bootstrap
+from metaplast.fitting.data import Source
+from metaplast.fitting.penalised import member
+from metaplast.inspection.surfaces import surfaces
+from metaplast.lifetime import Lifetime
+from metaplast.reuse.load import Rule
+from metaplast.rules._grammar import reach
+from metaplast.rules._locality import blank_view
+from metaplast.rules.base import AbstractRule
+from metaplast.rules.stdp import Stdp
+from metaplast.signals import Theta
+
+LAGS = np.arange(-60, 61)  # steps
+
+
+class Spread(NamedTuple):
+    """delta_w over two signals [n_y, n_x], and half the width of its 95 % interval over the refits."""
+
+    grid: tuple[np.ndarray, np.ndarray]
+    change: np.ndarray
+    half: np.ndarray
+    names: tuple[str, str]
+    held: str
+
+
+class Window(NamedTuple):
+    """curves: {fitted, true: (lag in ms, change of weight)}; band: (lag, low, high) over the refits, or None."""
+
+    curves: dict[str, tuple[np.ndarray, np.ndarray]]
+    band: tuple[np.ndarray, np.ndarray, np.ndarray] | None
+
+
+def surface_of(lifetime: Lifetime, theta: Theta, booted: Bootstrap) -> Spread | None:
+    """The first surface of the first slot's rule (inspection/surfaces.py), for the fit and for every refit."""
+    found = _surface(lifetime, theta)
+    if found is None:
+        return None
+    n = len(booted.values)
+    each = np.stack([_surface(lifetime, member(booted.thetas, i)).delta_w for i in range(n)])  # pyright: ignore[reportOptionalMemberAccess]
+    low, high = np.quantile(each, [0.025, 0.975], axis=0) if n > 1 else (found.delta_w, found.delta_w)
+    held = ", ".join(f"{name} = {value:g}" for name, value in found.held.items()) or "nothing else is read"
+    return Spread((found.x_values, found.y_values), found.delta_w, 0.5 * (high - low), (found.x, found.y), held)
+
+
+def _surface(lifetime: Lifetime, theta: Theta) -> Any:
+    slot = lifetime.slots[0]
+    own = theta["rules"][slot.name]
+    name = next(n for n, (_, its) in lifetime.plastic().items() if its == slot)
+    rule = Rule(
+        name="fitted",
+        spec=slot.rule,
+        theta=jax.tree.map(jnp.asarray, own if slot.shared else own[name]),
+        edges=(name,),
+        connections={},
+        reads=lifetime.reads()[name],
+        reach=reach(lifetime.reads()[name]),
+        clock=slot.rule.clock,
+        dt=lifetime.dt,
+        activity_reference=1.0,
+        formula="",
+        document={},
+    )
+    return next(iter(surfaces(rule)), None)
+
+
+def spike_window(lifetime: Lifetime, theta: Theta, source: Source | None, booted: Bootstrap | None) -> Window | None:
+    """The change of one weight by one pair of spikes; None for a rule that is no spike-timing rule."""
+    rule = lifetime.slots[0].rule if lifetime.slots else None
+    if not isinstance(rule, Stdp):
+        return None
+    name, lag = lifetime.slots[0].name, LAGS * lifetime.dt * 1e3
+    curves = {"fitted": (lag, _pairs(rule, theta["rules"][name], lifetime.dt))}
+    if source is not None and isinstance(true := source.lifetime.slots[0].rule, Stdp):
+        curves["true"] = (lag, _pairs(true, {}, lifetime.dt))
+    if booted is None or len(booted.values) < 2:
+        return Window(curves, None)
+    every = np.stack(
+        [_pairs(rule, member(booted.thetas, i)["rules"][name], lifetime.dt) for i in range(len(booted.values))]
+    )
+    low, high = np.quantile(every, [0.025, 0.975], axis=0)
+    return Window(curves, (lag, low, high))
+
+
+def _pairs(rule: AbstractRule, theta: Theta, dt: float) -> np.ndarray:
+    """delta_w in all by a pre spike at 0 and a post spike at each of LAGS, on one synapse of weight 0.5 (limit 1)."""
+    n = len(LAGS)
+    connection = Dense(n, 1)
+    steps = np.arange(LAGS[0], LAGS[-1] + 1)
+    pre = jnp.asarray((steps == 0)[:, None], float)
+    post = jnp.asarray(steps[:, None] == LAGS[None, :], float)
+    blank = blank_view(connection, ())
+
+    def step(state: Any, now: tuple[Array, Array]) -> tuple[Any, Array]:
+        view = blank.replace(  # pyright: ignore[reportAttributeAccessIssue]
+            pre=blank.pre.replace(activity=now[0]),  # pyright: ignore[reportAttributeAccessIssue]
+            post=blank.post.replace(activity=now[1]),  # pyright: ignore[reportAttributeAccessIssue]
+            weight=jnp.full((n, 1), 0.5),
+        )
+        return rule.step(theta, state, connection, view, dt)
+
+    changes = jax.lax.scan(step, rule.init_state(theta, connection), (pre, post))[1]
+    return np.asarray(jnp.sum(changes, axis=0)[:, 0])

@@ -1,0 +1,131 @@
+"""What a fit says, as plain data: every row against every null, on values that training did not see."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from metaplast.fitting.bootstrap import Bootstrap
+from metaplast.fitting.data import Data
+from metaplast.fitting.deviance import difference_ci, explained_ci
+from metaplast.fitting.worth import Worth
+from metaplast.inspection.statistics import Estimate
+from metaplast.interfaces import SPLITS, Split
+
+Plain = dict[str, Any]
+NONE = "no_plasticity"
+
+
+def compared(
+    deviances: dict[str, np.ndarray], nulls: dict[str, np.ndarray], subject: np.ndarray, main: str
+) -> dict[str, Plain]:
+    """{row: explained against every null, and its difference to `main` in deviance explained against the first null},
+    with 95 % intervals over subjects."""
+    first = next(iter(nulls))
+    return {
+        name: {
+            "explained": {null: estimate(explained_ci(d, n, subject)) for null, n in nulls.items()},
+            f"minus_{main}": estimate(difference_ci(d, deviances[main], nulls[first], subject)),
+        }
+        for name, d in deviances.items()
+    }
+
+
+def estimate(value: Estimate) -> Plain:
+    return {"mean": finite(value.mean), "ci95": [finite(value.low), finite(value.high)], "n": value.n}
+
+
+def finite(value: float) -> float | None:
+    return float(f"{value:.6g}") if math.isfinite(value) else None
+
+
+def of_data(data: Data) -> Plain:
+    """How much there is, and what is held out."""
+    heldout = sorted({int(s) for s in data.subject["heldout"]} - {int(s) for s in data.subject["train"]})
+    sessions = {split: len(data.subject[split]) for split in SPLITS}
+    values = {split: round(float(np.asarray(data.sessions[split].observed, np.float64).sum()), 3) for split in SPLITS}
+    return {
+        "subjects": len(data.names),
+        "sessions": sessions,
+        "values": values,
+        "heldout_subjects": [data.names[i] for i in heldout],
+        "heldout_by": "subjects" if heldout else "trials",
+    }
+
+
+def of_worths(worths: dict[Split, Worth]) -> Plain:
+    return {
+        split: {"deviance": finite(float(found.deviance.sum())), "r2": finite(found.r2)}
+        for split, found in worths.items()
+    }
+
+
+def of_bootstrap(found: Bootstrap | None) -> Plain | None:
+    if found is None:
+        return None
+    return {
+        "refits": len(found.values) + found.failed,
+        "failed": found.failed,
+        "ci95": {name: [finite(low), finite(high)] for name, (low, high) in found.interval.items()},
+        "directions": [
+            {"sd": finite(d.sd), "loose": d.loose, "weights": {n: finite(w) for n, w in d.weights.items()}}
+            for d in found.directions[:5]
+        ],
+    }
+
+
+def recovered(true: dict[str, float], fitted: dict[str, float], interval: dict[str, Any]) -> list[Plain]:
+    """Every number that is not 0 in the truth or in the fit, the largest first.
+
+    verdict: `recovered`, both of one sign and the fit within a quarter of the truth; `off`, kept but further away;
+    `missed`, not kept; `false`, kept but not in the truth.
+    """
+    names = sorted({*true, *fitted}, key=lambda n: -max(abs(true.get(n, 0.0)), abs(fitted.get(n, 0.0))))
+    largest = max((abs(v) for v in true.values()), default=0.0)
+    told = []
+    for name in names:
+        t, f = true.get(name, 0.0), fitted.get(name, 0.0)
+        if t == 0.0 and abs(f) <= 1e-9 * largest:
+            continue
+        if t == 0.0:
+            verdict = "false"
+        elif f == 0.0:
+            verdict = "missed"
+        else:
+            verdict = "recovered" if abs(f - t) <= 0.25 * abs(t) else "off"
+        told.append(
+            {"name": name, "true": finite(t), "fitted": finite(f), "ci95": interval.get(name), "verdict": verdict}
+        )
+    return told
+
+
+def doubts(fit: Plain, main: str) -> list[str]:
+    """Reasons not to believe the fit, each with its number; none found is said by an empty list."""
+    row, said = fit["rows"][main], []
+    if not row["stable"]:
+        said.append(f"The numbers of the rule were still moving after {row['steps']} outer steps: raise outer.steps.")
+    if row["starts"]["n"] > 1 and row["starts"]["spread"] > 0.1:
+        said.append(
+            f"{row['starts']['same']} of {row['starts']['n']} starts reach the same loss with numbers that differ by "
+            f"{100 * row['starts']['spread']:.0f} % of the largest: the data do not settle the rule."
+        )
+    for null, found in row["explained"].items():
+        low = found["ci95"][0]
+        if low is None:
+            said.append(f"No interval against {null}: fewer than two subjects were held out.")
+        elif low <= 0:
+            words = "it may be no better on subjects it has not seen"
+            said.append(
+                f"Against {null} the rule explains {found['mean']:.3f} of the deviance, at least {low:.3f}: {words}."
+            )
+    for name, other in fit["rows"].items():
+        lead = other[f"minus_{main}"]["ci95"][0]
+        if name != main and lead is not None and lead > 0:
+            said.append(f"The family {name} explains more: by {other[f'minus_{main}']['mean']:.4f} of the deviance.")
+    loose = [d for d in (fit["bootstrap"] or {}).get("directions", []) if d["loose"]]
+    for direction in loose[:3]:
+        words = " ".join(f"{value:+.2f} {name}" for name, value in direction["weights"].items())
+        said.append(f"Hardly determined (sd {direction['sd']:.3g}): the combination {words}.")
+    if row["diverged"]:
+        said.append(f"{row['diverged']} lives of the search were not finite and were left out of its steps.")
+    return said

@@ -1,0 +1,30 @@
+"""The same weight everywhere."""
+
+import jax.numpy as jnp
+
+from metaplast.genomes.base import AbstractGenome, synapses
+from metaplast.registry import register
+from metaplast.signals import Key, Synapses, Theta
+from metaplast.spec import spec
+from metaplast.wiring import Wiring
+
+
+@register("genome", "constant")
+@spec
+class Constant(AbstractGenome):
+    """w = value / fan-in of the edge: the drive is `value` times the mean input. For fixed readouts and uniform starts.
+
+    Under Dale's law the weight is the magnitude |value| / fan-in. value 0: no synapse has any strength at birth.
+    """
+
+    value: float = 0.0
+
+    def init(self, key: Key, wiring: Wiring) -> Theta:
+        return {}
+
+    def weights(self, theta: Theta, wiring: Wiring, task: Theta, key: Key) -> dict[str, Synapses]:
+        found = {}
+        for edge in wiring.edges:
+            value = abs(self.value) if wiring.magnitude(edge) else self.value
+            found[edge.name] = jnp.full(edge.connection.shape, value / edge.connection.fan_in)
+        return synapses(wiring, found)

@@ -1,0 +1,41 @@
+"""Initial weights that are fitted to every subject."""
+
+from typing import ClassVar
+
+import jax.numpy as jnp
+
+from metaplast.genomes.base import AbstractGenome, draw, synapses
+from metaplast.registry import register
+from metaplast.signals import Key, Synapses, Theta
+from metaplast.spec import Count, spec
+from metaplast.wiring import Wiring
+
+
+@register("genome", "per_subject")
+@spec
+class PerSubject(AbstractGenome):
+    """w = mean[edge] + own[edge][s] for a life of subject s of the training set, w = mean[edge] for any other.
+
+    theta: {edge: {mean: the edge's layout, own: [n_subjects, its layout]}}; mean is drawn, own is 0 at the start.
+    n_subjects: of the training split; `metaplast fit` sets it. The task tells each life's `subject`.
+    A subject that training did not see has no weights of its own: it is judged from the mean.
+    """
+
+    needs: ClassVar[frozenset[str]] = frozenset({"subject"})
+
+    n_subjects: Count = 1
+
+    def init(self, key: Key, wiring: Wiring) -> Theta:
+        return {
+            name: {"mean": mean, "own": jnp.zeros((self.n_subjects, *mean.shape))}
+            for name, mean in draw(wiring, key).items()
+        }
+
+    def weights(self, theta: Theta, wiring: Wiring, task: Theta, key: Key) -> dict[str, Synapses]:
+        known = ((task.subject >= 0) & (task.subject < self.n_subjects)).astype(float)
+        place = jnp.clip(task.subject, 0, self.n_subjects - 1)
+        found = {}
+        for edge in wiring.edges:
+            own = theta[edge.name]["mean"] + known * theta[edge.name]["own"][place]
+            found[edge.name] = jnp.abs(own) if wiring.magnitude(edge) else own
+        return synapses(wiring, found)

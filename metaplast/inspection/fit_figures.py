@@ -1,0 +1,107 @@
+"""Pictures of a fit: what is explained, the numbers with their intervals, and one session as recorded and as fitted."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from metaplast.inspection.figures import OTHERS, OURS, PALETTE, _save
+
+TRUE = "#d55e00"
+
+
+def explained(rows: Mapping[str, Mapping[str, Any]], path: Path, main: str) -> None:
+    """One panel per null: deviance explained on held-out values by every row and every other null, 95 % intervals."""
+    nulls = list(next(iter(rows.values())))
+    figure, axes = plt.subplots(
+        1, len(nulls), figsize=(3.4 * len(nulls) + 1.2, 0.4 * len(rows) + 1.5), sharey=True, layout="constrained"
+    )
+    for axis, null in zip(np.atleast_1d(axes), nulls, strict=True):
+        for y, (_, found) in enumerate(reversed(rows.items())):
+            value = found[null]
+            if value["mean"] is None:
+                continue
+            colour = OURS if list(rows)[len(rows) - 1 - y] == main else OTHERS
+            if value["ci95"][0] is not None:
+                axis.plot(value["ci95"], [y, y], color=colour, lw=3, solid_capstyle="round")
+            axis.plot(value["mean"], y, "o", color=colour, ms=6)
+        axis.axvline(0.0, color="black", lw=0.8)
+        axis.set_title(f"against {null}", fontsize=10)
+        axis.grid(axis="x", alpha=0.3)
+    np.atleast_1d(axes)[0].set_yticks(range(len(rows)), list(reversed(rows)))
+    figure.supxlabel("deviance explained on held-out values", fontsize=10)
+    _save(figure, path)
+
+
+def numbers(found: Mapping[str, float], interval: Mapping[str, Any], true: Mapping[str, float], path: Path) -> None:
+    """The numbers of the fitted rule, with bootstrap intervals, and the true ones where they are known."""
+    names = list(dict.fromkeys([*found, *(n for n, v in true.items() if v)]))[:40]
+    figure, axes = plt.subplots(figsize=(7, 0.32 * len(names) + 1.3), layout="constrained")
+    for y, name in enumerate(reversed(names)):
+        if name in interval and interval[name][0] is not None:
+            axes.plot(interval[name], [y, y], color=OURS, lw=3, solid_capstyle="round")
+        if name in found:
+            axes.plot(found[name], y, "o", color=OURS, ms=6, label="fitted" if y == 0 else None)
+        if true:
+            axes.plot(true.get(name, 0.0), y, "|", color=TRUE, ms=16, mew=2.5, label="true" if y == 0 else None)
+    axes.axvline(0.0, color="black", lw=0.8)
+    axes.set_yticks(range(len(names)), list(reversed(names)))
+    axes.set_xlabel("change of weight per step and unit of the term")
+    axes.grid(axis="x", alpha=0.3)
+    if true:
+        axes.legend(loc="best", frameon=False)
+    _save(figure, path)
+
+
+def session(
+    recorded: np.ndarray, observed: np.ndarray, predicted: Mapping[str, np.ndarray], label: str, path: Path
+) -> None:
+    """One held-out session: recorded values [n_steps, n_out] of up to three units, and what every row expected."""
+    units = np.argsort(-observed.sum(axis=0), kind="stable")[:3]
+    figure, axes = plt.subplots(
+        len(units), 1, figsize=(8, 1.8 * len(units) + 0.8), sharex=True, squeeze=False, layout="constrained"
+    )
+    for axis, unit in zip(axes[:, 0], units, strict=True):
+        steps = np.flatnonzero(observed[:, unit] > 0)
+        axis.plot(steps, recorded[steps, unit], ".", color="#555555", ms=3.5, label="recorded")
+        for (name, values), colour in zip(predicted.items(), (OURS, *PALETTE), strict=False):
+            axis.plot(steps, values[steps, unit], lw=1.3, color=colour, label=name)
+        axis.set_ylabel(f"unit {unit}")
+    axes[0, 0].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=9)
+    axes[-1, 0].set_xlabel(label)
+    _save(figure, path)
+
+
+def window(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], band: Any, path: Path) -> None:
+    """The change of weight by one pair of spikes against post time minus pre time in ms."""
+    figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
+    if band is not None:
+        axes.fill_between(band[0], band[1], band[2], color=OURS, alpha=0.25, lw=0, label="95 % of refits")
+    for (name, (lag, change)), colour in zip(curves.items(), (OURS, TRUE), strict=False):
+        axes.plot(lag, change, lw=1.6, color=colour, ls="-" if colour == OURS else "--", label=name)
+    axes.axhline(0.0, color="black", lw=0.8)
+    axes.axvline(0.0, color="black", lw=0.8)
+    axes.set_xlabel("time of the post spike minus time of the pre spike, ms")
+    axes.set_ylabel("change of weight")
+    axes.legend(frameon=False)
+    _save(figure, path)
+
+
+def surface_spread(
+    grid: Sequence[np.ndarray], change: np.ndarray, half: np.ndarray, names: tuple[str, str], path: Path
+) -> None:
+    """delta_w over two signals, and half the width of its 95 % interval over the refits."""
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")
+    largest = float(np.abs(change).max()) or 1.0
+    for axis, values, title, colours, low in (
+        (axes[0], change, "fitted change of weight", "RdBu_r", -largest),
+        (axes[1], half, "half of its 95 % interval", "viridis", 0.0),
+    ):
+        mesh = axis.pcolormesh(*grid, values, cmap=colours, vmin=low, vmax=largest, shading="auto")
+        figure.colorbar(mesh, ax=axis)
+        axis.set_title(title, fontsize=10)
+        axis.set_xlabel(names[0])
+    axes[0].set_ylabel(names[1])
+    _save(figure, path)

@@ -1,0 +1,284 @@
+"""A fit from its config to its folder: every family of rules fitted, judged, doubted; finished rows are kept."""
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from safetensors.numpy import load_file, save
+
+from metaplast.fitting import bootstrap, summary
+from metaplast.fitting.data import Data, Source, arrays, data_of
+from metaplast.fitting.engine import Fitted
+from metaplast.fitting.numbers import numbers, true_numbers
+from metaplast.fitting.predict import drawn, weights_explained
+from metaplast.fitting.rows import Row, agreement, fit_row
+from metaplast.fitting.support import Choice
+from metaplast.fitting.worth import Worth, null_models
+from metaplast.interfaces import SPLITS, Split
+from metaplast.launch import fit_report, folder, preflight
+from metaplast.launch.config import Plain, read_file, to_yaml
+from metaplast.launch.folder import DISCOVERED, row_folder
+from metaplast.launch.job import Config, Job, parse
+from metaplast.launch.run import environment
+from metaplast.launch.stopping import stoppable
+from metaplast.problem import MetaProblem
+from metaplast.recording import AbstractRecording
+from metaplast.registry import BadInput
+from metaplast.reuse.describe import describe_rule
+from metaplast.reuse.rule_file import save_rule
+
+SCHEMA, REQUEST = "metaplast.fit/1", "fit_request.json"
+Progress = Callable[[str, int, int], None]
+
+
+def check(plain: Plain, recover: Plain | None) -> Job:
+    """The validated job of a fit. Raises: BadInput, also for a task that is no recording."""
+    job = parse(plain)
+    family = job.main.task
+    if not isinstance(family, AbstractRecording):
+        raise BadInput("metaplast fit of a task that is drawn anew in every life", "recordings", "give DATA.npz")
+    for split in SPLITS:
+        sessions = family.whole(split)
+        if not sessions.observed.any() and not any(np.isfinite(w).any() for w in sessions.final.values()):
+            fix = "raise task.held.trials or task.held.subjects, or record more sessions"
+            raise BadInput(f"split {split}: no recorded value is left for it", "at least one", fix)
+    if recover is not None:
+        parse({**plain, **recover, "rows": {}})
+    return job
+
+
+def start(plain: Plain, path: Path | None, progress: Progress, recover: Plain | None = None) -> Path:
+    """A new fit. recover: what replaces the config's rule to simulate data, which are then fitted instead of the
+    recording's own values. Nothing on disk changes unless the config is valid.
+
+    Raises: BadInput, folder.Busy, stopping.Interrupted, OSError.
+    """
+    job = check(plain, recover)
+    preflight.check(job, 1)
+    run = folder.create(path or folder.fresh_path(f"fit-{job.main.experiment}", job.main.seed))
+    with folder.locked(run), folder.logged(run):
+        folder.write_text(run / "config.yaml", to_yaml(plain))
+        folder.write_json(run / "environment.json", environment())
+        folder.write_json(run / REQUEST, {"recover": recover})
+        _execute(run, plain, recover, progress)
+    return run
+
+
+def is_fit(run: Path) -> bool:
+    return (run / REQUEST).is_file()
+
+
+def resume(run: Path, progress: Progress) -> Path:
+    """Go on with a fit: finished rows are kept, the one that was interrupted begins again, with the same bits."""
+    folder.check_idle(run)
+    plain = read_file(run / "config.yaml")
+    recover = json.loads((run / REQUEST).read_text())["recover"]
+    check(plain, recover)
+    with folder.locked(run), folder.logged(run):
+        if not (run / "report.html").is_file():
+            _execute(run, plain, recover, progress)
+    return run
+
+
+def _execute(run: Path, plain: Plain, recover: Plain | None, progress: Progress) -> None:
+    started = time.monotonic()
+    job = parse(plain, check=False)
+    jax.config.update("jax_enable_x64", job.main.precision == "float64")
+    with stoppable(run, lambda: None) as stop:
+        data = _data(job.main, plain, recover)
+        rows: dict[str, Row] = {}
+        for name, config in job.rows:
+
+            def tick(done: int, total: int, name: str = name) -> None:
+                progress(name, done, total)
+                stop.check()
+
+            rows[name] = _row(run, name, config, data, tick)
+        booted = _bootstrap(run, job, rows[DISCOVERED], data, lambda a, b: (progress("bootstrap", a, b), stop.check()))
+        told = _told(job, data, rows, booted)
+        told["wall_s"] = round(time.monotonic() - started, 2)
+        _save_rule(run, job, rows[DISCOVERED], told)
+        folder.write_json(run / "fit.json", told)
+        stop.check()
+        fit_report.write(run, job, data, rows, booted, told)
+
+
+def _data(config: Config, plain: Plain, recover: Plain | None) -> Data:
+    """The recording's own values, or those that the rule of `recover` gives on its design."""
+    problem = problem_of(config)
+    family: Any = config.task
+    data = data_of(family, problem.lifetime)
+    if recover is None:
+        return data
+    true = problem_of(parse({**plain, **recover, "rows": {}}, check=False).main).lifetime
+    theta = true.init(jax.random.key(config.seed))
+    glm = [worths["train"] for name, (_, worths) in null_models(family, data, config.fit.lags).items() if "glm" in name]
+    count = float(np.asarray(data.sessions["train"].observed, np.float64).sum()) or 1.0
+    spread = jnp.asarray(np.sqrt(glm[0].deviance.sum() / count) if not family.clamp else 1e-3, float)
+    targets = {}
+    for index, split in enumerate(SPLITS):
+        # training and validation are trials of the same sessions: they share their draw
+        key = jax.random.fold_in(jax.random.key(config.seed + 1), 0 if split == "validation" else index)
+        values = drawn(true, theta, arrays(data.sessions[split]), key, spread)
+        targets[split] = jax.tree.map(np.asarray, values)
+    return data.with_targets(targets, Source(true, theta))
+
+
+def problem_of(config: Config) -> MetaProblem:
+    """The problem of a row; a genome per subject learns as many subjects as training has."""
+    genome, family = config.genome, config.task
+    if hasattr_n(genome) and isinstance(family, AbstractRecording):
+        n = int(family.whole("train").subject.max()) + 1
+        config = dataclasses.replace(config, genome=dataclasses.replace(genome, n_subjects=n))  # pyright: ignore[reportArgumentType, reportCallIssue]
+    return config.meta_problem()
+
+
+def hasattr_n(genome: Any) -> bool:
+    return any(field.name == "n_subjects" for field in dataclasses.fields(genome))
+
+
+def _row(run: Path, name: str, config: Config, data: Data, tick: Callable[[int, int], None]) -> Row:
+    """One family fitted, or read back where it is finished."""
+    where = row_folder(run, name)
+    problem = problem_of(config)
+    if (where / "row.json").is_file():
+        return _read(where, problem)
+    where.mkdir(parents=True, exist_ok=True)
+    found = fit_row(problem, config.outer, data, config.fit, config.seed, tick)
+    _write(where, found)
+    return _read(where, problem)
+
+
+def _tree(row: Row) -> dict[str, Any]:
+    """What of a row is arrays."""
+    fits = [*row.starts, *([row.last] if row.last else [])]
+    return {
+        "theta": row.theta,
+        "mask": row.mask,
+        "worths": {split: worth.deviance for split, worth in row.worths.items()},
+        "fits": {str(i): {"theta": f.theta, "path": f.path} for i, f in enumerate(fits)},
+    }
+
+
+def _write(where: Path, row: Row) -> None:
+    leaves = jax.tree_util.tree_flatten_with_path(_tree(row))[0]
+    named = {jax.tree_util.keystr(path): np.ascontiguousarray(leaf) for path, leaf in leaves}
+    folder.write_bytes(where / "row.safetensors", save(named))
+    fits = [*row.starts, *([row.last] if row.last else [])]
+    facts = {
+        "starts": len(row.starts),
+        "fits": [[f.steps, f.stable, _json(f.loss), f.diverged] for f in fits],
+        "path": [[c.strength, c.n_terms, _json(c.deviance), c.error] for c in row.path],
+        "at": row.at,
+        "r2": {split: _json(worth.r2) for split, worth in row.worths.items()},
+        "spread": _json(row.spread),
+    }
+    folder.write_json(where / "row.json", facts)  # last: it marks a finished row
+
+
+def _json(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _float(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+def _read(where: Path, problem: MetaProblem) -> Row:
+    facts, named = json.loads((where / "row.json").read_text()), load_file(where / "row.safetensors")
+    like = jax.eval_shape(problem.init, jax.random.key(0))
+
+    def tree(prefix: str) -> Any:
+        return jax.tree_util.tree_map_with_path(lambda p, _: named[prefix + jax.tree_util.keystr(p)], like)
+
+    fits = [
+        Fitted(tree(f"['fits']['{i}']['theta']"), named[f"['fits']['{i}']['path']"], steps, stable, _float(loss), blown)
+        for i, (steps, stable, loss, blown) in enumerate(facts["fits"])
+    ]
+    n = facts["starts"]
+    worths: dict[Split, Worth] = {
+        split: Worth(named[f"['worths']['{split}']"], _float(facts["r2"][split])) for split in SPLITS
+    }
+    path = [Choice(s, k, _float(d), e) for s, k, d, e in facts["path"]]
+    last = fits[n] if len(fits) > n else None
+    return Row(tree("['theta']"), tree("['mask']"), fits[:n], path, facts["at"], last, worths, _float(facts["spread"]))
+
+
+def _bootstrap(run: Path, job: Job, row: Row, data: Data, tick: Callable[[int, int], Any]) -> Any:
+    config = job.main
+    fitted = (row.theta, row.mask, row.spread)
+    return bootstrap.bootstrap(problem_of(config), config.outer, data, fitted, config.fit, config.seed + 2, tick)
+
+
+def _told(job: Job, data: Data, rows: dict[str, Row], booted: Any) -> Plain:
+    """fit.json."""
+    family: Any = job.main.task
+    nulls = null_models(family, data, job.main.fit.lags)
+    against = {name: worths["heldout"].deviance for name, (_, worths) in nulls.items()}
+    if summary.NONE in rows:
+        against[summary.NONE] = rows[summary.NONE].worths["heldout"].deviance
+    deviances = {name: row.worths["heldout"].deviance for name, row in rows.items()}
+    deviances |= {f"null: {name}": d for name, d in against.items() if name != summary.NONE}
+    compared = summary.compared(deviances, against, data.subject["heldout"], DISCOVERED)
+    told: Plain = {
+        "schema": SCHEMA,
+        "experiment": job.main.experiment,
+        "seed": job.main.seed,
+        "data": summary.of_data(data),
+        "rows": {name: _facts(job.row(name), row, data) | compared[name] for name, row in rows.items()},
+        "nulls": {
+            name: {"note": note, **summary.of_worths(worths), **compared.get(f"null: {name}", {})}
+            for name, (note, worths) in nulls.items()
+        },
+        "bootstrap": summary.of_bootstrap(booted),
+    }
+    if data.source is not None:
+        interval = (told["bootstrap"] or {}).get("ci95", {})
+        true = true_numbers(data.source.lifetime)
+        told["truth"] = summary.recovered(true, told["rows"][DISCOVERED]["numbers"], interval)
+    told["doubts"] = summary.doubts(told, DISCOVERED)
+    return told
+
+
+def _facts(config: Config, row: Row, data: Data) -> Plain:
+    problem = problem_of(config)
+    learned = bool(jax.tree.leaves(row.theta))
+    found = numbers(problem.lifetime, row.theta) if problem.lifetime.slots else {}
+    weights = {}
+    if data.source is not None and problem.lifetime.slots:
+        explained = weights_explained(data.source, problem.lifetime, row.theta, data.sessions["heldout"], config.seed)
+        weights = {e: {"r2": summary.finite(a), "r2_change": summary.finite(b)} for e, (a, b) in explained.items()}
+    return {
+        "note": config.note,
+        "learned": int(sum(np.sum(leaf) for leaf in jax.tree.leaves(row.mask if learned else {}))),
+        "numbers": {name: summary.finite(value) for name, value in found.items() if value != 0.0},
+        "steps": row.last.steps if row.last else 0,
+        "stable": row.last.stable if row.last else True,
+        "loss": summary.finite(row.last.loss) if row.last else None,
+        "diverged": sum(f.diverged for f in [*row.starts, *([row.last] if row.last else [])]),
+        "starts": agreement(problem, row) if problem.lifetime.slots else {"n": 0, "same": 0, "spread": 0.0},
+        "path": [c._asdict() | {"chosen": i == row.at} for i, c in enumerate(row.path)],
+        "splits": summary.of_worths(row.worths),
+        "weights": weights,
+    }
+
+
+def _save_rule(run: Path, job: Job, row: Row, told: Plain) -> None:
+    config = job.main
+    lifetime = problem_of(config).lifetime
+    if not lifetime.slots:
+        return
+    found = told["rows"][DISCOVERED]["explained"]
+    scores = [
+        {"name": DISCOVERED, "split": "heldout", "metric": f"deviance explained against {null}", **value}
+        for null, value in found.items()
+    ]
+    provenance = {"experiment": config.experiment, "seed": config.seed, "fitted_to": told["data"]}
+    document, tensors = describe_rule(lifetime, row.theta, provenance=provenance, scores=scores)
+    save_rule(run / "rule.safetensors", document, tensors)

@@ -1,0 +1,39 @@
+"""Yes or no, spike or none."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from metaplast.likelihoods.base import AbstractLikelihood, demand_values
+from metaplast.registry import register
+from metaplast.signals import Key
+from metaplast.spec import spec
+
+_EDGE = 1e-6
+
+
+@register("likelihood", "bernoulli")
+@spec
+class Bernoulli(AbstractLikelihood):
+    """P(y_j = 1) = sigmoid(a_j): the activity is the log odds. loss = log(1 + exp(a)) - y a."""
+
+    def loss(self, activity: Array, value: Array) -> Array:
+        return jax.nn.softplus(activity) - value * activity
+
+    def saturated(self, value: Array) -> Array:
+        return jnp.zeros_like(value)
+
+    def mean(self, activity: Array) -> Array:
+        return jax.nn.sigmoid(activity)
+
+    def activity(self, mean: np.ndarray) -> np.ndarray:
+        p = np.clip(mean, _EDGE, 1.0 - _EDGE)
+        return np.log(p) - np.log1p(-p)
+
+    def draw(self, key: Key, activity: Array, spread: Array) -> Array:
+        return jax.random.bernoulli(key, jax.nn.sigmoid(activity)).astype(activity.dtype)
+
+    def check(self, values: np.ndarray) -> None:
+        bad = values[(values != 0) & (values != 1)]
+        demand_values(not bad.size, bad, "0 or 1", "use likelihood=categorical for more than two choices")

@@ -1,0 +1,37 @@
+"""Synapses between cells that were all recorded."""
+
+import dataclasses
+from collections.abc import Mapping
+
+from metaplast.connections.dense import Dense
+from metaplast.networks.base import AbstractNetwork
+from metaplast.neurons.linear import Linear
+from metaplast.neurons.recorded import Recorded
+from metaplast.registry import BadInput, register
+from metaplast.spec import NonNegative, spec
+from metaplast.wiring import ConnectionField, Edge, Population, Wiring
+
+
+@register("network", "clamped")
+@spec
+class Clamped(AbstractNetwork):
+    """input -> recorded: both populations show what was recorded, and the plastic synapses between them change nothing
+    but themselves. For rules that are fitted to weights measured before and after.
+
+    Edge `input_to_recorded`, at the port `tap`. bounds, gain: as everywhere.
+    Raises: BadInput unless the task brings the populations `input` and `recorded` (task.clamp=true).
+    """
+
+    connection: ConnectionField = Dense()
+    gain: NonNegative = 1.0
+    bounds: tuple[float, float] = (-10.0, 10.0)
+
+    def wiring(self, inputs: Mapping[str, int], n_out: int) -> Wiring:
+        if set(inputs) != {"input", "recorded"}:
+            given = ", ".join(inputs)
+            raise BadInput(f"network clamped: inputs {given}", "input and recorded", "set task.clamp=true")
+        connection = dataclasses.replace(self.connection, n_post=n_out, n_pre=inputs["input"])  # pyright: ignore[reportArgumentType]
+        edge = Edge("input", "recorded", connection, port="tap", gain=self.gain, bounds=self.bounds)
+        return Wiring(
+            (Population("input", inputs["input"], Linear()), Population("recorded", n_out, Recorded())), (edge,)
+        )

@@ -1,0 +1,114 @@
+"""The penalty and the mask against sums in NumPy."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from inner_tasks.taught import Taught
+from metaplast import train
+from metaplast._checks.base import quick_jit
+from metaplast.feedback.none import None_
+from metaplast.fitting.penalised import Penalised, everything, member, stack
+from metaplast.genomes.given import Given
+from metaplast.lifetime import Lifetime, Slot
+from metaplast.networks.feedforward import Feedforward
+from metaplast.neurons.sigmoid import Sigmoid
+from metaplast.objectives.mean_loss import MeanLoss
+from metaplast.problem import MetaProblem
+from metaplast.rules.polynomial import Polynomial
+
+GOAL = np.asarray([0.5, -1.0, 2.0, 0.0, 1.0, 1.5])
+THETA = {
+    "rules": {"a": {"coefficients": np.asarray([1.0, -2.0, 0.0])}, "b": np.asarray(0.5)},
+    "genome": {"edge": np.asarray([3.0, -0.7])},
+}
+MASK = {
+    "rules": {"a": {"coefficients": np.asarray([1.0, 1.0, 1.0])}, "b": np.asarray(0.0)},
+    "genome": {"edge": np.asarray([1.0, 0.0])},
+}
+
+
+def flat(theta: Any) -> np.ndarray:
+    """[genome.edge, rules.a, rules.b], in the order of JAX's leaves."""
+    return np.concatenate([np.reshape(leaf, -1) for leaf in jax.tree.leaves(theta)])
+
+
+def arrays(tree: Any) -> Any:
+    return jax.tree.map(lambda x: jnp.asarray(x, float), tree)
+
+
+class Squares:
+    """loss = 0.5 |theta - GOAL|^2, of one life."""
+
+    def loss(self, theta: Any) -> Any:
+        joined = jnp.concatenate([leaf.reshape(-1) for leaf in jax.tree.leaves(theta)])
+        return 0.5 * jnp.sum((joined - jnp.asarray(GOAL, float)) ** 2)
+
+    def value_and_grad(self, theta: Any, batch: Any) -> Any:
+        loss, grad = jax.value_and_grad(self.loss)(theta)
+        return loss, grad, {"loss": loss}
+
+    def losses(self, thetas: Any, batch: Any, share: int | None = None) -> Any:
+        return jax.vmap(self.loss)(thetas), {}
+
+
+def penalised(strength: float, mask: Any = MASK, problem: Any = None) -> Penalised:
+    return Penalised(problem or Squares(), arrays(mask), jnp.asarray(strength, float))  # pyright: ignore[reportArgumentType]
+
+
+def by_hand(theta: Any, mask: Any, strength: float) -> tuple[float, np.ndarray]:
+    """(loss, gradient); only rules, the last four numbers, pay."""
+    m, rules = flat(mask), np.asarray([0, 0, 1, 1, 1, 1])
+    inner = m * flat(theta)
+    loss = 0.5 * np.sum((inner - GOAL) ** 2) + strength * np.sum(rules * np.abs(inner))
+    return float(loss), m * (inner - GOAL + strength * rules * np.sign(inner))
+
+
+def test_value_and_gradient_are_those_of_the_sum():
+    loss, grad, _ = penalised(0.3).value_and_grad(arrays(THETA), None)  # pyright: ignore[reportArgumentType]
+    expected, slope = by_hand(THETA, MASK, 0.3)
+    np.testing.assert_allclose(loss, expected, rtol=1e-6)
+    np.testing.assert_allclose(flat(grad), slope, rtol=1e-6)
+    assert flat(grad)[1] == 0.0  # a genome's number that is held
+    assert flat(grad)[5] == 0.0  # a rule's
+    assert slope[2] != by_hand(THETA, MASK, 0.0)[1][2]  # the control: the strength matters
+
+
+def test_a_number_that_is_held_has_no_effect_whatever_it_is():
+    other = arrays({**THETA, "rules": {**THETA["rules"], "b": np.asarray(99.0)}})
+    of = lambda theta: penalised(0.3).value_and_grad(theta, None)  # noqa: E731  # pyright: ignore[reportArgumentType]
+    for a, b in zip(jax.tree.leaves(of(other)), jax.tree.leaves(of(arrays(THETA))), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert penalised(0.3).masked(other)["rules"]["b"] == 0.0
+
+
+def test_the_losses_of_many_are_those_of_each():
+    thetas = [THETA, jax.tree.map(lambda x: 1.0 - 2.0 * x, THETA), jax.tree.map(np.zeros_like, THETA)]
+    losses, _ = penalised(0.3).losses(stack([arrays(t) for t in thetas]), None)  # pyright: ignore[reportArgumentType]
+    np.testing.assert_allclose(losses, [by_hand(t, MASK, 0.3)[0] for t in thetas], rtol=1e-6)
+
+
+def test_a_stack_is_taken_apart_again():
+    both = stack([arrays(THETA), arrays(MASK)])
+    np.testing.assert_array_equal(flat(member(both, 1)), flat(MASK))
+    np.testing.assert_array_equal(flat(everything(THETA)), np.ones(6))
+
+
+def test_without_mask_and_penalty_no_bit_changes():
+    family = Taught(n_in=3, n_out=2, n_steps=6, n_sessions=5)
+    network, rule = Feedforward(hidden=(), output=Sigmoid()), Polynomial(scale=0.5)
+    lifetime = Lifetime(family, network, None_(), Given(), (Slot(rule=rule),))
+    problem = MetaProblem(lifetime, MeanLoss(), n_tasks=9)
+    theta = problem.init(jax.random.key(1))
+    batch = train.take(family.whole("train"), jax.random.key(2), 9)
+    free = penalised(0.0, everything(theta), problem)
+    assert free.lifetime is lifetime
+    plain, same = (quick_jit(p.value_and_grad)(theta, batch)[:2] for p in (problem, free))
+    many = stack([theta, jax.tree.map(lambda x: -x, theta)])
+    plain, same = ((*x, quick_jit(p.losses)(many, batch)[0]) for x, p in ((plain, problem), (same, free)))
+    for a, b in zip(jax.tree.leaves(same), jax.tree.leaves(plain), strict=True):
+        np.testing.assert_array_equal(a, b)
+    held = penalised(0.0, jax.tree.map(jnp.zeros_like, theta), problem)
+    assert not np.any(flat(quick_jit(held.value_and_grad)(theta, batch)[1]))

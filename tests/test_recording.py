@@ -1,0 +1,299 @@
+"""Recordings as lives: nothing is in two splits, every recorded value counts alike, and nothing recorded leaks."""
+
+import dataclasses
+import itertools
+from functools import lru_cache
+from typing import Annotated, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from metaplast import train
+from metaplast._checks.base import quick_jit
+from metaplast.genomes.given import Given
+from metaplast.inspection import evaluate
+from metaplast.interfaces import SPLITS
+from metaplast.lifetime import Lifetime, Slot
+from metaplast.likelihoods.base import AbstractLikelihood
+from metaplast.likelihoods.gaussian import Gaussian
+from metaplast.likelihoods.poisson import Poisson
+from metaplast.networks.feedforward import Feedforward
+from metaplast.neurons.leaky import Leaky
+from metaplast.neurons.linear import Linear
+from metaplast.objectives.base import weighted_mean
+from metaplast.objectives.mean_loss import MeanLoss
+from metaplast.problem import MetaProblem
+from metaplast.recording import AbstractRecording, HeldOut, Recorded, Session, split_sessions, trials_of
+from metaplast.registry import BadInput, register
+from metaplast.rules.polynomial import Polynomial
+from metaplast.signals import neuron_view
+from metaplast.spec import decode, nested, plugin, spec
+
+DT, N_IN, N_OUT, N_STEPS, TRIAL = 1e-3, 3, 2, 24, 2
+
+
+@register("task", "tape")
+@spec
+class Tape(AbstractRecording):
+    """Made-up counts: `sessions` sessions of unequal length and trials of 2 steps, shared out among `subjects`; some
+    values are missing, plasticity is off in places, and two modulators are told."""
+
+    subjects: int = 6
+    sessions: int = 9
+    likelihood: Annotated[AbstractLikelihood, plugin("likelihood")] = Gaussian(sd=0.5)
+    held: Annotated[HeldOut, nested(HeldOut)] = HeldOut(subjects=0.34, trials=0.25, seed=0)
+    clamp: bool = False
+
+    def recorded(self) -> Recorded:
+        return _recorded(self.subjects, self.sessions)
+
+    def truth(self) -> None:
+        return None
+
+
+@lru_cache
+def _recorded(n_subjects: int, n: int) -> Recorded:
+    rng = np.random.default_rng(1)
+    single = lambda x: np.asarray(x, np.float32)  # noqa: E731
+    lengths = N_STEPS - 2 * rng.integers(0, 5, size=n)
+    real = np.arange(N_STEPS) < lengths[:, None]
+    target = single(rng.poisson(2.0, size=(n, N_STEPS, N_OUT)) * real[:, :, None])
+    subject = np.arange(n) % n_subjects
+    sessions = Session(
+        stimulus=single(rng.normal(size=(n, N_STEPS, N_IN))) * real[:, :, None],
+        target=target,
+        observed=single((rng.random(target.shape) < 0.8) & real[:, :, None]),
+        gate=single((rng.random((n, N_STEPS)) < 0.6) * real),
+        reset=single((rng.random((n, N_STEPS)) < 0.3) * real),
+        modulators={name: single(rng.normal(size=(n, N_STEPS))) for name in ("reward", "advantage")},
+        weights={"input_to_output": single(rng.normal(size=(n, N_OUT, N_IN)))},
+        final={},
+        subject=subject.astype(np.int32),
+        share=np.ones(n, np.float32),
+    )
+    trial = np.where(real, np.arange(N_STEPS) // TRIAL, -1)
+    return Recorded(sessions, trial, subject, tuple(f"animal {i}" for i in range(n_subjects)))
+
+
+TAPE = Tape()
+SHARED = Tape(subjects=3)  # too few subjects to hold one out
+TRIALS = (SHARED, Tape(subjects=1), Tape(held=HeldOut(subjects=0.0, trials=0.2, seed=5)))
+HELD = [(tape, seed) for tape in (TAPE, Tape(subjects=9), *TRIALS) for seed in (0, 7)]
+
+
+def _held(tape: Tape, seed: int) -> HeldOut:
+    return dataclasses.replace(tape.held, seed=seed)
+
+
+def _looked_at(found: Recorded, held: HeldOut) -> dict[str, np.ndarray]:
+    """{split: which steps [n_sessions, n_steps] it looks at}, in the sessions of the recording."""
+    looked = {split: np.zeros(found.trial.shape, bool) for split in SPLITS}
+    for split, chosen in split_sessions(found, held).items():
+        looked[split][chosen] = trials_of(found, held, split)[chosen] > 0
+    return looked
+
+
+@pytest.mark.parametrize(("tape", "seed"), HELD)
+def test_the_splits_are_disjoint_and_leave_nothing_out(tape, seed):
+    found, held = tape.recorded(), _held(tape, seed)
+    looked = _looked_at(found, held)
+    assert np.array_equal(sum(x.astype(int) for x in looked.values()), (found.trial >= 0).astype(int))
+    for row, trial in enumerate(found.trial):  # a trial is whole in its split
+        for mine, k in itertools.product(looked.values(), np.unique(trial[trial >= 0])):
+            assert len(set(mine[row][trial == k])) == 1
+    for again, same in zip(looked.values(), _looked_at(found, held).values(), strict=True):
+        assert np.array_equal(again, same)
+    other = _looked_at(found, _held(tape, seed + 1))
+    assert any(np.any(looked[split] != other[split]) for split in SPLITS)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_whole_subjects_are_held_out_where_there_are_four(seed):
+    for tape, n in ((TAPE, 2), (Tape(subjects=4), 1), (Tape(subjects=9), 3)):
+        found = tape.recorded()
+        chosen = split_sessions(found, _held(tape, seed))
+        assert np.array_equal(chosen["train"], chosen["validation"])
+        assert sorted([*chosen["train"], *chosen["heldout"]]) == list(range(tape.sessions))
+        away, known = set(found.subject[chosen["heldout"]]), set(found.subject[chosen["train"]])
+        assert not away & known
+        assert len(away) == n
+    assert len(split_sessions(TAPE.recorded(), HeldOut(subjects=1.0))["train"]) > 0
+
+
+@pytest.mark.parametrize("tape", TRIALS)
+def test_trials_are_held_out_where_no_subject_is(tape):
+    found = tape.recorded()
+    looked = _looked_at(found, tape.held)
+    for row, trial in enumerate(found.trial):
+        n_trials = len(np.unique(trial[trial >= 0]))
+        expected = round(tape.held.trials * n_trials)
+        for split in ("validation", "heldout"):
+            assert len(set(trial[looked[split][row]])) == expected > 0
+
+
+def test_validation_takes_its_share_of_the_trials_of_every_training_session():
+    found, held = TAPE.recorded(), TAPE.held
+    looked = _looked_at(found, held)
+    rows = split_sessions(found, held)["train"]
+    for row in rows:
+        n_trials = len(np.unique(found.trial[row][found.trial[row] >= 0]))
+        assert len(set(found.trial[row][looked["validation"][row]])) == round(held.trials * n_trials) > 0
+    assert len({tuple(looked["validation"][row]) for row in rows}) > 1  # not the same trials in every session
+
+
+def test_training_subjects_are_numbered_and_others_are_strangers():
+    found = TAPE.recorded()
+    numbers = TAPE.whole("train").subject
+    owners = found.subject[split_sessions(found, TAPE.held)["train"]]
+    assert sorted(set(numbers)) == list(range(4))
+    assert len(set(zip(numbers, owners, strict=True))) == 4  # one to one
+    assert np.array_equal(TAPE.whole("validation").subject, numbers)
+    assert set(TAPE.whole("heldout").subject) == {-1}
+    assert min(SHARED.whole("heldout").subject) == 0
+
+
+def _score(family: Tape, session: Any, activity: Any) -> Any:
+    """The score of every step of a session in which `activity` [n_steps, n_out] is the output."""
+
+    def step(state: Any, a: Any) -> tuple[Any, Any]:
+        state, outcome = family.step(session, state, neuron_view(a, a, a), jax.random.key(0), DT)
+        return state, outcome.score
+
+    return jax.lax.scan(step, family.begin(session, jax.random.key(0), DT), activity)[1]
+
+
+@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("tape", [TAPE, SHARED, Tape(likelihood=Poisson())], ids=["subjects", "trials", "counts"])
+def test_the_mean_over_sessions_is_the_loss_per_recorded_value(tape, split):
+    found = tape.recorded()
+    mask = found.sessions.observed * _looked_at(found, tape.held)[split][:, :, None]
+    activity = np.random.default_rng(3).uniform(0.5, 3.0, size=mask.shape)
+    y = found.sessions.target.astype(float)
+    counts = isinstance(tape.likelihood, Poisson)
+    nll = activity - y * np.log(activity) if counts else (y - activity) ** 2 / (2 * 0.5**2)
+    chosen = split_sessions(found, tape.held)[split]
+    sizes = mask[chosen].sum(axis=(1, 2))
+    assert len(set(sizes)) > 1  # sessions of unequal weight
+
+    @quick_jit
+    def losses(sessions: Any, activity: Any) -> Any:
+        return jax.vmap(lambda s, a: weighted_mean(_score(tape, s, a)))(sessions, activity)
+
+    with jax.enable_x64(True):
+        batch = train.sample(tape, jax.random.key(0), tape.sessions, split)
+        given = np.asarray(losses(batch.tasks, activity[chosen]))
+    np.testing.assert_allclose(given.mean(), (mask * nll).sum() / mask.sum(), rtol=1e-6)
+    np.testing.assert_allclose(given, (mask * nll).sum(axis=(1, 2))[chosen] * len(chosen) / mask.sum(), rtol=1e-6)
+
+
+def _names(tape: Tape, split: Any, batch: Any) -> list[int]:
+    """Which sessions of the split a batch holds."""
+    whole = tape.whole(split)
+    return [int(np.flatnonzero((whole.stimulus == x).all(axis=(1, 2)))[0]) for x in np.asarray(batch.tasks.stimulus)]
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_a_batch_holds_every_session_once_or_none_twice(split):
+    size = len(TAPE.whole(split).subject)
+    key, seen = train.stream(0, "tasks", 3), set()
+    every = train.sample(TAPE, key, size, split)
+    assert _names(TAPE, split, every) == list(range(size))
+    assert _names(TAPE, split, train.sample(TAPE, key, 256, split)) == list(range(size))
+    for leaf, known in zip(jax.tree.leaves(every.tasks), jax.tree.leaves(TAPE.whole(split)), strict=True):
+        np.testing.assert_array_equal(leaf, known)
+    for seed in range(8):
+        part = train.sample(TAPE, train.stream(seed, "tasks"), size - 1, split)
+        names = _names(TAPE, split, part)
+        assert len(set(names)) == size - 1
+        seen |= set(names)
+    assert seen == set(range(size))
+    some = train.sample(TAPE, key, size - 1, split)  # a life has its own noise, whichever others are drawn
+    keys, of_all = jax.random.key_data(some.keys), jax.random.key_data(every.keys)
+    np.testing.assert_array_equal(keys, of_all[np.asarray(_names(TAPE, split, some))])
+    assert len(set(map(bytes, np.asarray(of_all)))) == size
+
+
+RULE = Polynomial(terms=("post*pre", "modulator.reward*pre"), initial=(-0.3, 0.2), rate=1.0, learn="none")
+TAU = 2e-3
+LIVES = Lifetime(
+    task=TAPE,
+    network=Feedforward(hidden=(), output=Leaky(tau=TAU, neuron=Linear())),
+    genome=Given(),
+    slots=(Slot(rule=RULE),),
+    dt=DT,
+    record=("weights", "activity"),
+)
+STILL = dataclasses.replace(LIVES, network=Feedforward(hidden=(), output=Linear()), slots=(), record=())
+
+
+@pytest.mark.parametrize("n", [256, 3, 1])
+def test_each_held_out_session_is_judged_just_once(n):
+    problem = MetaProblem(STILL, MeanLoss())
+    found = evaluate.lives(problem, problem.lifetime._init(jax.random.key(0)), 0, "heldout", n)["loss"]
+    whole = TAPE.whole("heldout")
+    a = np.einsum("sji,sti->stj", whole.weights["input_to_output"], whole.stimulus)
+    nll = whole.observed * (whole.target - a) ** 2 / (2 * 0.5**2)
+    expected = nll.sum(axis=(1, 2)) * len(a) / whole.observed.sum()
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+@quick_jit
+def _live(session: Any) -> Any:
+    key = jax.random.key(1)
+    theta = LIVES._init(key)
+    return LIVES.advance(theta, session, LIVES.begin(theta, session, key), N_STEPS)[1].recorded
+
+
+def test_a_life_is_a_plain_loop_over_gates_and_resets():
+    """A closed gate keeps the weights, whatever else happens; after a reset the leaky cells start from rest."""
+    with jax.enable_x64(True):
+        batch = train.sample(TAPE, jax.random.key(0), 9, "train")
+        for index in range(2):
+            session = jax.tree.map(lambda x: x[index], batch.tasks)  # noqa: B023
+            lived = jax.tree.map(np.asarray, _live(session))
+            s = jax.tree.map(np.asarray, session)
+            w, u, kept = s.weights["input_to_output"], np.zeros(N_OUT), np.exp(-DT / TAU)
+            assert 0 < s.gate.sum() < N_STEPS
+            assert s.reset.sum() > 1
+            for t, x in enumerate(s.stimulus):
+                u = kept * u + (1 - kept) * w @ x
+                before = w
+                w = w + s.gate[t] * (-0.3 * np.outer(u, x) + 0.2 * s.modulators["reward"][t] * x[None, :])
+                np.testing.assert_allclose(lived["activity"]["output"][t], u, atol=1e-12)
+                np.testing.assert_allclose(lived["weights"]["input_to_output"][t], w, atol=1e-12)
+                assert s.gate[t] or np.array_equal(w, before)
+                u = np.zeros(N_OUT) if s.reset[t] else u
+
+
+def test_what_was_recorded_does_not_reach_the_weights():
+    """Other recorded values, other masks: the same life to the bit."""
+    session = jax.tree.map(lambda x: x[0], train.sample(TAPE, jax.random.key(0), 9, "train").tasks)
+    other = session.replace(target=session.target + 5.0, observed=1.0 - session.observed)
+    for one, same in zip(jax.tree.leaves(_live(session)), jax.tree.leaves(_live(other)), strict=True):
+        np.testing.assert_array_equal(one, same)
+    blank = neuron_view(*3 * [jnp.zeros(N_OUT)])
+    told = TAPE.step(session, jnp.asarray(0), blank, jax.random.key(0), DT)[1].feedback
+    assert not np.any(told.error)
+    assert not np.any(told.target)
+    assert {"error", "target"}.isdisjoint(TAPE.shape().offers)
+
+
+@pytest.mark.parametrize("feedback", ["symmetric", "random", "direct", "direct_sign", "target", "learned", "none"])
+def test_a_rule_that_reads_an_error_is_refused_by_name(feedback):
+    rule = Polynomial(terms=("error*pre",), initial=(-1.0,))
+    lives = dataclasses.replace(LIVES, slots=(Slot(rule=rule),), feedback=decode("feedback", feedback))
+    with pytest.raises(
+        BadInput, match=r"rule at input_to_output reads post\.feedback; feedback .* - expected a signal"
+    ):
+        lives.check()
+
+
+def test_what_a_recording_does_not_bring_is_missed_by_name():
+    dopamine = Polynomial(terms=("modulator.dopamine*pre",), initial=(1.0,))
+    with pytest.raises(BadInput, match=r"reads modulator 'dopamine' - expected .* advantage, reward"):
+        dataclasses.replace(LIVES, slots=(Slot(rule=dopamine),)).check()
+    problem = MetaProblem(LIVES, decode("objective", "final_weights"))
+    with pytest.raises(BadInput, match=r"objective: needs 'final_weights' .* gate, reset, reward, subject, weights"):
+        problem.check()
