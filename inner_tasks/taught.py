@@ -1,7 +1,7 @@
 """Simulated recordings of a layer that learns by a known rule: what a fit has to find."""
 
 from functools import lru_cache
-from typing import Annotated, ClassVar
+from typing import Annotated, Any
 
 import jax
 import numpy as np
@@ -44,7 +44,7 @@ class Taught(AbstractRecording):
     data_seed: Natural = 0
     likelihood: Annotated[AbstractLikelihood, plugin("likelihood")] = Gaussian()
     held: Annotated[HeldOut, nested(HeldOut)] = HeldOut()
-    clamp: ClassVar[bool] = False
+    clamp: bool = False
 
     def recorded(self) -> Recorded:
         return _recorded(self)
@@ -71,20 +71,20 @@ def _recorded(task: Taught) -> Recorded:
     shown[rng.permutation(n_out)[: max(1, round(task.recorded_share * n_out))]] = 1.0
     noisy = activity + task.noise * rng.normal(size=activity.shape)
     zeros = np.zeros((n, n_steps), np.float32)
-    sessions = Session(
-        stimulus=inputs,
-        target=(noisy * shown).astype(np.float32),
-        observed=np.broadcast_to(shown, activity.shape),
-        gate=zeros + 1.0,
-        reset=zeros,
-        modulators={},
-        weights={"input_to_output": weights},
-        final={},
-        subject=np.arange(n, dtype=np.int32),
-        share=np.ones(n, np.float32),
-    )
+    fields: dict[str, Any] = {
+        "stimulus": inputs,
+        "target": (noisy * shown).astype(np.float32),
+        "observed": np.broadcast_to(shown, activity.shape),
+        "gate": zeros + 1.0,
+        "reset": zeros,
+        "modulators": {},
+        "weights": {"input_to_output": weights},
+        "final": {},
+        "subject": np.arange(n, dtype=np.int32),
+        "share": np.ones(n, np.float32),
+    }
     trial = np.broadcast_to(np.arange(n_steps), (n, n_steps))
-    return Recorded(sessions, trial, np.arange(n), tuple(f"session {i}" for i in range(n)))
+    return Recorded(Session(**fields), trial, np.arange(n), tuple(f"session {i}" for i in range(n)))
 
 
 def _lessons(lesson: AbstractTaskFamily, n: int, seed: int) -> tuple[jax.Array, jax.Array, jax.Array]:

@@ -13,6 +13,7 @@ from jax import Array
 from metaplast.interfaces import AbstractTaskFamily, Split
 from metaplast.likelihoods.base import AbstractLikelihood
 from metaplast.networks.base import AbstractNetwork
+from metaplast.registry import BadInput
 from metaplast.rules.base import AbstractRule
 from metaplast.signals import Key, NeuronView, Outcome, Score, TaskShape, feedback, pytree
 from metaplast.spec import Natural, Probability, spec
@@ -104,6 +105,8 @@ class AbstractRecording(AbstractTaskFamily):
 
     def shape(self) -> TaskShape:
         s = self.recorded().sessions
+        if self.clamp and not s.final:
+            raise BadInput("task.clamp=true", "weights measured at the end (final_weights)", "leave task.clamp out")
         n_steps, n_out = s.target.shape[1:]
         offers = {"gate", "reset", "subject", *s.modulators}
         offers |= {name for name, given in (("weights", s.weights), ("final_weights", s.final)) if given}

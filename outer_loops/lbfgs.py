@@ -33,8 +33,8 @@ class Lbfgs(AbstractOuterLoop):
     1e-4), at most `tries`; the loss and gradient of every try are those of whole lives. The step of the first iteration
     is scaled to the gradient. Meant for batches that hold the same lives at every step (a recording, with n_tasks at
     least the number of its sessions): with fresh lives the curvature it remembers is that of other losses.
-    A step that finds nothing lower leaves theta and forgets the old gradients; one whose loss or gradient is not finite
-    changes nothing but the counter `skipped`.
+    A step that finds nothing as low leaves theta and forgets the old gradients; one whose loss or gradient is not
+    finite changes nothing but the counter `skipped`.
     Source: Liu & Nocedal 1989. Raises: BadInput for a task that passes no gradient.
     """
 

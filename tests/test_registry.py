@@ -40,6 +40,7 @@ def test_a_name_is_the_snake_case_of_its_class():
 
 
 def test_a_taken_name_stays_with_its_owner():
+    find("rule", "polynomial")
     thief = type("Polynomial", (), {"__module__": "elsewhere"})
     with pytest.raises(BadInput, match=r"metaplast\.rules\.polynomial has it"):
         register("rule", "polynomial")(thief)

@@ -13,8 +13,13 @@ def command(run_dirs: tuple[Path, ...], row: str, against: tuple[str, ...]) -> N
     """Pool finished runs that differ in their seed: intervals are bootstrapped over runs (splits), then lives.
 
     Runs of several worlds (other task or network, same rows) are laid side by side: the mean of every row in each, and
-    the paired difference to the best reference, by default among the rows that are given the exact gradient.
+    the paired difference to the best reference, by default among the rows that are given the exact gradient. Fits are
+    laid side by side too: one line per setting, over its seeds.
     """
-    from metaplast.launch.side_by_side import compare
+    from metaplast.launch import fit_compare, side_by_side
+    from metaplast.launch.fit import is_fit
 
-    click.echo(compare(run_dirs, row, against))
+    if is_fit(run_dirs[0]):
+        click.echo(fit_compare.compare(run_dirs, row))
+    else:
+        click.echo(side_by_side.compare(run_dirs, row, against))

@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array, lax
 
 from metaplast import train
-from metaplast.fitting.penalised import Penalised, stack
+from metaplast.fitting.penalised import Penalised, member, stack
 from metaplast.fitting.settings import Fit
 from metaplast.interfaces import AbstractOuterLoop
 from metaplast.problem import GRADIENT_CACHE_BYTES, Batch, MetaProblem
@@ -96,7 +96,8 @@ def _group(
     own = None if group[0].targets is None else stack([m.targets for m in group])
     tasks = jax.tree.map(lambda x: jnp.asarray(x, float if np.issubdtype(x.dtype, np.floating) else None), sessions)
     states = _begin(problem, outer, stack([m.theta for m in group]), train.stream(seed, "outer"))
-    paths, losses, diverged, total = [], jnp.zeros(len(group)), np.zeros(len(group), int), outer.n_steps
+    thetas = stack([m.theta for m in group])
+    paths, others, losses, diverged, total = [], [], jnp.zeros(len(group)), np.zeros(len(group), int), outer.n_steps
     window, done, stable = max(1, round(settings.window / CALL)), 0, np.zeros(len(group), bool)
     while done < total and not stable.all():
         states, thetas, losses, blown = _advance(
@@ -104,26 +105,21 @@ def _group(
         )
         done = min(total, done + CALL)
         diverged += np.asarray(blown)
-        paths.append(np.stack([_flat(thetas, i) for i in range(len(group))]))
-        stable = _at_rest(paths, window, settings.tolerance)
+        paths.append(_flat(thetas["rules"], len(group)))
+        others = [*others[-window:], _flat({**thetas, "rules": {}}, len(group))]
+        stable = _at_rest(paths, window, settings.tolerance) & _at_rest(others, window, settings.tolerance)
         tick(done, total)
     path = np.stack(paths, axis=1)
     return [
-        Fitted(
-            jax.tree.map(lambda x, i=i: x[i], thetas),
-            path[i],
-            done,
-            bool(stable[i]),
-            float(losses[i]),
-            int(diverged[i]),
-        )
+        Fitted(member(thetas, i), path[i], done, bool(stable[i]), float(losses[i]), int(diverged[i]))
         for i in range(len(group))
     ]
 
 
-def _flat(thetas: Theta, index: int) -> np.ndarray:
-    leaves = [np.asarray(leaf[index]).reshape(-1) for leaf in jax.tree.leaves(thetas["rules"])]
-    return np.concatenate(leaves) if leaves else np.zeros(0)
+def _flat(stacked: Any, n_members: int) -> np.ndarray:
+    """All the numbers of every member [n_members, n_numbers]."""
+    leaves = [np.asarray(leaf).reshape(n_members, -1) for leaf in jax.tree.leaves(stacked)]
+    return np.concatenate(leaves, axis=1) if leaves else np.zeros((n_members, 0))
 
 
 def _at_rest(paths: list[np.ndarray], window: int, tolerance: float) -> np.ndarray:
@@ -131,7 +127,8 @@ def _at_rest(paths: list[np.ndarray], window: int, tolerance: float) -> np.ndarr
     if len(paths) <= window:
         return np.zeros(len(paths[0]), bool)
     recent = np.stack(paths[-window - 1 :])
-    moved = np.abs(recent - recent[-1]).max(axis=(0, 2), initial=0.0)
+    with np.errstate(invalid="ignore"):  # a fit that diverged
+        moved = np.abs(recent - recent[-1]).max(axis=(0, 2), initial=0.0)
     largest = np.abs(recent[-1]).max(axis=1, initial=0.0)
     return np.isfinite(moved) & (moved <= tolerance * largest)
 
@@ -159,10 +156,12 @@ def _advance(
             batch: Batch = train.take(mine, train.stream(seed, "tasks", draw), problem.n_tasks)
             new, metrics = outer.step(penalised, state, batch, train.stream(seed, "step", index))  # pyright: ignore[reportArgumentType]
             new = jax.tree.map(lambda a, b: jnp.where(index < total, a, b), new, state)
-            return new, (metrics["loss"], metrics["diverged"])
+            counts = index < total
+            return new, (jnp.where(counts, metrics["loss"], 0.0), jnp.where(counts, metrics["diverged"], 0))
 
         state, (losses, diverged) = lax.scan(step, state, start + jnp.arange(CALL))
-        return state, penalised.masked(outer.theta(state)), jnp.mean(losses), jnp.sum(diverged)
+        n = jnp.minimum(CALL, total - start).astype(losses.dtype)
+        return state, penalised.masked(outer.theta(state)), jnp.sum(losses) / n, jnp.sum(diverged)
 
     if members[2].shape[0] == 1:  # a vmap over one member costs what a vmap costs
         return jax.tree.map(lambda x: x[None], one(jax.tree.map(lambda x: x[0], members)))

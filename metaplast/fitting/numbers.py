@@ -8,36 +8,51 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from metaplast.inspection.coefficients import acting
 from metaplast.lifetime import Lifetime
 from metaplast.registry import BadInput
-from metaplast.reuse.describe import describe_rule
-from metaplast.rules._grammar import parse
+from metaplast.reuse._document import LEARNT, children, own_leaves
+from metaplast.reuse.formula import rule_terms
+from metaplast.reuse.rule_file import flatten, subtree
+from metaplast.rules._grammar import RATE_UNIT, parse
 from metaplast.signals import Theta
+from metaplast.spec import encode
 
 
 def numbers(lifetime: Lifetime, theta: Theta) -> dict[str, float]:
-    """{name: value}: rate times coefficient of every term (terms of equal name in one slot are summed), and learnt
-    positive constants such as time constants. Names carry their slot where there are several, edges where theta is one
-    per edge. A rate that multiplies terms is no number of its own: only the products can be known from data."""
-    document, tensors = describe_rule(lifetime, jax.tree.map(np.asarray, theta))
-    terms, constants = acting(document, tensors)
-    found: dict[str, float] = {}
-    for entry, values in terms.items():
-        mark = "" if len(terms) == 1 else f"{entry}: "
-        rate = constants[entry].pop("rate", None)
-        if rate is None:
-            rate = _rate(document["slots"][entry.partition("/")[0]]["rule"])
-        found |= {f"{mark}{canonical(name)}": rate * value for name, value in values.items()}
-        found |= {f"{mark}{name}": value for name, value in constants[entry].items()}
+    """{name: value}: rate times coefficient of every term, and learnt positive constants such as time constants. Names
+    carry their slot where there are several, edges where theta is one per edge, and labels under `sum`. A rate that
+    multiplies terms is no number of its own: only the products can be known from data. Numbers that are not finite are
+    told as they are."""
+    parts = {}
+    for slot in lifetime.slots:
+        own = jax.tree.map(np.asarray, theta["rules"][slot.name])
+        named = {slot.name: own} if slot.shared else {f"{slot.name}/{edge}": part for edge, part in own.items()}
+        parts |= {name: (encode(slot.rule), subtree("it", flatten("it", part))) for name, part in named.items()}
+    found = {}
+    for name, (rule, part) in parts.items():
+        found |= _numbers(rule, part, "" if len(parts) == 1 else f"{name}: ")
+    return found
+
+
+def _numbers(rule: dict[str, Any], theta: Any, mark: str) -> dict[str, float]:
+    """Of one rule, through wrappers."""
+    theta = theta if isinstance(theta, dict) else {}
+    if rule["name"] == "polynomial":
+        rate = _grown(rule["rate"], theta["log_rate"]) if "log_rate" in LEARNT[rule["learn"]] else rule["rate"]
+        return {f"{mark}{canonical(name)}": float(rate * c) for name, c in rule_terms(rule, theta).items()}
+    own = {name.removeprefix("log_"): leaf for name, leaf in own_leaves(rule, theta).items() if leaf.size == 1}
+    found = {f"{mark}{name}": _grown(rule[name], leaf) for name, leaf in own.items()}
+    inner = list(children(rule, theta))
+    for label, child, child_theta in inner:
+        found |= _numbers(child, child_theta, mark if len(inner) == 1 else f"{mark}{label}: ")
     return found
 
 
 def true_numbers(lifetime: Lifetime) -> dict[str, float]:
     """`numbers` of rules that learn nothing from data: their constants are those of the spec."""
     slots = tuple(replace(slot, rule=_learning(slot.rule)) for slot in lifetime.slots)
-    open_ = replace(lifetime, slots=slots)
-    return numbers(open_, jax.tree.map(jnp.zeros_like, open_.init(jax.random.key(0))))
+    learning = replace(lifetime, slots=slots)
+    return numbers(learning, jax.tree.map(jnp.zeros_like, learning.init(jax.random.key(0))))
 
 
 def _learning(rule: Any) -> Any:
@@ -57,9 +72,10 @@ def canonical(term: str) -> str:
     return "*".join(name if power == 1 else f"{name}^{power}" for name, power in factors) or "1"
 
 
-def _rate(rule: dict) -> float:
-    """The fixed rate of a list of terms; 1 where the terms of several rules are already scaled."""
-    return float(rule["rate"]) if rule["name"] == "polynomial" else 1.0
+def _grown(value: float, log: np.ndarray) -> float:
+    """value exp(5 log)."""
+    exponent = RATE_UNIT * float(log.reshape(-1)[0])
+    return float(value) * (math.exp(exponent) if exponent < 700 else math.inf)
 
 
 def vector(found: dict[str, float], names: list[str]) -> np.ndarray:

@@ -37,9 +37,10 @@ class Penalised(NamedTuple):
     def value_and_grad(self, theta: Theta, batch: Batch) -> tuple[Array, Theta, Metrics]:
         inner = self.masked(theta)
         loss, grad, metrics = self.problem.value_and_grad(inner, batch)
-        size, slope = jax.value_and_grad(self.penalty)(inner)
-        grad = jax.tree.map(lambda g, s, m: (g + s) * m, grad, slope, self.mask)
-        return loss + size, grad, metrics
+        size = self.penalty(inner)
+        slope = jax.tree.map(lambda x: self.strength * jnp.sign(x), inner["rules"])  # JAX's own slope of |x| at 0 is 1
+        grad = {**grad, "rules": jax.tree.map(jnp.add, grad["rules"], slope)}
+        return loss + size, jax.tree.map(jnp.multiply, grad, self.mask), {**metrics, "loss": loss + size}
 
     def losses(self, thetas: Theta, batch: Batch, share: int | None = None) -> tuple[Array, Metrics]:
         inner = jax.vmap(self.masked)(thetas)
@@ -56,5 +57,6 @@ def stack(trees: list[Any]) -> Any:
     return jax.tree.map(lambda *x: jnp.stack(x), *trees)
 
 
-def member(tree: Any, index: int) -> Any:
+def member(tree: Any, index: Any) -> Any:
+    """The leaves at one place, or at several, of their leading axis."""
     return jax.tree.map(lambda x: x[index], tree)

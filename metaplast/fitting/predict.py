@@ -71,10 +71,9 @@ def weights_explained(source: Source, lifetime: Lifetime, theta: Theta, sessions
     if not edges:
         return {}
     sums = _compared((source.lifetime, lifetime), edges, (source.theta, theta), arrays(sessions), jax.random.key(seed))
-    return {
-        edge: tuple(_r2(*(float(np.sum(np.asarray(x, np.float64))) for x in sums[edge][kind])) for kind in ("w", "dw"))
-        for edge in edges
-    }
+    total = lambda x: float(np.sum(np.asarray(x, np.float64)))  # noqa: E731
+    pair = lambda kinds: tuple(_r2(*map(total, kinds[kind])) for kind in ("w", "dw"))  # noqa: E731
+    return {edge: pair(sums[edge]) for edge in edges}
 
 
 @partial(jax.jit, static_argnames=("lifetimes", "edges"))
@@ -90,7 +89,7 @@ def _compared(lifetimes: Any, edges: tuple[str, ...], thetas: Any, sessions: Ses
             found.append({e: (life.synapses[e].weight, trace.recorded["weights"][e]) for e in edges})
         last = n_steps - jnp.argmax(jnp.any(pair[0].observed > 0, axis=1)[::-1])
         real = (jnp.arange(n_steps) < last).astype(float)
-        return {e: _sums(*(found[i][e] for i in (0, 1)), real) for e in edges}
+        return {e: _sums(found[0][e], found[1][e], real) for e in edges}
 
     return lax.map(one, (sessions, jax.random.split(key, sessions.target.shape[0])))
 

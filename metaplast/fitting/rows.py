@@ -16,6 +16,7 @@ from metaplast.fitting.support import Choice, chosen, is_long, n_kept, refits
 from metaplast.fitting.worth import Worth, worth
 from metaplast.interfaces import SPLITS, AbstractOuterLoop, Split
 from metaplast.problem import Batch, MetaProblem
+from metaplast.recording import AbstractRecording
 from metaplast.signals import Theta
 
 
@@ -90,11 +91,13 @@ def _judged(
     seed: int,
     way: tuple[list[Fitted], list[Choice], int, Fitted | None],
 ) -> Row:
-    worths = {split: worth(problem.lifetime, theta, data.sessions[split], seed) for split in SPLITS}
+    worths: dict[Split, Worth] = {split: worth(problem.lifetime, theta, data.sessions[split], seed) for split in SPLITS}
     count = float(np.asarray(data.sessions["train"].observed, np.float64).sum()) or float(
         sum(np.isfinite(w).sum() for w in data.sessions["train"].final.values())
     )
-    spread = float(np.sqrt(worths["train"].deviance.sum() / max(count, 1.0)))
+    family: AbstractRecording = problem.lifetime.task  # pyright: ignore[reportAssignmentType]
+    unit = 1.0 if family.clamp else getattr(family.likelihood, "sd", 1.0)
+    spread = unit * float(np.sqrt(worths["train"].deviance.sum() / max(count, 1.0)))
     return Row(theta, mask, *way, worths, spread)
 
 

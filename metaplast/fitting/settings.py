@@ -10,9 +10,9 @@ from metaplast.spec import Count, Natural, NonNegative, Positive, Probability, s
 @spec
 class Fit:
     """starts: random starts of theta, of which the best on training trials counts. strengths: of the L1 penalty on a
-    rule with more than `few` terms, in units of the mean-value null's loss per value; each gives a support, the terms
-    whose |coefficient| is at least `support` of the largest, that is refitted without penalty, and validation trials
-    choose among them (the sparsest within one standard error of the best).
+    rule with more than `few` terms, in units of the loss per value of the same network without plasticity; each gives a
+    support, the terms whose |coefficient| is at least `support` of the largest, that is refitted without penalty, and
+    validation trials choose among them (the sparsest within one standard error of the best).
     A fit stops when, over `window` outer steps, no number of theta moved by more than `tolerance` times the largest (or
     at the end of outer.steps, and then says so). bootstrap: refits to data simulated from the fitted rule, for
     intervals. lags: steps of the past that the generalised linear null sees. chunk: members per program call (0: as

@@ -8,9 +8,11 @@ import numpy as np
 from metaplast.fitting.bootstrap import Bootstrap
 from metaplast.fitting.data import Data
 from metaplast.fitting.deviance import difference_ci, explained_ci
+from metaplast.fitting.support import Choice
 from metaplast.fitting.worth import Worth
 from metaplast.inspection.statistics import Estimate
 from metaplast.interfaces import SPLITS, Split
+from metaplast.reuse.formula import NEGLIGIBLE
 
 Plain = dict[str, Any]
 NONE = "no_plasticity"
@@ -60,6 +62,10 @@ def of_worths(worths: dict[Split, Worth]) -> Plain:
     }
 
 
+def of_choice(choice: Choice, taken: bool) -> Plain:
+    return {**choice._asdict(), "deviance": finite(choice.deviance), "error": finite(choice.error), "chosen": taken}
+
+
 def of_bootstrap(found: Bootstrap | None) -> Plain | None:
     if found is None:
         return None
@@ -78,14 +84,15 @@ def recovered(true: dict[str, float], fitted: dict[str, float], interval: dict[s
     """Every number that is not 0 in the truth or in the fit, the largest first.
 
     verdict: `recovered`, both of one sign and the fit within a quarter of the truth; `off`, kept but further away;
-    `missed`, not kept; `false`, kept but not in the truth.
+    `missed`, not kept; `false`, kept but not in the truth. A fit below a thousandth of the largest counts as not kept.
     """
     names = sorted({*true, *fitted}, key=lambda n: -max(abs(true.get(n, 0.0)), abs(fitted.get(n, 0.0))))
     largest = max((abs(v) for v in true.values()), default=0.0)
+    fitted = {name: value if abs(value) > NEGLIGIBLE * largest else 0.0 for name, value in fitted.items()}
     told = []
     for name in names:
         t, f = true.get(name, 0.0), fitted.get(name, 0.0)
-        if t == 0.0 and abs(f) <= 1e-9 * largest:
+        if t == 0.0 and f == 0.0:
             continue
         if t == 0.0:
             verdict = "false"
@@ -97,6 +104,11 @@ def recovered(true: dict[str, float], fitted: dict[str, float], interval: dict[s
             {"name": name, "true": finite(t), "fitted": finite(f), "ci95": interval.get(name), "verdict": verdict}
         )
     return told
+
+
+def _as_good(option: Plain, path: list[Plain]) -> bool:
+    best = min(path, key=lambda c: c["deviance"] if c["deviance"] is not None else math.inf)
+    return option["deviance"] is not None and option["deviance"] <= best["deviance"] + best["error"]
 
 
 def doubts(fit: Plain, main: str) -> list[str]:
@@ -122,6 +134,14 @@ def doubts(fit: Plain, main: str) -> list[str]:
         lead = other[f"minus_{main}"]["ci95"][0]
         if name != main and lead is not None and lead > 0:
             said.append(f"The family {name} explains more: by {other[f'minus_{main}']['mean']:.4f} of the deviance.")
+    alike = [c for c in row["path"] if not c["chosen"] and _as_good(c, row["path"])]
+    if alike:
+        counts = ", ".join(str(c["n_terms"]) for c in alike)
+        said.append(
+            f"Validation trials cannot tell the chosen terms from {len(alike)} other sets (of {counts} numbers)."
+        )
+    if fit["bootstrap"] is None and row["numbers"]:
+        said.append("How well the numbers are determined was not asked: set fit.bootstrap=20 or more.")
     loose = [d for d in (fit["bootstrap"] or {}).get("directions", []) if d["loose"]]
     for direction in loose[:3]:
         words = " ".join(f"{value:+.2f} {name}" for name, value in direction["weights"].items())

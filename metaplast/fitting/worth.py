@@ -76,10 +76,10 @@ def _weight_nulls(data: Data) -> dict[str, tuple[str, dict[Split, Worth]]]:
     rates = {edge: _fit_rates(train, edge) for edge in train.final}
 
     def mean(s: Session) -> dict[str, np.ndarray]:
-        return {e: s.weights[e] + np.nanmean(train.final[e] - train.weights[e]) for e in s.final}
+        return {e: np.asarray(s.weights[e]) + np.nanmean(train.final[e] - train.weights[e]) for e in s.final}
 
     def linear(s: Session) -> dict[str, np.ndarray]:
-        return {e: s.weights[e] + _rates(s) @ rates[e] for e in s.final}
+        return {e: np.asarray(s.weights[e]) + _rates(s) @ rates[e] for e in s.final}
 
     notes = {
         "mean": "every synapse changes by the mean change of the training sessions",

@@ -19,18 +19,18 @@ def explained(rows: Mapping[str, Mapping[str, Any]], path: Path, main: str) -> N
         1, len(nulls), figsize=(3.4 * len(nulls) + 1.2, 0.4 * len(rows) + 1.5), sharey=True, layout="constrained"
     )
     for axis, null in zip(np.atleast_1d(axes), nulls, strict=True):
-        for y, (_, found) in enumerate(reversed(rows.items())):
-            value = found[null]
+        for y, name in enumerate(reversed(list(rows))):
+            value = rows[name][null]
             if value["mean"] is None:
                 continue
-            colour = OURS if list(rows)[len(rows) - 1 - y] == main else OTHERS
+            colour = OURS if name == main else OTHERS
             if value["ci95"][0] is not None:
                 axis.plot(value["ci95"], [y, y], color=colour, lw=3, solid_capstyle="round")
             axis.plot(value["mean"], y, "o", color=colour, ms=6)
         axis.axvline(0.0, color="black", lw=0.8)
         axis.set_title(f"against {null}", fontsize=10)
         axis.grid(axis="x", alpha=0.3)
-    np.atleast_1d(axes)[0].set_yticks(range(len(rows)), list(reversed(rows)))
+    np.atleast_1d(axes)[0].set_yticks(range(len(rows)), list(rows)[::-1])
     figure.supxlabel("deviance explained on held-out values", fontsize=10)
     _save(figure, path)
 
@@ -94,12 +94,12 @@ def surface_spread(
 ) -> None:
     """delta_w over two signals, and half the width of its 95 % interval over the refits."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")
-    largest = float(np.abs(change).max()) or 1.0
-    for axis, values, title, colours, low in (
-        (axes[0], change, "fitted change of weight", "RdBu_r", -largest),
-        (axes[1], half, "half of its 95 % interval", "viridis", 0.0),
+    largest, widest = float(np.abs(change).max()) or 1.0, float(half.max()) or 1.0
+    for axis, values, title, colours, limits in (
+        (axes[0], change, "fitted change of weight", "RdBu_r", (-largest, largest)),
+        (axes[1], half, "half of its 95 % interval", "viridis", (0.0, widest)),
     ):
-        mesh = axis.pcolormesh(*grid, values, cmap=colours, vmin=low, vmax=largest, shading="auto")
+        mesh = axis.pcolormesh(*grid, values, cmap=colours, vmin=limits[0], vmax=limits[1], shading="auto")
         figure.colorbar(mesh, ax=axis)
         axis.set_title(title, fontsize=10)
         axis.set_xlabel(names[0])

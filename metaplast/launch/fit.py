@@ -20,6 +20,7 @@ from metaplast.fitting.predict import drawn, weights_explained
 from metaplast.fitting.rows import Row, agreement, fit_row
 from metaplast.fitting.support import Choice
 from metaplast.fitting.worth import Worth, null_models
+from metaplast.genomes.per_subject import PerSubject
 from metaplast.interfaces import SPLITS, Split
 from metaplast.launch import fit_report, folder, preflight
 from metaplast.launch.config import Plain, read_file, to_yaml
@@ -133,14 +134,10 @@ def _data(config: Config, plain: Plain, recover: Plain | None) -> Data:
 def problem_of(config: Config) -> MetaProblem:
     """The problem of a row; a genome per subject learns as many subjects as training has."""
     genome, family = config.genome, config.task
-    if hasattr_n(genome) and isinstance(family, AbstractRecording):
+    if isinstance(genome, PerSubject) and isinstance(family, AbstractRecording):
         n = int(family.whole("train").subject.max()) + 1
-        config = dataclasses.replace(config, genome=dataclasses.replace(genome, n_subjects=n))  # pyright: ignore[reportArgumentType, reportCallIssue]
+        config = dataclasses.replace(config, genome=dataclasses.replace(genome, n_subjects=n))
     return config.meta_problem()
-
-
-def hasattr_n(genome: Any) -> bool:
-    return any(field.name == "n_subjects" for field in dataclasses.fields(genome))
 
 
 def _row(run: Path, name: str, config: Config, data: Data, tick: Callable[[int, int], None]) -> Row:
@@ -263,7 +260,7 @@ def _facts(config: Config, row: Row, data: Data) -> Plain:
         "loss": summary.finite(row.last.loss) if row.last else None,
         "diverged": sum(f.diverged for f in [*row.starts, *([row.last] if row.last else [])]),
         "starts": agreement(problem, row) if problem.lifetime.slots else {"n": 0, "same": 0, "spread": 0.0},
-        "path": [c._asdict() | {"chosen": i == row.at} for i, c in enumerate(row.path)],
+        "path": [summary.of_choice(c, i == row.at) for i, c in enumerate(row.path)],
         "splits": summary.of_worths(row.worths),
         "weights": weights,
     }

@@ -227,7 +227,7 @@ def _path_section(told: Plain) -> Section:
         (
             f"{c['strength']:g}",
             str(c["n_terms"]),
-            f"{c['deviance']:.5g} (se {c['error']:.2g})",
+            f"{_short(c['deviance'])} (se {c['error']:.2g})",
             "chosen" if c["chosen"] else "",
         )
         for c in path

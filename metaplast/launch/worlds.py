@@ -17,11 +17,16 @@ def worlds(runs: Sequence[Path]) -> dict[str, list[Path]]:
 
     Raises: BadInput for a folder that holds no finished run.
     """
+    return alike([(run, finished(run)) for run in runs])
+
+
+def alike(configs: Sequence[tuple[Path, Plain]], free: Sequence[str] = ()) -> dict[str, list[Path]]:
+    """The same of configs at hand; `free`: dotted names that may differ too."""
     groups: dict[str, list[Path]] = {}
     labels: dict[str, str] = {}  # all that differs -> its short form
     first: Plain = {}
-    for run in runs:
-        flat = _flat(finished(run))
+    for run, plain in configs:
+        flat = {key: value for key, value in _flat(plain).items() if key not in free}
         first = first or flat
         other = [key for key in sorted({*first, *flat}) if first.get(key) != flat.get(key)]
         whole = json.dumps([(key, flat.get(key)) for key in other], default=str)

@@ -31,7 +31,7 @@ def lifetime_of(*slots: Slot) -> Lifetime:
 def told(rules: Any, *slots: Slot) -> dict[str, float]:
     lifetime = lifetime_of(*slots)
     theta = lifetime.init(jax.random.key(0))
-    given = jax.tree.map(lambda x: jnp.asarray(x, float), rules)
+    given = jax.tree.map(lambda x: jnp.asarray(x, float), rules, is_leaf=lambda x: isinstance(x, list))
     assert jax.tree.structure(given) == jax.tree.structure(theta["rules"])
     return numbers(lifetime, {**theta, "rules": given})
 
@@ -62,16 +62,23 @@ def test_the_same_change_in_another_unit_gives_the_same_numbers():
 
 def test_slots_and_edges_stand_before_the_names():
     rule = Polynomial(terms=("post*pre",), rate=0.5)
-    both = told({"a": {"coefficients": [2.0]}, "b": {"coefficients": [3.0]}}, Slot("a", FIRST, rule), Slot("b", LAST, rule))
+    both = told(
+        {"a": {"coefficients": [2.0]}, "b": {"coefficients": [3.0]}}, Slot("a", FIRST, rule), Slot("b", LAST, rule)
+    )
     assert both == pytest.approx({"a: post*pre": 1.0, "b: post*pre": 1.5})
-    own = told({"rule": {FIRST: {"coefficients": [2.0]}, LAST: {"coefficients": [-2.0]}}}, Slot(rule=rule, shared=False))
+    own = told(
+        {"rule": {FIRST: {"coefficients": [2.0]}, LAST: {"coefficients": [-2.0]}}}, Slot(rule=rule, shared=False)
+    )
     assert own == pytest.approx({f"rule/{FIRST}: post*pre": 1.0, f"rule/{LAST}: post*pre": -1.0})
     one = told({"rule": {"coefficients": [2.0]}}, Slot(rule=rule))
     assert one == pytest.approx({"post*pre": 1.0})
 
 
 def test_slots_with_different_rates_keep_theirs():
-    slots = [Slot("a", FIRST, Polynomial(terms=("pre",), rate=0.5)), Slot("b", LAST, Polynomial(terms=("pre",), rate=2.0))]
+    slots = [
+        Slot("a", FIRST, Polynomial(terms=("pre",), rate=0.5)),
+        Slot("b", LAST, Polynomial(terms=("pre",), rate=2.0)),
+    ]
     found = told({"a": {"coefficients": [1.0]}, "b": {"coefficients": [1.0]}}, *slots)
     assert found == pytest.approx({"a: pre": 0.5, "b: pre": 2.0})
 

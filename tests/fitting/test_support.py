@@ -88,7 +88,9 @@ def test_where_everything_broke_something_is_still_chosen(broken):
 
 
 def test_the_order_of_the_options_does_not_matter():
-    options = [Choice(0.1 * i, *o) for i, o in enumerate([(9, 1.0, 0.1), (4, 1.05, 0.2), (4, 1.04, 0.2), (2, 2.0, 0.1)])]
+    options = [
+        Choice(0.1 * i, *o) for i, o in enumerate([(9, 1.0, 0.1), (4, 1.05, 0.2), (4, 1.04, 0.2), (2, 2.0, 0.1)])
+    ]
     best = options[chosen(options)]
     assert best == options[2]
     assert options[::-1][chosen(options[::-1])] == best

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ pytestmark = pytest.mark.system
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCKS = re.findall(r"```(bash|python)\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+FIT = ("rows={}", "outer.steps=2", "fit.starts=1", "fit.strengths=[0.1]", "fit.bootstrap=2")
 SETUP = 2  # the first two bash blocks set up an environment: .ci/run executes the second, the main job is run below
 
 
@@ -31,7 +33,10 @@ def test_every_command_runs(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.stem)
 def test_every_command_of_a_page_runs(page: Path, tmp_path: Path) -> None:
-    """Without the rows of the tables: tests/system/test_configs.py trains those."""
+    """Without the rows of the tables: tests/system/test_configs.py trains those. A page finds its data as a clone has
+    them, in docs/."""
+    if (data := page.with_suffix("")).is_dir():
+        shutil.copytree(data, tmp_path / "docs" / data.name)
     found = re.findall(r"```(bash|python)\n(.*?)```", page.read_text(), re.DOTALL)
     assert _run(found, tmp_path, "rows={}", "evaluation.prototype=false") >= 1
 
@@ -52,6 +57,7 @@ def _run(blocks: list[tuple[str, str]], folder: Path, *words: str) -> int:
                 "train": [*TINY, "checkpoint_every=1", *words],
                 "eval": ["--lives", "4"],
                 "inspect": ["--lives", "4"],
+                "fit": FIT if "--run-dir" in given else ["--describe"],  # which checks everything but fits nothing
             }
             done = metaplast(*given, *small.get(given[0], []), cwd=folder)
             assert done.returncode == 0, f"{line}\n{done.stderr}"

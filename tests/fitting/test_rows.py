@@ -1,0 +1,164 @@
+"""A family of rules that contains the truth finds it; what training must not see changes no bit."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from inner_tasks.taught import Taught
+from metaplast.feedback.none import None_
+from metaplast.fitting.data import Data, data_of
+from metaplast.fitting.engine import Fitted
+from metaplast.fitting.numbers import numbers
+from metaplast.fitting.predict import activity, weights_explained
+from metaplast.fitting.rows import Row, agreement, fit_row
+from metaplast.fitting.settings import Fit
+from metaplast.genomes.given import Given
+from metaplast.lifetime import Lifetime, Slot
+from metaplast.likelihoods.gaussian import Gaussian
+from metaplast.networks.feedforward import Feedforward
+from metaplast.neurons.sigmoid import Sigmoid
+from metaplast.objectives.mean_loss import MeanLoss
+from metaplast.problem import MetaProblem
+from metaplast.recording import HeldOut
+from metaplast.rules.polynomial import Polynomial
+from outer_loops.lbfgs import Lbfgs
+
+HELD = HeldOut(subjects=0.2, trials=0.17)  # one of five sessions, one of six steps
+FAMILY = Taught(n_in=3, n_out=2, n_steps=6, n_sessions=5, input_sd=1.0, held=HELD)
+RULE = Polynomial(terms=("post*pre", "post^2*weight", "pre", "weight"), rate=0.1, scale=0.1)
+TRUTH = [1.0, -1.0, 0.0, 0.0]
+OUTER, SHORT, LONG = Lbfgs(steps=120), Fit(starts=2), Fit(starts=1, few=3, strengths=(1e-4, 1e-1))
+SEED = 0
+
+
+def problem_of(family: Taught = FAMILY, rule: Polynomial | None = RULE) -> MetaProblem:
+    slots = () if rule is None else (Slot(rule=rule),)
+    lifetime = Lifetime(family, Feedforward(hidden=(), output=Sigmoid()), None_(), Given(), slots)
+    return MetaProblem(lifetime, MeanLoss(), n_tasks=99, life_clip=0.0)
+
+
+PROBLEM = problem_of()
+
+
+@pytest.fixture(scope="module")
+def data() -> Data:
+    return data_of(FAMILY, PROBLEM.lifetime)
+
+
+@pytest.fixture(scope="module")
+def short(data) -> Row:
+    return fit_row(PROBLEM, OUTER, data, SHORT, SEED)
+
+
+@pytest.fixture(scope="module")
+def long(data) -> Row:
+    return fit_row(PROBLEM, OUTER, data, LONG, SEED)
+
+
+def coefficients(row: Any) -> np.ndarray:
+    return np.asarray(row.theta["rules"]["rule"]["coefficients"])
+
+
+def wild(data: Data, keep: set[str]) -> Data:
+    """Other values wherever the splits in `keep` do not look, also in the steps of their own sessions."""
+    rng, sessions, given = np.random.default_rng(1), {}, dict[Any, Any](data.sessions)
+    for split, s in given.items():
+        noise = rng.normal(scale=50.0, size=s.target.shape).astype(np.float32)
+        mine = s.observed > 0 if split in keep else np.zeros_like(s.observed, bool)
+        sessions[split] = s.replace(target=np.where(mine, s.target, noise))
+    return data._replace(sessions=sessions)
+
+
+def test_a_family_that_contains_the_truth_finds_it(short, data):
+    np.testing.assert_allclose(coefficients(short), TRUTH, atol=0.05)
+    of_weights, of_changes = weights_explained(
+        data.source, PROBLEM.lifetime, short.theta, data.sessions["heldout"], SEED
+    )["input_to_output"]
+    assert of_weights > 0.98
+    assert of_changes > 0.98
+    assert all(w.r2 > 0.999 for w in short.worths.values())
+    assert [len(w.deviance) for w in short.worths.values()] == [4, 4, 1]
+    assert (short.path, short.at) == ([], 0)
+    assert np.all(short.mask["rules"]["rule"]["coefficients"] == 1.0)
+    assert short.last is short.starts[0]
+    assert [s.loss for s in short.starts] == sorted(s.loss for s in short.starts)
+    assert short.spread < 1e-3
+
+
+def test_a_long_rule_is_reduced_to_the_terms_it_needs(long):
+    np.testing.assert_array_equal(long.mask["rules"]["rule"]["coefficients"], [1.0, 1.0, 0.0, 0.0])
+    np.testing.assert_allclose(coefficients(long), TRUTH, atol=0.05)
+    assert np.all(coefficients(long)[2:] == 0.0)
+    assert [c.strength for c in long.path] == list(LONG.strengths)
+    assert long.path[long.at].n_terms == 2
+    assert all(c.n_terms <= 4 for c in long.path)
+
+
+def test_what_training_does_not_see_changes_no_bit_of_a_short_rule(short, data):
+    other = fit_row(PROBLEM, OUTER, wild(data, {"train"}), SHORT, SEED)
+    np.testing.assert_array_equal(coefficients(other), coefficients(short))
+    for a, b in zip(other.starts, short.starts, strict=True):
+        np.testing.assert_array_equal(a.path, b.path)
+        assert a.loss == b.loss
+    assert other.spread == short.spread
+    for split in ("validation", "heldout"):  # the control: there it shows
+        assert other.worths[split].deviance.sum() > 100.0 > short.worths[split].deviance.sum()
+
+
+def test_held_out_values_change_no_bit_of_a_long_rule_and_validation_chooses_only(long, data):
+    other = fit_row(PROBLEM, OUTER, wild(data, {"train", "validation"}), LONG, SEED)
+    np.testing.assert_array_equal(coefficients(other), coefficients(long))
+    assert other.path == long.path
+    blind = fit_row(PROBLEM, OUTER, wild(data, {"train"}), LONG, SEED)
+    assert [c.n_terms for c in blind.path] == [c.n_terms for c in long.path]
+    assert blind.path != long.path
+    np.testing.assert_array_equal(blind.starts[0].path, long.starts[0].path)
+
+
+def test_the_same_arguments_give_the_same_bits(short, data):
+    again = fit_row(PROBLEM, OUTER, data, SHORT, SEED)
+    for a, b in zip(again.starts, short.starts, strict=True):
+        np.testing.assert_array_equal(a.path, b.path)
+
+
+@pytest.mark.parametrize("sd", [1.0, 0.25])
+def test_the_spread_is_the_standard_deviation_of_the_residuals_whatever_the_unit_of_the_loss(sd):
+    family = replace(FAMILY, noise=0.3, likelihood=Gaussian(sd=sd))
+    problem = problem_of(family, None)
+    data = data_of(family, problem.lifetime)
+    row = fit_row(problem, OUTER, data, SHORT, SEED)
+    assert (row.starts, row.last) == ([], None)  # nothing is learned, nothing fitted
+    train = data.sessions["train"]
+    off = (activity(problem.lifetime, row.theta, train, SEED) - train.target)[train.observed > 0]
+    assert row.spread == pytest.approx(np.sqrt(np.mean(off**2)), rel=1e-4)
+    assert agreement(problem, row) == {"n": 0, "same": 0, "spread": 0.0}
+
+
+def row_of(row: Row, *ends: tuple[float, list[float]]) -> Row:
+    """A row whose starts ended with these (loss, coefficients)."""
+    made = []
+    for loss, values in ends:
+        theta = {**row.theta, "rules": {"rule": {"coefficients": np.asarray(values, np.float32)}}}
+        made.append(Fitted(theta, np.zeros((1, 4)), 10, True, loss, 0))
+    return row._replace(starts=made)
+
+
+def test_agreement_compares_the_starts_that_are_as_good_as_the_best(short):
+    ends = [(1.0, [2.0, 0.0, 0.5, 0.0]), (1.009, [1.0, 0.0, 0.5, 0.1]), (1.02, [9.0, 9.0, 9.0, 9.0])]
+    found = agreement(PROBLEM, row_of(short, *ends, (float("nan"), [np.nan] * 4)))
+    assert found == {"n": 4, "same": 2, "spread": pytest.approx(0.5)}
+    assert agreement(PROBLEM, row_of(short, ends[0])) == {"n": 1, "same": 1, "spread": 0.0}
+    broken = agreement(PROBLEM, row_of(short, (float("nan"), [np.nan] * 4)))
+    assert broken == {"n": 1, "same": 0, "spread": 0.0}
+    still = agreement(PROBLEM, row_of(short, (1.0, [0.0] * 4), (1.0, [0.0] * 4)))
+    assert still == {"n": 2, "same": 2, "spread": 0.0}
+
+
+def test_agreement_is_in_what_acts_on_weights(short):
+    found = agreement(PROBLEM, short)
+    ends = np.asarray([list(numbers(PROBLEM.lifetime, s.theta).values()) for s in short.starts])
+    if found["same"] == 2:
+        assert found["spread"] == pytest.approx(np.ptp(ends, axis=0).max() / np.abs(ends).max())
+    assert found["n"] == 2

@@ -1,0 +1,134 @@
+"""`metaplast fit` as a user runs it: files, text, page, resume with the same bits, a known rule recovered, bad data."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.system._commands import metaplast
+
+pytestmark = pytest.mark.system
+QUICK = ("outer.steps=20", "fit.starts=1", "fit.bootstrap=2", "--quiet")
+
+
+def _choices(path: Path, n_subjects: int = 6, n_rows: int = 60) -> Path:
+    """Choices between two odours by a network that learns from reward minus expected reward."""
+    rng = np.random.default_rng(3)
+    rows: dict[str, list[Any]] = {
+        name: [] for name in ("stimulus", "choice", "reward", "plastic", "session", "subject")
+    }
+    for subject in range(n_subjects):
+        w, paid = np.zeros(2), []
+        for _ in range(n_rows):
+            x = np.eye(2)[rng.integers(2)]
+            taken = int(rng.random() < 1 / (1 + np.exp(-w @ x)))
+            reward = float(rng.random() < (0.9, 0.1)[int(x[1])])
+            rows["stimulus"].append(x)
+            rows["choice"].append(taken)
+            rows["reward"].append(reward if taken else np.nan)
+            rows["plastic"].append(float(taken))
+            rows["session"].append(subject)
+            rows["subject"].append(f"fly {subject}")
+            if taken:
+                expected = np.mean(paid[-10:]) if paid else 0.0
+                w = w + 0.6 * x * (reward - expected)
+                paid.append(reward)
+    np.savez(path, **{name: np.asarray(values) for name, values in rows.items()})
+    return path
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _choices(tmp_path_factory.mktemp("data") / "choices.npz")
+
+
+def _bits(run: Path) -> Any:
+    told = json.loads((run / "fit.json").read_text())
+    told.pop("wall_s")
+    return told, (run / "rule.safetensors").read_bytes()
+
+
+def test_a_fit_says_what_it_found_and_goes_on_with_the_same_bits(data: Path, tmp_path: Path) -> None:
+    words = ("fit", str(data), *QUICK)
+    done = metaplast(*words, "--run-dir", "whole", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = json.loads((tmp_path / "whole" / "fit.json").read_text())
+    assert told["schema"] == "metaplast.fit/1"
+    assert {"discovered", "reward_hebb", "hebb", "mlp", "no_plasticity"} == set(told["rows"])
+    assert set(told["rows"]["discovered"]["explained"]) == {"mean", "glm_history", "no_plasticity"}
+    assert told["rows"]["no_plasticity"]["explained"]["no_plasticity"]["mean"] == 0
+    assert len(told["data"]["heldout_subjects"]) == 2
+    for name in told["rows"]:
+        assert name in done.stdout
+    for path in ("fit.json", "rule.safetensors", "report.html", "figures/explained.png", "figures/numbers.png"):
+        assert str(Path("whole") / path) in done.stdout
+    page = (tmp_path / "whole" / "report.html").read_text()
+    assert "<script" not in page
+    for title in ("What is explained", "The rule", "Which terms", "Reasons to doubt it"):
+        assert title in page
+    shown = metaplast("show", "whole/rule.safetensors", cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+
+    program = [str(Path(sys.executable).with_name("metaplast")), *words, "--run-dir", "cut"]
+    process = subprocess.Popen(program, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "cut" / "row.json").is_file() and process.poll() is None:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 143, said
+    assert "metaplast resume cut" in said
+    again = metaplast("resume", "cut", "--quiet", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert _bits(tmp_path / "cut") == _bits(tmp_path / "whole")
+    finished = metaplast("resume", "cut", "--quiet", cwd=tmp_path)
+    assert finished.stdout == again.stdout
+
+
+def test_a_known_rule_is_recovered_on_the_users_own_design(data: Path, tmp_path: Path) -> None:
+    true = ["rule=polynomial", "rule.terms=[modulator.advantage*pre]", "rule.initial=[1.0]", "rule.rate=0.6"]
+    flags = [part for word in [*true, "rule.learn=none"] for part in ("--recover", word)]
+    words = ("rows={}", "outer.steps=60", "fit.starts=1", "fit.bootstrap=4", "genome=constant", "--quiet", "--json")
+    done = metaplast("fit", str(data), *flags, *words, "--run-dir", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    (main,) = [entry for entry in told["truth"] if entry["name"] == "modulator.advantage*pre"]
+    assert main["true"] == pytest.approx(0.6)
+    weights = told["rows"]["discovered"]["weights"]["input_to_output"]
+    assert weights["r2_change"] <= 1.0
+    assert {entry["verdict"] for entry in told["truth"]} <= {"recovered", "off", "missed", "false"}
+    assert "Simulated and recovered" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_what_was_understood_is_described_and_nothing_is_written(data: Path, tmp_path: Path) -> None:
+    done = metaplast("fit", str(data), "--describe", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "6" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("nothing.npz",), "nothing.npz"),
+        (("DATA", "more.npz"), "one"),
+        (("DATA", "task.likelihood=gaussian"), "likelihood"),
+        (("DATA", "--recover", "network.hidden=[3]"), "--recover"),
+        (("experiment=oja",), "recordings"),
+        (("DATA", "fit.startz=3"), "starts"),
+        (("DATA", "genome=given"), "weights"),
+        (("DATA", "task.held={subjects: 0.0, trials: 0.0}"), "held"),
+    ],
+)
+def test_bad_input_is_one_line(words: tuple[str, ...], told: str, data: Path, tmp_path: Path) -> None:
+    given = [str(data) if word == "DATA" else word for word in words]
+    done = metaplast("fit", *given, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert told in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir())
