@@ -70,7 +70,9 @@ class Polynomial(TermRule):
 
     def products(self, theta: Theta, state: RuleState, view: SynapseView, dt: float) -> tuple[RuleState, list[Term]]:
         rate, c = self.effective(theta)
-        scaled = rate * c
+        # The gradient of a slice is padded to the whole vector at every step; that of a split is one concatenation
+        # (81 terms, 18 lives of 240 steps on 20 synapses: 9.7 ms against 23 ms).
+        scaled = [value.reshape(()) for value in jax.lax.split(rate * c, (1,) * len(self.terms))]
         folded = [(product, scaled[k]) for k, product in _products(self.terms)]
         return state, fold(folded, view)
 
