@@ -9,7 +9,8 @@ import click
 @click.argument("run_dirs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--row", default="discovered", show_default=True, help="Whose differences to the reference are shown.")
 @click.option("--against", multiple=True, metavar="NAME", help="A row that may be the reference (default: see below).")
-def command(run_dirs: tuple[Path, ...], row: str, against: tuple[str, ...]) -> None:
+@click.option("--out", type=click.Path(path_type=Path), help="PNG of fits over the one numeric setting that varies.")
+def command(run_dirs: tuple[Path, ...], row: str, against: tuple[str, ...], out: Path | None) -> None:
     """Pool finished runs that differ in their seed: intervals are bootstrapped over runs (splits), then lives.
 
     Runs of several worlds (other task or network, same rows) are laid side by side: the mean of every row in each, and
@@ -20,6 +21,6 @@ def command(run_dirs: tuple[Path, ...], row: str, against: tuple[str, ...]) -> N
     from metaplast.launch.fit import is_fit
 
     if is_fit(run_dirs[0]):
-        click.echo(fit_compare.compare(run_dirs, row))
+        click.echo(fit_compare.compare(run_dirs, row, out))
     else:
         click.echo(side_by_side.compare(run_dirs, row, against))

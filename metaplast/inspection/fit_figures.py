@@ -105,3 +105,18 @@ def surface_spread(
         axis.set_xlabel(names[0])
     axes[0].set_ylabel(names[1])
     _save(figure, path)
+
+
+def against(points: Mapping[str, Sequence[tuple[float, float]]], setting: str, path: Path) -> None:
+    """One line per measure over a numeric setting: the mean over fits, and every fit as a point."""
+    figure, axes = plt.subplots(figsize=(6, 3.8), layout="constrained")
+    for (name, pairs), colour in zip(points.items(), (OURS, *PALETTE), strict=False):
+        x = sorted({at for at, _ in pairs})
+        means = [float(np.mean([value for at, value in pairs if at == place])) for place in x]
+        axes.plot(x, means, "-", color=colour, lw=1.6, label=name)
+        axes.plot(*zip(*pairs, strict=True), "o", color=colour, ms=4, alpha=0.7)
+    axes.set_xlabel(setting)
+    axes.set_ylabel("held-out sessions")
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False, fontsize=9)
+    _save(figure, path)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from metaplast.inspection import fit_figures
 from metaplast.inspection.coefficients import student
 from metaplast.inspection.table import aligned
 from metaplast.launch.config import read_file
@@ -20,10 +21,10 @@ Plain = dict[str, Any]
 SEEDS = ("task.data_seed",)  # a seed of simulated data is a seed
 
 
-def compare(runs: Sequence[Path], row: str = DISCOVERED) -> str:
+def compare(runs: Sequence[Path], row: str = DISCOVERED, out: Path | None = None) -> str:
     """One line per setting: means over its seeds with Student's 95 % interval over seeds, of deviance explained against
     every null, R2 of held-out values, R2 of the change of weights where the truth is known, and how many of the true
-    terms were found and of the found ones are true.
+    terms were found and of the found ones are true. out: a PNG of the R2 over the one numeric setting that varies.
 
     Raises: BadInput for a folder that holds no finished fit, or an unknown row.
     """
@@ -34,11 +35,42 @@ def compare(runs: Sequence[Path], row: str = DISCOVERED) -> str:
     for label, members in groups.items():
         values = [_values(told[run], row) for run in members]
         lines.append((label or "-", str(len(members)), *(_cell([v.get(n, math.nan) for v in values]) for n in names)))
+    if out is not None:
+        _draw(groups, {run: _values(told[run], row) for run in runs}, out)
     words = (
         f"Row {row}; mean over fits of one setting, 95 % interval of Student's t over them. true found: share of the "
         "true terms that were kept; found true: share of the kept terms that are true."
     )
     return f"{aligned(lines)}\n\n{words}"
+
+
+def _draw(groups: dict[str, list[Path]], values: dict[Path, dict[str, float]], out: Path) -> None:
+    """A setting that a label does not name has the value of the first fit, 0 where that is not told."""
+    keys = {label.partition("=")[0] for label in groups if label}
+    if len(keys) != 1 or " " in "".join(groups):
+        raise BadInput(
+            f"--out with settings {', '.join(sorted(keys)) or 'all alike'}", "one that varies", "leave out --out"
+        )
+    (key,) = keys
+    own = _dotted(read_file(next(iter(values)) / "config.yaml"), key)
+    points: dict[str, list[tuple[float, float]]] = {}
+    for label, runs in groups.items():
+        try:
+            at = float(label.partition("=")[2] if label else own)
+        except ValueError:
+            raise BadInput(f"--out with setting {label}", "a number", "leave out --out") from None
+        for run in runs:
+            for name, value in values[run].items():
+                if name.startswith("R2") and np.isfinite(value):
+                    points.setdefault(name, []).append((at, value))
+    fit_figures.against(points, key, out)
+
+
+def _dotted(plain: Any, key: str) -> Any:
+    """The value of a dotted name, 0 where the config leaves it at its default."""
+    for part in key.split("."):
+        plain = plain.get(part, {}) if isinstance(plain, dict) else {}
+    return plain if isinstance(plain, int | float | str) else 0.0
 
 
 def _told(run: Path, row: str) -> Plain:
