@@ -4,6 +4,7 @@ from functools import partial
 
 import jax
 import numpy as np
+import pytest
 
 from benchmarks import fits, plain_fit
 from inner_tasks.odour_choice import OdourChoice
@@ -11,6 +12,7 @@ from metaplast import train
 from metaplast._checks.base import quick_jit
 
 
+@pytest.mark.system  # a program of many seconds
 def test_a_fit_and_the_plain_script_have_the_same_loss_and_gradient():
     task = fits.FirstRows(OdourChoice(n_sessions=4, n_trials=4, n_hidden=3), n_rows=9)
     sessions, c = task.whole("train"), 0.5 * jax.random.normal(jax.random.key(0), (81,))

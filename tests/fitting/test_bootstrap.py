@@ -63,6 +63,7 @@ def found(data):
     return bootstrap(PROBLEM, OUTER, data, (theta, everything(theta), SPREAD), SETTINGS, 1)
 
 
+@pytest.mark.system  # a program of many seconds
 def test_the_interval_has_the_width_of_the_sampling_spread(found, data):
     """c is linear in the data, so over data sets its least squares spread by sd / sqrt(sum z^2), here also drawn."""
     z, rng = regressor(data), np.random.default_rng(2)

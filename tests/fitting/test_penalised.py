@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from inner_tasks.taught import Taught
 from metaplast import train
@@ -96,6 +97,7 @@ def test_a_stack_is_taken_apart_again():
     np.testing.assert_array_equal(flat(everything(THETA)), np.ones(6))
 
 
+@pytest.mark.system  # a program of many seconds
 def test_without_mask_and_penalty_no_bit_changes():
     family = Taught(n_in=3, n_out=2, n_steps=6, n_sessions=5)
     network, rule = Feedforward(hidden=(), output=Sigmoid()), Polynomial(scale=0.5)

@@ -71,6 +71,7 @@ def wild(data: Data, keep: set[str]) -> Data:
     return data._replace(sessions=sessions)
 
 
+@pytest.mark.system  # a program of many seconds
 def test_a_family_that_contains_the_truth_finds_it(short, data):
     np.testing.assert_allclose(coefficients(short), TRUTH, atol=0.05)
     of_weights, of_changes = weights_explained(

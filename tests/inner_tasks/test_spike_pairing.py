@@ -55,6 +55,7 @@ def test_the_weights_changed_by_the_sum_over_all_pairs_of_spikes():
         assert 0.0 < weights.min() < weights.max() < 1.0
 
 
+@pytest.mark.system  # a program of many seconds
 def test_the_objective_is_least_at_the_true_time_constants():
     def loss(rule):
         problem = _problem(EXACT, rule)
@@ -67,6 +68,7 @@ def test_the_objective_is_least_at_the_true_time_constants():
         assert loss(Stdp(0.01, 0.008, *wrong)) > 1e-2, wrong
 
 
+@pytest.mark.system  # a program of many seconds
 def test_the_gradient_of_the_learned_numbers_is_finite_and_vanishes_at_the_truth():
     norms = []
     for tau_pre in (17e-3, 30e-3):

@@ -13,6 +13,7 @@ pytestmark = pytest.mark.system
 
 
 MOST_ROWS = 3  # every row is validated; so many beside the main one train too
+FITS = 1  # of a fit: two gradients and the path to them compile in every row
 
 
 @pytest.mark.parametrize("name", Sources().names("experiment"))
@@ -21,7 +22,8 @@ def test_experiment_runs(name: str, tmp_path: Path) -> None:
     plain = compose([f"experiment={name}"], Sources())
     parse(plain)
     rows = plain.get("rows", {})
-    config.write_text(to_yaml({**plain, "rows": dict(list(rows.items())[-MOST_ROWS:])}))
+    most = FITS if plain["outer"]["name"] == "lbfgs" else MOST_ROWS
+    config.write_text(to_yaml({**plain, "rows": dict(list(rows.items())[-most:])}))
     done = metaplast("train", *TINY, "--config", str(config), "--run-dir", str(run), "--quiet", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     summary = json.loads((run / "summary.json").read_text())
