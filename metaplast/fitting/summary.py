@@ -134,12 +134,11 @@ def doubts(fit: Plain, main: str) -> list[str]:
         lead = other[f"minus_{main}"]["ci95"][0]
         if name != main and lead is not None and lead > 0:
             said.append(f"The family {name} explains more: by {other[f'minus_{main}']['mean']:.4f} of the deviance.")
-    alike = [c for c in row["path"] if not c["chosen"] and _as_good(c, row["path"])]
-    if alike:
-        counts = ", ".join(str(c["n_terms"]) for c in alike)
-        said.append(
-            f"Validation trials cannot tell the chosen terms from {len(alike)} other sets (of {counts} numbers)."
-        )
+    sizes = {c["n_terms"] for c in row["path"] if _as_good(c, row["path"])}
+    taken = {c["n_terms"] for c in row["path"] if c["chosen"]}
+    if others := sorted(sizes - taken):
+        counts = ", ".join(map(str, others))
+        said.append(f"Validation trials cannot tell the {min(taken)} chosen numbers from other sets, of {counts}.")
     if fit["bootstrap"] is None and row["numbers"]:
         said.append("How well the numbers are determined was not asked: set fit.bootstrap=20 or more.")
     loose = [d for d in (fit["bootstrap"] or {}).get("directions", []) if d["loose"]]
