@@ -12,6 +12,7 @@ from metaplast.fitting.support import Choice
 from metaplast.fitting.worth import Worth
 from metaplast.inspection.statistics import Estimate
 from metaplast.interfaces import SPLITS, Split
+from metaplast.recording import Session
 from metaplast.reuse.formula import NEGLIGIBLE
 
 Plain = dict[str, Any]
@@ -45,7 +46,7 @@ def of_data(data: Data) -> Plain:
     """How much there is, and what is held out."""
     heldout = sorted({int(s) for s in data.subject["heldout"]} - {int(s) for s in data.subject["train"]})
     sessions = {split: len(data.subject[split]) for split in SPLITS}
-    values = {split: round(float(np.asarray(data.sessions[split].observed, np.float64).sum()), 3) for split in SPLITS}
+    values = {split: round(_count(data.sessions[split]), 3) for split in SPLITS}
     return {
         "subjects": len(data.names),
         "sessions": sessions,
@@ -53,6 +54,12 @@ def of_data(data: Data) -> Plain:
         "heldout_subjects": [data.names[i] for i in heldout],
         "heldout_by": "subjects" if heldout else "trials",
     }
+
+
+def _count(sessions: Session) -> float:
+    """Recorded values of activity or choice; measured weights where those are what is judged."""
+    count = float(np.asarray(sessions.observed, np.float64).sum())
+    return count or float(sum(np.isfinite(np.asarray(w)).sum() for w in sessions.final.values()))
 
 
 def of_worths(worths: dict[Split, Worth]) -> Plain:
@@ -106,6 +113,16 @@ def recovered(true: dict[str, float], fitted: dict[str, float], interval: dict[s
     return told
 
 
+def _others(path: list[Plain]) -> list[int]:
+    """Sizes of the supports that validation trials find as good as the chosen one: those of another size, or of the
+    same size with another deviance."""
+    taken = [c for c in path if c["chosen"]]
+    same = lambda c: (  # noqa: E731
+        c["n_terms"] == taken[0]["n_terms"] and abs(c["deviance"] - taken[0]["deviance"]) <= 1e-3 * abs(c["deviance"])
+    )
+    return sorted({c["n_terms"] for c in path if _as_good(c, path) and not same(c)}) if taken else []
+
+
 def _as_good(option: Plain, path: list[Plain]) -> bool:
     best = min(path, key=lambda c: c["deviance"] if c["deviance"] is not None else math.inf)
     return option["deviance"] is not None and option["deviance"] <= best["deviance"] + best["error"]
@@ -121,6 +138,8 @@ def doubts(fit: Plain, main: str) -> list[str]:
             f"{row['starts']['same']} of {row['starts']['n']} starts reach the same loss with numbers that differ by "
             f"{100 * row['starts']['spread']:.0f} % of the largest: the data do not settle the rule."
         )
+    elif row["starts"]["n"] > 1 and row["starts"]["same"] == 1:
+        said.append(f"Only 1 of {row['starts']['n']} starts came within 1 % of the best loss: raise fit.starts.")
     for null, found in row["explained"].items():
         low = found["ci95"][0]
         if low is None:
@@ -131,14 +150,22 @@ def doubts(fit: Plain, main: str) -> list[str]:
                 f"Against {null} the rule explains {found['mean']:.3f} of the deviance, at least {low:.3f}: {words}."
             )
     for name, other in fit["rows"].items():
+        nested = (other["searched"] or name == NONE) and set(other["searched"]) < set(row["searched"])
+        if (
+            nested
+            and None not in (other["loss"], row["loss"])
+            and other["loss"] < row["loss"] - 1e-3 * abs(row["loss"])
+        ):
+            losses = f"({other['loss']:.5g} against {row['loss']:.5g})"
+            said.append(
+                f"The family {name} is contained in this one and has a lower training loss {losses}: search longer."
+            )
         lead = other[f"minus_{main}"]["ci95"][0]
         if name != main and lead is not None and lead > 0:
             said.append(f"The family {name} explains more: by {other[f'minus_{main}']['mean']:.4f} of the deviance.")
-    sizes = {c["n_terms"] for c in row["path"] if _as_good(c, row["path"])}
-    taken = {c["n_terms"] for c in row["path"] if c["chosen"]}
-    if others := sorted(sizes - taken):
+    if others := _others(row["path"]):
         counts = ", ".join(map(str, others))
-        said.append(f"Validation trials cannot tell the {min(taken)} chosen numbers from other sets, of {counts}.")
+        said.append(f"Validation trials cannot tell the chosen set of terms from others, of {counts} numbers.")
     if fit["bootstrap"] is None and row["numbers"]:
         said.append("How well the numbers are determined was not asked: set fit.bootstrap=20 or more.")
     loose = [d for d in (fit["bootstrap"] or {}).get("directions", []) if d["loose"]]

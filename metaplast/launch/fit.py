@@ -254,6 +254,7 @@ def _facts(config: Config, row: Row, data: Data) -> Plain:
     return {
         "note": config.note,
         "learned": int(sum(np.sum(leaf) for leaf in jax.tree.leaves(row.mask if learned else {}))),
+        "searched": sorted(found),
         "numbers": {name: summary.finite(value) for name, value in found.items() if value != 0.0},
         "steps": row.last.steps if row.last else 0,
         "stable": row.last.stable if row.last else True,

@@ -47,6 +47,6 @@ def _implied(path: str, task_words: Sequence[str], keys: set[str]) -> list[str]:
     words += ["task={name: recordings}", f"task.path={json.dumps(path)}", f"task.sha256={json.dumps(facts['sha256'])}"]
     if not any(key == "task.likelihood" or key.startswith("task.likelihood.") for key in keys):
         words.append(f"task.likelihood={facts['likelihood']}")
-    if facts["weights"] and "genome" not in keys and not any(key.startswith("network") for key in keys):
+    if facts["weights"] and "genome" not in keys:
         words.append("genome=given")
     return words

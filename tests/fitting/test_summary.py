@@ -1,0 +1,96 @@
+"""What a fit says of itself: verdicts on a known truth, and reasons to doubt, each where it is due and only there."""
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+
+from metaplast.fitting import summary
+
+ALL = ["a", "b", "c"]
+
+
+def _row(**given: Any) -> dict[str, Any]:
+    return {
+        "note": "",
+        "stable": True,
+        "steps": 50,
+        "starts": {"n": 3, "same": 3, "spread": 0.0},
+        "explained": {"mean": {"mean": 0.5, "ci95": [0.4, 0.6], "n": 5}},
+        "minus_discovered": {"mean": 0.0, "ci95": [0.0, 0.0], "n": 5},
+        "searched": ALL,
+        "numbers": {"a": 1.0},
+        "loss": 0.3,
+        "path": [],
+        "diverged": 0,
+        **given,
+    }
+
+
+GOOD = {"rows": {"discovered": _row()}, "bootstrap": {"directions": []}}
+
+
+def _doubts(change: dict[str, Any], **more: Any) -> list[str]:
+    fit: dict[str, Any] = {**copy.deepcopy(GOOD), **more}
+    fit["rows"] = {"discovered": _row(**change), **more.get("rows", {})}
+    return summary.doubts(fit, "discovered")
+
+
+def test_a_sound_fit_is_not_doubted():
+    assert _doubts({}) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"stable": False}, "still moving after 50"),
+        ({"starts": {"n": 3, "same": 2, "spread": 0.2}}, "2 of 3 starts"),
+        ({"starts": {"n": 3, "same": 1, "spread": 0.0}}, "Only 1 of 3 starts"),
+        ({"explained": {"mean": {"mean": 0.1, "ci95": [-0.1, 0.3], "n": 5}}}, "at least -0.100"),
+        ({"explained": {"mean": {"mean": 0.1, "ci95": [None, None], "n": 1}}}, "fewer than two subjects"),
+        ({"diverged": 4}, "4 lives"),
+    ],
+)
+def test_every_doubt_has_its_cause(change: dict[str, Any], word: str):
+    (said,) = _doubts(change)
+    assert word in said
+
+
+def test_a_contained_family_must_not_be_better():
+    inner = {"hebb": _row(searched=["a"], loss=0.2)}
+    (said,) = _doubts({}, rows=inner)
+    assert "hebb" in said and "search longer" in said
+    assert _doubts({}, rows={"hebb": _row(searched=["a"], loss=0.31)}) == []
+    assert _doubts({}, rows={"mlp": _row(searched=[], loss=0.2)}) == []  # no list of terms: contained in nothing
+
+
+def test_loose_directions_and_missing_intervals_are_told():
+    loose = {"sd": 0.5, "loose": True, "weights": {"a": 0.7, "b": -0.7}}
+    (said,) = _doubts({}, bootstrap={"directions": [loose, {**loose, "loose": False}]})
+    assert "+0.70 a -0.70 b" in said
+    (said,) = _doubts({}, bootstrap=None)
+    assert "fit.bootstrap" in said
+
+
+def test_supports_that_are_as_good_are_told_by_their_size():
+    option = {"strength": 0.1, "n_terms": 2, "deviance": 10.0, "error": 1.0, "chosen": True}
+    alike = [option, {**option, "chosen": False}]  # the same set, left by two strengths
+    assert _doubts({"path": alike}) == []
+    others = [option, {**option, "n_terms": 5, "deviance": 9.5, "chosen": False}]
+    (said,) = _doubts({"path": others})
+    assert "of 5 numbers" in said
+    assert _doubts({"path": [option, {**option, "n_terms": 5, "deviance": 12.0, "chosen": False}]}) == []
+
+
+def test_verdicts_on_a_known_truth():
+    true = {"a": 1.0, "b": -2.0, "c": 0.0, "d": 0.5}
+    fitted = {"a": 1.2, "b": -1.0, "c": 0.3, "e": 1e-6}
+    told = {t["name"]: t["verdict"] for t in summary.recovered(true, fitted, {})}
+    assert told == {"a": "recovered", "b": "off", "c": "false", "d": "missed"}
+
+
+def test_numbers_that_are_not_finite_are_null():
+    assert summary.finite(float("nan")) is None
+    assert summary.finite(1.23456789) == pytest.approx(1.23457)
+    assert np.isfinite(summary.finite(0.0))
