@@ -105,6 +105,9 @@ def _warnings(recorded: Recorded, info: Info) -> Iterator[str]:
         yield f"warning: units without a value: {_listed(silent)}"
     if len(recorded.names) < 4:
         yield "warning: fewer than four subjects, so trials are held out, not subjects"
+    sessions = tuple(f"session {i}" for i in range(len(recorded.names)))
+    if info.source and len(sessions) > 1 and recorded.names == sessions:
+        yield "warning: no array 'subject': every session counts as a subject of its own"
     if info.target == "choice" and np.count_nonzero(_choices(recorded)) == 1:
         yield "warning: choices are all alike"
     for name, values in sorted(recorded.sessions.modulators.items()):

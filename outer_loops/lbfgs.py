@@ -77,7 +77,9 @@ class Lbfgs(AbstractOuterLoop):
 
         def shorter(search: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
             size = search[0] * jnp.where(search[2] > 0, self.backtrack, 1.0)
-            return size, problem.value_and_grad(moved(size), batch)[0], search[2] + 1
+            value, _, told = problem.value_and_grad(moved(size), batch)
+            lost = told["diverged"] > metrics["diverged"]  # a mean over fewer lives is no lower loss
+            return size, jnp.where(lost, jnp.inf, value), search[2] + 1
 
         first = (state.hyper["max_step"], jnp.full_like(loss, jnp.nan), jnp.zeros((), jnp.int32))
         size, found, tried = jax.lax.while_loop(too_long, shorter, first)

@@ -29,7 +29,8 @@ class Direction(NamedTuple):
 
 class Bootstrap(NamedTuple):
     """values [n_refits, n_names] of the numbers; interval: name -> (low, high), 95 %; directions: the loosest first;
-    thetas [n_refits, ...]: the refitted rules; failed: refits whose numbers are not finite, left out."""
+    thetas [n_refits, ...]: the refitted rules; failed: refits whose numbers are not finite, left out;
+    unsettled: refits that were not at rest."""
 
     names: list[str]
     values: np.ndarray
@@ -37,6 +38,7 @@ class Bootstrap(NamedTuple):
     directions: list[Direction]
     thetas: Theta
     failed: int
+    unsettled: int
 
 
 def bootstrap(
@@ -79,6 +81,7 @@ def bootstrap(
         directions=directions(names, values, vector(numbers(problem.lifetime, theta), names)),
         thetas=member(_stacked([f.theta for f in found]), np.flatnonzero(fine)),
         failed=int((~fine).sum()),
+        unsettled=sum(not f.stable for f in found),
     )
 
 

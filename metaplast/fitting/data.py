@@ -57,6 +57,12 @@ def data_of(family: AbstractRecording, lifetime: Lifetime) -> Data:
     )
 
 
+def n_values(sessions: Session) -> float:
+    """Recorded values of activity or choice; measured weights where those are what is judged."""
+    count = float(np.asarray(sessions.observed, np.float64).sum())
+    return count or float(sum(np.isfinite(np.asarray(w)).sum() for w in sessions.final.values()))
+
+
 def arrays(sessions: Session) -> Session:
     """On the device, in the default precision."""
     return jax.tree.map(lambda x: jnp.asarray(x, float if np.issubdtype(x.dtype, np.floating) else None), sessions)

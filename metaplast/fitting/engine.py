@@ -109,7 +109,7 @@ def _group(
         others = [*others[-window:], _flat({**thetas, "rules": {}}, len(group))]
         stable = _at_rest(paths, window, settings.tolerance) & _at_rest(others, window, settings.tolerance)
         tick(done, total)
-    path = np.stack(paths, axis=1)
+    path, stable = np.stack(paths, axis=1), stable & np.isfinite(np.asarray(losses))
     return [
         Fitted(member(thetas, i), path[i], done, bool(stable[i]), float(losses[i]), int(diverged[i]))
         for i in range(len(group))

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from metaplast import train
-from metaplast.fitting.data import Data
+from metaplast.fitting.data import Data, n_values
 from metaplast.fitting.engine import Fitted, Member, Tick, fit
 from metaplast.fitting.numbers import numbers
 from metaplast.fitting.penalised import everything
@@ -16,7 +16,7 @@ from metaplast.fitting.support import Choice, chosen, is_long, n_kept, refits
 from metaplast.fitting.worth import Worth, worth
 from metaplast.interfaces import SPLITS, AbstractOuterLoop, Split
 from metaplast.problem import Batch, MetaProblem
-from metaplast.recording import AbstractRecording
+from metaplast.recording import AbstractRecording, Session
 from metaplast.signals import Theta
 
 
@@ -77,8 +77,9 @@ def _unit(problem: MetaProblem, data: Data, theta: Theta, seed: int) -> float:
 
 
 def _choice(problem: MetaProblem, data: Data, tried: tuple[float, Member], found: Fitted, seed: int) -> Choice:
-    split: Split = "validation" if data.sessions["validation"].observed.any() else "train"
-    deviance = worth(problem.lifetime, found.theta, data.sessions[split], seed).deviance
+    split: Split = "validation" if n_values(data.sessions["validation"]) else "train"
+    each = worth(problem.lifetime, found.theta, data.sessions[split], seed).deviance
+    deviance = np.bincount(np.unique(data.subject[split], return_inverse=True)[1], each)  # a subject counts once
     error = float(deviance.std(ddof=1) / np.sqrt(len(deviance))) if len(deviance) > 1 else 0.0
     return Choice(tried[0], n_kept(tried[1].mask), float(deviance.mean()), error)
 
@@ -92,13 +93,15 @@ def _judged(
     way: tuple[list[Fitted], list[Choice], int, Fitted | None],
 ) -> Row:
     worths: dict[Split, Worth] = {split: worth(problem.lifetime, theta, data.sessions[split], seed) for split in SPLITS}
-    count = float(np.asarray(data.sessions["train"].observed, np.float64).sum()) or float(
-        sum(np.isfinite(w).sum() for w in data.sessions["train"].final.values())
-    )
     family: AbstractRecording = problem.lifetime.task  # pyright: ignore[reportAssignmentType]
-    unit = 1.0 if family.clamp else getattr(family.likelihood, "sd", 1.0)
-    spread = unit * float(np.sqrt(worths["train"].deviance.sum() / max(count, 1.0)))
+    spread = residual_sd(family, worths["train"], data.sessions["train"])
     return Row(theta, mask, *way, worths, spread)
+
+
+def residual_sd(family: AbstractRecording, found: Worth, sessions: Session) -> float:
+    """The standard deviation [unit of the recording, or of weights] of what a model leaves of these sessions."""
+    unit = 1.0 if family.clamp else getattr(family.likelihood, "sd", 1.0)
+    return unit * float(np.sqrt(found.deviance.sum() / max(n_values(sessions), 1.0)))
 
 
 def agreement(problem: MetaProblem, row: Row) -> dict[str, float]:

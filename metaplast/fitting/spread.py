@@ -76,11 +76,11 @@ def _surface(lifetime: Lifetime, theta: Theta) -> Any:
 def spike_window(lifetime: Lifetime, theta: Theta, source: Source | None, booted: Bootstrap | None) -> Window | None:
     """The change of one weight by one pair of spikes; None for a rule that is no spike-timing rule."""
     rule = lifetime.slots[0].rule if lifetime.slots else None
-    if not isinstance(rule, Stdp):
+    if not isinstance(rule, Stdp) or not lifetime.slots[0].shared:
         return None
     name, lag = lifetime.slots[0].name, LAGS * lifetime.dt * 1e3
     curves = {"fitted": (lag, _pairs(rule, theta["rules"][name], lifetime.dt))}
-    if source is not None and isinstance(true := source.lifetime.slots[0].rule, Stdp):
+    if source is not None and source.lifetime.slots and isinstance(true := source.lifetime.slots[0].rule, Stdp):
         curves["true"] = (lag, _pairs(true, {}, lifetime.dt))
     if booted is None or len(booted.values) < 2:
         return Window(curves, None)

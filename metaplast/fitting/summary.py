@@ -6,13 +6,12 @@ from typing import Any
 import numpy as np
 
 from metaplast.fitting.bootstrap import Bootstrap
-from metaplast.fitting.data import Data
+from metaplast.fitting.data import Data, n_values
 from metaplast.fitting.deviance import difference_ci, explained_ci
 from metaplast.fitting.support import Choice
 from metaplast.fitting.worth import Worth
 from metaplast.inspection.statistics import Estimate
 from metaplast.interfaces import SPLITS, Split
-from metaplast.recording import Session
 from metaplast.reuse.formula import NEGLIGIBLE
 
 Plain = dict[str, Any]
@@ -46,7 +45,7 @@ def of_data(data: Data) -> Plain:
     """How much there is, and what is held out."""
     heldout = sorted({int(s) for s in data.subject["heldout"]} - {int(s) for s in data.subject["train"]})
     sessions = {split: len(data.subject[split]) for split in SPLITS}
-    values = {split: round(_count(data.sessions[split]), 3) for split in SPLITS}
+    values = {split: round(n_values(data.sessions[split]), 3) for split in SPLITS}
     return {
         "subjects": len(data.names),
         "sessions": sessions,
@@ -54,12 +53,6 @@ def of_data(data: Data) -> Plain:
         "heldout_subjects": [data.names[i] for i in heldout],
         "heldout_by": "subjects" if heldout else "trials",
     }
-
-
-def _count(sessions: Session) -> float:
-    """Recorded values of activity or choice; measured weights where those are what is judged."""
-    count = float(np.asarray(sessions.observed, np.float64).sum())
-    return count or float(sum(np.isfinite(np.asarray(w)).sum() for w in sessions.final.values()))
 
 
 def of_worths(worths: dict[Split, Worth]) -> Plain:
@@ -79,6 +72,7 @@ def of_bootstrap(found: Bootstrap | None) -> Plain | None:
     return {
         "refits": len(found.values) + found.failed,
         "failed": found.failed,
+        "unsettled": found.unsettled,
         "ci95": {name: [finite(low), finite(high)] for name, (low, high) in found.interval.items()},
         "directions": [
             {"sd": finite(d.sd), "loose": d.loose, "weights": {n: finite(w) for n, w in d.weights.items()}}
@@ -142,7 +136,9 @@ def doubts(fit: Plain, main: str) -> list[str]:
         said.append(f"Only 1 of {row['starts']['n']} starts came within 1 % of the best loss: raise fit.starts.")
     for null, found in row["explained"].items():
         low = found["ci95"][0]
-        if low is None:
+        if low is None and found["n"] >= 2:
+            said.append(f"Held-out deviance against {null} is not finite: the fitted network diverges there.")
+        elif low is None:
             said.append(f"No interval against {null}: fewer than two subjects were held out.")
         elif low <= 0:
             words = "it may be no better on subjects it has not seen"
@@ -150,6 +146,8 @@ def doubts(fit: Plain, main: str) -> list[str]:
                 f"Against {null} the rule explains {found['mean']:.3f} of the deviance, at least {low:.3f}: {words}."
             )
     for name, other in fit["rows"].items():
+        if name != main and not other["stable"]:
+            said.append(f"The family {name} was not at rest: it may explain more than is shown.")
         nested = (other["searched"] or name == NONE) and set(other["searched"]) < set(row["searched"])
         if (
             nested
@@ -168,6 +166,8 @@ def doubts(fit: Plain, main: str) -> list[str]:
         said.append(f"Validation trials cannot tell the chosen set of terms from others, of {counts} numbers.")
     if fit["bootstrap"] is None and row["numbers"]:
         said.append("How well the numbers are determined was not asked: set fit.bootstrap=20 or more.")
+    if unsettled := (fit["bootstrap"] or {}).get("unsettled", 0):
+        said.append(f"{unsettled} refits of the bootstrap were not at rest: intervals may be too narrow.")
     loose = [d for d in (fit["bootstrap"] or {}).get("directions", []) if d["loose"]]
     for direction in loose[:3]:
         words = " ".join(f"{value:+.2f} {name}" for name, value in direction["weights"].items())

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+import jax
 import jax.numpy as jnp
 
 from metaplast.genomes.base import AbstractGenome, draw, synapses
@@ -14,11 +15,12 @@ from metaplast.wiring import Wiring
 @register("genome", "per_subject")
 @spec
 class PerSubject(AbstractGenome):
-    """w = mean[edge] + own[edge][s] for a life of subject s of the training set, w = mean[edge] for any other.
+    """w = mean[edge] + own[edge][s] for a life of subject s of the training set; for any other, mean[edge] + mean of
+    own[edge] over subjects.
 
     theta: {edge: {mean: the edge's layout, own: [n_subjects, its layout]}}; mean is drawn, own is 0 at the start.
     n_subjects: of the training split; `metaplast fit` sets it. The task tells each life's `subject`.
-    A subject that training did not see has no weights of its own: it is judged from the mean.
+    A subject that training did not see has no weights of its own: it is judged from the mean of those that it saw.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"subject"})
@@ -32,10 +34,11 @@ class PerSubject(AbstractGenome):
         }
 
     def weights(self, theta: Theta, wiring: Wiring, task: Theta, key: Key) -> dict[str, Synapses]:
-        known = ((task.subject >= 0) & (task.subject < self.n_subjects)).astype(float)
+        known = (task.subject >= 0) & (task.subject < self.n_subjects)
         place = jnp.clip(task.subject, 0, self.n_subjects - 1)
         found = {}
         for edge in wiring.edges:
-            own = theta[edge.name]["mean"] + known * theta[edge.name]["own"][place]
-            found[edge.name] = jnp.abs(own) if wiring.magnitude(edge) else own
+            own = theta[edge.name]["own"]
+            weight = theta[edge.name]["mean"] + jnp.where(known, own[place], jax.lax.stop_gradient(own).mean(axis=0))
+            found[edge.name] = jnp.abs(weight) if wiring.magnitude(edge) else weight
         return synapses(wiring, found)

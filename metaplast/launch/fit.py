@@ -17,9 +17,11 @@ from metaplast.fitting.data import Data, Source, arrays, data_of
 from metaplast.fitting.engine import Fitted
 from metaplast.fitting.numbers import numbers, true_numbers
 from metaplast.fitting.predict import drawn, weights_explained
-from metaplast.fitting.rows import Row, agreement, fit_row
+from metaplast.fitting.rows import Row, agreement, fit_row, residual_sd
 from metaplast.fitting.support import Choice
 from metaplast.fitting.worth import Worth, null_models
+from metaplast.genomes.base import AbstractGenome
+from metaplast.genomes.parts import Parts
 from metaplast.genomes.per_subject import PerSubject
 from metaplast.interfaces import SPLITS, Split
 from metaplast.launch import fit_report, folder, preflight
@@ -44,6 +46,8 @@ def check(plain: Plain, recover: Plain | None) -> Job:
     family = job.main.task
     if not isinstance(family, AbstractRecording):
         raise BadInput("metaplast fit of a task that is drawn anew in every life", "recordings", "give DATA.npz")
+    if family.clamp:
+        _check_clamped(family, job.main)
     for split in SPLITS:
         sessions = family.whole(split)
         if not sessions.observed.any() and not any(np.isfinite(w).any() for w in sessions.final.values()):
@@ -52,6 +56,15 @@ def check(plain: Plain, recover: Plain | None) -> Job:
     if recover is not None:
         parse({**plain, **recover, "rows": {}})
     return job
+
+
+def _check_clamped(family: AbstractRecording, config: Config) -> None:
+    """What is judged by measured weights needs the first ones too, and an objective that looks at the last."""
+    s = family.recorded().sessions
+    if missing := sorted(set(s.final) - set(s.weights)):
+        raise BadInput(f"final_weights.{missing[0]} alone", f"weights.{missing[0]} too", "add the first weights")
+    if not config.objective.needs:
+        raise BadInput("task.clamp=true, judged by activity", "an objective of weights", "set objective=final_weights")
 
 
 def start(plain: Plain, path: Path | None, progress: Progress, recover: Plain | None = None) -> Path:
@@ -120,8 +133,7 @@ def _data(config: Config, plain: Plain, recover: Plain | None) -> Data:
     true = problem_of(parse({**plain, **recover, "rows": {}}, check=False).main).lifetime
     theta = true.init(jax.random.key(config.seed))
     glm = [worths["train"] for name, (_, worths) in null_models(family, data, config.fit.lags).items() if "glm" in name]
-    count = float(np.asarray(data.sessions["train"].observed, np.float64).sum()) or 1.0
-    spread = jnp.asarray(np.sqrt(glm[0].deviance.sum() / count) if not family.clamp else 1e-3, float)
+    spread = jnp.asarray(residual_sd(family, glm[0], data.sessions["train"]), float)
     targets = {}
     for index, split in enumerate(SPLITS):
         # training and validation are trials of the same sessions: they share their draw
@@ -134,10 +146,17 @@ def _data(config: Config, plain: Plain, recover: Plain | None) -> Data:
 def problem_of(config: Config) -> MetaProblem:
     """The problem of a row; a genome per subject learns as many subjects as training has."""
     genome, family = config.genome, config.task
-    if isinstance(genome, PerSubject) and isinstance(family, AbstractRecording):
-        n = int(family.whole("train").subject.max()) + 1
-        config = dataclasses.replace(config, genome=dataclasses.replace(genome, n_subjects=n))
+    if isinstance(family, AbstractRecording):
+        config = dataclasses.replace(config, genome=_sized(genome, int(family.whole("train").subject.max()) + 1))
     return config.meta_problem()
+
+
+def _sized(genome: AbstractGenome, n: int) -> AbstractGenome:
+    if isinstance(genome, PerSubject):
+        return dataclasses.replace(genome, n_subjects=n)
+    if isinstance(genome, Parts):
+        return dataclasses.replace(genome, parts=tuple((glob, _sized(part, n)) for glob, part in genome.parts))
+    return genome
 
 
 def _row(run: Path, name: str, config: Config, data: Data, tick: Callable[[int, int], None]) -> Row:
@@ -165,13 +184,13 @@ def _tree(row: Row) -> dict[str, Any]:
 
 def _write(where: Path, row: Row) -> None:
     leaves = jax.tree_util.tree_flatten_with_path(_tree(row))[0]
-    named = {jax.tree_util.keystr(path): np.ascontiguousarray(leaf) for path, leaf in leaves}
+    named = {jax.tree_util.keystr(path): np.ascontiguousarray(leaf).reshape(np.shape(leaf)) for path, leaf in leaves}
     folder.write_bytes(where / "row.safetensors", save(named))
     fits = [*row.starts, *([row.last] if row.last else [])]
     facts = {
         "starts": len(row.starts),
         "fits": [[f.steps, f.stable, _json(f.loss), f.diverged] for f in fits],
-        "path": [[c.strength, c.n_terms, _json(c.deviance), c.error] for c in row.path],
+        "path": [[c.strength, c.n_terms, _json(c.deviance), _json(c.error)] for c in row.path],
         "at": row.at,
         "r2": {split: _json(worth.r2) for split, worth in row.worths.items()},
         "spread": _json(row.spread),
@@ -202,7 +221,7 @@ def _read(where: Path, problem: MetaProblem) -> Row:
     worths: dict[Split, Worth] = {
         split: Worth(named[f"['worths']['{split}']"], _float(facts["r2"][split])) for split in SPLITS
     }
-    path = [Choice(s, k, _float(d), e) for s, k, d, e in facts["path"]]
+    path = [Choice(s, k, _float(d), _float(e)) for s, k, d, e in facts["path"]]
     last = fits[n] if len(fits) > n else None
     return Row(tree("['theta']"), tree("['mask']"), fits[:n], path, facts["at"], last, worths, _float(facts["spread"]))
 
@@ -235,11 +254,15 @@ def _told(job: Job, data: Data, rows: dict[str, Row], booted: Any) -> Plain:
         },
         "bootstrap": summary.of_bootstrap(booted),
     }
-    if data.source is not None:
-        interval = (told["bootstrap"] or {}).get("ci95", {})
-        true = true_numbers(data.source.lifetime)
-        told["truth"] = summary.recovered(true, told["rows"][DISCOVERED]["numbers"], interval)
     told["doubts"] = summary.doubts(told, DISCOVERED)
+    if data.source is not None:
+        true, searched = true_numbers(data.source.lifetime), set(told["rows"][DISCOVERED]["searched"])
+        drawn_at_random = any(np.any(leaf) for leaf in jax.tree.leaves(data.source.theta["rules"]))
+        if true and set(true) <= searched and not drawn_at_random:
+            interval = (told["bootstrap"] or {}).get("ci95", {})
+            told["truth"] = summary.recovered(true, told["rows"][DISCOVERED]["numbers"], interval)
+        else:
+            told["doubts"].append("The truth has another form than the rule searched: judge by R2 dw, not by terms.")
     return told
 
 

@@ -95,7 +95,7 @@ def _values(told: Plain, row: str) -> dict[str, float]:
         true, n_kept = len(kept) + verdicts.count("missed"), len(kept) + verdicts.count("false")
         values["true found"] = len(kept) / true if true else math.nan
         values["found true"] = len(kept) / n_kept if n_kept else math.nan
-        off = [abs(e["fitted"] - e["true"]) for e in told["truth"] if e["true"]]
+        off = [abs(e["fitted"] - e["true"]) for e in told["truth"] if e["true"] and e["fitted"] is not None]
         values["largest error of a true term"] = max(off, default=math.nan)
     return values
 

@@ -92,11 +92,15 @@ def _number_rows(told: Plain) -> list[tuple[str, ...]]:
     )
     if "truth" in told:
         return [
-            (r["name"], f"{r['fitted']:.4g}", bounds(r["name"]), f"{r['true']:.4g}", r["verdict"])
+            (r["name"], _digits(r["fitted"]), bounds(r["name"]), _digits(r["true"]), r["verdict"])
             for r in told["truth"][:SHOWN]
         ]
     found = sorted(told["rows"][DISCOVERED]["numbers"].items(), key=lambda pair: -abs(pair[1] or 0.0))
-    return [(name, f"{value:.4g}", bounds(name)) for name, value in found[:SHOWN]]
+    return [(name, _digits(value), bounds(name)) for name, value in found[:SHOWN]]
+
+
+def _digits(value: float | None) -> str:
+    return "not finite" if value is None else f"{value:.4g}"
 
 
 def _formula(run: Path) -> str:
@@ -159,9 +163,9 @@ def _table(told: Plain) -> Table:
 
 
 def _rule_section(run: Path, told: Plain, pictures: Path) -> Section:
-    found = told["rows"][DISCOVERED]["numbers"]
+    found = {name: value for name, value in told["rows"][DISCOVERED]["numbers"].items() if value is not None}
     if not found:
-        return Section("The rule", ["Nothing is learned."])
+        return Section("The rule", ["Nothing is learned, or nothing that is finite."])
     path = pictures / "numbers.png"
     true = {r["name"]: r["true"] for r in told.get("truth", [])}
     interval = (told["bootstrap"] or {}).get("ci95", {})
@@ -188,7 +192,7 @@ def _spread(job: Job, row: Row, data: Data, booted: Any, pictures: Path) -> list
         ends = ", ".join(f"{n} {c.min():.4g} to {c.max():.4g}" for n, (_, c) in window.curves.items())
         figure = Figure(path, f"Spike-timing window: {ends}", "Change of weight by one pair of spikes.")
         return [Section("The window", figures=[figure])]
-    if booted is None or not (found := surface_of(problem.lifetime, row.theta, booted)):
+    if booted is None or not len(booted.values) or not (found := surface_of(problem.lifetime, row.theta, booted)):
         return []
     path = pictures / "surface.png"
     fit_figures.surface_spread(found.grid, found.change, found.half, found.names, path)

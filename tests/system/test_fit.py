@@ -132,3 +132,13 @@ def test_bad_input_is_one_line(words: tuple[str, ...], told: str, data: Path, tm
     assert told in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_constants_keep_their_shape_on_the_way_through_files(data: Path, tmp_path: Path) -> None:
+    rule = ["rule=polynomial", "rule.terms=[modulator.advantage*pre]", "rule.learn=both", "rule.rate=0.5"]
+    words = ("rows={}", "outer.steps=10", "fit.starts=1", "fit.bootstrap=0", "--quiet", "--run-dir", "run")
+    done = metaplast("fit", str(data), *rule, *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    import metaplast as mp
+
+    assert mp.load_rule(tmp_path / "run" / "rule.safetensors").theta["log_rate"].shape == ()
