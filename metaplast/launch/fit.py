@@ -10,21 +10,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from safetensors.numpy import load_file, save
 
 from metaplast.fitting import bootstrap, summary
 from metaplast.fitting.data import Data, Source, arrays, data_of
-from metaplast.fitting.engine import Fitted
 from metaplast.fitting.numbers import numbers, true_numbers
 from metaplast.fitting.predict import drawn, weights_explained
 from metaplast.fitting.rows import Row, agreement, fit_row, residual_sd
-from metaplast.fitting.support import Choice
-from metaplast.fitting.worth import Worth, null_models
+from metaplast.fitting.worth import null_models
 from metaplast.genomes.base import AbstractGenome
 from metaplast.genomes.parts import Parts
 from metaplast.genomes.per_subject import PerSubject
-from metaplast.interfaces import SPLITS, Split
-from metaplast.launch import fit_report, folder, preflight
+from metaplast.interfaces import SPLITS
+from metaplast.launch import fit_files, fit_report, folder, preflight
 from metaplast.launch.config import Plain, read_file, to_yaml
 from metaplast.launch.folder import DISCOVERED, row_folder
 from metaplast.launch.job import Config, Job, parse
@@ -164,66 +161,11 @@ def _row(run: Path, name: str, config: Config, data: Data, tick: Callable[[int, 
     where = row_folder(run, name)
     problem = problem_of(config)
     if (where / "row.json").is_file():
-        return _read(where, problem)
+        return fit_files.read(where, problem)
     where.mkdir(parents=True, exist_ok=True)
     found = fit_row(problem, config.outer, data, config.fit, config.seed, tick)
-    _write(where, found)
-    return _read(where, problem)
-
-
-def _tree(row: Row) -> dict[str, Any]:
-    """What of a row is arrays."""
-    fits = [*row.starts, *([row.last] if row.last else [])]
-    return {
-        "theta": row.theta,
-        "mask": row.mask,
-        "worths": {split: worth.deviance for split, worth in row.worths.items()},
-        "fits": {str(i): {"theta": f.theta, "path": f.path} for i, f in enumerate(fits)},
-    }
-
-
-def _write(where: Path, row: Row) -> None:
-    leaves = jax.tree_util.tree_flatten_with_path(_tree(row))[0]
-    named = {jax.tree_util.keystr(path): np.ascontiguousarray(leaf).reshape(np.shape(leaf)) for path, leaf in leaves}
-    folder.write_bytes(where / "row.safetensors", save(named))
-    fits = [*row.starts, *([row.last] if row.last else [])]
-    facts = {
-        "starts": len(row.starts),
-        "fits": [[f.steps, f.stable, _json(f.loss), f.diverged] for f in fits],
-        "path": [[c.strength, c.n_terms, _json(c.deviance), _json(c.error)] for c in row.path],
-        "at": row.at,
-        "r2": {split: _json(worth.r2) for split, worth in row.worths.items()},
-        "spread": _json(row.spread),
-    }
-    folder.write_json(where / "row.json", facts)  # last: it marks a finished row
-
-
-def _json(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
-def _float(value: float | None) -> float:
-    return float("nan") if value is None else value
-
-
-def _read(where: Path, problem: MetaProblem) -> Row:
-    facts, named = json.loads((where / "row.json").read_text()), load_file(where / "row.safetensors")
-    like = jax.eval_shape(problem.init, jax.random.key(0))
-
-    def tree(prefix: str) -> Any:
-        return jax.tree_util.tree_map_with_path(lambda p, _: named[prefix + jax.tree_util.keystr(p)], like)
-
-    fits = [
-        Fitted(tree(f"['fits']['{i}']['theta']"), named[f"['fits']['{i}']['path']"], steps, stable, _float(loss), blown)
-        for i, (steps, stable, loss, blown) in enumerate(facts["fits"])
-    ]
-    n = facts["starts"]
-    worths: dict[Split, Worth] = {
-        split: Worth(named[f"['worths']['{split}']"], _float(facts["r2"][split])) for split in SPLITS
-    }
-    path = [Choice(s, k, _float(d), _float(e)) for s, k, d, e in facts["path"]]
-    last = fits[n] if len(fits) > n else None
-    return Row(tree("['theta']"), tree("['mask']"), fits[:n], path, facts["at"], last, worths, _float(facts["spread"]))
+    fit_files.write(where, found)
+    return fit_files.read(where, problem)
 
 
 def _bootstrap(run: Path, job: Job, row: Row, data: Data, tick: Callable[[int, int], Any]) -> Any:

@@ -228,7 +228,7 @@ def test_an_autoassociative_network_refuses_what_is_not_one_population(inputs, n
 
 def test_clamped_synapses_change_nothing_but_themselves():
     """Both populations show what was recorded, whatever the weights; the rule sees both, and weights of either sign."""
-    task = {"name": "taught", "n_in": 3, "n_out": 2, "n_steps": 5, "n_sessions": 4, "clamp": True}
+    task = {"name": "spike_pairing", "n_in": 3, "n_out": 2, "n_steps": 5, "n_sessions": 4, "rate": 400.0}
     rule = Polynomial(terms=("post*pre", "weight"), initial=(1.0, -0.5), rate=0.4, learn="none")
     lives = Lifetime(
         task=decode("task", task),
