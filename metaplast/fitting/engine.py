@@ -65,7 +65,7 @@ def fit(
     for first in range(0, len(members), width):
         group = members[first : first + width]
         padded = [*group, *[group[-1]] * (width - len(group))]
-        found = _group(problem, outer, sessions, padded, settings, seed, lambda at, n: tick(at, n))
+        found = _group(problem, outer, sessions, padded, settings, seed, tick)
         done += found[: len(group)]
     return done
 

@@ -110,16 +110,16 @@ def recovered(true: dict[str, float], fitted: dict[str, float], interval: dict[s
 def _others(path: list[Plain]) -> list[int]:
     """Sizes of the supports that validation trials find as good as the chosen one: those of another size, or of the
     same size with another deviance."""
-    taken = [c for c in path if c["chosen"]]
+    finite_ones = [c for c in path if None not in (c["deviance"], c["error"])]
+    taken = [c for c in finite_ones if c["chosen"]]
+    if not taken:
+        return []
+    best = min(finite_ones, key=lambda c: c["deviance"])
     same = lambda c: (  # noqa: E731
         c["n_terms"] == taken[0]["n_terms"] and abs(c["deviance"] - taken[0]["deviance"]) <= 1e-3 * abs(c["deviance"])
     )
-    return sorted({c["n_terms"] for c in path if _as_good(c, path) and not same(c)}) if taken else []
-
-
-def _as_good(option: Plain, path: list[Plain]) -> bool:
-    best = min(path, key=lambda c: c["deviance"] if c["deviance"] is not None else math.inf)
-    return option["deviance"] is not None and option["deviance"] <= best["deviance"] + best["error"]
+    good = [c for c in finite_ones if c["deviance"] <= best["deviance"] + best["error"]]
+    return sorted({c["n_terms"] for c in good if not same(c)})
 
 
 def doubts(fit: Plain, main: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,7 @@ from metaplast.registry import BadInput
 from metaplast.reuse.describe import describe_rule
 from metaplast.reuse.rule_file import save_rule
 
+log = logging.getLogger(__name__)
 SCHEMA, REQUEST = "metaplast.fit/1", "fit_request.json"
 Progress = Callable[[str, int, int], None]
 
@@ -72,6 +74,7 @@ def start(plain: Plain, path: Path | None, progress: Progress, recover: Plain | 
     """
     job = check(plain, recover)
     preflight.check(job, 1)
+    _warn_of_minibatches(job.main)
     run = folder.create(path or folder.fresh_path(f"fit-{job.main.experiment}", job.main.seed))
     with folder.locked(run), folder.logged(run):
         folder.write_text(run / "config.yaml", to_yaml(plain))
@@ -79,6 +82,13 @@ def start(plain: Plain, path: Path | None, progress: Progress, recover: Plain | 
         folder.write_json(run / REQUEST, {"recover": recover})
         _execute(run, plain, recover, progress)
     return run
+
+
+def _warn_of_minibatches(config: Config) -> None:
+    n, n_sessions = config.problem.n_tasks, len(config.task.whole("train").subject)
+    if n < n_sessions:
+        words = "raise it for a loss that stays the same, as outer=lbfgs needs it"
+        log.warning("problem.n_tasks=%d of %d sessions: every outer step sees others - %s", n, n_sessions, words)
 
 
 def is_fit(run: Path) -> bool:
@@ -113,6 +123,7 @@ def _execute(run: Path, plain: Plain, recover: Plain | None, progress: Progress)
             rows[name] = _row(run, name, config, data, tick)
         booted = _bootstrap(run, job, rows[DISCOVERED], data, lambda a, b: (progress("bootstrap", a, b), stop.check()))
         told = _told(job, data, rows, booted)
+        told["recover"] = recover
         told["wall_s"] = round(time.monotonic() - started, 2)
         _save_rule(run, job, rows[DISCOVERED], told)
         folder.write_json(run / "fit.json", told)

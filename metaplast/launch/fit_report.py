@@ -127,7 +127,7 @@ def write(run: Path, job: Job, data: Data, rows: dict[str, Row], booted: Any, to
         Section("What this page does not show", _LIMITS),
     ]
     facts = [("experiment", told["experiment"]), ("seed", str(told["seed"])), ("time", f"{told['wall_s']:.0f} s")]
-    title = "Simulated and recovered" if (run / "fit_request.json").read_text().find('"recover": null') < 0 else "Fit"
+    title = "Simulated and recovered" if told["recover"] is not None else "Fit"
     folder.write_text(
         run / "report.html", html(Page(f"{title}: {told['experiment']}", facts, [s for s in sections if s]))
     )
@@ -231,7 +231,7 @@ def _path_section(told: Plain) -> Section:
         (
             f"{c['strength']:g}",
             str(c["n_terms"]),
-            f"{_short(c['deviance'])} (se {c['error']:.2g})",
+            f"{_short(c['deviance'])} (se {_short(c['error'])})",
             "chosen" if c["chosen"] else "",
         )
         for c in path

@@ -5,15 +5,14 @@ from typing import ClassVar
 import jax.numpy as jnp
 from jax import Array
 
-from metaplast.neurons.base import AbstractNeuron
+from metaplast.neurons.base import RateNeuron
 from metaplast.registry import register
-from metaplast.signals import Key, NeuronView, Theta, neuron_view
 from metaplast.spec import spec
 
 
 @register("neuron", "recorded")
 @spec
-class Recorded(AbstractNeuron):
+class Recorded(RateNeuron):
     """activity = what arrives at the soma: there the task shows what was recorded, in the unit of the recording.
 
     Port `tap`: synapses that end there learn from this cell's activity, but nothing that they transmit changes it.
@@ -23,13 +22,5 @@ class Recorded(AbstractNeuron):
     ports: ClassVar[tuple[str, ...]] = ("soma", "tap")
     signed: ClassVar[tuple[str, ...]] = ("soma", "tap")
 
-    def init(self, key: Key, n: int) -> Theta:
-        return {}
-
-    def init_state(self, theta: Theta, n: int) -> Theta:
-        return {}
-
-    def step(
-        self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float, key: Key
-    ) -> tuple[Theta, NeuronView]:
-        return state, neuron_view(drive["soma"], drive["soma"], jnp.ones_like(drive["soma"]))
+    def activate(self, potential: Array) -> tuple[Array, Array]:
+        return potential, jnp.ones_like(potential)
