@@ -13,6 +13,7 @@ from metaplast.problem import Batch, MetaProblem
 from metaplast.registry import BadInput, register
 from metaplast.signals import Key, Theta, pytree
 from metaplast.spec import Count, Positive, spec
+from outer_loops._descent import demand_differentiable
 from outer_loops._foreign import relaxed, strong
 
 
@@ -56,8 +57,7 @@ class Lbfgs(AbstractOuterLoop):
         return {"max_step": jnp.asarray(self.max_step)}
 
     def init(self, problem: MetaProblem, theta: Theta, key: Key, hyper: dict[str, Array]) -> LbfgsState:
-        if not problem.lifetime.task.shape().differentiable:
-            raise BadInput("outer lbfgs", "a differentiable task", "use outer=es, or a task that passes gradients")
+        demand_differentiable(self, problem)
         with relaxed():
             optimiser = strong(_optimiser(self.memory).init(theta))
         return LbfgsState(theta=theta, optimiser=optimiser, hyper=strong(hyper), skipped=jnp.zeros((), jnp.int32))
