@@ -31,8 +31,23 @@ class AbstractObjective(ABC):
     def loss(self, theta: Theta, lived: Lived) -> Array:
         """The loss [] of one life."""
 
+    @abstractmethod
+    def window(self, theta: Theta, score: Score, shape: TaskShape, start: Array) -> Array:
+        """What the steps start, start + 1 ... add to the loss of their life []; score [n], start [] counts from 0.
+
+        The windows of a life add up to its `loss` where every step has weight 1. With other weights they add up to
+        sum_t weight_t loss_t / (steps that may count): an end of life that is not yet known cannot be divided by.
+        Raises: BadInput for an objective that is no sum over steps.
+        """
+
 
 def weighted_mean(score: Score) -> Array:
     """sum_t weight_t loss_t / sum_t weight_t; 0 where no step counts."""
     total = jnp.sum(score.weight)
     return jnp.sum(score.weight * score.loss) / jnp.where(total > 0, total, 1.0)
+
+
+def part_of_mean(score: Score, start: Array, first: int, n_steps: int) -> Array:
+    """The part [] of a mean over the steps `first` .. `n_steps - 1` that the steps from `start` on make up."""
+    counts = start + jnp.arange(score.loss.shape[0], dtype=start.dtype) >= first
+    return jnp.sum(jnp.where(counts, score.weight * score.loss, 0.0)) / (n_steps - first)

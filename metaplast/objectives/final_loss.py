@@ -3,9 +3,9 @@
 import jax
 from jax import Array
 
-from metaplast.objectives.base import AbstractObjective, Lived, weighted_mean
+from metaplast.objectives.base import AbstractObjective, Lived, part_of_mean, weighted_mean
 from metaplast.registry import register
-from metaplast.signals import Theta
+from metaplast.signals import Score, TaskShape, Theta
 from metaplast.spec import spec
 
 
@@ -17,3 +17,6 @@ class FinalLoss(AbstractObjective):
     def loss(self, theta: Theta, lived: Lived) -> Array:
         n_last = lived.shape.phases[-1][0]
         return weighted_mean(jax.tree.map(lambda x: x[-n_last:], lived.trace.score))
+
+    def window(self, theta: Theta, score: Score, shape: TaskShape, start: Array) -> Array:
+        return part_of_mean(score, start, shape.n_steps - shape.phases[-1][0], shape.n_steps)

@@ -7,7 +7,7 @@ from jax import Array
 
 from metaplast.objectives.base import AbstractObjective, Lived
 from metaplast.registry import BadInput, register
-from metaplast.signals import Theta
+from metaplast.signals import Score, TaskShape, Theta
 from metaplast.spec import Positive, spec
 from metaplast.wiring import Wiring
 
@@ -19,7 +19,8 @@ class FinalWeights(AbstractObjective):
 
     For slices and cultures: spike trains are known, weights are measured before and after. task.final holds
     {edge: weights}, NaN where a synapse was not measured; a life without any measurement has loss 0.
-    Raises: BadInput (from `check`) for a measured edge that the network does not have.
+    Raises: BadInput (from `check`) for a measured edge that the network does not have, and (from `window`) always: only
+    the end of a life counts.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"final_weights"})
@@ -41,3 +42,7 @@ class FinalWeights(AbstractObjective):
             off = jnp.where(known, lived.synapses[edge].weight - jnp.where(known, measured, 0.0), 0.0)
             total, count = total + jnp.sum((off / self.sd) ** 2), count + jnp.sum(known.astype(off.dtype))
         return 0.5 * total / jnp.maximum(count, 1.0)
+
+    def window(self, theta: Theta, score: Score, shape: TaskShape, start: Array) -> Array:
+        given = "objective final_weights: not a sum over steps, cannot be cut into windows"
+        raise BadInput(given, "an outer loop over whole lives", "use outer=bptt, forward or es")

@@ -9,7 +9,7 @@ from jax import Array
 from metaplast.objectives.base import AbstractObjective, Lived
 from metaplast.objectives.mean_loss import MeanLoss
 from metaplast.registry import register
-from metaplast.signals import Theta
+from metaplast.signals import Score, TaskShape, Theta
 from metaplast.spec import NonNegative, plugin, spec
 from metaplast.wiring import Wiring
 
@@ -30,5 +30,11 @@ class L1(AbstractObjective):
         self.objective.check(task, wiring)
 
     def loss(self, theta: Theta, lived: Lived) -> Array:
-        penalty = sum((jnp.sum(jnp.abs(leaf)) for leaf in jax.tree.leaves(theta["rules"])), jnp.zeros(()))
-        return self.objective.loss(theta, lived) + self.strength * penalty
+        return self.objective.loss(theta, lived) + self._penalty(theta)
+
+    def window(self, theta: Theta, score: Score, shape: TaskShape, start: Array) -> Array:
+        share = score.loss.shape[0] / shape.n_steps
+        return self.objective.window(theta, score, shape, start) + share * self._penalty(theta)
+
+    def _penalty(self, theta: Theta) -> Array:
+        return self.strength * sum((jnp.sum(jnp.abs(leaf)) for leaf in jax.tree.leaves(theta["rules"])), jnp.zeros(()))

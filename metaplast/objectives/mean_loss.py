@@ -2,9 +2,9 @@
 
 from jax import Array
 
-from metaplast.objectives.base import AbstractObjective, Lived, weighted_mean
+from metaplast.objectives.base import AbstractObjective, Lived, part_of_mean, weighted_mean
 from metaplast.registry import register
-from metaplast.signals import Theta
+from metaplast.signals import Score, TaskShape, Theta
 from metaplast.spec import spec
 
 
@@ -15,3 +15,6 @@ class MeanLoss(AbstractObjective):
 
     def loss(self, theta: Theta, lived: Lived) -> Array:
         return weighted_mean(lived.trace.score)
+
+    def window(self, theta: Theta, score: Score, shape: TaskShape, start: Array) -> Array:
+        return part_of_mean(score, start, 0, shape.n_steps)

@@ -1,8 +1,10 @@
 """Every objective is a plain sum over the trace of a life, or over the synapses it ended with."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -10,7 +12,8 @@ from metaplast.objectives.base import Lived
 from metaplast.objectives.final_loss import FinalLoss
 from metaplast.objectives.final_weights import FinalWeights
 from metaplast.objectives.l1 import L1
-from metaplast.registry import find
+from metaplast.objectives.mean_loss import MeanLoss
+from metaplast.registry import BadInput, find
 from metaplast.signals import Score, Synapses, TaskShape, Trace
 from tests.contracts._enrolled import enrolled
 
@@ -76,6 +79,35 @@ def test_the_penalty_is_on_the_rules_alone_and_added_to_any_objective():
         assert penalised.needs == find("objective", name)().needs
     assert FinalLoss().needs == frozenset()
     assert FinalWeights().needs == {"final_weights"}
+
+
+def _windows(objective: Any, weight: np.ndarray, size: int) -> float:
+    score = TRACE.score.replace(weight=weight)
+    starts = range(0, SHAPE.n_steps, size)
+    pieces = [jax.tree.map(lambda x, t=t: x[t : t + size], score) for t in starts]
+    parts = [objective.window(THETA, p, SHAPE, jnp.asarray(t)) for p, t in zip(pieces, starts, strict=True)]
+    assert all(part.shape == () for part in parts)
+    return float(sum(parts))
+
+
+@pytest.mark.parametrize("name", [name for name in enrolled("objective") if name != "final_weights"])
+@pytest.mark.parametrize("size", [8, 4, 2, 1])
+def test_the_windows_of_a_life_add_up_to_its_loss(name, size):
+    objective = find("objective", name)()
+    ones = np.ones(8, np.float32)
+    np.testing.assert_allclose(_windows(objective, ones, size), objective.loss(THETA, _scored(weight=ones)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("objective", [MeanLoss(), FinalLoss()])
+def test_windows_count_weighted_steps_over_all_that_may_count(objective):
+    n = 8 if objective == MeanLoss() else 3
+    np.testing.assert_allclose(_windows(objective, WEIGHT, 2), sum(WEIGHT[-n:] * LOSS[-n:]) / n, rtol=1e-6)
+
+
+@pytest.mark.parametrize("objective", [FinalWeights(), L1(objective=FinalWeights())])
+def test_what_only_the_end_of_a_life_tells_has_no_windows(objective):
+    with pytest.raises(BadInput, match=r"final_weights: not a sum over steps.* - use outer=bptt, forward or es"):
+        _windows(objective, WEIGHT, 4)
 
 
 def test_final_weights_pull_at_the_measured_synapses_alone():
