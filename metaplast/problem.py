@@ -8,46 +8,21 @@ from typing import Annotated, Any
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
-from jax.sharding import AxisType, PartitionSpec
 
+from metaplast._lives import Batch, Births, Layout, Lives, Window, assign, leading, settled, spread, take, where
 from metaplast._units import idle
 from metaplast.interfaces import AbstractTaskFamily, Metrics, Split, some_task
 from metaplast.lifetime import Life, Lifetime
 from metaplast.objectives.base import AbstractObjective, Lived, weighted_mean
 from metaplast.objectives.final_loss import FinalLoss
 from metaplast.registry import BadInput
-from metaplast.signals import Key, Score, Theta, Trace, pytree
+from metaplast.signals import Key, Score, Theta, Trace
 from metaplast.spec import Count, Natural, NonNegative, plugin, spec
 
 # Weights of the lives advanced together stay within a core's cache. Measured on 100 x 100 synapses (CPU ms):
 # forward, 16 lives, chunks of 2, 4, 8, 16: 14, 19, 20, 28; gradient, 8 lives, chunks of 1, 2, 4, 8: 136, 59, 58, 53.
 CACHE_BYTES, GRADIENT_CACHE_BYTES = 160 * 1024, 512 * 1024
 MAX_CHUNK = 16
-
-
-@pytree
-class Batch:
-    """Sampled tasks and the keys of their lives, leading axis [n_lives]."""
-
-    tasks: Any
-    keys: Key
-
-
-@pytree
-class Lives:
-    """A population of lives under way. member, task: for each life, whose theta and which task of the batch it has."""
-
-    life: Life
-    member: Array
-    task: Array
-    tasks: Any
-
-
-@pytree
-class Window:
-    """What happened in a stretch of steps: the trace of each life [n_lives, n_steps, ...]."""
-
-    trace: Trace
 
 
 @spec
@@ -92,15 +67,15 @@ class MetaProblem:
         `at_bound` (share of plastic synapses that end at a bound of their weight), the task's own and those that
         the lifetime measures; `diverged` []: lives that blew up.
         """
-        member, task = _assign(_leading(thetas), _leading(batch.keys), share)
+        member, task = assign(leading(thetas), leading(batch.keys), share)
 
         def one(i: Array) -> dict[str, Array]:
             theta = jax.tree.map(lambda x: x[member[i]], thetas)
-            loss, aside = self._loss(theta, _take(batch.tasks, task[i]), batch.keys[task[i]], gradient=False)
+            loss, aside = self._loss(theta, take(batch.tasks, task[i]), batch.keys[task[i]], gradient=False)
             return {"life_loss": loss, **aside}
 
-        out = self._spread(one, len(member), self.chunk_size(gradient=False))
-        grid = jax.tree.map(lambda x: x.reshape(_leading(thetas), -1), out)
+        out = self._spread(one, len(member))
+        grid = jax.tree.map(lambda x: x.reshape(leading(thetas), -1), out)
         metrics = {**grid, "diverged": jnp.sum(~jnp.isfinite(grid["life_loss"])), "lives": jnp.asarray(len(member))}
         return jnp.mean(grid["life_loss"], axis=1), metrics
 
@@ -109,63 +84,95 @@ class MetaProblem:
 
         A map of value_and_grad over chunks, summed: memory does not grow with the number of lives.
         """
-        n = _leading(batch.keys)
 
-        def one(i: Array) -> tuple[dict[str, Array], Theta]:
-            def loss_of(theta: Theta) -> tuple[Array, dict[str, Array]]:
-                return self._loss(theta, _take(batch.tasks, i), batch.keys[i], gradient=True)
+        def one(theta: Theta, i: Array) -> tuple[Array, tuple[dict[str, Array], tuple[()]]]:
+            loss, aside = self._loss(theta, take(batch.tasks, i), batch.keys[i], gradient=True)
+            return loss, (aside, ())
 
-            (loss, aside), grad = jax.value_and_grad(loss_of, has_aux=True)(theta)
+        grad, metrics, _ = self._gradients(one, theta, leading(batch.keys))
+        return metrics["loss"], grad, metrics
+
+    def _gradients(self, one: Callable[..., Any], theta: Theta, n: int) -> tuple[Theta, Metrics, tuple[Array, Any]]:
+        """Of `n` lives `one(theta, i)`, (loss, (metrics, anything)): (gradient, metrics, (healthy, anything) [n])."""
+
+        def each(i: Array) -> tuple[Any, Theta]:
+            (loss, (aside, kept)), grad = jax.value_and_grad(one, has_aux=True)(theta, i)
             norm = jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(grad)))
             healthy = jnp.isfinite(loss) & jnp.isfinite(norm)
             factor = jnp.minimum(1.0, self.life_clip / jnp.maximum(norm, 1e-30)) if self.life_clip else jnp.ones(())
             grad = jax.tree.map(lambda g: jnp.where(healthy, g * factor, 0.0), grad)
-            return {
-                "life_loss": loss,
-                "healthy": healthy,
-                "clipped": healthy & (factor < 1),
-                "norm": norm,
-                **aside,
-            }, grad
+            return ({"loss": loss, "norm": norm, **aside}, healthy, healthy & (factor < 1), kept), grad
 
-        out, total = self._spread(one, n, self.chunk_size(gradient=True), reduce_second=True)
-        healthy = out["healthy"]
+        (told, healthy, clipped, kept), total = self._spread(each, n, gradient=True)
         count = jnp.sum(healthy)
-        share = count.astype(out["life_loss"].dtype)
+        share = count.astype(told["loss"].dtype)
         scale = jnp.where(count > 0, 1.0 / jnp.maximum(share, 1.0), jnp.nan)
-        grad = jax.tree.map(lambda g: g * scale, total)
-        means = {k: _mean(v, healthy, scale) for k, v in out.items() if k not in ("healthy", "clipped", "life_loss")}
-        loss = _mean(out["life_loss"], healthy, scale)
-        metrics = {
-            **means,
-            "loss": loss,
-            "diverged": n - count,
-            "clipped": jnp.sum(out["clipped"]),
-            "lives": jnp.asarray(n),
-        }
-        return loss, grad, metrics
+        metrics = {name: _mean(values, healthy, scale) for name, values in told.items()}
+        counts = {"diverged": n - count, "clipped": jnp.sum(clipped), "lives": jnp.asarray(n)}
+        return jax.tree.map(lambda g: g * scale, total), {**metrics, **counts}, (healthy, kept)
 
     def begin(self, thetas: Theta, batch: Batch, share: int | None = None) -> Lives:
         """The births of members x tasks lives; `share` as in `losses`."""
-        member, task = _assign(_leading(thetas), _leading(batch.keys), share)
+        member, task = assign(leading(thetas), leading(batch.keys), share)
 
         def one(i: Array) -> Life:
             theta = jax.tree.map(lambda x: x[member[i]], thetas)
-            return self.lifetime.begin(theta, _take(batch.tasks, task[i]), batch.keys[task[i]])
+            return self.lifetime.begin(theta, take(batch.tasks, task[i]), batch.keys[task[i]])
 
-        return Lives(
-            life=self._spread(one, len(member), self.chunk_size(False)), member=member, task=task, tasks=batch.tasks
-        )
+        return Lives(life=self._spread(one, len(member)), member=member, task=task, tasks=batch.tasks)
 
     def advance(self, thetas: Theta, lives: Lives, n_steps: int) -> tuple[Lives, Window]:
         """Every life `n_steps` further under its member's present theta: (lives, window)."""
 
         def one(i: Array) -> tuple[Life, Trace]:
             theta = jax.tree.map(lambda x: x[lives.member[i]], thetas)
-            return self.lifetime.advance(theta, _take(lives.tasks, lives.task[i]), _take(lives.life, i), n_steps)
+            return self.lifetime.advance(theta, take(lives.tasks, lives.task[i]), take(lives.life, i), n_steps)
 
-        life, trace = self._spread(one, lives.member.shape[0], self.chunk_size(gradient=False))
+        life, trace = self._spread(one, lives.member.shape[0])
         return lives.replace(life=life), Window(trace=trace)  # pyright: ignore[reportAttributeAccessIssue]
+
+    def window_losses(self, thetas: Theta, lives: Lives, births: Births, n_steps: int) -> tuple[Lives, Metrics]:
+        """Every life `n_steps` further, born first where its task is due: (lives, metrics of each life [n_lives]).
+
+        `life_loss`: what the window adds to the loss of its life, times the life's steps / n_steps, so that the mean
+        over the windows of a life is its loss; not finite where the life is not. Such a life stays as it was, and so
+        does its task. `survived`, `at_bound`: as in `losses`, of the window.
+        """
+        tasks = where(births.due, births.batch.tasks, lives.tasks)
+        under_way = lives.replace(tasks=tasks)  # pyright: ignore[reportAttributeAccessIssue]
+
+        def one(i: Array) -> tuple[Array, tuple[dict[str, Array], Life]]:
+            theta = jax.tree.map(lambda x: x[lives.member[i]], thetas)
+            return self._window(theta, under_way, births, i, n_steps)
+
+        loss, (aside, life) = self._spread(one, lives.member.shape[0])
+        return settled(lives, tasks, life, jnp.isfinite(loss)), {"life_loss": loss, **aside}
+
+    def window_gradient(
+        self, theta: Theta, lives: Lives, births: Births, n_steps: int
+    ) -> tuple[Lives, tuple[Theta, Metrics, Array]]:
+        """(lives, (gradient, metrics, healthy [n_lives])): `window_losses` and `value_and_grad` in one.
+
+        The gradient goes back to the start of the window, or to the birth within it, and no further.
+        """
+        tasks = where(births.due, births.batch.tasks, lives.tasks)
+        under_way = lives.replace(tasks=tasks)  # pyright: ignore[reportAttributeAccessIssue]
+        one = lambda theta, i: self._window(theta, under_way, births, i, n_steps, gradient=True)  # noqa: E731
+        grad, metrics, (healthy, life) = self._gradients(one, theta, lives.member.shape[0])
+        return settled(lives, tasks, life, healthy), (grad, metrics, healthy)
+
+    def _window(
+        self, theta: Theta, lives: Lives, births: Births, i: Array, n_steps: int, gradient: bool = False
+    ) -> tuple[Array, tuple[dict[str, Array], Life]]:
+        shape, slot = self.lifetime.task.shape(), lives.task[i]
+        task, due = take(lives.tasks, slot), births.due[slot]
+        life = where(due, self.lifetime.begin(theta, task, births.batch.keys[slot]), take(lives.life, i))
+        start = life.t
+        life, trace = self.lifetime.advance(theta, task, life, n_steps, gradient=gradient)
+        loss = self.objective.window(theta, trace.score, shape, start) * (shape.n_steps / n_steps)
+        finite = jnp.stack([jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(life) if jnp.issubdtype(x, jnp.floating)])
+        aside = {"survived": _survived(trace.score), "at_bound": _at_bound(self.lifetime, life)}
+        return jnp.where(jnp.all(finite), loss, jnp.nan), (aside, life)
 
     def _loss(self, theta: Theta, task: Any, key: Key, gradient: bool) -> tuple[Array, dict[str, Array]]:
         shape = self.lifetime.task.shape()
@@ -173,9 +180,8 @@ class MetaProblem:
         lifetime = replace(self.lifetime, record=("activity", "gain")) if units else self.lifetime
         life = lifetime.begin(theta, task, key)
         life, trace = lifetime.advance(theta, task, life, shape.n_steps, start=0, gradient=gradient)
-        finite = jnp.cumprod(jnp.isfinite(trace.score.loss))
         aside = {
-            "survived": jnp.mean(finite.astype(trace.score.loss.dtype)),
+            "survived": _survived(trace.score),
             "at_bound": _at_bound(self.lifetime, life),
             **_last_phase(trace.score, shape.phases[-1][0]),
         }
@@ -189,36 +195,9 @@ class MetaProblem:
         room = GRADIENT_CACHE_BYTES if gradient else CACHE_BYTES
         return self.chunk or max(1, min(MAX_CHUNK, room // max(1, size)))
 
-    def _spread(self, one: Callable[[Array], Any], n: int, chunk: int, reduce_second: bool = False) -> Any:
-        """`one(i)` for i < n: shards over devices, a map over chunks, a vmap inside; the last chunk is padded.
-
-        reduce_second: `one` gives (kept, summed): the second is summed over all i, chunk by chunk.
-        """
-        per_device = -(-n // self.n_devices)
-        wanted = min(chunk, per_device)
-        even = [c for c in range(wanted, wanted // 2, -1) if per_device % c == 0]
-        chunk = even[0] if even else wanted  # rather a somewhat smaller chunk than padded lives
-        n_chunks = -(-per_device // chunk)
-        index = jnp.minimum(jnp.arange(self.n_devices * n_chunks * chunk), n - 1).reshape(-1, chunk)
-        real = (jnp.arange(index.size) < n).reshape(index.shape)
-
-        def block(args: tuple[Array, Array]) -> Any:
-            out = jax.vmap(one)(args[0])
-            if not reduce_second:
-                return out
-            mask = lambda g: jnp.where(args[1].reshape(-1, *(1,) * (g.ndim - 1)), g, 0.0)  # noqa: E731
-            return out[0], jax.tree.map(lambda g: jnp.sum(mask(g), axis=0), out[1])
-
-        run = lambda i, r: lax.map(block, (i, r))  # noqa: E731
-        if self.n_devices > 1:
-            lives = PartitionSpec("lives")
-            mesh = jax.make_mesh((self.n_devices,), ("lives",), axis_types=(AxisType.Auto,))
-            run = jax.shard_map(run, mesh=mesh, in_specs=(lives, lives), out_specs=lives, check_vma=False)
-        out = run(index, real)
-        flat = lambda tree: jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:n], tree)  # noqa: E731
-        if reduce_second:
-            return flat(out[0]), jax.tree.map(lambda g: jnp.sum(g, axis=0), out[1])
-        return flat(out)
+    def _spread(self, one: Callable[[Array], Any], n: int, gradient: bool = False) -> Any:
+        """`one(i)` for i < n, stacked; gradient: `one` gives (kept, summed), the second summed over all i."""
+        return spread(one, Layout(n, self.chunk_size(gradient), self.n_devices), reduce_second=gradient)
 
 
 def sample_batch(family: AbstractTaskFamily, key: Key, n: int, split: Split) -> Batch:
@@ -234,29 +213,13 @@ def sample_batch(family: AbstractTaskFamily, key: Key, n: int, split: Split) -> 
     return lax.map(one, jnp.arange(n))
 
 
-def _assign(n_members: int, n_lives: int, share: int | None) -> tuple[Array, Array]:
-    """(member, task) of each of the members x lives pairs, flat, members outermost."""
-    share = share or n_members
-    groups = n_members // share
-    if groups * share != n_members or n_lives % groups:
-        raise BadInput(f"share={share} of {n_members} members, {n_lives} lives", "equal groups", "choose divisors")
-    per_group = n_lives // groups
-    flat = jnp.arange(n_members * per_group)
-    member = flat // per_group
-    return member, (member // share) * per_group + flat % per_group
-
-
-def _leading(tree: Any) -> int:
-    leaves = jax.tree.leaves(tree)
-    return leaves[0].shape[0] if leaves else 1
-
-
-def _take(tree: Any, index: Array) -> Any:
-    return jax.tree.map(lambda x: x[index], tree)
-
-
 def _mean(values: Array, healthy: Array, scale: Array) -> Array:
     return jnp.sum(jnp.where(healthy, values, 0.0)) * scale
+
+
+def _survived(score: Score) -> Array:
+    """The share [] of steps before the first whose loss is not finite."""
+    return jnp.mean(jnp.cumprod(jnp.isfinite(score.loss)).astype(score.loss.dtype))
 
 
 def _at_bound(lifetime: Lifetime, life: Life) -> Array:
