@@ -82,3 +82,19 @@ class AbstractOuterLoop(ABC):
     @abstractmethod
     def theta(self, state: Any) -> Theta:
         """The current best guess."""
+
+    # A loop that wraps another one hands the three below on to it.
+
+    def check(self, problem: "MetaProblem", key: Key) -> None:  # noqa: B027
+        """Refuse, by name and before anything compiles, what cannot be searched; say what is adjusted. key: theta's.
+        Raises: BadInput."""
+
+    def regrown(self, state: Any, key: Key) -> Any:
+        """The state for the next step where a search begins anew with other shapes; the same object where it goes on.
+
+        Called on the host after every step, outside any compilation: a state of other shapes compiles `step` again."""
+        return state
+
+    def forms(self, state: Any) -> tuple[Any, ...]:
+        """What the state may look like in a run, as trees of shapes and dtypes: what a resume may find on the disk."""
+        return (state,)

@@ -66,6 +66,7 @@ def evaluate(problem: MetaProblem, thetas: Theta, batch: Batch) -> tuple[Array, 
 def begin(problem: MetaProblem, outer: AbstractOuterLoop, seed: int, hyper: dict[str, Array] | None = None) -> Any:
     """The outer state before the first step."""
     problem.check()
+    outer.check(problem, stream(seed, "theta"))
     hyper = outer.hyper() if hyper is None else hyper
     return _init(problem, outer, stream(seed, "theta"), stream(seed, "outer"), hyper)
 
@@ -79,5 +80,7 @@ def steps(
     """
     for index in range(start, stop):
         batch = sample(problem.lifetime.task, stream(seed, "tasks", jnp.asarray(index)), problem.n_tasks, "train")
-        state, metrics = _step(problem, outer, state, batch, stream(seed, "step", jnp.asarray(index)))
+        key = stream(seed, "step", jnp.asarray(index))
+        state, metrics = _step(problem, outer, state, batch, key)
+        state = outer.regrown(state, key)
         yield index + 1, state, metrics

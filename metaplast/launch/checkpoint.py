@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,12 +57,12 @@ def write(folder: Path, step: int, state: Any, digest: str) -> None:
         shutil.rmtree(root / f"{old:06d}")
 
 
-def restore(folder: Path, like: Any, digest: str, logged: int) -> tuple[int, Any] | None:
+def restore(folder: Path, forms: Sequence[Any], digest: str, logged: int) -> tuple[int, Any] | None:
     """The newest usable (step, state), or None where nothing was ever saved.
 
-    logged: outer steps that metrics.jsonl holds; a later state is of no use. The order is that of the steps,
-    never of file times. Each rejected checkpoint is named and set aside as `.damaged`; what a kill left half written
-    goes.
+    forms: trees of arrays, or of shapes and dtypes, one of which the state must have. logged: outer steps that
+    metrics.jsonl holds; a later state is of no use. The order is that of the steps, never of file times. Each rejected
+    checkpoint is named and set aside as `.damaged`; what a kill left half written goes.
     Raises: NoCheckpoint where all are unusable, or where steps were logged and no checkpoint is left; BadInput, with
     nothing set aside, where all are of another config.
     """
@@ -77,7 +78,7 @@ def restore(folder: Path, like: Any, digest: str, logged: int) -> tuple[int, Any
         try:
             if step > logged:
                 raise ValueError(f"metrics.jsonl ends at step {logged}")
-            return step, _read(path, step, like, digest)
+            return step, _read(path, step, forms, digest)
         except (OSError, ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
             log.warning("checkpoint %s rejected: %s", path, error)
             path.rename(_free(path))
@@ -100,7 +101,7 @@ def _free(path: Path) -> Path:
     return next(name for name in names if not name.is_symlink() and not name.exists())
 
 
-def _read(path: Path, step: int, like: Any, digest: str) -> Any:
+def _read(path: Path, step: int, forms: Sequence[Any], digest: str) -> Any:
     files = {name: path / name for name in ("manifest.json", "state.safetensors")}
     if path.is_symlink() or any(file.is_symlink() for file in files.values()):
         raise ValueError("a symbolic link")
@@ -110,8 +111,9 @@ def _read(path: Path, step: int, like: Any, digest: str) -> Any:
     if manifest["step"] != step or manifest["config"] != digest:
         raise ValueError("step or config differs")
     arrays = load(payload)
-    wanted = _arrays(like)
-    if {k: (a.shape, a.dtype) for k, a in arrays.items()} != {k: (a.shape, a.dtype) for k, a in wanted.items()}:
+    found = [(arrays[name].shape, arrays[name].dtype) for name in sorted(arrays)]
+    like = next((form for form in forms if [(x.shape, x.dtype) for x in jax.tree.leaves(form)] == found), None)
+    if like is None:
         raise ValueError("tree, shapes or dtypes differ")
     backend = jax.default_backend()
     if manifest.get("backend") != backend:

@@ -83,7 +83,8 @@ def _trained(
         jnp.zeros((), jnp.int32),
     )
     path = folder / "metrics.jsonl"
-    restored = checkpoint.restore(folder, state, digest, logged(path))
+    forms = [state._replace(outer=form) for form in outer.forms(state.outer)]
+    restored = checkpoint.restore(folder, forms, digest, logged(path))
     if restored is None:
         checkpoint.write(folder, 0, state, digest)  # a disk that is full is known before the first step
     start, state = restored or (0, state)

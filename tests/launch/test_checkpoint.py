@@ -20,18 +20,28 @@ def equal(a: object, b: object) -> bool:
 
 def test_round_trip_keeps_bits_and_shapes(tmp_path: Path) -> None:
     checkpoint.write(tmp_path, 5, STATE, "d")
-    step, state = checkpoint.restore(tmp_path, jax.tree.map(jnp.zeros_like, STATE), "d", 99) or (0, None)
+    step, state = checkpoint.restore(tmp_path, [jax.tree.map(jnp.zeros_like, STATE)], "d", 99) or (0, None)
     assert step == 5
     assert equal(state, STATE)
 
 
+def test_a_state_may_have_one_of_several_forms(tmp_path: Path) -> None:
+    other = {**STATE, "a": jax.ShapeDtypeStruct((4, 2), jnp.float32)}
+    grown = {**STATE, "a": jnp.ones((4, 2))}
+    checkpoint.write(tmp_path, 5, grown, "d")
+    _, state = checkpoint.restore(tmp_path, [STATE, other], "d", 99) or (0, None)
+    assert equal(state, grown)
+    with pytest.raises(checkpoint.NoCheckpoint):
+        checkpoint.restore(tmp_path, [STATE], "d", 99)
+
+
 def test_nothing_saved_is_no_error(tmp_path: Path) -> None:
-    assert checkpoint.restore(tmp_path, STATE, "d", 0) is None
+    assert checkpoint.restore(tmp_path, [STATE], "d", 0) is None
 
 
 def test_steps_without_a_checkpoint_are_no_new_start(tmp_path: Path) -> None:
     with pytest.raises(checkpoint.NoCheckpoint, match="whole checkpoint"):
-        checkpoint.restore(tmp_path, STATE, "d", 99)
+        checkpoint.restore(tmp_path, [STATE], "d", 99)
 
 
 def test_keeps_three(tmp_path: Path) -> None:
@@ -54,7 +64,7 @@ def test_falls_back_to_the_newest_whole_one(harm: str, tmp_path: Path, caplog: p
         (newest / "state.safetensors").unlink()
     elif harm == "manifest":
         (newest / "manifest.json").write_text("{")
-    step, state = checkpoint.restore(tmp_path, STATE, "d", 99) or (0, None)
+    step, state = checkpoint.restore(tmp_path, [STATE], "d", 99) or (0, None)
     assert step == 1
     assert equal(state, STATE)
     assert "000002" in caplog.text
@@ -66,10 +76,10 @@ def test_all_damaged_is_refused(tmp_path: Path) -> None:
     (tmp_path / "checkpoints" / "000001" / "state.safetensors").write_bytes(b"")
     for _ in range(2):  # asking again must not start from zero either
         with pytest.raises(checkpoint.NoCheckpoint, match="whole checkpoint"):
-            checkpoint.restore(tmp_path, STATE, "d", 99)
+            checkpoint.restore(tmp_path, [STATE], "d", 99)
 
 
 def test_a_state_that_is_not_finite_is_not_saved(tmp_path: Path) -> None:
     checkpoint.write(tmp_path, 1, STATE, "d")
     checkpoint.write(tmp_path, 2, {**STATE, "b": jnp.float32(jnp.nan)}, "d")
-    assert (checkpoint.restore(tmp_path, STATE, "d", 99) or (0,))[0] == 1
+    assert (checkpoint.restore(tmp_path, [STATE], "d", 99) or (0,))[0] == 1
