@@ -3,26 +3,29 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from metaplast._forward import forward_value_and_grad
 from metaplast._lives import Batch, Births, Layout, Lives, Window, assign, leading, settled, spread, take, where
 from metaplast._units import idle
+from metaplast._unroll import Curriculum, check_unroll, cut, steps_at
 from metaplast.interfaces import AbstractTaskFamily, Metrics, Split, some_task
 from metaplast.lifetime import Life, Lifetime
 from metaplast.objectives.base import AbstractObjective, Lived, weighted_mean
 from metaplast.objectives.final_loss import FinalLoss
 from metaplast.registry import BadInput
-from metaplast.signals import Key, Score, Theta, Trace
+from metaplast.signals import Key, Score, TaskShape, Theta, Trace
 from metaplast.spec import Count, Natural, NonNegative, plugin, spec
 
 # Weights of the lives advanced together stay within a core's cache. Measured on 100 x 100 synapses (CPU ms):
 # forward, 16 lives, chunks of 2, 4, 8, 16: 14, 19, 20, 28; gradient, 8 lives, chunks of 1, 2, 4, 8: 136, 59, 58, 53.
 CACHE_BYTES, GRADIENT_CACHE_BYTES = 160 * 1024, 512 * 1024
 MAX_CHUNK = 16
+Mode = Literal["none", "forward", "reverse"]  # of differentiation
 
 
 @spec
@@ -31,6 +34,10 @@ class MetaProblem:
 
     life_clip: the gradient of one life is scaled to at most this global norm (0: never), so that no single life rules
     a step. chunk: lives advanced in lockstep (0: as many as fit the cache). n_devices: lives are spread over them.
+    unroll: training lives end after so many steps (0: whole lives). The objective then sees the phases reached, the
+    last of them as far as it is reached: `final_loss` is the loss in that one, 0 where the task scores nothing there.
+    curriculum: {outer step: unroll from there on}; steps begin at 0, lives grow, the last entry stays. `train.steps`
+    applies it, with one compilation for each length; `train.evaluate` always lets lives end by themselves.
     """
 
     lifetime: Lifetime = Lifetime()
@@ -39,6 +46,8 @@ class MetaProblem:
     life_clip: NonNegative = 1.0
     chunk: Natural = 0
     n_devices: Count = 1
+    unroll: Natural = 0
+    curriculum: Curriculum = ()
 
     def check(self) -> None:
         """Refuse, by name, what cannot live together. Raises: BadInput."""
@@ -51,6 +60,27 @@ class MetaProblem:
             )
         task = jax.eval_shape(lambda key: some_task(self.lifetime.task, key), jax.random.key(0))
         self.objective.check(task, self.lifetime.wiring())
+        check_unroll(self.unroll, self.curriculum, self.lifetime.task.shape().n_steps)
+        if min(self.lengths()) < self.lifetime.task.shape().n_steps and "final_weights" in self.objective.needs:
+            raise BadInput("objective of final weights, of lives cut short", "whole lives", "set problem.unroll=0")
+
+    def shape(self) -> TaskShape:
+        """That of the task, with the phases that `unroll` leaves."""
+        shape = self.lifetime.task.shape()
+        return shape._replace(phases=cut(shape.phases, self.unroll))
+
+    def lengths(self) -> tuple[int, ...]:
+        """How many steps lives have, in every stage of the curriculum."""
+        whole = self.lifetime.task.shape().n_steps
+        return tuple(n or whole for _, n in self.curriculum) or (self.unroll or whole,)
+
+    def at(self, index: int) -> "MetaProblem":
+        """The problem of outer step `index`, as the curriculum has it."""
+        return replace(self, unroll=steps_at(self.curriculum, index)) if self.curriculum else self
+
+    def whole(self) -> "MetaProblem":
+        """The problem of whole lives."""
+        return replace(self, unroll=0, curriculum=())
 
     def init(self, key: Key) -> Theta:
         return self.lifetime.init(key)
@@ -71,7 +101,7 @@ class MetaProblem:
 
         def one(i: Array) -> dict[str, Array]:
             theta = jax.tree.map(lambda x: x[member[i]], thetas)
-            loss, aside = self._loss(theta, take(batch.tasks, task[i]), batch.keys[task[i]], gradient=False)
+            loss, aside = self._loss(theta, take(batch.tasks, task[i]), batch.keys[task[i]])
             return {"life_loss": loss, **aside}
 
         out = self._spread(one, len(member))
@@ -79,31 +109,36 @@ class MetaProblem:
         metrics = {**grid, "diverged": jnp.sum(~jnp.isfinite(grid["life_loss"])), "lives": jnp.asarray(len(member))}
         return jnp.mean(grid["life_loss"], axis=1), metrics
 
-    def value_and_grad(self, theta: Theta, batch: Batch) -> tuple[Array, Theta, Metrics]:
+    def value_and_grad(self, theta: Theta, batch: Batch, tangents: int = 0) -> tuple[Array, Theta, Metrics]:
         """(mean loss [], its gradient, metrics) over the lives whose loss and gradient are finite.
 
-        A map of value_and_grad over chunks, summed: memory does not grow with the number of lives.
+        A map of value_and_grad over chunks, summed: memory does not grow with the number of lives. tangents: 0 for
+        reverse mode; else forward mode, so many directions of theta at a time.
         """
 
         def one(theta: Theta, i: Array) -> tuple[Array, tuple[dict[str, Array], tuple[()]]]:
-            loss, aside = self._loss(theta, take(batch.tasks, i), batch.keys[i], gradient=True)
+            loss, aside = self._loss(theta, take(batch.tasks, i), batch.keys[i], "forward" if tangents else "reverse")
             return loss, (aside, ())
 
-        grad, metrics, _ = self._gradients(one, theta, leading(batch.keys))
+        grad, metrics, _ = self._gradients(one, theta, leading(batch.keys), tangents)
         return metrics["loss"], grad, metrics
 
-    def _gradients(self, one: Callable[..., Any], theta: Theta, n: int) -> tuple[Theta, Metrics, tuple[Array, Any]]:
+    def _gradients(
+        self, one: Callable[..., Any], theta: Theta, n: int, tangents: int = 0
+    ) -> tuple[Theta, Metrics, tuple[Array, Any]]:
         """Of `n` lives `one(theta, i)`, (loss, (metrics, anything)): (gradient, metrics, (healthy, anything) [n])."""
 
         def each(i: Array) -> tuple[Any, Theta]:
-            (loss, (aside, kept)), grad = jax.value_and_grad(one, has_aux=True)(theta, i)
+            of = lambda theta: one(theta, i)  # noqa: E731
+            differentiate = forward_value_and_grad(of, tangents) if tangents else jax.value_and_grad(of, has_aux=True)
+            (loss, (aside, kept)), grad = differentiate(theta)
             norm = jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(grad)))
             healthy = jnp.isfinite(loss) & jnp.isfinite(norm)
             factor = jnp.minimum(1.0, self.life_clip / jnp.maximum(norm, 1e-30)) if self.life_clip else jnp.ones(())
             grad = jax.tree.map(lambda g: jnp.where(healthy, g * factor, 0.0), grad)
             return ({"loss": loss, "norm": norm, **aside}, healthy, healthy & (factor < 1), kept), grad
 
-        (told, healthy, clipped, kept), total = self._spread(each, n, gradient=True)
+        (told, healthy, clipped, kept), total = self._spread(each, n, gradient=True, tangents=tangents)
         count = jnp.sum(healthy)
         share = count.astype(told["loss"].dtype)
         scale = jnp.where(count > 0, 1.0 / jnp.maximum(share, 1.0), jnp.nan)
@@ -164,7 +199,7 @@ class MetaProblem:
     def _window(
         self, theta: Theta, lives: Lives, births: Births, i: Array, n_steps: int, gradient: bool = False
     ) -> tuple[Array, tuple[dict[str, Array], Life]]:
-        shape, slot = self.lifetime.task.shape(), lives.task[i]
+        shape, slot = self.shape(), lives.task[i]
         task, due = take(lives.tasks, slot), births.due[slot]
         life = where(due, self.lifetime.begin(theta, task, births.batch.keys[slot]), take(lives.life, i))
         start = life.t
@@ -174,12 +209,12 @@ class MetaProblem:
         aside = {"survived": _survived(trace.score), "at_bound": _at_bound(self.lifetime, life)}
         return jnp.where(jnp.all(finite), loss, jnp.nan), (aside, life)
 
-    def _loss(self, theta: Theta, task: Any, key: Key, gradient: bool) -> tuple[Array, dict[str, Array]]:
-        shape = self.lifetime.task.shape()
-        units = "units" in self.lifetime.measure and not gradient
+    def _loss(self, theta: Theta, task: Any, key: Key, gradient: Mode = "none") -> tuple[Array, dict[str, Array]]:
+        shape = self.shape()
+        units = "units" in self.lifetime.measure and gradient == "none"
         lifetime = replace(self.lifetime, record=("activity", "gain")) if units else self.lifetime
         life = lifetime.begin(theta, task, key)
-        life, trace = lifetime.advance(theta, task, life, shape.n_steps, start=0, gradient=gradient)
+        life, trace = lifetime.advance(theta, task, life, shape.n_steps, start=0, gradient=gradient == "reverse")
         aside = {
             "survived": _survived(trace.score),
             "at_bound": _at_bound(self.lifetime, life),
@@ -189,15 +224,15 @@ class MetaProblem:
             aside |= idle(lifetime.wiring(), theta["neurons"], trace.recorded, lifetime.dt)
         return self.objective.loss(theta, Lived(task, trace, life.synapses, shape)), aside
 
-    def chunk_size(self, gradient: bool) -> int:
-        """How many lives run in lockstep."""
-        size = sum(4 * math.prod(e.connection.shape) for e in self.lifetime.wiring().edges)
-        room = GRADIENT_CACHE_BYTES if gradient else CACHE_BYTES
+    def chunk_size(self, gradient: bool, tangents: int = 0) -> int:
+        """How many lives run in lockstep; tangents: copies of a life that forward mode carries beside it."""
+        size = (1 + tangents) * sum(4 * math.prod(e.connection.shape) for e in self.lifetime.wiring().edges)
+        room = GRADIENT_CACHE_BYTES if gradient and not tangents else CACHE_BYTES
         return self.chunk or max(1, min(MAX_CHUNK, room // max(1, size)))
 
-    def _spread(self, one: Callable[[Array], Any], n: int, gradient: bool = False) -> Any:
+    def _spread(self, one: Callable[[Array], Any], n: int, gradient: bool = False, tangents: int = 0) -> Any:
         """`one(i)` for i < n, stacked; gradient: `one` gives (kept, summed), the second summed over all i."""
-        return spread(one, Layout(n, self.chunk_size(gradient), self.n_devices), reduce_second=gradient)
+        return spread(one, Layout(n, self.chunk_size(gradient, tangents), self.n_devices), reduce_second=gradient)
 
 
 def sample_batch(family: AbstractTaskFamily, key: Key, n: int, split: Split) -> Batch:
