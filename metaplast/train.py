@@ -59,16 +59,18 @@ def _step(problem: MetaProblem, outer: AbstractOuterLoop, state: Any, batch: Bat
 
 @partial(jax.jit, static_argnames=("problem",))
 def evaluate(problem: MetaProblem, thetas: Theta, batch: Batch) -> tuple[Array, Metrics]:
-    """`MetaProblem.losses`, compiled: thetas have a leading member axis."""
-    return problem.losses(thetas, batch)
+    """`MetaProblem.losses` of whole lives, compiled: thetas have a leading member axis."""
+    return problem.whole().losses(thetas, batch)
 
 
 def begin(problem: MetaProblem, outer: AbstractOuterLoop, seed: int, hyper: dict[str, Array] | None = None) -> Any:
-    """The outer state before the first step."""
+    """The outer state before the first step. Raises: BadInput for what cannot live together, in any stage."""
     problem.check()
     outer.check(problem, stream(seed, "theta"))
     hyper = outer.hyper() if hyper is None else hyper
-    return _init(problem, outer, stream(seed, "theta"), stream(seed, "outer"), hyper)
+    for index, _ in problem.curriculum[1:]:
+        jax.eval_shape(lambda key, h, p=problem.at(index): outer.init(p, p.init(key), key, h), jax.random.key(0), hyper)
+    return _init(problem.at(0), outer, stream(seed, "theta"), stream(seed, "outer"), hyper)
 
 
 def steps(
@@ -76,11 +78,15 @@ def steps(
 ) -> Iterator[tuple[int, Any, Metrics]]:
     """Outer steps `start` .. `stop - 1` from `state`: yields (steps done, state, metrics).
 
-    Stopping, saving and going on from a yielded state changes no bit.
+    Stopping, saving and going on from a yielded state changes no bit. Where training lives are cut short, or are so at
+    times, the metric `unroll` says after how many steps.
     """
     for index in range(start, stop):
+        now = problem.at(index)
         batch = sample(problem.lifetime.task, stream(seed, "tasks", jnp.asarray(index)), problem.n_tasks, "train")
         key = stream(seed, "step", jnp.asarray(index))
-        state, metrics = _step(problem, outer, state, batch, key)
+        state, metrics = _step(now, outer, state, batch, key)
+        if problem.unroll or problem.curriculum:
+            metrics = {**metrics, "unroll": jnp.asarray(now.shape().n_steps)}
         state = outer.regrown(state, key)
         yield index + 1, state, metrics

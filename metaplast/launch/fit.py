@@ -52,6 +52,8 @@ def check(plain: Plain, recover: Plain | None) -> Job:
         if not sessions.observed.any() and not any(np.isfinite(w).any() for w in sessions.final.values()):
             fix = "raise task.held.trials or task.held.subjects, or record more sessions"
             raise BadInput(f"split {split}: no recorded value is left for it", "at least one", fix)
+    if job.main.problem.unroll or job.main.problem.curriculum:
+        raise BadInput("problem.unroll or problem.curriculum in a fit", "whole sessions", "remove it")
     if recover is not None:
         parse({**plain, **recover, "rows": {}})
     return job

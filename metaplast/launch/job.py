@@ -2,10 +2,12 @@
 
 import difflib
 import re
+from dataclasses import fields
 from typing import Annotated, Any, Literal
 
 import pydantic
 
+from metaplast._unroll import Curriculum
 from metaplast.feedback.base import AbstractFeedback
 from metaplast.feedback.random import Random as RandomFeedback
 from metaplast.fitting.settings import Fit
@@ -46,12 +48,15 @@ PROTOTYPE = "nearest_prototype"
 
 @spec
 class Numbers:
-    """n_tasks: lives per outer step; life_clip: largest gradient norm of one life (0: none); chunk: see MetaProblem."""
+    """n_tasks: lives per outer step; life_clip: largest gradient norm of one life (0: none); unroll: steps after which
+    training lives end (0: whole lives); curriculum: {outer step: unroll}; chunk: see MetaProblem."""
 
     n_tasks: Count = 8
     life_clip: NonNegative = 1.0
     chunk: Natural = 0
     n_devices: Count = 1
+    unroll: Natural = 0
+    curriculum: Curriculum = ()
 
 
 @spec
@@ -135,7 +140,8 @@ class Config:
             measure=self.measure,
         )
         n = self.problem
-        return MetaProblem(lifetime, self.objective, n.n_tasks, n.life_clip, n.chunk, n.n_devices)
+        numbers = {field.name: getattr(n, field.name) for field in fields(n)}  # pyright: ignore[reportArgumentType]
+        return MetaProblem(lifetime, self.objective, **numbers)
 
 
 @spec
