@@ -126,7 +126,10 @@ class MetaProblem:
     def _gradients(
         self, one: Callable[..., Any], theta: Theta, n: int, tangents: int = 0
     ) -> tuple[Theta, Metrics, tuple[Array, Any]]:
-        """Of `n` lives `one(theta, i)`, (loss, (metrics, anything)): (gradient, metrics, (healthy, anything) [n])."""
+        """Of `n` lives `one(theta, i)`, (loss, (metrics, anything)): (gradient, metrics, (losses, anything) [n]).
+
+        A loss is not a number where the life's gradient is not finite.
+        """
 
         def each(i: Array) -> tuple[Any, Theta]:
             of = lambda theta: one(theta, i)  # noqa: E731
@@ -144,7 +147,8 @@ class MetaProblem:
         scale = jnp.where(count > 0, 1.0 / jnp.maximum(share, 1.0), jnp.nan)
         metrics = {name: _mean(values, healthy, scale) for name, values in told.items()}
         counts = {"diverged": n - count, "clipped": jnp.sum(clipped), "lives": jnp.asarray(n)}
-        return jax.tree.map(lambda g: g * scale, total), {**metrics, **counts}, (healthy, kept)
+        losses = jnp.where(healthy, told["loss"], jnp.nan)
+        return jax.tree.map(lambda g: g * scale, total), {**metrics, **counts}, (losses, kept)
 
     def begin(self, thetas: Theta, batch: Batch, share: int | None = None) -> Lives:
         """The births of members x tasks lives; `share` as in `losses`."""
@@ -155,6 +159,13 @@ class MetaProblem:
             return self.lifetime.begin(theta, take(batch.tasks, task[i]), batch.keys[task[i]])
 
         return Lives(life=self._spread(one, len(member)), member=member, task=task, tasks=batch.tasks)
+
+    def unborn(self, thetas: Theta, batch: Batch, share: int | None = None) -> Lives:
+        """The places of lives before their birth: `begin` with zeros for all that is born. batch: its shapes do."""
+        born = jax.eval_shape(lambda batch: self.begin(thetas, batch, share), batch)
+        member, task = assign(leading(thetas), leading(batch.keys), share)
+        empty = lambda tree: jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), tree)  # noqa: E731
+        return Lives(life=empty(born.life), member=member, task=task, tasks=empty(born.tasks))
 
     def advance(self, thetas: Theta, lives: Lives, n_steps: int) -> tuple[Lives, Window]:
         """Every life `n_steps` further under its member's present theta: (lives, window)."""
@@ -186,15 +197,15 @@ class MetaProblem:
     def window_gradient(
         self, theta: Theta, lives: Lives, births: Births, n_steps: int
     ) -> tuple[Lives, tuple[Theta, Metrics, Array]]:
-        """(lives, (gradient, metrics, healthy [n_lives])): `window_losses` and `value_and_grad` in one.
+        """(lives, (gradient, metrics, losses [n_lives])): `window_losses` and `value_and_grad` in one.
 
         The gradient goes back to the start of the window, or to the birth within it, and no further.
         """
         tasks = where(births.due, births.batch.tasks, lives.tasks)
         under_way = lives.replace(tasks=tasks)  # pyright: ignore[reportAttributeAccessIssue]
         one = lambda theta, i: self._window(theta, under_way, births, i, n_steps, gradient=True)  # noqa: E731
-        grad, metrics, (healthy, life) = self._gradients(one, theta, lives.member.shape[0])
-        return settled(lives, tasks, life, healthy), (grad, metrics, healthy)
+        grad, metrics, (losses, life) = self._gradients(one, theta, lives.member.shape[0])
+        return settled(lives, tasks, life, jnp.isfinite(losses)), (grad, metrics, losses)
 
     def _window(
         self, theta: Theta, lives: Lives, births: Births, i: Array, n_steps: int, gradient: bool = False
@@ -205,7 +216,8 @@ class MetaProblem:
         start = life.t
         life, trace = self.lifetime.advance(theta, task, life, n_steps, gradient=gradient)
         loss = self.objective.window(theta, trace.score, shape, start) * (shape.n_steps / n_steps)
-        finite = jnp.stack([jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(life) if jnp.issubdtype(x, jnp.floating)])
+        numbers = [x for x in jax.tree.leaves(life) if jnp.issubdtype(x.dtype, jnp.floating)]
+        finite = jnp.stack([jnp.all(jnp.isfinite(x)) for x in numbers])
         aside = {"survived": _survived(trace.score), "at_bound": _at_bound(self.lifetime, life)}
         return jnp.where(jnp.all(finite), loss, jnp.nan), (aside, life)
 

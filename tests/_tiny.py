@@ -16,4 +16,11 @@ TASKS = {
     "teacher_student": {"n_in": 4, "n_out": 3, "n_steps": 4},
 }
 NETWORKS = {"feedforward": {"hidden": [3]}, "recurrent": {"n_recurrent": 5}, "autoassociative": {}, "clamped": {}}
-OUTER = {"bptt": {"steps": 2}, "es": {"steps": 2, "population": 4}, "lbfgs": {"steps": 2, "tries": 2}}
+OUTER = {
+    "bptt": {"steps": 2},
+    "es": {"steps": 2, "population": 4},
+    "lbfgs": {"steps": 2, "tries": 2},
+    "nres": {"steps": 2, "population": 4},
+    "pes": {"steps": 2, "population": 4},
+    "truncated_bptt": {"steps": 2},
+}
