@@ -10,6 +10,7 @@ from jax import Array
 
 from metaplast.interfaces import AbstractOuterLoop, AbstractTaskFamily, Metrics, Split
 from metaplast.problem import Batch, MetaProblem, sample_batch
+from metaplast.registry import BadInput
 from metaplast.signals import Key, Theta
 
 _STREAMS = ("theta", "outer", "tasks", "step", "validation", "heldout")
@@ -67,10 +68,11 @@ def begin(problem: MetaProblem, outer: AbstractOuterLoop, seed: int, hyper: dict
     """The outer state before the first step. Raises: BadInput for what cannot live together, in any stage."""
     problem.check()
     outer.check(problem, stream(seed, "theta"))
-    hyper = outer.hyper() if hyper is None else hyper
-    for index, _ in problem.curriculum[1:]:
-        jax.eval_shape(lambda key, h, p=problem.at(index): outer.init(p, p.init(key), key, h), jax.random.key(0), hyper)
-    return _init(problem.at(0), outer, stream(seed, "theta"), stream(seed, "outer"), hyper)
+    given = (stream(seed, "theta"), stream(seed, "outer"), outer.hyper() if hyper is None else hyper)
+    stages = [jax.eval_shape(partial(_init, problem.at(index), outer), *given) for index, _ in problem.curriculum]
+    if any(jax.tree.leaves(stage) != jax.tree.leaves(stages[0]) for stage in stages):
+        raise BadInput("problem.curriculum", "an outer loop whose state has one shape for all lengths", "remove it")
+    return _init(problem.at(0), outer, *given)
 
 
 def steps(

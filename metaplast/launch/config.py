@@ -196,8 +196,8 @@ def _dotted(key: str, value: str) -> Plain:
 def _text_keys(plain: Any, where: str) -> Any:
     if isinstance(plain, Mapping):
         for key in plain:
-            if not isinstance(key, str) and type(key) is not int:
-                raise BadInput(f"{where}: key {key!r}", "text keys", "quote the key")
+            if not isinstance(key, str) and (type(key) is not int or str(key) in plain):
+                raise BadInput(f"{where}: key {key!r}", "text keys, each once", "quote the key, or remove it")
         return {str(key): _text_keys(value, where) for key, value in plain.items()}
     return [_text_keys(item, where) for item in plain] if isinstance(plain, list) else plain
 

@@ -71,7 +71,7 @@ CASES = [
     (["train", "--config", "twice.yaml"], ["twice.yaml", "mapping"]),
     (["train", "--config", "empty.yaml"], ["without 'task'", "task=NAME"]),
     (["train", "--config", "binary.yaml"], ["binary.yaml", "readable"]),
-    (["train", "--config", "keys.yaml"], ["key 1", "text keys"]),
+    (["train", "--config", "keys.yaml"], ["key 1.5", "text keys"]),
     (["train", "--config-dir", "missing"], ["missing", "existing folder"]),
     (["train", "--import", "no_such_module"], ["no_such_module", "importable"]),
     (["train", "--run-dir", "list.yaml", "rows={}"], ["list.yaml", "folder"]),
@@ -88,7 +88,7 @@ FILES = {
     "twice.yaml": b"seed: 1\nseed: 2\n",
     "empty.yaml": b"",
     "binary.yaml": b"\xff\xfe\x00",
-    "keys.yaml": b"1: 2\n",
+    "keys.yaml": b"1.5: 2\n",
     "taken": b"x",
 }
 ALL = [*CASES, *((words, [part]) for words, part in MORE)]
