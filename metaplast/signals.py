@@ -29,6 +29,7 @@ class NeuronView:
     potential: Array  # membrane potential, or the input of the activation function
     gain: Array  # d activity / d potential (a surrogate for spikes)
     feedback: Array  # the credit signal; under symmetric feedback d loss / d potential
+    score: Array  # d log P(activity) / d potential, of a unit that draws its activity by lot
     dendrite: Array  # potential of a separate dendrite, where the neuron has one
     returned: Array  # W^T post: the other side's activity carried back through the forward weights
     weight_sum: Array  # sum over the neuron's own synapses of this edge

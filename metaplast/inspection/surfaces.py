@@ -34,7 +34,7 @@ _HELD = {
     "post.weight_norm": 1.0,
     "post.input_gain": 0.5,
 }
-_SECOND = ("post", "error", "post_potential", "dendrite", "post_gain")
+_SECOND = ("post", "error", "post_potential", "score", "dendrite", "post_gain")
 _SHORT = {field_of(name): name for name in SIGNALS}
 
 

@@ -20,6 +20,7 @@ class Choice(AbstractNeuron):
 
     u [n]: the drive at the soma; beta = inverse_temperature, in 1 / unit of u. Drawn by Gumbel-max: the largest of
     beta u_i + g_i wins, g_i standard Gumbel from the step's key.
+    Score: d log P(chosen) / du_i = beta (chosen_i - p_i), the factor of a policy gradient.
     Gain: beta p_i (1 - p_i) = dP(i) / du_i, what a unit's own drive does to its own chance, not to the one outcome.
     Backward, activity has the derivative of p: dp_i / du_j = beta p_i (delta_ij - p_j) (straight-through; exact on
     average only where the loss is linear in the activity; a biased estimate elsewhere).
@@ -27,6 +28,7 @@ class Choice(AbstractNeuron):
     Limits: beta -> infinity picks the largest drive, beta -> 0 any unit alike. Source: Gumbel 1954; Luce 1959.
     """
 
+    offers: ClassVar[frozenset[str]] = frozenset({"activity", "potential", "gain", "score"})
     competitive: ClassVar[bool] = True
 
     inverse_temperature: Positive = 1.0
@@ -47,4 +49,5 @@ class Choice(AbstractNeuron):
         chosen = jax.nn.one_hot(jnp.argmax(scaled + noise), scaled.size, dtype=scaled.dtype)
         p = jax.nn.softmax(scaled)
         activity = chosen + (p - jax.lax.stop_gradient(p))  # the bracket is exactly 0
-        return state, neuron_view(activity, drive["soma"], beta * p * (1.0 - p))
+        view = neuron_view(activity, drive["soma"], beta * p * (1.0 - p))
+        return state, view.replace(score=beta * (chosen - p))  # pyright: ignore[reportAttributeAccessIssue]

@@ -31,6 +31,7 @@ _SYMBOLS = {
     "pre_potential": "u_i",
     "post_gain": r"\phi'_j",
     "pre_gain": r"\phi'_i",
+    "score": r"\psi_j",
     "dendrite": "d_j",
     "post_weight_sum": r"\Sigma_j",
     "pre_weight_sum": r"\Sigma_i",

@@ -14,7 +14,9 @@ from metaplast.rules.base import AbstractRule
 from metaplast.signals import NeuronView, SynapseView, Theta
 
 TOLERANCE = 1e-4  # of the largest element: other devices and float64 agree to 1e-6, a changed meaning does not
-_SIGNED = frozenset({"potential", "feedback", "dendrite", "returned", "layer_backward", "layer_forward", "modulators"})
+_SIGNED = frozenset(
+    {"potential", "feedback", "score", "dendrite", "returned", "layer_backward", "layer_forward", "modulators"}
+)
 N_STEPS, N_POST, N_PRE = REFERENCE_SHAPE
 TINY = Dense(N_POST, N_PRE)
 

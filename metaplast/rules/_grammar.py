@@ -28,6 +28,7 @@ SIGNALS: dict[str, tuple[str, str]] = {  # name -> (side, field of the view)
     "pre_potential": ("pre", "potential"),
     "post_gain": ("post", "gain"),
     "pre_gain": ("pre", "gain"),
+    "score": ("post", "score"),
     "dendrite": ("post", "dendrite"),
     "post_weight_sum": ("post", "weight_sum"),
     "pre_weight_sum": ("pre", "weight_sum"),

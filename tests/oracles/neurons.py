@@ -79,3 +79,12 @@ def lif(neuron: Any, drive: Drive, dt: float) -> Output:
             else:
                 silent = max(0, silent - 1)
     return activity, potential
+
+
+def escape(neuron: Any, drive: Drive, dt: float) -> Output:
+    """The unit fires where an exponentially distributed waiting time, from the same keys, ends within the step."""
+    activity = np.zeros_like(drive["soma"])
+    for t, (key, u) in enumerate(zip(keys(0, len(activity)), drive["soma"], strict=True)):
+        waiting = -np.log1p(-np.asarray(jax.random.uniform(key, u.shape, u.dtype)))  # in units of 1 / rate
+        activity[t] = waiting < neuron.rate * np.exp((u - neuron.threshold) / neuron.width) * dt
+    return activity, drive["soma"]

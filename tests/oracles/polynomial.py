@@ -16,6 +16,7 @@ LOCAL = (
     "post_potential*pre_gain",
     "pre_potential*post_gain",
     "dendrite*pre*weight",
+    "score*pre",
 )
 SUMS = (
     "post*pre_weight_sum",
@@ -35,7 +36,7 @@ RETURNED = (
 )
 
 VARIANTS = (
-    Polynomial(terms=LOCAL, initial=(1.0, -1.0, 0.5, 0.0, 0.3, 0.1, 0.2, 0.3), learn="both", scale=0.1),
+    Polynomial(terms=LOCAL, initial=(1.0, -1.0, 0.5, 0.0, 0.3, 0.1, 0.2, 0.3, 0.2), learn="both", scale=0.1),
     Polynomial(terms=SUMS, learn="both"),
     Polynomial(terms=RETURNED, rate=0.05, learn="both"),
 )
@@ -78,6 +79,7 @@ def signals(view: Any, j: int, i: int) -> dict[str, float]:
         "pre_potential": view.pre.potential[i],
         "post_gain": view.post.gain[j],
         "pre_gain": view.pre.gain[i],
+        "score": view.post.score[j],
         "dendrite": view.post.dendrite[j],
         "post_weight_sum": sum(view.weight[j]),
         "pre_weight_sum": sum(view.weight[:, i]),
