@@ -108,15 +108,20 @@ def surface_spread(
 
 
 def against(points: Mapping[str, Sequence[tuple[float, float]]], setting: str, path: Path) -> None:
-    """One line per measure over a numeric setting: the mean over fits, and every fit as a point."""
-    figure, axes = plt.subplots(figsize=(6, 3.8), layout="constrained")
+    """One line per R2 over a numeric setting: the mean over fits, and every fit as a point. Beside it, on a logarithmic
+    axis, what is left unexplained, 1 - R2: near R2 = 1 it alone shows which setting is harder."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
     for (name, pairs), colour in zip(points.items(), (OURS, *PALETTE), strict=False):
         x = sorted({at for at, _ in pairs})
-        means = [float(np.mean([value for at, value in pairs if at == place])) for place in x]
-        axes.plot(x, means, "-", color=colour, lw=1.6, label=name)
-        axes.plot(*zip(*pairs, strict=True), "o", color=colour, ms=4, alpha=0.7)
-    axes.set_xlabel(setting)
-    axes.set_ylabel("held-out sessions")
-    axes.grid(alpha=0.3)
-    axes.legend(frameon=False, fontsize=9)
+        for axes, values in ((left, pairs), (right, [(at, max(1.0 - value, 1e-8)) for at, value in pairs])):
+            means = [float(np.mean([value for at, value in values if at == place])) for place in x]
+            axes.plot(x, means, "-", color=colour, lw=1.6, label=name)
+            axes.plot(*zip(*values, strict=True), "o", color=colour, ms=4, alpha=0.7)
+    left.set_ylabel("held-out sessions")
+    right.set_ylabel("1 - R2 (at least 1e-8)")
+    right.set_yscale("log")
+    for axes in (left, right):
+        axes.set_xlabel(setting)
+        axes.grid(alpha=0.3)
+    left.legend(frameon=False, fontsize=9)
     _save(figure, path)

@@ -14,8 +14,10 @@ from metaplast.inspection.table import aligned
 from metaplast.launch.config import read_file
 from metaplast.launch.fit import is_fit
 from metaplast.launch.folder import DISCOVERED
+from metaplast.launch.job import parse
 from metaplast.launch.worlds import alike
 from metaplast.registry import BadInput
+from metaplast.spec import encode
 
 Plain = dict[str, Any]
 SEEDS = ("task.data_seed",)  # a seed of simulated data is a seed
@@ -29,14 +31,15 @@ def compare(runs: Sequence[Path], row: str = DISCOVERED, out: Path | None = None
     Raises: BadInput for a folder that holds no finished fit, or an unknown row.
     """
     told = {run: _told(run, row) for run in runs}
-    groups = alike([(run, read_file(run / "config.yaml")) for run in runs], SEEDS)
+    configs = {run: _resolved(run) for run in runs}
+    groups = alike(list(configs.items()), SEEDS)
     names = list(dict.fromkeys(name for found in told.values() for name in _values(found, row)))
     lines: list[tuple[str, ...]] = [("setting", "fits", *names)]
     for label, members in groups.items():
         values = [_values(told[run], row) for run in members]
         lines.append((label or "-", str(len(members)), *(_cell([v.get(n, math.nan) for v in values]) for n in names)))
     if out is not None:
-        _draw(groups, {run: _values(told[run], row) for run in runs}, out)
+        _draw(groups, configs[runs[0]], {run: _values(told[run], row) for run in runs}, out)
     words = (
         f"Row {row}; mean over fits of one setting, 95 % interval of Student's t over them. true found: share of the "
         "true terms that were kept; found true: share of the kept terms that are true."
@@ -44,15 +47,17 @@ def compare(runs: Sequence[Path], row: str = DISCOVERED, out: Path | None = None
     return f"{aligned(lines)}\n\n{words}"
 
 
-def _draw(groups: dict[str, list[Path]], values: dict[Path, dict[str, float]], out: Path) -> None:
-    """A setting that a label does not name has the value of the first fit, 0 where that is not told."""
+def _draw(groups: dict[str, list[Path]], first: Plain, values: dict[Path, dict[str, float]], out: Path) -> None:
+    """first: the config of the first fit, whose value stands in no label."""
     keys = {label.partition("=")[0] for label in groups if label}
     if len(keys) != 1 or " " in "".join(groups):
         raise BadInput(
             f"--out with settings {', '.join(sorted(keys)) or 'all alike'}", "one that varies", "leave out --out"
         )
     (key,) = keys
-    own = _dotted(read_file(next(iter(values)) / "config.yaml"), key)
+    own: Any = first
+    for part in key.split("."):
+        own = own[part]
     points: dict[str, list[tuple[float, float]]] = {}
     for label, runs in groups.items():
         try:
@@ -66,11 +71,10 @@ def _draw(groups: dict[str, list[Path]], values: dict[Path, dict[str, float]], o
     fit_figures.against(points, key, out)
 
 
-def _dotted(plain: Any, key: str) -> Any:
-    """The value of a dotted name, 0 where the config leaves it at its default."""
-    for part in key.split("."):
-        plain = plain.get(part, {}) if isinstance(plain, dict) else {}
-    return plain if isinstance(plain, int | float | str) else 0.0
+def _resolved(run: Path) -> Plain:
+    """Its whole config, defaults and all: what one fit leaves out another may state."""
+    plain = read_file(run / "config.yaml")
+    return {**encode(parse(plain, check=False).main), "rows": plain.get("rows")}
 
 
 def _told(run: Path, row: str) -> Plain:
