@@ -30,14 +30,15 @@ class UnderWay:
     """Lives in units that are born and end together: a life, or all lives of an antithetic pair.
 
     left [n_units]: windows still to live; 0: born anew at the next step; -k: likewise, for a first life that is k
-    windows short. latest [n_windows]: the loss in each window of a life when one was last lived there, times n_windows;
-    seen [n_windows]: whether one ever was.
+    windows short. latest [steps of the longest life]: the loss in each window of a life when one was last lived there,
+    times n_windows; seen: whether one ever was. steps []: those of a life when this was last used.
     """
 
     lives: Lives
     left: Array
     latest: Array
     seen: Array
+    steps: Array
 
 
 class Cut(NamedTuple):
@@ -52,7 +53,7 @@ def cut(problem: MetaProblem, window: int) -> Cut:
 
     Raises: BadInput, with the divisors next to it, for a window that does not divide a life.
     """
-    n_steps = problem.lifetime.task.shape().n_steps
+    n_steps = problem.shape().n_steps
     divisors = [d for d in range(1, n_steps + 1) if n_steps % d == 0]
     size = window or min(d for d in divisors if d * d >= n_steps)
     if size not in divisors:
@@ -68,7 +69,7 @@ def embark(problem: MetaProblem, theta: Theta, window: int, n_pairs: int = 0) ->
     Raises: BadInput for a window that does not divide a life, and an objective that is no sum over steps.
     """
     size, n_windows = cut(problem, window)
-    shape = problem.lifetime.task.shape()
+    shape, longest = problem.shape(), problem.whole().shape().n_steps
     blank = Score(loss=jnp.zeros(size), weight=jnp.ones(size), metrics={})
     jax.eval_shape(lambda t: problem.objective.window(t, blank, shape, jnp.zeros((), jnp.int32)), theta)
     family, n_tasks = problem.lifetime.task, problem.n_tasks
@@ -80,46 +81,54 @@ def embark(problem: MetaProblem, theta: Theta, window: int, n_pairs: int = 0) ->
     lives = problem.unborn(thetas, batch, share=2 if n_pairs else None)
     return UnderWay(
         lives=_plain(lives),
-        left=-(jnp.arange(n_units) * n_windows // n_units),
-        latest=jnp.zeros(n_windows),
-        seen=jnp.zeros(n_windows, bool),
+        left=_staggered(n_units, n_windows),
+        latest=jnp.zeros(longest),
+        seen=jnp.zeros(longest, bool),
+        steps=jnp.full((), shape.n_steps, jnp.int32),
     )
 
 
-def resume(going: UnderWay, batch: Batch, tasks_per_unit: int) -> tuple[Lives, Births]:
-    """The lives as they were left, and which tasks are born anew from what: every unit takes the batch in its order."""
+def _staggered(n_units: int, n_windows: int) -> Array:
+    return -(jnp.arange(n_units) * n_windows // n_units)
+
+
+def resume(going: UnderWay, problem: MetaProblem, window: int) -> UnderWay:
+    """The lives as they were left; all are born anew where a curriculum has changed the length of a life."""
+    n_steps = jnp.full_like(going.steps, problem.shape().n_steps)
+    changed = going.steps != n_steps
+    left = jnp.where(changed, _staggered(going.left.shape[0], cut(problem, window).n), going.left)
+    return UnderWay(lives=going.lives, left=left, latest=going.latest, seen=going.seen & ~changed, steps=n_steps)
+
+
+def births(going: UnderWay, batch: Batch, tasks_per_unit: int) -> tuple[Lives, Births]:
+    """(lives, which tasks are born anew and from what): every unit takes the batch in its order."""
     due = jnp.repeat(going.left <= 0, tasks_per_unit)
     item = jnp.arange(due.shape[0]) % batch.keys.shape[0]
     return _keyed(going.lives), Births(due=due, batch=jax.tree.map(lambda x: x[item], batch))
 
 
-def settle(
-    going: UnderWay, problem: MetaProblem, lives: Lives, losses: Array, healthy: Array
-) -> tuple[UnderWay, Metrics]:
-    """What goes on after a window in which `losses` [n_units] were lived: (under way, metrics `loss` and `lives`).
+def settle(going: UnderWay, lives: Lives, size: int, losses: Array) -> tuple[UnderWay, Metrics]:
+    """What goes on after a window of `size` steps: (under way, metrics `loss` and `lives`).
 
-    A unit that is not `healthy` [n_units] is born anew at the next step. loss: of a whole life, every window of it as
-    last lived by anybody; `lives`: the steps lived, in whole lives.
+    losses [n_units]: of the window; where it is not finite, the unit is born anew at the next step. loss: of a whole
+    life, every window of it as last lived by anybody; `lives`: the steps lived, in whole lives.
     """
-    n_units, n_windows = going.left.shape[0], going.latest.shape[0]
-    n_steps = problem.lifetime.task.shape().n_steps
+    n_units, healthy = going.left.shape[0], jnp.isfinite(losses)
+    n_windows = going.steps // size
     left = jnp.where(going.left > 0, going.left, n_windows + going.left) - 1
-    age = going.lives.life.t.reshape(n_units, -1)[:, 0] * n_windows // n_steps
-    window = jnp.where(going.left > 0, age, 0)
-    here = (window[:, None] == jnp.arange(n_windows)[None]) & healthy[:, None]
+    window = jnp.where(going.left > 0, going.lives.life.t.reshape(n_units, -1)[:, 0] // size, 0)
+    here = (window[:, None] == jnp.arange(going.latest.shape[0])[None]) & healthy[:, None]
     count = jnp.sum(here, axis=0)
     total = jnp.sum(jnp.where(here, losses[:, None], 0.0), axis=0)
     latest = jnp.where(count > 0, total / jnp.maximum(count, 1).astype(total.dtype), going.latest)
-    seen = going.seen | (count > 0)
-    after = UnderWay(
+    after = going.replace(  # pyright: ignore[reportAttributeAccessIssue]
         lives=_plain(lives),
         left=jnp.where(healthy, left, jnp.minimum(going.left, 0)),
         latest=latest,
-        seen=seen,
+        seen=going.seen | (count > 0),
     )
-    loss = jnp.mean(latest, where=seen)
-    lived = lives.member.shape[0] / n_windows
-    return after, {"loss": jnp.where(jnp.any(healthy), loss, jnp.nan), "lives": jnp.asarray(lived)}
+    loss = jnp.where(jnp.any(healthy), jnp.mean(latest, where=after.seen), jnp.nan)
+    return after, {"loss": loss, "lives": lives.member.shape[0] / n_windows.astype(loss.dtype)}
 
 
 @pytree
@@ -173,22 +182,23 @@ class AbstractPairs(AbstractDescent):
         self, problem: MetaProblem, state: DescentState, batch: Batch, key: Key
     ) -> tuple[Pairs, Theta, Metrics]:
         flat, unravel = ravel_pytree(state.theta)
-        going, kept, sigma = state.carried.going, state.carried.noise, state.hyper["sigma"].astype(flat.dtype)
+        going, kept = resume(state.carried.going, problem, self.window), state.carried.noise
+        sigma, size = state.hyper["sigma"].astype(flat.dtype), cut(problem, self.window).size
         n_pairs, n = kept.shape[0], batch.keys.shape[0]
         x, weight = self.noise(jax.random.normal(key, kept.shape, flat.dtype), kept, going.left[:, None] <= 0)
         members = flat[None, None] + sigma * jnp.stack([x, -x], axis=1)
         thetas = jax.vmap(unravel)(members.reshape(2 * n_pairs, -1))
-        lives, told = problem.window_losses(thetas, *resume(going, batch, n), cut(problem, self.window).size)
+        lives, told = problem.window_losses(thetas, *births(going, batch, n), size)
         losses = told.pop("life_loss").reshape(n_pairs, 2, n)
-        healthy = jnp.all(jnp.isfinite(losses), axis=(1, 2))
         plus, minus = jnp.mean(losses, axis=2).T
+        healthy = jnp.isfinite(plus) & jnp.isfinite(minus)
         slope = jnp.where(healthy, (plus - minus) / (2 * sigma), 0.0)
         count = jnp.sum(healthy.astype(flat.dtype))
         gradient = unravel(slope @ weight / jnp.where(count > 0, count, jnp.nan))
-        after, metrics = settle(going, problem, lives, (plus + minus) / 2, healthy)
-        noise = jnp.where(healthy[:, None], weight, kept)
+        going, metrics = settle(going, lives, size, jnp.where(healthy, (plus + minus) / 2, jnp.nan))
         metrics |= {name: jnp.mean(values) for name, values in told.items()}
-        return Pairs(going=after, noise=noise), gradient, {**metrics, "diverged": jnp.sum(~jnp.isfinite(losses))}
+        metrics["diverged"] = jnp.sum(~jnp.isfinite(losses))
+        return Pairs(going=going, noise=jnp.where(healthy[:, None], weight, kept)), gradient, metrics
 
 
 def demand_floats(outer: AbstractPairs, theta: Theta) -> None:

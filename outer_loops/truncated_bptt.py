@@ -1,14 +1,12 @@
 """Truncated backpropagation through learning: lives go on, the gradient goes back one window."""
 
-import jax.numpy as jnp
-
 from metaplast.interfaces import Metrics
 from metaplast.problem import Batch, MetaProblem
 from metaplast.registry import register
 from metaplast.signals import Key, Theta
 from metaplast.spec import Natural, spec
 from outer_loops._descent import AbstractDescent, DescentState, demand_differentiable
-from outer_loops._windows import UnderWay, cut, embark, resume, settle
+from outer_loops._windows import UnderWay, births, cut, embark, resume, settle
 
 
 @register("outer", "truncated_bptt")
@@ -37,8 +35,7 @@ class TruncatedBptt(AbstractDescent):
     def gradient(
         self, problem: MetaProblem, state: DescentState, batch: Batch, key: Key
     ) -> tuple[UnderWay, Theta, Metrics]:
-        size = cut(problem, self.window).size
-        lives, births = resume(state.carried, batch, 1)
-        lives, (gradient, told, losses) = problem.window_gradient(state.theta, lives, births, size)
-        after, metrics = settle(state.carried, problem, lives, losses, jnp.isfinite(losses))
-        return after, gradient, {**told, **metrics}
+        going, size = resume(state.carried, problem, self.window), cut(problem, self.window).size
+        lives, (gradient, told, losses) = problem.window_gradient(state.theta, *births(going, batch, 1), size)
+        going, metrics = settle(going, lives, size, losses)
+        return going, gradient, {**told, **metrics}
