@@ -87,6 +87,12 @@ def spread(one: Callable[[Array], Any], layout: Layout, reduce_second: bool = Fa
     return flat(out)
 
 
+def each(one: Callable[[Any], Any], xs: Any) -> Any:
+    """`one` of every entry along the leading axis of `xs`, stacked, for programs that are large: on a CPU one after the
+    other, with the bits that each has alone and no lanes to fill; in lockstep on an accelerator, which has them."""
+    return lax.map(one, xs) if jax.default_backend() == "cpu" else jax.vmap(one)(xs)
+
+
 def assign(n_members: int, n_lives: int, share: int | None) -> tuple[Array, Array]:
     """(member, task) of each of the members x lives pairs, flat, members outermost."""
     share = share or n_members

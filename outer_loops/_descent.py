@@ -106,6 +106,16 @@ def demand_differentiable(outer: AbstractOuterLoop, problem: MetaProblem) -> Non
         raise BadInput(f"outer {name}", "a differentiable task", "use outer=es, or a task that passes gradients")
 
 
+def demand_floats(outer: AbstractOuterLoop, theta: Theta) -> None:
+    """Raises: BadInput for a theta with nothing to learn, or other than floats."""
+    name, leaves = name_of(type(outer)), jax.tree.leaves(theta)
+    if not leaves:
+        raise BadInput(f"outer {name}: theta", "a number to learn", "let the rule, the genome or the neurons learn")
+    for leaf in leaves:
+        if not jnp.issubdtype(leaf.dtype, jnp.floating):
+            raise BadInput(f"outer {name}: a leaf of theta of {leaf.dtype}", "floats", "learn floats only")
+
+
 @lru_cache(maxsize=64)
 def _optimiser(outer: AbstractDescent) -> optax.GradientTransformation:
     known = {name for name in dir(optax) if _takes_rate(getattr(optax, name))}

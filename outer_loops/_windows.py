@@ -12,10 +12,10 @@ from jax.flatten_util import ravel_pytree
 from metaplast import train
 from metaplast.interfaces import Metrics
 from metaplast.problem import Batch, Births, Lives, MetaProblem
-from metaplast.registry import BadInput, name_of
+from metaplast.registry import BadInput
 from metaplast.signals import Key, Score, Theta, pytree
 from metaplast.spec import Natural, Positive, spec
-from outer_loops._descent import AbstractDescent, DescentState
+from outer_loops._descent import AbstractDescent, DescentState, demand_floats
 
 
 @pytree
@@ -199,16 +199,6 @@ class AbstractPairs(AbstractDescent):
         metrics |= {name: jnp.mean(values) for name, values in told.items()}
         metrics["diverged"] = jnp.sum(~jnp.isfinite(losses))
         return Pairs(going=going, noise=jnp.where(healthy[:, None], weight, kept)), gradient, metrics
-
-
-def demand_floats(outer: AbstractPairs, theta: Theta) -> None:
-    """Raises: BadInput for a theta with nothing to learn, or other than floats."""
-    name, leaves = name_of(type(outer)), jax.tree.leaves(theta)
-    if not leaves:
-        raise BadInput(f"outer {name}: theta", "a number to learn", "let the rule, the genome or the neurons learn")
-    for leaf in leaves:
-        if not jnp.issubdtype(leaf.dtype, jnp.floating):
-            raise BadInput(f"outer {name}: a leaf of theta of {leaf.dtype}", "floats", "learn floats only")
 
 
 def _plain(tree: Any) -> Any:

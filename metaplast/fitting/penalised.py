@@ -34,9 +34,9 @@ class Penalised(NamedTuple):
         size = sum((jnp.sum(jnp.abs(leaf)) for leaf in jax.tree.leaves(theta["rules"])), jnp.zeros(()))
         return self.strength * size
 
-    def value_and_grad(self, theta: Theta, batch: Batch) -> tuple[Array, Theta, Metrics]:
+    def value_and_grad(self, theta: Theta, batch: Batch, tangents: int = 0) -> tuple[Array, Theta, Metrics]:
         inner = self.masked(theta)
-        loss, grad, metrics = self.problem.value_and_grad(inner, batch)
+        loss, grad, metrics = self.problem.value_and_grad(inner, batch, tangents)
         size = self.penalty(inner)
         slope = jax.tree.map(lambda x: self.strength * jnp.sign(x), inner["rules"])  # JAX's own slope of |x| at 0 is 1
         grad = {**grad, "rules": jax.tree.map(jnp.add, grad["rules"], slope)}

@@ -1,0 +1,32 @@
+"""Outer loops inside an outer loop."""
+
+import jax.numpy as jnp
+from jax import Array
+
+from metaplast.interfaces import Metrics
+
+
+def prefixed(prefix: str, hyper: dict[str, Array]) -> dict[str, Array]:
+    """The numbers of an inner loop among those of the outer one."""
+    return {f"{prefix}_{name}": value for name, value in hyper.items()}
+
+
+def own(prefix: str, hyper: dict[str, Array]) -> dict[str, Array]:
+    """The inner loop's numbers, under the names it knows them by."""
+    return {name.removeprefix(f"{prefix}_"): x for name, x in hyper.items() if name.startswith(f"{prefix}_")}
+
+
+def in_form(metrics: Metrics, *all_forms: Metrics) -> Metrics:
+    """The scalars that any of several loops reports, with one dtype each: not a number, or 0 for a count, where this
+    one reports none."""
+    wanted: dict[str, list[jnp.dtype]] = {}
+    for form in all_forms:
+        for name, value in form.items():
+            if value.shape == ():
+                wanted.setdefault(name, []).append(value.dtype)
+    found = {}
+    for name, dtypes in wanted.items():
+        dtype = jnp.promote_types(dtypes[0], dtypes[-1])
+        missing = jnp.nan if jnp.issubdtype(dtype, jnp.floating) else 0
+        found[name] = jnp.asarray(metrics.get(name, missing)).astype(dtype)
+    return found

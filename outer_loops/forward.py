@@ -1,0 +1,35 @@
+"""Forward-mode gradient descent: exact gradients whose memory does not grow with the life."""
+
+from metaplast.interfaces import Metrics
+from metaplast.problem import Batch, MetaProblem
+from metaplast.registry import register
+from metaplast.signals import Key, Theta
+from metaplast.spec import Count, spec
+from outer_loops._descent import AbstractDescent, DescentState, demand_differentiable
+
+
+@register("outer", "forward")
+@spec
+class Forward(AbstractDescent):
+    """Descent along d loss / d theta, exact as in `bptt`, but carried forward with the life: no backward pass.
+
+    For every number theta_i the tangent s_i = d (state of the life) / d theta_i goes along with the state,
+    s_i <- (d step / d state) s_i + d step / d theta_i (real-time recurrent learning). chunk: tangents at a time; the
+    numbers of theta, in chunks, are as many lives. Time: about (numbers of theta / chunk) lives with 1 + chunk states
+    each. Memory: 1 + chunk states, however long the life; only the scores, some numbers per step, grow with it. For
+    long lives of a short theta; `bptt` for a long theta.
+    optimiser, schedule, clip, skipped steps: as in `AbstractDescent`. Source: Williams & Zipser 1989. Raises: BadInput
+    for a task that passes no gradient.
+    """
+
+    chunk: Count = 16
+
+    def carry(self, problem: MetaProblem, theta: Theta) -> tuple[()]:
+        demand_differentiable(self, problem)
+        return ()
+
+    def gradient(
+        self, problem: MetaProblem, state: DescentState, batch: Batch, key: Key
+    ) -> tuple[tuple[()], Theta, Metrics]:
+        _, grad, metrics = problem.value_and_grad(state.theta, batch, tangents=self.chunk)
+        return (), grad, metrics
