@@ -14,6 +14,7 @@ from metaplast._checks.base import quick_jit
 from metaplast._checks.outer_loop import quadratic, weights
 from metaplast.registry import find
 from metaplast.testing import check_outer_loop
+from outer_loops._evosax import TESTED
 from outer_loops.bptt import Bptt
 from outer_loops.es import Es
 from tests.contracts._enrolled import enrolled
@@ -26,6 +27,12 @@ STRATEGIES = ("Open_ES", "SNES")
 @pytest.mark.parametrize("name", enrolled("outer"))
 def test_an_outer_loop_keeps_its_promises(name):
     check_outer_loop(find("outer", name)())
+
+
+@pytest.mark.system  # tests/outer_loops/test_es.py asks most of it of every strategy, on smaller programs
+@pytest.mark.parametrize("strategy", TESTED)
+def test_so_does_es_with_every_strategy_that_counts_as_tested(strategy):
+    check_outer_loop(Es(strategy=strategy))
 
 
 def test_bptt_steps_down_the_closed_form_gradient_of_a_quadratic():
@@ -44,6 +51,8 @@ def test_bptt_steps_down_the_closed_form_gradient_of_a_quadratic():
 
 class Plane:
     """A problem whose loss is SLOPE . theta: every strategy's expected step is known but for its length."""
+
+    n_devices = 1
 
     def losses(self, thetas: Any, batch: Any) -> tuple[Any, dict[str, Any]]:
         loss = thetas["w"] @ SLOPE
