@@ -1,5 +1,6 @@
 """Evolution first, a gradient then: far from the start by the one, to the bottom by the other."""
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import jax
@@ -72,9 +73,12 @@ class Hybrid(AbstractOuterLoop):
             return state.replace(then=then), {**metrics, "skipped": state.skipped + metrics["skipped"]}  # pyright: ignore[reportAttributeAccessIssue]
 
         forms = [jax.eval_shape(stage, state)[1] for stage in (earlier, later)]
-        both = [lambda state, f=f: (lambda new, told: (new, in_form(told, *forms)))(*f(state)) for f in (later, earlier)]
+
+        def alike(stage: Callable[..., tuple[HybridState, Metrics]]) -> Callable[..., tuple[HybridState, Metrics]]:
+            return lambda state: (lambda new, told: (new, in_form(told, *forms)))(*stage(state))
+
         stage = (state.step >= self.first.n_steps).astype(jnp.int32)
-        new, metrics = lax.cond(stage > 0, *both, state)
+        new, metrics = lax.cond(stage > 0, alike(later), alike(earlier), state)
         return new.replace(step=state.step + 1), {**metrics, "stage": stage}
 
     def theta(self, state: HybridState) -> Theta:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.flatten_util import ravel_pytree
 
 from metaplast.interfaces import AbstractOuterLoop, Metrics
 from metaplast.problem import Batch, MetaProblem, each
@@ -58,11 +59,12 @@ class MultiStart(AbstractOuterLoop):
         self.inner.check(problem, key)
 
     def init(self, problem: MetaProblem, theta: Theta, key: Key, hyper: dict[str, Array]) -> MultiStartState:
-        mine = own("inner", hyper)
+        mine, (flat, unravel) = own("inner", hyper), ravel_pytree(theta)
 
         def start(i: Array) -> Any:
             k_theta, k_inner = jax.random.split(jax.random.fold_in(key, i))
-            drawn = _near(theta, hyper["spread"], k_theta) if self.spread else problem.init(k_theta)
+            noise = hyper["spread"].astype(flat.dtype) * jax.random.normal(k_theta, flat.shape, flat.dtype)
+            drawn = unravel(flat + noise) if self.spread else problem.init(k_theta)
             first = jax.tree.map(lambda a, b: jnp.where(i == 0, a, b), theta, drawn)
             return self.inner.init(problem, first, k_inner, mine)
 
@@ -107,13 +109,6 @@ class MultiStart(AbstractOuterLoop):
     def theta(self, state: MultiStartState) -> Theta:
         best = _best(state)
         return self.inner.theta(jax.tree.map(lambda x: x[best], state.inner))
-
-
-def _near(theta: Theta, spread: Array, key: Key) -> Theta:
-    leaves, tree = jax.tree.flatten(theta)
-    keys = jax.random.split(key, max(1, len(leaves)))
-    moved = [x + spread.astype(x.dtype) * jax.random.normal(k, x.shape, x.dtype) for x, k in zip(leaves, keys, strict=False)]
-    return jax.tree.unflatten(tree, moved)
 
 
 def _best(state: MultiStartState) -> Array:
