@@ -4,6 +4,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from metaplast.interfaces import Metrics
+from outer_loops._foreign import relaxed
 
 
 def prefixed(prefix: str, hyper: dict[str, Array]) -> dict[str, Array]:
@@ -26,7 +27,8 @@ def in_form(metrics: Metrics, *all_forms: Metrics) -> Metrics:
                 wanted.setdefault(name, []).append(value.dtype)
     found = {}
     for name, dtypes in wanted.items():
-        dtype = jnp.promote_types(dtypes[0], dtypes[-1])
+        with relaxed():  # lives may be whole or parts
+            dtype = jnp.promote_types(dtypes[0], dtypes[-1])
         missing = jnp.nan if jnp.issubdtype(dtype, jnp.floating) else 0
         found[name] = jnp.asarray(metrics.get(name, missing)).astype(dtype)
     return found
