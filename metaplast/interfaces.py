@@ -42,7 +42,7 @@ class AbstractTaskFamily(ABC):
 
     @abstractmethod
     def step(self, task: Any, state: Any, output: NeuronView, key: Key, dt: float) -> tuple[Any, Outcome]:
-        """Answer the network's output: (state, outcome)."""
+        """Answer the network's output, behind what the task watches (`TaskShape.watched`): (state, outcome)."""
 
 
 def some_task(family: AbstractTaskFamily, key: Key) -> Any:

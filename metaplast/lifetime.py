@@ -105,6 +105,7 @@ class Lifetime:
             for name in names:
                 if not _NAME.fullmatch(name) or names.count(name) > 1:
                     raise BadInput(f"{kind} {name!r}", "a name of letters, digits, _ and -, used once", "rename it")
+        network.check_watched(self.wiring(), self.task.shape())
         _reads(self)
         self._check_shared()
         offers = self.task.shape().offers
@@ -194,7 +195,8 @@ class Lifetime:
         state, (views, sent) = network.step(
             wiring, theta["neurons"], life.synapses, life.network, stimulus, self.dt, k_network
         )
-        task_state, outcome = self.task.step(task, life.task, views[wiring.output.name], k_task, self.dt)
+        output = network.seen(wiring, self.task.shape(), views)
+        task_state, outcome = self.task.step(task, life.task, output, k_task, self.dt)
         new = life.replace(network=state, task=task_state, t=life.t + 1)  # pyright: ignore[reportAttributeAccessIssue]
         score = outcome.score
         if plastic is not False or "alignment" in self.measure:

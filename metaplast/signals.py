@@ -119,7 +119,8 @@ class TaskShape(NamedTuple):
     inputs: input population -> size; n_out: size of the output population; phases: (n_steps, plastic) in order;
     offers: what its feedback really holds, of error, target, gate, reset, names of modulators, and what the task itself
     brings, of weights (the first), final_weights, subject;
-    differentiable: whether gradients pass through `step`.
+    differentiable: whether gradients pass through `step`; watched: (population, size) of those inside the network whose
+    activity stands before the output's in the view that `step` gets.
     """
 
     inputs: dict[str, int]
@@ -127,10 +128,16 @@ class TaskShape(NamedTuple):
     phases: tuple[tuple[int, bool], ...]
     offers: frozenset[str]
     differentiable: bool
+    watched: tuple[tuple[str, int], ...] = ()
 
     @property
     def n_steps(self) -> int:
         return sum(n for n, _ in self.phases)
+
+    @property
+    def n_seen(self) -> int:
+        """Units in the view that `step` gets."""
+        return sum(n for _, n in self.watched) + self.n_out
 
 
 FEEDBACK_FIELDS = frozenset({"error", "target", "gate", "reset", "weights", "final_weights", "subject"})

@@ -33,7 +33,7 @@ def check_shapes(family: AbstractTaskFamily, task: Any) -> None:
         sizes == {n: (size,) for n, size in shape.inputs.items()},
         f"stimuli have the declared sizes {shape.inputs}, not {sizes}",
     )
-    answer = _show(jnp.zeros(shape.n_out))
+    answer = _show(jnp.zeros(shape.n_seen))
     after, outcome = jax.eval_shape(lambda t, s: family.step(t, s, answer, key, DT), task, state)
     demand_same_type(state, after, "the task's state that comes out has the type of the one that went in")
     feedback, score = outcome.feedback, outcome.score
@@ -134,7 +134,7 @@ def live(
 
     def step(state: Any, now: tuple[Array, Array]) -> tuple[Any, dict[str, Any]]:
         loss = lambda y: (lambda s, o: (o.score.loss, (s, o)))(*family.step(task, state, _show(y), now[0], DT))  # noqa: E731
-        blank = family.step(task, state, _show(jnp.zeros(shape.n_out)), now[0], DT)[1]
+        blank = family.step(task, state, _show(jnp.zeros(shape.n_seen)), now[0], DT)[1]
         (_, (new, outcome)), slope = jax.value_and_grad(loss, has_aux=True)(answer(state, blank))
         seen = family.stimulus(task, state, now[1], DT)
         return new, {"outcome": outcome, "slope": slope, "stimulus": seen}
@@ -175,7 +175,7 @@ def answers(family: AbstractTaskFamily, task: Any, oracle: Oracle | None) -> dic
         "a family without target and gradient is checked against an oracle, and none was given",
     )
     recorded = oracle is None and "target" not in shape.offers and family.whole("train") is not None
-    rest = np.full(shape.n_out, 1.0 if recorded else 0.0, np.float32)
+    rest = np.full(shape.n_seen, 1.0 if recorded else 0.0, np.float32)
 
     def slope(task: Any, state: Any) -> Array:
         at = lambda y: family.step(task, state, _show(y), keys(0, 1)[0], DT)[1].score.loss  # noqa: E731
@@ -191,7 +191,7 @@ def answers(family: AbstractTaskFamily, task: Any, oracle: Oracle | None) -> dic
 
     scales = np.asarray([*SCALES, 0.0], np.float32)
     offsets = np.tile(rest, (len(scales), 1))
-    offsets[-1] += np.random.default_rng(0).normal(size=shape.n_out)
+    offsets[-1] += np.random.default_rng(0).normal(size=shape.n_seen)
     return jax.tree.map(np.asarray, quick_jit(jax.vmap(one, (None, 0, 0)))(task, scales, offsets))
 
 

@@ -11,12 +11,13 @@ from jax import Array, lax
 
 from metaplast.fitting.data import Source, arrays
 from metaplast.lifetime import Lifetime
+from metaplast.networks import base as network
 from metaplast.recording import Session
 from metaplast.signals import Key, Theta
 
 
 def activity(lifetime: Lifetime, theta: Theta, sessions: Session, seed: int) -> np.ndarray:
-    """The output's activity [n_sessions, n_steps, n_out] of lives through the recorded sessions."""
+    """The activity [n_sessions, n_steps, n_seen] that the task looks at, of lives through the recorded sessions."""
     return np.asarray(_predicted(lifetime, theta, arrays(sessions), jax.random.key(seed))[0])
 
 
@@ -29,12 +30,13 @@ def final_weights(lifetime: Lifetime, theta: Theta, sessions: Session, seed: int
 @partial(jax.jit, static_argnames="lifetime")
 def _predicted(lifetime: Lifetime, theta: Theta, sessions: Session, key: Key) -> tuple[Array, dict[str, Array]]:
     recording = replace(lifetime, record=("activity",))
-    output, n_steps = lifetime.wiring().output.name, sessions.target.shape[1]
+    wiring, shape, n_steps = lifetime.wiring(), lifetime.task.shape(), sessions.target.shape[1]
 
     def one(pair: tuple[Session, Key]) -> tuple[Array, dict[str, Array]]:
         life = recording.begin(theta, pair[0], pair[1])
         life, trace = recording.advance(theta, pair[0], life, n_steps, start=0)
-        return trace.recorded["activity"][output], {name: s.weight for name, s in life.synapses.items()}
+        found = network.seen(wiring, shape, trace.recorded["activity"])
+        return found, {name: s.weight for name, s in life.synapses.items()}
 
     return lax.map(one, (sessions, jax.random.split(key, sessions.target.shape[0])))
 

@@ -2,13 +2,17 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from metaplast.signals import Key, NeuronView, Synapses, Theta, pytree
+from metaplast.registry import BadInput
+from metaplast.signals import Key, NeuronView, Synapses, TaskShape, Theta, pytree
 from metaplast.wiring import Wiring
+
+T = TypeVar("T")
 
 
 class AbstractNetwork(ABC):
@@ -77,3 +81,26 @@ def step(
         outputs[population.name] = view.activity
     last = {name: outputs[name] for name in state.last}
     return NetworkState(neurons=neurons, last=last, transmissions=transmissions), (views, transmitted)
+
+
+def seen(wiring: Wiring, shape: TaskShape, values: Mapping[str, T]) -> T:
+    """What the task looks at, of values per population (arrays or views [..., n]): those of the populations that it
+    watches, then the output's, joined along their last axis."""
+    names = [*(name for name, _ in shape.watched), wiring.output.name]
+    if len(names) == 1:
+        return values[names[0]]
+    return jax.tree.map(lambda *x: jnp.concatenate(x, axis=-1), *(values[name] for name in names))
+
+
+def check_watched(wiring: Wiring, shape: TaskShape) -> None:
+    """Raises: BadInput where the task watches what is no population inside the network, or one of another size."""
+    inner = {p.name: p.n for p in wiring.populations[:-1] if p.name not in shape.inputs}
+    for name, n in shape.watched:
+        if name not in inner:
+            known = f"a population inside the network: {', '.join(inner)}" if inner else "a network with a hidden layer"
+            raise BadInput(f"task.units={name}", known, "correct it, or set network.hidden=[...]")
+        if inner[name] != n:
+            given = f"task.units: {name} has {inner[name]} units"
+            raise BadInput(
+                given, f"{n}, one per column of 'activity'", f"set network.hidden=[{n}], or what sizes {name}"
+            )
