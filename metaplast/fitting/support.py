@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from metaplast.fitting.engine import Fitted, Member
-from metaplast.fitting.penalised import everything
+from metaplast.fitting.penalised import everything, of_terms
 from metaplast.lifetime import Lifetime
 from metaplast.rules.polynomial import Polynomial
 from metaplast.signals import Theta
@@ -36,18 +36,17 @@ def is_long(lifetime: Lifetime, few: int) -> bool:
 def support_mask(theta: Theta, share: float) -> Theta:
     """1 for coefficients of at least `share` of the largest of their leaf, 0 for the rest; other leaves are kept."""
 
-    def one(path: tuple, leaf: np.ndarray) -> np.ndarray:
-        if getattr(path[-1], "key", "") != "coefficients":
-            return np.ones_like(leaf)
+    def large(leaf: np.ndarray) -> np.ndarray:
         size = np.abs(leaf)
         return (size >= share * size.max(initial=0.0)).astype(leaf.dtype)
 
-    rules = jax.tree_util.tree_map_with_path(one, jax.tree.map(np.asarray, theta["rules"]))
-    return {**everything(theta), "rules": rules}
+    rules = jax.tree.map(np.asarray, theta["rules"])
+    return {**everything(theta), "rules": of_terms(large, np.ones_like, rules)}
 
 
 def n_kept(mask: Theta) -> int:
-    return int(sum(np.sum(leaf) for leaf in jax.tree.leaves(mask["rules"])))
+    """How many terms a mask lets act."""
+    return int(sum(jax.tree.leaves(of_terms(np.sum, lambda _: 0, mask["rules"]))))
 
 
 def refits(path: list[Fitted], share: float) -> list[Member]:

@@ -60,11 +60,11 @@ def penalised(strength: float, mask: Any = MASK, problem: Any = None) -> Penalis
 
 
 def by_hand(theta: Any, mask: Any, strength: float) -> tuple[float, np.ndarray]:
-    """(loss, gradient); only rules, the last four numbers, pay."""
-    m, rules = flat(mask), np.asarray([0, 0, 1, 1, 1, 1])
+    """(loss, gradient); only the coefficients of terms pay, not the last number, another constant of a rule."""
+    m, terms = flat(mask), np.asarray([0, 0, 1, 1, 1, 0])
     inner = m * flat(theta)
-    loss = 0.5 * np.sum((inner - GOAL) ** 2) + strength * np.sum(rules * np.abs(inner))
-    return float(loss), m * (inner - GOAL + strength * rules * np.sign(inner))
+    loss = 0.5 * np.sum((inner - GOAL) ** 2) + strength * np.sum(terms * np.abs(inner))
+    return float(loss), m * (inner - GOAL + strength * terms * np.sign(inner))
 
 
 def test_value_and_gradient_are_those_of_the_sum():
@@ -95,6 +95,26 @@ def test_a_stack_is_taken_apart_again():
     both = stack([arrays(THETA), arrays(MASK)])
     np.testing.assert_array_equal(flat(member(both, 1)), flat(MASK))
     np.testing.assert_array_equal(flat(everything(THETA)), np.ones(6))
+
+
+def test_no_number_pays_but_coefficients_of_terms():
+    """A learned rate, the constants of another slot, one theta per edge, a rule whose theta is one array."""
+    rules = {
+        "a": {"coefficients": np.asarray([2.0, -1.0]), "log_rate": np.asarray(7.0)},
+        "b": {"x_to_y": {"coefficients": np.asarray([4.0])}, "y_to_x": {"tau": np.asarray(50.0)}},
+        "c": np.asarray(30.0),
+    }
+    theta = arrays({"rules": rules, "genome": {}})
+    of = penalised(0.5, everything(theta), NoLoss())
+    assert float(of.penalty(theta)) == pytest.approx(0.5 * (2.0 + 1.0 + 4.0))
+    slope = of.value_and_grad(theta, None)[1]["rules"]  # pyright: ignore[reportArgumentType]
+    assert slope["a"]["coefficients"].tolist() == [0.5, -0.5]
+    assert [float(x) for x in (slope["a"]["log_rate"], slope["b"]["y_to_x"]["tau"], slope["c"])] == [0.0, 0.0, 0.0]
+
+
+class NoLoss:
+    def value_and_grad(self, theta: Any, *_: Any) -> Any:
+        return jnp.zeros(()), jax.tree.map(jnp.zeros_like, theta), {}
 
 
 @pytest.mark.system  # a program of many seconds

@@ -48,7 +48,7 @@ def test_each_leaf_has_its_own_largest_and_nothing_but_coefficients_is_dropped()
     assert mask["rules"]["a"]["log_rate"] == 1
     assert mask["genome"]["edge"].tolist() == [1, 1]
     assert mask["rules"]["a"]["coefficients"].dtype == np.float32
-    assert n_kept(mask) == 3  # two coefficients and the rate; the genome is no term
+    assert n_kept(mask) == 2  # neither the rate nor the genome is a term
 
 
 def test_a_fit_that_broke_keeps_nothing():
