@@ -16,7 +16,7 @@ from metaplast.genomes.random import Random as Drawn
 from metaplast.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
 from metaplast.objectives.mean_loss import MeanLoss
-from metaplast.problem import Batch, MetaProblem
+from metaplast.problem import Batch, Births, MetaProblem
 from metaplast.registry import BadInput
 from metaplast.rules.polynomial import Polynomial
 
@@ -179,6 +179,56 @@ def test_lives_under_way_end_as_whole_ones_do(setting):
         losses.mean(axis=1).reshape(MEMBERS, 5), _losses(PROBLEM, members, batch)[1]["life_loss"], rtol=1e-5
     )
     assert np.all(np.asarray(lives.life.t) == 4)
+
+
+def _births(batch: Batch, due: Any) -> Births:
+    return Births(due=jnp.asarray(due), batch=batch)
+
+
+def test_windows_of_lives_add_up_to_whole_ones_and_a_blown_life_stays_as_it_was(setting):
+    """Two windows of 2 steps; life 1 of every member is of a spoilt task, and is born of a sound one at the second."""
+    _, members, batch = setting
+
+    @quick_jit
+    def windows(members: Any, batch: Batch, spoilt: Batch) -> Any:
+        empty, found = PROBLEM.unborn(members, batch), []
+        lives, told = PROBLEM.window_losses(members, empty, _births(spoilt, [True] * 5), 2)
+        found.append((lives, told))
+        found.append(PROBLEM.window_losses(members, lives, _births(batch, [False, True, False, False, False]), 2))
+        return empty, found
+
+    empty, ((first, one), (second, two)) = windows(members, batch, blown(batch, slice(1, 2)))
+    grid = lambda x: np.asarray(x).reshape(MEMBERS, 5)  # noqa: E731
+    healthy = [0, 2, 3, 4]
+    np.testing.assert_array_equal(np.isfinite(grid(one["life_loss"])), [[True, False, True, True, True]] * MEMBERS)
+    whole = np.asarray(_losses(PROBLEM, members, batch)[1]["life_loss"])
+    both = (grid(one["life_loss"]) + grid(two["life_loss"])) / 2  # each is scaled to a whole life
+    np.testing.assert_allclose(both[:, healthy], whole[:, healthy], rtol=1e-5)
+    np.testing.assert_array_equal(grid(first.life.t), [[2, 0, 2, 2, 2]] * MEMBERS)
+    np.testing.assert_array_equal(grid(second.life.t), [[4, 2, 4, 4, 4]] * MEMBERS)
+    for before, kept in zip(jax.tree.leaves(empty.tasks), jax.tree.leaves(first.tasks), strict=True):
+        np.testing.assert_array_equal(kept[1], before[1])
+    _close(_lives(second.tasks, 1), _lives(batch.tasks, 1))
+
+
+def test_the_gradient_of_a_window_that_is_a_whole_life_is_that_of_the_life(setting):
+    """Clipped, with one life spoilt: the same gradient, losses and counts."""
+    theta, _, batch = setting
+    spoilt = blown(batch, slice(1, 2))
+
+    @quick_jit
+    def window(theta: Any, batch: Batch) -> Any:
+        lives = CLIPPED.unborn(jax.tree.map(lambda x: x[None], theta), batch)
+        return CLIPPED.window_gradient(theta, lives, _births(batch, [True] * 5), 4)
+
+    lives, (grad, metrics, losses) = window(theta, spoilt)
+    loss, expected, told = _grad(CLIPPED, theta, spoilt)
+    _close(grad, expected, 1e-5)
+    np.testing.assert_allclose(np.nanmean(losses), loss, rtol=1e-6)
+    np.testing.assert_array_equal(np.isfinite(losses), [True, False, True, True, True])
+    for name in ("loss", "norm", "diverged", "clipped", "survived", "at_bound"):
+        np.testing.assert_allclose(metrics[name], told[name], rtol=1e-5)
+    np.testing.assert_array_equal(lives.life.t, [4, 0, 4, 4, 4])
 
 
 def test_a_life_depends_on_its_key_and_place_alone(setting):
