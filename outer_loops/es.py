@@ -44,8 +44,8 @@ class Es(AbstractOuterLoop):
 
     strategy: SNES, CMA_ES, Sep_CMA_ES, Open_ES, PGPE, SimpleGA; every other that evosax registers is used likewise, but
     untested (an unknown name is answered with all of them).
-    std: standard deviation of the members at the start, in units of theta. SNES, (Sep_)CMA_ES and PGPE adapt it; Open_ES
-    and SimpleGA, whose members are copies of the best fifth plus std times noise, keep it.
+    std: standard deviation of the members at the start, in units of theta. SNES, (Sep_)CMA_ES and PGPE adapt it; the
+    others of these keep it: members of SimpleGA are copies of the best fifth plus std times noise.
     mean <- mean + learning_rate * (mean told - mean). learning_rate 0 takes the strategy's own: 0.02 for Open_ES and
     PGPE, whose gradient estimate goes through Adam, so that it is a change of theta per step; 1 for all others.
     SimpleGA has no mean: theta is that of the best fifth of its members, averaged over 1 / learning_rate generations

@@ -1,0 +1,105 @@
+"""Restarts with twice the members: where one search ends in the wrong valley, and across a stop and a resume."""
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from metaplast._checks.base import quick_jit
+from metaplast.launch import checkpoint
+from outer_loops.es import Es
+
+THETA = {"w": jnp.asarray([2.2, -1.1, 1.9])}
+
+
+class Rastrigin:
+    """sum w^2 + 3 (1 - cos 2 pi w): valleys at all integers, the deepest at 0."""
+
+    n_devices = 1
+
+    def losses(self, thetas: Any, batch: Any) -> tuple[jax.Array, dict[str, jax.Array]]:
+        w = thetas["w"]
+        loss = jnp.sum(w**2 + 3.0 * (1.0 - jnp.cos(2.0 * jnp.pi * w)), axis=1)
+        aside = {"life_loss": loss[:, None], "survived": jnp.ones((len(w), 1))}
+        return loss, {**aside, "lives": jnp.asarray(loss.size), "diverged": jnp.asarray(0)}
+
+
+PROBLEM: Any = Rastrigin()
+
+
+@partial(quick_jit, static_argnums=0)
+def _step(es: Es, state: Any, key: Any) -> Any:
+    return es.step(PROBLEM, state, None, key)  # pyright: ignore[reportArgumentType]
+
+
+def _go_on(es: Es, state: Any, start: int, stop: int, seed: int = 5) -> tuple[Any, list[dict[str, float]]]:
+    told = []
+    for index in range(start, stop):
+        key = jax.random.fold_in(jax.random.key(seed), index)
+        state, metrics = _step(es, state, key)
+        state = es.regrown(state, key)
+        told.append({name: float(value) for name, value in metrics.items()})
+    return state, told
+
+
+def _begin(es: Es) -> Any:
+    return es.init(PROBLEM, THETA, jax.random.key(0), es.hyper())
+
+
+def _loss(es: Es, state: Any) -> float:
+    return float(PROBLEM.losses(jax.tree.map(lambda x: x[None], es.theta(state)), None)[0][0])
+
+
+ONCE = Es(strategy="CMA_ES", population=8, std=0.5)
+AGAIN = replace(ONCE, restarts=3, patience=15, rest_std=0.02)
+
+
+def test_restarts_find_the_deepest_valley_where_one_search_does_not(caplog):
+    stuck = [_loss(ONCE, _go_on(ONCE, _begin(ONCE), 0, 60, seed)[0]) for seed in range(5, 9)]
+    assert min(stuck) > 0.9  # at rest in another valley, with every seed
+    before = _step._cache_size()
+    with caplog.at_level("WARNING", "metaplast"):
+        found, told = _go_on(AGAIN, _begin(AGAIN), 0, 120)
+    assert _loss(AGAIN, found) < 1e-6
+    restarts = [int(m["restarts"]) for m in told]
+    assert restarts[-1] == 3 and sorted(restarts) == restarts
+    assert all(m["population"] == 8 * 2 ** m["restarts"] for m in told)
+    assert len(caplog.records) == 3 and "restart 1, with 16 members, compiles once more" in caplog.text
+    assert _step._cache_size() - before == 4  # one compilation for each size
+
+
+def test_a_run_resumed_after_a_restart_ends_with_the_same_bits(tmp_path):
+    whole, told = _go_on(AGAIN, _begin(AGAIN), 0, 100)
+    first = [int(m["restarts"]) for m in told].index(1)
+    before = _step._cache_size()
+    for stop in (first - 1, first, first + 10):  # before, just after, long after the search began anew
+        half, _ = _go_on(AGAIN, _begin(AGAIN), 0, stop)
+        checkpoint.write(tmp_path, stop, half, "d")
+        found = checkpoint.restore(tmp_path, AGAIN.forms(_begin(AGAIN)), "d", 99)
+        assert found is not None and found[0] == stop
+        assert len(found[1].fitness) == (8 if stop < first else 16)
+        resumed, again = _go_on(AGAIN, found[1], stop, 100)
+        assert again == told[stop:]
+        for a, b in zip(jax.tree.leaves(resumed), jax.tree.leaves(whole), strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert _step._cache_size() == before  # what was restored has the types of what was saved
+
+
+def test_what_is_given_is_the_best_of_all_searches():
+    es = Es(population=8, restarts=2)
+    state = _begin(es)
+    course = state.course.replace(best=jnp.ones(3), best_loss=jnp.asarray(1.0), loss=jnp.asarray(2.0))
+    np.testing.assert_array_equal(es.theta(state.replace(course=course))["w"], np.ones(3))
+    course = course.replace(loss=jnp.asarray(0.5))
+    np.testing.assert_array_equal(es.theta(state.replace(course=course))["w"], state.theta["w"])
+    narrow = state.replace(course=course.replace(width=jnp.asarray(1e-4)))
+    grown = es.regrown(narrow, jax.random.key(0))
+    assert len(grown.fitness) == 16 and grown.course.best_loss == 0.5
+    np.testing.assert_array_equal(grown.course.best, state.theta["w"])
+    assert not np.array_equal(grown.theta["w"], state.theta["w"])
+    last = narrow.replace(course=narrow.course.replace(restarts=jnp.asarray(2, jnp.int32)))
+    assert es.regrown(last, jax.random.key(0)) is last
+    assert Es(population=8).regrown(narrow, jax.random.key(0)) is narrow
