@@ -75,7 +75,11 @@ class Hybrid(AbstractOuterLoop):
         forms = [jax.eval_shape(stage, state)[1] for stage in (earlier, later)]
 
         def alike(stage: Callable[..., tuple[HybridState, Metrics]]) -> Callable[..., tuple[HybridState, Metrics]]:
-            return lambda state: (lambda new, told: (new, in_form(told, *forms)))(*stage(state))
+            def run(state: HybridState) -> tuple[HybridState, Metrics]:
+                new, metrics = stage(state)
+                return new, in_form(metrics, *forms)
+
+            return run
 
         stage = (state.step >= self.first.n_steps).astype(jnp.int32)
         new, metrics = lax.cond(stage > 0, alike(later), alike(earlier), state)

@@ -36,8 +36,8 @@ class RandomSearch(AbstractOuterLoop):
         candidate = centre + std anneal^(step / steps) N(0, 1),      centre = the start, or the best so far (`around`)
 
     std in units of theta; anneal: std at the end, in units of that at the start. The best so far lives through the same
-    new lives as the candidates: the luck of an earlier batch does not hold it up, and a candidate that is better on them
-    takes its place. It may be so by chance: raise n_tasks where many take turns. A member of which a life blew up
+    new lives as the candidates: the luck of an earlier batch does not hold it up, and a candidate that is better on
+    them takes its place. It may be so by chance: raise n_tasks where many take turns. A member of which a life blew up
     ranks behind every healthy one; a step without a healthy one changes nothing but the counter `skipped`.
     Metrics are those of the best so far, on lives it was not chosen by; `best_loss` is the lowest of this step.
     Source: Bergstra & Bengio 2012. Raises: BadInput for a theta with nothing to learn or other than floats.

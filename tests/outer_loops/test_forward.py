@@ -1,0 +1,82 @@
+"""Forward-mode gradients are those of the backward pass, and their memory does not know how long a life is."""
+
+import dataclasses
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from inner_tasks.teacher_student import TeacherStudent
+from metaplast._checks.base import demand_gradient, quick_jit
+from metaplast._checks.outer_loop import blown
+from metaplast.genomes.random import Random as Drawn
+from metaplast.lifetime import Lifetime, Slot
+from metaplast.networks.feedforward import Feedforward
+from metaplast.objectives.mean_loss import MeanLoss
+from metaplast.problem import MetaProblem
+from metaplast.registry import BadInput
+from metaplast.rules.polynomial import Polynomial
+from outer_loops.forward import Forward
+
+OJA = Polynomial(terms=("post*pre", "post^2*weight"), initial=(0.8, -0.9), rate=0.3, learn="both")
+
+
+def _problem(n_steps: int, n_in: int, hidden: tuple[int, ...], **fields: Any) -> MetaProblem:
+    lifetime = Lifetime(
+        task=TeacherStudent(n_in=n_in, n_out=2, n_steps=n_steps, n_test=1),
+        network=Feedforward(hidden=hidden),
+        genome=Drawn(learn_gain=True),
+        slots=(Slot(rule=OJA),),
+    )
+    return MetaProblem(lifetime=lifetime, objective=MeanLoss(), **fields)
+
+
+def _setting(problem: MetaProblem) -> Any:
+    return problem.lifetime._init(jax.random.key(0)), problem.sample(jax.random.key(1), problem.n_tasks, "train")
+
+
+@partial(quick_jit, static_argnums=(0, 3))
+def _grad(problem: MetaProblem, theta: Any, batch: Any, tangents: int) -> Any:
+    return problem.value_and_grad(theta, batch, tangents)
+
+
+def test_it_is_the_gradient_of_the_backward_pass_and_of_central_differences():
+    """4 numbers of theta in chunks of 3, the second of them padded; one life is blown, the others are clipped."""
+    problem = _problem(6, 3, (), n_tasks=3, life_clip=0.2, chunk=2)
+    with jax.enable_x64(True):
+        theta, batch = quick_jit(partial(_setting, problem))()
+        assert sum(leaf.size for leaf in jax.tree.leaves(theta)) == 4
+        spoilt = blown(batch, slice(0, 1))
+        forward, backward = _grad(problem, theta, spoilt, 3), _grad(problem, theta, spoilt, 0)
+        assert jax.tree.structure(forward) == jax.tree.structure(backward)
+        for a, b in zip(jax.tree.leaves(forward), jax.tree.leaves(backward), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-12)
+        assert [int(forward[2][name]) for name in ("lives", "diverged", "clipped")] == [3, 1, 2]
+        free = dataclasses.replace(problem, life_clip=0.0)
+        loss = quick_jit(lambda t: free.losses(jax.tree.map(lambda x: x[None], t), batch)[0][0])
+        demand_gradient(lambda t: float(loss(t)), theta, _grad(free, theta, batch, 3)[1])
+
+
+def test_memory_does_not_grow_with_the_steps_of_a_life():
+    """Bytes that the compiler sets aside for a step, beside its arguments; the backward pass is the control."""
+
+    def temporary(n_steps: int, tangents: int) -> int:
+        problem = _problem(n_steps, 8, (64, 64), n_tasks=2, chunk=1)
+        theta, batch = jax.eval_shape(partial(_setting, problem))
+        compiled = _grad.lower(problem, theta, batch, tangents).compile()
+        return compiled.memory_analysis().temp_size_in_bytes
+
+    forward, backward = ([temporary(n, tangents) for n in (64, 256)] for tangents in (4, 0))
+    assert forward[1] <= 1.1 * forward[0]
+    assert backward[1] > 1.5 * backward[0]
+
+
+def test_a_task_that_passes_no_gradient_is_refused():
+    with pytest.raises(BadInput, match="outer forward - expected a differentiable task"):
+        shape = TeacherStudent().shape()._replace(differentiable=False)
+        task = type("Task", (), {"shape": lambda self: shape})()
+        problem: Any = type("Problem", (), {"lifetime": type("Lifetime", (), {"task": task})()})()
+        Forward().init(problem, {"w": jnp.zeros(2)}, jax.random.key(0), Forward().hyper())

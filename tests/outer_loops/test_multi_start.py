@@ -1,0 +1,61 @@
+"""Several starts in one program: each is the inner loop alone, and the best of them is the one with the lowest loss."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from metaplast.registry import BadInput
+from outer_loops.bptt import Bptt
+from outer_loops.es import Es
+from outer_loops.multi_start import MultiStart
+from tests.outer_loops._written import Written, init, run
+
+INNER = Bptt(steps=40, learning_rate=0.1)
+START = {"w": jnp.asarray([-1.0])}
+# Valleys at w = -1 (loss 0.5) and at w = 2 (loss 0), a ridge between them; the number of the batch is a loss for all.
+VALLEYS = Written(lambda w, batch: jnp.minimum((w[0] + 1.0) ** 2 + 0.5, (w[0] - 2.0) ** 2) + batch, n=1)
+
+
+@pytest.mark.parametrize("spread", [0.0, 2.0])
+def test_every_start_is_the_inner_loop_alone_and_the_lowest_is_kept(spread):
+    outer = MultiStart(n=6, inner=INNER, spread=spread)
+    begun = init(outer, VALLEYS, START)
+    batches = np.linspace(5.0, 0.0, 30)
+    state, told = run(outer, VALLEYS, begun, batches)
+    starts = np.asarray(begun.inner.theta["w"])
+    assert starts[0] == -1.0 and len(np.unique(starts)) == 6
+    ends = []
+    for w in starts:
+        alone, _ = run(INNER, VALLEYS, init(INNER, VALLEYS, {"w": jnp.asarray(w)}), batches)
+        ends.append(alone.theta["w"])
+    np.testing.assert_allclose(state.inner.theta["w"], ends, rtol=1e-5)
+    assert {round(float(w[0])) for w in ends} >= {-1, 2}
+    np.testing.assert_allclose(outer.theta(state)["w"], 2.0, atol=0.2)
+    assert told[0]["best_start"] == 0 and told[-1]["best_start"] > 0
+    assert told[-1]["lowest_mean"] < told[-1]["highest_mean"] - 0.3
+    assert told[-1]["lives"] == 6
+    hyper = {"inner_learning_rate", "spread"}
+    assert set(outer.hyper()) == hyper
+
+
+def test_a_start_that_blows_up_ranks_behind_all_others():
+    wall = Written(lambda w, batch: jnp.where(w[0] > batch, jnp.nan, -w[0]), n=1)
+    outer = MultiStart(n=4, inner=INNER, spread=1.0)
+    state, told = run(outer, wall, init(outer, wall, START), [9.0] * 3)
+    best = int(jnp.argmax(state.inner.theta["w"][:, 0]))
+    assert outer.theta(state)["w"] == state.inner.theta["w"][best]
+    edge = float(jnp.sort(state.inner.theta["w"][:, 0])[2]) + 1e-3  # beyond it lies the best alone
+    state, told = run(outer, wall, state, [edge], 3)
+    assert int(told[-1]["diverged"]) == 1 and np.isnan(told[-1]["loss"])
+    assert outer.theta(state)["w"][0] <= edge + 0.2
+    assert int(jnp.argmax(state.blown)) == best
+    state, told = run(outer, wall, state, [-9.0], 4)
+    assert int(told[-1]["skipped"]) == 1
+    assert int(told[-1]["diverged"]) == 4
+
+
+def test_a_loop_that_grows_is_refused_by_name():
+    outer = MultiStart(inner=Es(restarts=2))
+    with pytest.raises(BadInput, match="inner es with restarts - expected a state of one shape - set restarts=0"):
+        outer.init(VALLEYS, START, jax.random.key(0), outer.hyper())  # pyright: ignore[reportArgumentType]
