@@ -53,8 +53,8 @@ def _loss(es: Es, state: Any) -> float:
     return float(PROBLEM.losses(jax.tree.map(lambda x: x[None], es.theta(state)), None)[0][0])
 
 
-ONCE = Es(strategy="CMA_ES", population=8, std=0.5)
-AGAIN = replace(ONCE, restarts=3, patience=15, rest_std=0.02)
+ONCE = Es(strategy="Sep_CMA_ES", population=8, std=0.6)
+AGAIN = replace(ONCE, restarts=2, patience=15, rest_std=0.02)
 
 
 def test_restarts_find_the_deepest_valley_where_one_search_does_not(caplog):
@@ -63,12 +63,13 @@ def test_restarts_find_the_deepest_valley_where_one_search_does_not(caplog):
     before = _step._cache_size()
     with caplog.at_level("WARNING", "metaplast"):
         found, told = _go_on(AGAIN, _begin(AGAIN), 0, 120)
-    assert _loss(AGAIN, found) < 1e-6
+    assert _loss(AGAIN, found) < 1e-4
+    assert max(_loss(AGAIN, _go_on(AGAIN, _begin(AGAIN), 0, 120, seed)[0]) for seed in (6, 7)) < 1e-4
     restarts = [int(m["restarts"]) for m in told]
-    assert restarts[-1] == 3 and sorted(restarts) == restarts
+    assert restarts[-1] == 2 and sorted(restarts) == restarts
     assert all(m["population"] == 8 * 2 ** m["restarts"] for m in told)
-    assert len(caplog.records) == 3 and "restart 1, with 16 members, compiles once more" in caplog.text
-    assert _step._cache_size() - before == 4  # one compilation for each size
+    assert len(caplog.records) == 2 and "restart 1, with 16 members, compiles once more" in caplog.text
+    assert _step._cache_size() - before == 3  # one compilation for each size
 
 
 def test_a_run_resumed_after_a_restart_ends_with_the_same_bits(tmp_path):
