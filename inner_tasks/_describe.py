@@ -13,16 +13,18 @@ MANY = 12  # units, inputs or subjects that are listed one by one
 
 
 class Info(NamedTuple):
-    """What the arrays of a fit no longer show. target: `activity` or `choice`; rewards: how many were given; reward:
-    their mean; trials: were they told; dt: seconds per row, if told."""
+    """What the arrays of a fit no longer show. n_choices: the last columns, which are a choice; rewards: how many
+    were given; reward: their mean; trials: were they told; dt: seconds per row, if told; units: the population whose
+    activity was recorded, where it is not the output."""
 
     source: str
-    target: str
+    n_choices: int
     rewards: int
     reward: float
     trials: bool
     dt: float | None
     held: HeldOut = HeldOut()
+    units: str = ""
 
 
 def describe(recorded: Recorded, info: Info) -> str:
@@ -50,21 +52,21 @@ def _inputs(recorded: Recorded, info: Info) -> Iterator[str]:
 
 
 def _outputs(recorded: Recorded, info: Info) -> Iterator[str]:
-    target, seen = _values(recorded)
-    if info.target == "choice":
-        counts = _choices(recorded)
-        made = int(seen[:, 0].sum())
-        each = [f"{k}: {n} ({_share(n, made)})" for k, n in enumerate(counts)]
-        yield f"choices: {made}, in {_share(made, len(seen))} of the rows; {_listed(each)}"
-        return
-    mean = target.sum(where=seen) / max(seen.sum(), 1)
-    missing = _share(seen.size - seen.sum(), seen.size)
-    shares = f"{_share(seen.sum(), seen.size)} of the values recorded, {missing} missing"
-    yield f"units: {seen.shape[1]}; {shares}; mean {mean:.4g}"
-    if seen.shape[1] <= MANY:
+    (target, seen), (_, chosen) = _units(recorded, info), _choices(recorded, info)
+    if seen.shape[1]:
+        mean = target.sum(where=seen) / max(seen.sum(), 1)
+        missing = _share(seen.size - seen.sum(), seen.size)
+        where = f" in {info.units}" if info.units else ""
+        shares = f"{_share(seen.sum(), seen.size)} of the values recorded, {missing} missing"
+        yield f"units: {seen.shape[1]}{where}; {shares}; mean {mean:.4g}"
+    if 0 < seen.shape[1] <= MANY:
         for unit, (y, known) in enumerate(zip(target.T, seen.T, strict=True)):
             about = f"mean {y[known].mean():.4g}" if known.any() else "no value"
             yield f"  unit {unit}: {_share(known.sum(), len(known))} recorded, {about}"
+    if info.n_choices:
+        made = int(chosen[:, 0].sum())
+        each = [f"{k}: {n} ({_share(n, made)})" for k, n in enumerate(_counts(recorded, info))]
+        yield f"choices: {made}, in {_share(made, len(chosen))} of the rows; {_listed(each)}"
 
 
 def _signals(recorded: Recorded, info: Info) -> Iterator[str]:
@@ -99,7 +101,7 @@ def _warnings(recorded: Recorded, info: Info) -> Iterator[str]:
     constant = _constant(recorded)
     if constant:
         yield f"warning: constant inputs: {_listed([str(i) for i in constant])}"
-    _, seen = _values(recorded)
+    _, seen = _units(recorded, info)
     silent = [str(i) for i in np.flatnonzero(~seen.any(axis=0))]
     if silent:
         yield f"warning: units without a value: {_listed(silent)}"
@@ -108,7 +110,7 @@ def _warnings(recorded: Recorded, info: Info) -> Iterator[str]:
     sessions = tuple(f"session {i}" for i in range(len(recorded.names)))
     if info.source and len(sessions) > 1 and recorded.names == sessions:
         yield "warning: no array 'subject': every session counts as a subject of its own"
-    if info.target == "choice" and np.count_nonzero(_choices(recorded)) == 1:
+    if info.n_choices and np.count_nonzero(_counts(recorded, info)) == 1:
         yield "warning: choices are all alike"
     for name, values in sorted(recorded.sessions.modulators.items()):
         if not np.any(values):
@@ -121,9 +123,21 @@ def _values(recorded: Recorded) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(recorded.sessions.target, np.float64)[real], np.asarray(recorded.sessions.observed)[real] > 0
 
 
-def _choices(recorded: Recorded) -> list[int]:
-    """How often each was made; one output is 0 or 1."""
+def _units(recorded: Recorded, info: Info) -> tuple[np.ndarray, np.ndarray]:
     target, seen = _values(recorded)
+    n = seen.shape[1] - info.n_choices
+    return target[:, :n], seen[:, :n]
+
+
+def _choices(recorded: Recorded, info: Info) -> tuple[np.ndarray, np.ndarray]:
+    target, seen = _values(recorded)
+    n = seen.shape[1] - info.n_choices
+    return target[:, n:], seen[:, n:]
+
+
+def _counts(recorded: Recorded, info: Info) -> list[int]:
+    """How often each choice was made; one output is 0 or 1."""
+    target, seen = _choices(recorded, info)
     ones = [int(n) for n in (target * seen).sum(axis=0)]
     return ones if len(ones) > 1 else [int(seen.sum()) - ones[0], ones[0]]
 

@@ -4,7 +4,7 @@ Rows are time steps; N of them, one session after the other, each in time order.
 
     stimulus [N, n_in]          what the inputs show; required, finite
     activity [N, n_units]       what was recorded; NaN: missing         } one of the two is required; with both,
-    choice [N]                  0, 1, 2 ...; negative: no choice made   } `task.target` says which is fitted
+    choice [N]                  0, 1, 2 ...; negative: no choice made   } `task.target` says what is fitted
     recorded [n_units] or [N, n_units]   which units of `activity` (and when) count: true/false, default all
     reward [N]                  what was paid; NaN: nothing was said. Gives two modulators, 0 where it is NaN: `reward`,
                                 and `advantage` = reward - the mean of the last `task.reward_window` rewards before it

@@ -1,24 +1,22 @@
 """A user's own recordings: sessions of stimuli with activity or choices, rewards and what else was measured."""
 
+from dataclasses import replace
 from functools import lru_cache
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from inner_tasks import _npz, _nwb
+from inner_tasks import _fitted, _npz, _nwb
 from inner_tasks._describe import Info, describe
+from inner_tasks._fitted import Judges, Target
 from inner_tasks._npz import Arrays, Rows, fingerprint
 from metaplast.likelihoods.base import AbstractLikelihood
-from metaplast.likelihoods.bernoulli import Bernoulli
-from metaplast.likelihoods.categorical import Categorical
 from metaplast.likelihoods.gaussian import Gaussian
-from metaplast.likelihoods.poisson import Poisson
 from metaplast.recording import AbstractRecording, HeldOut, Recorded, Session, Truth
 from metaplast.registry import BadInput, register
-from metaplast.spec import Count, nested, plugin, spec
+from metaplast.spec import Count, decode, nested, plugin, spec
 
 MAX_PADDED = 4 * _npz.MAX_BYTES
-Target = Literal["", "activity", "choice"]
 
 
 @register("task", "recordings")
@@ -27,9 +25,12 @@ class Recordings(AbstractRecording):
     """The sessions of an .npz file (its arrays: inner_tasks/_npz.py) or of an .nwb file (inner_tasks/_nwb.py).
 
     path: without one, a small made-up example. sha256: of the file, where a fit must not go on with other data.
-    target: which of `activity` and `choice` is fitted, where a file has both. reward_window: rewards (not rows) behind
-    the expected reward in `advantage`. nwb_*: what to take from an .nwb file.
-    Choices need likelihood bernoulli (0 or 1; one output unit) or categorical (one output unit per choice).
+    target: which of `activity` and `choice` is fitted, where a file has both; `both`: the two together, activity first.
+    units: of both, the population whose activity was recorded (hidden_1); left out, units and choice are all output
+    units. reward_window: rewards (not rows) behind the expected reward in `advantage`. nwb_*: what to take from an .nwb
+    file.
+    Choices need likelihood bernoulli (0 or 1; one output unit) or categorical (one output unit per choice), and
+    likelihood joint beside activity.
     Raises: BadInput, when the data are first needed, for a file that breaks the schema or values that the likelihood
     rules out.
     """
@@ -37,6 +38,7 @@ class Recordings(AbstractRecording):
     path: str = ""
     sha256: str = ""
     target: Target = ""
+    units: str = ""
     reward_window: Count = 10
     nwb_stimulus: tuple[str, ...] = ()
     nwb_stimulus_series: str = ""
@@ -45,6 +47,14 @@ class Recordings(AbstractRecording):
     held: Annotated[HeldOut, nested(HeldOut)] = HeldOut()
     clamp: bool = False
 
+    def __post_init__(self) -> None:
+        if self.units and self.target != "both":
+            fix = "leave task.units out: without a choice, the recorded units are the output (network.hidden=[])"
+            raise BadInput(f"units={self.units} with target={self.target or 'one array'}", "target=both", fix)
+        if self.clamp and self.target == "both":
+            expected = "activity alone, which then drives the rule"
+            raise BadInput("clamp=true with target=both", expected, "set task.target=activity, or leave task.clamp out")
+
     def recorded(self) -> Recorded:
         found = _understood(self._source(), self._reading())[0]
         return _clamped(found) if self.clamp else found
@@ -52,22 +62,35 @@ class Recordings(AbstractRecording):
     def truth(self) -> Truth | None:
         return None
 
+    def version(self) -> tuple[int, ...]:
+        return self._source().stamp
+
+    def watched(self) -> tuple[tuple[str, int], ...]:
+        activity = _rows(self._source()).activity if self.units else None
+        return () if activity is None else ((self.units, activity.shape[1]),)
+
     def describe(self) -> str:
         """What was understood, as text."""
         recorded, info = _understood(self._source(), self._reading())
-        return describe(recorded, info._replace(held=self.held))
+        return describe(recorded, info._replace(held=self.held, units=self.units))
 
     def implied(self) -> dict[str, Any]:
         """What the file says of itself: sha256; likelihood that suits what is fitted; rewards, weights: are there any.
 
+        Of both, the sd of the gaussian is that of the training values about each unit's mean.
         Raises: BadInput for a file that breaks the schema.
         """
         rows = _rows(self._source())
-        choices = self.target == "choice" or (self.target == "" and rows.choice is not None and rows.activity is None)
-        most = 0 if rows.choice is None else int(rows.choice.max())
+        likelihood = _fitted.implied(rows, self.target)
+        if self.target == "both":
+            judged: Recordings = replace(self, likelihood=decode("likelihood", likelihood))
+            (_, _, units), _ = judged.parts()
+            train = judged.whole("train")
+            values = (np.asarray(x)[..., units] for x in (train.target, train.observed))
+            likelihood["units"]["sd"] = _fitted.sd_about_means(*values)
         return {
             "sha256": fingerprint(self.path) if self.path else "",
-            "likelihood": ("bernoulli" if most <= 1 else "categorical") if choices else "gaussian",
+            "likelihood": likelihood,
             "rewards": rows.reward is not None,
             "weights": bool(rows.weights),
         }
@@ -76,19 +99,21 @@ class Recordings(AbstractRecording):
         wanted = _nwb.Wanted(self.nwb_stimulus, self.nwb_stimulus_series, self.nwb_activity_series)
         if any(wanted) and not self.path.endswith(".nwb"):
             raise BadInput(f"task.nwb_... with task.path={self.path!r}", "an .nwb file", "leave task.nwb_... out")
-        return Source(self.path, self.sha256, _npz.stamp(self.path) if self.path else (0, 0), wanted)
+        stamp = _npz.stamp(self.path) if self.path else (0, 0)
+        return Source(self.path, self.sha256, stamp, wanted, not self.path and self.target in ("choice", "both"))
 
     def _reading(self) -> "Reading":
         return Reading(self.target, self.reward_window, self.likelihood)
 
 
 class Source(NamedTuple):
-    """Where the data are; `stamp` changes when the file does."""
+    """Where the data are; `stamp` changes when the file does; choices: has the example to hold them."""
 
     path: str
     sha256: str
     stamp: tuple[int, int]
     wanted: _nwb.Wanted
+    choices: bool
 
 
 class Reading(NamedTuple):
@@ -107,7 +132,7 @@ def _rows(source: Source) -> Rows:
         given = f"recordings {source.path!r}: sha256 {found}"
         raise BadInput(given, f"sha256 {source.sha256!r}", "use the file of the first fit, or leave task.sha256 out")
     if not source.path:
-        arrays = example()
+        arrays = example(source.choices)
     elif source.path.endswith(".nwb"):
         arrays = _nwb.read(source.path, source.wanted)
     else:
@@ -118,10 +143,12 @@ def _rows(source: Source) -> Rows:
 @lru_cache(maxsize=8)
 def _understood(source: Source, reading: Reading) -> tuple[Recorded, Info]:
     rows = _rows(source)
-    kind = _fitted(rows, reading)
+    found = _fitted.judges(rows, reading.target, reading.likelihood)
+    n = _fitted.sizes(rows, reading.likelihood, found)
     paid = np.zeros(0) if rows.reward is None else rows.reward[np.isfinite(rows.reward)].astype(np.float64)
-    info = Info(source.path, kind, len(paid), float(paid.mean()) if len(paid) else 0.0, rows.trial is not None, rows.dt)
-    return _assemble(rows, kind, reading), info
+    reward = float(paid.mean()) if len(paid) else 0.0
+    info = Info(source.path, n.get("choice", 0), len(paid), reward, rows.trial is not None, rows.dt)
+    return _assemble(rows, found, n, reading.reward_window), info
 
 
 def _clamped(found: Recorded) -> Recorded:
@@ -132,37 +159,21 @@ def _clamped(found: Recorded) -> Recorded:
     return found._replace(sessions=found.sessions.replace(observed=blank))  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def _fitted(rows: Rows, reading: Reading) -> Literal["activity", "choice"]:
-    """What is fitted, which the likelihood must suit."""
-    if reading.target == "" and rows.activity is not None and rows.choice is not None:
-        raise BadInput("arrays 'activity' and 'choice'", "one of them to fit", "set task.target=activity or choice")
-    kind = reading.target or ("choice" if rows.activity is None else "activity")
-    if getattr(rows, kind) is None:
-        raise BadInput(f"task.target={kind}", f"an array {kind!r} in the file", "set task.target to what there is")
-    if kind == "choice" and isinstance(reading.likelihood, Gaussian | Poisson):
-        fix = "bernoulli" if rows.choice is not None and rows.choice.max() <= 1 else "categorical"
-        raise BadInput("array 'choice' with a likelihood of numbers", "one of choices", f"set task.likelihood={fix}")
-    if kind == "activity" and isinstance(reading.likelihood, Categorical):
-        expected = "integers in an array 'choice'"
-        raise BadInput("array 'activity' with likelihood categorical", expected, "set task.likelihood=bernoulli")
-    return kind
-
-
-def _assemble(rows: Rows, kind: str, reading: Reading) -> Recorded:
+def _assemble(rows: Rows, judges: Judges, n: dict[str, int], window: int) -> Recorded:
     """Rows cut into sessions and padded: gate, observed, reset and stimulus 0, trial -1."""
     n_sessions, step = len(rows.starts), np.arange(len(rows.session)) - rows.starts[rows.session]
     n_steps = int(step.max()) + 1
-    n_out = _n_out(rows, kind, reading.likelihood)
+    n_out = sum(n.values())
     channels = dict(rows.modulators)
     if rows.reward is not None:
         channels["reward"] = np.nan_to_num(rows.reward)
-        channels["advantage"] = advantage(rows.reward, rows.starts, reading.reward_window)
+        channels["advantage"] = advantage(rows.reward, rows.starts, window)
     size = 4 * n_sessions * n_steps * (rows.stimulus.shape[1] + 2 * n_out + len(channels) + 3)
     size += 4 * sum(value.size for value in (*rows.weights.values(), *rows.final.values()))
     if size > MAX_PADDED:
         given = f"{n_sessions} sessions padded to {n_steps} rows and {n_out} outputs: {size} bytes"
         raise BadInput(given, f"at most {MAX_PADDED}", "split long sessions, number choices 0, 1 ..., or fit fewer")
-    target, observed = _targets(rows, kind, n_out, reading.likelihood)
+    target, observed = _fitted.columns(rows, judges, n)
     ends = np.flatnonzero(np.diff(rows.session)) + 1
 
     def pad(values: np.ndarray, blank: int = 0) -> np.ndarray:
@@ -192,36 +203,6 @@ def _assemble(rows: Rows, kind: str, reading: Reading) -> Recorded:
     return Recorded(Session(**padded), pad(trial, -1), rows.subject, rows.names)
 
 
-def _n_out(rows: Rows, kind: str, likelihood: AbstractLikelihood) -> int:
-    if kind == "activity" and rows.activity is not None:
-        return rows.activity.shape[1]
-    most = 0 if rows.choice is None else int(rows.choice.max())
-    return 1 if isinstance(likelihood, Bernoulli) else max(2, most + 1)
-
-
-def _targets(rows: Rows, kind: str, n_out: int, likelihood: AbstractLikelihood) -> tuple[np.ndarray, np.ndarray]:
-    """(target, observed), both [N, n_out]."""
-    if kind == "activity" and rows.activity is not None:
-        known = np.isfinite(rows.activity) & rows.shown
-        target = np.where(known, rows.activity, np.float32(0))
-    else:
-        assert rows.choice is not None
-        made = rows.choice >= 0
-        target = np.zeros((len(made), n_out), np.float32)
-        if isinstance(likelihood, Bernoulli):
-            target[made, 0] = rows.choice[made]
-        else:
-            target[made, rows.choice[made]] = 1.0
-        known = np.repeat(made[:, None], n_out, axis=1)
-    if not known.any():
-        raise BadInput(f"array {kind!r}: nothing recorded", "at least one value", "NaN and -1 stand for missing ones")
-    try:
-        likelihood.check(target[known])
-    except BadInput as error:
-        raise BadInput(f"array {kind!r}: {error.what}", error.expected, error.fix) from None
-    return target, known.astype(np.float32) * np.float32(likelihood.share(n_out))
-
-
 def advantage(reward: np.ndarray, starts: np.ndarray, window: int) -> np.ndarray:
     """reward [N] minus the mean of the last `window` rewards of its session before it (0 before the first); 0 where
     reward is NaN."""
@@ -235,10 +216,11 @@ def advantage(reward: np.ndarray, starts: np.ndarray, window: int) -> np.ndarray
     return out
 
 
-@lru_cache(maxsize=1)
-def example() -> Arrays:
+@lru_cache(maxsize=2)
+def example(choices: bool = False) -> Arrays:
     """Eight made-up subjects, one session each of up to 40 rows: 3 stimuli, 2 units whose synapses change with the
-    reward, and trials of 3 to 6 rows. Seeded; see the schema for what the arrays mean."""
+    reward, and trials of 3 to 6 rows; with `choices` also one per row, 1 with P = sigmoid(2 (y_0 - y_1)). Seeded; see
+    the schema for what the arrays mean."""
     rng = np.random.default_rng(0)
     rows: dict[str, list] = {name: [] for name in ("stimulus", "activity", "reward", "session", "trial", "subject")}
     for session, length in enumerate((40, 37, 33, 40, 36, 31, 40, 35)):
@@ -254,4 +236,7 @@ def example() -> Arrays:
                 rows[name].append(value)
             if over:
                 trial, left = trial + 1, int(rng.integers(3, 7))
-    return {name: np.asarray(values) for name, values in rows.items()}
+    made = {name: np.asarray(values) for name, values in rows.items()}
+    if choices:
+        made["choice"] = (rng.logistic(size=len(made["trial"])) < 2.0 * (made["activity"] @ [1.0, -1.0])).astype(int)
+    return made

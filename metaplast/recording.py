@@ -11,7 +11,7 @@ from annotated_types import Ge, Le
 from jax import Array
 
 from metaplast.interfaces import AbstractTaskFamily, Split
-from metaplast.likelihoods.base import AbstractLikelihood
+from metaplast.likelihoods.base import AbstractLikelihood, Part
 from metaplast.networks.base import AbstractNetwork
 from metaplast.registry import BadInput
 from metaplast.rules.base import AbstractRule
@@ -25,7 +25,8 @@ CLAMPED = "recorded"  # the population that shows what was recorded, where the t
 class Session:
     """One life as it was recorded: from known (or fitted) weights on, without a break. Padded to the longest.
 
-    stimulus [n_steps, n_in]; target [n_steps, n_out]: what was recorded, 0 where nothing was; observed, of the same
+    stimulus [n_steps, n_in]; target [n_steps, n_out]: what was recorded, 0 where nothing was, of the populations that
+    the task watches and then of the output; observed, of the same
     shape: what each value counts, 0 where it is missing, masked, padded or held out; gate [n_steps]: is plasticity on;
     reset [n_steps]: a new trial begins after this step; modulators {channel: [n_steps]}; weights, final {edge: its
     layout}: the first and the last weights where they are known (NaN in `final`: unknown); subject []: whose life it
@@ -76,8 +77,9 @@ class HeldOut:
 class AbstractRecording(AbstractTaskFamily):
     """A finite family: its lives are the sessions of a recording, each once. A concrete class says what was recorded.
 
-    Input population `input`; the output's activity is judged by `likelihood`. With `clamp` a second input population,
-    `recorded`, shows the recorded values themselves (network `clamped`), and nothing is left to judge but `final`.
+    Input population `input`; the output's activity, and that of `watched` populations, is judged by `likelihood`. With
+    `clamp` a second input population, `recorded`, shows the recorded values themselves (network `clamped`), and nothing
+    is left to judge but `final`.
     Rules see modulators, never errors or targets: what was recorded must not leak into the weights.
     """
 
@@ -93,6 +95,18 @@ class AbstractRecording(AbstractTaskFamily):
     def truth(self) -> Truth | None:
         """What made the data, where that is known."""
 
+    def version(self) -> tuple[int, ...]:
+        """Changes when the data behind an equal spec do, as a file may."""
+        return ()
+
+    def watched(self) -> tuple[tuple[str, int], ...]:
+        """(population, size) of those whose activity the first columns of `target` are; the rest is the output's."""
+        return ()
+
+    def parts(self) -> tuple[Part, ...]:
+        """The columns of `target` by the likelihood that judges them."""
+        return self.likelihood.parts(self.recorded().sessions.target.shape[2])
+
     def describe(self) -> str:
         """What there is, as text."""
         found = self.recorded()
@@ -107,15 +121,18 @@ class AbstractRecording(AbstractTaskFamily):
         s = self.recorded().sessions
         if self.clamp and not s.final:
             raise BadInput("task.clamp=true", "weights measured at the end (final_weights)", "leave task.clamp out")
-        n_steps, n_out = s.target.shape[1:]
+        n_steps, n_seen = s.target.shape[1:]
+        watched = self.watched()
+        n_out = n_seen - sum(n for _, n in watched)
         offers = {"gate", "reset", "subject", *s.modulators}
         offers |= {name for name, given in (("weights", s.weights), ("final_weights", s.final)) if given}
         inputs = {"input": s.stimulus.shape[2], **({CLAMPED: n_out} if self.clamp else {})}
-        return TaskShape(inputs, n_out, ((n_steps, True),), frozenset(offers), differentiable=True)
+        phases = ((n_steps, True),)
+        return TaskShape(inputs, n_out, phases, frozenset(offers), differentiable=True, watched=watched)
 
     def whole(self, split: Split) -> Session:
         """The sessions of a split, each once, with what the split may look at."""
-        return _whole(self, split)
+        return _whole(self, split, self.version())
 
     def sample(self, key: Key, split: Split) -> Session:
         sessions = self.whole(split)
@@ -134,7 +151,7 @@ class AbstractRecording(AbstractTaskFamily):
         loss = jnp.sum(observed * self.likelihood.loss(output.activity, task.target[state]))
         score = Score(loss=task.share * loss / jnp.where(count > 0, count, 1.0), weight=count, metrics={})
         told = feedback(
-            task.target.shape[1],
+            self.shape().n_out,
             gate=task.gate[state],
             reset=task.reset[state],
             modulators={name: values[state] for name, values in task.modulators.items()},
@@ -147,7 +164,7 @@ def _dtype(x: Any) -> Any:
 
 
 @lru_cache(maxsize=32)
-def _whole(family: AbstractRecording, split: Split) -> Session:
+def _whole(family: AbstractRecording, split: Split, version: tuple[int, ...]) -> Session:
     found = family.recorded()
     s, sessions = found.sessions, split_sessions(found, family.held)
     chosen, measured = sessions[split], measured_of(found, family.held, split)[sessions[split]]

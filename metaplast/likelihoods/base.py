@@ -1,12 +1,21 @@
 """How probable a recorded value is, given what the network does."""
 
 from abc import ABC, abstractmethod
+from typing import NamedTuple
 
 import numpy as np
 from jax import Array
 
 from metaplast.registry import BadInput
 from metaplast.signals import Key
+
+
+class Part(NamedTuple):
+    """Columns of what was recorded that one likelihood judges; name: `activity` and `choice`, or `unit` for all."""
+
+    name: str
+    likelihood: "AbstractLikelihood"
+    columns: slice
 
 
 class AbstractLikelihood(ABC):
@@ -36,9 +45,13 @@ class AbstractLikelihood(ABC):
     def check(self, values: np.ndarray) -> None:
         """Raises: BadInput where some of the recorded values (finite, flat) are impossible."""
 
-    def share(self, n_out: int) -> float:
-        """What one recorded value counts."""
-        return 1.0
+    def share(self, n_out: int) -> np.ndarray:
+        """What one recorded value counts [n_out]."""
+        return np.ones(n_out)
+
+    def parts(self, n_out: int) -> tuple[Part, ...]:
+        """The columns by what judges them: more than one part where values of several kinds were recorded."""
+        return (Part("unit", self, slice(0, n_out)),)
 
 
 def demand_values(holds: bool, given: np.ndarray, expected: str, fix: str) -> None:

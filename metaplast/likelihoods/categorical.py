@@ -40,5 +40,5 @@ class Categorical(AbstractLikelihood):
         bad = values[(values != 0) & (values != 1)]
         demand_values(not bad.size, bad, "0 or 1, one-hot over the choices", "give choices as integers from 0")
 
-    def share(self, n_out: int) -> float:
-        return 1.0 / n_out
+    def share(self, n_out: int) -> np.ndarray:
+        return np.full(n_out, 1.0 / n_out)

@@ -50,7 +50,19 @@ def _categorical(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.eye(N), special.softmax(a)[:, None]
 
 
-SPECS = {"gaussian": {"sd": 0.7}}
+def _joint(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Three graded units and a choice, which has two outcomes where they have twenty."""
+    (y, p), (choice, chance) = _gaussian(a), _bernoulli(a)
+    y[:, -1], p[:, -1] = 0.0, 0.0
+    y[:2, -1], p[:2, -1] = choice[:, -1], chance[:, -1]
+    return y, p
+
+
+def _log_joint(a: np.ndarray, y: np.ndarray) -> float:
+    return stats.norm(a[:-1], 0.7).logpdf(y[:-1]).sum() + stats.bernoulli(special.expit(a[-1])).logpmf(y[-1])
+
+
+SPECS = {"gaussian": {"sd": 0.7}, "joint": {"units": {"name": "gaussian", "sd": 0.7}}}
 KNOWN = {
     "gaussian": Known(
         lambda a, y: stats.norm(a, 0.7).logpdf(y).sum(), RNG.normal(size=(5, N)), -3.0, _gaussian, impossible=()
@@ -76,6 +88,13 @@ KNOWN = {
         _categorical,
         impossible=(2.0, 0.5, -1.0),
     ),
+    "joint": Known(
+        _log_joint,
+        np.column_stack([RNG.normal(size=(4, N - 1)), [0.0, 1.0, 1.0, 0.0]]),
+        -3.0,
+        _joint,
+        impossible=(),
+    ),
 }
 
 NAMES = enrolled("likelihood")
@@ -97,7 +116,7 @@ def _activities(known: Known, n: int, seed: int = 1) -> np.ndarray:
 
 def _total(likelihood: Any, a: Any, y: Any) -> Any:
     """What a row of recorded values counts, each as much as `share` says."""
-    return likelihood.share(N) * jnp.sum(likelihood.loss(jnp.asarray(a, float), jnp.asarray(y, float)))
+    return jnp.sum(likelihood.share(N) * likelihood.loss(jnp.asarray(a, float), jnp.asarray(y, float)))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -192,8 +211,33 @@ def test_every_finite_number_is_a_graded_activity():
 def test_a_choice_counts_as_one_recorded_value(name):
     likelihood = _made(name)[0]
     for n in (2, 3, 10):
-        counted = likelihood.share(n) * n
+        counted = likelihood.share(n).sum()
         assert counted == pytest.approx(1.0 if name == "categorical" else n)
+
+
+def test_a_choice_of_three_beside_two_counts_is_one_value_with_its_own_probability():
+    joint = decode("likelihood", {"name": "joint", "units": "poisson", "choices": "categorical", "n_choices": 3})
+    a, b = np.random.default_rng(4).uniform(0.1, 3.0, size=(2, 5))
+    for k in range(3):
+        y = np.asarray([2.0, 0.0, *np.eye(3)[k]])
+        of = lambda a: float(np.sum(joint.share(5) * np.asarray(joint.loss(jnp.asarray(a), jnp.asarray(y)))))  # noqa: B023, E731
+        log_p = lambda a: stats.poisson(a[:2]).logpmf(y[:2]).sum() + np.log(special.softmax(a[2:])[k])  # noqa: B023, E731
+        assert of(a) - of(b) == pytest.approx(log_p(b) - log_p(a), rel=1e-9)
+    assert [(p.name, p.columns) for p in joint.parts(5)] == [("activity", slice(0, 2)), ("choice", slice(2, 5))]
+    drawn = np.asarray(joint.draw(jax.random.key(0), jnp.asarray(a), jnp.asarray(9.0)))
+    assert set(drawn[2:]) == {0.0, 1.0}
+    for likelihood, n in ((joint, 3), (find("likelihood", "joint")(), 1)):  # nothing is left for units
+        with pytest.raises(BadInput, match=r"n_choices=. of . columns"):
+            likelihood.parts(n)
+
+
+def test_the_spread_is_that_of_the_units_alone():
+    joint = decode("likelihood", {"name": "joint", "choices": "gaussian"})
+    assert len(joint.parts(3)) == 2
+    drawn = np.asarray(joint.draw(jax.random.key(0), jnp.zeros(3), jnp.asarray(1e6)))
+    assert np.abs(drawn[:2]).min() > 1.0
+    assert drawn[2] == 0.0
+    assert [p.likelihood for p in find("likelihood", "gaussian")().parts(3)] == [find("likelihood", "gaussian")()]
 
 
 @pytest.mark.parametrize("name", NAMES)

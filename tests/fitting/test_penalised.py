@@ -47,7 +47,7 @@ class Squares:
         joined = jnp.concatenate([leaf.reshape(-1) for leaf in jax.tree.leaves(theta)])
         return 0.5 * jnp.sum((joined - jnp.asarray(GOAL, float)) ** 2)
 
-    def value_and_grad(self, theta: Any, batch: Any) -> Any:
+    def value_and_grad(self, theta: Any, batch: Any, tangents: int = 0) -> Any:
         loss, grad = jax.value_and_grad(self.loss)(theta)
         return loss, grad, {"loss": loss}
 

@@ -156,13 +156,15 @@ def test_a_file_that_changes_is_read_again_and_one_that_is_pinned_is_refused(tmp
     arrays = _file()
     path = _save(tmp_path / "a.npz", arrays)
     pinned = Recordings(path=path, sha256=fingerprint(path))
-    first = pinned.recorded()
+    first, loose = pinned.recorded(), Recordings(path=path).whole("train")
     assert pinned.recorded() is first
     arrays["stimulus"] = arrays["stimulus"] + 1.0
     _save(path, arrays)
     os.utime(path, ns=(1, 1))
     again = Recordings(path=path).recorded()
     np.testing.assert_allclose(again.sessions.stimulus[2], first.sessions.stimulus[2] + 1.0, rtol=1e-5)
+    added = Recordings(path=path).whole("train").stimulus - loose.stimulus
+    np.testing.assert_allclose(added.max(axis=(1, 2)), 1.0, rtol=1e-5)  # the splits are of the new file too
     with pytest.raises(BadInput, match=f"sha256 {fingerprint(path)} - expected sha256 '{pinned.sha256}'"):
         pinned.recorded()
     with pytest.raises(BadInput, match=r"task\.sha256 without task\.path"):
