@@ -13,7 +13,7 @@ from metaplast.fitting.numbers import numbers
 from metaplast.fitting.penalised import everything
 from metaplast.fitting.settings import Fit
 from metaplast.fitting.support import Choice, chosen, is_long, n_kept, refits
-from metaplast.fitting.worth import Worth, worth
+from metaplast.fitting.worth import Worth, cut, worth
 from metaplast.interfaces import SPLITS, AbstractOuterLoop, Split
 from metaplast.problem import Batch, MetaProblem
 from metaplast.recording import AbstractRecording, Session
@@ -99,9 +99,13 @@ def _judged(
 
 
 def residual_sd(family: AbstractRecording, found: Worth, sessions: Session) -> float:
-    """The standard deviation [unit of the recording, or of weights] of what a model leaves of these sessions."""
-    unit = 1.0 if family.clamp else getattr(family.likelihood, "sd", 1.0)
-    return unit * float(np.sqrt(found.deviance.sum() / max(n_values(sessions), 1.0)))
+    """The standard deviation [unit of the recording, or of weights] of what a model leaves of these sessions; of both
+    activity and choice, of the activity."""
+    if family.clamp:
+        return float(np.sqrt(found.deviance.sum() / max(n_values(sessions), 1.0)))
+    name, likelihood, columns = family.parts()[0]
+    mine, n = found.parts.get(name, found), n_values(cut(sessions, columns))
+    return getattr(likelihood, "sd", 1.0) * float(np.sqrt(mine.deviance.sum() / max(n, 1.0)))
 
 
 def agreement(problem: MetaProblem, row: Row) -> dict[str, float]:

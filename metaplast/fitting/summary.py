@@ -16,6 +16,7 @@ from metaplast.reuse.formula import NEGLIGIBLE
 
 Plain = dict[str, Any]
 NONE = "no_plasticity"
+WEIGHED = 0.8  # beyond this ratio of two standard deviations activity has the wrong weight against choices
 
 
 def compared(
@@ -31,6 +32,20 @@ def compared(
         }
         for name, d in deviances.items()
     }
+
+
+def against_nulls(rows: dict[str, Worth], nulls: dict[str, Worth], subject: np.ndarray, main: str) -> dict[str, Plain]:
+    """`compared` of rows and nulls (as `null: NAME`) on held-out sessions, the row without plasticity among the nulls;
+    where activity and choice are judged, `parts` says what of each is explained."""
+    nulls = nulls | ({NONE: rows[NONE]} if NONE in rows else {})
+    every = rows | {f"null: {name}": null for name, null in nulls.items() if name != NONE}
+    deviance = lambda worths: {name: worth.deviance for name, worth in worths.items()}  # noqa: E731
+    found = compared(deviance(every), deviance(nulls), subject, main)
+    for part in rows[main].parts:
+        mine, theirs = ({n: w.parts[part] for n, w in worths.items()} for worths in (every, nulls))
+        for name, told in compared(deviance(mine), deviance(theirs), subject, main).items():
+            found[name].setdefault("parts", {})[part] = {**told, "r2": finite(mine[name].r2)}
+    return found
 
 
 def estimate(value: Estimate) -> Plain:
@@ -56,10 +71,12 @@ def of_data(data: Data) -> Plain:
 
 
 def of_worths(worths: dict[Split, Worth]) -> Plain:
-    return {
-        split: {"deviance": finite(float(found.deviance.sum())), "r2": finite(found.r2)}
-        for split, found in worths.items()
-    }
+    return {split: _of_worth(found) for split, found in worths.items()}
+
+
+def _of_worth(found: Worth) -> Plain:
+    told: Plain = {"deviance": finite(float(found.deviance.sum())), "r2": finite(found.r2)}
+    return told | ({"parts": {name: _of_worth(part) for name, part in found.parts.items()}} if found.parts else {})
 
 
 def of_choice(choice: Choice, taken: bool) -> Plain:
@@ -145,6 +162,12 @@ def doubts(fit: Plain, main: str) -> list[str]:
             said.append(
                 f"Against {null} the rule explains {found['mean']:.3f} of the deviance, at least {low:.3f}: {words}."
             )
+    if row.get("sd") and row["residual_sd"] and not WEIGHED < row["residual_sd"] / row["sd"] < 1 / WEIGHED:
+        ratio, sd = (row["residual_sd"] / row["sd"]) ** 2, row["residual_sd"]
+        said.append(
+            f"Activity is weighed against choices by an sd of {row['sd']:.4g}, and it leaves {sd:.4g}: every value "
+            f"counts {ratio:.2g} times what it should. Fit again with task.likelihood.units.sd={sd:.4g}."
+        )
     for name, other in fit["rows"].items():
         if name != main and not other["stable"]:
             said.append(f"The family {name} was not at rest: it may explain more than is shown.")

@@ -1,5 +1,6 @@
 """What a theta is worth on sessions, in deviance: of activity or choices, or of weights measured at the end."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -11,15 +12,18 @@ from metaplast.fitting.nulls import Null, history_glm, mean_null
 from metaplast.fitting.predict import activity, final_weights
 from metaplast.interfaces import SPLITS, Split
 from metaplast.lifetime import Lifetime
+from metaplast.likelihoods.base import Part
 from metaplast.recording import AbstractRecording, Session
 from metaplast.signals import Theta
 
 
 class Worth(NamedTuple):
-    """deviance [n_sessions]; r2: of what was recorded, by what was expected."""
+    """deviance [n_sessions]; r2: of what was recorded, by what was expected. parts: of activity and of choice, where
+    both are judged; r2 is then that of the activity."""
 
     deviance: np.ndarray
     r2: float
+    parts: "dict[str, Worth]" = {}  # noqa: RUF012  (never changed)
 
 
 def worth(lifetime: Lifetime, theta: Theta, sessions: Session, seed: int) -> Worth:
@@ -31,9 +35,16 @@ def worth(lifetime: Lifetime, theta: Theta, sessions: Session, seed: int) -> Wor
 
 
 def of_activity(family: AbstractRecording, predicted: np.ndarray, sessions: Session) -> Worth:
-    expected = np.asarray(family.likelihood.mean(jnp.asarray(predicted, float)))
-    found = deviances(family.likelihood, predicted, sessions)
-    return Worth(found, r2(expected, np.asarray(sessions.target), np.asarray(sessions.observed)))
+    found = {part.name: _of_part(part, predicted, sessions) for part in family.parts()}
+    first, *others = found.values()
+    return Worth(sum((w.deviance for w in others), first.deviance), first.r2, found) if others else first
+
+
+def _of_part(part: Part, predicted: np.ndarray, sessions: Session) -> Worth:
+    mine, seen = predicted[..., part.columns], cut(sessions, part.columns)
+    expected = np.asarray(part.likelihood.mean(jnp.asarray(mine, float)))
+    found = deviances(part.likelihood, mine, seen)
+    return Worth(found, r2(expected, np.asarray(seen.target), np.asarray(seen.observed)))
 
 
 def of_weights(sessions: Session, predicted: dict[str, np.ndarray]) -> Worth:
@@ -58,9 +69,17 @@ def null_models(family: AbstractRecording, data: Data, lags: int) -> dict[str, t
     """
     if family.clamp:
         return _weight_nulls(data)
-    train = data.sessions["train"]
-    nulls: list[Null] = [mean_null(family.likelihood, train)]
-    nulls.append(history_glm(family.likelihood, train, data.sessions["validation"], data.seen["train"], lags))
+    train, validation, seen = data.sessions["train"], data.sessions["validation"], data.seen["train"]
+    parts = family.parts()
+    nulls = [
+        by_part(parts, lambda p: mean_null(p.likelihood, cut(train, p.columns))),
+        by_part(
+            parts,
+            lambda p: history_glm(
+                p.likelihood, cut(train, p.columns), cut(validation, p.columns), seen[..., p.columns], lags
+            ),
+        ),
+    ]
     return {
         null.name: (
             null.note,
@@ -68,6 +87,29 @@ def null_models(family: AbstractRecording, data: Data, lags: int) -> dict[str, t
         )
         for null in nulls
     }
+
+
+def cut(sessions: Session, columns: slice) -> Session:
+    """The sessions with some columns of what was recorded."""
+    mine = {name: getattr(sessions, name)[..., columns] for name in ("target", "observed")}
+    return sessions.replace(**mine)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def by_part(parts: tuple[Part, ...], made: Callable[[Part], Null]) -> Null:
+    """A null of every part side by side; each knows nothing of the other parts, as where that part is fitted alone."""
+    nulls = [made(part) for part in parts]
+    if len(nulls) == 1:
+        return nulls[0]
+
+    def predict(session: Session, seen: np.ndarray) -> np.ndarray:
+        each = [
+            null.predict(cut(session, part.columns), seen[..., part.columns])
+            for null, part in zip(nulls, parts, strict=True)
+        ]
+        return np.concatenate(each, axis=-1)
+
+    note = " ".join(f"Of {part.name}: {null.note}" for null, part in zip(nulls, parts, strict=True))
+    return Null(nulls[0].name, note, predict)
 
 
 def _weight_nulls(data: Data) -> dict[str, tuple[str, dict[Split, Worth]]]:

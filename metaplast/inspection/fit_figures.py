@@ -12,8 +12,9 @@ from metaplast.inspection.figures import OTHERS, OURS, PALETTE, _save
 TRUE = "#d55e00"
 
 
-def explained(rows: Mapping[str, Mapping[str, Any]], path: Path, main: str) -> None:
-    """One panel per null: deviance explained on held-out values by every row and every other null, 95 % intervals."""
+def explained(rows: Mapping[str, Mapping[str, Any]], path: Path, main: str, of: str) -> None:
+    """One panel per null: deviance explained on held-out values by every row and every other null, 95 % intervals. of:
+    what these values are."""
     nulls = list(next(iter(rows.values())))
     figure, axes = plt.subplots(
         1, len(nulls), figsize=(3.4 * len(nulls) + 1.2, 0.4 * len(rows) + 1.5), sharey=True, layout="constrained"
@@ -31,7 +32,7 @@ def explained(rows: Mapping[str, Mapping[str, Any]], path: Path, main: str) -> N
         axis.set_title(f"against {null}", fontsize=10)
         axis.grid(axis="x", alpha=0.3)
     np.atleast_1d(axes)[0].set_yticks(range(len(rows)), list(rows)[::-1])
-    figure.supxlabel("deviance explained on held-out values", fontsize=10)
+    figure.supxlabel(f"deviance explained on held-out {of}", fontsize=10)
     _save(figure, path)
 
 
@@ -56,21 +57,25 @@ def numbers(found: Mapping[str, float], interval: Mapping[str, Any], true: Mappi
 
 
 def session(
-    recorded: np.ndarray, observed: np.ndarray, predicted: Mapping[str, np.ndarray], label: str, path: Path
+    recorded: np.ndarray,
+    observed: np.ndarray,
+    predicted: Mapping[str, np.ndarray],
+    named: Mapping[int, str],
+    path: Path,
 ) -> None:
-    """One held-out session: recorded values [n_steps, n_out] of up to three units, and what every row expected."""
-    units = np.argsort(-observed.sum(axis=0), kind="stable")[:3]
+    """One held-out session: recorded values [n_steps, n_out] of the columns that are named, and what every row
+    expected."""
     figure, axes = plt.subplots(
-        len(units), 1, figsize=(8, 1.8 * len(units) + 0.8), sharex=True, squeeze=False, layout="constrained"
+        len(named), 1, figsize=(8, 1.8 * len(named) + 0.8), sharex=True, squeeze=False, layout="constrained"
     )
-    for axis, unit in zip(axes[:, 0], units, strict=True):
+    for axis, (unit, name) in zip(axes[:, 0], named.items(), strict=True):
         steps = np.flatnonzero(observed[:, unit] > 0)
         axis.plot(steps, recorded[steps, unit], ".", color="#555555", ms=3.5, label="recorded")
-        for (name, values), colour in zip(predicted.items(), (OURS, *PALETTE), strict=False):
-            axis.plot(steps, values[steps, unit], lw=1.3, color=colour, label=name)
-        axis.set_ylabel(f"unit {unit}")
+        for (row, values), colour in zip(predicted.items(), (OURS, *PALETTE), strict=False):
+            axis.plot(steps, values[steps, unit], lw=1.3, color=colour, label=row)
+        axis.set_ylabel(name)
     axes[0, 0].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=9)
-    axes[-1, 0].set_xlabel(label)
+    axes[-1, 0].set_xlabel("step of the first held-out session")
     _save(figure, path)
 
 

@@ -1,8 +1,6 @@
 """A fit from its config to its folder: every family of rules fitted, judged, doubted; finished rows are kept."""
 
-import dataclasses
 import json
-import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,54 +16,19 @@ from metaplast.fitting.numbers import numbers, true_numbers
 from metaplast.fitting.predict import drawn, weights_explained
 from metaplast.fitting.rows import Row, agreement, fit_row, residual_sd
 from metaplast.fitting.worth import null_models
-from metaplast.genomes.base import AbstractGenome
-from metaplast.genomes.parts import Parts
-from metaplast.genomes.per_subject import PerSubject
 from metaplast.interfaces import SPLITS
 from metaplast.launch import fit_files, fit_report, folder, preflight
 from metaplast.launch.config import Plain, read_file, to_yaml
+from metaplast.launch.fit_problem import check, problem_of, warn_of_minibatches
 from metaplast.launch.folder import DISCOVERED, row_folder
 from metaplast.launch.job import Config, Job, parse
 from metaplast.launch.run import environment
 from metaplast.launch.stopping import stoppable
-from metaplast.problem import MetaProblem
-from metaplast.recording import AbstractRecording
-from metaplast.registry import BadInput
 from metaplast.reuse.describe import describe_rule
 from metaplast.reuse.rule_file import save_rule
 
-log = logging.getLogger(__name__)
 SCHEMA, REQUEST = "metaplast.fit/1", "fit_request.json"
 Progress = Callable[[str, int, int], None]
-
-
-def check(plain: Plain, recover: Plain | None) -> Job:
-    """The validated job of a fit. Raises: BadInput, also for a task that is no recording."""
-    job = parse(plain)
-    family = job.main.task
-    if not isinstance(family, AbstractRecording):
-        raise BadInput("metaplast fit of a task that is drawn anew in every life", "recordings", "give DATA.npz")
-    if family.clamp:
-        _check_clamped(family, job.main)
-    for split in SPLITS:
-        sessions = family.whole(split)
-        if not sessions.observed.any() and not any(np.isfinite(w).any() for w in sessions.final.values()):
-            fix = "raise task.held.trials or task.held.subjects, or record more sessions"
-            raise BadInput(f"split {split}: no recorded value is left for it", "at least one", fix)
-    if job.main.problem.unroll or job.main.problem.curriculum:
-        raise BadInput("problem.unroll or problem.curriculum in a fit", "whole sessions", "remove it")
-    if recover is not None:
-        parse({**plain, **recover, "rows": {}})
-    return job
-
-
-def _check_clamped(family: AbstractRecording, config: Config) -> None:
-    """What is judged by measured weights needs the first ones too, and an objective that looks at the last."""
-    s = family.recorded().sessions
-    if missing := sorted(set(s.final) - set(s.weights)):
-        raise BadInput(f"final_weights.{missing[0]} alone", f"weights.{missing[0]} too", "add the first weights")
-    if not config.objective.needs:
-        raise BadInput("task.clamp=true, judged by activity", "an objective of weights", "set objective=final_weights")
 
 
 def start(plain: Plain, path: Path | None, progress: Progress, recover: Plain | None = None) -> Path:
@@ -76,7 +39,7 @@ def start(plain: Plain, path: Path | None, progress: Progress, recover: Plain | 
     """
     job = check(plain, recover)
     preflight.check(job, 1)
-    _warn_of_minibatches(job.main)
+    warn_of_minibatches(job.main)
     run = folder.create(path or folder.fresh_path(f"fit-{job.main.experiment}", job.main.seed))
     with folder.locked(run), folder.logged(run):
         folder.write_text(run / "config.yaml", to_yaml(plain))
@@ -84,13 +47,6 @@ def start(plain: Plain, path: Path | None, progress: Progress, recover: Plain | 
         folder.write_json(run / REQUEST, {"recover": recover})
         _execute(run, plain, recover, progress)
     return run
-
-
-def _warn_of_minibatches(config: Config) -> None:
-    n, n_sessions = config.problem.n_tasks, len(config.task.whole("train").subject)
-    if n < n_sessions:
-        words = "raise it for a loss that stays the same, as outer=lbfgs needs it"
-        log.warning("problem.n_tasks=%d of %d sessions: every outer step sees others - %s", n, n_sessions, words)
 
 
 def is_fit(run: Path) -> bool:
@@ -153,22 +109,6 @@ def _data(config: Config, plain: Plain, recover: Plain | None) -> Data:
     return data.with_targets(targets, Source(true, theta))
 
 
-def problem_of(config: Config) -> MetaProblem:
-    """The problem of a row; a genome per subject learns as many subjects as training has."""
-    genome, family = config.genome, config.task
-    if isinstance(family, AbstractRecording):
-        config = dataclasses.replace(config, genome=_sized(genome, int(family.whole("train").subject.max()) + 1))
-    return config.meta_problem()
-
-
-def _sized(genome: AbstractGenome, n: int) -> AbstractGenome:
-    if isinstance(genome, PerSubject):
-        return dataclasses.replace(genome, n_subjects=n)
-    if isinstance(genome, Parts):
-        return dataclasses.replace(genome, parts=tuple((glob, _sized(part, n)) for glob, part in genome.parts))
-    return genome
-
-
 def _row(run: Path, name: str, config: Config, data: Data, tick: Callable[[int, int], None]) -> Row:
     """One family fitted, or read back where it is finished."""
     where = row_folder(run, name)
@@ -191,12 +131,10 @@ def _told(job: Job, data: Data, rows: dict[str, Row], booted: Any) -> Plain:
     """fit.json."""
     family: Any = job.main.task
     nulls = null_models(family, data, job.main.fit.lags)
-    against = {name: worths["heldout"].deviance for name, (_, worths) in nulls.items()}
-    if summary.NONE in rows:
-        against[summary.NONE] = rows[summary.NONE].worths["heldout"].deviance
-    deviances = {name: row.worths["heldout"].deviance for name, row in rows.items()}
-    deviances |= {f"null: {name}": d for name, d in against.items() if name != summary.NONE}
-    compared = summary.compared(deviances, against, data.subject["heldout"], DISCOVERED)
+    heldout = {name: row.worths["heldout"] for name, row in rows.items()}
+    compared = summary.against_nulls(
+        heldout, {name: worths["heldout"] for name, (_, worths) in nulls.items()}, data.subject["heldout"], DISCOVERED
+    )
     told: Plain = {
         "schema": SCHEMA,
         "experiment": job.main.experiment,
@@ -234,6 +172,7 @@ def _facts(config: Config, row: Row, data: Data) -> Plain:
         "learned": int(sum(np.sum(leaf) for leaf in jax.tree.leaves(row.mask if learned else {}))),
         "searched": sorted(found),
         "numbers": {name: summary.finite(value) for name, value in found.items() if value != 0.0},
+        **_noise(config, row),
         "steps": row.last.steps if row.last else 0,
         "stable": row.last.stable if row.last else True,
         "loss": summary.finite(row.last.loss) if row.last else None,
@@ -243,6 +182,13 @@ def _facts(config: Config, row: Row, data: Data) -> Plain:
         "splits": summary.of_worths(row.worths),
         "weights": weights,
     }
+
+
+def _noise(config: Config, row: Row) -> Plain:
+    """Of activity beside choices: the sd that weighs the one against the other, and what the fit left."""
+    family: Any = config.task
+    sd = getattr(family.parts()[0].likelihood, "sd", None) if row.worths["train"].parts else None
+    return {} if sd is None else {"sd": sd, "residual_sd": summary.finite(row.spread)}
 
 
 def _save_rule(run: Path, job: Job, row: Row, told: Plain) -> None:

@@ -89,7 +89,10 @@ def _told(run: Path, row: str) -> Plain:
 def _values(told: Plain, row: str) -> dict[str, float]:
     found = told["rows"][row]
     values = {f"explained vs {null}": _float(v["mean"]) for null, v in found["explained"].items()}
-    values["R2 values"] = _float(found["splits"]["heldout"]["r2"])
+    parts = found.get("parts", {})
+    for part, own in parts.items():
+        values |= {f"{part}: explained vs {null}": _float(v["mean"]) for null, v in own["explained"].items()}
+    values[f"R2 {next(iter(parts), 'values')}"] = _float(found["splits"]["heldout"]["r2"])
     for edge, weights in found["weights"].items():
         values[f"R2 w {edge}"] = _float(weights["r2"])
         values[f"R2 dw {edge}"] = _float(weights["r2_change"])

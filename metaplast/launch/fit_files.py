@@ -16,6 +16,12 @@ from metaplast.interfaces import SPLITS, Split
 from metaplast.launch import folder
 from metaplast.problem import MetaProblem
 
+ALL = ""  # the key of what is no part
+
+
+def _each(worth: Worth) -> dict[str, Worth]:
+    return {ALL: worth, **worth.parts}
+
 
 def _tree(row: Row) -> dict[str, Any]:
     """What of a row is arrays."""
@@ -23,7 +29,9 @@ def _tree(row: Row) -> dict[str, Any]:
     return {
         "theta": row.theta,
         "mask": row.mask,
-        "worths": {split: worth.deviance for split, worth in row.worths.items()},
+        "worths": {
+            split: {name: w.deviance for name, w in _each(worth).items()} for split, worth in row.worths.items()
+        },
         "fits": {str(i): {"theta": f.theta, "path": f.path} for i, f in enumerate(fits)},
     }
 
@@ -38,7 +46,7 @@ def write(where: Path, row: Row) -> None:
         "fits": [[f.steps, f.stable, _json(f.loss), f.diverged] for f in fits],
         "path": [[c.strength, c.n_terms, _json(c.deviance), _json(c.error)] for c in row.path],
         "at": row.at,
-        "r2": {split: _json(worth.r2) for split, worth in row.worths.items()},
+        "r2": {split: {name: _json(w.r2) for name, w in _each(worth).items()} for split, worth in row.worths.items()},
         "spread": _json(row.spread),
     }
     folder.write_json(where / "row.json", facts)  # last: it marks a finished row
@@ -64,9 +72,11 @@ def read(where: Path, problem: MetaProblem) -> Row:
         for i, (steps, stable, loss, blown) in enumerate(facts["fits"])
     ]
     n = facts["starts"]
-    worths: dict[Split, Worth] = {
-        split: Worth(named[f"['worths']['{split}']"], _float(facts["r2"][split])) for split in SPLITS
-    }
+    worths: dict[Split, Worth] = {}
+    for split in SPLITS:
+        each = {n: Worth(named[f"['worths']['{split}']['{n}']"], _float(r2)) for n, r2 in facts["r2"][split].items()}
+        whole = each.pop(ALL)
+        worths[split] = whole._replace(parts=each)
     path = [Choice(s, k, _float(d), _float(e)) for s, k, d, e in facts["path"]]
     last = fits[n] if len(fits) > n else None
     return Row(tree("['theta']"), tree("['mask']"), fits[:n], path, facts["at"], last, worths, _float(facts["spread"]))

@@ -16,6 +16,7 @@ from metaplast.inspection import fit_figures
 from metaplast.inspection.report import Figure, Page, Section, Table, html
 from metaplast.inspection.table import aligned
 from metaplast.launch import folder
+from metaplast.launch.fit_problem import problem_of
 from metaplast.launch.folder import DISCOVERED
 from metaplast.launch.job import Job
 from metaplast.reuse.formula import formula
@@ -28,7 +29,11 @@ SHOWN = 40  # numbers of a rule in a table
 def render(run: Path) -> str:
     """What `metaplast fit` prints at the end."""
     told = json.loads((run / "fit.json").read_text())
-    parts = [_about(told), aligned(_scores(told)), *(f"{n}: {v['note']}" for n, v in told["nulls"].items())]
+    parts = [
+        _about(told),
+        *(f"{words}{aligned(_scores(told, part))}" for part, words in _parts(told).items()),
+        *(f"{n}: {v['note']}" for n, v in told["nulls"].items()),
+    ]
     parts += [_formula(run)] if (run / "rule.safetensors").is_file() else []
     if found := _number_rows(told):
         parts.append(aligned([_head(told), *found]))
@@ -56,17 +61,29 @@ def _each(values: Plain) -> str:
     return ", ".join(f"{name} {value:g}" for name, value in values.items())
 
 
-def _scores(told: Plain) -> list[tuple[str, ...]]:
-    """Row by row: deviance explained against every null, R2 of what was recorded, R2 of weights where known."""
+def _parts(told: Plain) -> dict[str, str]:
+    """What is judged, and the words before its table: all of it, then activity and choice where a fit is to both."""
+    return {"": "", **{part: f"Of {part} alone:\n" for part in told["rows"][DISCOVERED].get("parts", {})}}
+
+
+def _rows(told: Plain) -> dict[str, Plain]:
+    return {**told["rows"], **{f"null: {n}": v for n, v in told["nulls"].items()}}
+
+
+def _scores(told: Plain, part: str = "") -> list[tuple[str, ...]]:
+    """Row by row: deviance explained against every null, R2 of what was recorded (where activity and choice are judged
+    together, of the activity), R2 of weights where known."""
     nulls = list(told["rows"][DISCOVERED]["explained"])
-    edges = list(told["rows"][DISCOVERED]["weights"])
-    head = ("row", *(f"explained vs {n}" for n in nulls), "R2 values", *(f"R2 dw {e}" for e in edges), "numbers")
-    lines = [head]
-    for name, row in {**told["rows"], **{f"null: {n}": v for n, v in told["nulls"].items()}}.items():
-        explained = [_interval(row.get("explained", {}).get(n)) for n in nulls]
-        r2 = row.get("splits", row)["heldout"]["r2"]
+    edges = [] if part else list(told["rows"][DISCOVERED]["weights"])
+    of = part or next(iter(told["rows"][DISCOVERED].get("parts", {})), "values")
+    numbers = () if part else ("numbers",)
+    lines = [("row", *(f"explained vs {n}" for n in nulls), f"R2 {of}", *(f"R2 dw {e}" for e in edges), *numbers)]
+    for name, row in _rows(told).items():
+        own = row.get("parts", {}).get(part, row) if part else row
+        explained = [_interval(own.get("explained", {}).get(n)) for n in nulls]
+        r2 = own["r2"] if part else row.get("splits", row)["heldout"]["r2"]
         weights = [_short(row.get("weights", {}).get(e, {}).get("r2_change")) for e in edges]
-        lines.append((name, *explained, _short(r2), *weights, str(row.get("learned", "-"))))
+        lines.append((name, *explained, _short(r2), *weights, *(str(row.get("learned", "-")) for _ in numbers)))
     return lines
 
 
@@ -116,8 +133,8 @@ def write(run: Path, job: Job, data: Data, rows: dict[str, Row], booted: Any, to
         Section(
             "What is explained",
             [_about(told), *_notes(told)],
-            figures=[_explained(told, pictures)],
-            tables=[_table(told)],
+            figures=[_explained(told, pictures, part) for part in _parts(told)],
+            tables=[_table(told, part) for part in _parts(told)],
         ),
         _rule_section(run, told, pictures),
         *_spread(job, rows[DISCOVERED], data, booted, pictures),
@@ -146,20 +163,23 @@ def _notes(told: Plain) -> list[str]:
     return [*rows, *(f"null {name}: {value['note']}" for name, value in told["nulls"].items())]
 
 
-def _explained(told: Plain, pictures: Path) -> Figure:
-    rows = {name: row["explained"] for name, row in told["rows"].items()}
-    rows |= {f"null: {n}": v["explained"] for n, v in told["nulls"].items() if "explained" in v}
-    path = pictures / "explained.png"
-    fit_figures.explained(rows, path, DISCOVERED)
-    alt = "Deviance explained: " + "; ".join(
+def _explained(told: Plain, pictures: Path, part: str) -> Figure:
+    own = {name: row["parts"][part] if part else row for name, row in _rows(told).items() if "explained" in row}
+    rows = {name: row["explained"] for name, row in own.items()}
+    path = pictures / f"{'_'.join(['explained', *filter(None, [part])])}.png"
+    fit_figures.explained(rows, path, DISCOVERED, part or "values")
+    alt = f"Deviance explained{f' of {part}' if part else ''}: " + "; ".join(
         f"{name}: {', '.join(f'{_interval(v)} against {n}' for n, v in found.items())}" for name, found in rows.items()
     )
     return Figure(path, alt, "Mean over held-out subjects and 95 % interval (bootstrap over subjects).")
 
 
-def _table(told: Plain) -> Table:
-    head, *lines = _scores(told)
-    return Table("Held-out values; R2 dw: of the change of weight, where the truth is known", head, lines)
+def _table(told: Plain, part: str) -> Table:
+    head, *lines = _scores(told, part)
+    about = (
+        f"Held-out values of {part}" if part else "Held-out values; R2 dw: of the change of weight, where it is known"
+    )
+    return Table(about, head, lines)
 
 
 def _rule_section(run: Path, told: Plain, pictures: Path) -> Section:
@@ -185,7 +205,7 @@ def _rule_section(run: Path, told: Plain, pictures: Path) -> Section:
 
 def _spread(job: Job, row: Row, data: Data, booted: Any, pictures: Path) -> list[Section]:
     """The change of weight over two signals, or over the lag of two spikes, with its interval over the refits."""
-    problem = job.main.meta_problem()
+    problem = problem_of(job.main)
     if window := spike_window(problem.lifetime, row.theta, data.source, booted):
         path = pictures / "window.png"
         fit_figures.window(window.curves, window.band, path)
@@ -209,13 +229,17 @@ def _session(job: Job, data: Data, rows: dict[str, Row], pictures: Path) -> list
     heldout = jax.tree.map(lambda x: x[:1], data.sessions["heldout"])
     predicted = {}
     for name in [n for n in (DISCOVERED, summary.NONE) if n in rows]:
-        lifetime = job.row(name).meta_problem().lifetime
+        lifetime = problem_of(job.row(name)).lifetime
         found = activity(lifetime, rows[name].theta, heldout, job.main.seed)
         predicted[name] = np.asarray(family.likelihood.mean(found))[0]
     path = pictures / "session.png"
     recorded, observed = np.asarray(heldout.target)[0], np.asarray(heldout.observed)[0]
-    fit_figures.session(recorded, observed, predicted, "step of the first held-out session", path)
-    alt = f"Recorded and expected values of {min(3, recorded.shape[1])} units over {int(observed.any(1).sum())} steps"
+    named = {}
+    for part in family.parts():
+        most = np.argsort(-observed[:, part.columns].sum(axis=0), kind="stable")[:3]
+        named |= {int(part.columns.start + i): f"{part.name} {i}" for i in most}
+    fit_figures.session(recorded, observed, predicted, named, path)
+    alt = f"Recorded and expected values of {', '.join(named.values())} over {int(observed.any(1).sum())} steps"
     return [
         Section(
             "One session", figures=[Figure(path, alt, "Points: recorded. Lines: expected, having seen none of it.")]

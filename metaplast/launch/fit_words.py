@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
-from metaplast.launch.config import Plain, Sources, compose
-from metaplast.registry import BadInput, find
+import pydantic
+
+from metaplast.launch.config import Plain, Sources, compose, resolve
+from metaplast.registry import BadInput
+from metaplast.spec import decode, explain
 
 EXPERIMENTS = {False: "recordings", True: "rewarded_recordings"}  # whether the data hold rewards
 
@@ -19,7 +21,7 @@ def composed(words: Sequence[str], truth: Sequence[str], sources: Sources) -> tu
     keys = {word.partition("=")[0] for word in said}
     implied: list[str] = []
     if files:
-        implied = _implied(files[0], [w for w in said if w.startswith("task.")], keys)
+        implied = _implied(files[0], said, sources)
     elif "experiment" not in keys:
         implied = [f"experiment={EXPERIMENTS[True]}"]
     plain = compose([*implied, *said], sources)
@@ -34,19 +36,21 @@ def composed(words: Sequence[str], truth: Sequence[str], sources: Sources) -> tu
     return plain, {"rule": true.get("rule"), "rules": true.get("rules") or {}}
 
 
-def _implied(path: str, task_words: Sequence[str], keys: set[str]) -> list[str]:
-    """The words that a data file stands for: its path and sum, the experiment, the likelihood, given weights."""
-    cls: Any = find("task", "recordings")
-    fields = {"path": path}
-    for word in task_words:
-        key, _, value = word.partition("=")
-        if key == "task.target":
-            fields["target"] = value
-    facts = cls(**fields).implied()
-    words = [f"experiment={EXPERIMENTS[facts['rewards']]}"] if "experiment" not in keys else []
-    words += ["task={name: recordings}", f"task.path={json.dumps(path)}", f"task.sha256={json.dumps(facts['sha256'])}"]
-    if not any(key == "task.likelihood" or key.startswith("task.likelihood.") for key in keys):
-        words.append(f"task.likelihood={facts['likelihood']}")
+def _implied(path: str, said: Sequence[str], sources: Sources) -> list[str]:
+    """The words that a data file stands for: its path and sum, the experiment, the likelihood, given weights. What the
+    user says comes after them, and changes them field by field."""
+    keys = {word.partition("=")[0] for word in said}
+    file = ["task={name: recordings}", f"task.path={json.dumps(path)}"]
+    experiment = [] if "experiment" in keys else [f"experiment={EXPERIMENTS[False]}"]
+    task = resolve(compose([*experiment, *file, *said], sources))["task"]
+    if not isinstance(task, dict) or (task.get("name"), task.get("path")) != ("recordings", path):
+        raise BadInput(f"task or task.path beside {path}", "the data file alone", "leave out the one or the other")
+    try:
+        facts = decode("task", {key: value for key, value in task.items() if key != "likelihood"}).implied()
+    except pydantic.ValidationError as error:
+        raise explain(error, "task") from None
+    words = [f"experiment={EXPERIMENTS[facts['rewards']]}"] if experiment else []
+    words += [*file, f"task.sha256={json.dumps(facts['sha256'])}", f"task.likelihood={json.dumps(facts['likelihood'])}"]
     if facts["weights"] and "genome" not in keys:
         words.append("genome=given")
     return words

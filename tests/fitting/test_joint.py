@@ -1,0 +1,192 @@
+"""Activity and choices fitted together, against NumPy: what the task sees, what a value counts, what is explained."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.special import log_softmax
+
+from inner_tasks.recordings import Recordings
+from metaplast import train
+from metaplast.feedback.random import Random
+from metaplast.fitting.data import Data, data_of
+from metaplast.fitting.nulls import history_glm, mean_null
+from metaplast.fitting.numbers import numbers
+from metaplast.fitting.predict import activity
+from metaplast.fitting.rows import fit_row, residual_sd
+from metaplast.fitting.settings import Fit
+from metaplast.fitting.summary import against_nulls, of_worths
+from metaplast.fitting.worth import cut, null_models, of_activity
+from metaplast.genomes.constant import Constant
+from metaplast.genomes.direct import Direct
+from metaplast.genomes.given import Given
+from metaplast.genomes.parts import Parts
+from metaplast.launch import fit_files
+from metaplast.lifetime import Lifetime, Slot
+from metaplast.likelihoods.bernoulli import Bernoulli
+from metaplast.likelihoods.categorical import Categorical
+from metaplast.likelihoods.gaussian import Gaussian
+from metaplast.likelihoods.joint import Joint
+from metaplast.networks.feedforward import Feedforward
+from metaplast.neurons.linear import Linear
+from metaplast.objectives.mean_loss import MeanLoss
+from metaplast.problem import MetaProblem
+from metaplast.rules.polynomial import Polynomial
+from outer_loops.lbfgs import Lbfgs
+
+S, T, UNITS, SD = 5, 8, 2, 0.7  # sessions, rows, recorded units
+RULE = Polynomial(terms=("post*pre", "weight"), rate=0.1)
+COEFFICIENTS = (1.0, -0.5)
+
+
+@pytest.fixture(scope="module")
+def family(tmp_path_factory: pytest.TempPathFactory) -> Recordings:
+    """Two units and a choice of three, some of both missing; all first weights known."""
+    rng, n = np.random.default_rng(0), S * T
+    activity, choice = rng.normal(size=(n, UNITS)), rng.integers(0, 3, n)
+    activity[rng.random(activity.shape) < 0.2] = np.nan
+    choice[rng.random(n) < 0.2] = -1
+    weights = {
+        "input_to_hidden_1": rng.normal(size=(S, UNITS, 3)),
+        "hidden_1_to_output": rng.normal(size=(S, 3, UNITS)),
+    }
+    path = tmp_path_factory.mktemp("joint") / "a.npz"
+    named: dict[str, Any] = {f"weights.{edge}": w for edge, w in weights.items()}
+    session = np.repeat(np.arange(S), T)
+    np.savez(path, stimulus=rng.normal(size=(n, 3)), activity=activity, choice=choice, session=session, **named)
+    likelihood = Joint(units=Gaussian(sd=SD), choices=Categorical(), n_choices=3)
+    return Recordings(path=str(path), target="both", units="hidden_1", likelihood=likelihood)
+
+
+def lifetime_of(family: Recordings, genome: Any, hidden: tuple[int, ...] = (UNITS,)) -> Lifetime:
+    """The feedback is not read: its errors must have the size of the output alone."""
+    network = Feedforward(hidden=hidden, neuron=Linear(), output=Linear())
+    return Lifetime(
+        family, network, Random(), genome, (Slot(edges=f"input_to_{'hidden_1' if hidden else 'output'}", rule=RULE),)
+    )
+
+
+def by_hand(sessions: Any, coefficients: tuple[float, float]) -> np.ndarray:
+    """Hidden activity, then the readout of it [n, T, UNITS + 3]."""
+    out = np.zeros((len(sessions.subject), T, UNITS + 3))
+    for s in range(len(out)):
+        w, readout = (np.asarray(sessions.weights[e][s], float) for e in ("input_to_hidden_1", "hidden_1_to_output"))
+        for t in range(T):
+            x = np.asarray(sessions.stimulus[s, t], float)
+            y = w @ x
+            out[s, t] = [*y, *(readout @ y)]
+            w = w + 0.1 * (coefficients[0] * np.outer(y, x) + coefficients[1] * w)
+    return out
+
+
+def losses_by_hand(sessions: Any, a: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """-log P of every session's activity and of its choices, up to constants, and the number of recorded values."""
+    of_units, of_choices, n = np.zeros(len(a)), np.zeros(len(a)), 0.0
+    for s, t in np.ndindex(*a.shape[:2]):
+        for j in range(UNITS):
+            if sessions.observed[s, t, j] > 0:
+                of_units[s] += 0.5 * ((sessions.target[s, t, j] - a[s, t, j]) / SD) ** 2
+                n += 1
+        if sessions.observed[s, t, UNITS] > 0:
+            chosen = int(np.argmax(sessions.target[s, t, UNITS:]))
+            of_choices[s] -= log_softmax(a[s, t, UNITS:])[chosen]
+            n += 1
+    return of_units, of_choices, n
+
+
+def test_a_life_is_judged_by_the_watched_layer_and_the_readout_together(family: Recordings) -> None:
+    lifetime = lifetime_of(family, Given())
+    shape = lifetime.task.shape()
+    assert (shape.watched, shape.n_out, shape.n_seen) == ((("hidden_1", UNITS),), 3, UNITS + 3)
+    theta = {**lifetime.init(jax.random.key(0)), "rules": {"rule": {"coefficients": jnp.asarray(COEFFICIENTS)}}}
+    sessions: Any = family.whole("train")
+    expected = by_hand(sessions, COEFFICIENTS)
+    found = activity(lifetime, theta, sessions, 0)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    of_units, of_choices, n = losses_by_hand(sessions, expected)
+    worth = of_activity(family, found, sessions)
+    np.testing.assert_allclose(worth.parts["activity"].deviance, 2 * of_units, rtol=1e-4)
+    np.testing.assert_allclose(worth.parts["choice"].deviance, 2 * of_choices, rtol=1e-4)
+    np.testing.assert_allclose(worth.deviance, 2 * (of_units + of_choices), rtol=1e-4)
+    assert worth.r2 == worth.parts["activity"].r2 != worth.parts["choice"].r2
+    count = (sessions.observed[..., :UNITS] > 0).sum()
+    assert residual_sd(family, worth, sessions) == pytest.approx(SD * np.sqrt(2 * of_units.sum() / count), rel=1e-4)
+    assert sessions.observed.sum() == pytest.approx(n)
+
+    problem = MetaProblem(lifetime, MeanLoss(), n_tasks=len(sessions.subject), life_clip=0.0)
+    batch = train.take(sessions, jax.random.key(0), len(sessions.subject))
+    loss = train.evaluate(problem, jax.tree.map(lambda x: jnp.asarray(x)[None], theta), batch)[0]
+    np.testing.assert_allclose(loss, (of_units.sum() + of_choices.sum()) / n, rtol=1e-4)  # every value counts alike
+
+
+def test_nulls_are_those_of_each_part_side_by_side(family: Recordings) -> None:
+    data = data_of(family, lifetime_of(family, Given()))
+    found = null_models(family, data, 2)
+    units, choices = family.parts()
+    s, seen = data.sessions, data.seen["train"]
+    for part in (units, choices):
+        mine = {split: cut(one, part.columns) for split, one in s.items()}
+        mean = mean_null(part.likelihood, mine["train"])
+        glm = history_glm(part.likelihood, mine["train"], mine["validation"], seen[..., part.columns], 2)
+        for null in (mean, glm):
+            note, worths = found[null.name]
+            assert f"Of {part.name}: {null.note}" in note
+            own = null.predict(mine["heldout"], data.seen["heldout"][..., part.columns])
+            expected = 2 * losses_by_hand(s["heldout"], _beside(own, part, s["heldout"]))[part is choices]
+            np.testing.assert_allclose(worths["heldout"].parts[part.name].deviance, expected, rtol=1e-4)
+    rows = {"discovered": found["glm_history"][1]["heldout"]}
+    told = against_nulls(rows, {"mean": found["mean"][1]["heldout"]}, data.subject["heldout"], "discovered")
+    for part in ("activity", "choice"):
+        model, null = (w.parts[part].deviance.sum() for w in (rows["discovered"], found["mean"][1]["heldout"]))
+        assert told["discovered"]["parts"][part]["explained"]["mean"]["mean"] == pytest.approx(
+            1 - model / null, rel=1e-4
+        )
+        assert told["null: mean"]["parts"][part]["explained"]["mean"]["mean"] == 0
+    assert set(of_worths(found["mean"][1])["heldout"]["parts"]) == {"activity", "choice"}
+
+
+def _beside(own: np.ndarray, part: Any, sessions: Any) -> np.ndarray:
+    whole = np.zeros(sessions.target.shape)
+    whole[..., part.columns] = own
+    return whole
+
+
+def _simulated(path: Any, noise: float) -> Recordings:
+    """Three recorded units that learn from the stimulus and forget, and a yes or no that is their sum's."""
+    rng, rows = np.random.default_rng(1), {n: [] for n in ("stimulus", "activity", "choice", "session")}
+    first = rng.normal(0, 0.5, (3, 4))
+    for session in range(8):
+        w = first
+        for _ in range(60):
+            x = rng.normal(size=4)
+            y = w @ x
+            choice = int(rng.random() < 1 / (1 + np.exp(-y.sum())))
+            for name, value in zip(rows, (x, y + noise * rng.normal(size=3), choice, session), strict=True):
+                rows[name].append(value)
+            w = w + 0.05 * np.outer(np.ones(3), x) - 0.03 * w
+    np.savez(path, **{name: np.asarray(values) for name, values in rows.items()})
+    return Recordings(
+        path=str(path), target="both", units="hidden_1", likelihood=Joint(Gaussian(sd=noise), Bernoulli())
+    )
+
+
+@pytest.mark.system  # a program of many seconds
+def test_a_joint_fit_finds_the_rule_and_its_files_give_the_row_back(tmp_path: Any) -> None:
+    family = _simulated(tmp_path / "a.npz", 0.2)
+    genome = Parts((("input_to_hidden_1", Direct()), ("hidden_1_to_output", Constant(3.0))))
+    rule = Polynomial(terms=("pre", "weight"), rate=0.1, scale=0.001)
+    network = Feedforward(hidden=(3,), neuron=Linear(), output=Linear())
+    lifetime = Lifetime(family, network, Random(), genome, (Slot(edges="input_to_hidden_1", rule=rule),))
+    problem = MetaProblem(lifetime, MeanLoss(), n_tasks=99, life_clip=0.0)
+    data: Data = data_of(family, lifetime)
+    row = fit_row(problem, Lbfgs(steps=150), data, Fit(starts=1), 0)
+    found = numbers(lifetime, row.theta)
+    assert found == pytest.approx({"pre": 0.05, "weight": -0.03}, abs=0.004)
+    assert row.spread == pytest.approx(0.2, rel=0.1)
+    fit_files.write(tmp_path, row)
+    again = fit_files.read(tmp_path, problem)
+    for split, worth in row.worths.items():
+        assert of_worths({split: worth}) == of_worths({split: again.worths[split]})
+        assert again.worths[split].parts.keys() == {"activity", "choice"}

@@ -1,0 +1,66 @@
+"""What a data file implies, and how the user's own words change it field by field."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from metaplast.launch import fit_problem
+from metaplast.launch.config import Sources
+from metaplast.launch.fit_words import composed
+from metaplast.registry import BadInput
+
+RNG = np.random.default_rng(0)
+N = 60
+
+
+def _file(path: Path, **more: Any) -> str:
+    session = np.repeat(np.arange(6), N // 6)
+    np.savez(path, stimulus=RNG.normal(size=(N, 2)), session=session, **more)
+    return str(path)
+
+
+def _likelihood(*words: str) -> Any:
+    return composed(words, (), Sources())[0]["task"]["likelihood"]
+
+
+def test_both_are_weighed_by_the_sd_of_the_training_values(tmp_path: Path) -> None:
+    activity = RNG.normal(size=(N, 3)) * [1.0, 2.0, 3.0] + [0.0, 10.0, -20.0]
+    activity[RNG.random(activity.shape) < 0.2] = np.nan
+    choice = RNG.integers(-1, 3, N)
+    words = (_file(tmp_path / "a.npz", activity=activity, choice=choice), "task.target=both")
+    found = _likelihood(*words)
+    family: Any = fit_problem.check(composed(words, (), Sources())[0], None).main.task
+    train = family.whole("train")
+    seen = train.observed[:, :, :3] > 0
+    residuals = [y[mine] - y[mine].mean() for y, mine in ((train.target[..., j], seen[..., j]) for j in range(3))]
+    sd = np.sqrt(np.mean(np.concatenate(residuals) ** 2))
+    assert found["units"] == {"name": "gaussian", "sd": pytest.approx(sd, rel=1e-3)}
+    assert sd < np.nanstd(activity) / 2
+    assert (found["choices"], found["n_choices"]) == ({"name": "categorical"}, 3)
+    assert {p.name: p.columns for p in family.parts()} == {"activity": slice(0, 3), "choice": slice(3, 6)}
+    np.testing.assert_allclose(train.observed[:, :, 3:].max(), 1 / 3)  # three columns are one choice
+
+    assert _likelihood(*words, "task.likelihood.units.sd=0.25") == {**found, "units": {"name": "gaussian", "sd": 0.25}}
+    assert _likelihood(*words, "task.likelihood.units.name=poisson")["units"] == {"name": "poisson"}
+    assert _likelihood(*words, "task.held={subjects: 0.5}")["units"]["sd"] != found["units"]["sd"]
+
+
+def test_one_kind_of_values_is_judged_by_what_suits_it(tmp_path: Path) -> None:
+    yes = _file(tmp_path / "a.npz", choice=RNG.integers(0, 2, N), activity=RNG.normal(size=(N, 2)))
+    assert _likelihood(yes, "task.target=choice") == {"name": "bernoulli"}
+    assert _likelihood(yes, "task.target=activity", "task.likelihood.sd=2.0") == {"name": "gaussian", "sd": 2.0}
+    assert _likelihood(yes, "task.target=activity", "task.likelihood=poisson") == "poisson"
+    constant = _file(tmp_path / "b.npz", choice=np.ones(N, int), activity=np.ones((N, 2)))
+    assert _likelihood(constant, "task.target=both")["units"]["sd"] == 1.0
+
+
+def test_a_task_beside_the_file_and_a_split_without_choices_are_refused(tmp_path: Path) -> None:
+    path = _file(tmp_path / "a.npz", choice=np.where(np.arange(N) < 10, 1, -1), activity=np.ones((N, 2)))
+    for words in (["task=taught"], ["task=recordings"], ["task.path=other.npz"], ["task.target=none"]):
+        with pytest.raises(BadInput, match="task"):
+            composed([path, *words], (), Sources())
+    words = [path, "task.target=both", "task.held={subjects: 0.5, seed: 2}"]
+    with pytest.raises(BadInput, match=r"split \w+: no value of choice is left for it"):
+        fit_problem.check(composed(words, (), Sources())[0], None)
