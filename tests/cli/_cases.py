@@ -99,4 +99,23 @@ CASES: list[tuple[list[str], str]] = [  # (words, a part of the line); the folde
     (["train", "network.neuron={name: lif, tau: 0}"], "network.neuron: unknown field 'tau'"),
     (["train", "experiment=oja", "task.n_steps=0"], "task.n_steps=0"),
     (["train", "task.queries=0"], "task.queries=0"),
+    (
+        ["train", "experiment=joint_recordings", "rows={}", "network.hidden=[10]"],
+        "task.units: hidden_1 has 10 units - expected 2",
+    ),
+    (
+        ["train", "experiment=joint_recordings", "rows={}", "task.units=hidden_7"],
+        "task.units=hidden_7 - expected a population inside the network: hidden_1",
+    ),
+    (
+        ["train", "experiment=joint_recordings", "rows={}", "task.units=input"],
+        "task.units=input - expected a population inside",
+    ),
+    (
+        ["train", "experiment=joint_recordings", "rows={}", "task.target=activity"],
+        "units=hidden_1 with target=activity - expected target=both",
+    ),
+    (["train", "experiment=joint_recordings", "rows={}", "task.clamp=true"], "clamp=true with target=both"),
+    (["train", "experiment=joint_recordings", "rows={}", "task.target=none"], "task.target='none'"),
+    (["train", "experiment=joint_recordings", "rows={}", "task.likelihood.units=joint"], "units=joint"),
 ]

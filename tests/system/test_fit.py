@@ -105,6 +105,46 @@ def test_a_known_rule_is_recovered_on_the_users_own_design(data: Path, tmp_path:
     assert "Simulated and recovered" in (tmp_path / "run" / "report.html").read_text()
 
 
+def test_activity_and_choices_are_fitted_together_and_told_apart(data: Path, tmp_path: Path) -> None:
+    given = dict(np.load(data))
+    rng, n = np.random.default_rng(4), len(given["choice"])
+    np.savez(tmp_path / "both.npz", **given, activity=rng.normal(size=(n, 3)) + given["stimulus"][:, :1])
+    words = ("experiment=joint_recordings", "network.hidden=[3]", "rows={}", "rows.no_plasticity={rule: null}")
+    refused = metaplast("fit", "both.npz", *words[1:], cwd=tmp_path)
+    assert "set task.target=activity, choice or both" in refused.stderr
+    wrong = metaplast("fit", "both.npz", words[0], cwd=tmp_path)
+    assert "task.units: hidden_1 has 2 units - expected 3, one per column of 'activity'" in wrong.stderr
+    assert (refused.returncode, wrong.returncode) == (2, 2)
+    said = metaplast("fit", "both.npz", *words, "--describe", cwd=tmp_path).stdout
+    assert "units: 3 in hidden_1; 100.0 %" in said
+    assert f"choices: {n}, in 100.0 % of the rows" in said
+
+    truth = (
+        "rules.recorded={edges: input_to_hidden_1, rule: {name: polynomial, terms: [pre], initial: [1], learn: none}}"
+    )
+    more = ("fit.strengths=[0.1]", "rules.recorded.rule.terms=[pre, weight]", "--recover", truth)
+    done = metaplast("fit", "both.npz", *words, *QUICK, *more, "--run-dir", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = json.loads((tmp_path / "run" / "fit.json").read_text())
+    for name in ("discovered", "no_plasticity"):
+        parts = told["rows"][name]["parts"]
+        assert {part: set(found["explained"]) for part, found in parts.items()} == {
+            part: {"mean", "glm_history", "no_plasticity"} for part in ("activity", "choice")
+        }
+        split = told["rows"][name]["splits"]["heldout"]
+        each = [split["parts"][part]["deviance"] for part in ("activity", "choice")]
+        assert split["deviance"] == pytest.approx(sum(each), rel=1e-4)
+    assert told["rows"]["discovered"]["sd"] > 0.5
+    assert {entry["name"] for entry in told["truth"]} <= {"pre", "weight"}
+    for text in ("Of activity alone:", "Of choice alone:", "R2 activity", "R2 choice", "explained_activity.png"):
+        assert text in done.stdout
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "Held-out values of choice" in page
+    assert metaplast("compare", "run", cwd=tmp_path).stdout.count("explained vs") == 9
+    again = metaplast("resume", "run", "--quiet", cwd=tmp_path)
+    assert again.stdout == done.stdout
+
+
 def test_what_was_understood_is_described_and_nothing_is_written(data: Path, tmp_path: Path) -> None:
     done = metaplast("fit", str(data), "--describe", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
