@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 
+from metaplast import train
 from metaplast._unroll import Curriculum
 from metaplast.feedback.base import AbstractFeedback
 from metaplast.feedback.random import Random as RandomFeedback
@@ -26,6 +27,8 @@ from metaplast.objectives.final_loss import FinalLoss
 from metaplast.problem import MetaProblem
 from metaplast.registry import BadInput
 from metaplast.rules.base import AbstractRule
+from metaplast.space import Coordinate, Space, within
+from metaplast.space import check as check_space
 from metaplast.spec import (
     Count,
     Natural,
@@ -42,7 +45,7 @@ from metaplast.spec import (
 )
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-ROW_KEYS = ("network", "feedback", "genome", "rule", "rules", "shared", "note")
+ROW_KEYS = ("network", "feedback", "genome", "rule", "rules", "shared", "space", "note")
 PROTOTYPE = "nearest_prototype"
 
 
@@ -88,6 +91,14 @@ def _slot_fields(value: Any) -> SlotFields:
     return build(SlotFields, value)
 
 
+def _coordinate(value: Any) -> Coordinate:
+    if isinstance(value, Coordinate):
+        return value
+    if not isinstance(value, dict):
+        raise BadInput(f"coordinate {value!r}", "a mapping with 'leaves' and perhaps 'transform', ...", "correct it")
+    return build(Coordinate, value)
+
+
 def _optional_rule(value: Any) -> AbstractRule | None:
     return None if value is None else decode("rule", value)
 
@@ -96,7 +107,8 @@ def _optional_rule(value: Any) -> AbstractRule | None:
 class Config:
     """Everything that determines a training, resolved. `rule` is one slot on every plastic edge; `rules` names several.
 
-    shared: one theta for all edges of the slot, or one per edge. measure: what is added to the metrics of every life
+    shared: one theta for all edges of the slot, or one per edge. space: names with the coordinates in which some leaves
+    of theta are searched (see metaplast.space.Coordinate). measure: what is added to the metrics of every life
     (see Lifetime); where the task reports no accuracy, the table then shows the angle. fit: what `metaplast fit` does.
     """
 
@@ -112,6 +124,7 @@ class Config:
     rule: Annotated[AbstractRule | None, pydantic.PlainValidator(_optional_rule)] = None
     shared: bool = True
     rules: Annotated[tuple[tuple[str, SlotFields], ...], named(_slot_fields)] = ()
+    space: Annotated[Space, named(_coordinate)] = ()
     dt: Positive = 1e-3
     measure: tuple[Literal["alignment"], ...] = ()
     problem: Annotated[Numbers, nested(Numbers)] = Numbers()
@@ -128,6 +141,10 @@ class Config:
         if self.rule is not None:
             return (Slot("rule", "*", self.rule, self.shared),)
         return tuple(Slot(name, fields.edges, fields.rule, fields.shared) for name, fields in self.rules)
+
+    def outer_loop(self) -> AbstractOuterLoop:
+        """The outer loop in its search space."""
+        return within(self.outer, self.space)
 
     def meta_problem(self) -> MetaProblem:
         lifetime = Lifetime(
@@ -204,8 +221,11 @@ def _config(plain: Plain, where: str) -> Config:
 
 
 def _check(config: Config, where: str) -> None:
+    problem = config.meta_problem()
     try:
-        config.meta_problem().check()
+        problem.check()
+        if config.space:
+            check_space(config.space, problem.init(train.stream(config.seed, "theta")))
     except pydantic.ValidationError as error:
         raise explain(error, where.rstrip(": ")) from None
     except BadInput as error:

@@ -60,7 +60,7 @@ def forecast(config: Config) -> Forecast:
     A gradient keeps the states between segments of about sqrt(T) steps, those within one, and the values of one step;
     without a gradient two states are alive.
     """
-    problem, outer = config.meta_problem(), config.outer
+    problem, outer = config.meta_problem(), config.outer_loop()
     family = config.task.shape()
     key = jax.random.key(0)
     theta = jax.eval_shape(problem.init, key)

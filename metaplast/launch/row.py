@@ -55,7 +55,7 @@ def train_row(
     job = parse(plain, check=False)
     config = job.row(name)
     jax.config.update("jax_enable_x64", config.precision == "float64")
-    problem, outer = config.meta_problem(), config.outer
+    problem, outer = config.meta_problem(), config.outer_loop()
     theta, diverged = _trained(folder, config, problem, outer, _digest(plain, name), tick)
     # The held-out lives are opened here, once per row.
     scores = evaluate.lives(problem, theta, config.seed, "heldout", config.evaluation.heldout)

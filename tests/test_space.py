@@ -1,0 +1,168 @@
+"""Search spaces: the same search in other coordinates, and theta always what it is outside them."""
+
+import inspect
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from metaplast import space, train
+from metaplast._checks.base import quick_jit
+from metaplast._checks.outer_loop import quadratic, weights
+from metaplast.problem import MetaProblem
+from metaplast.registry import BadInput
+from metaplast.space import Coordinate, Seen, check, decode, encode, within
+from outer_loops.bptt import Bptt
+from outer_loops.es import Es
+
+THETA = {"rules": {"rule": {"rate": jnp.asarray([0.5, 2.0]), "bias": jnp.asarray(0.3)}}, "genome": {"w": jnp.ones(3)}}
+SPACE = (
+    ("rates", Coordinate(leaves="rules/*/rate", transform="log", scale=2.0)),
+    ("bias", Coordinate(leaves="*/bias", transform="box", low=-1.0, high=2.0, scale=0.5)),
+    ("weights", Coordinate(leaves="genome/*", scale=3.0)),
+)
+BOX = (("w", Coordinate(leaves="genome/*", transform="box", low=-1.7, high=1.7)),)
+
+
+class Written:
+    """A loss written by hand, linear in the genome: it pulls every number up against its bound."""
+
+    n_devices = 1
+
+    def losses(self, thetas: Any, batch: Any, share: Any = None) -> Any:
+        loss = -jnp.sum(thetas["genome"]["w"], axis=1)
+        aside = {"life_loss": loss[:, None], "survived": jnp.ones((loss.size, 1)), "seen": thetas["genome"]["w"]}
+        return loss, {**aside, "lives": jnp.asarray(loss.size), "diverged": jnp.asarray(0)}
+
+    def value_and_grad(self, theta: Any, batch: Any, tangents: int = 0) -> Any:
+        def loss(t: Any) -> Any:
+            return jnp.sum(t["rules"]["rule"]["rate"] ** 2) * t["genome"]["w"][0] + t["rules"]["rule"]["bias"] ** 3
+
+        value, grad = jax.value_and_grad(loss)(theta)
+        return value, grad, {"loss": value}
+
+
+PROBLEM: Any = Written()
+
+
+def test_there_and_back_and_what_each_coordinate_means():
+    z = encode(SPACE, THETA)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), decode(SPACE, z), THETA)
+    np.testing.assert_allclose(z["rules"]["rule"]["rate"], np.log([0.5, 2.0]) / 2.0, rtol=1e-6)
+    np.testing.assert_allclose(z["genome"]["w"], np.ones(3) / 3.0)
+    far = jax.tree.map(lambda x: jnp.stack([x - 1e3, x + 1e3]), z)  # and a member axis
+    bias = np.asarray(decode(SPACE, far)["rules"]["rule"]["bias"])
+    np.testing.assert_array_equal(bias, [-1.0, 2.0])  # onto its bounds, never beyond
+    assert (np.asarray(decode(SPACE, far)["rules"]["rule"]["rate"]) >= 0).all()
+
+
+def test_the_gradient_goes_through_the_coordinates_as_central_differences_say():
+    with jax.enable_x64(True):
+        theta = jax.tree.map(lambda x: jnp.asarray(np.asarray(x), jnp.float64), THETA)
+        seen, z = Seen(PROBLEM, SPACE), encode(SPACE, theta)
+        grad = seen.value_and_grad(z, None)[1]  # pyright: ignore[reportArgumentType]
+        flat, unravel = jax.flatten_util.ravel_pytree(z)
+        value = lambda x: float(PROBLEM.value_and_grad(decode(SPACE, unravel(x)), None)[0])  # noqa: E731
+        steps = 1e-5 * np.eye(flat.size)
+        expected = [(value(flat + h) - value(flat - h)) / 2e-5 for h in steps]
+        np.testing.assert_allclose(jax.flatten_util.ravel_pytree(grad)[0], expected, rtol=1e-6, atol=1e-8)
+
+
+def test_evolution_stays_inside_the_box_and_starts_as_wide_as_each_leaf_says():
+    theta = {"genome": {"w": jnp.zeros((200,)), "v": jnp.full((200,), 2.0)}}
+    own = (("w", Coordinate(leaves="*/w", transform="box", low=-0.7, high=0.1, scale=3.0)),)
+    own = (*own, ("v", Coordinate(leaves="*/v", transform="log", scale=5.0)))
+    theta["genome"]["w"] = theta["genome"]["w"] - 0.3
+    es = within(Es(population=16, std=0.02, learning_rate=2.0), own)
+    seen: list[Any] = []
+
+    class Spy(Written):
+        def losses(self, thetas: Any, batch: Any, share: Any = None) -> Any:
+            jax.debug.callback(lambda x: seen.append(jax.tree.map(np.asarray, x)), thetas)
+            return super().losses(thetas, batch)
+
+    spied: Any = Spy()
+    step = quick_jit(lambda s, k: es.step(spied, s, None, k))  # pyright: ignore[reportArgumentType]
+    state = es.init(spied, theta, jax.random.key(0), es.hyper())
+    for index in range(60):
+        state, _ = step(state, jax.random.key(index))
+    jax.effects_barrier()
+    first = seen[0]["genome"]
+    assert np.std(first["w"]) == pytest.approx(3.0 * 0.02 * 0.4, rel=0.05)
+    assert np.std(np.log(first["v"])) == pytest.approx(5.0 * 0.02, rel=0.05)
+    low, high = np.float32(-0.7), np.float32(0.1)
+    assert all((low <= x["genome"]["w"]).all() and (x["genome"]["w"] <= high).all() for x in seen)
+    assert all((x["genome"]["v"] > 0).all() for x in seen)
+    found = np.asarray(es.theta(state)["genome"]["w"])
+    assert (low <= found).all() and (found <= high).all() and found.mean() > -0.1  # it was pulled there
+
+
+def test_coordinates_that_change_nothing_give_the_same_bits():
+    problem, outer = quadratic(n_tasks=2), Bptt(steps=3)
+    assert within(outer, ()) is outer
+    plain = within(outer, (("all", Coordinate()),))
+    states = [train.begin(problem, loop, 0) for loop in (outer, plain)]
+    ends = [list(train.steps(problem, loop, 0, s, 0, 3))[-1][1] for loop, s in zip((outer, plain), states, strict=True)]
+    np.testing.assert_array_equal(weights(outer.theta(ends[0])), weights(plain.theta(ends[1])))
+
+
+def test_a_gradient_in_a_box_goes_down_and_theta_outside_is_the_true_one():
+    problem = quadratic(n_tasks=2)
+    outer = within(Bptt(steps=10, learning_rate=0.1), BOX)
+    state = train.begin(problem, outer, 0)
+    np.testing.assert_allclose(weights(outer.theta(state)), weights(problem.init(train.stream(0, "theta"))), rtol=1e-5)
+    ends = list(train.steps(problem, outer, 0, state, 0, 10))
+    assert ends[-1][2]["loss"] < 0.7 * ends[0][2]["loss"]
+    assert np.abs(weights(outer.theta(ends[-1][1]))).max() < 1.7
+
+
+@pytest.mark.parametrize(
+    ("coordinate", "words"),
+    [
+        (
+            {"leaves": "rules/*/speed"},
+            r"space.own: leaves='rules/\*/speed' - expected one that matches.*rules/rule/rate",
+        ),
+        ({"leaves": "*/bias", "transform": "box", "low": 0.5, "high": 1.0}, "bias starts at 0.3 .* between 0.5 and 1"),
+        ({"leaves": "genome/w", "transform": "box", "low": 0.0, "high": 1.0}, "starts at 1 .* inside the box"),
+        ({"leaves": "*/low", "transform": "log"}, "genome/low starts at -2 .* positive numbers"),
+        ({"leaves": "*/n"}, "genome/n of int32 .* floats"),
+        ({"leaves": "*r", "scale": 2.0}, "space.own and space.other: genome/other - expected one coordinate"),
+    ],
+)
+def test_what_has_no_coordinate_is_refused_by_name(coordinate, words):
+    genome = {**THETA["genome"], "low": jnp.asarray([1.0, -2.0]), "n": jnp.asarray(3), "other": jnp.ones(())}
+    both = (("own", Coordinate(**coordinate)), ("other", Coordinate(leaves="genome/other")))
+    with pytest.raises(BadInput, match=words):
+        check(both, {**THETA, "genome": genome})
+
+
+def test_a_start_outside_is_refused_before_anything_compiles():
+    narrow = (("w", replace(BOX[0][1], low=-1e-3, high=1e-3)),)
+    before = train._init._cache_size()
+    with pytest.raises(BadInput, match=r"space.w: genome/input_to_output starts at"):
+        train.begin(quadratic(n_tasks=2), within(Bptt(), narrow), 0)
+    assert train._init._cache_size() == before
+    for wrong in (
+        {"transform": "box"},
+        {"transform": "box", "low": 1.0, "high": 0.0},
+        {"transform": "log", "low": 0.0},
+    ):
+        with pytest.raises(ValueError, match=r"low < high|no bounds"):
+            Coordinate(**wrong)
+
+
+def test_whatever_takes_a_theta_in_a_problem_takes_coordinates_in_one_seen():
+    public = {name: value for name, value in vars(MetaProblem).items() if not name.startswith("_") and callable(value)}
+    takes = {name for name, value in public.items() if {"theta", "thetas"} & set(inspect.signature(value).parameters)}
+    assert takes >= {"losses", "value_and_grad", "begin", "advance", "window_losses", "window_gradient"}
+    for name in takes:
+        assert (
+            inspect.signature(getattr(Seen, name)).parameters.keys()
+            == inspect.signature(public[name]).parameters.keys()
+        )
+        assert "decode" in inspect.getsource(getattr(Seen, name)), name
+    assert space.Within.__abstractmethods__ == frozenset()
