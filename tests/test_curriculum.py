@@ -1,0 +1,138 @@
+"""Lives cut short: what an objective sees of them, and every outer loop on lives that grow longer."""
+
+import dataclasses
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from inner_tasks.teacher_student import TeacherStudent
+from metaplast import train
+from metaplast._checks.base import quick_jit
+from metaplast._checks.outer_loop import quadratic
+from metaplast._unroll import cut
+from metaplast.launch.config import Sources, compose
+from metaplast.launch.job import Numbers, parse
+from metaplast.lifetime import Lifetime
+from metaplast.networks.feedforward import Feedforward
+from metaplast.objectives.final_loss import FinalLoss
+from metaplast.objectives.mean_loss import MeanLoss
+from metaplast.problem import MetaProblem
+from metaplast.registry import BadInput, find
+from metaplast.spec import build, encode
+from outer_loops.bptt import Bptt
+from tests.contracts._enrolled import enrolled
+
+PHASES = ((3, True), (2, False), (4, True))
+FAST = ("pes",)  # its lives go on from stage to stage; bptt has a test of its own below
+LOOPS = [pytest.param(n, marks=[] if n in FAST else pytest.mark.system) for n in enrolled("outer")]
+
+
+def _bits(tree: Any) -> list[bytes]:
+    return [np.asarray(x).tobytes() for x in jax.tree.leaves(tree)]
+
+
+@pytest.mark.parametrize(
+    ("n_steps", "left"),
+    [
+        (0, PHASES),
+        (9, PHASES),
+        (1, ((1, True),)),
+        (3, ((3, True),)),
+        (4, ((3, True), (1, False))),
+        (8, ((3, True), (2, False), (3, True))),
+    ],
+)
+def test_the_phases_that_are_reached_are_left(n_steps, left):
+    assert cut(PHASES, n_steps) == left
+
+
+def test_the_loss_of_a_cut_life_is_that_of_its_first_steps():
+    """4 plastic steps, then 3 without plasticity; cut within either, or between them. Judged, it is the whole life."""
+    lifetime = Lifetime(task=TeacherStudent(n_in=3, n_out=2, n_steps=4, n_test=3), network=Feedforward(hidden=()))
+    whole = MetaProblem(lifetime=lifetime, objective=FinalLoss(), n_tasks=2)
+    mean = dataclasses.replace(whole, objective=MeanLoss(), unroll=6)
+
+    @quick_jit
+    def live(key: Any) -> Any:
+        theta = jax.tree.map(lambda x: x[None], whole.init(key))
+        batch = whole.sample(key, 2, "train")
+        _, window = whole.advance(theta, whole.begin(theta, batch), 7)
+        short = [mean, *[dataclasses.replace(whole, unroll=n) for n in (3, 6)], mean.whole(), whole]
+        grad = mean.value_and_grad(jax.tree.map(lambda x: x[0], theta), batch)[0]
+        return window.trace.score.loss, [grad, *[p.losses(theta, batch)[0][0] for p in short]]
+
+    losses, told = live(jax.random.key(0))
+    seen = [losses[:, :6], losses[:, :6], losses[:, :3], losses[:, 4:6], losses, losses[:, 4:]]
+    np.testing.assert_allclose(told, [x.mean() for x in seen], rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_every_outer_loop_goes_through_a_curriculum_and_resumes_in_it(name):
+    outer = find("outer", name)()
+    problem = dataclasses.replace(quadratic(), curriculum=((0, 4), (2, 16)))
+    start = train.begin(problem, outer, 3)
+    compiled = train._step._cache_size()
+    told = list(train.steps(problem, outer, 3, start, 0, 4))
+    assert [int(m["unroll"]) for _, _, m in told] == [4, 4, 16, 16]
+    assert all(np.isfinite(m["loss"]) for _, _, m in told)
+    assert train._step._cache_size() - compiled == 2
+    assert any(np.any(a != b) for a, b in zip(_bits(outer.theta(told[-1][1])), _bits(outer.theta(start)), strict=True))
+    for done in (1, 2, 3):
+        saved = jax.tree.map(lambda x: jnp.asarray(np.asarray(x)), told[done - 1][1])  # as a checkpoint brings it back
+        again = list(train.steps(problem, outer, 3, saved, done, 4))
+        assert _bits([(s, m) for _, s, m in again]) == _bits([(s, m) for _, s, m in told[done:]])
+
+
+def test_a_stage_is_the_problem_of_that_length():
+    outer, problem = Bptt(), dataclasses.replace(quadratic(), curriculum=((0, 4), (2, 0)))
+    state = train.begin(problem, outer, 0)
+    told = list(train.steps(problem, outer, 0, state, 0, 3))
+    short = dataclasses.replace(quadratic(), unroll=4)
+    mine = list(train.steps(short, outer, 0, train.begin(short, outer, 0), 0, 2))
+    assert _bits([s for _, s, _ in mine]) == _bits([s for _, s, _ in told[:2]])
+    ((_, after, metrics),) = train.steps(quadratic(), outer, 0, mine[-1][1], 2, 3)
+    assert _bits(after) == _bits(told[2][1])
+    assert "unroll" not in metrics
+    judge = lambda p, t, b: train.evaluate.__wrapped__(p, jax.tree.map(lambda x: x[None], t), b)  # noqa: E731
+    given = (outer.theta(after), problem.sample(jax.random.key(0), 2, "validation"))
+    programs = [str(jax.make_jaxpr(partial(judge, p))(*given)) for p in (problem, short, quadratic())]
+    assert programs[0] == programs[1] == programs[2]  # whole lives, however training lives are cut
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"unroll": 17}, "problem.unroll=17 - expected at most the 16 steps of a life"),
+        ({"unroll": 4, "curriculum": ((0, 4),)}, "problem.unroll=4 and a curriculum - expected one of the two"),
+        ({"curriculum": ((1, 4),)}, r"problem.curriculum={1: 4} - expected outer steps that begin at 0"),
+        ({"curriculum": {"0": 4, "0x": 9}}, "valid integer"),
+        ({"curriculum": ((0, 4), (0, 5))}, "outer steps that begin at 0 and grow"),
+        ({"curriculum": ((0, 0), (5, 4))}, "lives that grow longer"),
+        ({"curriculum": ((0, 4), (5, 4))}, "lives that grow longer"),
+        ({"curriculum": ((0, 4), (5, 17))}, "at most the 16 steps of a life"),
+    ],
+)
+def test_a_curriculum_that_cannot_be_is_refused(fields, words):
+    with pytest.raises(ValueError, match=words):
+        dataclasses.replace(quadratic(), **fields).check()
+
+
+def test_a_config_gives_it_by_outer_step():
+    words = ["experiment=oja", "rows={}"]
+    for given in ("{0: 10, 100: 0}", "[[0, 10], [100, 0]]"):
+        config = parse(compose([*words, f"problem.curriculum={given}"], Sources())).main
+        assert config.meta_problem().curriculum == ((0, 10), (100, 0))
+        assert build(Numbers, encode(config.problem)) == config.problem
+    with pytest.raises(BadInput, match="lives that grow longer"):
+        parse(compose([*words, "problem.curriculum={0: 10, 100: 5}"], Sources()))
+
+
+def test_a_curriculum_is_checked_in_every_stage_before_anything_compiles():
+    window = partial(find("outer", "truncated_bptt"), window=4)
+    problem = dataclasses.replace(quadratic(), curriculum=((0, 4), (2, 10)))
+    with pytest.raises(BadInput, match="window=4 of"):
+        train.begin(problem, window(), 0)
