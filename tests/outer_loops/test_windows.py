@@ -177,6 +177,7 @@ def test_what_cannot_be_cut_is_refused_by_name(kind):
             kind().init(PROBLEM, {}, jax.random.key(0), kind().hyper())
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("name", ["hybrid", "multi_start"])
 def test_loops_of_loops_take_them(name):
     field = "then" if name == "hybrid" else "inner"
