@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from metaplast import train
 from metaplast._checks.base import quick_jit
-from metaplast._checks.outer_loop import N_STEPS, quadratic, weights
+from metaplast._checks.outer_loop import N_STEPS, quadratic
 from metaplast.objectives.final_weights import FinalWeights
 from metaplast.registry import BadInput, find
 from outer_loops import _windows
@@ -138,19 +138,6 @@ def test_a_curriculum_begins_all_lives_anew_in_turn(course):
     np.testing.assert_array_equal(anew.left, [0, -1, -2])
     assert int(anew.steps) == 6
     assert not anew.seen.any()
-
-
-@pytest.mark.system
-@pytest.mark.parametrize("kind", [TruncatedBptt, Pes])
-def test_longer_lives_as_training_goes_on(kind):
-    problem, outer = dataclasses.replace(quadratic(), curriculum=((0, 6), (15, 12), (30, 16))), kind(learning_rate=0.03)
-    start = train.begin(problem, outer, 0)
-    seen = [(state, metrics) for _, state, metrics in train.steps(problem, outer, 0, start, 0, 45)]
-    sizes = [np.sum(weights(outer.theta(state)) ** 2) for state in (start, seen[-1][0])]
-    assert sizes[1] < 0.5 * sizes[0]
-    assert all(np.isfinite(metrics["loss"]) and int(metrics["skipped"]) == 0 for _, metrics in seen)
-    same = [jax.tree.map(lambda x: (x.shape, x.dtype), state) for state in (start, seen[-1][0])]
-    assert same[0] == same[1]
 
 
 @pytest.mark.parametrize(("steps", "size"), [(1, 1), (7, 7), (12, 4), (16, 4), (20, 5), (100, 10), (150, 15)])
