@@ -99,11 +99,19 @@ Options = Annotated[tuple[tuple[str, bool | int | float | str], ...], mapping]
 def named(decode_value: Callable[[Any], Any]) -> Any:
     """The annotation of a field that maps names to specs; held as a tuple of (name, spec) pairs."""
 
+    def one(name: str, item: Any) -> tuple[str, Any]:
+        try:
+            return name, decode_value(item)
+        except pydantic.ValidationError as error:
+            raise explain(error, name) from None
+        except BadInput as error:
+            raise BadInput(f"{name}: {error.what}", error.expected, error.fix) from None
+
     def read(value: Any) -> Any:
         pairs = tuple(value.items()) if isinstance(value, Mapping) else value
         if not isinstance(pairs, tuple) or not all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs):
             raise BadInput(f"{value!r}", "a mapping of names", "write name: value pairs")
-        return tuple((str(key), decode_value(item)) for key, item in pairs)
+        return tuple(one(str(key), item) for key, item in pairs)
 
     return PlainValidator(read)
 

@@ -17,6 +17,10 @@ WORDS = ("experiment=oja", "outer.steps=300", "evaluation.heldout=16", "evaluati
 OUTER = {
     "bptt": (),
     "SNES": ("outer=es", "outer.steps=300", "outer.population=8"),
+    "restarts": (
+        *("outer=es", "outer.steps=300", "outer.population=8", "outer.restarts=2", "outer.patience=20"),
+        *("space.own.leaves=rules/*", "space.own.scale=2"),
+    ),
     "CMA_ES": ("outer=es", "outer.steps=300", "outer.population=8", "outer.strategy=CMA_ES"),
 }
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
