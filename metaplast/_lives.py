@@ -88,8 +88,8 @@ def spread(one: Callable[[Array], Any], layout: Layout, reduce_second: bool = Fa
 
 
 def each(one: Callable[[Any], Any], xs: Any) -> Any:
-    """`one` of every entry along the leading axis of `xs`, stacked, for programs that are large: on a CPU one after the
-    other, with the bits that each has alone and no lanes to fill; in lockstep on an accelerator, which has them."""
+    """`one` of every entry along the leading axis of `xs`, stacked, for programs that are large: one after the other
+    on a CPU, which has no lanes to fill; in lockstep on an accelerator."""
     return lax.map(one, xs) if jax.default_backend() == "cpu" else jax.vmap(one)(xs)
 
 

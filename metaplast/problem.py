@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from metaplast._forward import forward_value_and_grad
-from metaplast._lives import each as each
 from metaplast._lives import Batch, Births, Layout, Lives, Window, assign, leading, settled, spread, take, where
+from metaplast._lives import each as each
 from metaplast._units import idle
 from metaplast._unroll import Curriculum, check_unroll, cut, steps_at
 from metaplast.interfaces import AbstractTaskFamily, Metrics, Split, some_task

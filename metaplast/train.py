@@ -1,8 +1,8 @@
 """The outer loop as a pure generator: no files, no clock. Randomness is a function of (seed, step, member)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ from metaplast.signals import Key, Theta
 _STREAMS = ("theta", "outer", "tasks", "step", "validation", "heldout")
 
 
-def stream(seed: int, name: str, index: int | Array = 0) -> Key:
+def stream(seed: int | Array, name: str, index: int | Array = 0) -> Key:
     """The key of one named random stream at one outer step."""
     return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), _STREAMS.index(name)), index)
 
@@ -88,7 +88,64 @@ def steps(
         batch = sample(problem.lifetime.task, stream(seed, "tasks", jnp.asarray(index)), problem.n_tasks, "train")
         key = stream(seed, "step", jnp.asarray(index))
         state, metrics = _step(now, outer, state, batch, key)
-        if problem.unroll or problem.curriculum:
-            metrics = {**metrics, "unroll": jnp.asarray(now.shape().n_steps)}
         state = outer.regrown(state, key)
-        yield index + 1, state, metrics
+        yield index + 1, state, {**metrics, **_cut(now)}
+
+
+def _cut(problem: MetaProblem) -> Metrics:
+    return {"unroll": jnp.asarray(problem.shape().n_steps)} if problem.unroll or problem.curriculum else {}
+
+
+class Run(NamedTuple):
+    """One of several runs of a problem under an outer loop: its seed and its outer state, as `begin` gives it, with
+    numbers of the outer loop (`hyper`) of its own or not."""
+
+    seed: int
+    state: Any
+
+
+def steps_many(
+    problem: MetaProblem,
+    outer: AbstractOuterLoop,
+    runs: Sequence[Run],
+    start: int,
+    stop: int,
+    lockstep: bool | None = None,
+) -> Iterator[tuple[int, list[Run], list[Metrics]]]:
+    """`steps` of several runs by one compiled program: yields (steps done, runs, metrics of each).
+
+    lockstep: all runs at once (default: on an accelerator). Else one after the other in every step, each with the bits
+    that it has alone; a CPU has no lanes to fill, and a loop over runs inside the program would change last digits.
+    Raises: BadInput in lockstep for an outer loop whose state changes its shape, such as es with restarts.
+    """
+    if not (jax.default_backend() != "cpu" if lockstep is None else lockstep):
+        alone = [steps(problem, outer, run.seed, run.state, start, stop) for run in runs]
+        for every in zip(*alone, strict=True):
+            found = [Run(run.seed, state) for run, (_, state, _) in zip(runs, every, strict=True)]
+            yield every[0][0], found, [metrics for _, _, metrics in every]
+        return
+    if any(len(outer.forms(run.state)) > 1 for run in runs):
+        raise BadInput("runs in lockstep", "an outer loop whose state keeps its shape", "set restarts=0")
+    seeds, states = jnp.asarray([run.seed for run in runs]), [run.state for run in runs]
+    for index in range(start, stop):
+        now, at = problem.at(index), jnp.asarray(index)
+        batches = _sample_many(problem.lifetime.task, seeds, at, problem.n_tasks)
+        states, metrics = _step_many(now, outer, (states, batches, seeds), at)
+        found = [Run(run.seed, state) for run, state in zip(runs, states, strict=True)]
+        yield index + 1, found, [{**m, **_cut(now)} for m in metrics]
+
+
+@partial(jax.jit, static_argnames=("family", "n"))
+def _sample_many(family: AbstractTaskFamily, seeds: Array, index: Array, n: int) -> Batch:
+    return jax.vmap(lambda seed: sample(family, stream(seed, "tasks", index), n, "train"))(seeds)
+
+
+@partial(jax.jit, static_argnames=("problem", "outer"))
+def _step_many(
+    problem: MetaProblem, outer: AbstractOuterLoop, runs: tuple[list[Any], Batch, Array], index: Array
+) -> tuple[list[Any], list[Metrics]]:
+    states, batches, seeds = runs
+    one = lambda state, batch, seed: _step(problem, outer, state, batch, stream(seed, "step", index))  # noqa: E731
+    stacked = jax.vmap(one)(jax.tree.map(lambda *x: jnp.stack(x), *states), batches, seeds)
+    apart = [jax.tree.map(lambda x: x[i], stacked) for i in range(len(states))]  # noqa: B023
+    return [state for state, _ in apart], [metrics for _, metrics in apart]
