@@ -19,8 +19,12 @@ NETWORKS = {"feedforward": {"hidden": [3]}, "recurrent": {"n_recurrent": 5}, "au
 OUTER = {
     "bptt": {"steps": 2},
     "es": {"steps": 2, "population": 4},
+    "forward": {"steps": 2, "chunk": 4},
+    "hybrid": {"first": {"name": "es", "steps": 1, "population": 4}, "then": {"name": "bptt", "steps": 1}},
     "lbfgs": {"steps": 2, "tries": 2},
+    "multi_start": {"n": 2, "inner": {"name": "bptt", "steps": 2}, "spread": 0.1},
     "nres": {"steps": 2, "population": 4},
     "pes": {"steps": 2, "population": 4},
+    "random_search": {"steps": 2, "candidates": 3},
     "truncated_bptt": {"steps": 2},
 }

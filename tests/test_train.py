@@ -1,15 +1,20 @@
 """The outer loop as a generator: all of it is a function of (seed, step), and stopping changes no bit."""
 
+import dataclasses
 import itertools
 from typing import Any
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from metaplast import train
 from metaplast._checks.outer_loop import quadratic
+from metaplast.registry import BadInput
 from outer_loops.bptt import Bptt
+from outer_loops.es import Es
 
 PROBLEM, OUTER = quadratic(), Bptt()
 
@@ -35,6 +40,35 @@ def test_seeds_and_steps_differ():
     assert _bits(OUTER.theta(one)) != _bits(OUTER.theta(other))
     (_, _, m), (_, _, n) = train.steps(PROBLEM, OUTER, 3, one, 0, 2)
     assert float(m["loss"]) != float(n["loss"])
+
+
+def _several(n_steps: int, lockstep: bool | None) -> tuple[list[train.Run], Any]:
+    """Runs of two seeds, and of one with half the learning rate, through a curriculum: (runs, all that is told)."""
+    problem, half = dataclasses.replace(PROBLEM, curriculum=((0, 4), (2, 16))), {"learning_rate": jnp.asarray(0.005)}
+    settings = [(3, None), (4, None), (3, half)]
+    runs = [train.Run(seed, train.begin(problem, OUTER, seed, hyper)) for seed, hyper in settings]
+    return runs, list(train.steps_many(problem, OUTER, runs, 0, n_steps, lockstep))
+
+
+def test_each_of_several_runs_has_the_bits_that_it_has_alone():
+    compiled = train._step._cache_size()
+    runs, told = _several(4, None)
+    assert train._step._cache_size() - compiled <= 2
+    problem = dataclasses.replace(PROBLEM, curriculum=((0, 4), (2, 16)))
+    for i, (seed, state) in enumerate(runs):
+        alone = list(train.steps(problem, OUTER, seed, state, 0, 4))
+        assert _bits([(s, m) for _, s, m in alone]) == _bits([(found[i].state, m[i]) for _, found, m in told])
+    assert len({_bits(OUTER.theta(run.state))[0] for run in told[-1][1]}) == 3
+
+
+def test_runs_in_lockstep_are_the_same_to_rounding():
+    (_, apart), (_, together) = _several(3, False), _several(3, True)
+    for (n, runs, metrics), (m, others, more) in zip(apart, together, strict=True):
+        assert (n, [run.seed for run in others]) == (m, [3, 4, 3])
+        chex.assert_trees_all_close(([r.state for r in runs], metrics), ([r.state for r in others], more), rtol=1e-5)
+    outer = Es(restarts=1)
+    with pytest.raises(BadInput, match="runs in lockstep - expected an outer loop whose state keeps its shape"):
+        next(train.steps_many(PROBLEM, outer, [train.Run(0, train.begin(PROBLEM, outer, 0))], 0, 1, lockstep=True))
 
 
 def test_every_stream_of_randomness_is_its_own():
