@@ -12,7 +12,6 @@ from inner_tasks import _npz
 from inner_tasks.recordings import Recordings, example, fingerprint
 from metaplast.likelihoods.bernoulli import Bernoulli
 from metaplast.likelihoods.categorical import Categorical
-from metaplast.likelihoods.joint import Joint
 from metaplast.likelihoods.poisson import Poisson
 from metaplast.registry import BadInput
 
@@ -91,43 +90,6 @@ WRONG = {  # what -> (arrays, fields of the task, words of the message)
         "'activity'.*counts",
     ),
     "both targets": ({**GOOD, **CHOICE}, {}, "set task.target=activity, choice or both"),
-    "both by one likelihood": (
-        {**GOOD, **CHOICE},
-        {"target": "both"},
-        "task.target=both.*expected likelihood joint - set task.likelihood={name: joint.*choices: bernoulli",
-    ),
-    "both, one missing": (GOOD, {"target": "both", "likelihood": Joint()}, "task.target=both.*an array 'choice'"),
-    "one by a joint likelihood": (GOOD, {"likelihood": Joint()}, "'activity' alone.*expected task.target=both"),
-    "both, choices as numbers": (
-        {**GOOD, **CHOICE},
-        {"target": "both", "likelihood": Joint(choices=Poisson())},
-        "'choice' with a likelihood of numbers.*set task.likelihood.choices=bernoulli",
-    ),
-    "both, activity as choices": (
-        {**GOOD, **CHOICE},
-        {"target": "both", "likelihood": Joint(units=Categorical())},
-        "'activity' with likelihood categorical.*task.likelihood.units=bernoulli",
-    ),
-    "both, activity that is no count": (
-        {**_with(activity=np.full((N, 3), 0.5)), **CHOICE},
-        {"target": "both", "likelihood": Joint(units=Poisson())},
-        "'activity'.*counts",
-    ),
-    "both, too few options": (
-        {**GOOD, "choice": np.arange(N)},
-        {"target": "both", "likelihood": Joint(choices=Categorical(), n_choices=3)},
-        "n_choices=3 - expected 6.*set task.likelihood.n_choices=6",
-    ),
-    "both, two units for yes or no": (
-        {**GOOD, **CHOICE},
-        {"target": "both", "likelihood": Joint(n_choices=2)},
-        "n_choices=2 - expected 1",
-    ),
-    "both, no choice made": (
-        {**GOOD, "choice": np.full(N, -1)},
-        {"target": "both", "likelihood": Joint()},
-        "'choice': nothing recorded",
-    ),
     "the other target": (
         GOOD,
         {"target": "choice", "likelihood": Bernoulli()},

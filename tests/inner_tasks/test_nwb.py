@@ -12,6 +12,8 @@ from pynwb.file import Subject
 
 from inner_tasks import _nwb
 from inner_tasks.recordings import Recordings
+from metaplast.launch.config import Sources
+from metaplast.launch.fit_words import composed
 from metaplast.likelihoods.bernoulli import Bernoulli
 from metaplast.registry import BadInput
 
@@ -139,3 +141,10 @@ def test_trials_that_cannot_be_placed_and_sizes_are_named(path, tmp_path, monkey
     monkeypatch.setattr(_nwb, "MAX_BYTES", 100)
     with pytest.raises(BadInput, match="'image': 176 bytes unpacked - expected at most 100 bytes"):
         Recordings(path=path, nwb_stimulus_series="image", nwb_activity_series="flat", target="activity").recorded()
+
+
+def test_what_a_file_implies_is_read_with_the_options_that_it_needs(tmp_path):
+    path = _write(tmp_path / "a.nwb")
+    plain, _ = composed([path, "task.nwb_stimulus=[cue]"], (), Sources())
+    assert plain["task"]["likelihood"] == {"name": "bernoulli"}
+    assert plain["experiment"] == "rewarded_recordings"
