@@ -10,9 +10,11 @@ TASKS = {
     "prototypes": {"n_in": 5, "n_classes": 3, "shots": 1, "queries": 1},
     "recordings": {},
     "regression": {"n_in": 5, "shots": 4, "queries": 2},
+    "rewarded_patterns": {"n_in": 3, "pattern_steps": 2, "pause_steps": 1, "n_trials": 2, "n_judged": 1},
     "spike_pairing": {"n_sessions": 5, "n_steps": 6, "n_in": 3, "n_out": 2},
     "tabular": {"data": "iris", "shown": 4, "queries": 2},
     "taught": {"n_in": 3, "n_out": 2, "n_steps": 4, "n_sessions": 4, "held": {"trials": 0.25}},
+    "taught_potential": {"n_in": 3, "n_steps": 4},
     "teacher_student": {"n_in": 4, "n_out": 3, "n_steps": 4},
 }
 NETWORKS = {"feedforward": {"hidden": [3]}, "recurrent": {"n_recurrent": 5}, "autoassociative": {}, "clamped": {}}
@@ -20,6 +22,7 @@ OUTER = {
     "bptt": {"steps": 2},
     "es": {"steps": 2, "population": 4},
     "forward": {"steps": 2, "chunk": 4},
+    "genetic_programming": {"steps": 2, "mu": 2, "lambda_": 2, "proposals": 8, "n_rates": 2, "lengths": 2},
     "hybrid": {"first": {"name": "es", "steps": 1, "population": 4}, "then": {"name": "bptt", "steps": 1}},
     "lbfgs": {"steps": 2, "tries": 2},
     "multi_start": {"n": 2, "inner": {"name": "bptt", "steps": 2}, "spread": 0.1},

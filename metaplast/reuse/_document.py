@@ -18,6 +18,7 @@ import numpy as np
 from metaplast import registry
 from metaplast.registry import BadInput
 from metaplast.reuse.text import quote
+from metaplast.rules import _expression
 from metaplast.rules._grammar import MAX_TERMS, REACHES, parse, reach
 
 SCHEMA = "metaplast.rule/1"
@@ -152,6 +153,8 @@ def _rule(spec: Any, where: str, left: int) -> None:
         _must(not isinstance(value, str) or value.isprintable(), f"{where}: {field}", value, "printable text")
     if spec["name"] == "polynomial":
         _polynomial(spec, where)
+    if spec["name"] == "symbolic":
+        _symbolic(spec, where)
     for label, inner, _ in children(spec, {}):
         _name(label, f"{where}: label of a rule")
         _rule(inner, where, left - 1)
@@ -169,8 +172,27 @@ def _polynomial(spec: Plain, where: str) -> None:
             raise BadInput(f"{where}: {quote(error.what, 120)}", error.expected, _FIX) from None
     sane = isinstance(initial, list) and len(initial) in (0, len(terms)) and all(_is_number(v) for v in initial)
     _must(sane, f"{where}: initial", initial, f"none or {len(terms)} numbers")
-    _must(_is_number(spec.get("rate")) and spec["rate"] > 0, f"{where}: rate", spec.get("rate"), "a positive number")
+    _positive(spec, "rate", where)
     _must(spec.get("learn") in tuple(LEARNT), f"{where}: learn", spec.get("learn"), f"one of {', '.join(LEARNT)}")
+
+
+def _symbolic(spec: Plain, where: str) -> None:
+    for field in ("expression", "eligibility"):
+        text: Any = spec.get(field)
+        _must(isinstance(text, str), f"{where}: {field}", text, "text")
+        if text or field == "expression":
+            try:
+                _expression.parse(text)
+            except BadInput as error:
+                raise BadInput(f"{where}: {quote(error.what, 120)}", error.expected, _FIX) from None
+    _positive(spec, "rate", where)
+    _positive(spec, "tau", where)
+    _must(spec.get("size") == 0, f"{where}: size", spec.get("size"), "0: a file holds the tree that was found")
+
+
+def _positive(spec: Plain, field: str, where: str) -> None:
+    value: Any = spec.get(field)
+    _must(_is_number(value) and value > 0, f"{where}: {field}", value, "a positive number")
 
 
 def _reference(reference: Any, found: dict[str, Entry], where: str) -> None:
@@ -210,6 +232,12 @@ def _theta(spec: Plain, theta: Any, where: str) -> None:
             given = list(value.shape) if isinstance(value, np.ndarray) else "missing"
             sane = isinstance(value, np.ndarray) and value.shape == shapes[leaf] and value.dtype.kind == "f"
             _must(sane, f"{where}: {leaf}", given, f"floats of shape {list(shapes[leaf])}")
+    if spec["name"] == "symbolic":
+        n = len(_expression.numbers(_expression.parse(spec["expression"])))
+        for leaf, shape in {"constants": (n,), "log_rate": ()}.items():
+            value = theta.get(leaf) if isinstance(theta, dict) else None
+            sane = value is None or (isinstance(value, np.ndarray) and value.shape == shape and value.dtype.kind == "f")
+            _must(sane, f"{where}: {leaf}", getattr(value, "shape", value), f"floats of shape {list(shape)}")
     for _, inner, inner_theta in children(spec, theta):
         _theta(inner, inner_theta, where)
 

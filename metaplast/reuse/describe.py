@@ -4,6 +4,7 @@ import importlib.metadata
 import math
 import platform
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ def describe_rule(
     provenance: experiment, seed, outer_steps ...; the versions of what computes the rule are added. scores: as in
     summary.json. activity_reference: hertz that an activity of 1 stands for (1.0 where activities are already rates).
     """
+    lifetime, theta = _settled(lifetime, theta)
     plastic, reads = lifetime.plastic(), lifetime.reads()
     slots: dict[str, Plain] = {}
     vectors: dict[str, Any] = {}
@@ -63,6 +65,16 @@ def describe_rule(
         "scores": plain(list(scores or [])),
     }
     return document, tensors
+
+
+def _settled(lifetime: Lifetime, theta: Theta) -> tuple[Lifetime, Theta]:
+    """Every shared rule with what a search decided made structure."""
+    slots, rules = [], dict(theta["rules"])
+    for slot in lifetime.slots:
+        rule, own = slot.rule.settled(rules[slot.name]) if slot.shared else (slot.rule, rules[slot.name])
+        slots.append(replace(slot, rule=rule))
+        rules[slot.name] = own
+    return replace(lifetime, slots=tuple(slots)), {**theta, "rules": rules}
 
 
 def versions() -> dict[str, str]:

@@ -1,6 +1,7 @@
 """A rule as a formula: computed from the document and the numbers of a rule file, without JAX.
 
-An expression is a `Sum` of products (a polynomial), a `Call` of a wrapper, or a `Card` (a form that is no such sum).
+An expression is a `Sum` of products (a polynomial), a `Formula` (an expression tree), a `Call` of a wrapper, or a
+`Card` (a form that is none of them).
 `text` and `latex` print the same expression; what stands between the brackets of a sum is again in the term grammar.
 """
 
@@ -11,38 +12,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from metaplast.registry import BadInput
+from metaplast.reuse import _tree
 from metaplast.reuse._document import LEARNT, children, entries, own_leaves
+from metaplast.reuse._notation import escape, four_digits, power_of_ten, short, symbol
+from metaplast.reuse._tree import Formula
 from metaplast.reuse.rule_file import subtree
 from metaplast.reuse.text import printable
+from metaplast.rules._expression import ELIGIBILITY, filled, numbers, signals
+from metaplast.rules._expression import parse as tree_of
 from metaplast.rules._grammar import RATE_UNIT, Product, field_of, parse
 
 NEGLIGIBLE = 1e-3  # of the largest coefficient c_k: terms with smaller ones are counted, not printed
 Plain = dict[str, Any]
 Tensors = Mapping[str, np.ndarray]
 Number = float | int | str
-
-_SYMBOLS = {
-    "pre": "x_i",
-    "post": "y_j",
-    "error": r"\delta_j",
-    "pre_error": r"\delta_i",
-    "predicted": r"\hat{x}_i",
-    "post_potential": "u_j",
-    "pre_potential": "u_i",
-    "post_gain": r"\phi'_j",
-    "pre_gain": r"\phi'_i",
-    "score": r"\psi_j",
-    "dendrite": "d_j",
-    "post_weight_sum": r"\Sigma_j",
-    "pre_weight_sum": r"\Sigma_i",
-    "post_weight_norm": r"\lVert w_j \rVert",
-    "pre_weight_norm": r"\lVert w_i \rVert",
-    "input_gain": "g_j",
-    "layer_power": r"\lVert y \rVert^2",
-    "layer_backward": r"(y \cdot W \delta^{pre})",
-    "layer_forward": r"(\delta \cdot W x)",
-    "weight": "w_{ji}",
-}
 
 
 class Sum(NamedTuple):
@@ -70,7 +53,7 @@ class Card(NamedTuple):
     constants: tuple[tuple[str, Number], ...]
 
 
-Expression = Sum | Call | Card
+Expression = Sum | Formula | Call | Card
 
 
 def formula(document: Plain, tensors: Tensors) -> str:
@@ -103,6 +86,9 @@ def fields(spec: Plain) -> frozenset[str] | None:
         return frozenset(
             field_of(name) for term in spec["terms"] for product in parse(term) for name, _ in product.factors
         )
+    if spec["name"] == "symbolic" and not spec.get("size"):
+        trees = [tree_of(text) for text in (spec["expression"], spec["eligibility"]) if text]
+        return frozenset(field_of(name) for tree in trees for name in signals(tree) if name != ELIGIBILITY)
     inner = [fields(child) for _, child, _ in children(spec, {})]
     known = [found for found in inner if found is not None]
     wrapped = spec["name"] in _TRANSPARENT and len(known) == len(inner)
@@ -117,6 +103,8 @@ def expression(spec: Plain, theta: Any) -> Expression:
     theta = theta if isinstance(theta, dict) else {"": theta}
     if spec["name"] == "polynomial":
         return _sum(spec, theta)
+    if spec["name"] == "symbolic" and not spec.get("size"):
+        return _formula(spec, theta)
     inner = tuple(expression(child, child_theta) for _, child, child_theta in children(spec, theta))
     own = own_leaves(spec, theta)
     if inner:
@@ -146,7 +134,9 @@ def text(expression: Expression) -> str:
             return "0"
         body = "".join(_signed(p, _product_text(p), i) for i, p in enumerate(expression.products))
         left = f" [{expression.dropped} smaller terms]" if expression.dropped else ""
-        return f"{_short(expression.rate)} * ({body}){left}"
+        return f"{short(expression.rate)} * ({body}){left}"
+    if isinstance(expression, Formula):
+        return _tree.text(expression)
     constants = ", ".join(f"{name}={_constant(value)}" for name, value in expression.constants)
     if isinstance(expression, Call):
         head = ", ".join(text(part) for part in expression.inner)
@@ -163,14 +153,16 @@ def latex(expression: Expression) -> str:
             return "0"
         body = "".join(_signed(p, _product_latex(p), i) for i, p in enumerate(expression.products))
         left = rf"\;[{expression.dropped}\ \text{{smaller terms}}]" if expression.dropped else ""
-        return rf"{_power_of_ten(_short(expression.rate))} \left({body}\right){left}"
-    constants = [rf"\text{{{_escape(name)}}}={_constant_latex(value)}" for name, value in expression.constants]
+        return rf"{power_of_ten(short(expression.rate))} \left({body}\right){left}"
+    if isinstance(expression, Formula):
+        return _tree.latex(expression)
+    constants = [rf"\text{{{escape(name)}}}={_constant_latex(value)}" for name, value in expression.constants]
     if isinstance(expression, Call):
         head = r",\; ".join(latex(part) for part in expression.inner)
     else:
         head = rf"{expression.n_numbers}\ \text{{numbers}}"
     inside = r";\; ".join([head, *([r",\; ".join(constants)] if constants else [])])
-    return rf"\operatorname{{{_escape(expression.name)}}}\left({inside}\right)"
+    return rf"\operatorname{{{escape(expression.name)}}}\left({inside}\right)"
 
 
 def _sum(spec: Plain, theta: Plain) -> Sum:
@@ -189,6 +181,18 @@ def _sum(spec: Plain, theta: Plain) -> Sum:
     kept.sort(key=lambda product: -abs(product.scale))
     rate = _learnt(spec["rate"], theta.get("log_rate", 0.0)) if "log_rate" in LEARNT[spec["learn"]] else spec["rate"]
     return Sum(float(rate), tuple(kept), len(merged) - len(kept))
+
+
+def _formula(spec: Plain, theta: Plain) -> Formula:
+    tree = tree_of(spec["expression"])
+    start = numbers(tree)
+    added = theta.get("constants", np.zeros(len(start)))
+    if added.shape != (len(start),):
+        raise BadInput(f"constants of shape {list(added.shape)}", f"[{len(start)}]", "correct the file")
+    tree = filled(tree, iter(float(a) + float(b) for a, b in zip(start, added, strict=True)))
+    rate = _learnt(spec["rate"], theta.get("log_rate", 0.0))
+    kept = (tree_of(spec["eligibility"]), float(spec["tau"])) if spec["eligibility"] else None
+    return Formula(float(rate), tree, kept)
 
 
 def _coefficients(spec: Plain, theta: Any) -> list[float]:
@@ -238,46 +242,17 @@ def _signed(product: Product, body: str, index: int) -> str:
 
 def _product_text(product: Product) -> str:
     factors = [name if power == 1 else f"{name}^{power}" for name, power in product.factors]
-    return "*".join([_four_digits(abs(product.scale)), *factors])
+    return "*".join([four_digits(abs(product.scale)), *factors])
 
 
 def _product_latex(product: Product) -> str:
-    factors = [_symbol(name) if power == 1 else f"{{{_symbol(name)}}}^{{{power}}}" for name, power in product.factors]
-    return r"\, ".join([_power_of_ten(_four_digits(abs(product.scale))), *factors])
-
-
-def _symbol(name: str) -> str:
-    if name.startswith("modulator."):
-        return rf"M_{{\text{{{_escape(name.removeprefix('modulator.'))}}}}}"
-    return _SYMBOLS[name]
-
-
-def _four_digits(value: float) -> str:
-    return f"{value:#.4g}".removesuffix(".")
-
-
-def _short(value: float) -> str:
-    return f"{value:.4g}"
+    factors = [symbol(name) if power == 1 else f"{{{symbol(name)}}}^{{{power}}}" for name, power in product.factors]
+    return r"\, ".join([power_of_ten(four_digits(abs(product.scale))), *factors])
 
 
 def _constant(value: Number) -> str:
-    return (
-        printable(value) if isinstance(value, str) else str(value) if isinstance(value, bool | int) else _short(value)
-    )
+    return printable(value) if isinstance(value, str) else str(value) if isinstance(value, bool | int) else short(value)
 
 
 def _constant_latex(value: Number) -> str:
-    return (
-        rf"\text{{{_escape(_constant(value))}}}" if isinstance(value, str | bool) else _power_of_ten(_constant(value))
-    )
-
-
-def _power_of_ten(number: str) -> str:
-    digits, _, exponent = number.partition("e")
-    return rf"{digits}\times 10^{{{int(exponent)}}}" if exponent else digits.replace("inf", r"\infty")
-
-
-def _escape(plain: str) -> str:
-    """Text inside LaTeX's \\text: nothing in it can be a command."""
-    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    return "".join(special.get(c, f"\\{c}" if c in "&%$#_{}" else c) for c in printable(plain))
+    return rf"\text{{{escape(_constant(value))}}}" if isinstance(value, str | bool) else power_of_ten(_constant(value))

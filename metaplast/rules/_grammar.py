@@ -14,7 +14,7 @@ import itertools
 import math
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from metaplast.registry import BadInput
 
@@ -80,6 +80,14 @@ def field_of(name: str) -> str:
     return field if side == "synapse" else f"{side}.{field}"
 
 
+def read(name: str, view: Any) -> Any:
+    """The value of a signal in the view of an edge, or of one synapse."""
+    if name.startswith("modulator."):
+        return view.modulators[name.removeprefix("modulator.")]
+    side, field = SIGNALS[name]
+    return getattr(view if side == "synapse" else getattr(view, side), field)
+
+
 def reach(fields: Iterable[str]) -> str:
     """synapse: nothing beyond the synapse's own two neurons; neuron: sums over one neuron's own synapses too; layer:
     activity carried back through the forward weights, and sums over a whole population, too."""
@@ -119,7 +127,7 @@ def expand(terms: Iterable[str]) -> tuple[str, ...]:
 
 def _family(order: int, signals: list[str], text: str) -> list[str]:
     for name in signals:
-        _known(name, text)
+        check_signal(name, text)
     if not 1 <= order <= MAX_POWER or len(set(signals)) < len(signals):
         raise BadInput(f"term {text!r}", f"an order of 1 to {MAX_POWER} and distinct signals", "correct it")
     if (order + 1) ** len(signals) > MAX_TERMS:
@@ -147,7 +155,7 @@ def _product(body: str, sign: float, text: str) -> Product:
         if not power and _NUMBER.fullmatch(name):
             scale *= float(name)
             continue
-        _known(name, text)
+        check_signal(name, text)
         if power and not (power.isascii() and power.isdigit() and 1 <= int(power[:3]) <= MAX_POWER):
             raise BadInput(f"power {power!r} in term {text!r}", f"an integer from 1 to {MAX_POWER}", "correct it")
         powers[name] = powers.get(name, 0) + int(power or 1)
@@ -158,7 +166,7 @@ def _product(body: str, sign: float, text: str) -> Product:
     return Product(scale, tuple(sorted(powers.items())))
 
 
-def _known(name: str, text: str) -> None:
+def check_signal(name: str, text: str) -> None:
     if name in SIGNALS or _MODULATOR.fullmatch(name):
         return
     near = difflib.get_close_matches(name, SIGNALS, n=1)

@@ -43,6 +43,10 @@ class AbstractRule(ABC):
     ) -> tuple[RuleState, Array]:
         """One step of `dt` seconds: (state, delta_w in the layout of the connection)."""
 
+    def settled(self, theta: Theta) -> tuple["AbstractRule", Theta]:
+        """The same rule with what a search decided made structure: what a rule file holds. Otherwise (self, theta)."""
+        return self, theta
+
 
 class Wrapper(AbstractRule):
     """A rule around another, its field `rule`: same clock and state unless a concrete class says otherwise.

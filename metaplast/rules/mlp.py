@@ -11,7 +11,7 @@ from jax import Array
 
 from metaplast.connections.base import AbstractConnection
 from metaplast.registry import BadInput, register
-from metaplast.rules._grammar import SIGNALS, parse
+from metaplast.rules._grammar import SIGNALS, parse, read
 from metaplast.rules.base import KernelRule
 from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state
 from metaplast.spec import Count, Natural, NonNegative, Positive, spec
@@ -68,7 +68,7 @@ class Mlp(KernelRule):
         self, theta: Theta, state: dict[str, Array], synapse: SynapseView, dt: float
     ) -> tuple[dict[str, Array], Array]:
         s = [state[f"s_{k}"] for k in range(self.n_state)]
-        h = jnp.stack([*(_signal(name, synapse) for name in self.inputs), *s])
+        h = jnp.stack([*(read(name, synapse) for name in self.inputs), *s])
         for k in range(len(self.hidden) + 1):
             layer = theta[f"layer_{k}"]
             h = layer["weight"] @ h + layer["bias"]
@@ -76,10 +76,3 @@ class Mlp(KernelRule):
         keep = math.exp(-dt / self.tau)
         moved = {f"s_{k}": keep * s[k] + (1.0 - keep) * jnp.tanh(h[1 + k]) for k in range(self.n_state)}
         return {**state, **moved}, self.rate * h[0]
-
-
-def _signal(name: str, synapse: SynapseView) -> Array:
-    if name.startswith("modulator."):
-        return synapse.modulators[name.removeprefix("modulator.")]
-    side, field = SIGNALS[name]
-    return synapse.weight if side == "synapse" else getattr(getattr(synapse, side), field)

@@ -1,0 +1,96 @@
+"""Patterns of input spikes that a neuron has to answer, or not, for a reward at the end of each."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from metaplast.interfaces import SPLITS, AbstractTaskFamily, Split
+from metaplast.registry import register
+from metaplast.signals import Key, NeuronView, Outcome, Score, TaskShape, feedback, pytree
+from metaplast.spec import Count, Natural, Positive, Probability, spec
+
+
+@pytree
+class Patterns:
+    """potentials [n_patterns, pattern_steps, n_in]: what each pattern's spikes leave at the synapses; wanted
+    [n_patterns]: 1 where the neuron has to spike, else 0; order [n_trials]: which pattern comes when."""
+
+    potentials: Array
+    wanted: Array
+    order: Array
+
+
+@pytree
+class Trial:
+    """t: steps gone by; spikes: of the output in this trial."""
+
+    t: Array
+    spikes: Array
+
+
+@register("task", "rewarded_patterns")
+@spec
+class RewardedPatterns(AbstractTaskFamily):
+    """One output neuron, `n_patterns` frozen patterns: half of them ask for at least one spike, half for none.
+
+    A pattern lasts `pattern_steps`: each of `n_in` inputs spikes in a step with probability `spike_probability`, and
+    the stimulus is s <- exp(-1/tau_steps) s + spike, frozen within a life. After it, silence for `pause_steps`. In the
+    last step of a pattern the modulator `reward` is +1 for the right answer, -1 for the wrong one, and plasticity is on
+    (gate 1) in that step alone. loss = 1 for a wrong answer, 0 for a right one, over the last
+    `n_judged` trials; accuracy = 1 - loss. Not differentiable. Splits: disjoint streams of the key.
+    The smaller relative of the reward task of Jordan et al. 2021.
+    """
+
+    n_in: Count = 12
+    n_patterns: Count = 4
+    pattern_steps: Count = 10
+    pause_steps: Natural = 5
+    n_trials: Count = 80
+    n_judged: Count = 20
+    spike_probability: Probability = 0.15
+    tau_steps: Positive = 3.0
+
+    @property
+    def trial_steps(self) -> int:
+        return self.pattern_steps + self.pause_steps
+
+    def shape(self) -> TaskShape:
+        phases = ((self.n_trials * self.trial_steps, True),)
+        return TaskShape({"input": self.n_in}, 1, phases, frozenset({"reward", "gate"}), differentiable=False)
+
+    def sample(self, key: Key, split: Split) -> Patterns:
+        k_spikes, k_wanted, k_order = jax.random.split(jax.random.fold_in(key, SPLITS.index(split)), 3)
+        spikes = jax.random.bernoulli(
+            k_spikes, self.spike_probability, (self.n_patterns, self.pattern_steps, self.n_in)
+        ).astype(float)
+        decay = math.exp(-1.0 / self.tau_steps)
+        lag = jnp.arange(self.pattern_steps)[:, None] - jnp.arange(self.pattern_steps)[None, :]
+        kernel = jnp.where(lag >= 0, decay ** jnp.maximum(lag, 0).astype(float), 0.0)
+        wanted = jax.random.permutation(k_wanted, jnp.arange(self.n_patterns) % 2)
+        return Patterns(
+            potentials=jnp.einsum("ts,psi->pti", kernel, spikes),
+            wanted=wanted.astype(float),
+            order=jax.random.randint(k_order, (self.n_trials,), 0, self.n_patterns),
+        )
+
+    def begin(self, task: Patterns, key: Key, dt: float) -> Trial:
+        return Trial(t=jnp.zeros((), jnp.int32), spikes=jnp.zeros(()))
+
+    def stimulus(self, task: Patterns, state: Trial, key: Key, dt: float) -> dict[str, Array]:
+        within = state.t % self.trial_steps
+        pattern = task.potentials[task.order[state.t // self.trial_steps]]
+        shown = pattern[jnp.minimum(within, self.pattern_steps - 1)]
+        return {"input": jnp.where(within < self.pattern_steps, shown, 0.0)}
+
+    def step(self, task: Patterns, state: Trial, output: NeuronView, key: Key, dt: float) -> tuple[Trial, Outcome]:
+        trial, within = state.t // self.trial_steps, state.t % self.trial_steps
+        spikes = jnp.where(within == 0, 0.0, state.spikes) + output.activity[0]
+        wanted = task.wanted[task.order[jnp.minimum(trial, self.n_trials - 1)]]
+        right = ((spikes > 0.5) == (wanted > 0.5)).astype(spikes.dtype)
+        end = (within == self.pattern_steps - 1).astype(spikes.dtype)
+        judged = end * (trial >= self.n_trials - self.n_judged).astype(spikes.dtype)
+        told = feedback(1, modulators={"reward": end * (2.0 * right - 1.0)}, gate=end)
+        score = Score(loss=1.0 - right, weight=judged, metrics={"accuracy": right})
+        return Trial(t=state.t + 1, spikes=spikes), Outcome(feedback=told, score=score)

@@ -1,0 +1,78 @@
+"""A neuron whose potential has to follow a teacher's."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from metaplast.interfaces import SPLITS, AbstractTaskFamily, Split
+from metaplast.registry import register
+from metaplast.signals import Key, NeuronView, Outcome, Score, TaskShape, feedback, pytree
+from metaplast.spec import Count, NonNegative, Positive, spec
+
+
+@pytree
+class Somatic:
+    """chances [n_steps, n_in], uniform: an input spikes where its chance is below 1 - exp(-rate dt); weights
+    [n_in] of the teacher."""
+
+    chances: Array
+    weights: Array
+
+
+@pytree
+class Filtered:
+    """t: steps gone by; trace [n_in]: what the inputs left at the synapses."""
+
+    t: Array
+    trace: Array
+
+
+@register("task", "taught_potential")
+@spec
+class TaughtPotential(AbstractTaskFamily):
+    """One output neuron sees s_i <- exp(-dt/tau) s_i + spike_i of `n_in` Poisson inputs at `rate` hertz, and is told
+    the potential v = sum_i w*_i s_i of a teacher whose weights w* ~ N(0, weight_sd^2 / n_in) are fixed within a life.
+
+    loss = (v - u)^2, u the potential (not the spikes) of the output. v comes as the modulator `teacher`: no error, no
+    target is given. tau in seconds. Differentiable. Splits: disjoint streams of the key.
+    Known answer: delta_w = rate s (v - u). The smaller relative of the error task of Jordan et al. 2021, after
+    Urbanczik & Senn 2014.
+    """
+
+    n_in: Count = 12
+    n_steps: Count = 200
+    rate: Positive = 40.0
+    tau: Positive = 10e-3
+    weight_sd: NonNegative = 2.0
+
+    def shape(self) -> TaskShape:
+        phases = ((self.n_steps, True),)
+        return TaskShape({"input": self.n_in}, 1, phases, frozenset({"teacher"}), differentiable=True)
+
+    def sample(self, key: Key, split: Split) -> Somatic:
+        k_chances, k_weights = jax.random.split(jax.random.fold_in(key, SPLITS.index(split)))
+        return Somatic(
+            chances=jax.random.uniform(k_chances, (self.n_steps, self.n_in)),
+            weights=self.weight_sd / math.sqrt(self.n_in) * jax.random.normal(k_weights, (self.n_in,)),
+        )
+
+    def begin(self, task: Somatic, key: Key, dt: float) -> Filtered:
+        return Filtered(t=jnp.zeros((), jnp.int32), trace=jnp.zeros(self.n_in))
+
+    def stimulus(self, task: Somatic, state: Filtered, key: Key, dt: float) -> dict[str, Array]:
+        return {"input": self._moved(task, state, dt)}
+
+    def step(self, task: Somatic, state: Filtered, output: NeuronView, key: Key, dt: float) -> tuple[Filtered, Outcome]:
+        trace = self._moved(task, state, dt)
+        teacher = jnp.sum(task.weights * trace)
+        score = Score(loss=(teacher - output.potential[0]) ** 2, weight=jnp.ones(()), metrics={})
+        told = feedback(1, modulators={"teacher": teacher})
+        return Filtered(t=state.t + 1, trace=trace), Outcome(feedback=told, score=score)
+
+    def _moved(self, task: Somatic, state: Filtered, dt: float) -> Array:
+        """The trace of this step."""
+        drawn = task.chances[jnp.minimum(state.t, self.n_steps - 1)]
+        fires = drawn < -math.expm1(-self.rate * dt)
+        return math.exp(-dt / self.tau) * state.trace + fires.astype(drawn.dtype)

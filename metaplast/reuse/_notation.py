@@ -1,0 +1,51 @@
+"""How numbers and signals are written in formulas, as text and in LaTeX; without JAX."""
+
+from metaplast.reuse.text import printable
+
+SYMBOLS = {
+    "pre": "x_i",
+    "post": "y_j",
+    "error": r"\delta_j",
+    "pre_error": r"\delta_i",
+    "predicted": r"\hat{x}_i",
+    "post_potential": "u_j",
+    "pre_potential": "u_i",
+    "post_gain": r"\phi'_j",
+    "pre_gain": r"\phi'_i",
+    "score": r"\psi_j",
+    "dendrite": "d_j",
+    "post_weight_sum": r"\Sigma_j",
+    "pre_weight_sum": r"\Sigma_i",
+    "post_weight_norm": r"\lVert w_j \rVert",
+    "pre_weight_norm": r"\lVert w_i \rVert",
+    "input_gain": "g_j",
+    "layer_power": r"\lVert y \rVert^2",
+    "layer_backward": r"(y \cdot W \delta^{pre})",
+    "layer_forward": r"(\delta \cdot W x)",
+    "weight": "w_{ji}",
+}
+
+
+def symbol(name: str) -> str:
+    if name.startswith("modulator."):
+        return rf"M_{{\text{{{escape(name.removeprefix('modulator.'))}}}}}"
+    return SYMBOLS[name]
+
+
+def four_digits(value: float) -> str:
+    return f"{value:#.4g}".removesuffix(".")
+
+
+def short(value: float) -> str:
+    return f"{value:.4g}"
+
+
+def power_of_ten(number: str) -> str:
+    digits, _, exponent = number.partition("e")
+    return rf"{digits}\times 10^{{{int(exponent)}}}" if exponent else digits.replace("inf", r"\infty")
+
+
+def escape(plain: str) -> str:
+    """Text inside LaTeX's \\text: nothing in it can be a command."""
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    return "".join(special.get(c, f"\\{c}" if c in "&%$#_{}" else c) for c in printable(plain))

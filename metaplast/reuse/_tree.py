@@ -1,0 +1,49 @@
+"""The formula of a rule that is one expression tree; without JAX."""
+
+from typing import NamedTuple
+
+from metaplast.reuse._notation import power_of_ten, short, symbol
+from metaplast.rules._expression import ELIGIBILITY, Apply, Number, Signal, Tree, show
+
+
+class Formula(NamedTuple):
+    """rate * one expression tree, its numbers as they act; kept: what a synapse keeps as `eligibility`, and tau."""
+
+    rate: float
+    tree: Tree
+    kept: tuple[Tree, float] | None
+
+
+def text(found: Formula) -> str:
+    body = f"{short(found.rate)} * ({show(found.tree, short)})"
+    if found.kept is None:
+        return body
+    return f"{body}; {ELIGIBILITY} <- exp(-dt/{short(found.kept[1])}) {ELIGIBILITY} + {show(found.kept[0], short)}"
+
+
+def latex(found: Formula) -> str:
+    body = rf"{power_of_ten(short(found.rate))} \left({_node(found.tree)}\right)"
+    if found.kept is None:
+        return body
+    decay = rf"e^{{-\Delta t/{power_of_ten(short(found.kept[1]))}}}"
+    return rf"{body},\quad E \leftarrow {decay} E + {_node(found.kept[0])}"
+
+
+def _node(tree: Tree) -> str:
+    if isinstance(tree, Number):
+        return power_of_ten(short(tree.value))
+    if isinstance(tree, Signal):
+        return "E" if tree.name == ELIGIBILITY else symbol(tree.name)
+    left, right = tree.left, tree.right
+    if tree.operator == "/":
+        return rf"\frac{{{_node(left)}}}{{{_node(right)}}}"
+    if tree.operator == "*":
+        return rf"{_factor(left)}\, {_factor(right)}"
+    return f"{_node(left)} {tree.operator} {_factor(right)}"
+
+
+def _factor(tree: Tree) -> str:
+    """In brackets where it is a sum, or a number with a sign."""
+    bare = _node(tree)
+    is_sum = isinstance(tree, Apply) and tree.operator in "+-"
+    return rf"\left({bare}\right)" if is_sum or bare.startswith("-") else bare

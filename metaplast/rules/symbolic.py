@@ -1,0 +1,137 @@
+"""A rule that is one expression over the signals of a synapse."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from metaplast.connections.base import AbstractConnection
+from metaplast.registry import BadInput, register
+from metaplast.rules import _expression as expression
+from metaplast.rules import _machine
+from metaplast.rules._expression import ELIGIBILITY, Apply, Number, Signal, Tree
+from metaplast.rules._grammar import RATE_UNIT, read
+from metaplast.rules._traces import faded
+from metaplast.rules.base import AbstractRule, KernelRule
+from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state
+from metaplast.spec import Natural, Positive, spec
+
+
+@register("rule", "symbolic")
+@spec
+class Symbolic(KernelRule):
+    """delta_w = rate exp(5 log_rate) f(signals), f an expression in the grammar of rules/_expression.py.
+
+    expression: text such as `post*(pre - post*weight)`; its numbers are where `constants` [n_numbers] of theta start.
+    eligibility: where given, every synapse keeps e <- exp(-dt/tau) e + (value of this expression), which `expression`
+    reads as `eligibility`; tau in seconds. Such a rule belongs on a task with a gate: e fades without any event.
+    learn: which of `constants` and `log_rate` [] are in theta. Clock `event`.
+    size > 0: the tree is data, `code` [3 size + 1] in theta: at most `size` operators over `inputs` (signals) and
+    `n_constants` numbers (those of `expression`, where it starts, then 1): what outer loop genetic_programming
+    searches, all trees in one program. `settled` is the rule with the tree found as its expression.
+    Limits: `post*(pre - post*weight)` is Oja's rule (1982). Division is plain.
+    Raises: BadInput for an unknown signal, one that nothing keeps, inputs without size, or too small a size.
+    """
+
+    expression: str = "post*(pre - post*weight)"
+    rate: Positive = 0.1
+    learn: Literal["none", "rate", "constants", "both"] = "both"
+    eligibility: str = ""
+    tau: Positive = 20e-3
+    size: Natural = 0
+    inputs: tuple[str, ...] = ()
+    n_constants: Natural = 0
+
+    def __post_init__(self) -> None:
+        kept = expression.parse(self.eligibility) if self.eligibility else Number(0.0)
+        if ELIGIBILITY in expression.signals(kept):
+            raise BadInput("eligibility that reads itself", "an expression of signals", "remove it")
+        if ELIGIBILITY in (*expression.signals(self.tree()), *self.inputs) and not self.eligibility:
+            raise BadInput("a rule that reads eligibility", "an expression for it", "give eligibility: score*pre")
+        if not self.size and (self.inputs or self.n_constants):
+            raise BadInput("inputs or n_constants without size", "size > 0", "they are for a search")
+        if any(expression.parse(name) != Signal(name) for name in self.inputs):
+            raise BadInput(f"inputs {', '.join(self.inputs)}", "single signals", "correct them")
+        if len(set(self.inputs)) < len(self.inputs):
+            raise BadInput("an input that stands twice", "distinct signals", "remove one")
+        if self.size:
+            expression.encode(self.tree(), self.leaves(self.numbers()), self.size)
+
+    def tree(self) -> Tree:
+        return expression.parse(self.expression)
+
+    def numbers(self) -> tuple[float, ...]:
+        """Where the constants start."""
+        given = expression.numbers(self.tree())
+        return given + (1.0,) * max(0, self.n_constants - len(given))
+
+    def leaves(self, values: tuple[float, ...]) -> tuple[Tree, ...]:
+        """What a searched tree may read: the inputs, then the numbers."""
+        return (*map(Signal, self.inputs), *map(Number, values))
+
+    @property
+    def per_synapse(self) -> bool:
+        return False
+
+    def init(self, key: Key, connection: AbstractConnection) -> Theta:
+        theta: Theta = {}
+        if self.size:
+            code = expression.encode(self.tree(), self.leaves(self.numbers()), self.size)
+            theta["code"] = jnp.asarray([0.0 if gene is None else float(gene) for gene in code])
+        if self.learn in ("constants", "both") and self.numbers():
+            theta["constants"] = jnp.zeros(len(self.numbers()))
+        if self.learn in ("rate", "both"):
+            theta["log_rate"] = jnp.zeros(())
+        return theta
+
+    def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
+        return rule_state(synapse={ELIGIBILITY: connection.zeros()} if self.eligibility else {})
+
+    def kernel(
+        self, theta: Theta, state: dict[str, Array], synapse: SynapseView, dt: float
+    ) -> tuple[dict[str, Array], Array]:
+        if self.eligibility:
+            kept = expression.parse(self.eligibility)
+            now = _value(kept, lambda name: read(name, synapse), iter(expression.numbers(kept)))
+            state = {ELIGIBILITY: faded(state[ELIGIBILITY], self.tau, dt) + now}
+        rate = self.rate * jnp.exp(RATE_UNIT * theta["log_rate"]) if "log_rate" in theta else self.rate
+        value = self.value(theta, lambda name: state[name] if name == ELIGIBILITY else read(name, synapse))
+        return state, jnp.broadcast_to(rate * value, synapse.weight.shape)
+
+    def value(self, theta: Theta, signal: Callable[[str], Array]) -> Array:
+        """f, for signals of one shape."""
+        numbers = list(self.numbers())
+        if "constants" in theta:
+            numbers = [start + theta["constants"][k] for k, start in enumerate(numbers)]
+        if not self.size:
+            return jnp.asarray(_value(self.tree(), signal, iter(numbers)))
+        return _machine.run(theta["code"], [*map(signal, self.inputs), *map(jnp.asarray, numbers)])
+
+    def settled(self, theta: Theta) -> tuple[AbstractRule, Theta]:
+        if not self.size:
+            return self, theta
+        added = np.asarray(theta["constants"]) if "constants" in theta else np.zeros(len(self.numbers()))
+        values = tuple(start + float(more) for start, more in zip(self.numbers(), added, strict=True))
+        found = expression.decode(np.asarray(theta["code"]).tolist(), self.leaves(values))
+        rule = dataclasses.replace(self, expression=expression.show(found), size=0, inputs=(), n_constants=0)  # pyright: ignore[reportArgumentType]
+        new = {"log_rate": theta["log_rate"]} if "log_rate" in theta else {}
+        if "constants" in theta and (n := len(expression.numbers(found))):
+            new["constants"] = jnp.zeros(n, theta["constants"].dtype)
+        return rule, new
+
+
+def _value(tree: Tree, signal: Callable[[str], Array], numbers: Iterator[float | Array]) -> Array | float:
+    if isinstance(tree, Number):
+        return next(numbers)
+    if isinstance(tree, Signal):
+        return signal(tree.name)
+    assert isinstance(tree, Apply)
+    left, right = (_value(part, signal, numbers) for part in (tree.left, tree.right))
+    if tree.operator == "+":
+        return left + right
+    if tree.operator == "-":
+        return left - right
+    return left * right if tree.operator == "*" else jnp.asarray(left) / right
