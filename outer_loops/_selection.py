@@ -8,7 +8,7 @@ from metaplast.signals import pytree
 from outer_loops import _trees
 
 LARGEST, DOUBLE = 1e30, 1e35  # the loss of a life that blew up, at least; the rank of what another member does already
-MEMORY = 8  # evaluations over which a parent's loss is averaged
+MEMORY = 16  # evaluations over which a parent's loss is averaged
 
 
 @pytree

@@ -127,7 +127,7 @@ def _hashed(values: Array) -> Array:
     whole = jnp.clip(jnp.round(values / ROUNDING), -1e9, 1e9).astype(jnp.int32).astype(jnp.uint32)
     drawn = np.random.RandomState(0).randint(0, 2**32, size=(2, values.size), dtype=np.uint64)
     weights = drawn.astype(np.uint32) | np.uint32(1)
-    return jnp.sum(whole[None, :] * weights, axis=1, dtype=jnp.uint32) + np.uint32([1, 1])
+    return jnp.sum(whole[None, :] * weights, axis=1, dtype=jnp.uint32) + np.asarray([1, 1], np.uint32)
 
 
 def mutated(where: Layout, flat: Array, key: Array, rate: Array, std: Array) -> Array:
