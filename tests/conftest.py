@@ -1,7 +1,13 @@
-"""What every test runs under: no silent broadcasting between ranks, no silent mixing of dtypes."""
+"""What every test runs under: no silent broadcasting between ranks, no silent mixing of dtypes, quick compilation."""
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # there is a worker per core: more threads only wait for each other
 
 import hypothesis
 import jax
+
+from tests._compiler import quickly
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -9,3 +15,8 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 # The same examples in every run, and no limit on their time: a busy machine must not fail a test.
 hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("fixed")
+
+# Compiling is nearly all the time of a test, and this halves it. The commands that tests start compile as users do; so
+# does a lane with one of these variables set, as tests/system/test_exact.py sets it.
+if not {"XLA_FLAGS", "JAX_DISABLE_MOST_OPTIMIZATIONS"} & set(os.environ):
+    quickly()

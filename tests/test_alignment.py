@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from metaplast._checks.base import quick_jit
 from metaplast.feedback.random import Random
@@ -18,6 +19,7 @@ from metaplast.networks.recurrent import Recurrent
 from metaplast.problem import sample_batch
 from metaplast.rules.polynomial import Polynomial
 from metaplast.spec import decode
+from tests._compiler import as_users_jit
 
 N_LIVES, N_STEPS = 32, 300
 
@@ -49,12 +51,13 @@ def _lifetime(**changes: Any) -> Lifetime:
     )
 
 
+@pytest.mark.exact
 def test_measuring_changes_nothing_and_goes_on_while_the_network_is_frozen():
     """Losses and gradients are the same with and without, also where the angle is 0 and has no derivative."""
     still = _lifetime(feedback=Symmetric())
     measured = dataclasses.replace(still, measure=("alignment",))
 
-    @quick_jit
+    @as_users_jit
     def both(key: Any) -> Any:
         task, theta = still.task.sample(key, "train"), still._init(key)
 

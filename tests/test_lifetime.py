@@ -18,6 +18,7 @@ from metaplast.networks.feedforward import Feedforward
 from metaplast.registry import BadInput
 from metaplast.rules.polynomial import Polynomial
 from metaplast.rules.stdp import Stdp
+from tests._compiler import as_users_jit
 from tests.oracles import life as oracle
 
 POOL = Polynomial(
@@ -47,7 +48,7 @@ def _live(lifetime: Lifetime, theta: Any, task: Any, life: Any, n: int, start: i
     return lifetime.advance(theta, task, life, n, start=start)
 
 
-_advance = jax.jit(_live, static_argnums=(0, 4, 5))  # optimised as in a run: bits are compared
+_advance = as_users_jit(_live, static_argnums=(0, 4, 5))  # bits are compared
 
 
 def _same_bits(a: Any, b: Any) -> None:
@@ -81,6 +82,7 @@ def _now(life: Any) -> dict[str, Any]:
     return {name: s.weight for name, s in life.synapses.items()}
 
 
+@pytest.mark.exact
 @pytest.mark.parametrize("told", [True, False], ids=["start given", "start unknown"])
 def test_a_life_in_pieces_is_the_same_to_the_bit(whole, told):
     """The cuts lie in the plastic phase and in the frozen one; the piece between them runs from one into the other."""
@@ -94,6 +96,7 @@ def test_a_life_in_pieces_is_the_same_to_the_bit(whole, told):
     _same_bits(jax.tree.map(lambda *x: np.concatenate(x), *pieces), trace)
 
 
+@pytest.mark.exact
 def test_weights_rest_while_plasticity_is_off(whole):
     theta, task, life, (after, _) = whole
     learned, _ = _advance(SMALL, theta, task, life, N_PLASTIC, 0)
@@ -102,6 +105,7 @@ def test_weights_rest_while_plasticity_is_off(whole):
     assert all(moved)
 
 
+@pytest.mark.exact
 def test_recording_changes_nothing(whole):
     theta, task, life, (after, trace) = whole
     same, recorded = _advance(RECORDING, theta, task, life, N_STEPS, 0)

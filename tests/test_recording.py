@@ -30,6 +30,7 @@ from metaplast.registry import BadInput, register
 from metaplast.rules.polynomial import Polynomial
 from metaplast.signals import neuron_view
 from metaplast.spec import decode, nested, plugin, spec
+from tests._compiler import as_users_jit
 
 DT, N_IN, N_OUT, N_STEPS, TRIAL = 1e-3, 3, 2, 24, 2
 
@@ -239,7 +240,7 @@ def test_each_held_out_session_is_judged_just_once(n):
     np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
-@quick_jit
+@as_users_jit
 def _live(session: Any) -> Any:
     key = jax.random.key(1)
     theta = LIVES._init(key)
@@ -267,6 +268,7 @@ def test_a_life_is_a_plain_loop_over_gates_and_resets():
                 u = np.zeros(N_OUT) if s.reset[t] else u
 
 
+@pytest.mark.exact
 def test_what_was_recorded_does_not_reach_the_weights():
     """Other recorded values, other masks: the same life to the bit."""
     session = jax.tree.map(lambda x: x[0], train.sample(TAPE, jax.random.key(0), 9, "train").tasks)
@@ -284,9 +286,8 @@ def test_what_was_recorded_does_not_reach_the_weights():
 def test_a_rule_that_reads_an_error_is_refused_by_name(feedback):
     rule = Polynomial(terms=("error*pre",), initial=(-1.0,))
     lives = dataclasses.replace(LIVES, slots=(Slot(rule=rule),), feedback=decode("feedback", feedback))
-    with pytest.raises(
-        BadInput, match=r"rule at input_to_output reads post\.feedback; feedback .* - expected a signal"
-    ):
+    words = r"rule at input_to_output reads post\.feedback; feedback .* - expected a signal"
+    with pytest.raises(BadInput, match=words):
         lives.check()
 
 

@@ -23,6 +23,7 @@ def _bits(tree: Any) -> list[bytes]:
     return [np.asarray(x).tobytes() for x in jax.tree.leaves(tree)]
 
 
+@pytest.mark.exact
 def test_a_run_in_pieces_is_the_same_to_the_bit():
     start = train.begin(PROBLEM, OUTER, 3)
     whole = list(train.steps(PROBLEM, OUTER, 3, start, 0, 4))
@@ -50,6 +51,7 @@ def _several(n_steps: int, lockstep: bool | None) -> tuple[list[train.Run], Any]
     return runs, list(train.steps_many(problem, OUTER, runs, 0, n_steps, lockstep))
 
 
+@pytest.mark.exact
 def test_each_of_several_runs_has_the_bits_that_it_has_alone():
     compiled = train._step._cache_size()
     runs, told = _several(4, None)

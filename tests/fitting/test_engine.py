@@ -135,6 +135,7 @@ def test_members_side_by_side_equal_members_one_by_one(four):
     assert coefficients(alone[2])[1] == coefficients(alone[3])[0] == 0.0
 
 
+@pytest.mark.exact
 def test_members_that_fill_a_group_change_nothing(four):
     three, more = fits(ALL, four[:3], replace(ENDLESS, chunk=2)), fits(ALL, four, replace(ENDLESS, chunk=2))
     assert len(three) == 3

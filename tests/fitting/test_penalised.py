@@ -117,6 +117,7 @@ class NoLoss:
         return jnp.zeros(()), jax.tree.map(jnp.zeros_like, theta), {}
 
 
+@pytest.mark.exact
 @pytest.mark.system  # a program of many seconds
 def test_without_mask_and_penalty_no_bit_changes():
     family = Taught(n_in=3, n_out=2, n_steps=6, n_sessions=5)

@@ -76,6 +76,7 @@ def test_a_jump_moves_the_potential_by_the_weight_and_a_steady_input_by_its_shar
     assert _run(Lif(soma_input="jump"), 1, 1e-4, soma=w)[1][0] == pytest.approx(w)
 
 
+@pytest.mark.exact
 @pytest.mark.parametrize("name", sorted(SURROGATES))
 def test_the_surrogate_is_the_gradient_and_leaves_the_spikes_alone(name):
     neuron = Lif(surrogate=name, slope=3.0, dampening=0.3)

@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import pytest
 
 from metaplast import train
 from metaplast.feedback.symmetric import Symmetric
@@ -27,6 +28,7 @@ def test_initial_weights_are_learned_without_any_rule():
     np.testing.assert_allclose(learned, FixedMap().matrix(), atol=0.05)
 
 
+@pytest.mark.exact
 def test_a_life_ends_with_the_weights_it_was_born_with():
     theta = PROBLEM.init(jax.random.key(1))
     batch = train.sample(LIFE.task, train.stream(0, "tasks"), 1, "train")

@@ -12,6 +12,7 @@ from metaplast.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
 from metaplast.problem import MetaProblem
 from metaplast.rules.polynomial import Polynomial
+from tests._compiler import as_users_jit
 from tests.probes._tasks import FixedMap
 
 TERMS = ("error*pre", "post*pre - post*predicted", "weight")
@@ -23,7 +24,7 @@ LIFE = Lifetime(
     record=("weights", "sent"),
 )
 PROBLEM = MetaProblem(lifetime=LIFE)
-ADVANCE = jax.jit(PROBLEM.advance, static_argnums=2)
+ADVANCE = as_users_jit(PROBLEM.advance, static_argnums=2)
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,7 @@ def population():
     return thetas, batch, born, *ADVANCE(thetas, born, 100)
 
 
+@pytest.mark.exact
 def test_two_windows_are_one_bit_for_bit_across_the_frozen_phase(population):
     """The second window starts plastic and ends frozen."""
     thetas, _, born, whole, window = population

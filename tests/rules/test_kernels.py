@@ -103,6 +103,7 @@ def test_three_factor_pays_out_the_faded_sum_of_past_changes():
     np.testing.assert_allclose(state.synapse["eligibility"], e, rtol=1e-4)
 
 
+@pytest.mark.exact
 @pytest.mark.parametrize("inner", [Stdp(), Mlp(inputs=("pre",), hidden=(2,), n_state=1)], ids=["stdp", "mlp"])
 def test_three_factor_keeps_the_inner_rules_state_beside_its_own(inner):
     channels = {"reward": jnp.ones(6)}

@@ -1,0 +1,28 @@
+"""Tests compile quickly (tests/conftest.py); where bits are compared, the program is compiled as in a user's run."""
+
+import os
+from functools import partial
+
+import jax
+
+# From JAX 0.11 on these are the only emitters, and there is no option.
+OLD = jax.__version_info__ < (0, 11)
+EMITTERS = "xla_cpu_use_fusion_emitters"
+
+as_users_jit = partial(
+    jax.jit,
+    compiler_options={
+        "xla_backend_optimization_level": 3,
+        "xla_llvm_disable_expensive_passes": False,
+        **({EMITTERS: True} if OLD else {}),
+    },
+)
+
+
+def quickly() -> None:
+    """All that this process compiles from here on skips optimisations and, in JAX before 0.11, the slower emitters."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    if OLD:
+        os.environ["XLA_FLAGS"] = f"--{EMITTERS}=false"
+        jax.devices()  # reads the flag: what tests start does not inherit it
+        del os.environ["XLA_FLAGS"]
