@@ -90,9 +90,13 @@ class MetaProblem:
         """`n` tasks of a split and the keys of their lives; life i depends on (key, i) alone."""
         return sample_batch(self.lifetime.task, key, n, split)
 
-    def losses(self, thetas: Theta, batch: Batch, share: int | None = None) -> tuple[Array, Metrics]:
+    def losses(
+        self, thetas: Any, batch: Batch, share: int | None = None, unravel: Callable[[Any], Theta] = lambda theta: theta
+    ) -> tuple[Array, Metrics]:
         """The mean loss of each member [P] (not finite where one of its lives blew up) and metrics.
 
+        thetas: with a leading member axis, in any form that `unravel` turns into a theta, member by member: flat
+        vectors need no copy of them all (with 35,000 numbers and 200 steps on 9,000 synapses an eighth of the time).
         share: how many consecutive members live through the same tasks (default: all do). An antithetic pair must.
         Metrics, per member and life [P, n]: `life_loss`, `survived` (share of steps before the first non-finite loss),
         `at_bound` (share of plastic synapses that end at a bound of their weight), the task's own and those that
@@ -101,7 +105,7 @@ class MetaProblem:
         member, task = assign(leading(thetas), leading(batch.keys), share)
 
         def one(i: Array) -> dict[str, Array]:
-            theta = jax.tree.map(lambda x: x[member[i]], thetas)
+            theta = unravel(jax.tree.map(lambda x: x[member[i]], thetas))
             loss, aside = self._loss(theta, take(batch.tasks, task[i]), batch.keys[task[i]])
             return {"life_loss": loss, **aside}
 

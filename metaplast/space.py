@@ -1,7 +1,7 @@
 """The search space: the coordinates in which an outer loop sees theta, and the bounds it cannot leave."""
 
 import fnmatch
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -152,8 +152,10 @@ class Seen:
     def sample(self, key: Key, n: int, split: Split) -> Batch:
         return self.problem.sample(key, n, split)
 
-    def losses(self, thetas: Theta, batch: Batch, share: int | None = None) -> tuple[Array, Metrics]:
-        return self.problem.losses(decode(self.space, thetas), batch, share)
+    def losses(
+        self, thetas: Any, batch: Batch, share: int | None = None, unravel: Callable[[Any], Theta] = lambda theta: theta
+    ) -> tuple[Array, Metrics]:
+        return self.problem.losses(thetas, batch, share, lambda z: decode(self.space, unravel(z)))
 
     def value_and_grad(self, theta: Theta, batch: Batch, tangents: int = 0) -> tuple[Array, Theta, Metrics]:
         """d loss / d z = d loss / d theta * d theta / d z: a life's gradient is clipped before, in theta."""

@@ -106,6 +106,17 @@ def tell(name: str, state: Any, members: Array, fitness: Array, hyper: dict[str,
     return strong(_pinned(name, told, hyper["std"])), centre
 
 
+def width(state: Any, members: Array) -> Array:
+    """The standard deviation [] with which members are drawn, mean over theta; measured where a strategy has none."""
+    std = getattr(state, "std", None)
+    if std is None:
+        return jnp.mean(jnp.std(members, axis=0))
+    shape = getattr(state, "C", None)  # (co)variances in units of std^2
+    if shape is None:
+        return jnp.mean(std)
+    return jnp.mean(std * jnp.sqrt(jnp.diagonal(shape) if shape.ndim == 2 else shape))
+
+
 def moves_mean(name: str) -> bool:
     """Whether `tell` has applied the learning rate to what the strategy itself goes on from."""
     return _by_distribution(name)

@@ -124,13 +124,13 @@ class Es(AbstractOuterLoop):
         old, unravel = ravel_pytree(state.theta)
         k_ask, k_tell = jax.random.split(key)
         members, asked = _evosax.ask(self.strategy, state.strategy, len(state.fitness), state.hyper["std"], k_ask)
-        losses, metrics = problem.losses(jax.vmap(unravel)(members), batch)
+        losses, metrics = problem.losses(members, batch, unravel=unravel)
         fitness, healthy, worst = graded(losses, jnp.mean(metrics["survived"], axis=1), state.worst)
         told, centre = _evosax.tell(self.strategy, asked, members, fitness, state.hyper, k_tell)
         if not _evosax.moves_mean(self.strategy):
             centre = old + state.hyper["learning_rate"] * (centre - old)
         summary = _summary(losses, healthy, metrics)
-        width = jnp.mean(jnp.std(members, axis=0))
+        width = _evosax.width(told, members)
         new = EsState(
             theta=unravel(centre),
             strategy=told,
@@ -145,7 +145,7 @@ class Es(AbstractOuterLoop):
         usable = jnp.any(healthy) & jnp.all(finite)
         new = jax.tree.map(lambda a, b: jnp.where(usable, a, b), strong(new), state)
         new = new.replace(step=state.step + 1, skipped=state.skipped + (~usable).astype(jnp.int32))
-        told = {"mean_norm": optax.tree.norm(new.theta), "std": width, "skipped": new.skipped}
+        told = {"mean_norm": optax.tree.norm(new.theta), "std": new.course.width, "skipped": new.skipped}
         size = {"population": jnp.asarray(len(fitness)), "restarts": state.course.restarts} if self.restarts else {}
         return new, {**summary, **told, **size}
 

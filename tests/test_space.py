@@ -32,7 +32,8 @@ class Written:
 
     n_devices = 1
 
-    def losses(self, thetas: Any, batch: Any, share: Any = None) -> Any:
+    def losses(self, thetas: Any, batch: Any, share: Any = None, unravel: Any = None) -> Any:
+        thetas = jax.vmap(unravel)(thetas)
         loss = -jnp.sum(thetas["genome"]["w"], axis=1)
         aside = {"life_loss": loss[:, None], "survived": jnp.ones((loss.size, 1)), "seen": thetas["genome"]["w"]}
         return loss, {**aside, "lives": jnp.asarray(loss.size), "diverged": jnp.asarray(0)}
@@ -80,9 +81,9 @@ def test_evolution_stays_inside_the_box_and_starts_as_wide_as_each_leaf_says():
     seen: list[Any] = []
 
     class Spy(Written):
-        def losses(self, thetas: Any, batch: Any, share: Any = None) -> Any:
-            jax.debug.callback(lambda x: seen.append(jax.tree.map(np.asarray, x)), thetas)
-            return super().losses(thetas, batch)
+        def losses(self, thetas: Any, batch: Any, share: Any = None, unravel: Any = None) -> Any:
+            jax.debug.callback(lambda x: seen.append(jax.tree.map(np.asarray, x)), jax.vmap(unravel)(thetas))
+            return super().losses(thetas, batch, share, unravel)
 
     spied: Any = Spy()
     step = quick_jit(lambda s, k: es.step(spied, s, None, k))  # pyright: ignore[reportArgumentType]
@@ -100,6 +101,7 @@ def test_evolution_stays_inside_the_box_and_starts_as_wide_as_each_leaf_says():
     assert (low <= found).all() and (found <= high).all() and found.mean() > -0.1  # it was pulled there
 
 
+@pytest.mark.exact
 def test_coordinates_that_change_nothing_give_the_same_bits():
     problem, outer = quadratic(n_tasks=2), Bptt(steps=3)
     assert within(outer, ()) is outer

@@ -48,8 +48,10 @@ class Penalised(NamedTuple):
         grad = {**grad, "rules": jax.tree.map(jnp.add, grad["rules"], slope)}
         return loss + size, jax.tree.map(jnp.multiply, grad, self.mask), {**metrics, "loss": loss + size}
 
-    def losses(self, thetas: Theta, batch: Batch, share: int | None = None) -> tuple[Array, Metrics]:
-        inner = jax.vmap(self.masked)(thetas)
+    def losses(
+        self, thetas: Any, batch: Batch, share: int | None = None, unravel: Callable[[Any], Theta] = lambda theta: theta
+    ) -> tuple[Array, Metrics]:
+        inner = jax.vmap(lambda theta: self.masked(unravel(theta)))(thetas)
         losses, metrics = self.problem.losses(inner, batch, share)
         return losses + jax.vmap(self.penalty)(inner), metrics
 

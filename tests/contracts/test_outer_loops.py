@@ -54,8 +54,8 @@ class Plane:
 
     n_devices = 1
 
-    def losses(self, thetas: Any, batch: Any) -> tuple[Any, dict[str, Any]]:
-        loss = thetas["w"] @ SLOPE
+    def losses(self, members: Any, batch: Any, unravel: Any) -> tuple[Any, dict[str, Any]]:
+        loss = jax.vmap(unravel)(members)["w"] @ SLOPE
         one = jnp.ones((MEMBERS, 1))
         return loss, {
             "life_loss": loss[:, None],

@@ -25,8 +25,8 @@ class Written:
     def init(self, key: Any) -> Any:
         return {"w": jax.random.normal(key, (self.n,))}
 
-    def losses(self, thetas: Any, batch: Any) -> Any:
-        loss = jax.vmap(lambda w: self.function(w, batch))(thetas["w"])
+    def losses(self, thetas: Any, batch: Any, unravel: Callable[[Any], Any] = lambda theta: theta) -> Any:
+        loss = jax.vmap(lambda theta: self.function(unravel(theta)["w"], batch))(thetas)
         aside = {"life_loss": loss[:, None], "survived": jnp.ones((len(loss), 1))}
         return loss, {**aside, "lives": jnp.asarray(len(loss)), "diverged": jnp.sum(~jnp.isfinite(loss))}
 

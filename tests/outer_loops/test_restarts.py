@@ -20,8 +20,8 @@ class Rastrigin:
 
     n_devices = 1
 
-    def losses(self, thetas: Any, batch: Any) -> tuple[jax.Array, dict[str, jax.Array]]:
-        w = thetas["w"]
+    def losses(self, members: Any, batch: Any, unravel: Any) -> tuple[jax.Array, dict[str, jax.Array]]:
+        w = jax.vmap(unravel)(members)["w"]
         loss = jnp.sum(w**2 + 3.0 * (1.0 - jnp.cos(2.0 * jnp.pi * w)), axis=1)
         aside = {"life_loss": loss[:, None], "survived": jnp.ones((len(w), 1))}
         return loss, {**aside, "lives": jnp.asarray(loss.size), "diverged": jnp.asarray(0)}
@@ -50,7 +50,7 @@ def _begin(es: Es) -> Any:
 
 
 def _loss(es: Es, state: Any) -> float:
-    return float(PROBLEM.losses(jax.tree.map(lambda x: x[None], es.theta(state)), None)[0][0])
+    return float(PROBLEM.losses(es.theta(state)["w"][None], None, lambda w: {"w": w})[0][0])
 
 
 ONCE = Es(strategy="Sep_CMA_ES", population=8, std=0.6)
