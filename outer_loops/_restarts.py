@@ -12,8 +12,8 @@ SMOOTH = 10  # generations over which the loss of a population is averaged
 @pytree
 class Course:
     """Of the present search: loss, the mean loss of its population, smoothed; lowest, that of its best member so far;
-    idle, generations since; width, the standard deviation of its members; age in generations. Of those before it: best [n],
-    where the one with the lowest loss came to rest; best_loss. start [n]: where the first one began."""
+    idle, generations since; width, the standard deviation of its members; age in generations. Of those before it:
+    best [n], where the one with the lowest loss came to rest; best_loss. start [n]: where the first one began."""
 
     start: Array
     best: Array
