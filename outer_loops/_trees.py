@@ -130,7 +130,7 @@ def _hashed(values: Array) -> Array:
     return jnp.sum(whole[None, :] * weights, axis=1, dtype=jnp.uint32) + np.asarray([1, 1], np.uint32)
 
 
-def mutated(where: Layout, flat: Array, key: Array, rate: Array, std: Array) -> Array:
+def mutated(where: Layout, flat: Array, key: Array, rate: Array | float, std: Array | float) -> Array:
     """One member [n] changed: each gene drawn anew with probability `rate`, which keeps every code a tree; numbers
     moved by std * N(0, 1), always where there is no code, else with probability `rate`."""
     k_which, k_gene, k_move, k_noise = jax.random.split(key, 4)

@@ -194,6 +194,9 @@ def _path_part(runs: Sequence[Run], files: Sequence[RuleFile], pictures: Path) -
     if not all(logs):
         words = "Not recorded: the rule learns nothing, has too many numbers, or the run is older than the record."
         return {"path": (Section(title, [words]), {})}
+    if any(len(log[0]) != sum(x.size for x in file.tensors.values()) for file, log in zip(files, logs, strict=True)):
+        words = "Not shown: the form of the rule was searched too; numbers of other steps belong to other formulas."
+        return {"path": (Section(title, [words]), {})}
     found = [coefficients.path(file.document, file.tensors, log) for file, log in zip(files, logs, strict=True)]
     if not any(any(each.values()) for each in found[0]):
         return {}

@@ -102,12 +102,13 @@ def test_the_small_survive_and_each_doing_once():
     """Parents: pre*post of loss .5, weight of .9. New: a larger tree of .49, a small one of .6; a twin of pre*post."""
     flat, known, loss, zeros = _people(["pre*post", "weight"], [0.5, 0.9])
     kept: dict[str, Any] = {name: getattr(known, name) for name in ("key", "form", "size", "n_nodes")}
-    parents = _selection.Parents(flat=flat, loss=loss, count=zeros, **kept)
+    parents = _selection.Parents(flat=jnp.asarray(flat), loss=jnp.asarray(loss), count=jnp.asarray(zeros), **kept)
     texts = ["post*pre*(post/post)", "pre*post + pre*pre*pre*pre", "1 - post"]
     flat, known, _, _ = _people(texts, [0, 0, 0])
     facts_of: dict[str, Any] = {name: getattr(known, name) for name in kept}
     drawn: dict[str, Any] = {"twin": [0, -1, -1], "examined": [True] * 3, "chosen": [1, 2], "real": [True] * 2}
-    offspring = _selection.Offspring(flat=flat, **facts_of, **{name: np.asarray(x) for name, x in drawn.items()})
+    drawn = {name: np.asarray(x) for name, x in drawn.items()}
+    offspring = _selection.Offspring(flat=jnp.asarray(flat), **facts_of, **drawn)
     select = quick_jit(lambda *given: _selection.selected(WHERE, *given))
     new = flat[1:], np.asarray([0.49, 0.6], np.float32)
     dear, first = select(parents, offspring, new, np.float32(0.1))
