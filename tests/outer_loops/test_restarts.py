@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from metaplast._checks.base import quick_jit
 from metaplast.launch import checkpoint
@@ -57,6 +58,7 @@ ONCE = Es(strategy="Sep_CMA_ES", population=8, std=0.6)
 AGAIN = replace(ONCE, restarts=2, patience=15, rest_std=0.02)
 
 
+@pytest.mark.golden  # a recovery whose seeds hang on the compiler's last digits
 def test_restarts_find_the_deepest_valley_where_one_search_does_not(caplog):
     stuck = [_loss(ONCE, _go_on(ONCE, _begin(ONCE), 0, 60, seed)[0]) for seed in range(5, 9)]
     assert min(stuck) > 0.9  # at rest in another valley, with every seed
