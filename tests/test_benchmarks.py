@@ -2,8 +2,9 @@
 
 import jax
 import numpy as np
+from jax.flatten_util import ravel_pytree
 
-from benchmarks import plain, workload
+from benchmarks import evolution, plain, plain_evolution, workload
 
 
 def test_framework_and_plain_script_agree() -> None:
@@ -23,3 +24,19 @@ def test_framework_and_plain_script_agree() -> None:
     ours = jax.jit(problem.value_and_grad)(theta, batch)[1]["rules"]["rule"]["coefficients"]
     theirs = plain.value_and_grad(cube[0], *data, 1, True)[1].reshape(-1)
     np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+def test_evolution_and_the_plain_script_agree() -> None:
+    sizes = (2, 4, 3, 2)
+    world = evolution.problem(sizes, n_steps=6)
+    batch = jax.jit(world.sample, static_argnums=(1, 2))(jax.random.key(0), 1, "train")
+    flat, unravel = ravel_pytree(world.init(jax.random.key(0)))
+    members = jax.random.normal(jax.random.key(1), (3, flat.size))
+    task = jax.tree.map(lambda x: x[0], batch.tasks)
+    weights = [task.weights[edge] for edge in evolution.edges(sizes)]
+    ours = jax.jit(lambda m: world.losses(m, batch, unravel=unravel)[0])(members)
+    theirs = plain_evolution.losses(
+        evolution.plainly(members, unravel(flat), sizes), weights, task.inputs, sizes, chunk=2
+    )
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+    assert np.ptp(ours) > 0.01
