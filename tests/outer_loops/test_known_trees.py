@@ -22,7 +22,7 @@ def outputs(rule, theta, signs):
 
 def apart(found, target, signs=()):
     known = Symbolic(expression=target, eligibility="score*pre", learn="none")
-    return float(np.sqrt(np.mean((outputs(*found, signs) - outputs(known, {}, signs)) ** 2)))
+    return float(np.sqrt(np.mean((outputs(found[0], found[1], signs) - outputs(known, {}, signs)) ** 2)))
 
 
 def search(name, seed, *words):
