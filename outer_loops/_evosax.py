@@ -81,11 +81,13 @@ def begun(name: str, population: int, theta: Array, std: Array, key: Key) -> Any
 
 
 def ask(name: str, state: Any, population: int, std: Array, key: Key) -> tuple[Array, Any]:
-    """(members [P, n], state); what evosax blanks out here is no sign of numbers that broke."""
+    """(members [P, n], state); a gradient that GuidedES blanks out here is no sign of numbers that broke."""
     strategy, params = _with_std(name, population, state.best_solution, std)
     with relaxed():
         members, asked = strategy.ask(key, state, params)
-    return members, jax.tree.map(_finite, asked)
+    if hasattr(asked, "grad"):
+        asked = asked.replace(grad=_finite(asked.grad))
+    return members, asked
 
 
 def tell(name: str, state: Any, members: Array, fitness: Array, hyper: dict[str, Array], key: Key) -> tuple[Any, Array]:

@@ -7,7 +7,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 from metaplast._checks.base import quick_jit
 from metaplast.launch import checkpoint
@@ -58,7 +57,6 @@ ONCE = Es(strategy="Sep_CMA_ES", population=8, std=0.5)
 AGAIN = replace(ONCE, restarts=2, patience=15, rest_std=0.02)
 
 
-@pytest.mark.golden  # six searches, three compilations
 def test_restarts_find_the_deepest_valley_where_one_search_does_not(caplog):
     before, seeds = _step._cache_size(), range(5, 11)
     alone = [_loss(ONCE, _go_on(ONCE, _begin(ONCE), 0, 60, seed)[0]) for seed in seeds]
