@@ -83,12 +83,18 @@ def _pairs(value: Any) -> Any:
 
 def nested(cls: type[Any]) -> Any:
     """The annotation of a field that holds a spec which is no plug-in, given as an instance or a mapping."""
-    return PlainValidator(lambda value: value if isinstance(value, cls) else build(cls, _as_mapping(value)))
+    return PlainValidator(reader(cls))
 
 
-def _as_mapping(value: Any) -> Mapping[str, Any]:
+def reader(cls: type[T]) -> Callable[[Any], T]:
+    """What makes a spec that is no plug-in of an instance or a mapping. Raises: BadInput for anything else."""
+    return lambda value: value if isinstance(value, cls) else build(cls, _as_mapping(value, cls))
+
+
+def _as_mapping(value: Any, cls: type[Any]) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise BadInput(f"{value!r}", "a mapping of fields", "write field: value pairs")
+        fields = ", ".join(field.name for field in dataclasses.fields(cls))
+        raise BadInput(f"{value!r}", f"a mapping of fields ({fields})", "write field: value pairs")
     return value
 
 

@@ -99,6 +99,26 @@ class AbstractDescent(AbstractOuterLoop):
         return state.theta
 
 
+@spec
+class AbstractExact(AbstractDescent):
+    """Descent along the exact gradient of whole lives; a file says in which mode it is taken."""
+
+    @property
+    @abstractmethod
+    def tangents(self) -> int:
+        """As in `MetaProblem.value_and_grad`."""
+
+    def carry(self, problem: MetaProblem, theta: Theta) -> tuple[()]:
+        demand_differentiable(self, problem)
+        return ()
+
+    def gradient(
+        self, problem: MetaProblem, state: DescentState, batch: Batch, key: Key
+    ) -> tuple[tuple[()], Theta, Metrics]:
+        _, grad, metrics = problem.value_and_grad(state.theta, batch, self.tangents)
+        return (), grad, metrics
+
+
 def demand_differentiable(outer: AbstractOuterLoop, problem: MetaProblem) -> None:
     """Raises: BadInput for a task that passes no gradient."""
     if not problem.lifetime.task.shape().differentiable:
@@ -113,7 +133,8 @@ def demand_floats(outer: AbstractOuterLoop, theta: Theta) -> None:
         raise BadInput(f"outer {name}: theta", "a number to learn", "let the rule, the genome or the neurons learn")
     for leaf in leaves:
         if not jnp.issubdtype(leaf.dtype, jnp.floating):
-            raise BadInput(f"outer {name}: a leaf of theta of {leaf.dtype}", "floats", "learn floats only")
+            what = f"outer {name}: a leaf of theta of {leaf.dtype}"
+            raise BadInput(what, "floats: others are rounded in silence", "learn floats only")
 
 
 @lru_cache(maxsize=64)

@@ -1,16 +1,13 @@
 """Forward-mode gradient descent: exact gradients whose memory does not grow with the life."""
 
-from metaplast.interfaces import Metrics
-from metaplast.problem import Batch, MetaProblem
 from metaplast.registry import register
-from metaplast.signals import Key, Theta
 from metaplast.spec import Count, spec
-from outer_loops._descent import AbstractDescent, DescentState, demand_differentiable
+from outer_loops._descent import AbstractExact
 
 
 @register("outer", "forward")
 @spec
-class Forward(AbstractDescent):
+class Forward(AbstractExact):
     """Descent along d loss / d theta, exact as in `bptt`, but carried forward with the life: no backward pass.
 
     For every number theta_i the tangent s_i = d (state of the life) / d theta_i goes along with the state,
@@ -24,12 +21,6 @@ class Forward(AbstractDescent):
 
     chunk: Count = 16
 
-    def carry(self, problem: MetaProblem, theta: Theta) -> tuple[()]:
-        demand_differentiable(self, problem)
-        return ()
-
-    def gradient(
-        self, problem: MetaProblem, state: DescentState, batch: Batch, key: Key
-    ) -> tuple[tuple[()], Theta, Metrics]:
-        _, grad, metrics = problem.value_and_grad(state.theta, batch, tangents=self.chunk)
-        return (), grad, metrics
+    @property
+    def tangents(self) -> int:
+        return self.chunk

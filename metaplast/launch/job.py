@@ -41,6 +41,7 @@ from metaplast.spec import (
     named,
     nested,
     plugin,
+    reader,
     spec,
 )
 
@@ -83,22 +84,6 @@ class SlotFields:
     shared: bool = True
 
 
-def _slot_fields(value: Any) -> SlotFields:
-    if isinstance(value, SlotFields):
-        return value
-    if not isinstance(value, dict):
-        raise BadInput(f"slot {value!r}", "a mapping with 'rule' and perhaps 'edges', 'shared'", "correct it")
-    return build(SlotFields, value)
-
-
-def _coordinate(value: Any) -> Coordinate:
-    if isinstance(value, Coordinate):
-        return value
-    if not isinstance(value, dict):
-        raise BadInput(f"coordinate {value!r}", "a mapping with 'leaves' and perhaps 'transform', ...", "correct it")
-    return build(Coordinate, value)
-
-
 def _optional_rule(value: Any) -> AbstractRule | None:
     return None if value is None else decode("rule", value)
 
@@ -123,8 +108,8 @@ class Config:
     objective: Annotated[AbstractObjective, plugin("objective")] = FinalLoss()
     rule: Annotated[AbstractRule | None, pydantic.PlainValidator(_optional_rule)] = None
     shared: bool = True
-    rules: Annotated[tuple[tuple[str, SlotFields], ...], named(_slot_fields)] = ()
-    space: Annotated[Space, named(_coordinate)] = ()
+    rules: Annotated[tuple[tuple[str, SlotFields], ...], named(reader(SlotFields))] = ()
+    space: Annotated[Space, named(reader(Coordinate))] = ()
     dt: Positive = 1e-3
     measure: tuple[Literal["alignment"], ...] = ()
     problem: Annotated[Numbers, nested(Numbers)] = Numbers()

@@ -55,7 +55,10 @@ CASES: list[tuple[list[str], str]] = [  # (words, a part of the line); the folde
         ["train", "rules={a: {rule: {name: polynomial}}, b: {rule: {name: polynomial}}}", "rule=null", "rows={}"],
         "edge input_to_hidden_1",
     ),
-    (["train", "rules={a: 3}", "rule=null", "rows={}"], "rules: a: slot 3"),
+    (
+        ["train", "rules={a: 3}", "rule=null", "rows={}"],
+        "rules: a: 3 - expected a mapping of fields (rule, edges, shared)",
+    ),
     (["train", "rows={'../../x': {note: a}}"], "rows: name '../../x'"),
     (["train", "rows={discovered: {note: a}}"], "rows: name 'discovered'"),
     (["train", "rows={nearest_prototype: {note: a}}"], "rows: name 'nearest_prototype'"),

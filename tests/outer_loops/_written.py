@@ -30,7 +30,7 @@ class Written:
         aside = {"life_loss": loss[:, None], "survived": jnp.ones((len(loss), 1))}
         return loss, {**aside, "lives": jnp.asarray(len(loss)), "diverged": jnp.sum(~jnp.isfinite(loss))}
 
-    def value_and_grad(self, theta: Any, batch: Any) -> Any:
+    def value_and_grad(self, theta: Any, batch: Any, tangents: int = 0) -> Any:
         loss, grad = jax.value_and_grad(lambda t: self.function(t["w"], batch))(theta)
         return loss, grad, {"loss": loss, "lives": jnp.asarray(1), "diverged": (~jnp.isfinite(loss)).astype(int)}
 

@@ -11,6 +11,7 @@ from outer_loops import _trees
 
 pytestmark = pytest.mark.golden
 
+# Seeds that find it in the shortened form: a test that the search still works, no estimate of how often it does.
 SEEDS = {"symbolic_oja": (1, 6, 3), "symbolic_error": (0, 1, 2), "symbolic_reward": (0, 1, 2)}
 TOLERANCE = 0.05  # root mean square distance of two rules on the probes, each scaled to a root mean square of 1
 

@@ -26,7 +26,7 @@ class Written:
         self.lifetime = SimpleNamespace(task=SimpleNamespace(shape=lambda: shape))
         self.function, self.sign = function, -1.0 if uphill else 1.0
 
-    def value_and_grad(self, theta: Any, batch: Any) -> Any:
+    def value_and_grad(self, theta: Any, batch: Any, tangents: int = 0) -> Any:
         loss, grad = jax.value_and_grad(lambda t: self.function(t["w"]))(theta)
         return loss, jax.tree.map(lambda g: self.sign * g, grad), {"loss": loss, "diverged": jnp.asarray(0)}
 
