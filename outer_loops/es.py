@@ -43,9 +43,8 @@ class EsState:
 class Es(AbstractOuterLoop):
     """Ask evosax's `strategy` for `population` members, let all live through the same tasks, tell it their mean losses.
 
-    strategy: SNES, CMA_ES, Sep_CMA_ES, Open_ES, PGPE, SimpleGA; every other that evosax registers is used likewise, but
-    untested (an unknown name is answered with all of them; on a quadratic of six numbers LM_MA_ES skipped every step,
-    and the loss rose under GESMR_GA and DiffusionEvolution).
+    strategy: SNES, CMA_ES, Sep_CMA_ES, Open_ES, PGPE, SimpleGA; the others that evosax registers (an unknown name is
+    answered with all) are untested: on a quadratic LM_MA_ES did not move, GESMR_GA and DiffusionEvolution rose.
     std: standard deviation of the members at the start, in units of theta. SNES, (Sep_)CMA_ES and PGPE adapt it; the
     others of these keep it: members of SimpleGA are copies of the best fifth plus std times noise.
     mean <- mean + learning_rate * (mean told - mean). learning_rate 0 takes the strategy's own: 0.02 for Open_ES and
