@@ -1,26 +1,99 @@
-"""metaplast compare: several seeds, or several worlds, in one table."""
+"""metaplast compare: outer loops on one problem, or finished runs in one table."""
 
+import json
 from pathlib import Path
 
 import click
 
+from metaplast.registry import BadInput
+
+OF_LOOPS, OF_RUNS = ("--loops", "--run-dir", "--config-dir", "--import", "--json", "--quiet"), ("--against", "--out")
+
 
 @click.command("compare")
-@click.argument("run_dirs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--row", default="discovered", show_default=True, help="Whose differences to the reference are shown.")
-@click.option("--against", multiple=True, metavar="NAME", help="A row that may be the reference (default: see below).")
-@click.option("--out", type=click.Path(path_type=Path), help="PNG of fits over the one numeric setting that varies.")
-def command(run_dirs: tuple[Path, ...], row: str, against: tuple[str, ...], out: Path | None) -> None:
-    """Pool finished runs that differ in their seed: intervals are bootstrapped over runs (splits), then lives.
+@click.argument("what", nargs=-1, required=True, metavar="WORDS... | RUN_DIR...")
+@click.option("--loops", metavar="A,B,...", help="Outer loops that take part (default: those of compare.loops).")
+@click.option(
+    "--run-dir", type=click.Path(path_type=Path), help="Folder of the comparison (default: runs/<date>-compare-...)."
+)
+@click.option(
+    "--config-dir", type=click.Path(path_type=Path), help="Your own config groups, looked up before the shipped ones."
+)
+@click.option("--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first.")
+@click.option("--json", "as_json", is_flag=True, help="Print compare.json instead of the tables.")
+@click.option("--quiet", is_flag=True, help="No progress bars.")
+@click.option(
+    "--row", default="discovered", show_default=True, help="Runs: whose differences to the reference to show."
+)
+@click.option("--against", multiple=True, metavar="NAME", help="Runs: a row that may be the reference.")
+@click.option("--out", type=click.Path(path_type=Path), help="Fits: PNG over the one numeric setting that varies.")
+def command(  # noqa: PLR0913  (click gives each option as one argument)
+    what: tuple[str, ...],
+    loops: str | None,
+    run_dir: Path | None,
+    config_dir: Path | None,
+    modules: tuple[str, ...],
+    as_json: bool,
+    quiet: bool,
+    row: str,
+    against: tuple[str, ...],
+    out: Path | None,
+) -> None:
+    """Compare outer loops on one problem, or lay finished runs side by side.
 
-    Runs of several worlds (other task or network, same rows) are laid side by side: the mean of every row in each, and
-    the paired difference to the best reference, by default among the rows that are given the exact gradient. Fits are
-    laid side by side too: one line per setting, over its seeds.
+    WORDS (experiment=NAME, group=NAME, a.b=value, as in train): several outer loops on this problem, each tuned, with
+    several seeds, under equal budgets of lives (compare.lives) and of CPU seconds (compare.cpu_s).
+    Example: metaplast compare experiment=oja --loops bptt,pes,es compare.cpu_s=10
+
+    RUN_DIR...: runs that differ in their seed are pooled, intervals bootstrapped over runs (splits), then lives. Runs
+    of several worlds (other task or network, same rows) are laid side by side: the mean of every row in each, and the
+    paired difference to the best reference, by default among the rows that are given the exact gradient. Fits are laid
+    side by side too: one line per setting, over its seeds.
     """
+    words = [text for text in what if "=" in text and not Path(text).exists()]
+    given = (loops, run_dir, config_dir, modules, as_json, quiet)
+    if words:
+        _refuse(OF_RUNS, (against, out), "with runs only")
+        if others := [text for text in what if text not in words]:
+            raise BadInput(f"{others[0]!r} beside {words[0]!r}", "either words or run folders", "give one kind")
+        _loops(tuple(words), loops, (run_dir, config_dir), modules, (as_json, quiet))
+    else:
+        _refuse(OF_LOOPS, given, "with words only, such as experiment=oja")
+        _runs([Path(text) for text in what], row, against, out)
+
+
+def _refuse(options: tuple[str, ...], values: tuple[object, ...], where: str) -> None:
+    for option, value in zip(options, values, strict=True):
+        if value:
+            raise BadInput(option, f"this option {where}", "leave it out")
+
+
+def _loops(
+    words: tuple[str, ...],
+    only: str | None,
+    folders: tuple[Path | None, Path | None],
+    modules: tuple[str, ...],
+    style: tuple[bool, bool],
+) -> None:
+    from metaplast.cli import _setup
+    from metaplast.launch import folder
+
+    run_dir, config_dir = folders
+    if run_dir is not None:
+        folder.check_free(run_dir)  # at once, before JAX is imported
+    _setup.prepare(modules)
+    from metaplast.launch import compare_loops
+    from metaplast.launch.config import Sources, compose
+
+    plain = compose(words, Sources(config_dir))
+    names = [name for name in (only or "").split(",") if name]
+    with _setup.progress(any(style)) as show:
+        made = compare_loops.start(plain, run_dir, show, names)
+    click.echo(json.dumps(compare_loops.read(made)) if style[0] else compare_loops.render(made))
+
+
+def _runs(runs: list[Path], row: str, against: tuple[str, ...], out: Path | None) -> None:
     from metaplast.launch import fit_compare, side_by_side
     from metaplast.launch.fit import is_fit
 
-    if is_fit(run_dirs[0]):
-        click.echo(fit_compare.compare(run_dirs, row, out))
-    else:
-        click.echo(side_by_side.compare(run_dirs, row, against))
+    click.echo(fit_compare.compare(runs, row, out) if is_fit(runs[0]) else side_by_side.compare(runs, row, against))

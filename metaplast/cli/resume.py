@@ -23,12 +23,14 @@ def command(run_dir: Path, modules: tuple[str, ...], jobs: int, quiet: bool) -> 
 
     folder.check_idle(run_dir)  # at once, before JAX is imported
     _setup.prepare(modules)
-    from metaplast.launch import fit, fit_report, run
+    from metaplast.launch import compare_loops, fit, fit_report, run
     from metaplast.launch.summary import render
 
     with _setup.progress(quiet) as show:
         if fit.is_fit(run_dir):
             finished, render = fit.resume(run_dir, show), fit_report.render
+        elif compare_loops.is_comparison(run_dir):
+            finished, render = compare_loops.resume(run_dir, show), compare_loops.render
         else:
             finished = run.resume(run_dir, jobs, show, modules)
     click.echo(render(finished))

@@ -15,6 +15,7 @@ from metaplast.fitting.settings import Fit
 from metaplast.genomes.base import AbstractGenome
 from metaplast.genomes.random import Random as RandomGenome
 from metaplast.interfaces import AbstractOuterLoop, AbstractTaskFamily
+from metaplast.launch.compare_settings import Compare
 from metaplast.launch.config import Plain, merge, resolve
 from metaplast.launch.folder import DISCOVERED
 from metaplast.launch.loggers.base import AbstractLogger
@@ -94,7 +95,8 @@ class Config:
 
     shared: one theta for all edges of the slot, or one per edge. space: names with the coordinates in which some leaves
     of theta are searched (see metaplast.space.Coordinate). measure: what is added to the metrics of every life
-    (see Lifetime); where the task reports no accuracy, the table then shows the angle. fit: what `metaplast fit` does.
+    (see Lifetime); where the task reports no accuracy, the table then shows the angle. fit, compare: what the verbs
+    `metaplast fit` and `metaplast compare` do.
     """
 
     task: Annotated[AbstractTaskFamily, plugin("task")]
@@ -115,6 +117,7 @@ class Config:
     problem: Annotated[Numbers, nested(Numbers)] = Numbers()
     evaluation: Annotated[Evaluation, nested(Evaluation)] = Evaluation()
     fit: Annotated[Fit, nested(Fit)] = Fit()
+    compare: Annotated[Compare, nested(Compare)] = Compare()
     checkpoint_every: Count = 50
     logging: Annotated[AbstractLogger, plugin("logging")] = NoLogger()
     note: str = ""

@@ -171,7 +171,8 @@ def _dotted(path: Any) -> str:
 
 
 def _digest(plain: Plain, name: str) -> str:
-    """What determines a row's training: everything but the checkpoint interval, the logger and the other rows."""
-    kept = {key: value for key, value in plain.items() if key not in ("checkpoint_every", "logging", "rows")}
+    """What determines a row's training: all but the checkpoint interval, the logger, comparisons and the other rows."""
+    free = ("checkpoint_every", "logging", "compare", "rows")
+    kept = {key: value for key, value in plain.items() if key not in free}
     kept["row"] = plain.get("rows", {}).get(name) if name != DISCOVERED else None
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()

@@ -8,7 +8,7 @@ from typing import Any
 from metaplast.launch.config import read_file
 from metaplast.registry import BadInput
 
-FREE = ("seed", "checkpoint_every", "logging", "note")  # what runs of one world may differ in
+FREE = ("seed", "checkpoint_every", "logging", "compare", "note")  # what runs of one world may differ in
 Plain = dict[str, Any]
 
 
