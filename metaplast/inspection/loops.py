@@ -38,7 +38,7 @@ def summed_up(told: Mapping[str, Plain], budgets: Sequence[str]) -> Plain:
     }
     marks = [value(m) for o in entered.values() for b in budgets for r in o["runs"][b] for m in r["curve"][b]]
     positive = all(x > 0 for x in [*marks, *(x for found in losses.values() for own in found.values() for x in own)])
-    over = _ratios if positive else student
+    over = _over_seeds(ratio=positive)
     best = {b: min(losses[b], key=lambda name: over(losses[b][name]).mean) for b in budgets}
     found: Plain = {name: {"outer": one["outer"], "refused": one["refused"]} for name, one in told.items()}
     for name, one in entered.items():
@@ -58,10 +58,18 @@ def summed_up(told: Mapping[str, Plain], budgets: Sequence[str]) -> Plain:
     return {"loops": found, "best": best, "scale": "ratio" if positive else "difference"}
 
 
-def _ratios(values: Sequence[float]) -> Estimate:
-    """The geometric mean of positive numbers, with Student's interval of their logarithms."""
-    mean, low, high, n = student([math.log(x) for x in values])
-    return Estimate(math.exp(mean), math.exp(low), math.exp(high), n)
+def _over_seeds(ratio: bool) -> Over:
+    """The mean with Student's interval; ratio: both of the logarithms. Infinite where a value is not finite."""
+
+    def estimate(values: Sequence[float]) -> Estimate:
+        if not all(math.isfinite(x) for x in values):
+            return Estimate(math.inf, math.nan, math.nan, len(values))
+        if not ratio:
+            return student(values)
+        mean, low, high, n = student([math.log(x) for x in values])
+        return Estimate(math.exp(mean), math.exp(low), math.exp(high), n)
+
+    return estimate
 
 
 def _score(one: Plain, losses: list[float], budget: str, over: Over) -> Plain:

@@ -1,0 +1,136 @@
+"""Outer loops on one problem under equal budgets: who takes part, what is spent, what is told, how it goes on."""
+
+import itertools
+import json
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from metaplast import train
+from metaplast.launch import budget, compare_loops
+from metaplast.launch.compare_settings import Compare
+from metaplast.launch.config import Plain, read_yaml
+from metaplast.launch.job import parse
+from metaplast.registry import BadInput
+from outer_loops.bptt import Bptt
+from outer_loops.es import Es
+
+PLAIN = read_yaml(
+    """
+task: {name: teacher_student, n_in: 3, n_out: 2, n_steps: 4}
+network: {name: feedforward, hidden: [], output: {name: tanh}}
+genome: {name: given}
+rule: {name: polynomial, rate: 0.1, terms: [post*pre], initial: [0.5]}
+objective: {name: mean_loss}
+outer: {name: bptt, learning_rate: 0.1}
+problem: {n_tasks: 4}
+evaluation: {validation: 8, heldout: 8}
+compare:
+  loops:
+    steep: {name: bptt, learning_rate: 0.1, schedule: constant_schedule}
+    lazy: {name: bptt, learning_rate: 1.0e-9}
+  lives: 40
+  cpu_s: 0
+  tries: 2
+  seeds: 2
+  points: 3
+""",
+    "test",
+)
+
+
+def _clock(monkeypatch: pytest.MonkeyPatch, steps: list[float]) -> None:
+    """A CPU clock on which step i takes steps[i] seconds, the others one."""
+    taken = itertools.chain(steps, itertools.repeat(1.0))
+    marks, now = itertools.count(), [0.0]
+
+    def read() -> float:
+        if next(marks) % 2:
+            now[0] += next(taken)
+        return now[0]
+
+    monkeypatch.setattr(budget.time, "process_time", read)
+
+
+def test_a_step_that_would_pass_a_limit_is_not_within_it(monkeypatch):
+    config = parse(PLAIN).main
+    problem, outer = config.meta_problem(), config.outer
+    _clock(monkeypatch, [2.0, 0.5, 4.0])
+    course = budget.spend(problem, outer, 3, outer.hyper(), {"lives": [1.0, 8.0, 17.0], "cpu_s": [0.1, 2.5, 6.0]})
+    assert [mark.lives for mark in course.marks["lives"]] == [0, 8, 16]  # four lives a step
+    assert [mark.cpu_s for mark in course.marks["cpu_s"]] == [0, 2.5, 2.5]  # 2, then 2.5, then 6.5
+    assert (course.steps, course.lives, course.cpu_s, course.diverged) == (5, 20, 8.5, 0)
+    alone = {0: train.begin(problem, outer, 3)}
+    alone |= {step: state for step, state, _ in train.steps(problem, outer, 3, alone[0], 0, 5)}
+    for mark in course.marks["lives"]:
+        for a, b in zip(jax.tree.leaves(mark.theta), jax.tree.leaves(outer.theta(alone[mark.steps])), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_the_experiments_own_loop_enters_with_its_settings():
+    known = Compare().entrants(Bptt(learning_rate=0.3, clip=2.0))
+    assert set(known) == {"bptt", "truncated_bptt", "pes", "nres", "es", "hybrid", "random_search"}
+    assert known["bptt"] == Bptt(learning_rate=0.3, clip=2.0, schedule="constant_schedule")
+    assert known["es"] == Es(population=32)
+    assert Compare().entrants(Es(std=0.7), ["es", "lbfgs"])["es"] == Es(std=0.7)
+    assert list(Compare(loops=(("mine", Es()),)).entrants(Bptt(), ["bptt", "mine"])) == ["bptt", "mine"]
+    with pytest.raises(BadInput, match="--loops bpt - expected some of bptt, "):
+        Compare().entrants(Bptt(), ["bpt"])
+    with pytest.raises(BadInput, match=r"compare\.lives=0 and compare\.cpu_s=0"):
+        Compare(lives=0, cpu_s=0).budgets()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compare_loops.start(PLAIN, tmp_path_factory.mktemp("compare") / "run", lambda *_: None)
+
+
+def test_the_loop_that_moves_wins(finished):
+    told = compare_loops.read(finished)
+    steep, lazy = told["loops"]["steep"], told["loops"]["lazy"]
+    assert (told["schema"], told["best"], told["scale"]) == ("metaplast.compare/1", {"lives": "steep"}, "ratio")
+    assert steep["scores"]["lives"]["mean"] < lazy["scores"]["lives"]["mean"]
+    assert (steep["scores"]["lives"]["steps"], steep["scores"]["lives"]["lives_judged"]) == (10, 8)
+    first, second = (one["hyper"]["learning_rate"] for one in steep["tries"])
+    assert first == pytest.approx(0.1)
+    assert 0.01 < second < 1.0
+    text = compare_loops.render(finished)
+    assert "after 40 lives" in text
+    assert "over steep" in text
+    assert (finished / "figures" / "loops.png").stat().st_size > 5000
+
+
+def test_a_comparison_goes_on_where_it_was_stopped(finished, tmp_path):
+    class Stopped(Exception): ...
+
+    calls = itertools.count()
+
+    def stop(*_: object) -> None:
+        if next(calls) == 60:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        compare_loops.start(PLAIN, tmp_path / "run", stop)
+    kept = sorted((tmp_path / "run" / "loops").rglob("*.json"))
+    before = [file.stat().st_mtime_ns for file in kept]
+    assert kept
+    compare_loops.resume(tmp_path / "run", lambda *_: None)
+    assert [file.stat().st_mtime_ns for file in kept] == before
+    again, whole = compare_loops.read(tmp_path / "run"), compare_loops.read(finished)
+    for name in ("steep", "lazy"):  # a budget of lives gives the same numbers every time
+        assert again["loops"][name]["scores"] == whole["loops"][name]["scores"]
+
+
+def test_a_loop_that_cannot_work_on_the_problem_is_named_with_the_reason(tmp_path):
+    loops = {"good": {"name": "bptt"}, "odd": {"name": "truncated_bptt", "window": 3}}
+    plain: Plain = {**PLAIN, "compare": {**PLAIN["compare"], "loops": loops, "tries": 1, "seeds": 1, "lives": 4}}
+    run = compare_loops.start(plain, tmp_path / "run", lambda *_: None)
+    assert json.loads((run / "compare.json").read_text())["loops"]["odd"]["refused"].startswith(
+        "window=3 of a life of 4"
+    )
+    assert "odd takes no part: window=3 of a life of 4 steps" in compare_loops.render(run)
+    only = {**plain, "compare": {**plain["compare"], "loops": {"odd": loops["odd"]}}}
+    with pytest.raises(BadInput, match="odd: window=3"):
+        compare_loops.start(only, tmp_path / "none", lambda *_: None)
