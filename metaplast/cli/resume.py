@@ -23,8 +23,7 @@ def command(run_dir: Path, modules: tuple[str, ...], jobs: int, quiet: bool) -> 
 
     folder.check_idle(run_dir)  # at once, before JAX is imported
     _setup.prepare(modules)
-    from metaplast.launch import compare_loops, fit, fit_report, run
-    from metaplast.launch.summary import render
+    from metaplast.launch import compare_loops, fit, fit_report, group, run
 
     with _setup.progress(quiet) as show:
         if fit.is_fit(run_dir):
@@ -32,5 +31,7 @@ def command(run_dir: Path, modules: tuple[str, ...], jobs: int, quiet: bool) -> 
         elif compare_loops.is_comparison(run_dir):
             finished, render = compare_loops.resume(run_dir, show), compare_loops.render
         else:
-            finished = run.resume(run_dir, jobs, show, modules)
+            finished, render = run.resume(run_dir, jobs, show, modules), group.told
     click.echo(render(finished))
+    if render is group.told:
+        group.demand_whole(finished)

@@ -1,6 +1,5 @@
 """metaplast train: one meta-training job."""
 
-import json
 from pathlib import Path
 
 import click
@@ -27,7 +26,7 @@ import click
     show_default=True,
     help="Rows trained at the same time; each takes about 0.8 GB on the digits.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print summary.json instead of the table.")
+@click.option("--json", "as_json", is_flag=True, help="Print summary.json, of several runs group.json.")
 @click.option("--quiet", is_flag=True, help="No progress bars.")
 def command(  # noqa: PLR0913  (click gives each option as one argument)
     words: tuple[str, ...],
@@ -43,6 +42,8 @@ def command(  # noqa: PLR0913  (click gives each option as one argument)
 
     WORDS: experiment=NAME, group=NAME (task, network, feedback, genome, rule, objective, outer) and a.b=value.
     Without any: experiment=digits.
+    seeds=8 trains the seeds from `seed` on, vary.learning_rate=[0.01,0.03] several numbers of the outer loop, every
+    combination together, each as a run of its own in one folder.
     Example: metaplast train experiment=oja outer.steps=400 seed=1
     """
     from metaplast.cli import _setup
@@ -51,11 +52,11 @@ def command(  # noqa: PLR0913  (click gives each option as one argument)
     if run_dir is not None:
         folder.check_free(run_dir)  # at once, before JAX is imported
     _setup.prepare(modules)
-    from metaplast.launch import run
+    from metaplast.launch import group, run
     from metaplast.launch.config import Sources, compose
-    from metaplast.launch.summary import render
 
     plain = compose(words, Sources(config_dir), config)
     with _setup.progress(quiet or as_json) as show:
         made = run.start(plain, run_dir, jobs, show, modules)
-    click.echo(json.dumps(json.loads((made / "summary.json").read_text())) if as_json else render(made))
+    click.echo(group.told(made, as_json))
+    group.demand_whole(made)

@@ -27,8 +27,9 @@ def row_folder(run: Path, name: str) -> Path:
     return run if name == DISCOVERED else run / "rows" / name
 
 
-def fresh_path(experiment: str, seed: int) -> Path:
-    """runs/<date>-<experiment>-<seed>-<id>; the id keeps two runs of one second apart."""
+def fresh_path(experiment: str, seed: int | str) -> Path:
+    """runs/<date>-<experiment>-<seed>-<id>, of a group with its first and last seed; the id keeps two runs of one
+    second apart."""
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     name = re.sub(r"[^\w-]", "_", experiment)[:60] or "run"
     return Path("runs") / f"{stamp}-{name}-{seed}-{secrets.token_hex(2)}"

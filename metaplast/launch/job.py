@@ -3,7 +3,8 @@
 import difflib
 import re
 from dataclasses import fields
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
 
 import pydantic
 
@@ -161,6 +162,15 @@ class Job:
 
     def row(self, name: str) -> Config:
         return dict(self.rows)[name]
+
+
+class Single(NamedTuple):
+    """One run: its folder, its config, and the config whose compiled programs it uses, its own or one that differs in
+    numbers that leave through the outer loop's `hyper` alone."""
+
+    folder: Path
+    plain: Plain
+    program: Plain
 
 
 def parse(plain: Plain, check: bool = True) -> Job:

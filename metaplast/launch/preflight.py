@@ -31,25 +31,31 @@ class Forecast(NamedTuple):
     tasks: int
     chunk: int
 
+    def of(self, n: int) -> "Forecast":
+        """Of n runs in one process: each has an outer state, in lockstep also lives and tasks of its own."""
+        both = n if jax.default_backend() != "cpu" else 1
+        return self._replace(lives=both * self.lives, outer=n * self.outer, tasks=both * self.tasks)
+
     @property
     def total(self) -> int:
         return PROCESS + self.lives + self.outer + self.tasks
 
 
-def check(job: Job, jobs: int) -> None:
+def check(job: Job, jobs: int, together: int = 1) -> None:
     """Refuse, with the setting that would help, what fails only after minutes: tasks that a split cannot give, an outer
     loop that cannot work on the task, devices that are not there, more memory than this machine has.
 
-    Shapes alone are computed (`jax.eval_shape`). Raises: BadInput.
+    together: how many runs of the job train at the same time. Shapes alone are computed (`jax.eval_shape`).
+    Raises: BadInput.
     """
     job.main.logging.check()
     _check_devices(job.main)
-    _check_splits(job.main)
+    check_splits(job.main)
     for line in _too_fast(job):
         log.warning(line)
     largest = ("", Forecast(0, 0, 0, 1))
     for name, config in job.rows:
-        found = forecast(config)
+        found = forecast(config).of(together)
         largest = max(largest, (name, found), key=lambda pair: pair[1].total)
     _check_memory(*largest, min(jobs, len(job.rows)))
 
@@ -112,7 +118,9 @@ def _check_devices(config: Config) -> None:
         raise BadInput(f"problem.n_devices={config.problem.n_devices}", f"at most {there}, so many are here", fix)
 
 
-def _check_splits(config: Config) -> None:
+def check_splits(config: Config) -> None:
+    """Raises: BadInput for tasks that a split cannot give."""
+
     def drawn(key: Key) -> list[Any]:
         return [config.task.sample(key, split) for split in SPLITS]
 

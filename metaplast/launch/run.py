@@ -1,19 +1,20 @@
-"""One run from its config to its folder: every row trained, judged, summed up."""
+"""One run, or a group of runs, from its config to its folder: every row trained, judged, summed up."""
 
 import json
 import logging
 import platform
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 
 import jax
 
-from metaplast.launch import folder, keeper, preflight, row
-from metaplast.launch.config import Plain, read_file, to_yaml
+from metaplast.launch import folder, group, keeper, preflight, row
+from metaplast.launch.config import Plain, to_yaml
 from metaplast.launch.follow import followed
-from metaplast.launch.job import DISCOVERED, PROTOTYPE, Job, parse
+from metaplast.launch.job import DISCOVERED, PROTOTYPE, Single, parse
 from metaplast.launch.metrics import count
 from metaplast.launch.report import inspect_runs
 from metaplast.launch.stopping import stoppable
@@ -25,36 +26,51 @@ Progress = Callable[[str, int, int], None]  # row, outer steps done, outer steps
 
 
 def start(plain: Plain, path: Path | None, jobs: int, progress: Progress, modules: Sequence[str] = ()) -> Path:
-    """A new run; `modules` are imported by every worker. Nothing on disk changes unless the config is valid.
+    """A new run, or a group of runs (`seeds`, `vary`) in one folder; `modules` are imported by every worker. Nothing on
+    disk changes unless the config is valid.
 
-    Raises: BadInput, folder.Busy, row.Diverged, stopping.Interrupted, OSError.
+    Raises: BadInput, folder.Busy, row.Diverged (of a group: group.demand_whole), stopping.Interrupted, OSError.
     """
-    job = parse(plain)
-    preflight.check(job, jobs)
-    run = folder.create(path or folder.fresh_path(job.main.experiment, job.main.seed))
+    several, first = group.split(plain)
+    job = parse(first, check=False)
+    run = path or folder.fresh_path(job.main.experiment, several.label(job.main.seed))
+    runs = several.runs(first, run)
+    _check(runs, jobs)
+    folder.create(run)
     with folder.locked(run), folder.logged(run):
-        folder.write_text(run / "config.yaml", to_yaml(plain))
+        folder.write_text(run / "config.yaml", to_yaml(first if several.alone else plain))
         folder.write_json(run / "environment.json", environment())
-        _execute(run, plain, job, Workers(jobs, tuple(modules)), progress)
+        _execute(run, runs, Workers(jobs, tuple(modules)), progress)
     return run
 
 
 def resume(run: Path, jobs: int, progress: Progress, modules: Sequence[str] = ()) -> Path:
-    """Go on with a run from its newest checkpoints; a finished run is left as it is.
+    """Go on with a run or a group from its newest checkpoints; what is finished is left as it is.
 
-    Raises: BadInput, folder.Busy, checkpoint.NoCheckpoint, row.Diverged, stopping.Interrupted, OSError.
+    Raises: as `start`; checkpoint.NoCheckpoint.
     """
     folder.check_idle(run)
-    plain = read_file(run / "config.yaml")
-    job = parse(plain)
-    finished = (run / "summary.json").is_file() and (run / "report.html").is_file()
+    runs = group.members(run)
+    marks = [file for one in runs for file in (one.folder / "summary.json", one.folder / "report.html")]
+    finished = all(mark.is_file() for mark in [*marks, *([] if runs[0].folder == run else [run / group.RESULT])])
     if not finished:
-        preflight.check(job, jobs)
+        _check(runs, jobs)
     with folder.locked(run), folder.logged(run):
         _warn_of_other_versions(run)
         if not finished:
-            _execute(run, plain, job, Workers(jobs, tuple(modules)), progress)
+            _execute(run, runs, Workers(jobs, tuple(modules)), progress)
     return run
+
+
+def _check(runs: Sequence[Single], jobs: int) -> None:
+    """Raises: BadInput for what one of the runs cannot do."""
+    for one in runs:
+        parse(one.plain, check=False)
+    together = group.programs(runs)
+    checked = [parse(several[0].plain) for several in together]
+    preflight.check(checked[0], jobs, max(map(len, together)))
+    for job in checked[1:]:
+        preflight.check_splits(job.main)
 
 
 def environment() -> dict[str, str]:
@@ -78,31 +94,55 @@ def _warn_of_other_versions(run: Path) -> None:
         log.warning("%s goes on with %s: the last bits may differ", run, ", ".join(other))
 
 
-def _execute(run: Path, plain: Plain, job: Job, workers: Workers, progress: Progress) -> None:
-    with followed(run, job.main.logging, workers.modules):
-        _train_and_judge(run, plain, job, workers, progress)
+def _execute(run: Path, runs: Sequence[Single], workers: Workers, progress: Progress) -> None:
+    """Each run of a group is locked and followed in its own folder too; what is said goes to the group's log.txt."""
+    with ExitStack() as stack:
+        for one in runs:
+            if one.folder != run:
+                one.folder.mkdir(exist_ok=True)
+                stack.enter_context(folder.locked(one.folder))
+                folder.write_text(one.folder / "config.yaml", to_yaml(one.plain))
+                folder.write_json(one.folder / "environment.json", environment())
+            logger = parse(one.plain, check=False).main.logging
+            stack.enter_context(followed(one.folder, logger, workers.modules))
+        _train_and_judge(run, runs, workers, progress)
 
 
-def _train_and_judge(run: Path, plain: Plain, job: Job, workers: Workers, progress: Progress) -> None:
+def _train_and_judge(run: Path, runs: Sequence[Single], workers: Workers, progress: Progress) -> None:
     started = time.monotonic()
     keeper.HERE.renew()
+    job = parse(runs[0].plain, check=False)
     totals = {name: config.outer.n_steps for name, config in job.rows}
     names = [*totals, *([PROTOTYPE] if job.main.evaluation.prototype else [])]
 
+    def done(name: str) -> dict[Path, int]:
+        folders = [folder.row_folder(one.folder, name) for one in runs]
+        return {row: count(row / "metrics.jsonl") for row in folders}
+
     def watch() -> None:
         for name, total in totals.items():
-            progress(name, count(folder.row_folder(run, name) / "metrics.jsonl"), total)
+            progress(name, sum(done(name).values()), total * len(runs))
 
     if len(names) > 1:
-        train_rows(run, plain, names, workers, watch)
+        train_rows(run, runs, names, workers, watch)
     with stoppable(run, keeper.HERE.end) as stop:
+        steps = done(DISCOVERED)
 
-        def tick(step: int, _: object) -> None:
-            progress(DISCOVERED, step, totals[DISCOVERED])
+        def tick(row: Path, step: int) -> None:
+            steps[row] = step
+            progress(DISCOVERED, sum(steps.values()), totals[DISCOVERED] * len(runs))
             stop.check()
 
-        row.train_row(run, plain, DISCOVERED, tick)  # where workers did it, it is finished
+        if len(names) == 1:
+            row.train_row(runs, DISCOVERED, tick)
         jax.config.update("jax_enable_x64", job.main.precision == "float64")  # where workers did it, for what follows
-        if not (run / "summary.json").is_file():
-            summarise(run, job, time.monotonic() - started)
-        inspect_runs([run], None, n_lives=0)
+        for one in group.unfinished(runs):
+            if all((folder.row_folder(one.folder, name) / "row.json").is_file() for name in names):
+                wall_s = (time.monotonic() - started) / len(runs)
+                summarise(one.folder, parse(one.plain, check=False), wall_s)
+        for one in runs:
+            if one not in group.unfinished([one]):
+                inspect_runs([one.folder], None, n_lives=0)
+            stop.check()
+        if runs[0].folder != run:
+            group.conclude(run, runs, time.monotonic() - started)

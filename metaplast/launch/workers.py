@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from importlib import import_module
@@ -17,8 +17,7 @@ from typing import NamedTuple
 import jax
 
 from metaplast.launch import folder, keeper, row, stopping
-from metaplast.launch.config import Plain
-from metaplast.launch.job import PROTOTYPE
+from metaplast.launch.job import PROTOTYPE, Single
 from metaplast.launch.stopping import Stop, stoppable
 
 PATIENCE = 15.0  # seconds a worker is given to save its last finished step
@@ -35,8 +34,10 @@ class WorkerLost(RuntimeError):
     """A worker process was killed from outside, as by a machine that is out of memory (exit code 1)."""
 
 
-def train_rows(run: Path, plain: Plain, names: list[str], workers: Workers, watch: Callable[[], None]) -> None:
-    """Train and judge the rows `names` of a run; `watch` is called twice a second.
+def train_rows(
+    run: Path, runs: Sequence[Single], names: list[str], workers: Workers, watch: Callable[[], None]
+) -> None:
+    """Train and judge the rows `names` of all `runs` of the folder `run`; `watch` is called twice a second.
 
     Raises: what `row.train_row` raises; Interrupted after a signal, the last finished steps saved; WorkerLost.
     """
@@ -46,7 +47,7 @@ def train_rows(run: Path, plain: Plain, names: list[str], workers: Workers, watc
     with stoppable(run, lambda: _end(pool)) as stop:
         pending: set[Future[None]] = set()
         try:
-            pending |= {pool.submit(_work, run, plain, name) for name in names}
+            pending |= {pool.submit(_work, runs, name) for name in names}
             while pending:
                 done, pending = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
                 stop.check()
@@ -77,11 +78,12 @@ def _end(pool: ProcessPoolExecutor) -> None:
             process.kill()
 
 
-def _work(run: Path, plain: Plain, name: str) -> None:
+def _work(runs: Sequence[Single], name: str) -> None:
     if name == PROTOTYPE:
-        row.prototype_row(run, plain)
+        for one in runs:
+            row.prototype_row(one.folder, one.plain)
     else:
-        row.train_row(run, plain, name)
+        row.train_row(runs, name)
     jax.clear_caches()  # a worker trains many rows: the programs of the last one are not needed again
     gc.collect()
 

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 from metaplast import train
 from metaplast.cli.main import main
 from metaplast.inspection.report import Figure, Page, Section, Table, html
-from metaplast.launch import report, row, run
+from metaplast.launch import report, row, run, training
 from metaplast.launch.config import to_yaml
 from metaplast.launch.job import parse
 from metaplast.launch.metrics import MetricsFile, read
@@ -81,7 +81,7 @@ def finished(folder: Path, seed: int) -> Path:
     log = MetricsFile(folder / "metrics.jsonl", 0)
     for step in (1, 2, 3):
         part = jax.tree.map(lambda x: x * step / 3, theta)  # noqa: B023
-        log.write(step, {"loss": np.asarray(1.0 / step)}, 0.1, row.numbers(part))
+        log.write(step, {"loss": np.asarray(1.0 / step)}, 0.1, training.numbers(part))
     log.close()
     lives = {"loss": np.random.default_rng(seed).uniform(size=8), "at_bound": np.full(8, 0.2)}
     row._publish(folder, theta, lives, {"name": "discovered", "diverged_lives": 0, "wall_s": 0.1})

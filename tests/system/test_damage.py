@@ -274,8 +274,10 @@ def test_a_run_in_double_precision_publishes_its_rule_in_double_precision(tmp_pa
 
 
 def test_one_run_at_a_time_in_a_process(tmp_path):
-    first, second = (MetricsFile(tmp_path / name, 0) for name in ("first.jsonl", "second.jsonl"))
-    with keeper.HERE.training(tmp_path, "d", first):
-        with pytest.raises(Busy, match="one run at a time"), keeper.HERE.training(tmp_path, "d", second):
+    first, second = (
+        keeper.Kept(tmp_path, "d", MetricsFile(tmp_path / name, 0)) for name in ("first.jsonl", "second.jsonl")
+    )
+    with keeper.HERE.training([first]):
+        with pytest.raises(Busy, match="one run at a time"), keeper.HERE.training([second]):
             raise AssertionError("two at a time")
-        second.close()
+        second.metrics.close()

@@ -1,0 +1,131 @@
+"""Runs that train together by one compiled program, each with checkpoints and metrics of its own."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from metaplast import train
+from metaplast.interfaces import AbstractOuterLoop
+from metaplast.launch import checkpoint, keeper
+from metaplast.launch.job import Config
+from metaplast.launch.metrics import MetricsFile, logged
+from metaplast.problem import MetaProblem
+from metaplast.signals import Theta
+
+MAX_SKIPPED = 20  # outer steps in a row that were not finite
+MAX_LOGGED = 256  # numbers of a rule that are written at every outer step
+Tick = Callable[[Path, int], None]  # a row's folder, outer steps done
+
+
+class Training(NamedTuple):
+    """What a checkpoint holds: outer state, candidate thetas stacked [n_candidates, ...], non-finite steps in a row."""
+
+    outer: Any
+    candidates: Theta
+    bad: Any
+
+
+class Trainee(NamedTuple):
+    """A row of one run: its folder, config and digest; outer steps done, and the state after them."""
+
+    folder: Path
+    config: Config
+    digest: str
+    step: int
+    state: Training
+
+    @property
+    def diverged(self) -> bool:
+        return int(self.state.bad) >= MAX_SKIPPED
+
+
+def enlist(folder: Path, config: Config, digest: str, problem: MetaProblem, outer: AbstractOuterLoop) -> Trainee:
+    """A row at its newest checkpoint, or before its first step: it begins with the numbers (`hyper`) of its own config.
+
+    Raises: BadInput, NoCheckpoint, OSError.
+    """
+    begun = train.begin(problem, outer, config.seed, config.outer_loop().hyper())
+    n = len(candidate_steps(outer.n_steps, config.evaluation.candidates))
+    candidates = jax.tree.map(lambda x: jnp.zeros((n, *x.shape), x.dtype), outer.theta(begun))
+    state = Training(begun, candidates, jnp.zeros((), jnp.int32))
+    forms = [state._replace(outer=form) for form in outer.forms(begun)]
+    restored = checkpoint.restore(folder, forms, digest, logged(folder / "metrics.jsonl"))
+    if restored is None:
+        checkpoint.write(folder, 0, state, digest)  # a disk that is full is known before the first step
+    return Trainee(folder, config, digest, *(restored or (0, state)))
+
+
+def train_together(
+    trainees: Sequence[Trainee], problem: MetaProblem, outer: AbstractOuterLoop, tick: Tick
+) -> list[Trainee]:
+    """Each to its last step, or to where it diverged, with the bits that it has alone on a CPU (`train.steps_many`).
+
+    Those that are behind, as after a kill, catch up first; one that diverges leaves, and the others go on.
+    """
+    now = {t.folder: t for t in trainees}
+    kept = [keeper.Kept(t.folder, t.digest, MetricsFile(t.folder / "metrics.jsonl", t.step)) for t in trainees]
+    with keeper.HERE.training(kept):
+        while going := [t for t in now.values() if t.step < outer.n_steps and not t.diverged]:
+            start = min(t.step for t in going)
+            stop = min((t.step for t in going if t.step > start), default=outer.n_steps)
+            moved = _advance([t for t in going if t.step == start], problem, outer, stop, tick)
+            now |= {t.folder: t for t in moved}
+    return list(now.values())
+
+
+def _advance(
+    together: list[Trainee], problem: MetaProblem, outer: AbstractOuterLoop, stop: int, tick: Tick
+) -> list[Trainee]:
+    """From one step to `stop`, or until one diverges. `wall_s` of each is an equal share of their time."""
+    runs = [train.Run(t.config.seed, t.state.outer) for t in together]
+    clock = time.monotonic()
+    for step, found, metrics in train.steps_many(problem, outer, runs, together[0].step, stop):
+        values = [{key: np.asarray(value) for key, value in each.items()} for each in metrics]
+        together = [
+            _after(t, step, run.state, outer, v["loss"]) for t, run, v in zip(together, found, values, strict=True)
+        ]
+        wall_s = (time.monotonic() - clock) / len(together)
+        for t, v in zip(together, values, strict=True):
+            keeper.HERE.finished(t.folder, step, t.state, (v, wall_s, numbers(outer.theta(t.state.outer))))
+        clock = time.monotonic()
+        ended = any(t.diverged for t in together)
+        if step % together[0].config.checkpoint_every == 0 or step == outer.n_steps or ended:
+            keeper.HERE.save()
+        for t in together:
+            tick(t.folder, step)
+        if ended:
+            break
+    return together
+
+
+def _after(trainee: Trainee, step: int, state: Any, outer: AbstractOuterLoop, loss: np.ndarray) -> Trainee:
+    bad = jnp.where(np.isfinite(loss), 0, trainee.state.bad + 1).astype(jnp.int32)
+    candidates = trainee.state.candidates
+    steps = candidate_steps(outer.n_steps, trainee.config.evaluation.candidates)
+    if step in steps:
+        at = steps.index(step)
+        candidates = jax.tree.map(lambda s, x: s.at[at].set(x), candidates, outer.theta(state))
+    return trainee._replace(step=step, state=Training(state, candidates, bad))
+
+
+def candidate_steps(total: int, n: int) -> list[int]:
+    """`n` equally spaced outer steps of the last half, the last one included."""
+    return sorted({max(1, round(total * (0.5 + 0.5 * (i + 1) / n))) for i in range(n)})
+
+
+def numbers(theta: Theta) -> dict[str, list[float]]:
+    """{"theta": the numbers of the rules, leaf after leaf in the order of their dotted names, as in the rule file};
+    empty where there are none, or more than MAX_LOGGED."""
+    leaves = {dotted(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(theta["rules"])[0]}
+    if not 0 < sum(leaf.size for leaf in leaves.values()) <= MAX_LOGGED:
+        return {}
+    return {"theta": [value for name in sorted(leaves) for value in np.asarray(leaves[name]).reshape(-1).tolist()]}
+
+
+def dotted(path: Any) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator=".")
