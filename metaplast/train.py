@@ -114,17 +114,19 @@ def steps_many(
 ) -> Iterator[tuple[int, list[Run], list[Metrics]]]:
     """`steps` of several runs by one compiled program: yields (steps done, runs, metrics of each).
 
-    lockstep: all runs at once (default: on an accelerator). Else one after the other in every step, each with the bits
-    that it has alone; a CPU has no lanes to fill, and a loop over runs inside the program would change last digits.
+    lockstep: all runs at once (default: several, on an accelerator, whose state keeps its shape). Else one after the
+    other in every step, each with the bits that it has alone; a CPU has no lanes to fill, and a loop over runs inside
+    the program would change last digits.
     Raises: BadInput in lockstep for an outer loop whose state changes its shape, such as es with restarts.
     """
-    if not (jax.default_backend() != "cpu" if lockstep is None else lockstep):
+    steady = all(len(outer.forms(run.state)) == 1 for run in runs)
+    if not (steady and len(runs) > 1 and jax.default_backend() != "cpu" if lockstep is None else lockstep):
         alone = [steps(problem, outer, run.seed, run.state, start, stop) for run in runs]
         for every in zip(*alone, strict=True):
             found = [Run(run.seed, state) for run, (_, state, _) in zip(runs, every, strict=True)]
             yield every[0][0], found, [metrics for _, _, metrics in every]
         return
-    if any(len(outer.forms(run.state)) > 1 for run in runs):
+    if not steady:
         raise BadInput("runs in lockstep", "an outer loop whose state keeps its shape", "set restarts=0")
     seeds, states = jnp.asarray([run.seed for run in runs]), [run.state for run in runs]
     for index in range(start, stop):

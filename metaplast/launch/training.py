@@ -1,5 +1,6 @@
 """Runs that train together by one compiled program, each with checkpoints and metrics of its own."""
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from metaplast.launch.metrics import MetricsFile, logged
 from metaplast.problem import MetaProblem
 from metaplast.signals import Theta
 
+log = logging.getLogger(__name__)
 MAX_SKIPPED = 20  # outer steps in a row that were not finite
 MAX_LOGGED = 256  # numbers of a rule that are written at every outer step
 Tick = Callable[[Path, int], None]  # a row's folder, outer steps done
@@ -68,6 +70,8 @@ def train_together(
     Those that are behind, as after a kill, catch up first; one that diverges leaves, and the others go on.
     """
     now = {t.folder: t for t in trainees}
+    if len(now) > 1 and jax.default_backend() != "cpu" and len(outer.forms(trainees[0].state.outer)) > 1:
+        log.warning("%d runs take every step one after the other: restarts change the shape of the state", len(now))
     kept = [keeper.Kept(t.folder, t.digest, MetricsFile(t.folder / "metrics.jsonl", t.step)) for t in trainees]
     with keeper.HERE.training(kept):
         while going := [t for t in now.values() if t.step < outer.n_steps and not t.diverged]:
