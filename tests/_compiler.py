@@ -2,6 +2,7 @@
 
 import os
 from functools import partial
+from typing import Any
 
 import jax
 
@@ -17,6 +18,12 @@ as_users_jit = partial(
         **({EMITTERS: True} if OLD else {}),
     },
 )
+
+
+def as_users(monkeypatch: Any, module: Any, *names: str, static: tuple[str, ...] = ("problem", "outer")) -> None:
+    """For the length of a test these jitted functions of a module are compiled as in a user's run."""
+    for name in names:
+        monkeypatch.setattr(module, name, as_users_jit(getattr(module, name).__wrapped__, static_argnames=static))
 
 
 def quickly() -> None:

@@ -17,6 +17,7 @@ from metaplast.registry import BadInput
 from metaplast.space import Coordinate, Seen, check, decode, encode, within
 from outer_loops.bptt import Bptt
 from outer_loops.es import Es
+from tests._compiler import as_users
 
 THETA = {"rules": {"rule": {"rate": jnp.asarray([0.5, 2.0]), "bias": jnp.asarray(0.3)}}, "genome": {"w": jnp.ones(3)}}
 SPACE = (
@@ -102,7 +103,8 @@ def test_evolution_stays_inside_the_box_and_starts_as_wide_as_each_leaf_says():
 
 
 @pytest.mark.exact
-def test_coordinates_that_change_nothing_give_the_same_bits():
+def test_coordinates_that_change_nothing_give_the_same_bits(monkeypatch):
+    as_users(monkeypatch, train, "_step")
     problem, outer = quadratic(n_tasks=2), Bptt(steps=3)
     assert within(outer, ()) is outer
     plain = within(outer, (("all", Coordinate()),))

@@ -15,6 +15,7 @@ from metaplast._checks.outer_loop import quadratic
 from metaplast.registry import BadInput
 from outer_loops.bptt import Bptt
 from outer_loops.es import Es
+from tests._compiler import as_users
 
 PROBLEM, OUTER = quadratic(), Bptt()
 
@@ -24,7 +25,8 @@ def _bits(tree: Any) -> list[bytes]:
 
 
 @pytest.mark.exact
-def test_a_run_in_pieces_is_the_same_to_the_bit():
+def test_a_run_in_pieces_is_the_same_to_the_bit(monkeypatch):
+    as_users(monkeypatch, train, "_step")
     start = train.begin(PROBLEM, OUTER, 3)
     whole = list(train.steps(PROBLEM, OUTER, 3, start, 0, 4))
     first = list(train.steps(PROBLEM, OUTER, 3, train.begin(PROBLEM, OUTER, 3), 0, 2))
@@ -52,7 +54,8 @@ def _several(n_steps: int, lockstep: bool | None) -> tuple[list[train.Run], Any]
 
 
 @pytest.mark.exact
-def test_each_of_several_runs_has_the_bits_that_it_has_alone():
+def test_each_of_several_runs_has_the_bits_that_it_has_alone(monkeypatch):
+    as_users(monkeypatch, train, "_step")
     compiled = train._step._cache_size()
     runs, told = _several(4, None)
     assert train._step._cache_size() - compiled <= 2

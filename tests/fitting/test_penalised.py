@@ -9,7 +9,6 @@ import pytest
 
 from inner_tasks.taught import Taught
 from metaplast import train
-from metaplast._checks.base import quick_jit
 from metaplast.feedback.none import None_
 from metaplast.fitting.penalised import Penalised, everything, member, stack
 from metaplast.genomes.given import Given
@@ -19,6 +18,7 @@ from metaplast.neurons.sigmoid import Sigmoid
 from metaplast.objectives.mean_loss import MeanLoss
 from metaplast.problem import MetaProblem
 from metaplast.rules.polynomial import Polynomial
+from tests._compiler import as_users_jit
 
 GOAL = np.asarray([0.5, -1.0, 2.0, 0.0, 1.0, 1.5])
 THETA = {
@@ -128,7 +128,7 @@ def test_without_mask_and_penalty_no_bit_changes():
     batch = train.take(family.whole("train"), jax.random.key(2), 9)
     free = penalised(0.0, everything(theta), problem)
     assert free.lifetime is lifetime
-    plain, same = (quick_jit(p.value_and_grad)(theta, batch) for p in (problem, free))
+    plain, same = (as_users_jit(p.value_and_grad)(theta, batch) for p in (problem, free))
     for a, b in zip(jax.tree.leaves(same), jax.tree.leaves(plain), strict=True):
         np.testing.assert_array_equal(a, b)
     many = stack([arrays(THETA), arrays(MASK)])

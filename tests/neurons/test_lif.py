@@ -11,6 +11,7 @@ from jax import Array
 
 from metaplast.neurons._surrogates import SURROGATES, Surrogate, spike
 from metaplast.neurons.lif import Lif
+from tests._compiler import as_users_jit
 
 DT = 1e-3
 
@@ -21,7 +22,7 @@ def _run(neuron: Lif, n_steps: int, dt: float = DT, **drive: float) -> list[np.n
     return [np.asarray(x) for x in _scan(neuron, n_steps, dt, ports)]
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
+@partial(as_users_jit, static_argnums=(0, 1, 2))  # bits are compared
 def _scan(neuron: Lif, n_steps: int, dt: float, ports: dict[str, Array]) -> tuple[Array, Array, Array]:
     def step(state, _):
         state, view = neuron.step({}, state, ports, dt, jax.random.key(0))

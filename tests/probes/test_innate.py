@@ -12,6 +12,7 @@ from metaplast.networks.feedforward import Feedforward
 from metaplast.objectives.mean_loss import MeanLoss
 from metaplast.problem import MetaProblem
 from outer_loops.bptt import Bptt
+from tests._compiler import as_users_jit
 from tests.probes._run import run
 from tests.probes._tasks import FixedMap
 
@@ -33,6 +34,7 @@ def test_a_life_ends_with_the_weights_it_was_born_with():
     theta = PROBLEM.init(jax.random.key(1))
     batch = train.sample(LIFE.task, train.stream(0, "tasks"), 1, "train")
     thetas = jax.tree.map(lambda x: x[None], theta)
-    lives, _ = jax.jit(lambda thetas, batch: PROBLEM.advance(thetas, PROBLEM.begin(thetas, batch), 6))(thetas, batch)
+    live = as_users_jit(lambda thetas, batch: PROBLEM.advance(thetas, PROBLEM.begin(thetas, batch), 6))
+    lives, _ = live(thetas, batch)
     grown = lives.life.synapses["input_to_output"].weight[0]
     np.testing.assert_array_equal(grown, theta["genome"]["input_to_output"])

@@ -16,6 +16,8 @@ from metaplast.rules.mlp import Mlp
 from metaplast.rules.polynomial import Polynomial
 from metaplast.rules.stdp import Stdp
 from metaplast.rules.three_factor import ThreeFactor
+from tests._compiler import as_users
+from tests.rules import _drive
 from tests.rules._drive import drive
 
 DT = 1e-3
@@ -105,7 +107,8 @@ def test_three_factor_pays_out_the_faded_sum_of_past_changes():
 
 @pytest.mark.exact
 @pytest.mark.parametrize("inner", [Stdp(), Mlp(inputs=("pre",), hidden=(2,), n_state=1)], ids=["stdp", "mlp"])
-def test_three_factor_keeps_the_inner_rules_state_beside_its_own(inner):
+def test_three_factor_keeps_the_inner_rules_state_beside_its_own(inner, monkeypatch):
+    as_users(monkeypatch, _drive, "_scan", static=("rule", "connection", "dt"))
     channels = {"reward": jnp.ones(6)}
     wrapped, c = ThreeFactor(rule=inner), Dense(2, 3)
     spikes = (PRE > 0, POST > 0)
