@@ -15,6 +15,7 @@ pytestmark = pytest.mark.system
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCKS = re.findall(r"```(bash|python)\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+COMPARE = ("compare.lives=16", "compare.cpu_s=0", "compare.tries=1", "compare.seeds=1", "--quiet")
 FIT = ("rows={}", "outer.steps=2", "fit.starts=1", "fit.strengths=[0.1]", "fit.bootstrap=2")
 SETUP = 2  # the first two bash blocks set up an environment: .ci/run executes the second, the main job is run below
 
@@ -57,6 +58,7 @@ def _run(blocks: list[tuple[str, str]], folder: Path, *words: str) -> int:
                 "train": [*TINY, "checkpoint_every=1", *words],
                 "eval": ["--lives", "4"],
                 "inspect": ["--lives", "4"],
+                "compare": COMPARE if "=" in given[1] else [],
                 "fit": FIT if "--run-dir" in given else ["--describe"],  # which checks everything but fits nothing
             }
             done = metaplast(*given, *small.get(given[0], []), cwd=folder)
