@@ -18,8 +18,7 @@ def scan(step: Step, life: Any, n_steps: int, gradient: bool) -> tuple[Any, Any]
     gradient: every step and every segment of about sqrt(n_steps) is recomputed in the backward pass.
     """
     leaves, tree = jax.tree.flatten(life)
-    program = jax.make_jaxpr(lambda flat: jax.tree.leaves(step(jax.tree.unflatten(tree, flat))[0]))(leaves).jaxpr
-    moving = [i for i, (a, b) in enumerate(zip(program.invars, program.outvars, strict=True)) if a is not b]
+    moving = moved(lambda life: step(life)[0], life)
 
     def body(carry: list[Array], _: None) -> tuple[list[Array], Any]:
         flat = list(leaves)
@@ -34,6 +33,13 @@ def scan(step: Step, life: Any, n_steps: int, gradient: bool) -> tuple[Any, Any]
     for i, value in zip(moving, carry, strict=True):
         leaves[i] = value
     return jax.tree.unflatten(tree, leaves), trace
+
+
+def moved(step: Callable[[Any], Any], life: Any) -> list[int]:
+    """Which of the life's leaves `step` may change, by their place: it passes on the others untouched."""
+    leaves, tree = jax.tree.flatten(life)
+    program = jax.make_jaxpr(lambda flat: jax.tree.leaves(step(jax.tree.unflatten(tree, flat))))(leaves).jaxpr
+    return [i for i, (a, b) in enumerate(zip(program.invars, program.outvars, strict=True)) if a is not b]
 
 
 def _segments(

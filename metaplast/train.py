@@ -13,7 +13,7 @@ from metaplast.problem import Batch, MetaProblem, sample_batch
 from metaplast.registry import BadInput
 from metaplast.signals import Key, Theta
 
-_STREAMS = ("theta", "outer", "tasks", "step", "validation", "heldout")
+_STREAMS = ("theta", "outer", "tasks", "step", "validation", "heldout", "diagnosis")
 
 
 def stream(seed: int | Array, name: str, index: int | Array = 0) -> Key:
