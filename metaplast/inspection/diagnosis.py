@@ -49,7 +49,7 @@ class Agreement(NamedTuple):
     """Losses against what the gradient says of them; s: the standard deviation of an evolution strategy's members.
 
     along: (L(theta + s u) - L(theta - s u)) / (2 s |g|), u = g / |g|: 1 where the loss goes as the gradient says, below
-    0 where a step against it raises the loss; near: the same for NEAR s; _error: of what they disagree, over lives.
+    0 where a step against it raises the loss; near: the same for NEAR s; _error: standard errors over lives.
     cosine: of g . x and (L(theta + s x) - L(theta - s x)) / 2s over random directions x ~ N(0, 1).
     linear: the share of the losses' changes under +- s x that is odd: 1 for a plane, 0 for a valley's floor or noise.
     signal: of (L_i(theta + s x) - L_i(theta - s x)) / 2s of life i over the directions x: what evolution goes by.
@@ -199,7 +199,7 @@ def around(flat: Array, directions: Array, grads: np.ndarray, std: float) -> tup
     norm = np.linalg.norm(mean)
     unit = jnp.asarray(mean / norm if norm > 0 else np.zeros(flat.size), flat.dtype)
     steps = std * jnp.concatenate([jnp.stack([unit, NEAR * unit]), directions])
-    return flat + steps, flat - steps
+    return flat[None] + steps, flat[None] - steps
 
 
 def agreement(lives: np.ndarray, grads: np.ndarray, directions: np.ndarray, n_tasks: int, std: float) -> Agreement:
@@ -228,12 +228,12 @@ def agreement(lives: np.ndarray, grads: np.ndarray, directions: np.ndarray, n_ta
 
 
 def _ratio(found: np.ndarray, said: np.ndarray) -> tuple[float, float]:
-    """(mean found / mean said, the standard error of their disagreement) over the lives that have both."""
+    """(mean found / mean said, the standard error of it as far as `found` varies) over the lives that have both."""
     both = np.isfinite(found) & np.isfinite(said)
     if both.sum() < 2 or not np.mean(said[both]):
         return np.nan, np.nan
-    mean, apart = np.mean(said[both]), found[both] - said[both]
-    return float(np.mean(found[both]) / mean), float(apart.std(ddof=1) / np.sqrt(len(apart)) / abs(mean))
+    shares = found[both] / np.mean(said[both])
+    return float(shares.mean()), float(shares.std(ddof=1) / np.sqrt(len(shares)))
 
 
 def _linear(here: float, up: np.ndarray, back: np.ndarray) -> float:
