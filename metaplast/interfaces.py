@@ -1,6 +1,7 @@
 """What the two sibling packages implement: task families (inner_tasks) and outer loops (outer_loops)."""
 
 from abc import ABC, abstractmethod
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from jax import Array
@@ -98,3 +99,16 @@ class AbstractOuterLoop(ABC):
     def forms(self, state: Any) -> tuple[Any, ...]:
         """What the state may look like in a run, as trees of shapes and dtypes: what a resume may find on the disk."""
         return (state,)
+
+
+def path_of(outer: AbstractOuterLoop, name: str) -> tuple[str, ...]:
+    """The fields that lead to a number of `hyper`: `std` is its own, `first_std` that of the loop in the field `first`.
+    () where none does."""
+    inner = {field.name: getattr(outer, field.name) for field in fields(outer)}  # pyright: ignore[reportArgumentType]
+    if name in inner:
+        return (name,)
+    for key, loop in inner.items():
+        if isinstance(loop, AbstractOuterLoop) and name.startswith(f"{key}_"):
+            path = path_of(loop, name.removeprefix(f"{key}_"))
+            return (key, *path) if path else ()
+    return ()

@@ -1,5 +1,7 @@
 """What every outer loop promises (metaplast.testing.check_outer_loop)."""
 
+import copy
+from functools import reduce
 from typing import Any
 
 import jax
@@ -9,7 +11,7 @@ import numpy as np
 from metaplast import train
 from metaplast._checks.base import demand, demand_close, demand_same_type
 from metaplast.genomes.direct import Direct
-from metaplast.interfaces import AbstractOuterLoop
+from metaplast.interfaces import AbstractOuterLoop, path_of
 from metaplast.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
 from metaplast.neurons.linear import Linear
@@ -69,9 +71,28 @@ def _key(index: int) -> Any:
     return train.stream(0, "step", jnp.asarray(index))
 
 
+class _Given:
+    """Stands for a number in a field: it can be asked whether it is one (not 0), and for nothing else."""
+
+    def __bool__(self) -> bool:
+        return True
+
+
+def _numberless(outer: AbstractOuterLoop) -> AbstractOuterLoop:
+    """The loop without the numbers that leave through `hyper`: runs that differ in them share a compiled program."""
+    outer = copy.deepcopy(outer)
+    for *above, name in filter(None, (path_of(outer, name) for name in outer.hyper())):
+        object.__setattr__(reduce(getattr, above, outer), name, _Given())
+    return outer
+
+
 def check_state(problem: MetaProblem, outer: AbstractOuterLoop, state: Any) -> None:
-    """The state that comes out has the type of the one that went in, all of it strongly typed; theta is in it."""
-    after, metrics = jax.eval_shape(lambda s, b, k: outer.step(problem, s, b, k), state, _batch(problem, 0), _key(0))
+    """The state that comes out has the type of the one that went in, all of it strongly typed; theta is in it. Numbers
+    of `hyper` act through it alone."""
+    bare = _numberless(outer)
+    given = (train.stream(0, "theta"), train.stream(0, "outer"), outer.hyper())
+    jax.eval_shape(lambda theta, key, hyper: bare.init(problem, problem.init(theta), key, hyper), *given)
+    after, metrics = jax.eval_shape(lambda s, b, k: bare.step(problem, s, b, k), state, _batch(problem, 0), _key(0))
     demand_same_type(state, after, "the outer state keeps its type")
     for path, leaf in jax.tree_util.tree_flatten_with_path(state)[0]:
         demand(

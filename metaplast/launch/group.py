@@ -11,11 +11,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import pydantic
 from annotated_types import MinLen
 
-from metaplast.interfaces import AbstractOuterLoop
+from metaplast.interfaces import AbstractOuterLoop, path_of
 from metaplast.launch import side_by_side, summary
 from metaplast.launch.config import Plain, merge, read_file
 from metaplast.launch.folder import write_json
@@ -61,12 +60,12 @@ class Group:
         """
         if self.alone:
             return [Single(folder, plain, plain)]
-        config, found = parse(plain, check=False).main, []
+        begin, found = parse(plain, check=False).main.seed, []
         first, *_ = settings = self.settings()
-        for setting, seed in itertools.product(settings, range(config.seed, config.seed + self.seeds)):
+        for setting, seed in itertools.product(settings, range(begin, begin + self.seeds)):
             own = {**plain, "seed": seed}
             name = "-".join([f"seed-{seed}", *(f"{name}-{value!r}" for name, value in setting.items())])
-            found.append(Single(folder / name, _at(own, config.outer, setting), _at(own, config.outer, first)))
+            found.append(Single(folder / name, _at(own, setting), _at(own, first)))
         return found
 
     def label(self, seed: int) -> str:
@@ -90,30 +89,27 @@ def members(folder: Path) -> list[Single]:
     return group.runs(plain, folder)
 
 
-def _at(plain: Plain, outer: AbstractOuterLoop, setting: Mapping[str, float]) -> Plain:
+def _at(plain: Plain, setting: Mapping[str, float]) -> Plain:
     """The config with numbers of its outer loop as in `setting`."""
     for name, value in setting.items():
-        over = _override(outer, name, value)
-        found = parse(merge(plain, {"outer": over}), check=False).main.outer.hyper() if over else {}
-        if not (name in found and np.isclose(found[name], value)):
-            known = [*outer.hyper()]
+        outer = parse(plain, check=False).main.outer
+        known = [*outer.hyper()]
+        path = path_of(outer, name) if name in known else ()
+        if not path:
             near = difflib.get_close_matches(name, known, n=1)
             fix = f"did you mean {near[0]!r}?" if near else "vary one of these, or start a run for each value"
             raise BadInput(f"vary.{name}", f"a number of the outer loop: {', '.join(known)}", fix)
-        plain = merge(plain, {"outer": over})
+        plain = merge(plain, {"outer": _override(outer, path, value)})
     return plain
 
 
-def _override(outer: AbstractOuterLoop, name: str, value: float) -> Plain:
-    """What sets a number of `hyper`: the field of that name, or that of a nested loop behind its own name and `_`."""
-    inner = {field.name: getattr(outer, field.name) for field in fields(outer)}  # pyright: ignore[reportArgumentType]
-    if name in inner:
-        return {name: value}
-    for key, loop in inner.items():
-        if isinstance(loop, AbstractOuterLoop) and name.startswith(f"{key}_"):
-            over = _override(loop, name.removeprefix(f"{key}_"), value)
-            return {key: merge(encode(loop), over)} if over else {}
-    return {}
+def _override(outer: AbstractOuterLoop, path: Sequence[str], value: float) -> Plain:
+    """What sets a field; a nested loop is written out, for the config may not name it."""
+    first, *rest = path
+    if not rest:
+        return {first: value}
+    loop = getattr(outer, first)
+    return {first: merge(encode(loop), _override(loop, rest, value))}
 
 
 def programs(runs: Sequence[Single]) -> list[list[Single]]:
@@ -164,9 +160,9 @@ def told(folder: Path, as_json: bool = False) -> str:
     left = unfinished(runs)
     done = [one.folder for one in runs if one not in left]
     n = json.loads((folder / RESULT).read_text())["programs"]
-    shared = "one compiled program" if n == 1 else f"{n} compiled programs: their problems depend on the seed"
+    shared = "one compiled program" if n == 1 else f"{n} compiled programs, for their problems depend on the seed"
     table = [side_by_side.compare(done)] if done else []
-    said = f"{len(runs)} runs by {shared} (of each row). Each has a folder of its own, as from a run alone:"
+    said = f"Every row of {len(runs)} runs by {shared}. Each run has a folder of its own, as if it had run alone:"
     return "\n\n".join([*table, said + "".join(f"\n{one.folder}" for one in runs if one not in left)])
 
 

@@ -42,9 +42,12 @@ def finished(run: Path) -> Plain:
     config = run / "config.yaml"
     if not config.is_file():
         raise BadInput(f"{run}", "a run folder, with a config.yaml", "give the folder that train printed")
+    plain = read_file(config)
+    if "seeds" in plain or "vary" in plain:
+        raise BadInput(f"{run}, a group of runs", "a run folder", f"give folders of its runs, such as {run}/seed-*")
     if not (run / "summary.json").is_file():
         raise BadInput(f"{run}", "a finished run, with a summary.json", f"metaplast resume {run}")
-    return read_file(config)
+    return plain
 
 
 def _flat(plain: Mapping[str, Any], above: str = "") -> Plain:
