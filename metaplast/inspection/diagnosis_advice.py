@@ -4,6 +4,7 @@ An outer loop is of the class `gradient` where it needs d loss / d theta, of the
 it looks at. A gradient is taken where nothing speaks against it: a life then tells about every number of theta at once.
 """
 
+import math
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -38,6 +39,11 @@ DIVERGING_LIVES = 0.5
 LONG_LIFE, FEW_NUMBERS = 400, 64
 # Forward mode takes numbers / chunk times as long as a life: with more than this many, windows are cheaper.
 FORWARD_NUMBERS = 64
+# What a run's own first outer step is warned for. Standard errors by which a short step its way raises the loss:
+UPHILL = 3.0
+# ... and the change of loss along it as a share of the lives' gradient norms, below which these are an explosion. A
+# first step of Adam is as long in every number: the share is divided by the square root of how many there are.
+LEAST_SHARE = 0.01
 
 GRADIENT = ("bptt", "forward", "truncated_bptt", "lbfgs")
 EVOLUTION = ("es", "pes", "nres", "random_search", "genetic_programming")
@@ -50,6 +56,36 @@ class Advice(NamedTuple):
     kind: Kind
     reason: str
     second: tuple[tuple[str, str], ...]
+
+
+class First(NamedTuple):
+    """A run's first outer step. lives, diverged: counts; norm, grad_norm: mean norm of the gradients of its lives, and
+    the norm of what became of them, both not numbers where the outer loop takes none; n_numbers: of theta; slope: of
+    the loss per length of theta, on other lives, the way the step went; error: its standard error."""
+
+    lives: float
+    diverged: float
+    norm: float
+    grad_norm: float
+    n_numbers: int
+    slope: float
+    error: float
+
+
+def first_objection(first: First) -> str:
+    """What the first step of an outer loop of the class `gradient` says against it; empty where it says nothing."""
+    if first.diverged >= DIVERGING_LIVES * first.lives:
+        return f"{first.diverged:.3g} of {first.lives:.3g} lives blew up"
+    if first.grad_norm == 0.0:
+        return "the gradient is exactly zero"
+    if first.slope > UPHILL * first.error:
+        return "the loss rises the way the first step goes"
+    least = LEAST_SHARE * first.norm / math.sqrt(first.n_numbers)
+    if abs(first.slope) + UPHILL * first.error < least:
+        return (
+            f"the gradient of a life is {first.norm:.2g}, the loss changes by {abs(first.slope):.2g}: it has exploded"
+        )
+    return ""
 
 
 def advise(found: Diagnosis, memory: float = 0.0) -> Advice:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from metaplast import train
 from metaplast.inspection import diagnosis
-from metaplast.inspection.diagnosis import Diagnosis, Plan, Signal
+from metaplast.inspection.diagnosis import Diagnosis, Plan
 from metaplast.inspection.diagnosis_advice import Advice, advise, growth_factor, kind_of, spread_factor
 from metaplast.inspection.table import aligned
 from metaplast.launch import preflight
@@ -161,7 +161,11 @@ def _said(advice: Advice) -> str:
 def _lines(found: Diagnosis) -> list[tuple[str, str, str]]:
     here, agreement = found.here, found.agreement
     grads = [
-        ("gradient signal / noise", _number(here.per_step), f"{_over(found)}; below 0.1 it drowns"),
+        (
+            "gradient signal / noise",
+            _number(here.per_step),
+            f"over the {found.n_tasks} lives of an outer step; below 0.1 it drowns",
+        ),
         (
             "  lives with none, with zero",
             f"{_share(1 - here.n / here.n_lives)}, {_share(here.zero)}",
@@ -218,16 +222,6 @@ def _cost_lines(costs: Costs) -> list[tuple[str, str, str]]:
         ("ms of a life", seconds, "with a gradient (about), without"),
         ("hours of the run", hours, "as many outer steps as configured, held-out lives apart"),
     ]
-
-
-def _over(found: Diagnosis) -> str:
-    return (
-        f"of the mean over the {found.n_tasks} lives of an outer step ({_ratio(found.here)} measured on {found.here.n})"
-    )
-
-
-def _ratio(signal: Signal) -> str:
-    return _number(signal.ratio)
 
 
 def _number(value: float) -> str:

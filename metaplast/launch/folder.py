@@ -86,17 +86,21 @@ def locked(path: Path) -> Iterator[None]:
 
 @contextmanager
 def logged(path: Path) -> Iterator[None]:
-    """Within, what the library warns of goes into log.txt too, from every process of a run."""
+    """Within, what the library warns of goes into log.txt too, from every process of a run, and there alone what it
+    notes."""
     log = logging.getLogger("metaplast")
+    level = log.level
     file = logging.FileHandler(path / "log.txt", delay=True)
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     screen = logging.lastResort if not log.handlers else None  # a logger with a handler leaves the screen alone
     handlers = [handler for handler in (file, screen) if handler]
     for handler in handlers:
         log.addHandler(handler)
+    log.setLevel(logging.INFO)  # the screen's handler begins at warnings
     try:
         yield
     finally:
+        log.setLevel(level)
         for handler in handlers:
             log.removeHandler(handler)
         file.close()

@@ -67,7 +67,8 @@ def _train_program(runs: Sequence[Single], name: str, tick: Tick) -> list[str]:
         folder.mkdir(parents=True, exist_ok=True)
         theta = problem.init(train.stream(config.seed, "theta"))
         if jax.tree.leaves(theta):
-            trainees.append(enlist(folder, config, _digest(one.plain, name), problem, outer))
+            trainee = enlist(folder, config, _digest(one.plain, name), problem, outer)
+            trainees.append(trainee._replace(watched=name == DISCOVERED))
         else:
             ready.append((folder, config, theta, 0))
     trained = train_together(trainees, problem, outer, tick)

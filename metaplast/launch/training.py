@@ -12,7 +12,7 @@ import numpy as np
 
 from metaplast import train
 from metaplast.interfaces import AbstractOuterLoop
-from metaplast.launch import checkpoint, keeper
+from metaplast.launch import checkpoint, keeper, outset
 from metaplast.launch.job import Config
 from metaplast.launch.metrics import MetricsFile, logged
 from metaplast.problem import MetaProblem
@@ -33,13 +33,15 @@ class Training(NamedTuple):
 
 
 class Trainee(NamedTuple):
-    """A row of one run: its folder, config and digest; outer steps done, and the state after them."""
+    """A row of one run: its folder, config and digest; outer steps done, and the state after them; whether its first
+    step is looked at (launch/outset.py)."""
 
     folder: Path
     config: Config
     digest: str
     step: int
     state: Training
+    watched: bool = False
 
     @property
     def diverged(self) -> bool:
@@ -96,6 +98,9 @@ def _advance(
         wall_s = (time.monotonic() - clock) / len(together)
         for t, v in zip(together, values, strict=True):
             keeper.HERE.finished(t.folder, step, t.state, (v, wall_s, numbers(outer.theta(t.state.outer))))
+        if step == 1 and together[0].watched:
+            before, after = outer.theta(runs[0].state), outer.theta(together[0].state.outer)
+            outset.look(together[0].config, problem, (before, after), values[0])
         clock = time.monotonic()
         ended = any(t.diverged for t in together)
         if step % together[0].config.checkpoint_every == 0 or step == outer.n_steps or ended:
