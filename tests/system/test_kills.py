@@ -33,20 +33,21 @@ def _steps(run: Path) -> tuple[int, int]:
     return max(saved, default=0), log.read_text().count("\n") if log.exists() else 0
 
 
-def _kill(command: list[str], run: Path, number: int, chance: random.Random) -> None:
-    """Start, wait for the training and a random while more, send the signal, look at what is left."""
+def _kill(command: list[str], run: Path, number: int, chance: random.Random, of: str = "") -> None:
+    """Start, wait for the training and a random while more, send the signal, look at what is left of the run, or of the
+    run `of` in a group of runs."""
     program = str(Path(sys.executable).with_name("metaplast"))
     process = subprocess.Popen([program, *command, "--quiet"], cwd=run.parent, stderr=subprocess.PIPE, text=True)
-    before, deadline = _steps(run)[1], time.monotonic() + 300
-    while _steps(run)[1] <= before and time.monotonic() < deadline:
+    before, deadline = _steps(run / of)[1], time.monotonic() + 300
+    while _steps(run / of)[1] <= before and time.monotonic() < deadline:
         assert process.poll() is None, (process.stderr and process.stderr.read()) or "ended before it was killed"
         time.sleep(0.005)
     time.sleep(chance.uniform(0.0, 0.3))
     started = time.monotonic()
     process.send_signal(number)
     error = process.communicate(timeout=60)[1]
-    saved, logged = _steps(run)
-    assert not (run / "summary.json").exists(), "the run ended before it was killed: this proves nothing"
+    saved, logged = _steps(run / of)
+    assert not (run / of / "summary.json").exists(), "the run ended before it was killed: this proves nothing"
     if number == signal.SIGKILL:
         assert process.returncode == -number
         assert saved >= logged - 1  # checkpoints at every step: at most one interval is lost
@@ -80,6 +81,21 @@ def test_twelve_kills(outer: str, tmp_path: Path) -> None:
     kills = list(SIGNALS)
     random.Random(outer).shuffle(kills)
     _same_bits(outer, tmp_path, kills, seed=0)
+
+
+@pytest.mark.system
+def test_a_group_of_runs_is_killed_and_each_has_the_bits_that_it_has_alone(tmp_path: Path) -> None:
+    alone, folder, chance = tmp_path / "alone", tmp_path / "group", random.Random(0)
+    done = metaplast("train", *WORDS, "seed=1", "--run-dir", str(alone), "--quiet", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    command = ["train", *WORDS, "seeds=2", "checkpoint_every=1", "--run-dir", str(folder)]
+    for number in (signal.SIGKILL, signal.SIGINT):
+        _kill(command, folder, number, chance, "seed-1")
+        command = ["resume", str(folder)]
+    done = metaplast("resume", str(folder), "--quiet", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Intervals over 2 splits" in done.stdout
+    assert bits(folder / "seed-1") == bits(alone)
 
 
 @pytest.mark.golden
