@@ -49,8 +49,10 @@ class Recordings(AbstractRecording):
 
     def __post_init__(self) -> None:
         if self.units and self.target != "both":
-            fix = "leave task.units out: without a choice, the recorded units are the output (network.hidden=[])"
-            raise BadInput(f"units={self.units} with target={self.target or 'one array'}", "target=both", fix)
+            given = f"units={self.units} with target={self.target or 'one array'}"
+            layers = "network.hidden=[], or network=recurrent network.readout=false"
+            fix = f"leave units out: where one array is fitted, its columns are the output ({layers})"
+            raise BadInput(given, "target=both", fix)
         if self.clamp and self.target == "both":
             expected = "activity alone, which then drives the rule"
             raise BadInput("clamp=true with target=both", expected, "set task.target=activity, or leave task.clamp out")

@@ -98,9 +98,8 @@ def check_watched(wiring: Wiring, shape: TaskShape) -> None:
     for name, n in shape.watched:
         if name not in inner:
             known = f"a population inside the network: {', '.join(inner)}" if inner else "a network with a hidden layer"
-            raise BadInput(f"task.units={name}", known, "correct it, or set network.hidden=[...]")
+            fix = "correct the name (units, in task=recordings), or set network.hidden=[...]"
+            raise BadInput(f"task: watches {name!r}", known, fix)
         if inner[name] != n:
-            given = f"task.units: {name} has {inner[name]} units"
-            raise BadInput(
-                given, f"{n}, one per column of 'activity'", f"set network.hidden=[{n}], or what sizes {name}"
-            )
+            given = f"task: watches {name!r}, which has {inner[name]} units"
+            raise BadInput(given, f"{n}, as many as were recorded", f"set network.hidden=[{n}], or what sizes {name}")

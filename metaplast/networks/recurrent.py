@@ -1,4 +1,4 @@
-"""One recurrent layer under a readout."""
+"""One recurrent layer, under a readout or alone."""
 
 import dataclasses
 import math
@@ -28,7 +28,9 @@ class Recurrent(AbstractNetwork):
     inhibitory one, so that at equal mean activity the mean inhibition of a cell equals its mean excitation.
     `inhibitory` comes first in a step: inhibition by this step's input is fast, all else one step late, and credit
     reaches the inhibitory cells through the excitatory ones. Dale's law means what it says where activities are >= 0.
-    Raises: BadInput where dale leaves one of the two populations empty.
+    readout=false: the layer is the output itself, of the task's size (n_recurrent is not read): input(s) -> output,
+    `output_to_output` one step later. So are recorded cells that excite each other, where nothing else was recorded.
+    Raises: BadInput where dale leaves one of the two populations empty, or where it has no readout.
     """
 
     n_recurrent: Count = 40
@@ -41,8 +43,12 @@ class Recurrent(AbstractNetwork):
     bounds: tuple[float, float] = (-10.0, 10.0)
     dale: bool = False
     excitatory_share: Probability = 0.8
+    readout: bool = True
 
     def __post_init__(self) -> None:
+        if self.dale and not self.readout:
+            expected = "one population, the output"
+            raise BadInput("dale=true with readout=false", expected, "leave dale or readout out")
         if self.dale and not 0 < self._n_excitatory() < self.n_recurrent:
             raise BadInput(
                 f"excitatory_share={self.excitatory_share} of {self.n_recurrent} cells",
@@ -52,6 +58,9 @@ class Recurrent(AbstractNetwork):
 
     def wiring(self, inputs: Mapping[str, int], n_out: int) -> Wiring:
         sources = [Population(name, size, Linear()) for name, size in inputs.items()]
+        if not self.readout:
+            cells = Population("output", n_out, self.neuron)
+            return Wiring((*sources, cells), (*(self._through(s, cells) for s in sources), self._loop(cells, cells)))
         layer, loops = self._dale() if self.dale else self._plain()
         output = Population("output", n_out, self.output)
         edges = [self._through(source, cells) for source in sources for cells in layer]

@@ -106,19 +106,19 @@ CASES: list[tuple[list[str], str]] = [  # (words, a part of the line); the folde
     (["train", "task.queries=0"], "task.queries=0"),
     (
         ["train", "experiment=joint_recordings", "rows={}", "network.hidden=[10]"],
-        "task.units: hidden_1 has 10 units - expected 2",
+        "task: watches 'hidden_1', which has 10 units - expected 2",
     ),
     (
         ["train", "experiment=joint_recordings", "rows={}", "task.units=hidden_7"],
-        "task.units=hidden_7 - expected a population inside the network: hidden_1",
+        "task: watches 'hidden_7' - expected a population inside the network: hidden_1",
     ),
     (
         ["train", "experiment=joint_recordings", "rows={}", "task.units=input"],
-        "task.units=input - expected a population inside",
+        "task: watches 'input' - expected a population inside",
     ),
     (
         ["train", "experiment=joint_recordings", "rows={}", "task.target=activity"],
-        "units=hidden_1 with target=activity - expected target=both",
+        "units=hidden_1 with target=activity - expected target=both - leave units out: where one array is fitted",
     ),
     (["train", "experiment=joint_recordings", "rows={}", "task.clamp=true"], "clamp=true with target=both"),
     (["train", "experiment=joint_recordings", "rows={}", "task.target=none"], "task.target='none'"),

@@ -112,6 +112,20 @@ def test_a_recurrent_and_a_delayed_edge_are_a_plain_loop():
         np.testing.assert_allclose(views["out"].activity[t], -w_out @ h, atol=1e-12)
 
 
+def test_a_recurrent_layer_without_a_readout_is_a_plain_loop():
+    """input -> output in the same step, output -> output one step late."""
+    wiring = Recurrent(readout=False).wiring({"in": 3}, 2)
+    w_in, w_loop, x = RNG.normal(size=(2, 3)), RNG.normal(size=(2, 2)), RNG.normal(size=(N_STEPS, 3))
+    with jax.enable_x64(True):
+        views, _ = _run(wiring, {"in_to_output": w_in, "output_to_output": w_loop}, {"in": x})
+    y = np.zeros(2)
+    for t in range(N_STEPS):
+        y = np.tanh(w_in @ x[t] + w_loop @ y)
+        np.testing.assert_allclose(views["output"].activity[t], y, atol=1e-12)
+    with pytest.raises(ValueError, match="dale=true with readout=false"):
+        Recurrent(dale=True, readout=False)
+
+
 @pytest.mark.parametrize(
     ("broken", "words"),
     [
