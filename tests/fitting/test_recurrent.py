@@ -1,0 +1,51 @@
+"""A recorded layer whose cells excite each other, and nothing else recorded: the rule of its own synapses is found."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from inner_tasks.recordings import Recordings
+from metaplast.feedback.none import None_
+from metaplast.fitting.data import data_of
+from metaplast.fitting.numbers import numbers
+from metaplast.fitting.rows import fit_row
+from metaplast.fitting.settings import Fit
+from metaplast.genomes.direct import Direct
+from metaplast.lifetime import Lifetime, Slot
+from metaplast.networks.recurrent import Recurrent
+from metaplast.objectives.mean_loss import MeanLoss
+from metaplast.problem import MetaProblem
+from metaplast.rules.polynomial import Polynomial
+from outer_loops.lbfgs import Lbfgs
+
+TRUTH, NOISE = {"post*pre": 0.05, "weight": -0.03}, 0.1
+
+
+def _simulated(path: Any) -> Recordings:
+    """y(t) = tanh(V x(t) + W y(t - 1)), recorded with noise; W learns, and forgets."""
+    rng, rows = np.random.default_rng(0), {name: [] for name in ("stimulus", "activity", "session")}
+    v, first = rng.normal(0, 0.7, (3, 4)), rng.normal(0, 0.4, (3, 3))
+    for session in range(8):
+        w, y = first, np.zeros(3)
+        for _ in range(60):
+            x, before = rng.normal(size=4), y
+            y = np.tanh(v @ x + w @ before)
+            for name, value in zip(rows, (x, y + NOISE * rng.normal(size=3), session), strict=True):
+                rows[name].append(value)
+            w = w + TRUTH["post*pre"] * np.outer(y, before) + TRUTH["weight"] * w
+    np.savez(path, **{name: np.asarray(values) for name, values in rows.items()})
+    return Recordings(path=str(path))
+
+
+@pytest.mark.system  # a program of many seconds
+def test_a_fit_finds_the_rule_of_recurrent_synapses(tmp_path: Any) -> None:
+    """Both matrices of first weights are fitted along."""
+    family = _simulated(tmp_path / "a.npz")
+    rule = Polynomial(terms=tuple(TRUTH), rate=0.1, scale=0.001)
+    slots = (Slot(edges="output_to_output", rule=rule),)
+    lifetime = Lifetime(family, Recurrent(readout=False), None_(), Direct(), slots)
+    problem = MetaProblem(lifetime, MeanLoss(), n_tasks=99, life_clip=0.0)
+    row = fit_row(problem, Lbfgs(steps=150), data_of(family, lifetime), Fit(starts=1), 0)
+    assert numbers(lifetime, row.theta) == pytest.approx(TRUTH, abs=0.01)
+    assert row.spread == pytest.approx(NOISE, rel=0.1)
