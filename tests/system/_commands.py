@@ -1,10 +1,16 @@
 """Running the installed command line as a user does."""
 
+import io
 import json
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+from metaplast.cli.main import main
 
 TINY = ("outer.steps=2", "evaluation.validation=4", "evaluation.heldout=4", "evaluation.candidates=1")
 
@@ -13,6 +19,17 @@ def metaplast(*words: str, cwd: Path, timeout: float = 600) -> subprocess.Comple
     """`metaplast WORDS` in a process of its own, from the environment that runs the tests."""
     program = Path(sys.executable).with_name("metaplast")
     return subprocess.run([str(program), *words], cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False)
+
+
+def here(*words: str, cwd: Path) -> tuple[int, str, str]:
+    """`metaplast WORDS` in this process, for what needs no new one: (exit code, standard output, standard error)."""
+    out, error = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(error):
+        patch.setenv("JAX_COMPILATION_CACHE_DIR", "")  # the verb would set it, for all that this process starts
+        patch.chdir(cwd)
+        with pytest.raises(SystemExit) as ended:
+            main(list(words))
+    return int(ended.value.code or 0), out.getvalue(), error.getvalue()
 
 
 def bits(run: Path) -> dict[str, Any]:

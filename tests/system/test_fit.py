@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.system._commands import metaplast
+from tests.system._commands import here, metaplast
 
 pytestmark = pytest.mark.system
 QUICK = ("outer.steps=20", "fit.starts=1", "fit.bootstrap=2", "--quiet")
@@ -72,8 +72,7 @@ def test_a_fit_says_what_it_found_and_goes_on_with_the_same_bits(data: Path, tmp
     assert "<script" not in page
     for title in ("What is explained", "The rule", "Which terms", "Reasons to doubt it"):
         assert title in page
-    shown = metaplast("show", "whole/rule.safetensors", cwd=tmp_path)
-    assert shown.returncode == 0, shown.stderr
+    assert here("show", "whole/rule.safetensors", cwd=tmp_path)[0] == 0
 
     program = [str(Path(sys.executable).with_name("metaplast")), *words, "--run-dir", "cut"]
     process = subprocess.Popen(program, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -110,12 +109,12 @@ def test_activity_and_choices_are_fitted_together_and_told_apart(data: Path, tmp
     rng, n = np.random.default_rng(4), len(given["choice"])
     np.savez(tmp_path / "both.npz", **given, activity=rng.normal(size=(n, 3)) + given["stimulus"][:, :1])
     words = ("experiment=joint_recordings", "network.hidden=[3]", "rows={}", "rows.no_plasticity={rule: null}")
-    refused = metaplast("fit", "both.npz", *words[1:], cwd=tmp_path)
-    assert "set task.target=activity, choice or both" in refused.stderr
-    wrong = metaplast("fit", "both.npz", words[0], cwd=tmp_path)
-    assert "task.units: hidden_1 has 2 units - expected 3, one per column of 'activity'" in wrong.stderr
-    assert (refused.returncode, wrong.returncode) == (2, 2)
-    said = metaplast("fit", "both.npz", *words, "--describe", cwd=tmp_path).stdout
+    refused, _, error = here("fit", "both.npz", *words[1:], cwd=tmp_path)
+    assert "set task.target=activity, choice or both" in error
+    wrong, _, error = here("fit", "both.npz", words[0], cwd=tmp_path)
+    assert "task: watches 'hidden_1', which has 2 units - expected 3, as many as were recorded" in error
+    assert (refused, wrong) == (2, 2)
+    _, said, _ = here("fit", "both.npz", *words, "--describe", cwd=tmp_path)
     assert "units: 3 in hidden_1; 100.0 %" in said
     assert f"choices: {n}, in 100.0 % of the rows" in said
 
@@ -140,15 +139,15 @@ def test_activity_and_choices_are_fitted_together_and_told_apart(data: Path, tmp
         assert text in done.stdout
     page = (tmp_path / "run" / "report.html").read_text()
     assert "Held-out values of choice" in page
-    assert metaplast("compare", "run", cwd=tmp_path).stdout.count("explained vs") == 9
+    assert here("compare", "run", cwd=tmp_path)[1].count("explained vs") == 9
     again = metaplast("resume", "run", "--quiet", cwd=tmp_path)
     assert again.stdout == done.stdout
 
 
 def test_what_was_understood_is_described_and_nothing_is_written(data: Path, tmp_path: Path) -> None:
-    done = metaplast("fit", str(data), "--describe", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "6" in done.stdout
+    code, said, error = here("fit", str(data), "--describe", cwd=tmp_path)
+    assert code == 0, error
+    assert "6" in said
     assert not list(tmp_path.iterdir())
 
 
@@ -167,10 +166,10 @@ def test_what_was_understood_is_described_and_nothing_is_written(data: Path, tmp
 )
 def test_bad_input_is_one_line(words: tuple[str, ...], told: str, data: Path, tmp_path: Path) -> None:
     given = [str(data) if word == "DATA" else word for word in words]
-    done = metaplast("fit", *given, cwd=tmp_path)
-    assert done.returncode == 2, done.stderr
-    assert told in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    code, _, error = here("fit", *given, cwd=tmp_path)
+    assert code == 2, error
+    assert told in error
+    assert len(error.strip().splitlines()) == 1
     assert not list(tmp_path.iterdir())
 
 
