@@ -7,7 +7,7 @@ import pytest
 
 from metaplast.launch.config import Sources, compose, to_yaml
 from metaplast.launch.job import parse
-from tests.system._commands import TINY, metaplast
+from tests.system._commands import TINY, here, metaplast
 
 pytestmark = pytest.mark.system
 
@@ -33,20 +33,22 @@ def test_experiment_runs(name: str, tmp_path: Path) -> None:
     assert summary["rule"]["formula"].splitlines()[0] in done.stdout
     for path in [run / "rule.safetensors", *(run / "figures").glob("*.png")]:
         assert str(path) in done.stdout
-    shown = metaplast("show", str(run / "rule.safetensors"), cwd=tmp_path)
-    assert shown.returncode == 0, shown.stderr
-    assert summary["rule"]["formula"].splitlines()[0] in shown.stdout
+    code, shown, error = here("show", str(run / "rule.safetensors"), cwd=tmp_path)
+    assert code == 0, error
+    assert summary["rule"]["formula"].splitlines()[0] in shown
 
 
-@pytest.mark.parametrize("name", Sources().names("rule"))
-def test_rule_file_trains(name: str, tmp_path: Path) -> None:
-    words = [
-        "task=prototypes",
-        f"rule={name}",
-        "rule.learn=true" if name == "covariance" else "rule.learn=coefficients",
-        "rows={}",
-        "evaluation.prototype=false",
-        *TINY,
-    ]
-    done = metaplast("train", *words, "--run-dir", str(tmp_path / "run"), "--quiet", cwd=tmp_path)
+def test_every_rule_file_trains(tmp_path: Path) -> None:
+    """Each as a row of one run, with the rule that `rule=NAME rule.learn=...` says."""
+    run, config, task = tmp_path / "run", tmp_path / "config.yaml", "task=prototypes"
+    plain, rows = compose([task, "evaluation.prototype=false", *TINY], Sources()), {}
+    for name in Sources().names("rule"):
+        learn = "true" if name == "covariance" else "coefficients"
+        rows[name] = {"rule": compose([task, f"rule={name}", f"rule.learn={learn}"], Sources())["rule"]}
+    config.write_text(to_yaml({**plain, "rule": None, "rows": rows}))
+    done = metaplast("train", "--config", str(config), "--run-dir", str(run), "--quiet", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+    scored = json.loads((run / "summary.json").read_text())["rows"]
+    assert len(rows) >= 9 and set(rows) < set(scored)
+    for name in rows:
+        assert len((run / "rows" / name / "metrics.jsonl").read_text().splitlines()) == 2, name
