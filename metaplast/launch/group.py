@@ -11,6 +11,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
 
+import jax
 import pydantic
 from annotated_types import MinLen
 
@@ -32,10 +33,13 @@ MAX_SETTINGS = 26  # what `metaplast compare` lays side by side
 class Group:
     """seeds: how many runs differ in their seed, from `seed` on. vary: {name: values} of numbers that leave through the
     outer loop's `hyper` (step sizes, spreads), every combination of them; those of a nested loop as first_std.
+    lockstep: all runs at once in every step, which is faster and changes last digits; or one after the other, each with
+    the bits that it has alone. Default: at once on an accelerator, where the state keeps its shape.
     Raises: BadInput for a value given twice, and for too many combinations."""
 
     seeds: Count = 1
     vary: Annotated[tuple[tuple[str, Annotated[tuple[Positive, ...], MinLen(1)]], ...], mapping] = ()
+    lockstep: bool | None = None
 
     def __post_init__(self) -> None:
         for name, values in self.vary:
@@ -65,7 +69,7 @@ class Group:
         for setting, seed in itertools.product(settings, range(begin, begin + self.seeds)):
             own = {**plain, "seed": seed}
             name = "-".join([f"seed-{seed}", *(f"{name}-{value!r}" for name, value in setting.items())])
-            found.append(Single(folder / name, _at(own, setting), _at(own, first)))
+            found.append(Single(folder / name, _at(own, setting), _at(own, first), self.lockstep))
         return found
 
     def label(self, seed: int) -> str:
@@ -118,6 +122,16 @@ def programs(runs: Sequence[Single]) -> list[list[Single]]:
     for one in runs:
         found.setdefault(program_of(one, DISCOVERED), []).append(one)
     return list(found.values())
+
+
+def check_lockstep(runs: Sequence[Single]) -> None:
+    """Raises: BadInput for runs that are to move at once and whose outer state changes its shape."""
+    if not runs[0].lockstep:
+        return
+    problem, outer = program_of(runs[0], DISCOVERED)
+    init = lambda key: outer.init(problem, problem.init(key), key, outer.hyper())  # noqa: E731
+    if len(outer.forms(jax.eval_shape(init, jax.random.key(0)))) > 1:
+        raise BadInput("lockstep=true", "an outer loop whose state keeps its shape", "set outer.restarts=0, or drop it")
 
 
 def unfinished(runs: Sequence[Single]) -> list[Single]:

@@ -166,11 +166,12 @@ class Job:
 
 class Single(NamedTuple):
     """One run: its folder, its config, and the config whose compiled programs it uses, its own or one that differs in
-    numbers that leave through the outer loop's `hyper` alone."""
+    numbers that leave through the outer loop's `hyper` alone. lockstep: as in `train.steps_many`."""
 
     folder: Path
     plain: Plain
     program: Plain
+    lockstep: bool | None = None
 
 
 def parse(plain: Plain, check: bool = True) -> Job:

@@ -31,9 +31,9 @@ class Forecast(NamedTuple):
     tasks: int
     chunk: int
 
-    def of(self, n: int) -> "Forecast":
+    def of(self, n: int, lockstep: bool | None) -> "Forecast":
         """Of n runs in one process: each has an outer state, in lockstep also lives and tasks of its own."""
-        both = n if jax.default_backend() != "cpu" else 1
+        both = n if (jax.default_backend() != "cpu" if lockstep is None else lockstep) else 1
         return self._replace(lives=both * self.lives, outer=n * self.outer, tasks=both * self.tasks)
 
     @property
@@ -41,12 +41,12 @@ class Forecast(NamedTuple):
         return PROCESS + self.lives + self.outer + self.tasks
 
 
-def check(job: Job, jobs: int, together: int = 1) -> None:
+def check(job: Job, jobs: int, together: int = 1, lockstep: bool | None = None) -> None:
     """Refuse, with the setting that would help, what fails only after minutes: tasks that a split cannot give, an outer
     loop that cannot work on the task, devices that are not there, more memory than this machine has.
 
-    together: how many runs of the job train at the same time. Shapes alone are computed (`jax.eval_shape`).
-    Raises: BadInput.
+    together: how many runs of the job train at the same time (lockstep: see `train.steps_many`). Shapes alone are
+    computed (`jax.eval_shape`). Raises: BadInput.
     """
     job.main.logging.check()
     _check_devices(job.main)
@@ -55,7 +55,7 @@ def check(job: Job, jobs: int, together: int = 1) -> None:
         log.warning(line)
     largest = ("", Forecast(0, 0, 0, 1))
     for name, config in job.rows:
-        found = forecast(config).of(together)
+        found = forecast(config).of(together, lockstep)
         largest = max(largest, (name, found), key=lambda pair: pair[1].total)
     _check_memory(*largest, min(jobs, len(job.rows)))
 

@@ -71,7 +71,7 @@ def _train_program(runs: Sequence[Single], name: str, tick: Tick) -> list[str]:
             trainees.append(trainee._replace(watched=name == DISCOVERED))
         else:
             ready.append((folder, config, theta, 0))
-    trained = train_together(trainees, problem, outer, tick)
+    trained = train_together(trainees, problem, outer, tick, runs[0].lockstep)
     for it in trained:
         if not it.diverged:
             diverged = sum(row.get("diverged", 0) for row in read(it.folder / "metrics.jsonl"))

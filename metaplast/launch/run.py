@@ -67,8 +67,9 @@ def _check(runs: Sequence[Single], jobs: int) -> None:
     for one in runs:
         parse(one.plain, check=False)
     together = group.programs(runs)
+    group.check_lockstep(runs)
     checked = [parse(several[0].plain) for several in together]
-    preflight.check(checked[0], jobs, max(map(len, together)))
+    preflight.check(checked[0], jobs, max(map(len, together)), runs[0].lockstep)
     for job in checked[1:]:
         preflight.check_splits(job.main)
 

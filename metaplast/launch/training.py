@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from metaplast import train
-from metaplast.interfaces import AbstractOuterLoop
+from metaplast.interfaces import AbstractOuterLoop, Metrics
 from metaplast.launch import checkpoint, keeper, outset
 from metaplast.launch.job import Config
 from metaplast.launch.metrics import MetricsFile, logged
@@ -65,9 +65,13 @@ def enlist(folder: Path, config: Config, digest: str, problem: MetaProblem, oute
 
 
 def train_together(
-    trainees: Sequence[Trainee], problem: MetaProblem, outer: AbstractOuterLoop, tick: Tick
+    trainees: Sequence[Trainee],
+    problem: MetaProblem,
+    outer: AbstractOuterLoop,
+    tick: Tick,
+    lockstep: bool | None = None,
 ) -> list[Trainee]:
-    """Each to its last step, or to where it diverged, with the bits that it has alone on a CPU (`train.steps_many`).
+    """Each to its last step, or to where it diverged; lockstep: see `train.steps_many`.
 
     Those that are behind, as after a kill, catch up first; one that diverges leaves, and the others go on.
     """
@@ -79,18 +83,24 @@ def train_together(
         while going := [t for t in now.values() if t.step < outer.n_steps and not t.diverged]:
             start = min(t.step for t in going)
             stop = min((t.step for t in going if t.step > start), default=outer.n_steps)
-            moved = _advance([t for t in going if t.step == start], problem, outer, stop, tick)
+            together = [t for t in going if t.step == start]
+            several = train.steps_many(problem, outer, [_run(t) for t in together], start, stop, lockstep)
+            moved = _advance(together, several, problem, outer, tick)
             now |= {t.folder: t for t in moved}
     return list(now.values())
 
 
 def _advance(
-    together: list[Trainee], problem: MetaProblem, outer: AbstractOuterLoop, stop: int, tick: Tick
+    together: list[Trainee],
+    steps: Iterator[tuple[int, list[train.Run], list[Metrics]]],
+    problem: MetaProblem,
+    outer: AbstractOuterLoop,
+    tick: Tick,
 ) -> list[Trainee]:
-    """From one step to `stop`, or until one diverges. `wall_s` of each is an equal share of their time."""
-    runs = [train.Run(t.config.seed, t.state.outer) for t in together]
+    """Through all steps, or until one diverges. `wall_s` of each is an equal share of their time."""
+    begun = together[0].state.outer
     clock = time.monotonic()
-    for step, found, metrics in train.steps_many(problem, outer, runs, together[0].step, stop):
+    for step, found, metrics in steps:
         values = [{key: np.asarray(value) for key, value in each.items()} for each in metrics]
         together = [
             _after(t, step, run.state, outer, v["loss"]) for t, run, v in zip(together, found, values, strict=True)
@@ -99,7 +109,7 @@ def _advance(
         for t, v in zip(together, values, strict=True):
             keeper.HERE.finished(t.folder, step, t.state, (v, wall_s, numbers(outer.theta(t.state.outer))))
         if step == 1 and together[0].watched:
-            before, after = outer.theta(runs[0].state), outer.theta(together[0].state.outer)
+            before, after = outer.theta(begun), outer.theta(together[0].state.outer)
             outset.look(together[0].config, problem, (before, after), values[0])
         clock = time.monotonic()
         ended = any(t.diverged for t in together)
@@ -110,6 +120,10 @@ def _advance(
         if ended:
             break
     return together
+
+
+def _run(trainee: Trainee) -> train.Run:
+    return train.Run(trainee.config.seed, trainee.state.outer)
 
 
 def _after(trainee: Trainee, step: int, state: Any, outer: AbstractOuterLoop, loss: np.ndarray) -> Trainee:

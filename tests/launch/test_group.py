@@ -24,6 +24,7 @@ problem: {n_tasks: 2}
 evaluation: {validation: 4, heldout: 4, candidates: 1}
 checkpoint_every: 4
 """
+RESTARTS = {"name": "es", "steps": 2, "population": 4, "restarts": 1}
 RATES = (0.01, 0.03, 1e30)  # the last one diverges
 
 
@@ -96,7 +97,7 @@ def test_every_combination_is_a_run_with_a_config_of_its_own():
         "first_learning_rate": 3.0,
         "then_learning_rate": 0.2,
     }
-    assert group.split({**first, "seeds": 1})[0].runs(first, Path("run")) == [(Path("run"), first, first)]
+    assert group.split({**first, "seeds": 1})[0].runs(first, Path("run")) == [(Path("run"), first, first, None)]
     task = {"name": "digits", "split_seed": "${seed}"}
     assert len(group.programs(group.Group(seeds=3).runs({**first, "task": task}, Path("group")))) == 3
 
@@ -119,6 +120,8 @@ def test_every_combination_is_a_run_with_a_config_of_its_own():
         ({"vary": {"learning_rate": [1.0, 1.0]}}, "distinct values"),
         ({"vary": {"learning_rate": [float(i) for i in range(1, 28)]}}, "at most 26"),
         ({"vary": 3}, "vary=3"),
+        ({"seeds": 2, "lockstep": 1}, "lockstep=1 - expected .*boolean"),
+        ({"seeds": 2, "lockstep": True, "outer": RESTARTS}, "lockstep=true - expected an outer loop whose state keeps"),
     ],
 )
 def test_what_is_no_group_is_refused_and_nothing_is_written(given, words, tmp_path):
