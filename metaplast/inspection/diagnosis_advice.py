@@ -120,7 +120,7 @@ def objection(found: Diagnosis) -> str:
     if agreement.near + 2.0 * agreement.near_error < LEAST_AGREEMENT:
         return f"a short step along the gradient changes the loss by {agreement.near:.2g} of what it says"
     if growth_factor(found) > LARGEST_GROWTH:
-        return f"the gradient grows {growth_factor(found):.2g}-fold from an eighth of a life to its end"
+        return f"the gradient grows {growth_factor(found):.2g}-fold from the shortest lives measured to the longest"
     if spread_factor(found) > LARGEST_SPREAD and not agreement.along >= LEAST_REACH:
         return f"lives are chaotic: a small disturbance grows {spread_factor(found):.2g}-fold in half a life"
     clearer = agreement.signal.per_step > CLEARER * here.per_step
@@ -131,8 +131,9 @@ def objection(found: Diagnosis) -> str:
 
 
 def growth_factor(found: Diagnosis) -> float:
-    """By how much the gradient's norm grows from the shortest to the longest life measured; 1 where that is unknown."""
-    steps = [n for n, _ in found.lengths]
+    """By how much the gradient's norm grows from the shortest to the longest life that is worth something; 1 where that
+    is unknown."""
+    steps = [n for n, norm in found.lengths if np.isfinite(norm)]
     return _power(found.growth * (steps[-1] - steps[0])) if steps else 1.0
 
 
