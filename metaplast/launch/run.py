@@ -56,7 +56,7 @@ def resume(run: Path, jobs: int, progress: Progress, modules: Sequence[str] = ()
     if not finished:
         _check(runs, jobs)
     with folder.locked(run), folder.logged(run):
-        _warn_of_other_versions(run)
+        warn_of_other_versions(run)
         if not finished:
             _execute(run, runs, Workers(jobs, tuple(modules)), progress)
     return run
@@ -81,7 +81,7 @@ def environment() -> dict[str, str]:
     return machine | {name: version(name) for name in packages}
 
 
-def _warn_of_other_versions(run: Path) -> None:
+def warn_of_other_versions(run: Path) -> None:
     """Bits may differ from those of the run so far where its versions or machine did."""
     file = run / "environment.json"
     try:
@@ -102,8 +102,9 @@ def _execute(run: Path, runs: Sequence[Single], workers: Workers, progress: Prog
             if one.folder != run:
                 one.folder.mkdir(exist_ok=True)
                 stack.enter_context(folder.locked(one.folder))
-                folder.write_text(one.folder / "config.yaml", to_yaml(one.plain))
-                folder.write_json(one.folder / "environment.json", environment())
+                if not (one.folder / "environment.json").is_file():
+                    folder.write_text(one.folder / "config.yaml", to_yaml(one.plain))
+                    folder.write_json(one.folder / "environment.json", environment())
             logger = parse(one.plain, check=False).main.logging
             stack.enter_context(followed(one.folder, logger, workers.modules))
         _train_and_judge(run, runs, workers, progress)

@@ -84,7 +84,8 @@ def train_together(
             start = min(t.step for t in going)
             stop = min((t.step for t in going if t.step > start), default=outer.n_steps)
             together = [t for t in going if t.step == start]
-            several = train.steps_many(problem, outer, [_run(t) for t in together], start, stop, lockstep)
+            at_once = lockstep if len(together) > 1 else False
+            several = train.steps_many(problem, outer, [_run(t) for t in together], start, stop, at_once)
             moved = _advance(together, several, problem, outer, tick)
             now |= {t.folder: t for t in moved}
     return list(now.values())
