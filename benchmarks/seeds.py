@@ -1,0 +1,108 @@
+"""Print the throughput of runs that train together against the same runs alone: python -m benchmarks.seeds
+
+CPU seconds of one pinned core. Whole programs begin with an empty compilation cache of their own.
+"""
+
+import os
+
+os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+if hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+
+from metaplast import train
+from metaplast.launch.config import Sources, compose
+from metaplast.launch.job import parse
+
+N, STEPS, FEW, REPEATS = 8, 100, 10, 7
+WORDS = ("experiment=oja", f"outer.steps={STEPS}", "evaluation.heldout=256")
+SIZES = (("32 lives a step", ()), ("1 life a step", ("problem.n_tasks=1",)))
+PROGRAM = [sys.executable, "-m", "metaplast.cli.main"]
+IN_ONE = f"""
+from pathlib import Path
+from metaplast.cli import _setup
+_setup.prepare()
+from metaplast.launch import run
+from metaplast.launch.config import Sources, compose
+for seed in range({N}):
+    run.start(compose([*{WORDS!r}, f"seed={{seed}}"], Sources()), Path(f"run{{seed}}"), 1, lambda *_: None)
+"""
+
+
+def cpu_seconds(commands: list[list[str]]) -> float:
+    """Of commands one after the other, with a compilation cache that is empty before the first."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    with tempfile.TemporaryDirectory() as folder:
+        home = {**os.environ, "XDG_CACHE_HOME": folder, "PYTHONPATH": str(Path(__file__).parents[1])}
+        for command in commands:
+            subprocess.run(command, cwd=folder, env=home, check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def programs() -> None:
+    """Whole runs, from the command to the reports."""
+    words = [*PROGRAM, "train", *WORDS, "--quiet"]
+    sides = {
+        "a process for each run": [[*words, f"seed={seed}", "--run-dir", f"run{seed}"] for seed in range(N)],
+        "one command, seeds=8": [[*words, f"seeds={N}", "--run-dir", "group"]],
+        "one command, seeds=8 lockstep=true": [[*words, f"seeds={N}", "lockstep=true", "--run-dir", "group"]],
+        "one process, a run after the other": [[sys.executable, "-c", IN_ONE]],
+    }
+    print(f"{N} runs of {STEPS} outer steps, whole programs:")
+    base = 0.0
+    for name, commands in sides.items():
+        took = cpu_seconds(commands)
+        base = base or took
+        print(f"    {name}: {took:.1f} s, {N * STEPS / took:.1f} outer steps/s, x{base / took:.2f}", flush=True)
+
+
+def steps(name: str, words: tuple[str, ...]) -> None:
+    """Outer steps alone, everything compiled."""
+    config = parse(compose([*WORDS, *words], Sources())).main
+    problem, outer = config.meta_problem(), config.outer_loop()
+    runs = [train.Run(seed, train.begin(problem, outer, seed)) for seed in range(N)]
+
+    def alone() -> None:
+        for run in runs:
+            *_, last = train.steps(problem, outer, run.seed, run.state, 0, FEW)
+            jax.block_until_ready(last)
+
+    def together(lockstep: bool) -> Callable[[], None]:
+        def go() -> None:
+            *_, last = train.steps_many(problem, outer, runs, 0, FEW, lockstep)
+            jax.block_until_ready(last[1:])
+
+        return go
+
+    sides = {"in turn": together(False), "in lockstep": together(True)}
+    alone()
+    for side in sides.values():
+        side()
+    times: dict[str, list[float]] = {"alone": [], **{side: [] for side in sides}}
+    for _ in range(REPEATS):
+        for side, go in {"alone": alone, **sides}.items():
+            started = time.process_time()
+            go()
+            times[side].append(time.process_time() - started)
+    base = statistics.median(times["alone"])
+    print(f"{N} runs of {FEW} outer steps, {name}, compiled: a run after the other {N * FEW / base:.0f} outer steps/s")
+    for side in sides:
+        ratios = sorted(a / b for a, b in zip(times["alone"], times[side], strict=True))
+        print(f"    {side}: x{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})")
+
+
+if __name__ == "__main__":
+    for size in SIZES:
+        steps(*size)
+    programs()
