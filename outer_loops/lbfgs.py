@@ -31,8 +31,8 @@ class Lbfgs(AbstractOuterLoop):
     """theta <- theta - s H^-1 d loss / d theta: H^-1 from the last `memory` gradients (limited-memory BFGS, optax).
 
     s: the first of max_step, backtrack max_step, backtrack^2 max_step ... that lowers the loss enough (Armijo, slope
-    1e-4), at most `tries`; the loss and gradient of every try are those of whole lives. The step of the first iteration
-    is scaled to the gradient. Meant for batches that hold the same lives at every step (a recording, with n_tasks at
+    1e-4), at most `tries`; the loss and gradient of every try are those of whole lives, and count as `lives`. The step
+    of the first iteration is scaled to the gradient. Meant for batches that hold the same lives at every step (a recording, with n_tasks at
     least the number of its sessions): with fresh lives the curvature it remembers is that of other losses.
     A step that finds nothing as low leaves theta and forgets the old gradients; one whose loss or gradient is not
     finite changes nothing but the counter `skipped`.
@@ -73,7 +73,7 @@ class Lbfgs(AbstractOuterLoop):
         def too_long(search: tuple[Array, Array, Array]) -> Array:
             size, found, tried = search
             enough = jnp.isfinite(found) & (found <= loss + 1e-4 * size * slope)
-            return ~enough & (tried < self.tries)
+            return ~enough & (tried < self.tries) & jnp.isfinite(loss)
 
         def shorter(search: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
             size = search[0] * jnp.where(search[2] > 0, self.backtrack, 1.0)
@@ -94,7 +94,8 @@ class Lbfgs(AbstractOuterLoop):
             hyper=state.hyper,
             skipped=state.skipped + (~finite).astype(jnp.int32),
         )
-        return new, {**metrics, "grad_norm": norm, "step_size": size, "tries": tried, "skipped": new.skipped}
+        told = {"lives": metrics["lives"] * (1 + tried), "tries": tried, "step_size": size, "skipped": new.skipped}
+        return new, {**metrics, "grad_norm": norm, **told}
 
     def theta(self, state: LbfgsState) -> Theta:
         return state.theta

@@ -1,13 +1,19 @@
 """metaplast compare: outer loops on one problem, or finished runs in one table."""
 
 import json
+import re
 from pathlib import Path
 
 import click
 
 from metaplast.registry import BadInput
 
-OF_LOOPS, OF_RUNS = ("--loops", "--run-dir", "--config-dir", "--import", "--json", "--quiet"), ("--against", "--out")
+OF_LOOPS, OF_RUNS = (
+    ("--loops", "--run-dir", "--config-dir", "--import", "--json", "--quiet"),
+    ("--row", "--against", "--out"),
+)
+
+_WORD = re.compile(r"[\w.-]+=")
 
 
 @click.command("compare")
@@ -22,9 +28,7 @@ OF_LOOPS, OF_RUNS = ("--loops", "--run-dir", "--config-dir", "--import", "--json
 @click.option("--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first.")
 @click.option("--json", "as_json", is_flag=True, help="Print compare.json instead of the tables.")
 @click.option("--quiet", is_flag=True, help="No progress bars.")
-@click.option(
-    "--row", default="discovered", show_default=True, help="Runs: whose differences to the reference to show."
-)
+@click.option("--row", help="Runs: whose differences to the reference to show (default: discovered).")
 @click.option("--against", multiple=True, metavar="NAME", help="Runs: a row that may be the reference.")
 @click.option("--out", type=click.Path(path_type=Path), help="Fits: PNG over the one numeric setting that varies.")
 def command(  # noqa: PLR0913  (click gives each option as one argument)
@@ -35,7 +39,7 @@ def command(  # noqa: PLR0913  (click gives each option as one argument)
     modules: tuple[str, ...],
     as_json: bool,
     quiet: bool,
-    row: str,
+    row: str | None,
     against: tuple[str, ...],
     out: Path | None,
 ) -> None:
@@ -50,16 +54,16 @@ def command(  # noqa: PLR0913  (click gives each option as one argument)
     paired difference to the best reference, by default among the rows that are given the exact gradient. Fits are laid
     side by side too: one line per setting, over its seeds.
     """
-    words = [text for text in what if "=" in text and not Path(text).exists()]
-    given = (loops, run_dir, config_dir, modules, as_json, quiet)
+    words = [text for text in what if _WORD.match(text)]
+    given = (loops is not None, run_dir, config_dir, modules, as_json, quiet)
     if words:
-        _refuse(OF_RUNS, (against, out), "with runs only")
+        _refuse(OF_RUNS, (row, against, out), "with runs only")
         if others := [text for text in what if text not in words]:
             raise BadInput(f"{others[0]!r} beside {words[0]!r}", "either words or run folders", "give one kind")
         _loops(tuple(words), loops, (run_dir, config_dir), modules, (as_json, quiet))
     else:
         _refuse(OF_LOOPS, given, "with words only, such as experiment=oja")
-        _runs([Path(text) for text in what], row, against, out)
+        _runs([Path(text) for text in what], row or "discovered", against, out)
 
 
 def _refuse(options: tuple[str, ...], values: tuple[object, ...], where: str) -> None:
@@ -86,14 +90,21 @@ def _loops(
     from metaplast.launch.config import Sources, compose
 
     plain = compose(words, Sources(config_dir))
-    names = [name for name in (only or "").split(",") if name]
+    names = [name.strip() for name in only.split(",")] if only is not None else []
     with _setup.progress(any(style)) as show:
         made = compare_loops.start(plain, run_dir, show, names)
     click.echo(json.dumps(compare_loops.read(made)) if style[0] else compare_loops.render(made))
 
 
 def _runs(runs: list[Path], row: str, against: tuple[str, ...], out: Path | None) -> None:
-    from metaplast.launch import fit_compare, side_by_side
+    if not runs[0].is_dir():
+        raise BadInput(f"{runs[0]}", "a run folder, or words", f"did you mean experiment={runs[0]}?")
+    from metaplast.launch import compare_loops, fit_compare, side_by_side
     from metaplast.launch.fit import is_fit
 
-    click.echo(fit_compare.compare(runs, row, out) if is_fit(runs[0]) else side_by_side.compare(runs, row, against))
+    if compare_loops.is_comparison(runs[0]):
+        click.echo("\n\n".join(compare_loops.render(run) for run in runs))
+    elif is_fit(runs[0]):
+        click.echo(fit_compare.compare(runs, row, out))
+    else:
+        click.echo(side_by_side.compare(runs, row, against))

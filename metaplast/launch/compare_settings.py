@@ -7,42 +7,46 @@ from annotated_types import Gt
 
 from metaplast import registry
 from metaplast.interfaces import AbstractOuterLoop
+from metaplast.launch.folder import NAME
 from metaplast.registry import BadInput
 from metaplast.spec import Count, NonNegative, decode, encode, named, spec
 
-CONSTANT = "constant_schedule"  # a schedule that ends with the run has no meaning where a budget ends it
+MEMBERS = 32  # of a generation
+CONSTANT = {"schedule": "constant_schedule", "schedule_options": {}}
 LOOPS: dict[str, Any] = {
-    "bptt": {"name": "bptt", "schedule": CONSTANT},
-    "truncated_bptt": {"name": "truncated_bptt", "schedule": CONSTANT},
-    "pes": {"name": "pes", "population": 32, "schedule": CONSTANT},
-    "nres": {"name": "nres", "population": 32, "schedule": CONSTANT},
-    "es": {"name": "es", "population": 32},
-    "hybrid": {
-        "name": "hybrid",
-        "first": {"name": "es", "population": 32, "steps": 20},
-        "then": {"name": "bptt", "schedule": CONSTANT},
-    },
+    "bptt": {"name": "bptt"},
+    "truncated_bptt": {"name": "truncated_bptt"},
+    "pes": {"name": "pes", "population": MEMBERS},
+    "nres": {"name": "nres", "population": MEMBERS},
+    "es": {"name": "es", "population": MEMBERS},
+    "hybrid": {"name": "hybrid", "first": {"name": "es", "population": MEMBERS}},
     "random_search": {"name": "random_search"},
 }
 
 
 @spec
 class Compare:
-    """loops: {name: outer loop} (none given: those of LOOPS). lives, cpu_s: the budgets;
-    a loop is scored by its theta at the end of either (0: not asked). Lives of a loop that cuts them count by the steps
-    lived. CPU seconds are those of the whole process, compilation apart.
-    tries: how many settings of a loop's numbers (its `hyper`) compete before, on a seed of their own with the same
-    budgets; the first is the loop as given, the others lie within a `factor` of it either way. seeds: trainings of the
-    setting that validation lives prefer. points: along the way, for the curves; the first after
-    budget / 2^(points - 1)."""
+    """loops: {name: outer loop}, each as given (none given: LOOPS and the experiment's own, at constant rates).
+    lives, cpu_s: the budgets; a loop is scored by its theta at the end of either (0: not asked). Lives of a loop that
+    cuts them count by the steps lived. CPU seconds are those of the whole process, compilation apart.
+    tries: how many settings of a loop's numbers (its `hyper`, but for those in `fixed`) compete before, on a seed of
+    their own with the same budgets; the first is the loop as given, the others lie within a `factor` of it either way.
+    seeds: trainings of the setting that validation lives prefer. points: along the way, for the curves; the first after
+    budget / 2^(points - 1). Raises: BadInput for a name that cannot name a folder."""
 
     loops: Annotated[tuple[tuple[str, AbstractOuterLoop], ...], named(lambda value: decode("outer", value))] = ()
     seeds: Count = 5
     lives: NonNegative = 4000.0
-    cpu_s: NonNegative = 20.0
+    cpu_s: NonNegative = 10.0
     tries: Count = 6
     factor: Annotated[float, Gt(1)] = 10.0
+    fixed: tuple[str, ...] = ("anneal",)
     points: Count = 8
+
+    def __post_init__(self) -> None:
+        for name, _ in self.loops:
+            if not NAME.fullmatch(name):
+                raise BadInput(f"compare.loops: name {name!r}", "letters, digits, _ and -", "it becomes a folder")
 
     def budgets(self) -> dict[str, float]:
         """The budgets asked for. Raises: BadInput where there is none."""
@@ -51,18 +55,31 @@ class Compare:
             raise BadInput("compare.lives=0 and compare.cpu_s=0", "a budget", "set one of the two")
         return {name: value for name, value in found.items() if value}
 
-    def entrants(self, own: AbstractOuterLoop, only: Sequence[str] = ()) -> dict[str, AbstractOuterLoop]:
-        """Who takes part. own: the experiment's outer loop; without `loops` its kind enters with its settings, at a
-        constant rate.
+    def entrants(self, own: AbstractOuterLoop, n_tasks: int, only: Sequence[str] = ()) -> dict[str, AbstractOuterLoop]:
+        """Who takes part. own: the experiment's outer loop; without `loops` its kind enters with its settings.
 
+        The evolution of `hybrid` takes a third of the lives. A rate that falls to the end of a run has no meaning where
+        a budget ends it: without `loops` all are constant.
         only: names of `loops`, or of outer loops as registered. Raises: BadInput for an unknown name.
         """
+        first = {**LOOPS["hybrid"]["first"], "steps": max(1, round(self.lives / 3 / (MEMBERS * n_tasks)))}
         mine = encode(own)
-        mine |= {"schedule": CONSTANT, "schedule_options": {}} if "schedule" in mine else {}
-        usual = {name: mine if loop["name"] == mine["name"] else loop for name, loop in LOOPS.items()}
-        known = dict(self.loops) or {name: decode("outer", loop) for name, loop in usual.items()}
-        others = {name for name in registry.names("outer") if name not in known}
-        if unknown := [name for name in only if name not in known and name not in others]:
-            expected = f"some of {', '.join([*known, *sorted(others)])}"
+        usual = {**LOOPS, "hybrid": {**LOOPS["hybrid"], **({"first": first} if self.lives else {})}, mine["name"]: mine}
+        given, others = dict(self.loops), registry.names("outer")
+        if unknown := [name for name in only if name not in {*given, *others}]:
+            expected = f"some of {', '.join(dict.fromkeys([*given, *others]))}"
             raise BadInput(f"--loops {unknown[0]}", expected, "correct the name")
-        return {name: known[name] if name in known else decode("outer", name) for name in only} if only else known
+        names = only or given or usual
+        return {name: given[name] if name in given else _constant(usual.get(name, name)) for name in names}
+
+
+def _constant(loop: Any) -> AbstractOuterLoop:
+    """The outer loop of a name or a mapping, its rates and those of the loops inside it constant."""
+
+    def at(plain: Any) -> Any:
+        if not isinstance(plain, dict):
+            return plain
+        inner = {key: at(value) for key, value in plain.items()}
+        return {**inner, **CONSTANT} if "schedule" in inner else inner
+
+    return decode("outer", at(encode(decode("outer", loop))))

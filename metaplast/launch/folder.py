@@ -15,6 +15,7 @@ from typing import Any
 from metaplast.registry import BadInput
 
 DISCOVERED = "discovered"  # the name of the row that a run is about
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")  # of what becomes a folder
 MAX_NAME = 255  # bytes, on the common file systems
 
 

@@ -1,7 +1,6 @@
 """A job: one problem, one outer loop, and the rows of its table (the same problem with another rule)."""
 
 import difflib
-import re
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -18,7 +17,7 @@ from metaplast.genomes.random import Random as RandomGenome
 from metaplast.interfaces import AbstractOuterLoop, AbstractTaskFamily
 from metaplast.launch.compare_settings import Compare
 from metaplast.launch.config import Plain, merge, resolve
-from metaplast.launch.folder import DISCOVERED
+from metaplast.launch.folder import DISCOVERED, NAME
 from metaplast.launch.loggers.base import AbstractLogger
 from metaplast.launch.loggers.none import None_ as NoLogger
 from metaplast.lifetime import Lifetime, Slot
@@ -47,7 +46,6 @@ from metaplast.spec import (
     spec,
 )
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 ROW_KEYS = ("network", "feedback", "genome", "rule", "rules", "shared", "space", "note")
 PROTOTYPE = "nearest_prototype"
 
@@ -195,7 +193,7 @@ def parse(plain: Plain, check: bool = True) -> Job:
 def _row(main: Plain, name: str, over: Any) -> Plain:
     if not isinstance(over, dict):
         raise BadInput(f"rows.{name}={over!r}", "a mapping of what differs from the main rule", "correct the config")
-    if not _NAME.fullmatch(name) or name in (DISCOVERED, PROTOTYPE):
+    if not NAME.fullmatch(name) or name in (DISCOVERED, PROTOTYPE):
         fix = f"it becomes a folder; {DISCOVERED} and {PROTOTYPE} are taken"
         raise BadInput(f"rows: name {name!r}", "letters, digits, _ and -", fix)
     for key in over:

@@ -1,6 +1,12 @@
 """More bad input, case by case: command line, values, names of runs and rows, files and folders that are none."""
 
 CASES: list[tuple[list[str], str]] = [  # (words, a part of the line); the folder holds `taken`, a file, and `folder`
+    (["compare", "experiment=oja", "runs/a"], "'runs/a' beside 'experiment=oja'"),
+    (["compare", "experiment=oja", "--out", "a.png"], "--out - expected this option with runs only"),
+    (["compare", "folder", "--loops", "es"], "--loops - expected this option with words only"),
+    (["compare", "experiment=oja", "--loops", ""], "--loops  - expected some of"),
+    (["compare", "oja"], "did you mean experiment=oja?"),
+    (["compare", "experiment=oja", "seeds=3"], "seeds=3 - expected compare.seeds"),
     (["train", "--run-dir", "taken/run", "experiment=oja"], "--run-dir taken/run"),
     (["train", "--run-dir", "a\x07b", "experiment=oja"], "--run-dir"),
     (

@@ -23,13 +23,13 @@ def _told(losses: dict[str, list[float]], blown: str = "") -> dict:
             "not_finite": int(name == blown and seed == 2),
         }
         marks = {"lives": [{**end, "loss": 2 * loss, "not_finite": 0}, end]}
-        spent = {"steps": 8, "lives": 9.0, "cpu_s": 1.5, "diverged": 1, "skipped": 0}
+        spent = {"steps": 8, "lives": 9.0, "cpu_s": 1.5, "diverged": 1, "skipped": 0, "moved": name != "still"}
         return {"seed": seed, "hyper": {"rate": 0.1}, **spent, "curve": marks, "heldout": {"lives": end}}
 
     def one(name: str, values: list[float]) -> dict:
         runs = [run(name, seed, loss) for seed, loss in enumerate(values)]
         tries = [{"hyper": {"rate": 0.1}, "curve": {"lives": [runs[0]["heldout"]["lives"]]}}]
-        head = {"outer": {"name": name}, "refused": None, "compile_s": 1.0}
+        head = {"outer": {"name": name}, "refused": None}
         return {**head, "tries": tries, "chosen": {"lives": 0}, "runs": {"lives": runs}}
 
     return {name: one(name, values) for name, values in losses.items()}
@@ -71,6 +71,24 @@ def test_a_loop_of_which_a_life_blew_up_ranks_last_and_has_no_mean():
     lines = loops.render({"compare": {"lives": 8, "seeds": 3, "tries": 1}, **found}).splitlines()
     assert lines[3].startswith("b ")
     assert "not finite" in lines[3]
+
+
+def test_where_nobody_is_finite_nobody_is_best():
+    told = _told({"a": [1.0, 1.0, 1.0], "b": [2.0, 2.0, 2.0]})
+    for name in ("a", "b"):
+        for run in told[name]["runs"]["lives"]:
+            run["heldout"]["lives"]["not_finite"] = 1
+    found = loops.summed_up(told, ["lives"])
+    assert found["best"] == {"lives": None}
+    assert "nobody is finite" in loops.render({"compare": {"lives": 8, "seeds": 3, "tries": 1}, **found})
+    told["a"]["runs"]["lives"][0]["heldout"]["lives"]["not_finite"] = 0  # one seed of a is finite, none of b
+    assert loops.summed_up(told, ["lives"])["best"] == {"lives": None}
+
+
+def test_a_theta_that_never_moved_is_said_to_stand_still():
+    found = loops.summed_up(_told({"a": [1.0, 1.0, 1.0], "still": [2.0, 2.0, 2.0]}), ["lives"])
+    text = loops.render({"compare": {"lives": 8, "seeds": 3, "tries": 1}, **found})
+    assert text.count("theta never moved") == 1
 
 
 def test_the_setting_with_the_lowest_finite_loss_is_chosen():

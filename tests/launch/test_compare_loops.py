@@ -2,7 +2,9 @@
 
 import itertools
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -12,10 +14,13 @@ from metaplast import train
 from metaplast.launch import budget, compare_loops
 from metaplast.launch.compare_settings import Compare
 from metaplast.launch.config import Plain, read_yaml
+from metaplast.launch.entrant import Entrant
 from metaplast.launch.job import parse
 from metaplast.registry import BadInput
 from outer_loops.bptt import Bptt
 from outer_loops.es import Es
+from outer_loops.forward import Forward
+from outer_loops.random_search import RandomSearch
 
 PLAIN = read_yaml(
     """
@@ -39,6 +44,9 @@ compare:
 """,
     "test",
 )
+
+
+CURRICULUM = {"n_tasks": 4, "curriculum": {"0": 2, "5": 0}}
 
 
 def _clock(monkeypatch: pytest.MonkeyPatch, steps: list[float]) -> None:
@@ -70,16 +78,35 @@ def test_a_step_that_would_pass_a_limit_is_not_within_it(monkeypatch):
 
 
 def test_the_experiments_own_loop_enters_with_its_settings():
-    known = Compare().entrants(Bptt(learning_rate=0.3, clip=2.0))
+    known = Compare().entrants(Bptt(learning_rate=0.3, clip=2.0), 8)
     assert set(known) == {"bptt", "truncated_bptt", "pes", "nres", "es", "hybrid", "random_search"}
     assert known["bptt"] == Bptt(learning_rate=0.3, clip=2.0, schedule="constant_schedule")
     assert known["es"] == Es(population=32)
-    assert Compare().entrants(Es(std=0.7), ["es", "lbfgs"])["es"] == Es(std=0.7)
-    assert list(Compare(loops=(("mine", Es()),)).entrants(Bptt(), ["bptt", "mine"])) == ["bptt", "mine"]
-    with pytest.raises(BadInput, match="--loops bpt - expected some of bptt, "):
-        Compare().entrants(Bptt(), ["bpt"])
+    assert Compare().entrants(Es(std=0.7), 8, ["es", "lbfgs"])["es"] == Es(std=0.7)
+    assert Compare().entrants(Forward(learning_rate=0.3), 8, ["forward"])["forward"].learning_rate == 0.3  # pyright: ignore[reportAttributeAccessIssue]
+    assert "forward" in Compare().entrants(Forward(), 8)
+
+
+def test_rates_are_constant_and_evolution_leaves_hybrid_two_thirds_of_the_lives():
+    known = Compare(lives=7680).entrants(Bptt(), 8, ["hybrid", "forward", "multi_start"])
+    hybrid: Any = known["hybrid"]
+    assert (hybrid.first.steps, hybrid.first.population) == (10, 32)  # 10 * 32 * 8 = 7680 / 3
+    loops: Any = (hybrid.then, known["forward"], known["multi_start"])
+    assert [loop.schedule for loop in (*loops[:2], loops[2].inner)] == ["constant_schedule"] * 3
+    mine = Compare(loops=(("mine", Bptt()),)).entrants(Bptt(), 8, ["bptt", "mine"])
+    assert [loop.schedule for loop in mine.values()] == ["constant_schedule", "cosine_decay_schedule"]  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_what_cannot_be_compared_is_refused():
+    with pytest.raises(BadInput, match="--loops bpt - expected some of "):
+        Compare().entrants(Bptt(), 8, ["bpt"])
     with pytest.raises(BadInput, match=r"compare\.lives=0 and compare\.cpu_s=0"):
         Compare(lives=0, cpu_s=0).budgets()
+    with pytest.raises(BadInput, match=r"compare\.loops: name '\.\./up'"):
+        parse({**PLAIN, "compare": {"loops": {"../up": {"name": "bptt"}}}})
+    for plain, word in ((PLAIN | {"seeds": 2}, "seeds=2"), (PLAIN | {"problem": CURRICULUM}, "problem.curriculum")):
+        with pytest.raises(BadInput, match=word):
+            compare_loops.start(plain, None, lambda *_: None)
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +141,7 @@ def test_a_comparison_goes_on_where_it_was_stopped(finished, tmp_path):
     with pytest.raises(Stopped):
         compare_loops.start(PLAIN, tmp_path / "run", stop)
     kept = sorted((tmp_path / "run" / "loops").rglob("*.json"))
+    assert (tmp_path / "run" / "compare_request.json").is_file()
     before = [file.stat().st_mtime_ns for file in kept]
     assert kept
     compare_loops.resume(tmp_path / "run", lambda *_: None)
@@ -121,6 +149,15 @@ def test_a_comparison_goes_on_where_it_was_stopped(finished, tmp_path):
     again, whole = compare_loops.read(tmp_path / "run"), compare_loops.read(finished)
     for name in ("steep", "lazy"):  # a budget of lives gives the same numbers every time
         assert again["loops"][name]["scores"] == whole["loops"][name]["scores"]
+
+
+def test_numbers_that_are_no_scales_are_not_tuned(tmp_path):
+    config = parse(PLAIN).main
+    entrant = Entrant(tmp_path / "a", config, RandomSearch(anneal=0.5), lambda *_: None)
+    hypers = entrant._hypers()
+    assert [h["anneal"] for h in hypers] == [0.5, 0.5]
+    assert hypers[0]["std"] == pytest.approx(0.3)
+    assert 0.03 < hypers[1]["std"] < 3.0
 
 
 def test_a_loop_that_cannot_work_on_the_problem_is_named_with_the_reason(tmp_path):
@@ -132,5 +169,14 @@ def test_a_loop_that_cannot_work_on_the_problem_is_named_with_the_reason(tmp_pat
     )
     assert "odd takes no part: window=3 of a life of 4 steps" in compare_loops.render(run)
     only = {**plain, "compare": {**plain["compare"], "loops": {"odd": loops["odd"]}}}
-    with pytest.raises(BadInput, match="odd: window=3"):
+    with pytest.raises(BadInput, match="odd: window=3 of a life of 4 steps - expected a divisor of 4 - set window="):
         compare_loops.start(only, tmp_path / "none", lambda *_: None)
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_config_that_was_changed_does_not_go_on(finished, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    (run / "config.yaml").write_text((run / "config.yaml").read_text().replace("seeds: 2", "seeds: 3"))
+    with pytest.raises(BadInput, match=r"config\.yaml, changed"):
+        compare_loops.resume(run, lambda *_: None)

@@ -28,7 +28,8 @@ class Written:
 
     def value_and_grad(self, theta: Any, batch: Any, tangents: int = 0) -> Any:
         loss, grad = jax.value_and_grad(lambda t: self.function(t["w"]))(theta)
-        return loss, jax.tree.map(lambda g: self.sign * g, grad), {"loss": loss, "diverged": jnp.asarray(0)}
+        told = {"loss": loss, "lives": jnp.asarray(3), "diverged": jnp.asarray(0)}
+        return loss, jax.tree.map(lambda g: self.sign * g, grad), told
 
 
 def quadratic(w):
@@ -102,6 +103,7 @@ def test_a_step_that_finds_nothing_lower_leaves_theta():
     for w in (*path, found):
         np.testing.assert_array_equal(w, start)
     assert (metrics["tries"] == 5).all()
+    assert (metrics["lives"] == 3 * (1 + 5)).all()  # those of every try count
     assert (metrics["skipped"] == 0).all()
 
 
