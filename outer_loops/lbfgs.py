@@ -31,9 +31,10 @@ class Lbfgs(AbstractOuterLoop):
     """theta <- theta - s H^-1 d loss / d theta: H^-1 from the last `memory` gradients (limited-memory BFGS, optax).
 
     s: the first of max_step, backtrack max_step, backtrack^2 max_step ... that lowers the loss enough (Armijo, slope
-    1e-4), at most `tries`; the loss and gradient of every try are those of whole lives, and count as `lives`. The step
-    of the first iteration is scaled to the gradient. Meant for batches that hold the same lives at every step (a recording, with n_tasks at
-    least the number of its sessions): with fresh lives the curvature it remembers is that of other losses.
+    1e-4), at most `tries`; every try takes the loss and gradient of whole lives, and they count in `lives`. The step of
+    the first iteration is scaled to the gradient. Meant for batches that hold the same lives at every step (a
+    recording, with n_tasks at least the number of its sessions): with fresh lives the curvature it remembers is that of
+    other losses.
     A step that finds nothing as low leaves theta and forgets the old gradients; one whose loss or gradient is not
     finite changes nothing but the counter `skipped`.
     Source: Liu & Nocedal 1989. Raises: BadInput for a task that passes no gradient.
