@@ -86,7 +86,7 @@ CASES: list[tuple[list[str], str]] = [  # (words, a part of the line); the folde
     (["eval", "folder"], "folder"),
     (["eval", "folder", "x=1"], "folder"),
     (["eval", "folder", "--lives", "0"], "Invalid value"),
-    (["compare"], "Missing argument 'RUN_DIRS...'."),
+    (["compare"], "Missing argument 'WORDS... | RUN_DIR...'."),
     (["compare", "folder"], "folder"),
     (["compare", "taken"], "taken"),
     (["show"], "Missing argument 'RULE'."),
