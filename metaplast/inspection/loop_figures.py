@@ -35,6 +35,8 @@ def curves(result: dict[str, Any], path: Path) -> None:
         axes.grid(alpha=0.3)
         if result["scale"] == "ratio":
             axes.set_yscale("log")
+            means = [m["mean"] for one in entered.values() for c in one["curves"].values() for m in c if m["mean"]]
+            axes.set_ylim(min(means, default=0.5) / 2, 2 * max(means, default=0.5))  # wide intervals hide no line
     grid[0][0].set_ylabel(f"loss on validation lives, mean of {_n_seeds(entered)} seeds")
     figure.legend(*grid[0][0].get_legend_handles_labels(), loc="outside right upper", fontsize=8, frameon=False)
     _save(figure, path)
