@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -23,6 +24,7 @@ from metaplast.registry import BadInput
 from metaplast.space import within
 from metaplast.spec import encode
 
+log = logging.getLogger(__name__)
 REQUEST, RESULT = "compare_request.json", "compare.json"
 TUNING = 10_000  # added to the seed of the trainings that are judged
 Progress = Callable[[str, int, int], None]
@@ -38,6 +40,8 @@ def start(plain: Plain, path: Path | None, progress: Progress, only: Sequence[st
     preflight.check(Job(((DISCOVERED, accepted[0]),)), 1)
     run = folder.create(path or folder.fresh_path(f"compare-{config.experiment}", config.seed))
     with folder.locked(run), folder.logged(run):
+        if config.compare.cpu_s and jax.default_backend() != "cpu":
+            log.warning("compare.cpu_s=%g counts no second of the accelerator: use compare.lives", config.compare.cpu_s)
         folder.write_json(run / REQUEST, {"only": list(only), "config": _digest(to_yaml(plain))})
         folder.write_text(run / "config.yaml", to_yaml(plain))
         folder.write_json(run / "environment.json", environment())
