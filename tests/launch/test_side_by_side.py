@@ -8,7 +8,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from metaplast.inspection import table
-from metaplast.launch import row, run
+from metaplast.launch import run
 from metaplast.launch.config import read_yaml
 from metaplast.launch.side_by_side import compare
 from metaplast.launch.worlds import worlds
