@@ -29,7 +29,8 @@ def curves(result: dict[str, Any], path: Path) -> None:
             axes.plot(x[moved], y[moved], "o-", ms=3, color=colour, lw=1.6, label=name)
             broken = moved & np.isnan(y)
             axes.plot(x[broken], np.ones(broken.sum()), "x", color=colour, transform=axes.get_xaxis_transform())
-        axes.set_xscale("log", base=2)
+        if any(mark["lives"] > 0 for one in entered.values() for mark in one["curves"][budget]):
+            axes.set_xscale("log", base=2)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.3g}" if x < 1000 else f"{x:,.0f}"))
         axes.set_xlabel(f"{UNITS[budget]} spent")
         axes.grid(alpha=0.3)

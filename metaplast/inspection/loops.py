@@ -122,9 +122,10 @@ def render(result: Plain) -> str:
     parts = [_table(result, budget, entered) for budget in result["best"]]
     costs: list[tuple[str, ...]] = [("loop", "CPU s per 1000 lives", "lives that blew up", "steps skipped", "")]
     for name, one in entered.items():
-        still = "" if one["moved"] else "theta never moved"
+        notes = [] if one["moved"] else ["theta never moved"]
+        notes += [f"no step within the {UNITS[b]}" for b, score in one["scores"].items() if not score["steps"]]
         counts = (str(one["diverged"]), str(one["skipped"]))
-        costs.append((name, f"{one['cpu_s_per_1000_lives']:.3g}", *counts, still))
+        costs.append((name, f"{one['cpu_s_per_1000_lives']:.3g}", *counts, ", ".join(notes)))
     parts.append(aligned(costs))
     parts += [f"{name} takes no part: {one['refused']}" for name, one in result["loops"].items() if one["refused"]]
     n, tries = result["compare"]["seeds"], result["compare"]["tries"]

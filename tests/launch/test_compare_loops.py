@@ -174,6 +174,12 @@ def test_a_loop_that_cannot_work_on_the_problem_is_named_with_the_reason(tmp_pat
     assert not (tmp_path / "none").exists()
 
 
+def test_a_budget_below_one_step_is_said_and_drawn(tmp_path):
+    plain = {**PLAIN, "compare": {**PLAIN["compare"], "lives": 3, "tries": 1, "seeds": 1}}
+    text = compare_loops.render(compare_loops.start(plain, tmp_path / "run", lambda *_: None))
+    assert text.count("no step within the lives") == 2
+
+
 def test_a_config_that_was_changed_does_not_go_on(finished, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(finished, run)
