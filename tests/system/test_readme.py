@@ -59,7 +59,7 @@ def _run(blocks: list[tuple[str, str]], folder: Path, *words: str) -> int:
                 "train": [*TINY, "checkpoint_every=1", *words],
                 "eval": ["--lives", "4"],
                 "inspect": ["--lives", "4"],
-                "compare": COMPARE if "=" in given[1] else [],
+                "compare": COMPARE if any("=" in word for word in given) else [],
                 "fit": FIT if "--run-dir" in given else ["--describe"],  # which checks everything but fits nothing
             }
             command = [*given, *small.get(given[0], [])]
