@@ -4,9 +4,11 @@ W4: a generation of SNES over the per-synapse A, B, C, D of a network 4-128-64-2
 pinned core; what is compared runs in turn, and the median of the pairwise ratios is what to quote.
 """
 
-from benchmarks.run import cpu_seconds  # first: it pins the core before JAX starts
+from benchmarks._pin import pin
 
-# isort: split
+if __name__ == "__main__":
+    pin()
+
 import statistics
 from collections.abc import Callable
 from functools import partial
@@ -20,6 +22,7 @@ from evosax.algorithms import SNES
 from jax.flatten_util import ravel_pytree
 
 from benchmarks import plain_evolution
+from benchmarks.run import cpu_seconds
 from benchmarks.workload import Work
 from metaplast.genomes.given import Given
 from metaplast.interfaces import AbstractTaskFamily, Split

@@ -3,11 +3,10 @@
 CPU seconds of one pinned core, the two sides in turn; the median of the pairwise ratios is what to quote.
 """
 
-import os
+from benchmarks._pin import pin
 
-os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-if hasattr(os, "sched_setaffinity"):
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+if __name__ == "__main__":
+    pin()
 
 import statistics
 import time

@@ -3,12 +3,12 @@
 CPU seconds of one pinned core. Whole programs begin with an empty compilation cache of their own.
 """
 
+from benchmarks._pin import pin
+
+if __name__ == "__main__":
+    pin()
+
 import os
-
-os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-if hasattr(os, "sched_setaffinity"):
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-
 import resource
 import statistics
 import subprocess

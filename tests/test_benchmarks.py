@@ -1,10 +1,27 @@
 """The two sides of the benchmark do the same work: equal numbers at toy size, nothing is timed."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import jax
 import numpy as np
+import pytest
 from jax.flatten_util import ravel_pytree
 
 from benchmarks import evolution, plain, plain_evolution, workload
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="Linux only")
+def test_importing_a_benchmark_leaves_the_process_as_it_is() -> None:
+    """A test run that is pinned to one core takes twice its time."""
+    script = (
+        "import os; before = os.sched_getaffinity(0), os.environ.get('XLA_FLAGS')\n"
+        "import benchmarks.evolution, benchmarks.run, benchmarks.seeds\n"
+        "assert (os.sched_getaffinity(0), os.environ.get('XLA_FLAGS')) == before"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parents[1])
 
 
 def test_framework_and_plain_script_agree() -> None:
