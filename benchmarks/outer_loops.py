@@ -110,8 +110,7 @@ def _verdict(folder: Path, name: str, words: list[str], options: tuple[str, ...]
             *(("resume", str(run)) if begun else ("compare", *words, *options, "--run-dir", str(run))), "--quiet"
         )
     if not told.is_file():
-        of_comparisons = ("compare.", "evaluation.")
-        told.write_text(_metaplast("diagnose", *(w for w in words if not w.startswith(of_comparisons)), "--json"))
+        told.write_text(_metaplast("diagnose", *words, "--json"))
     compared = json.loads((run / "compare.json").read_text())
     advice = json.loads(told.read_text())["places"]["birth"]["advice"]
     gradient, evolution = (_best(compared["loops"], names) for names in (GRADIENT, EVOLUTION))

@@ -5,6 +5,7 @@ it looks at. A gradient is taken where nothing speaks against it: a life then te
 """
 
 import math
+from dataclasses import fields
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -175,9 +176,10 @@ def _evolution(found: Diagnosis, against: str) -> Advice:
 
 
 def kind_of(outer: AbstractOuterLoop) -> Kind | None:
-    """The class of an outer loop, that of its inner loop where it has one; None for one of both classes or unknown."""
-    inner = getattr(outer, "inner", None)
-    if inner is not None:
-        return kind_of(inner)
+    """The class of an outer loop, that of the loops inside it where there are; None for one of both, or unknown."""
+    inner = [getattr(outer, field.name) for field in fields(outer)]  # pyright: ignore[reportArgumentType]
+    kinds: set[Kind | None] = {kind_of(loop) for loop in inner if isinstance(loop, AbstractOuterLoop)}
+    if kinds:
+        return kinds.pop() if len(kinds) == 1 else None
     name = name_of(type(outer))
     return "gradient" if name in GRADIENT else "evolution" if name in EVOLUTION else None
