@@ -114,9 +114,9 @@ def steps_many(
 ) -> Iterator[tuple[int, list[Run], list[Metrics]]]:
     """`steps` of several runs by one compiled program: yields (steps done, runs, metrics of each).
 
-    lockstep: all runs at once (default: several, on an accelerator, whose state keeps its shape): steps are
-    faster on a CPU too (benchmarks/README.md), but last digits change. Else one after the other in every step, each with the bits that it
-    has alone, which a loop over runs inside the program would not keep.
+    lockstep: all runs at once (default: several, on an accelerator, whose state keeps its shape): steps are faster on a
+    CPU too (benchmarks/README.md), but last digits change. Else one after the other in every step, each with the bits
+    that it has alone, which a loop over runs inside the program would not keep.
     Raises: BadInput in lockstep for an outer loop whose state changes its shape, such as es with restarts.
     """
     steady = all(len(outer.forms(run.state)) == 1 for run in runs)

@@ -33,8 +33,8 @@ MAX_SETTINGS = 26  # what `metaplast compare` lays side by side
 class Group:
     """seeds: how many runs differ in their seed, from `seed` on. vary: {name: values} of numbers that leave through the
     outer loop's `hyper` (step sizes, spreads), every combination of them; those of a nested loop as first_std.
-    lockstep: all runs at once in every step, whose steps are faster and differ in last digits; or one after the other, each with
-    the bits that it has alone. Default: at once on an accelerator, where the state keeps its shape.
+    lockstep: all runs at once in every step: faster steps, other last digits; or one after the other, each with the
+    bits that it has alone. Default: at once on an accelerator, where the state keeps its shape.
     Raises: BadInput for a value given twice, and for too many combinations."""
 
     seeds: Count = 1
