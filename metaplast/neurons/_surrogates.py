@@ -2,27 +2,30 @@
 
 import math
 from collections.abc import Callable
-from functools import partial
 from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-Name = Literal["superspike", "triangle", "arctan"]
+Name = Literal["superspike", "triangle", "dampened_triangle", "arctan", "tanh", "boxcar", "straight_through"]
 
 
 class Shape(NamedTuple):
     """derivative(x, k), and the slope k [1 / unit of x] at which it is usually run."""
 
-    derivative: Callable[[Array, float], Array]
+    derivative: Callable[[Array, float | Array], Array]
     slope: float
 
 
 SURROGATES: dict[str, Shape] = {
     "superspike": Shape(lambda x, k: 1.0 / (1.0 + k * jnp.abs(x)) ** 2, 25.0),
     "triangle": Shape(lambda x, k: jnp.maximum(0.0, 1.0 - jnp.abs(k * x)), 2.0),
+    "dampened_triangle": Shape(lambda x, k: 0.3 * jnp.maximum(0.0, 1.0 - jnp.abs(k * x)), 1.0),
     "arctan": Shape(lambda x, k: 1.0 / (math.pi * (1.0 + (math.pi * k * x) ** 2)), 2.0),
+    "tanh": Shape(lambda x, k: 1.0 - jnp.tanh(k * x) ** 2, 1.0),
+    "boxcar": Shape(lambda x, k: 0.5 * (jnp.abs(k * x) <= 1.0).astype(x.dtype), 1.0),
+    "straight_through": Shape(lambda x, k: jnp.ones_like(x), 1.0),
 }
 
 
@@ -33,18 +36,19 @@ class Surrogate(NamedTuple):
     slope: float = 0.0
     dampening: float = 1.0
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Array, steeper: float | Array = 1.0) -> Array:
+        """The derivative at x, with the slope `steeper` times as large."""
         shape = SURROGATES[self.name]
-        return self.dampening * shape.derivative(x, self.slope or shape.slope)
+        return self.dampening * shape.derivative(x, (self.slope or shape.slope) * steeper)
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(1,))
-def spike(x: Array, surrogate: Surrogate) -> Array:
-    """1 where x > 0, else 0, under every surrogate."""
+@jax.custom_jvp
+def spike(x: Array, derivative: Array) -> Array:
+    """1 where x > 0, else 0, whatever is taken for its derivative at x."""
     return (x > 0).astype(x.dtype)
 
 
 @spike.defjvp
-def _(surrogate: Surrogate, primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
-    (x,), (tangent,) = primals, tangents
-    return spike(x, surrogate), surrogate(x) * tangent
+def _(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+    (x, derivative), (tangent, _) = primals, tangents
+    return spike(x, derivative), derivative * tangent

@@ -3,9 +3,13 @@
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+import jax.numpy as jnp
 from jax import Array
 
+from metaplast.neurons._surrogates import Name, Surrogate, spike
+from metaplast.rules._grammar import RATE_UNIT
 from metaplast.signals import Key, NeuronView, Theta, neuron_view
+from metaplast.spec import NonNegative, Positive, spec
 
 
 class AbstractNeuron(ABC):
@@ -55,3 +59,52 @@ class RateNeuron(AbstractNeuron):
     ) -> tuple[Theta, NeuronView]:
         activity, gain = self.activate(drive["soma"])
         return state, neuron_view(activity, drive["soma"], gain)
+
+
+class SpikingNeuron(AbstractNeuron):
+    """A unit with a membrane: it integrates its drive, it may fire, and where it fired it is reset.
+
+    A concrete class writes the three parts; `step` is their composition, and a wrapper may compose them otherwise.
+    """
+
+    @abstractmethod
+    def integrate(self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float) -> Theta:
+        """The state after `dt` seconds, before any spike of this step."""
+
+    @abstractmethod
+    def fire(self, theta: Theta, state: Theta, dt: float, key: Key) -> NeuronView:
+        """Of the integrated state: spikes 0/1 as `activity`, the potential they were decided on, its gain."""
+
+    @abstractmethod
+    def reset(self, theta: Theta, state: Theta, spikes: Array) -> Theta:
+        """The integrated state after the spikes [n] of this step."""
+
+    def step(
+        self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float, key: Key
+    ) -> tuple[Theta, NeuronView]:
+        moved = self.integrate(theta, state, drive, dt)
+        view = self.fire(theta, moved, dt, key)
+        return self.reset(theta, moved, view.activity), view
+
+
+@spec
+class ThresholdNeuron(SpikingNeuron):
+    """Fires where its potential passes a threshold; backward a surrogate, dampening * shape(x, slope), stands for H'.
+
+    slope: 0 takes the surrogate's own; learn_slope: theta holds `log_slope` [], and the slope is spec exp(5 log_slope)
+    (spikes do not depend on it; what reads the gain does).
+    """
+
+    surrogate: Name = "superspike"
+    slope: NonNegative = 0.0
+    dampening: Positive = 1.0
+    learn_slope: bool = False
+
+    def init(self, key: Key, n: int) -> Theta:
+        return {"log_slope": jnp.zeros(())} if self.learn_slope else {}
+
+    def crossing(self, theta: Theta, x: Array) -> tuple[Array, Array]:
+        """(H(x), the surrogate of dH/dx), x [n]: how far above threshold; `slope` is in 1 / its unit."""
+        steeper = jnp.exp(RATE_UNIT * theta["log_slope"]) if "log_slope" in theta else 1.0
+        derivative = Surrogate(self.surrogate, self.slope, self.dampening)(x, steeper)
+        return spike(x, derivative), derivative

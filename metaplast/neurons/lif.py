@@ -62,8 +62,8 @@ class Lif(AbstractNeuron):
         ready = (state["remaining"] <= 0).astype(state["v"].dtype)
         v = jnp.where(ready > 0, self._relaxed(state["v"], drive, dt), state["v"])
         above = v - self.threshold
-        surrogate = Surrogate(self.surrogate, self.slope, self.dampening)
-        z, gain = ready * spike(above, surrogate), ready * surrogate(above)
+        derivative = Surrogate(self.surrogate, self.slope, self.dampening)(above)
+        z, gain = ready * spike(above, derivative), ready * derivative
         fired = z > 0
         held = float(round(self.refractory / dt))
         new = {
