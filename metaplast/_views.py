@@ -11,7 +11,7 @@ from metaplast.registry import BadInput, name_of
 from metaplast.rules._aggregates import AGGREGATES, aggregates
 from metaplast.rules._locality import reads
 from metaplast.rules.base import AbstractRule
-from metaplast.signals import FEEDBACK_FIELDS, Credit, Key, NeuronView, SynapseView
+from metaplast.signals import CREDIT_FIELDS, FEEDBACK_FIELDS, Credit, Key, NeuronView, SynapseView
 from metaplast.wiring import Edge, Wiring
 
 
@@ -35,10 +35,10 @@ def edge_reads(
             continue
         neuron = wiring.population(edge.pre if side == "pre" else edge.post).neuron
         offered = set(neuron.offers)
-        offered |= {"feedback"} if feedback.carries and feedback.needs <= offers else set()
+        offered |= CREDIT_FIELDS if feedback.carries and feedback.needs <= offers else set()
         if name not in offered:
             expected = f"a signal on offer there: {', '.join(sorted(offered))}"
-            why = f"; {_no_credit(feedback, offers)}" if name == "feedback" else ""
+            why = f"; {_no_credit(feedback, offers)}" if name in CREDIT_FIELDS else ""
             raise BadInput(f"rule at {edge.name} reads {field}{why}", expected, "change rule, neuron, feedback or task")
     return fields
 
@@ -68,8 +68,9 @@ def edge_view(
     weights: now, at birth, and their upper bound; sent: what the edge transmitted in this step.
     """
     now, born, largest = weights
-    pre = views[edge.pre].replace(activity=sent, feedback=credit.feedback[edge.pre])  # pyright: ignore[reportAttributeAccessIssue]
-    post = views[edge.post].replace(feedback=credit.feedback[edge.post])  # pyright: ignore[reportAttributeAccessIssue]
+    told = lambda name: {field: getattr(credit, field)[name] for field in CREDIT_FIELDS}  # noqa: E731
+    pre = views[edge.pre].replace(activity=sent, **told(edge.pre))  # pyright: ignore[reportAttributeAccessIssue]
+    post = views[edge.post].replace(**told(edge.post))  # pyright: ignore[reportAttributeAccessIssue]
     sides = aggregates(edge.connection, now, lambda name: attrgetter(name)(SimpleNamespace(pre=pre, post=post)), used)
     return SynapseView(
         pre=pre.replace(**sides["pre"]),

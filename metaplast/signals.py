@@ -29,6 +29,7 @@ class NeuronView:
     potential: Array  # membrane potential, or the input of the activation function
     gain: Array  # d activity / d potential (a surrogate for spikes)
     feedback: Array  # the credit signal; under symmetric feedback d loss / d potential
+    learning_signal: Array  # the credit without the unit's own gain: feedback = learning_signal * gain
     score: Array  # d log P(activity) / d potential, of a unit that draws its activity by lot
     dendrite: Array  # potential of a separate dendrite, where the neuron has one
     returned: Array  # W^T post: the other side's activity carried back through the forward weights
@@ -81,8 +82,9 @@ class Outcome:
 
 @pytree
 class Credit:
-    """Credit signal per population [n] and global third factors (scalars)."""
+    """Credit signals per population [n], without and with its own gain, and global third factors (scalars)."""
 
+    learning_signal: dict[str, Array]
     feedback: dict[str, Array]
     modulators: dict[str, Array]
 
@@ -141,6 +143,7 @@ class TaskShape(NamedTuple):
 
 
 FEEDBACK_FIELDS = frozenset({"error", "target", "gate", "reset", "weights", "final_weights", "subject"})
+CREDIT_FIELDS = frozenset({"feedback", "learning_signal"})  # of a NeuronView: what only a feedback can fill in
 EMPTY_STATE_FIELDS = {"post": {}, "pre": {}, "synapse": {}, "scalar": {}}
 
 

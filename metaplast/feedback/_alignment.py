@@ -5,6 +5,7 @@ from collections.abc import Collection
 import jax.numpy as jnp
 from jax import Array, lax
 
+from metaplast.feedback.base import credit as credited
 from metaplast.feedback.base import reverse_walk
 from metaplast.signals import Credit, Feedback, NeuronView, Synapses
 from metaplast.wiring import Wiring
@@ -29,7 +30,8 @@ def angles(
     A measurement only: no gradient passes.
     """
     synapses, views, feedback, credit = lax.stop_gradient((synapses, views, feedback, credit))
-    symmetric = reverse_walk(wiring, {name: s.weight for name, s in synapses.items()}, views, feedback)
+    signals = reverse_walk(wiring, {name: s.weight for name, s in synapses.items()}, views, feedback)
+    symmetric = credited(signals, views, feedback).feedback
     return {f"angle_{n}": degrees_between(credit.feedback[n], symmetric[n]) for n in hidden(wiring, inputs)}
 
 

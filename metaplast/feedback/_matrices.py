@@ -5,7 +5,7 @@ import math
 import jax
 from jax import Array
 
-from metaplast.signals import Key, NeuronView
+from metaplast.signals import Key
 from metaplast.wiring import Wiring
 
 Matrices = dict[str, Array]
@@ -40,6 +40,6 @@ def from_output(wiring: Wiring, key: Key, gain: float) -> Matrices:
     return back
 
 
-def jump(back: Matrices, signal: Array, views: dict[str, NeuronView]) -> dict[str, Array]:
-    """e_l = (B_l signal) * f'(u_l) for every population that has a B; signal [n_out]."""
-    return {name: (matrix @ signal) * views[name].gain for name, matrix in back.items()}
+def jump(back: Matrices, signal: Array) -> dict[str, Array]:
+    """L_l = B_l signal for every population that has a B; signal [n_out]."""
+    return {name: matrix @ signal for name, matrix in back.items()}

@@ -15,7 +15,7 @@ class AbstractFeedback(ABC):
 
     A concrete class says which weights an edge carries back; the reverse walk is shared.
     needs: what the task must offer (names of TaskShape.offers) for credit to flow; carries: whether it ever does. A
-    rule that reads `feedback` is refused where the one is missing or the other false.
+    rule that reads `feedback` or `learning_signal` is refused where the one is missing or the other false.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"error"})
@@ -46,18 +46,26 @@ class AbstractFeedback(ABC):
 def reverse_walk(
     wiring: Wiring, carried: dict[str, Array], views: dict[str, NeuronView], feedback: Feedback
 ) -> dict[str, Array]:
-    """e_output = error * gain; e_pre = (sum over forward edges of B^T e_post) * gain_pre, down to the inputs.
+    """Learning signals: L_output = error; L_pre = sum over forward edges of B^T (L_post * gain_post), to the inputs.
 
     carried: edge -> the matrix B in the layout of its connection; with B = W this is the gradient of the loss with
-    respect to every potential within one step. Edges that run backwards in time carry nothing.
+    respect to every activity within one step. Edges that run backwards in time carry nothing.
     """
     output = wiring.output.name
-    summed = {p.name: jnp.zeros(p.n) for p in wiring.populations} | {output: feedback.error}
-    credit: dict[str, Array] = {}
+    signals = {p.name: jnp.zeros(p.n) for p in wiring.populations} | {output: feedback.error}
     for population in reversed(wiring.populations):
-        credit[population.name] = summed[population.name] * views[population.name].gain
+        e = signals[population.name] * views[population.name].gain
         for edge in wiring.into(population.name):
             if not wiring.backwards(edge):
-                back = edge.connection.backpropagate(carried[edge.name], credit[population.name])
-                summed[edge.pre] = summed[edge.pre] + wiring.sign(edge) * back
-    return credit
+                back = edge.connection.backpropagate(carried[edge.name], e)
+                signals[edge.pre] = signals[edge.pre] + wiring.sign(edge) * back
+    return signals
+
+
+def credit(signals: dict[str, Array], views: dict[str, NeuronView], feedback: Feedback) -> Credit:
+    """The learning signal L of every population, its feedback e = L * gain, and the task's modulators as they are."""
+    return Credit(
+        learning_signal=signals,
+        feedback={name: signal * views[name].gain for name, signal in signals.items()},
+        modulators=feedback.modulators,
+    )

@@ -1,7 +1,7 @@
 """Direct feedback alignment: the output's error reaches every population at once."""
 
 from metaplast.feedback._matrices import from_output, jump
-from metaplast.feedback.base import AbstractFeedback
+from metaplast.feedback.base import AbstractFeedback, credit
 from metaplast.registry import register
 from metaplast.signals import Credit, Feedback, Key, NeuronView, Synapses, Theta
 from metaplast.spec import NonNegative, spec
@@ -37,5 +37,4 @@ class Direct(AbstractFeedback):
     ) -> tuple[Theta, Credit]:
         output = wiring.output.name
         e = feedback.error * views[output].gain
-        credit = {output: e, **jump(state["back"], e, views)}
-        return state, Credit(feedback=credit, modulators=feedback.modulators)
+        return state, credit({output: feedback.error, **jump(state["back"], e)}, views, feedback)

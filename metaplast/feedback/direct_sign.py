@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from metaplast.feedback._matrices import from_output, jump
-from metaplast.feedback.base import AbstractFeedback
+from metaplast.feedback.base import AbstractFeedback, credit
 from metaplast.registry import register
 from metaplast.signals import Credit, Feedback, Key, NeuronView, Synapses, Theta
 from metaplast.spec import NonNegative, spec
@@ -40,5 +40,4 @@ class DirectSign(AbstractFeedback):
     ) -> tuple[Theta, Credit]:
         output = wiring.output.name
         e = feedback.error * views[output].gain
-        credit = {output: e, **jump(state["back"], jnp.sign(e), views)}
-        return state, Credit(feedback=credit, modulators=feedback.modulators)
+        return state, credit({output: feedback.error, **jump(state["back"], jnp.sign(e))}, views, feedback)

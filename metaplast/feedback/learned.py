@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from metaplast.connections.base import Term
 from metaplast.feedback._matrices import along_edges
-from metaplast.feedback.base import AbstractFeedback, reverse_walk
+from metaplast.feedback.base import AbstractFeedback, credit, reverse_walk
 from metaplast.registry import register
 from metaplast.rules._learned import value
 from metaplast.signals import Credit, Feedback, Key, NeuronView, Synapses, Theta
@@ -48,14 +48,14 @@ class Learned(AbstractFeedback):
         feedback: Feedback,
         dt: float,
     ) -> tuple[Theta, Credit]:
-        credit = reverse_walk(wiring, state["back"], views, feedback)
+        told = credit(reverse_walk(wiring, state["back"], views, feedback), views, feedback)
         rate, decay = value(self, theta, "rate"), value(self, theta, "decay")
         back = {}
         for edge in wiring.edges:
             if not wiring.backwards(edge):
                 old, mask = state["back"][edge.name], edge.connection.mask()
-                terms = [Term(rate * credit[edge.post], views[edge.pre].activity)]
+                terms = [Term(rate * told.feedback[edge.post], views[edge.pre].activity)]
                 change = edge.connection.outer(terms, old) + decay * old
                 change = change * mask if mask.ndim else change
                 back[edge.name] = old - feedback.gate * change
-        return {"back": back}, Credit(feedback=credit, modulators=feedback.modulators)
+        return {"back": back}, told

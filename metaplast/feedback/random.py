@@ -1,7 +1,7 @@
 """Feedback alignment: errors return through fixed random weights."""
 
 from metaplast.feedback._matrices import along_edges
-from metaplast.feedback.base import AbstractFeedback, reverse_walk
+from metaplast.feedback.base import AbstractFeedback, credit, reverse_walk
 from metaplast.registry import register
 from metaplast.signals import Credit, Feedback, Key, NeuronView, Synapses, Theta
 from metaplast.spec import NonNegative, spec
@@ -34,5 +34,4 @@ class Random(AbstractFeedback):
         feedback: Feedback,
         dt: float,
     ) -> tuple[Theta, Credit]:
-        credit = reverse_walk(wiring, state["back"], views, feedback)
-        return state, Credit(feedback=credit, modulators=feedback.modulators)
+        return state, credit(reverse_walk(wiring, state["back"], views, feedback), views, feedback)

@@ -1,6 +1,6 @@
 """Backpropagation's own credit signal."""
 
-from metaplast.feedback.base import AbstractFeedback, reverse_walk
+from metaplast.feedback.base import AbstractFeedback, credit, reverse_walk
 from metaplast.registry import register
 from metaplast.signals import Credit, Feedback, Key, NeuronView, Synapses, Theta
 from metaplast.spec import spec
@@ -32,5 +32,4 @@ class Symmetric(AbstractFeedback):
         dt: float,
     ) -> tuple[Theta, Credit]:
         carried = {name: s.weight for name, s in synapses.items()}
-        credit = reverse_walk(wiring, carried, views, feedback)
-        return state, Credit(feedback=credit, modulators=feedback.modulators)
+        return state, credit(reverse_walk(wiring, carried, views, feedback), views, feedback)

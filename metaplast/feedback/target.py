@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from metaplast.feedback._matrices import from_output, jump
-from metaplast.feedback.base import AbstractFeedback
+from metaplast.feedback.base import AbstractFeedback, credit
 from metaplast.registry import register
 from metaplast.signals import Credit, Feedback, Key, NeuronView, Synapses, Theta
 from metaplast.spec import NonNegative, spec
@@ -41,6 +41,5 @@ class Target(AbstractFeedback):
         feedback: Feedback,
         dt: float,
     ) -> tuple[Theta, Credit]:
-        output = wiring.output.name
-        credit = {output: feedback.error * views[output].gain, **jump(state["back"], -feedback.target, views)}
-        return state, Credit(feedback=credit, modulators=feedback.modulators)
+        signals = {wiring.output.name: feedback.error, **jump(state["back"], -feedback.target)}
+        return state, credit(signals, views, feedback)

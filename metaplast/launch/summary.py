@@ -22,6 +22,7 @@ from metaplast.reuse.describe import describe_rule
 from metaplast.reuse.formula import formula, terms
 from metaplast.reuse.rule_file import save_rule
 from metaplast.rules._grammar import REACHES, reach
+from metaplast.signals import CREDIT_FIELDS
 
 SCHEMA = "metaplast.summary/1"
 ALIGNMENT, CLIPPED = (
@@ -82,7 +83,7 @@ def facts_of(run: Path, name: str, config: Config) -> Plain:
     mean = {key: round(float(values.mean()), 4) for key, values in lives.items()}
     return {
         "reach": reach(reads) if reads else "-",
-        "feedback": name_of(type(config.feedback)) if "post.feedback" in reads or "pre.feedback" in reads else "none",
+        "feedback": name_of(type(config.feedback)) if CREDIT_FIELDS & {f.rpartition(".")[2] for f in reads} else "none",
         "reads": reads,
         "learned": sum(leaf.size for leaf in jax.tree.leaves(theta)),
         "at_bound": mean["at_bound"],

@@ -7,6 +7,7 @@ SYMBOLS = {
     "post": "y_j",
     "error": r"\delta_j",
     "pre_error": r"\delta_i",
+    "learning_signal": "L_j",
     "predicted": r"\hat{x}_i",
     "post_potential": "u_j",
     "pre_potential": "u_i",

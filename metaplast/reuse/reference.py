@@ -11,11 +11,11 @@ from metaplast.connections.dense import Dense
 from metaplast.registry import BadInput
 from metaplast.reuse._document import REFERENCE_SHAPE
 from metaplast.rules.base import AbstractRule
-from metaplast.signals import NeuronView, SynapseView, Theta
+from metaplast.signals import CREDIT_FIELDS, NeuronView, SynapseView, Theta
 
 TOLERANCE = 1e-4  # of the largest element: other devices and float64 agree to 1e-6, a changed meaning does not
 _SIGNED = frozenset(
-    {"potential", "feedback", "score", "dendrite", "returned", "layer_backward", "layer_forward", "modulators"}
+    {"potential", "score", "dendrite", "returned", "layer_backward", "layer_forward", "modulators"} | CREDIT_FIELDS
 )
 N_STEPS, N_POST, N_PRE = REFERENCE_SHAPE
 TINY = Dense(N_POST, N_PRE)

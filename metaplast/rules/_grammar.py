@@ -23,6 +23,7 @@ SIGNALS: dict[str, tuple[str, str]] = {  # name -> (side, field of the view)
     "post": ("post", "activity"),
     "error": ("post", "feedback"),
     "pre_error": ("pre", "feedback"),
+    "learning_signal": ("post", "learning_signal"),
     "predicted": ("pre", "returned"),
     "post_potential": ("post", "potential"),
     "pre_potential": ("pre", "potential"),

@@ -49,15 +49,20 @@ def _credit(rule: Any, wiring: Wiring, weights: Any, x: Any, target: Any) -> tup
 
 
 def test_symmetric_feedback_and_the_delta_rule_are_the_gradient():
-    """dw = -error * pre is exactly minus the gradient of the loss of the step, in every layer."""
+    """dw = -error * pre is exactly minus the gradient of the loss of the step, in every layer; so is
+    -learning_signal * gain * pre."""
     wiring, rng = NET, np.random.default_rng(0)
     weights = {e.name: rng.normal(size=e.connection.shape) for e in wiring.edges}
     x, target = rng.normal(size=3), rng.normal(size=wiring.output.n)
 
     @quick_jit
     def both(weights: Any) -> Any:
-        credit, (_, sent) = _credit(Symmetric(), wiring, weights, x, target)
-        local = {e.name: -credit.feedback[e.post][:, None] * sent[e.name][None, :] for e in wiring.edges}
+        credit, (views, sent) = _credit(Symmetric(), wiring, weights, x, target)
+        through = {name: signal * views[name].gain for name, signal in credit.learning_signal.items()}
+        local = [
+            {e.name: -of[e.post][:, None] * sent[e.name][None, :] for e in wiring.edges}
+            for of in (credit.feedback, through)
+        ]
 
         def loss(weights: Any) -> Any:
             output = _credit(Symmetric(), wiring, weights, x, target)[1][0][wiring.output.name].activity
@@ -69,7 +74,8 @@ def test_symmetric_feedback_and_the_delta_rule_are_the_gradient():
         local, grad = both(weights)
     for name in weights:
         assert np.abs(grad[name]).max() > 1e-6
-        np.testing.assert_allclose(local[name], -grad[name], atol=1e-12)
+        for change in local:
+            np.testing.assert_allclose(change[name], -grad[name], atol=1e-12)
 
 
 def test_credit_passes_dales_sign_and_stops_at_backward_edges():
@@ -104,8 +110,41 @@ def test_a_feedback_keeps_its_type_and_reaches_every_population(name, wiring):
     step = lambda t, s: rule.step(t, s, wiring, synapses, views, told, DT)  # noqa: E731
     after, credit = jax.eval_shape(step, theta, state)
     demand_same_type(state, after, "the state of a feedback keeps its type")
-    assert {n: x.shape for n, x in credit.feedback.items()} == {p.name: (p.n,) for p in wiring.populations}
+    for signals in (credit.feedback, credit.learning_signal):
+        assert {n: x.shape for n, x in signals.items()} == {p.name: (p.n,) for p in wiring.populations}
     assert "reward" in credit.modulators
+
+
+@pytest.mark.parametrize("name", enrolled("feedback"))
+def test_the_learning_signal_is_the_credit_without_the_gain_of_the_unit_itself(name):
+    """In NumPy: L_output = error, and feedback = L * gain everywhere, of which L holds the gains above alone."""
+    rule, rng = find("feedback", name)(), np.random.default_rng(4)
+    drawn = {p.name: rng.normal(size=(3, p.n)) for p in NET.populations}
+    weights = {e.name: rng.normal(size=e.connection.shape) for e in NET.edges}
+    told = {"error": rng.normal(size=2), "target": rng.normal(size=2)}
+
+    @quick_jit
+    def both(drawn: Any, weights: Any, told: Any) -> Any:
+        views = {n: neuron_view(*x) for n, x in drawn.items()}
+        flat = {n: neuron_view(x[0], x[1], 0.5 * x[2] if n.startswith("hidden") else x[2]) for n, x in drawn.items()}
+        synapses = {n: Synapses(weight=w, mask=jnp.ones(())) for n, w in weights.items()}
+        state = rule.init_state(rule.init(jax.random.key(0), NET), NET, jax.random.key(0))
+        step = lambda v: rule.step({}, state, NET, synapses, v, feedback(2, **told), DT)[1]  # noqa: E731
+        return step(views), step(flat)
+
+    with jax.enable_x64(True):
+        credit, halved = jax.tree.map(np.asarray, both(drawn, weights, told))
+    for n, (_, _, gain) in drawn.items():
+        np.testing.assert_allclose(credit.feedback[n], credit.learning_signal[n] * gain, rtol=1e-12)
+    signal = credit.learning_signal
+    np.testing.assert_allclose(signal["output"], told["error"] if rule.carries else 0.0)
+    np.testing.assert_allclose(halved.learning_signal["hidden_2"], signal["hidden_2"], rtol=1e-12)
+    if not rule.carries:
+        return
+    assert np.abs(signal["hidden_1"]).max() > 1e-3
+    passed_on = np.allclose(halved.learning_signal["hidden_1"], 0.5 * signal["hidden_1"])
+    skips = name in ("direct", "direct_sign", "target")
+    assert passed_on != skips
 
 
 def _angle(a: np.ndarray, b: np.ndarray) -> float:
@@ -216,7 +255,7 @@ def test_the_sign_of_the_error_forgets_its_size_and_the_target_forgets_the_outpu
 def test_no_feedback_is_zero_but_for_modulators():
     told = feedback(2, error=jnp.ones(2), modulators={"reward": jnp.asarray(0.7)})
     credit = None_().step({}, {}, NET, {}, {}, told, DT)[1]
-    assert not any(np.any(x) for x in credit.feedback.values())
+    assert not any(np.any(x) for of in (credit.feedback, credit.learning_signal) for x in of.values())
     assert credit.modulators == {"reward": 0.7}
 
 
@@ -294,6 +333,9 @@ def test_a_rule_that_reads_a_credit_nobody_can_give_is_refused_by_name(name, tas
     edge = wiring.edges[0]
     with pytest.raises(BadInput, match=words):
         edge_reads(wiring, edge, rule, frozenset(offers), find("feedback", name)())
+    with pytest.raises(BadInput, match=words.replace("feedback;", "learning_signal;", 1)):
+        eprop = Polynomial(terms=("learning_signal*pre",))
+        edge_reads(wiring, edge, eprop, frozenset(offers), find("feedback", name)())
     hebb = Polynomial(terms=("post*pre",))
     assert edge_reads(wiring, edge, hebb, frozenset(offers), find("feedback", name)()) == {
         "post.activity",
