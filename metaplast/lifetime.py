@@ -248,18 +248,21 @@ class Lifetime:
         return synapses, rules
 
     def _reset(self, theta: Theta, life: Life, reset: Array) -> Life:
-        """A new trial: neurons and transmissions at rest, neuron-side traces cleared; weights and eligibility stay."""
+        """A new trial: neurons and transmissions at rest, neuron-side traces cleared unless `slow`; weights stay, and
+        synapse-side state unless `fast`."""
         rest = network.init_state(self.wiring(), theta["neurons"], self.dt)
         rules = {}
         for name, (edge, slot) in self.plastic().items():
             fresh = slot.rule.init_state(_theta_of(theta, slot, name), edge.connection)
-            rules[name] = life.rules[name].replace(  # pyright: ignore[reportAttributeAccessIssue]
+            old, slow = life.rules[name], slot.rule.slow
+            keeps = {"post": slow, "pre": slow, "synapse": set(old.synapse) - slot.rule.fast}
+            rules[name] = old.replace(  # pyright: ignore[reportAttributeAccessIssue]
                 **{
                     side: {
-                        leaf: value if leaf in slot.rule.slow else _where(reset, getattr(fresh, side)[leaf], value)
-                        for leaf, value in getattr(life.rules[name], side).items()
+                        leaf: value if leaf in kept else _where(reset, getattr(fresh, side)[leaf], value)
+                        for leaf, value in getattr(old, side).items()
                     }
-                    for side in ("post", "pre")
+                    for side, kept in keeps.items()
                 }
             )
         return life.replace(network=_where(reset, rest, life.network), rules=rules)  # pyright: ignore[reportAttributeAccessIssue]

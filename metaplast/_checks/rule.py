@@ -93,6 +93,8 @@ def check_carry(rule: AbstractRule) -> None:
             demand_same_type(view.weight, delta, "delta_w has the layout and dtype of the weights")
             missing = rule.slow - {*state.post, *state.pre}
             demand(not missing, f"slow names neuron-side state that exists, not {sorted(missing)}")
+            missing = rule.fast - {*state.synapse}
+            demand(not missing, f"fast names synapse-side state that exists, not {sorted(missing)}")
 
 
 def check_locality(bench: Bench) -> None:

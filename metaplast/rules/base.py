@@ -22,12 +22,14 @@ class AbstractRule(ABC):
     """(theta, state, view) -> (state, delta_w).
 
     clock: what delta_w is per: `event` (a spike or a presentation: dt does not scale it), `time` (an integral over dt
-    seconds), `trial` (dt is one trial). slow: names of neuron-side state that a new trial does not clear.
+    seconds), `trial` (dt is one trial). slow: names of neuron-side state that a new trial does not clear;
+    fast: names of synapse-side state that it does clear.
     Convention for theta: a leaf of 0 is its neutral prior, a change of 0.1 matters.
     """
 
     clock: ClassVar[Clock] = "event"
     slow: ClassVar[frozenset[str]] = frozenset()
+    fast: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
     def init(self, key: Key, connection: AbstractConnection) -> Theta:
@@ -68,6 +70,10 @@ class Wrapper(AbstractRule):
     @property
     def slow(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.rule.slow
+
+    @property
+    def fast(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.rule.fast
 
     def init(self, key: Key, connection: AbstractConnection) -> Theta:
         inner = self.rule.init(key, connection)

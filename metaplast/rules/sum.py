@@ -55,6 +55,10 @@ class Sum(AbstractRule):
     def slow(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
         return frozenset(f"{label}.{name}" for label, rule in self.rules for name in rule.slow)
 
+    @property
+    def fast(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return frozenset(f"{label}.{name}" for label, rule in self.rules for name in rule.fast)
+
     def init(self, key: Key, connection: AbstractConnection) -> Theta:
         keys = jax.random.split(key, len(self.rules))
         return {label: rule.init(k, connection) for (label, rule), k in zip(self.rules, keys, strict=True)}

@@ -1,0 +1,100 @@
+"""Eligibility propagation: the gradient of a recurrent spiking network, online and at the synapse."""
+
+from typing import Literal
+
+import jax.numpy as jnp
+from jax import Array
+
+from metaplast.connections.base import AbstractConnection
+from metaplast.registry import register
+from metaplast.rules._learned import value
+from metaplast.rules._traces import faded
+from metaplast.rules.base import AbstractRule
+from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state
+from metaplast.spec import NonNegative, Positive, spec
+
+Enters = Literal["jump", "steady_state"]
+
+
+@register("rule", "eprop")
+@spec
+class Eprop(AbstractRule):
+    """delta_w_ji = -rate [L_j ebar_ji + rate_cost (f_j - target_rate) e_ji]
+
+        eps_i <- alpha eps_i + z_i (pre side);      e_ji = psi_j (eps_i - beta a_ji);      a_ji <- rho a_ji + e_ji
+        ebar_ji <- kappa ebar_ji + e_ji;            f_j <- exp(-dt / tau_rate) f_j + z_j / tau_rate (post side, hertz)
+
+    L: `learning_signal` of the post neuron; psi: its gain, 0 while refractory; z: spikes, the presynaptic ones as
+    transmitted; a: d threshold / (beta dw), used one step after e made it. alpha, rho, kappa = exp(-dt / tau), tau_m of
+    the membrane, tau_a of the adaptation, tau_out of the readout (seconds). These and beta have to be the neuron's.
+    membrane, readout: `jump` is what stands above; with `steady_state`, z_i or e_ji enter times 1 - alpha or 1 - kappa,
+    as they do in neurons whose drive is that of a steady state (`leaky` is one).
+    tau_out = 0: ebar = e. So the same rule trains the readout itself, with tau_m = tau of the readout: psi is then 1.
+    State on the synapse: a only where beta > 0, ebar only where tau_out > 0; a new trial clears both, but not f.
+    learn: theta holds log_rate, log_tau_m and those of log_tau_a, log_tau_out, log_tau_rate in use: spec exp(5 theta).
+    Exact: under symmetric feedback sum_t delta_w / rate is minus the gradient of the summed losses at fixed weights, in
+    which spikes pass none to other neurons and resets pass none. Clock `event`, adaptation up to dt / tau_a.
+    Source: Bellec, Scherr, Subramoney, Hajek, Salaj, Legenstein & Maass 2020.
+    """
+
+    rate: Positive = 1e-3
+    tau_m: Positive = 20e-3
+    beta: NonNegative = 0.0
+    tau_a: Positive = 2.0
+    tau_out: NonNegative = 20e-3
+    membrane: Enters = "jump"
+    readout: Enters = "jump"
+    rate_cost: NonNegative = 0.0
+    target_rate: NonNegative = 10.0
+    tau_rate: Positive = 1.0
+    learn: bool = False
+
+    @property
+    def slow(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return frozenset({"eprop_f"} if self.rate_cost else ())
+
+    @property
+    def fast(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return frozenset(self._on_synapse())
+
+    def init(self, key: Key, connection: AbstractConnection) -> Theta:
+        used = {"rate": True, "tau_m": True, "tau_a": self.beta, "tau_out": self.tau_out, "tau_rate": self.rate_cost}
+        return {f"log_{name}": jnp.zeros(()) for name, use in used.items() if use} if self.learn else {}
+
+    def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
+        return rule_state(
+            pre={"eprop_eps": jnp.zeros(connection.n_pre)},
+            post={"eprop_f": jnp.zeros(connection.n_post)} if self.rate_cost else {},
+            synapse={name: connection.zeros() for name in self._on_synapse()},
+        )
+
+    def step(
+        self, theta: Theta, state: RuleState, connection: AbstractConnection, view: SynapseView, dt: float
+    ) -> tuple[RuleState, Array]:
+        eps = _filtered(state.pre["eprop_eps"], view.pre.activity, value(self, theta, "tau_m"), dt, self.membrane)
+        post, synapse = dict(state.post), dict(state.synapse)
+        reaching = connection.at_pre(eps)
+        if self.beta:
+            reaching = reaching - self.beta * synapse["eprop_a"]
+        e = connection.at_post(view.post.gain) * reaching
+        if self.beta:
+            synapse["eprop_a"] = faded(synapse["eprop_a"], value(self, theta, "tau_a"), dt) + e
+        eligible = e
+        if self.tau_out:
+            tau_out = value(self, theta, "tau_out")
+            eligible = synapse["eprop_ebar"] = _filtered(synapse["eprop_ebar"], e, tau_out, dt, self.readout)
+        change = connection.at_post(view.post.learning_signal) * eligible
+        if self.rate_cost:
+            tau_rate = value(self, theta, "tau_rate")
+            post["eprop_f"] = faded(post["eprop_f"], tau_rate, dt) + view.post.activity / tau_rate
+            change = change + connection.at_post(self.rate_cost * (post["eprop_f"] - self.target_rate)) * e
+        new = state.replace(pre={"eprop_eps": eps}, post=post, synapse=synapse)  # pyright: ignore[reportAttributeAccessIssue]
+        return new, -value(self, theta, "rate") * change
+
+    def _on_synapse(self) -> tuple[str, ...]:
+        return ("eprop_a",) * bool(self.beta) + ("eprop_ebar",) * bool(self.tau_out)
+
+
+def _filtered(trace: Array, x: Array, tau: float | Array, dt: float, enters: Enters) -> Array:
+    """exp(-dt / tau) trace + x, or (1 - exp(-dt / tau)) x instead of x under `steady_state`."""
+    return faded(trace, tau, dt) + (x if enters == "jump" else -jnp.expm1(-dt / tau) * x)
