@@ -138,7 +138,8 @@ def load_rule(path_or_name: str | os.PathLike[str], edge: str | None = None) -> 
 
 def _known(name: str) -> Rule:
     plain = known_rule(name)
-    if not any(formulas.rule_terms(plain, {}).values()):
+    coefficients = formulas.rule_terms(plain, {}).values()
+    if coefficients and not any(coefficients):
         raise BadInput(
             f"rule {name}", "a rule whose coefficients are known", "it is a space to search: train rule=" + name
         )

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jax import Array
 
 Order = Literal["before", "after", "none"]
+Pairing = Literal["all_to_all", "nearest"]
 
 
 def faded(trace: Array, tau: float | Array, dt: float) -> Array:
@@ -13,9 +14,14 @@ def faded(trace: Array, tau: float | Array, dt: float) -> Array:
     return jnp.exp(-dt / tau) * trace
 
 
-def seen(trace: Array, spikes: Array, order: Order) -> Array:
-    """The (faded) trace as the other neuron's spike meets it, where this neuron spikes too: before its jump, after it,
-    or not at all (`none`: a coincident pair changes nothing)."""
+def jumped(trace: Array, spikes: Array, pairing: Pairing = "all_to_all", size: float | Array = 1.0) -> Array:
+    """The trace after this step's spikes: each adds `size`, or (`nearest`) sets the trace to it."""
+    return (trace if pairing == "all_to_all" else trace * (1.0 - spikes)) + size * spikes
+
+
+def seen(trace: Array, after: Array, spikes: Array, order: Order) -> Array:
+    """The trace as the other neuron's spike meets it, where this neuron spikes too: before its jump, `after` it, or not
+    at all (`none`: a coincident pair changes nothing)."""
     if order == "before":
         return trace
-    return trace + spikes if order == "after" else trace * (1.0 - spikes)
+    return after if order == "after" else trace * (1.0 - spikes)

@@ -1,40 +1,44 @@
 """Spike-timing-dependent plasticity of spike pairs."""
 
-import jax.numpy as jnp
-from jax import Array
+from typing import Literal
 
-from metaplast.connections.base import AbstractConnection
+import jax.numpy as jnp
+
+from metaplast.connections.base import AbstractConnection, Term
 from metaplast.registry import register
+from metaplast.rules._bounded import BoundedRule
 from metaplast.rules._learned import value
-from metaplast.rules._soft import soft
-from metaplast.rules._traces import Order, faded, seen
-from metaplast.rules.base import AbstractRule
+from metaplast.rules._traces import Order, Pairing, faded, jumped, seen
 from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state
 from metaplast.spec import NonNegative, Positive, spec
 
 
 @register("rule", "stdp")
 @spec
-class Stdp(AbstractRule):
-    """delta_w_ji = potentiation (w_max - w)^mu z_j x_i - depression w^mu y_j z_i, all pairs of spikes.
+class Stdp(BoundedRule):
+    """delta_w_ji = potentiation (w_max - w)^mu_potentiation z_j x_i - depression w^mu_depression y_j z_i.
 
-    z: spikes of this step (0/1; the presynaptic ones as transmitted, so leave the transmission instant or delayed);
-    x <- exp(-dt/tau_pre) x + z_i on the pre, y <- exp(-dt/tau_post) y + z_j on the post side, tau in seconds: an exact
+    z: spikes of this step (0/1; the presynaptic ones as transmitted: leave the transmission instant or delayed); traces
+    x <- exp(-dt/tau_pre) x + z_i on the pre, y <- exp(-dt/tau_post) y + z_j on the post side, tau in seconds: exact
     decay, then the jump. Isolated pairs: post `t` s after pre gives + potentiation (..) exp(-t/tau_pre), pre after post
-    - depression (..) exp(-t/tau_post). w >= 0 is meant where mu > 0; w_max is the upper bound of the edge.
+    - depression (..) exp(-t/tau_post). Both parts see w before the step, hard bounds their sum; w in [0, w_max].
+    pairing: `nearest` sets a trace to 1 at a spike: every spike pairs with the other side's last one (Morrison,
+    Diesmann & Gerstner 2008: symmetric nearest neighbour). increment: `dt_over_tau` jumps by dt/tau, not 1 (norse,
+    which also decays by Euler and has both orders `after`): delta_w then scales with dt.
     at_post_spike, at_pre_spike: what a spike sees of the other side's trace when both fire in one step. The default is
     Brian2's order, pre pathway first: the post spike sees x after its jump, the pre spike y before its own, so an
     isolated coincident pair gives delta_w = + potentiation (w_max - w)^mu. `none`, `none` gives 0.
     learn: theta holds log_potentiation, log_depression, log_tau_pre, log_tau_post [], 0 at the start: a value is
-    spec exp(5 theta). Limits: mu = 0 is additive, mu = 1 multiplicative (van Rossum, Bi & Turrigiano 2000; Song, Miller
-    & Abbott 2000).
+    spec exp(5 theta). Limits of mu: (0, 0) additive (Song, Miller & Abbott 2000), (0, 1) van Rossum, Bi & Turrigiano
+    2000, (1, 1) multiplicative (Rubin, Lee & Sompolinsky 2001), between: Guetig et al. 2003.
     """
 
     potentiation: NonNegative = 1e-2
     depression: NonNegative = 1.05e-2
     tau_pre: Positive = 20e-3
     tau_post: Positive = 20e-3
-    mu: NonNegative = 0.0
+    pairing: Pairing = "all_to_all"
+    increment: Literal["one", "dt_over_tau"] = "one"
     at_post_spike: Order = "after"
     at_pre_spike: Order = "before"
     learn: bool = False
@@ -47,17 +51,15 @@ class Stdp(AbstractRule):
         x, y = jnp.zeros(connection.n_pre), jnp.zeros(connection.n_post)
         return rule_state(pre={"stdp_x": x}, post={"stdp_y": y})
 
-    def step(
-        self, theta: Theta, state: RuleState, connection: AbstractConnection, view: SynapseView, dt: float
-    ) -> tuple[RuleState, Array]:
+    def changes(self, theta: Theta, state: RuleState, view: SynapseView, dt: float) -> tuple[RuleState, Term, Term]:
         z_pre, z_post = view.pre.activity, view.post.activity
-        x = faded(state.pre["stdp_x"], value(self, theta, "tau_pre"), dt)
-        y = faded(state.post["stdp_y"], value(self, theta, "tau_post"), dt)
-        gain, loss = value(self, theta, "potentiation"), value(self, theta, "depression")
-        up = connection.at_post(gain * z_post) * connection.at_pre(seen(x, z_pre, self.at_post_spike))
-        down = connection.at_post(loss * seen(y, z_post, self.at_pre_spike)) * connection.at_pre(z_pre)
-        delta = up * soft(view.weight_max - view.weight, self.mu) - down * soft(view.weight, self.mu)
+        tau_pre, tau_post = value(self, theta, "tau_pre"), value(self, theta, "tau_post")
+        x, y = faded(state.pre["stdp_x"], tau_pre, dt), faded(state.post["stdp_y"], tau_post, dt)
+        x_size, y_size = (dt / tau_pre, dt / tau_post) if self.increment == "dt_over_tau" else (1.0, 1.0)
+        x_after, y_after = jumped(x, z_pre, self.pairing, x_size), jumped(y, z_post, self.pairing, y_size)
+        up = Term(value(self, theta, "potentiation") * z_post, seen(x, x_after, z_pre, self.at_post_spike))
+        down = Term(value(self, theta, "depression") * seen(y, y_after, z_post, self.at_pre_spike), z_pre)
         new = state.replace(  # pyright: ignore[reportAttributeAccessIssue]
-            post={**state.post, "stdp_y": y + z_post}, pre={**state.pre, "stdp_x": x + z_pre}
+            post={**state.post, "stdp_y": y_after}, pre={**state.pre, "stdp_x": x_after}
         )
-        return new, delta
+        return new, up, down

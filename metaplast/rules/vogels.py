@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from metaplast.connections.base import AbstractConnection, Term
 from metaplast.registry import register
 from metaplast.rules._learned import value
-from metaplast.rules._traces import Order, faded, seen
+from metaplast.rules._traces import Order, faded, jumped, seen
 from metaplast.rules.base import TermRule
 from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state
 from metaplast.spec import Positive, spec
@@ -45,11 +45,12 @@ class Vogels(TermRule):
         alpha = 2.0 * value(self, theta, "target_rate") * tau
         z_pre, z_post = view.pre.activity, view.post.activity
         x, y = faded(state.pre["vogels_x"], tau, dt), faded(state.post["vogels_y"], tau, dt)
+        x_after, y_after = jumped(x, z_pre), jumped(y, z_post)
         terms = [
-            Term(rate * (seen(y, z_post, self.at_pre_spike) - alpha), z_pre),
-            Term(rate * z_post, seen(x, z_pre, self.at_post_spike)),
+            Term(rate * (seen(y, y_after, z_post, self.at_pre_spike) - alpha), z_pre),
+            Term(rate * z_post, seen(x, x_after, z_pre, self.at_post_spike)),
         ]
         new = state.replace(  # pyright: ignore[reportAttributeAccessIssue]
-            post={**state.post, "vogels_y": y + z_post}, pre={**state.pre, "vogels_x": x + z_pre}
+            post={**state.post, "vogels_y": y_after}, pre={**state.pre, "vogels_x": x_after}
         )
         return new, terms

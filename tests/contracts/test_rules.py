@@ -15,7 +15,9 @@ from tests.oracles import normalise, polynomial
 
 POOL = {"name": "polynomial", "terms": ["error*pre", "post*pre - post*predicted"], "initial": [-1.0, 0.1]}
 OTHER_SETTINGS = (
-    {"name": "stdp", "learn": True, "mu": 0.5, "at_post_spike": "none", "at_pre_spike": "after"},
+    {"name": "stdp", "learn": True, "mu_potentiation": 0.5, "mu_depression": 0.5, "at_post_spike": "none"},
+    {"name": "stdp", "learn": True, "mu_depression": 1.0, "pairing": "nearest", "increment": "dt_over_tau"},
+    {"name": "triplet", "learn": True, "a2_plus": 0.1, "mu_potentiation": 1.0, "pairing": "nearest"},
     {"name": "vogels", "learn": True, "at_post_spike": "before", "at_pre_spike": "none"},
     {"name": "bound", "rule": {"name": "adam"}, "mu": 0.5},
     {"name": "bcm", "learn": True},

@@ -57,7 +57,11 @@ class Balanced(AbstractNetwork):
 
 SLOTS = (
     Slot(name="inhibition", edges="i_to_e", rule=Vogels(rate=2e-2, target_rate=TARGET)),
-    Slot(name="excitation", edges="e_to_e", rule=Stdp(potentiation=1e-3, depression=1.05e-3, mu=1.0)),
+    Slot(
+        name="excitation",
+        edges="e_to_e",
+        rule=Stdp(potentiation=1e-3, depression=1.05e-3, mu_potentiation=1.0, mu_depression=1.0),
+    ),
 )
 PROBLEM = MetaProblem(
     lifetime=Lifetime(task=Poisson(), network=Balanced(), feedback=Symmetric(), slots=SLOTS, record=("weights",))

@@ -63,7 +63,7 @@ def _all_pairs(pre, post, weight, w_max, rule) -> np.ndarray:
     total = np.zeros((post.shape[1], pre.shape[1]))
     for j in range(post.shape[1]):
         for i in range(pre.shape[1]):
-            up, down = (w_max - weight[j, i]) ** rule.mu, weight[j, i] ** rule.mu
+            up, down = (w_max - weight[j, i]) ** rule.mu_potentiation, weight[j, i] ** rule.mu_depression
             for s in np.flatnonzero(pre[:, i]):
                 for t in np.flatnonzero(post[:, j]):
                     if t >= s:
@@ -77,7 +77,7 @@ def _all_pairs(pre, post, weight, w_max, rule) -> np.ndarray:
 def test_spike_trains_sum_over_all_pairs_on_dense_and_sparse_connections(mu):
     rng = np.random.default_rng(0)
     pre, post = rng.random((60, 5)) < 0.15, rng.random((60, 4)) < 0.15
-    rule = Stdp(mu=mu, tau_pre=13e-3)
+    rule = Stdp(mu_potentiation=mu, mu_depression=mu, tau_pre=13e-3)
     weight = rng.random((4, 5))
     expected = _all_pairs(pre, post, weight, 1.5, rule)
     dense = drive(rule, Dense(4, 5), pre, post, dt=DT, weight=weight, weight_max=1.5)[0].sum(axis=0)
@@ -90,7 +90,7 @@ def test_spike_trains_sum_over_all_pairs_on_dense_and_sparse_connections(mu):
 
 def test_soft_bounds_stop_at_the_ends_and_their_gradient_is_finite_there():
     for mu in (0.3, 1.0):
-        rule = Stdp(potentiation=0.3, depression=0.4, mu=mu)
+        rule = Stdp(potentiation=0.3, depression=0.4, mu_potentiation=mu, mu_depression=mu)
         assert _pair(rule, 5, weight=2.0, weight_max=2.0) == 0.0
         assert _pair(rule, -5, weight=0.0, weight_max=2.0) == 0.0
         half = _pair(rule, 5, weight=1.0, weight_max=2.0)

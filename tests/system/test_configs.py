@@ -43,7 +43,8 @@ def test_every_rule_file_trains(tmp_path: Path) -> None:
     run, config, task = tmp_path / "run", tmp_path / "config.yaml", "task=prototypes"
     plain, rows = compose([task, "evaluation.prototype=false", *TINY], Sources()), {}
     for name in Sources().names("rule"):
-        learn = "true" if name == "covariance" else "coefficients"
+        form = compose([task, f"rule={name}"], Sources())["rule"]["name"]
+        learn = "coefficients" if form in ("polynomial", "trace_taylor") else "true"
         rows[name] = {"rule": compose([task, f"rule={name}", f"rule.learn={learn}"], Sources())["rule"]}
     config.write_text(to_yaml({**plain, "rule": None, "rows": rows}))
     done = metaplast("train", "--config", str(config), "--run-dir", str(run), "--quiet", cwd=tmp_path)

@@ -1,0 +1,54 @@
+"""Rules of spikes that potentiate and depress, each up to a bound."""
+
+from abc import abstractmethod
+
+from jax import Array
+
+from metaplast.connections.base import AbstractConnection, Term
+from metaplast.registry import BadInput
+from metaplast.rules._soft import soft
+from metaplast.rules.base import TermRule
+from metaplast.signals import RuleState, SynapseView, Theta
+from metaplast.spec import NonNegative, spec
+
+POLYNOMIAL = (0.0, 1.0)  # exponents that leave a polynomial in w
+
+
+@spec
+class BoundedRule(TermRule):
+    """delta_w = (w_max - w)^mu_potentiation up - w^mu_depression down, up and down one product post * pre each.
+
+    Both parts see the weight before the step; the edge's hard bounds act on their sum. w in [0, w_max] is meant.
+    Exponents 0 and 1 are terms, powers of w; any other needs a power at every synapse.
+    """
+
+    mu_potentiation: NonNegative = 0.0
+    mu_depression: NonNegative = 0.0
+
+    @abstractmethod
+    def changes(self, theta: Theta, state: RuleState, view: SynapseView, dt: float) -> tuple[RuleState, Term, Term]:
+        """(state, up, down) of this step."""
+
+    @property
+    def polynomial(self) -> bool:
+        """Whether the change is a polynomial in w, and so has `products`."""
+        return self.mu_potentiation in POLYNOMIAL and self.mu_depression in POLYNOMIAL
+
+    def products(self, theta: Theta, state: RuleState, view: SynapseView, dt: float) -> tuple[RuleState, list[Term]]:
+        """Raises: BadInput for an exponent other than 0 and 1: it is no power of w."""
+        if not self.polynomial:
+            raise BadInput(f"mu={self.mu_potentiation}, {self.mu_depression}", "0 or 1 each, for terms", "use step")
+        state, up, down = self.changes(theta, state, view, dt)
+        down = down._replace(post=-down.post, power=int(self.mu_depression))  # pyright: ignore[reportOptionalOperand]
+        if self.mu_potentiation == 0.0:
+            return state, [up, down]
+        return state, [up._replace(post=up.post * view.weight_max), up._replace(post=-up.post, power=1), down]  # pyright: ignore[reportOptionalOperand]
+
+    def step(
+        self, theta: Theta, state: RuleState, connection: AbstractConnection, view: SynapseView, dt: float
+    ) -> tuple[RuleState, Array]:
+        if self.polynomial:
+            return super().step(theta, state, connection, view, dt)
+        state, up, down = self.changes(theta, state, view, dt)
+        gain = connection.outer([up], view.weight) * soft(view.weight_max - view.weight, self.mu_potentiation)
+        return state, gain - connection.outer([down], view.weight) * soft(view.weight, self.mu_depression)
