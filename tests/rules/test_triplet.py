@@ -40,7 +40,7 @@ def _sum(rule, pre, post, n):
 
 
 def test_pairings_at_rising_frequency_end_in_potentiation_of_both_orders(trains):
-    """Sjoestroem, Turrigiano & Nelson 2001: at low frequency the order decides, from 40 Hz on both orders potentiate."""
+    """Sjoestroem, Turrigiano & Nelson 2001: at low frequency the order decides, at 40 Hz and above both potentiate."""
     rule = decode("rule", known_rule("triplet_visual"))
     found, far = _changes(rule, trains), 100.0  # from any bound
     for lag, frequency in [(lag, f) for lag in LAGS for f in FREQUENCIES]:
