@@ -23,7 +23,7 @@ SET = {
     "chaos": "experiment=chaos compare.lives=8000 compare.cpu_s=6 compare.tries=4 compare.points=7",
     "spiking": "experiment=spiking compare.lives=8000 compare.cpu_s=5 compare.tries=4 compare.seeds=4 compare.points=6",
 }
-LIF = "network.neuron={name: lif, tau_m: 2.0e-3, refractory: 0.0}"
+LIF = "network.neuron={name: lif, tau_m: 2.0e-3}"
 TERMS = "pre*modulator.teacher, pre*post_potential, pre, post*pre, weight, post"
 MLP = "rule={name: mlp, inputs: [pre, post, error, weight], hidden: [16], n_state: 0, rate: 0.02}"
 JUDGED = {

@@ -14,6 +14,7 @@ from jax import Array, lax
 
 from metaplast._checks.base import (
     EXACT,
+    ContractBroken,
     demand,
     demand_close,
     demand_gradient,
@@ -44,12 +45,22 @@ def life(
 run = quick_jit(life, static_argnums=(0, 1))
 
 
+def hard(neuron: AbstractNeuron) -> float:
+    """A drive of the soma under which units are active: the first of 3, 30 ... 30000 (units differ between models)."""
+    theta, tried = neuron.init(jax.random.key(0), N), [3.0, 30.0, 300.0, 3e3, 3e4]
+    for scale in tried:
+        drive = {port: np.full((N_STEPS, N), scale if port == "soma" else 0.0) for port in neuron.ports}
+        if np.any(run(neuron, DT, theta, drive, keys(0, N_STEPS))[1].activity != 0):
+            return scale
+    raise ContractBroken(f"some drive of the soma makes a unit active (tried: {tried})")
+
+
 def draw(neuron: AbstractNeuron, seed: int = 0) -> dict[str, np.ndarray]:
     """Random drives: of either sign at signed ports, magnitudes elsewhere; the last unit is driven hard."""
     rng = np.random.default_rng(seed)
     drive = {port: rng.normal(size=(N_STEPS, N)) for port in neuron.ports}
     drive = {port: x if port in neuron.signed else np.abs(0.3 * x) for port, x in drive.items()}
-    drive["soma"][:, -1] = 3.0 + 0.1 * drive["soma"][:, -1]
+    drive["soma"][:, -1] = hard(neuron) * (1.0 + 0.03 * drive["soma"][:, -1])
     return drive
 
 
@@ -155,11 +166,15 @@ def _surrogates(neuron: AbstractNeuron) -> Iterator[AbstractNeuron]:
 
 
 def check_gradient(neuron: AbstractNeuron, theta: Theta) -> None:
-    """Below any threshold, the gradient of the potential with respect to theta is that of central differences."""
+    """Below any threshold, the gradient of potential and gain with respect to theta is that of central differences."""
     if not jax.tree.leaves(theta):
         return
     drive = {port: np.full((N_STEPS, N), 0.2) + 0.02 * np.arange(N) for port in neuron.ports}
-    loss = lambda theta: jnp.sum(life(neuron, DT, theta, drive, keys(0, N_STEPS))[1].potential ** 2)  # noqa: E731
+
+    def loss(theta: Theta) -> Array:
+        view = life(neuron, DT, theta, drive, keys(0, N_STEPS))[1]
+        return jnp.sum(view.potential**2) + jnp.sum(view.gain**2)
+
     demand_gradient(quick_jit(loss), theta, quick_jit(jax.grad(loss))(theta))
 
 

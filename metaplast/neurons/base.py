@@ -19,11 +19,13 @@ class AbstractNeuron(ABC):
     At the port `soma` a presynaptic population's sign applies; other ports give magnitudes their meaning themselves,
     but for those that are `signed`, where a weight may have either sign.
     competitive: whether a unit's activity depends on the drive of the others too; gain is then that of its own drive.
+    spiking: whether its activity is 0 but for single steps, its spikes.
     """
 
     ports: ClassVar[tuple[str, ...]] = ("soma",)
     offers: ClassVar[frozenset[str]] = frozenset({"activity", "potential", "gain"})
     competitive: ClassVar[bool] = False
+    spiking: ClassVar[bool] = False
     signed: ClassVar[tuple[str, ...]] = ("soma",)
 
     @abstractmethod
@@ -67,6 +69,8 @@ class SpikingNeuron(AbstractNeuron):
     A concrete class writes the three parts; `step` is their composition, and a wrapper may compose them otherwise.
     """
 
+    spiking: ClassVar[bool] = True
+
     @abstractmethod
     def integrate(self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float) -> Theta:
         """The state after `dt` seconds, before any spike of this step."""
@@ -103,8 +107,12 @@ class ThresholdNeuron(SpikingNeuron):
     def init(self, key: Key, n: int) -> Theta:
         return {"log_slope": jnp.zeros(())} if self.learn_slope else {}
 
-    def crossing(self, theta: Theta, x: Array) -> tuple[Array, Array]:
-        """(H(x), the surrogate of dH/dx), x [n]: how far above threshold; `slope` is in 1 / its unit."""
+    def crossing(self, theta: Theta, potential: Array, level: float | Array, unit: float | Array = 1.0) -> NeuronView:
+        """Spikes z = H(x), x = (potential - level) / unit, and gain = dampening shape(x, slope) / unit; each [n].
+
+        `slope` is dimensionless where `unit` carries the unit of the potential.
+        """
         steeper = jnp.exp(RATE_UNIT * theta["log_slope"]) if "log_slope" in theta else 1.0
+        x = (potential - level) / unit
         derivative = Surrogate(self.surrogate, self.slope, self.dampening)(x, steeper)
-        return spike(x, derivative), derivative
+        return neuron_view(spike(x, derivative), potential, derivative / unit)

@@ -60,24 +60,61 @@ def choice(neuron: Any, drive: Drive, dt: float) -> Output:
     return activity, drive["soma"]
 
 
-def lif(neuron: Any, drive: Drive, dt: float) -> Output:
+def conductance_lif(neuron: Any, drive: Drive, dt: float) -> Output:
     """One neuron, one step at a time: the closed form of the linear equation, then the threshold."""
     n_steps, n = drive["soma"].shape
     activity, potential = np.zeros((n_steps, n)), np.zeros((n_steps, n))
     for k in range(n):
-        v, silent = neuron.v_rest, 0
+        v = neuron.v_rest
         for t in range(n_steps):
-            if silent == 0:
-                g_e, g_i = drive["excitatory"][t, k], drive["inhibitory"][t, k]
-                pull = neuron.v_rest + drive["soma"][t, k] + g_e * neuron.e_excitatory + g_i * neuron.e_inhibitory
-                rate = (1.0 + g_e + g_i) / neuron.tau_m
-                end = pull / (1.0 + g_e + g_i)
-                v = end + (v - end) * math.exp(-rate * dt)
+            g_e, g_i = drive["excitatory"][t, k], drive["inhibitory"][t, k]
+            pull = neuron.v_rest + drive["soma"][t, k] + g_e * neuron.e_excitatory + g_i * neuron.e_inhibitory
+            end = pull / (1.0 + g_e + g_i)
+            v = end + (v - end) * math.exp(-(1.0 + g_e + g_i) / neuron.tau_m * dt)
             potential[t, k] = v
-            if silent == 0 and v > neuron.threshold:
-                activity[t, k], v, silent = 1.0, neuron.v_reset, round(neuron.refractory / dt)
-            else:
-                silent = max(0, silent - 1)
+            if v > neuron.threshold:
+                activity[t, k], v = 1.0, neuron.v_reset
+    return activity, potential
+
+
+def lif(neuron: Any, drive: Drive, dt: float, beta: float = 0.0, tau_a: float = 1.0) -> Output:
+    """From spike to spike: since the last reset V is a plain sum over the drive, as `leaky` is."""
+    n_steps, n = drive["soma"].shape
+    activity, potential = np.zeros((n_steps, n)), np.zeros((n_steps, n))
+    a = math.exp(-dt / neuron.tau_m)
+    for k in range(n):
+        born, start, times = 0, neuron.v_rest, []
+        for t in range(n_steps):
+            ages = np.arange(t - born, -1, -1)
+            pulled = (1.0 - a) * (a**ages) @ drive["soma"][born : t + 1, k]
+            potential[t, k] = neuron.v_rest + (start - neuron.v_rest) * a ** (t - born + 1) + pulled
+            raised = beta * sum(math.exp(-(t - 1 - s) * dt / tau_a) for s in times)
+            if potential[t, k] > neuron.threshold + raised:
+                activity[t, k], born, start = 1.0, t + 1, neuron.v_reset
+                times.append(t)
+    return activity, potential
+
+
+def alif(neuron: Any, drive: Drive, dt: float) -> Output:
+    """Each spike has raised the threshold by beta, from the next step on, and that fades with tau_a."""
+    return lif(neuron, drive, dt, neuron.beta, neuron.tau_a)
+
+
+def refractory(neuron: Any, drive: Drive, dt: float) -> Output:
+    """A held neuron meets only the drive outside its refractory steps: the inner program on each stretch in turn."""
+    n_steps, n = drive["soma"].shape
+    activity, potential = np.zeros((n_steps, n)), np.full((n_steps, n), neuron.neuron.v_reset)
+    inner, held = globals()[type(neuron.neuron).__name__.lower()], round(neuron.period / dt)
+    for k in range(n):
+        left = np.arange(n_steps)
+        while True:  # each round finds one spike more, and takes out the steps that it silences
+            seen = {port: x[left, k : k + 1] for port, x in drive.items()}
+            z, v = (x[:, 0] for x in inner(neuron.neuron, seen, dt))
+            early = [s for s in left[z > 0] if np.isin(np.arange(s + 1, s + 1 + held), left).any()]
+            if not early:
+                break
+            left = left[(left <= early[0]) | (left > early[0] + held)]
+        activity[left, k], potential[left, k] = z, v
     return activity, potential
 
 
@@ -88,3 +125,19 @@ def escape(neuron: Any, drive: Drive, dt: float) -> Output:
         waiting = -np.log1p(-np.asarray(jax.random.uniform(key, u.shape, u.dtype)))  # in units of 1 / rate
         activity[t] = waiting < neuron.rate * np.exp((u - neuron.threshold) / neuron.width) * dt
     return activity, drive["soma"]
+
+
+def two_compartment(neuron: Any, drive: Drive, dt: float) -> Output:
+    """The soma relaxes to the conductance-weighted mean of what pulls it; it fires where a waiting time ends."""
+    u, activity = np.zeros(drive["soma"].shape[1]), np.zeros_like(drive["soma"])
+    potential = np.zeros_like(activity)
+    for t, key in enumerate(keys(0, len(activity))):
+        pulls = [(1.0, 0.0), (neuron.g_dendrite, drive["dendrite"][t])]
+        pulls += [(drive["excitatory"][t], neuron.e_excitatory), (drive["inhibitory"][t], neuron.e_inhibitory)]
+        total = sum(g for g, _ in pulls)
+        end = (sum(g * e for g, e in pulls) + drive["soma"][t]) / total
+        u = u + (end - u) * (1.0 - np.exp(-total * dt / neuron.tau_m))
+        rate = neuron.phi_max / (1.0 + neuron.k * np.exp(neuron.steepness * (neuron.threshold - u)))
+        waiting = -np.log1p(-np.asarray(jax.random.uniform(key, u.shape, u.dtype)))  # in units of 1 / rate
+        activity[t], potential[t] = waiting < rate * dt, u
+    return activity, potential

@@ -13,6 +13,7 @@ from metaplast.connections.sparse import Sparse
 from metaplast.interfaces import SPLITS, AbstractTaskFamily, Split
 from metaplast.networks.base import AbstractNetwork
 from metaplast.neurons.lif import Lif
+from metaplast.neurons.refractory import Refractory
 from metaplast.registry import register
 from metaplast.signals import Key, NeuronView, Outcome, Score, TaskShape, feedback
 from metaplast.spec import Count, Natural, NonNegative, Positive, spec
@@ -70,7 +71,7 @@ class Excitable(AbstractNetwork):
         return Wiring(
             (
                 Population("input", n_in),
-                Population("cells", n, Lif(soma_input="jump"), sign=1),
+                Population("cells", n, Refractory(neuron=Lif(soma_input="jump")), sign=1),
                 Population("output", n_out),
             ),
             (
@@ -141,7 +142,8 @@ class SlowPair(AbstractNetwork):
     refractory: NonNegative = 3e-3
 
     def wiring(self, inputs: Mapping[str, int], n_out: int) -> Wiring:
-        n, n_in, cell = self.n_hidden, inputs["input"], Lif(soma_input="jump", refractory=self.refractory)
+        n, n_in = self.n_hidden, inputs["input"]
+        cell = Refractory(neuron=Lif(soma_input="jump"), period=self.refractory)
         return Wiring(
             (Population("input", n_in), Population("hidden", n, cell), Population("output", n_out, cell)),
             (

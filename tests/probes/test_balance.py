@@ -12,7 +12,8 @@ from metaplast.connections.sparse import Sparse
 from metaplast.feedback.symmetric import Symmetric
 from metaplast.lifetime import Lifetime, Slot
 from metaplast.networks.base import AbstractNetwork
-from metaplast.neurons.lif import Lif
+from metaplast.neurons.conductance_lif import ConductanceLif
+from metaplast.neurons.refractory import Refractory
 from metaplast.problem import MetaProblem
 from metaplast.registry import register
 from metaplast.rules.stdp import Stdp
@@ -40,8 +41,8 @@ class Balanced(AbstractNetwork):
             (
                 Population("drive", drive, sign=1),
                 Population("background", background, sign=1),
-                Population("i", n_i, Lif(), sign=-1),
-                Population("e", n, Lif(), sign=1),
+                Population("i", n_i, Refractory(neuron=ConductanceLif()), sign=-1),
+                Population("e", n, Refractory(neuron=ConductanceLif()), sign=1),
             ),
             (
                 Edge("background", "i", Dense(n_i, background), synapse, port="excitatory", gain=0.2, plastic=False),

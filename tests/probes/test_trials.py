@@ -72,7 +72,7 @@ def test_a_reset_clears_neurons_and_their_traces_and_nothing_else(lived):
     # what was cleared was not empty: neurons, the queue of the delayed edge, traces on either side of either edge
     assert len(_traces(kept)) == 4 and all((leaf != 0).any() for leaf in _traces(kept))
     assert (kept.network.transmissions[OUT]["queue"] != 0).any()
-    assert (kept.network.neurons["hidden"]["v"] != 0).any()
+    assert (kept.network.neurons["hidden"]["inner"]["v"] != 0).any()
 
 
 def test_a_reset_comes_at_the_end_of_every_trial_and_never_inside_one(lived):

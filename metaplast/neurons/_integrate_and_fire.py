@@ -1,0 +1,160 @@
+"""What lif and alif share: a leaky membrane, and every convention in which the sources differ, each a named option.
+
+The conventions of three sources, as fields (those of adaptation for alif alone); tests/neurons/test_agreement.py holds
+their spike trains against the sources' own equations:
+
+NORSE: norse (Pehle & Pedersen 2021); `current_jumps` is "before" or "after" depending on the function called.
+LSNN: Bellec et al. 2018, the authors' program, in Refractory(period=3e-3, during="silent").
+EPROP: Bellec et al. 2020 and NEST's eprop_iaf, in Refractory(period=5e-3, during="silent"); beta is
+1.7 (1 - rho) / (1 - exp(-dt / tau_m)) at dt = 1 ms. What NEST counts from rest, here too: v_rest = v_reset = 0.
+"""
+
+import math
+from abc import abstractmethod
+from typing import Any, Literal
+
+import jax.numpy as jnp
+from jax import Array, lax
+
+from metaplast._propagator import passed_on
+from metaplast.neurons.base import ThresholdNeuron
+from metaplast.registry import BadInput
+from metaplast.signals import Key, NeuronView, Theta
+from metaplast.spec import NonNegative, Positive, spec
+
+NORSE: dict[str, Any] = {
+    "tau_m": 10e-3,
+    "tau_syn": 5e-3,
+    "threshold": 1.0,
+    "integration": "euler",
+    "current_jumps": "after",
+    "reset_mode": "value",
+    "surrogate": "superspike",
+    "slope": 100.0,
+}
+LSNN: dict[str, Any] = {
+    "tau_m": 20e-3,
+    "threshold": 0.01,
+    "soma_input": "steady_state",
+    "spike_on": "previous",
+    "reset_mode": "subtract_late",
+    "subtracted": "adapted",
+    "surrogate": "dampened_triangle",
+    "surrogate_unit": "adapted",
+}
+LSNN_ADAPTATION: dict[str, Any] = {"adaptation": "mean", "tau_a": 1.2, "beta": 1.7}
+EPROP: dict[str, Any] = {
+    "tau_m": 20e-3,
+    "threshold": 0.6,
+    "soma_input": "jump",
+    "spike_on": "new",
+    "reset_mode": "subtract_late",
+    "subtracted": "threshold",
+    "surrogate": "dampened_triangle",
+    "surrogate_unit": "threshold",
+}
+EPROP_ADAPTATION: dict[str, Any] = {"adaptation": "sum", "tau_a": 2.0, "beta": 0.0174236}
+
+
+@spec
+class IntegrateAndFire(ThresholdNeuron):
+    """tau_m dV/dt = (v_rest - V) + I; a spike where V passes A; A [n]: the threshold of this moment (`level`).
+
+    integration: `exact`: alpha = exp(-dt / tau_m); `euler`: alpha = 1 - dt / tau_m.
+    tau_syn = 0: I is the drive, V <- v_rest + alpha (V - v_rest) + zeta drive, where soma_input says zeta:
+    `steady_state`: 1 - alpha; `jump`: 1. tau_syn > 0: I decays with it, and the drive of a step jumps I: `before` it
+    drives V over this step and decays, or `after`. `exact` is then the propagator of both equations.
+    reset_mode: `value`: V <- v_reset; `subtract`: V <- V - (threshold - v_reset); `subtract_late`: the same in the next
+    step's update. subtracted: the `threshold`, or the `adapted` one, A - v_reset.
+    spike_on: whether the `new` V or the `previous` step's is compared with A; it is the potential shown.
+    surrogate_unit: x = V - A is divided by 1 (`potential`), threshold - v_rest (`threshold`) or A - v_rest (`adapted`).
+    Raises: BadInput where v_reset is not below threshold, soma_input = jump meets a current, current_jumps = after
+    meets none, or the surrogate's unit is not positive.
+    """
+
+    tau_m: Positive = 20e-3
+    tau_syn: NonNegative = 0.0
+    v_rest: float = 0.0
+    threshold: float = 1.0
+    v_reset: float = 0.0
+    integration: Literal["exact", "euler"] = "exact"
+    soma_input: Literal["steady_state", "jump"] = "steady_state"
+    current_jumps: Literal["before", "after"] = "before"
+    reset_mode: Literal["value", "subtract", "subtract_late"] = "value"
+    subtracted: Literal["threshold", "adapted"] = "threshold"
+    spike_on: Literal["new", "previous"] = "new"
+    surrogate_unit: Literal["potential", "threshold", "adapted"] = "potential"
+
+    def __post_init__(self) -> None:
+        if not self.v_reset < self.threshold:
+            raise BadInput(f"v_reset={self.v_reset}", f"a value below threshold={self.threshold}", "lower v_reset")
+        if self.tau_syn > 0 and self.soma_input == "jump":
+            fix = "leave soma_input out, or tau_syn"
+            raise BadInput("soma_input='jump' with tau_syn > 0", "steady_state: a drive jumps the current", fix)
+        if self.tau_syn == 0 and self.current_jumps == "after":
+            raise BadInput("current_jumps='after' with tau_syn=0", "a current that decays", "set tau_syn")
+        if self.surrogate_unit != "potential" and not self.v_rest < self.threshold:
+            given = f"surrogate_unit={self.surrogate_unit!r} with v_rest={self.v_rest}"
+            raise BadInput(given, f"a rest below threshold={self.threshold}", "set surrogate_unit=potential")
+
+    @abstractmethod
+    def adapt(self, state: Theta, dt: float) -> Theta:
+        """The state with what the last step's spikes did to the threshold."""
+
+    @abstractmethod
+    def level(self, state: Theta) -> float | Array:
+        """The threshold A [n] or [] of a state."""
+
+    def init_state(self, theta: Theta, n: int) -> Theta:
+        state = {"v": jnp.zeros(n) + self.v_rest}
+        if self.tau_syn > 0:
+            state["current"] = jnp.zeros(n)
+        if self.spike_on == "previous":
+            state["previous"] = state["v"]
+        if self.reset_mode == "subtract_late":
+            state["spikes"] = jnp.zeros(n)
+        return state
+
+    def integrate(self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float) -> Theta:
+        new, acting = {**self.adapt(state, dt)}, drive["soma"]
+        left = self._left(dt, self.tau_m)
+        gain = 1.0 if self.soma_input == "jump" else 1.0 - left
+        if self.tau_syn > 0:
+            arriving, fades = drive["soma"], self._left(dt, self.tau_syn)
+            before = self.current_jumps == "before"
+            acting = state["current"] + arriving if before else state["current"]
+            new["current"] = fades * acting if before else fades * acting + arriving
+            if self.integration == "exact":
+                gain = passed_on(dt, self.tau_syn, self.tau_m)
+        v = self.v_rest + left * (state["v"] - self.v_rest) + gain * acting
+        if self.reset_mode == "subtract_late":
+            v = v - lax.stop_gradient(state["spikes"] * self._taken(new))
+        if self.spike_on == "previous":
+            new["previous"] = state["v"]
+        return {**new, "v": v}
+
+    def fire(self, theta: Theta, state: Theta, dt: float, key: Key) -> NeuronView:
+        level = self.level(state)
+        unit = {"potential": 1.0, "threshold": self.threshold - self.v_rest, "adapted": level - self.v_rest}
+        shown = state["previous"] if self.spike_on == "previous" else state["v"]
+        return self.crossing(theta, shown, level, unit[self.surrogate_unit])
+
+    def reset(self, theta: Theta, state: Theta, spikes: Array) -> Theta:
+        new, v = {**state}, state["v"]
+        if self.reset_mode == "value":
+            v = jnp.where(spikes > 0, self.v_reset, v)
+        elif self.reset_mode == "subtract":
+            v = v - lax.stop_gradient(spikes * self._taken(state))
+        if "previous" in state:
+            new["previous"] = v  # what a held state shows
+        if "spikes" in state:
+            new["spikes"] = spikes
+        return {**new, "v": v}
+
+    def _left(self, dt: float, tau: float) -> float:
+        """What is left after dt of something that decays with tau."""
+        return math.exp(-dt / tau) if self.integration == "exact" else 1.0 - dt / tau
+
+    def _taken(self, state: Theta) -> float | Array:
+        """What a spike takes from V."""
+        return (self.level(state) if self.subtracted == "adapted" else self.threshold) - self.v_reset

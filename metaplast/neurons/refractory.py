@@ -1,0 +1,77 @@
+"""Absolute refractoriness around any spiking neuron."""
+
+from typing import Annotated, ClassVar, Literal
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from metaplast.neurons.base import AbstractNeuron, SpikingNeuron
+from metaplast.neurons.lif import Lif
+from metaplast.registry import BadInput, name_of, register
+from metaplast.signals import Key, NeuronView, Theta
+from metaplast.spec import NonNegative, plugin, spec
+
+
+@register("neuron", "refractory")
+@spec
+class Refractory(AbstractNeuron):
+    """After a spike the inner neuron is silent for exactly round(period / dt) steps; period in seconds.
+
+    during: `hold`: the whole state of the inner neuron stays as its reset left it, and the potential shown is that of
+    this state (Brian2's `unless refractory` on every variable); `silent`: its dynamics go on, its spikes are left out
+    and neither reset nor adapt it (LSNN and e-prop: silent while a spike lies in the last n_ref steps).
+    activity, gain and score are 0 while refractory; all else of the view is that of the inner neuron.
+    State: remaining [n], steps to go, and `inner`. Ports, offered signals and theta are those of the inner neuron.
+    Limits: a neuron of firing period T has the period T + `period` under `hold`; period < dt / 2: the inner neuron.
+    A reset that the inner neuron applies one step late comes after a hold, not before it: use `silent` there.
+    Raises: BadInput where `neuron` is no spiking neuron, which cannot be told apart into integrate, fire and reset.
+    """
+
+    spiking: ClassVar[bool] = True
+
+    neuron: Annotated[AbstractNeuron, plugin("neuron")] = Lif()
+    period: NonNegative = 2e-3
+    during: Literal["hold", "silent"] = "hold"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.neuron, SpikingNeuron):
+            given = f"refractory: neuron {name_of(type(self.neuron)) or type(self.neuron).__name__!r}"
+            raise BadInput(given, "a spiking neuron, such as lif", "set neuron.neuron, or leave refractory out")
+
+    @property
+    def ports(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.neuron.ports
+
+    @property
+    def signed(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.neuron.signed
+
+    @property
+    def offers(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.neuron.offers
+
+    @property
+    def competitive(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.neuron.competitive
+
+    def init(self, key: Key, n: int) -> Theta:
+        return self.neuron.init(key, n)
+
+    def init_state(self, theta: Theta, n: int) -> Theta:
+        return {"remaining": jnp.zeros(n), "inner": self.neuron.init_state(theta, n)}
+
+    def step(
+        self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float, key: Key
+    ) -> tuple[Theta, NeuronView]:
+        neuron: SpikingNeuron = self.neuron  # pyright: ignore[reportAssignmentType]
+        ready = state["remaining"] <= 0
+        moved = neuron.integrate(theta, state["inner"], drive, dt)
+        if self.during == "hold":
+            moved = jax.tree.map(lambda new, old: jnp.where(ready, new, old), moved, state["inner"])
+        view = neuron.fire(theta, moved, dt, key)
+        on = ready.astype(view.activity.dtype)
+        view = view.replace(activity=on * view.activity, gain=on * view.gain, score=on * view.score)  # pyright: ignore[reportAttributeAccessIssue]
+        silent = jnp.maximum(state["remaining"] - 1.0, 0.0)
+        remaining = jnp.where(view.activity > 0, float(round(self.period / dt)), silent)
+        return {"remaining": remaining, "inner": neuron.reset(theta, moved, view.activity)}, view
