@@ -1,0 +1,215 @@
+"""Print the speed of spiking networks that learn, beside Brian2's C++: python -m benchmarks.spiking
+
+W3: N leaky integrate-and-fire neurons under steady currents, their recurrent synapses plastic by the timing of spike
+pairs, dt 1 ms, 5 s. CPU seconds of one pinned core without compilation; synapse updates = synapses x steps. Both sides
+have the same synapses, first weights and drives; that they do the same work is seen from their rates and mean weights.
+"""
+
+from benchmarks._pin import pin
+
+if __name__ == "__main__":
+    pin()
+
+import math
+import statistics
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from benchmarks import spiking_brian2
+from benchmarks.run import cpu_seconds
+from metaplast.connections.base import AbstractConnection
+from metaplast.connections.dense import Dense
+from metaplast.connections.sparse import Sparse
+from metaplast.feedback.none import None_ as NoFeedback
+from metaplast.genomes.given import Given
+from metaplast.interfaces import AbstractTaskFamily, Split
+from metaplast.lifetime import Lifetime, Slot
+from metaplast.networks.recurrent import Recurrent
+from metaplast.neurons.base import AbstractNeuron
+from metaplast.neurons.lif import Lif
+from metaplast.objectives.mean_loss import MeanLoss
+from metaplast.problem import MetaProblem
+from metaplast.registry import register
+from metaplast.rules.stdp import Stdp
+from metaplast.signals import Key, NeuronView, Outcome, Score, TaskShape, feedback, pytree
+from metaplast.spec import Count, Positive, spec
+
+DT, TAU, STEPS, NETWORKS, REPEATS = 1e-3, 20e-3, 5000, 32, 5
+CURRENTS = (0.85, 1.15)  # of the neurons, uniform; the threshold is at 1
+COUPLING = 0.1  # the largest weights onto a neuron, summed: weak, or regular neurons fall into step
+DRIVE, PLASTIC = "input_to_output", "output_to_output"
+
+
+@pytree
+class Start:
+    """weights: of `input_to_output`, the drive of each neuron [n, 1], and of `output_to_output`."""
+
+    weights: dict[str, Array]
+
+
+@register("task", "steady_drive")
+@spec
+class SteadyDrive(AbstractTaskFamily):
+    """A constant drive for every neuron and first weights uniform in [0, largest]; the loss of a step is the mean
+    activity."""
+
+    n: Count = 256
+    layout: tuple[Count, ...] = (256, 256)
+    largest: Positive = 1 / 256
+    n_steps: Count = STEPS
+
+    def shape(self) -> TaskShape:
+        offers = frozenset({"weights"})
+        return TaskShape({"input": 1}, self.n, ((self.n_steps, True),), offers, differentiable=True)
+
+    def sample(self, key: Key, split: Split) -> Start:
+        k_current, k_weight = jax.random.split(key)
+        current = jax.random.uniform(k_current, (self.n, 1), minval=CURRENTS[0], maxval=CURRENTS[1])
+        weights = self.largest * jax.random.uniform(k_weight, self.layout)
+        return Start(weights={DRIVE: -math.expm1(-DT / TAU) * current, PLASTIC: weights})
+
+    def begin(self, task: Start, key: Key, dt: float) -> dict[str, Array]:
+        return {}
+
+    def stimulus(self, task: Start, state: dict[str, Array], key: Key, dt: float) -> dict[str, Array]:
+        return {"input": jnp.ones(1)}
+
+    def step(
+        self, task: Start, state: dict[str, Array], output: NeuronView, key: Key, dt: float
+    ) -> tuple[dict[str, Array], Outcome]:
+        score = Score(loss=jnp.mean(output.activity), weight=jnp.ones(()), metrics={})
+        return state, Outcome(feedback=feedback(self.n), score=score)
+
+
+class Work(NamedTuple):
+    """A workload: so many networks with these plastic synapses."""
+
+    name: str
+    connection: AbstractConnection
+    networks: int = 1
+
+    @property
+    def n_synapses(self) -> int:
+        return math.prod(self.connection.shape)
+
+
+def works(n_sparse: int = 1000, n_dense: int = 256, networks: int = NETWORKS) -> tuple[Work, ...]:
+    dense = Dense(n_dense, n_dense)
+    return (
+        Work(f"N {n_sparse}, 10 %", Sparse(n_sparse, n_sparse, probability=0.1)),
+        Work(f"N {n_dense}, dense", dense),
+        Work(f"{networks} x N {n_dense}, dense", dense, networks),
+    )
+
+
+def neuron() -> AbstractNeuron:
+    """A spike of weight w moves V by w."""
+    return Lif(tau_m=TAU, soma_input="jump")
+
+
+def problem(work: Work, n_steps: int = STEPS) -> MetaProblem:
+    """The framework's side. A spike moves V by the weight; a pair changes it by a hundredth of the largest."""
+    n, largest = work.connection.n_post, COUPLING / work.connection.fan_in
+    task = SteadyDrive(n=n, layout=work.connection.shape, largest=largest, n_steps=n_steps)
+    network = Recurrent(readout=False, neuron=neuron(), connection=work.connection, bounds=(0.0, largest))
+    rule = Stdp(potentiation=1e-2 * largest, depression=1.05e-2 * largest)
+    slots = (Slot(edges=PLASTIC, rule=rule),)
+    return MetaProblem(Lifetime(task, network, NoFeedback(), Given(), slots, DT), MeanLoss(), n_tasks=work.networks)
+
+
+class Result(NamedTuple):
+    """Firing rate [Hz], mean weight at the end as a share of the largest."""
+
+    rate: float
+    weight: float
+
+
+class Side(NamedTuple):
+    """One way to do the work: CPU seconds of one whole run, and what came out of the last one."""
+
+    name: str
+    seconds: Callable[[], float]
+    result: Callable[[], Result]
+
+
+def framework(work: Work, n_steps: int = STEPS) -> tuple[Side, Start]:
+    """(the framework's side, the first task): `Lifetime.advance` of one network, `MetaProblem.advance` of several."""
+    world, key = problem(work, n_steps), jax.random.key(0)
+    batch = jax.jit(world.sample, static_argnums=(1, 2))(key, work.networks, "train")
+    theta = world.init(key)
+    thetas = jax.tree.map(lambda x: x[None], theta)
+    lives = jax.jit(world.begin)(thetas, batch)
+    task, life = jax.tree.map(lambda x: x[0], (batch.tasks, lives.life))
+    if work.networks > 1:
+        together = jax.jit(lambda s: world.advance(thetas, s, n_steps))
+        run = lambda: together(lives)  # noqa: E731
+    else:
+        alone = jax.jit(lambda s: world.lifetime.advance(theta, task, s, n_steps))
+        run = lambda: alone(life)  # noqa: E731
+
+    def result() -> Result:
+        state, seen = run()
+        life, trace = (state.life, seen.trace) if work.networks > 1 else (state, seen)
+        largest = COUPLING / work.connection.fan_in
+        return Result(float(jnp.mean(trace.score.loss)) / DT, float(jnp.mean(life.synapses[PLASTIC].weight)) / largest)
+
+    return Side("framework", lambda: cpu_seconds(run), result), task
+
+
+def peers(work: Work, task: Start, folder: Path, n_steps: int = STEPS) -> list[Side]:
+    """Brian2's programs for the same network."""
+    post, pre = np.nonzero(
+        work.connection.support() if isinstance(work.connection, Sparse) else np.ones(work.connection.shape)
+    )
+    largest = COUPLING / work.connection.fan_in
+    current = np.asarray(task.weights[DRIVE], float)[:, 0] / -math.expm1(-DT / TAU)
+    weight = np.asarray(task.weights[PLASTIC], float).ravel()
+    network = spiking_brian2.Network(current, pre, post, weight, largest, TAU, 1e-2 * largest, 1.05e-2 * largest)
+    sides = []
+    for form in spiking_brian2.FORMS:
+        for dtype in (np.float64, np.float32):
+            place = folder / f"{form}_{dtype.__name__}"
+            program = spiking_brian2.Program(network, form, dtype, n_steps, DT, place)
+
+            def result(program: spiking_brian2.Program = program) -> Result:
+                count, mean = program.result()
+                return Result(count / (n_steps * DT), mean / largest)
+
+            sides.append(Side(f"Brian2, {form}, {dtype.__name__}", program.run, result))
+    return sides
+
+
+def compare(name: str, sides: list[Side], updates: int) -> None:
+    """All sides in turn, after one round that is not timed; ratios to the first, round by round."""
+    rounds = [[side.seconds() for side in sides] for _ in range(REPEATS + 1)][1:]
+    print(f"{name}: {updates / 1e9:.2f} G synapse updates")
+    for i, side in enumerate(sides):
+        took, (rate, weight) = [r[i] for r in rounds], side.result()
+        ratio = statistics.median(r[i] / r[0] for r in rounds)
+        speed = f"{1e3 * min(took):.1f} ms at best, median {1e3 * statistics.median(took):.1f}"
+        told = f"{rate:.1f} Hz, mean weight {weight:.3f} of the largest"
+        fastest = updates / min(took) / 1e9
+        print(f"    {side.name}: {fastest:.2f} G/s ({speed}); {ratio:.2f} x the time of the first; {told}", flush=True)
+
+
+def main() -> None:
+    hindrance = spiking_brian2.missing()
+    if hindrance:
+        print(f"no Brian2 beside it: {hindrance}")
+    for work in works():
+        ours, task = framework(work)
+        with tempfile.TemporaryDirectory() as folder:
+            alone = work.networks == 1 and not hindrance
+            sides = [ours, *(peers(work, task, Path(folder)) if alone else [])]
+            compare(f"W3, {work.name}", sides, work.n_synapses * STEPS * work.networks)
+
+
+if __name__ == "__main__":
+    main()

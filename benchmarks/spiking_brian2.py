@@ -1,0 +1,89 @@
+"""The spiking workload as Brian2 runs it when told to be fast: one C++ program for one network."""
+
+import importlib.util
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+Form = Literal["documented", "on_neurons"]
+FORMS: tuple[Form, ...] = ("documented", "on_neurons")
+CLOCK = "cpu_seconds.txt"
+
+
+class Network(NamedTuple):
+    """What both sides share. v jumps by w at a spike; w lies in [0, largest]; seconds."""
+
+    current: np.ndarray  # [n], in units of the threshold
+    pre: np.ndarray  # [n_synapses]
+    post: np.ndarray
+    weight: np.ndarray
+    largest: float
+    tau: float
+    potentiation: float
+    depression: float
+
+
+def missing() -> str:
+    """What stands in the way of running it; empty where nothing does."""
+    if importlib.util.find_spec("brian2") is None:
+        return "Brian2 is not installed (pip install brian2)"
+    return "" if shutil.which("g++") and shutil.which("make") else "no g++ and make"
+
+
+def equations(form: Form) -> tuple[tuple[str, str], tuple[str, str, str]]:
+    """((neurons, reset), (synapses, on_pre, on_post)). `documented` is the form of Brian2's own guide: traces on
+    synapses, updated at spikes; `on_neurons` keeps one trace per neuron."""
+    membrane = "dv/dt = (current - v) / tau : 1\ncurrent : 1 (constant)\ncount : 1\n"
+    if form == "documented":
+        traces = "dx/dt = -x / tau : 1 (event-driven)\ndy/dt = -y / tau : 1 (event-driven)"
+        on_pre = "v_post += w\nx += potentiation\nw = clip(w + y, 0, largest)"
+        on_post = "y -= depression\nw = clip(w + x, 0, largest)"
+        return (membrane, "v = 0\ncount += 1"), (f"w : 1\n{traces}", on_pre, on_post)
+    on_pre = "v_post += w\nw = clip(w - depression * y_post, 0, largest)"
+    on_post = "w = clip(w + potentiation * x_pre, 0, largest)"
+    traces = "dx/dt = -x / tau : 1\ndy/dt = -y / tau : 1"
+    return (membrane + traces, "v = 0\nx += 1\ny += 1\ncount += 1"), ("w : 1", on_pre, on_post)
+
+
+class Program:
+    """A compiled network that can be run again and again from its beginning."""
+
+    def __init__(self, network: Network, form: Form, dtype: type, steps: int, dt: float, folder: Path) -> None:
+        import brian2 as b
+
+        b.set_device("cpp_standalone", build_on_run=False)
+        b.device.reinit()
+        b.device.activate(build_on_run=False)
+        b.prefs.core.default_float_dtype = dtype
+        b.defaultclock.dt = dt * b.second
+        (membrane, reset), (synapse, on_pre, on_post) = equations(form)
+        names = {"tau": network.tau * b.second, "largest": network.largest}
+        names |= {"potentiation": network.potentiation, "depression": network.depression}
+        n = len(network.current)
+        neurons = b.NeuronGroup(n, membrane, threshold="v > 1", reset=reset, method="exact", namespace=names)
+        neurons.current = network.current
+        synapses = b.Synapses(neurons, neurons, synapse, on_pre=on_pre, on_post=on_post, namespace=names)
+        synapses.connect(i=network.pre, j=network.post)
+        synapses.w = network.weight
+        b.device.insert_code("before_network_run", "const std::clock_t started = std::clock();")
+        ended = "double(std::clock() - started) / CLOCKS_PER_SEC"
+        b.device.insert_code("after_network_run", f'{{ std::ofstream told("{CLOCK}"); told << {ended}; }}')
+        b.Network(neurons, synapses).run(steps * dt * b.second)
+        b.device.build(str(folder), compile=True, run=False)
+        (folder / "results").mkdir(exist_ok=True)
+        kept = neurons.variables["count"], synapses.variables["w"]
+        self.files = [folder / "results" / b.device.get_array_filename(variable) for variable in kept]
+        self.folder, self.dtype = folder, dtype
+
+    def run(self) -> float:
+        """CPU seconds of its simulation loop."""
+        subprocess.run(["./main"], cwd=self.folder, check=True, stdout=subprocess.DEVNULL)
+        return float((self.folder / CLOCK).read_text())
+
+    def result(self) -> tuple[float, float]:
+        """After a run: mean number of spikes per neuron, mean weight."""
+        count, weight = (float(np.mean(np.fromfile(file, self.dtype), dtype=float)) for file in self.files)
+        return count, weight
