@@ -26,14 +26,15 @@ class Eprop(AbstractRule):
 
     L: `learning_signal` of the post neuron; psi: its gain, 0 while refractory; z: spikes, the presynaptic ones as
     transmitted; a: d threshold / (beta dw), used one step after e made it. alpha, rho, kappa = exp(-dt / tau), tau_m of
-    the membrane, tau_a of the adaptation, tau_out of the readout (seconds). These and beta have to be the neuron's.
-    membrane, readout: `jump` is what stands above; with `steady_state`, z_i or e_ji enter times 1 - alpha or 1 - kappa,
-    as they do in neurons whose drive is that of a steady state (`leaky` is one).
+    the membrane, tau_a of the adaptation, tau_out of the readout (seconds). These and beta have to be the neuron's
+    (`alif` with adaptation `mean`: beta (1 - rho)), its reset a subtraction, its refractoriness `silent`.
+    soma_input, readout_input: `jump` is what stands above; with `steady_state`, z_i or e_ji enters times 1 - alpha or
+    1 - kappa: as in the neuron's own `soma_input`; the readout `leaky` has `steady_state`.
     tau_out = 0: ebar = e. So the same rule trains the readout itself, with tau_m = tau of the readout: psi is then 1.
     State on the synapse: a only where beta > 0, ebar only where tau_out > 0; a new trial clears both, but not f.
     learn: theta holds log_rate, log_tau_m and those of log_tau_a, log_tau_out, log_tau_rate in use: spec exp(5 theta).
     Exact: under symmetric feedback sum_t delta_w / rate is minus the gradient of the summed losses at fixed weights, in
-    which spikes pass none to other neurons and resets pass none. Clock `event`, adaptation up to dt / tau_a.
+    which spikes pass none to other neurons, nor resets. Clock `event`, adaptation up to dt / tau_a.
     Source: Bellec, Scherr, Subramoney, Hajek, Salaj, Legenstein & Maass 2020.
     """
 
@@ -42,8 +43,8 @@ class Eprop(AbstractRule):
     beta: NonNegative = 0.0
     tau_a: Positive = 2.0
     tau_out: NonNegative = 20e-3
-    membrane: Enters = "jump"
-    readout: Enters = "jump"
+    soma_input: Enters = "jump"
+    readout_input: Enters = "jump"
     rate_cost: NonNegative = 0.0
     target_rate: NonNegative = 10.0
     tau_rate: Positive = 1.0
@@ -71,7 +72,7 @@ class Eprop(AbstractRule):
     def step(
         self, theta: Theta, state: RuleState, connection: AbstractConnection, view: SynapseView, dt: float
     ) -> tuple[RuleState, Array]:
-        eps = _filtered(state.pre["eprop_eps"], view.pre.activity, value(self, theta, "tau_m"), dt, self.membrane)
+        eps = _filtered(state.pre["eprop_eps"], view.pre.activity, value(self, theta, "tau_m"), dt, self.soma_input)
         post, synapse = dict(state.post), dict(state.synapse)
         reaching = connection.at_pre(eps)
         if self.beta:
@@ -82,7 +83,7 @@ class Eprop(AbstractRule):
         eligible = e
         if self.tau_out:
             tau_out = value(self, theta, "tau_out")
-            eligible = synapse["eprop_ebar"] = _filtered(synapse["eprop_ebar"], e, tau_out, dt, self.readout)
+            eligible = synapse["eprop_ebar"] = _filtered(synapse["eprop_ebar"], e, tau_out, dt, self.readout_input)
         change = connection.at_post(view.post.learning_signal) * eligible
         if self.rate_cost:
             tau_rate = value(self, theta, "tau_rate")
