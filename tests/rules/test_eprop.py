@@ -218,7 +218,7 @@ def test_filtering_the_eligibility_is_filtering_the_learning_signal_backwards():
 @pytest.mark.parametrize(("cell", "silent"), CASES)
 def test_it_points_along_the_whole_gradient(cell, silent):
     """The cosine to backpropagation through time, all hidden weights as one vector, is above 0.5. Measured, quadratic
-    and softmax loss: lif 0.979, 0.974; lif with refractoriness 0.995, 0.988; alif 0.697, 0.660, with it 0.983, 0.996."""
+    and softmax loss: lif 0.979, 0.974, with refractoriness 0.995, 0.988; alif 0.697, 0.660, with it 0.983, 0.996."""
     for softmax in (0.0, 1.0):
         out = lived(cell, silent, softmax)
         a, b = (np.concatenate([x[name].ravel() for name in EDGES[:2]]) for x in (out.deltas, out.whole))
