@@ -12,6 +12,7 @@ from jax import Array
 
 from metaplast._scan import pieces, plastic_at, scan
 from metaplast._views import edge_reads, edge_view
+from metaplast.connections.base import Move
 from metaplast.feedback._alignment import angles
 from metaplast.feedback.base import AbstractFeedback
 from metaplast.feedback.random import Random as RandomFeedback
@@ -157,8 +158,10 @@ class Lifetime:
         """The birth of a life."""
         wiring = self.wiring()
         k_genome, k_feedback, k_task, k_life = jax.random.split(key, 4)
-        synapses = self.genome.weights(theta["genome"], wiring, task, k_genome)
+        drawn = self.genome.weights(theta["genome"], wiring, task, k_genome)
         plastic, used = self.plastic(), self.reads()
+        bounded = {name: jnp.clip(drawn[name].weight, *wiring.bounds(edge)) for name, (edge, _) in plastic.items()}
+        synapses = {name: Synapses(weight=bounded.get(name, s.weight), mask=s.mask) for name, s in drawn.items()}
         return Life(
             synapses=synapses,
             born={name: synapses[name].weight for name in plastic if "weight_initial" in used[name]},
@@ -240,11 +243,10 @@ class Lifetime:
             old, (low, high) = life.synapses[name], wiring.bounds(edge)
             weights = (old.weight, life.born.get(name, old.weight), high)
             view = edge_view(edge, used[name], weights, views, sent[name], credit, jax.random.fold_in(key, index))
-            own = _theta_of(theta, slot, name)
-            rules[name], delta = slot.rule.step(own, life.rules[name], edge.connection, view, self.dt)
-            if "gate" in self.task.shape().offers:
-                delta = gate * delta
-            synapses[name] = Synapses(weight=jnp.clip(old.weight + old.mask * delta, low, high), mask=old.mask)
+            own, gated = _theta_of(theta, slot, name), "gate" in self.task.shape().offers
+            move = Move(gate * old.mask if gated else old.mask, low, high, wiring.spiking(edge))
+            rules[name], new = slot.rule.apply(own, life.rules[name], move, edge.connection, view, self.dt)
+            synapses[name] = Synapses(weight=new, mask=old.mask)
         return synapses, rules
 
     def _reset(self, theta: Theta, life: Life, reset: Array) -> Life:

@@ -109,6 +109,12 @@ class Wiring:
         sign = self.population(edge.pre).sign
         return float(sign) if sign and edge.port == "soma" else 1.0
 
+    def spiking(self, edge: Edge) -> frozenset[str]:
+        """The sides of an edge, of `pre` (what it transmits) and `post`, whose signal is spikes: 0 at most neurons."""
+        pre = self.population(edge.pre).neuron.spiking and edge.transmission.keeps_silence
+        sides = {"pre": pre, "post": self.population(edge.post).neuron.spiking}
+        return frozenset(side for side, spikes in sides.items() if spikes)
+
     def backwards(self, edge: Edge) -> bool:
         """Whether the edge transmits the last step's output."""
         order = [p.name for p in self.populations]

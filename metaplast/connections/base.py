@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,11 +12,30 @@ from metaplast.signals import Key, Theta
 
 
 class Term(NamedTuple):
-    """One product `post_j * pre_i * weight_ji^power`; None stands for ones."""
+    """One product `post_j * pre_i * weight_ji^power`; None stands for ones.
+
+    sparse: the side whose factor is exactly 0 at neurons without a spike in this step, where there is one.
+    """
 
     post: Array | None
     pre: Array | None
     power: int = 0
+    sparse: Literal["", "post", "pre"] = ""
+
+
+class Move(NamedTuple):
+    """How a change becomes new weights: clip(w + factor * delta, low, high).
+
+    factor: [] or laid out like the weights; spiking: the sides (post, pre) whose signal in this step is spikes.
+    """
+
+    factor: Array
+    low: float
+    high: float
+    spiking: frozenset[str] = frozenset()
+
+    def __call__(self, weights: Array, delta: Array) -> Array:
+        return jnp.clip(weights + self.factor * delta, self.low, self.high)
 
 
 class AbstractConnection(ABC):
@@ -41,6 +60,10 @@ class AbstractConnection(ABC):
     @abstractmethod
     def propagate(self, weights: Array, pre: Array) -> Array:
         """Drive of the postsynaptic neurons, sum_i w_ji x_i: [n_post]."""
+
+    def propagate_spikes(self, weights: Array, spikes: Array) -> Array:
+        """`propagate` of a signal that is 0 at most neurons."""
+        return self.propagate(weights, spikes)
 
     @abstractmethod
     def backpropagate(self, weights: Array, post: Array) -> Array:
@@ -85,6 +108,10 @@ class AbstractConnection(ABC):
             total = total * weights
             total = total + rows[power] if power in rows else total
         return jnp.broadcast_to(total, self.shape)
+
+    def changed(self, weights: Array, terms: Sequence[Term], move: Move) -> Array:
+        """The weights after a change by a sum of terms, which lie within the bounds before it."""
+        return move(weights, self.outer(terms, weights))
 
     def _product(self, term: Term) -> Array:
         if term.pre is None:

@@ -5,7 +5,7 @@ import numpy as np
 from jax import Array
 
 from metaplast.connections._matrix import MatrixConnection
-from metaplast.connections._topology import mean_fan_in, support
+from metaplast.connections._topology import Graph, graph
 from metaplast.registry import register
 from metaplast.spec import Count, Natural, Probability, spec
 
@@ -26,13 +26,19 @@ class Masked(MatrixConnection):
     seed: Natural = 0
     self_connections: bool = True
 
+    def topology(self) -> Graph:
+        """Postsynaptic and presynaptic index of every synapse, int32 [n_synapses] each."""
+        return graph(self.n_post, self.n_pre, self.probability, self.seed, self.self_connections)
+
     def support(self) -> np.ndarray:
         """bool [n_post, n_pre]: where a synapse exists."""
-        return support(self.n_post, self.n_pre, self.probability, self.seed, self.self_connections)
+        present = np.zeros((self.n_post, self.n_pre), bool)
+        present[self.topology()] = True
+        return present
 
     @property
     def fan_in(self) -> int:
-        return mean_fan_in(self.support())
+        return self.topology().fan_in(self.n_post)
 
     def mask(self) -> Array:
         return jnp.asarray(self.support(), float)

@@ -1,13 +1,14 @@
 """A fixed random graph, stored as one value per existing synapse."""
 
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import jax.numpy as jnp
-import numpy as np
 from jax import Array, ops
 
-from metaplast.connections._topology import mean_fan_in, support
-from metaplast.connections.base import AbstractConnection
+from metaplast.connections import _events
+from metaplast.connections._topology import Graph, Table, graph, table
+from metaplast.connections.base import AbstractConnection, Move, Term
 from metaplast.registry import register
 from metaplast.spec import Count, Natural, Probability, spec
 
@@ -17,7 +18,8 @@ from metaplast.spec import Count, Natural, Probability, spec
 class Sparse(AbstractConnection):
     """Each of the n_post * n_pre pairs is a synapse with `probability`, drawn once from `seed`.
 
-    Weights [n_synapses], ordered by postsynaptic, then presynaptic neuron; at least one synapse always exists.
+    Weights [n_synapses], ordered by postsynaptic, then presynaptic neuron; at least one synapse always exists. Memory
+    goes with the number of synapses. Where spikes drive it, it runs from spike to spike (_events.py).
     """
 
     n_post: Count = 1
@@ -26,42 +28,71 @@ class Sparse(AbstractConnection):
     seed: Natural = 0
     self_connections: bool = True
 
-    def support(self) -> np.ndarray:
-        """bool [n_post, n_pre]: where a synapse exists."""
-        return support(self.n_post, self.n_pre, self.probability, self.seed, self.self_connections)
-
-    def topology(self) -> tuple[np.ndarray, np.ndarray]:
+    def topology(self) -> Graph:
         """Postsynaptic and presynaptic index of every synapse, int32 [n_synapses] each."""
-        return _indices(self)
+        return graph(self.n_post, self.n_pre, self.probability, self.seed, self.self_connections)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return (len(self.topology()[0]),)
+        return (len(self.topology().post),)
 
     @property
     def fan_in(self) -> int:
-        return mean_fan_in(self.support())
+        return self.topology().fan_in(self.n_post)
 
     def propagate(self, weights: Array, pre: Array) -> Array:
         return self.reduce_post(weights * self.at_pre(pre))
+
+    def propagate_spikes(self, weights: Array, spikes: Array) -> Array:
+        return _propagation(self)(weights, spikes)
 
     def backpropagate(self, weights: Array, post: Array) -> Array:
         return self.reduce_pre(weights * self.at_post(post))
 
     def at_post(self, values: Array) -> Array:
-        return values[self.topology()[0]]
+        return values[self.topology().post]
 
     def at_pre(self, values: Array) -> Array:
-        return values[self.topology()[1]]
+        return values[self.topology().pre]
 
     def reduce_post(self, values: Array) -> Array:
-        return ops.segment_sum(values, jnp.asarray(self.topology()[0]), self.n_post, indices_are_sorted=True)
+        return ops.segment_sum(values, jnp.asarray(self.topology().post), self.n_post, indices_are_sorted=True)
 
     def reduce_pre(self, values: Array) -> Array:
-        return ops.segment_sum(values, jnp.asarray(self.topology()[1]), self.n_pre)
+        return ops.segment_sum(values, jnp.asarray(self.topology().pre), self.n_pre)
+
+    def changed(self, weights: Array, terms: Sequence[Term], move: Move) -> Array:
+        if not terms or not {term.sparse for term in terms} <= move.spiking:
+            return super().changed(weights, terms, move)
+        ones = jnp.ones(self.n_post, weights.dtype), jnp.ones(self.n_pre, weights.dtype)
+        posts = tuple(ones[0] if term.post is None else term.post for term in terms)
+        pres = tuple(ones[1] if term.pre is None else term.pre for term in terms)
+        shapes = tuple((term.power, term.sparse) for term in terms)
+        return _change(self, shapes, (move.low, move.high))(weights, move.factor, posts, pres)
 
 
 @lru_cache(maxsize=64)
-def _indices(connection: Sparse) -> tuple[np.ndarray, np.ndarray]:
-    post, pre = np.nonzero(connection.support())
-    return post.astype(np.int32), pre.astype(np.int32)
+def _tables(connection: Sparse) -> tuple[Table, Table]:
+    """Of the post and of the pre side."""
+    post, pre = connection.topology()
+    sizes = connection.n_post, connection.n_pre
+    return table(post, sizes[0], pre, sizes[1]), table(pre, sizes[1], post, sizes[0])
+
+
+@lru_cache(maxsize=64)
+def _propagation(connection: Sparse) -> Callable[[Array, Array], Array]:
+    return _events.twin(_events.propagation(connection.n_post, _tables(connection)[1]), connection.propagate)
+
+
+@lru_cache(maxsize=64)
+def _change(
+    connection: Sparse, shapes: tuple[tuple[int, str], ...], bounds: tuple[float, float]
+) -> Callable[..., Array]:
+    """(weights, factor [], posts, pres) -> weights, for terms of the given powers and sparse sides."""
+
+    def plain(weights: Array, factor: Array, posts: tuple[Array, ...], pres: tuple[Array, ...]) -> Array:
+        terms = [Term(y, x, power) for y, x, (power, _) in zip(posts, pres, shapes, strict=True)]
+        return AbstractConnection.changed(connection, weights, terms, Move(factor, *bounds))
+
+    powers, sparse = zip(*shapes, strict=True)
+    return _events.twin(_events.change(_tables(connection), powers, sparse, bounds), plain)

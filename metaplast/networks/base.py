@@ -71,9 +71,9 @@ def step(
             inner = state.transmissions[edge.name]
             transmissions[edge.name], sent = edge.transmission.step(inner, outputs[edge.pre], dt)
             transmitted[edge.name] = sent
-            drive[edge.port] = drive[edge.port] + wiring.sign(edge) * edge.connection.propagate(
-                synapses[edge.name].weight, sent
-            )
+            spikes = "pre" in wiring.spiking(edge)
+            propagate = edge.connection.propagate_spikes if spikes else edge.connection.propagate
+            drive[edge.port] = drive[edge.port] + wiring.sign(edge) * propagate(synapses[edge.name].weight, sent)
         neurons[population.name], view = population.neuron.step(
             theta.get(population.name, {}), state.neurons[population.name], drive, dt, jax.random.fold_in(key, index)
         )

@@ -29,6 +29,7 @@ class Escape(AbstractNeuron):
     """
 
     offers: ClassVar[frozenset[str]] = frozenset({"activity", "potential", "gain", "score"})
+    spiking: ClassVar[bool] = True
 
     rate: Positive = 50.0
     threshold: float = 1.0

@@ -44,6 +44,10 @@ class Leaky(AbstractNeuron):
     def competitive(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.neuron.competitive
 
+    @property
+    def spiking(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.neuron.spiking
+
     def init(self, key: Key, n: int) -> Theta:
         return self.neuron.init(key, n)
 

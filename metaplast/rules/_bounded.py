@@ -4,10 +4,10 @@ from abc import abstractmethod
 
 from jax import Array
 
-from metaplast.connections.base import AbstractConnection, Term
+from metaplast.connections.base import AbstractConnection, Move, Term
 from metaplast.registry import BadInput
 from metaplast.rules._soft import soft
-from metaplast.rules.base import TermRule
+from metaplast.rules.base import AbstractRule, TermRule
 from metaplast.signals import RuleState, SynapseView, Theta
 from metaplast.spec import NonNegative, spec
 
@@ -52,3 +52,9 @@ class BoundedRule(TermRule):
         state, up, down = self.changes(theta, state, view, dt)
         gain = connection.outer([up], view.weight) * soft(view.weight_max - view.weight, self.mu_potentiation)
         return state, gain - connection.outer([down], view.weight) * soft(view.weight, self.mu_depression)
+
+    def apply(
+        self, theta: Theta, state: RuleState, move: Move, connection: AbstractConnection, view: SynapseView, dt: float
+    ) -> tuple[RuleState, Array]:
+        way = TermRule if self.polynomial else AbstractRule
+        return way.apply(self, theta, state, move, connection, view, dt)

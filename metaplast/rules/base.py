@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from metaplast.connections.base import AbstractConnection, Term
+from metaplast.connections.base import AbstractConnection, Move, Term
 from metaplast.signals import Key, NeuronView, RuleState, SynapseView, Theta, rule_state
 
 Clock = Literal["event", "time", "trial"]
@@ -44,6 +44,13 @@ class AbstractRule(ABC):
         self, theta: Theta, state: RuleState, connection: AbstractConnection, view: SynapseView, dt: float
     ) -> tuple[RuleState, Array]:
         """One step of `dt` seconds: (state, delta_w in the layout of the connection)."""
+
+    def apply(
+        self, theta: Theta, state: RuleState, move: Move, connection: AbstractConnection, view: SynapseView, dt: float
+    ) -> tuple[RuleState, Array]:
+        """`step`, applied: (state, the weights that follow)."""
+        state, delta = self.step(theta, state, connection, view, dt)
+        return state, move(view.weight, delta)
 
     def settled(self, theta: Theta) -> tuple["AbstractRule", Theta]:
         """The same rule with what a search decided made structure: what a rule file holds. Otherwise (self, theta)."""
@@ -104,6 +111,12 @@ class TermRule(AbstractRule):
     ) -> tuple[RuleState, Array]:
         state, terms = self.products(theta, state, view, dt)
         return state, connection.outer(terms, view.weight)
+
+    def apply(
+        self, theta: Theta, state: RuleState, move: Move, connection: AbstractConnection, view: SynapseView, dt: float
+    ) -> tuple[RuleState, Array]:
+        state, terms = self.products(theta, state, view, dt)
+        return state, connection.changed(view.weight, terms, move)
 
 
 class KernelRule(AbstractRule):

@@ -57,8 +57,10 @@ class Stdp(BoundedRule):
         x, y = faded(state.pre["stdp_x"], tau_pre, dt), faded(state.post["stdp_y"], tau_post, dt)
         x_size, y_size = (dt / tau_pre, dt / tau_post) if self.increment == "dt_over_tau" else (1.0, 1.0)
         x_after, y_after = jumped(x, z_pre, self.pairing, x_size), jumped(y, z_post, self.pairing, y_size)
-        up = Term(value(self, theta, "potentiation") * z_post, seen(x, x_after, z_pre, self.at_post_spike))
-        down = Term(value(self, theta, "depression") * seen(y, y_after, z_post, self.at_pre_spike), z_pre)
+        up = Term(
+            value(self, theta, "potentiation") * z_post, seen(x, x_after, z_pre, self.at_post_spike), sparse="post"
+        )
+        down = Term(value(self, theta, "depression") * seen(y, y_after, z_post, self.at_pre_spike), z_pre, sparse="pre")
         new = state.replace(  # pyright: ignore[reportAttributeAccessIssue]
             post={**state.post, "stdp_y": y_after}, pre={**state.pre, "stdp_x": x_after}
         )

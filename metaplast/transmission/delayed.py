@@ -23,6 +23,10 @@ class Delayed(AbstractTransmission):
     delay: Positive = 2e-3
     transmission: Annotated[AbstractTransmission, plugin("transmission")] = Instant()
 
+    @property
+    def keeps_silence(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.transmission.keeps_silence
+
     def init_state(self, n_pre: int, dt: float) -> Theta:
         steps = max(1, round(self.delay / dt))
         return {"queue": jnp.zeros((steps, n_pre)), "inner": self.transmission.init_state(n_pre, dt)}

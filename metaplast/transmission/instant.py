@@ -1,5 +1,7 @@
 """Transmission without memory."""
 
+from typing import ClassVar
+
 from jax import Array
 
 from metaplast.registry import register
@@ -12,6 +14,8 @@ from metaplast.transmission.base import AbstractTransmission
 @spec
 class Instant(AbstractTransmission):
     """The output arrives unchanged in the same step."""
+
+    keeps_silence: ClassVar[bool] = True
 
     def init_state(self, n_pre: int, dt: float) -> Theta:
         return {}

@@ -1,7 +1,7 @@
 """Short-term plasticity: facilitation and depression of what a spike transmits."""
 
 import math
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import jax.numpy as jnp
 from annotated_types import Gt, Le
@@ -28,6 +28,8 @@ class TsodyksMarkram(AbstractTransmission):
     Limits: tau_f = 0: no facilitation, p = U; tau_d = 0: no depression, x = 1; both: instant transmission.
     Defaults: the depressing synapse of Tsodyks & Markram 1997. Equations: Tsodyks, Pawelzik & Markram 1998.
     """
+
+    keeps_silence: ClassVar[bool] = True
 
     utilisation: Annotated[float, Gt(0), Le(1)] = 0.5
     tau_f: NonNegative = 0.0

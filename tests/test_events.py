@@ -1,0 +1,118 @@
+"""Sparse synapses from spike to spike are the same as every synapse in every step: alone, vmapped, under gradients."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from metaplast._checks.base import quick_jit
+from metaplast.connections.base import AbstractConnection, Move, Term
+from metaplast.connections.masked import Masked
+from metaplast.connections.sparse import Sparse
+from metaplast.rules._locality import blank_view
+from metaplast.spec import decode
+
+N_POST, N_PRE, N_STEPS, DT = 37, 45, 60, 1e-3
+GRAPH = Sparse(N_POST, N_PRE, probability=0.3, seed=2)
+SPIKES = frozenset({"pre", "post"})
+RULES = (
+    {"name": "stdp"},
+    {"name": "stdp", "mu_depression": 1.0, "mu_potentiation": 1.0},
+    {"name": "stdp", "mu_depression": 0.5},
+    {"name": "triplet"},
+    {"name": "vogels"},
+    {"name": "three_factor", "rule": {"name": "stdp"}},
+)
+
+
+def _spikes(seed: int, n: int) -> np.ndarray:
+    """Silence, single spikes, and moments in which nearly all fire."""
+    rng = np.random.default_rng(seed)
+    likely = rng.choice([0.0, 0.03, 0.9], p=[0.3, 0.6, 0.1], size=(N_STEPS, 1))
+    return (rng.random((N_STEPS, n)) < likely).astype(float)
+
+
+def _life(rule: Any, move: Move, weight: Any, pre: Any, post: Any) -> Any:
+    blank = blank_view(GRAPH, ("reward",)).replace(weight_max=jnp.ones(()), modulators={"reward": jnp.ones(())})
+    theta = rule.init(jax.random.key(0), GRAPH)
+
+    def step(carry: Any, now: Any) -> Any:
+        state, w = carry
+        sides = {"pre": blank.pre.replace(activity=now[0]), "post": blank.post.replace(activity=now[1])}
+        state, w = rule.apply(theta, state, move, GRAPH, blank.replace(weight=w, **sides), DT)
+        drive = GRAPH.propagate_spikes if move.spiking else GRAPH.propagate
+        return (state, w), drive(w, now[0])
+
+    return jax.lax.scan(step, (rule.init_state(theta, GRAPH), weight), (pre, post))
+
+
+@partial(quick_jit, static_argnums=(0, 1))
+def _many(rule: Any, spiking: frozenset[str], *args: Any) -> Any:
+    """Two lives of their own spikes in lockstep: (weights [2, n_synapses], drives)."""
+    (_, w), drives = jax.vmap(partial(_life, rule, Move(jnp.asarray(0.7), 0.0, 1.0, spiking)))(*args)
+    return w, drives
+
+
+@pytest.mark.parametrize("settings", RULES, ids=str)
+def test_from_spike_to_spike_is_every_synapse_in_every_step(settings):
+    rule = decode("rule", settings)
+    weight = np.random.default_rng(0).random((2, *GRAPH.shape))
+    pre, post = (np.stack([_spikes(10 * n + k, n) for k in (0, 1)]) for n in (N_PRE, N_POST))
+    with jax.enable_x64(True):
+        fast, drives = _many(rule, SPIKES, weight, pre, post)
+        slow, expected = _many(rule, frozenset(), weight, pre, post)
+    np.testing.assert_allclose(fast, slow, rtol=1e-13)
+    np.testing.assert_allclose(drives, expected, rtol=1e-13, atol=1e-14)
+    assert np.abs(np.asarray(fast) - weight).max() > 1e-3
+
+
+def test_one_life_is_that_of_a_batch_and_its_gradient_that_of_every_synapse():
+    rule = decode("rule", {"name": "stdp", "learn": True, "mu_depression": 1.0})
+    weight = np.random.default_rng(0).random(GRAPH.shape)
+    pre, post = _spikes(0, N_PRE), _spikes(1, N_POST)
+
+    @partial(quick_jit, static_argnums=0)
+    def both(spiking: frozenset[str], weight: Any) -> Any:
+        def loss(w: Any, factor: Any) -> Any:
+            (_, w), drives = _life(rule, Move(factor, 0.0, 1.0, spiking), w, pre, post)
+            return jnp.sum(w**2) + jnp.sum(drives**2)
+
+        return loss(weight, 0.7), jax.value_and_grad(loss, argnums=(0, 1))(weight, 0.7)
+
+    with jax.enable_x64(True):
+        alone, (value, (slope, by_factor)) = both(SPIKES, weight)
+        _, (expected, (by_hand, factor_by_hand)) = both(frozenset(), weight)
+    np.testing.assert_allclose([alone, value, by_factor], [expected, expected, factor_by_hand], rtol=1e-12)
+    np.testing.assert_allclose(slope, by_hand, rtol=1e-10)
+
+
+def test_what_is_sparse_on_no_spiking_side_takes_the_plain_way():
+    """A rule of spikes between rate units: its terms claim silence that is not there, and nothing goes wrong."""
+    terms = [Term(jnp.ones(N_POST), jnp.arange(1.0, N_PRE + 1.0), 1, "pre"), Term(jnp.ones(N_POST), None)]
+    w = jnp.linspace(0.0, 1.0, GRAPH.shape[0])
+    plain = AbstractConnection.changed(GRAPH, w, terms, Move(jnp.ones(()), 0.0, 99.0))
+    for spiking in (frozenset(), frozenset({"pre"}), SPIKES):
+        np.testing.assert_allclose(GRAPH.changed(w, terms, Move(jnp.ones(()), 0.0, 99.0, spiking)), plain, rtol=1e-6)
+    dense = GRAPH.changed(w, terms[:1], Move(jnp.ones(()), 0.0, 99.0, SPIKES))
+    np.testing.assert_allclose(dense, w + w * GRAPH.at_pre(jnp.arange(1.0, N_PRE + 1.0)), rtol=1e-6)
+
+
+def test_memory_goes_with_the_synapses_not_with_the_pairs():
+    """A million neurons on each side: a matrix of the pairs would be a million gigabytes."""
+    graph = Sparse(1_000_000, 1_000_000, probability=2e-8, seed=1).topology()
+    assert abs(len(graph.post) - 20_000) < 4 * 20_000**0.5
+    assert graph.post.nbytes + graph.pre.nbytes < 200_000
+    assert np.all(np.diff(graph.post) >= 0)
+    np.testing.assert_allclose([graph.post.mean(), graph.pre.mean()], 5e5, rtol=0.02)
+
+
+@pytest.mark.parametrize("probability", [0.02, 0.5, 1.0])
+def test_every_pair_is_drawn_with_its_probability(probability):
+    """Rows, columns and the whole, over 40 seeds, within 4.5 standard errors; all pairs where the probability is 1."""
+    n = np.mean([Masked(20, 30, probability=probability, seed=s).support() for s in range(40)], axis=0)
+    error = (probability * (1 - probability) / 40) ** 0.5
+    assert np.abs(n - probability).max() <= 5.5 * error
+    assert abs(n.mean() - probability) <= 4.5 * error / 600**0.5
