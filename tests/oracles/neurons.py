@@ -43,12 +43,15 @@ def relu(neuron: Any, drive: Drive, dt: float) -> Output:
 
 
 def leaky(neuron: Any, drive: Drive, dt: float) -> Output:
-    """u as a plain sum over the past: the drive of s steps ago counts (1 - a) a^s, a = exp(-dt / tau)."""
-    steps = np.arange(len(drive["soma"]))
-    a = math.exp(-dt / neuron.tau)
-    kernel = (1.0 - a) * np.tril(a ** np.maximum(steps[:, None] - steps[None, :], 0))
     inner = globals()[type(neuron.neuron).__name__.lower()]
-    return inner(neuron.neuron, {**drive, "soma": kernel @ drive["soma"]}, dt)
+    return inner(neuron.neuron, {**drive, "soma": _past(drive["soma"], neuron.tau, dt)}, dt)
+
+
+def _past(drive: np.ndarray, tau: float, dt: float) -> np.ndarray:
+    """A plain sum over the past: the drive of s steps ago counts (1 - a) a^s, a = exp(-dt / tau)."""
+    steps = np.arange(len(drive))
+    a = math.exp(-dt / tau)
+    return (1.0 - a) * np.tril(a ** np.maximum(steps[:, None] - steps[None, :], 0)) @ drive
 
 
 def choice(neuron: Any, drive: Drive, dt: float) -> Output:
@@ -118,13 +121,14 @@ def refractory(neuron: Any, drive: Drive, dt: float) -> Output:
     return activity, potential
 
 
-def escape(neuron: Any, drive: Drive, dt: float) -> Output:
-    """The unit fires where an exponentially distributed waiting time, from the same keys, ends within the step."""
-    activity = np.zeros_like(drive["soma"])
-    for t, (key, u) in enumerate(zip(keys(0, len(activity)), drive["soma"], strict=True)):
-        waiting = -np.log1p(-np.asarray(jax.random.uniform(key, u.shape, u.dtype)))  # in units of 1 / rate
-        activity[t] = waiting < neuron.rate * np.exp((u - neuron.threshold) / neuron.width) * dt
-    return activity, drive["soma"]
+def stochastic(neuron: Any, drive: Drive, dt: float) -> Output:
+    """Fires where an exponentially distributed waiting time, from the same keys, ends within the step; no reset."""
+    potential = _past(drive["soma"], neuron.tau_m, dt)
+    activity = np.zeros_like(potential)
+    for t, (key, v) in enumerate(zip(keys(0, len(activity)), potential, strict=True)):
+        waiting = -np.log1p(-np.asarray(jax.random.uniform(key, v.shape, v.dtype)))  # in units of 1 / rate
+        activity[t] = waiting < neuron.rate * np.exp((v - neuron.threshold) / neuron.width) * dt
+    return activity, potential
 
 
 def two_compartment(neuron: Any, drive: Drive, dt: float) -> Output:
