@@ -6,7 +6,8 @@ their spike trains against the sources' own equations:
 NORSE: norse (Pehle & Pedersen 2021); `current_jumps` is "before" or "after" depending on the function called.
 LSNN: Bellec et al. 2018, the authors' program, in Refractory(period=3e-3, during="silent").
 EPROP: Bellec et al. 2020 and NEST's eprop_iaf, in Refractory(period=5e-3, during="silent"); beta is
-1.7 (1 - rho) / (1 - exp(-dt / tau_m)) at dt = 1 ms. What NEST counts from rest, here too: v_rest = v_reset = 0.
+1.7 (1 - rho) / (1 - exp(-dt / tau_m)) at dt = 1 ms. What NEST counts from rest, here too: v_rest = v_reset = 0. The
+authors' TensorFlow program is silent for n_refractory - 1 steps, NEST and this library for all of them.
 """
 
 import math
@@ -53,7 +54,7 @@ EPROP: dict[str, Any] = {
     "surrogate": "dampened_triangle",
     "surrogate_unit": "threshold",
 }
-EPROP_ADAPTATION: dict[str, Any] = {"adaptation": "sum", "tau_a": 2.0, "beta": 0.0174236}
+EPROP_ADAPTATION: dict[str, Any] = {"adaptation": "sum", "tau_a": 2.0, "beta": 0.0174242}
 
 
 @spec
