@@ -15,6 +15,7 @@ from metaplast._checks.base import quick_jit
 from metaplast._views import edge_view
 from metaplast.connections.dense import Dense
 from metaplast.feedback.symmetric import Symmetric
+from metaplast.lifetime import Lifetime, Slot
 from metaplast.networks import base as network
 from metaplast.networks.recurrent import Recurrent
 from metaplast.neurons._integrate_and_fire import EPROP, EPROP_ADAPTATION
@@ -252,3 +253,18 @@ def test_it_reads_what_is_at_the_synapse_and_stores_there_no_more_than_it_needs(
     kept = {rule: set(rule.init_state({}, edge).synapse) for rule in (TOP, HIDDEN["lif"], HIDDEN["alif"])}
     assert list(kept.values()) == [set(), {"eprop_ebar"}, {"eprop_a", "eprop_ebar"}]
     assert all(rule.fast == names for rule, names in kept.items())
+
+
+def test_a_new_trial_clears_what_belongs_to_the_trial_before_and_no_moments_or_rates():
+    inner = {"name": "eprop", "beta": 0.1, "rate_cost": 1.0}
+    rule = decode("rule", {"name": "sum", "rules": {"a": {"name": "adam", "rule": inner}, "b": inner}})
+    lifetime = Lifetime(network=Recurrent(n_recurrent=3), slots=(Slot(rule=rule),))
+    theta = lifetime.init(jax.random.key(0))
+    life = lifetime.begin(theta, lifetime.task.sample(jax.random.key(0), "train"), jax.random.key(0))
+    used = life.replace(rules=jax.tree.map(jnp.ones_like, life.rules))
+    after = {reset: lifetime._reset(theta, used, jnp.asarray(reset)).rules[EDGES[1]] for reset in (0.0, 1.0)}
+    cleared = {"a.eprop_eps", "b.eprop_eps", *(f"{part}.eprop_{name}" for part in "ab" for name in ("a", "ebar"))}
+    for reset, state in after.items():
+        for name, leaf in {**state.pre, **state.post, **state.synapse}.items():
+            assert (leaf == (0.0 if reset and name in cleared else 1.0)).all()
+    assert {"a.adam_m", "a.eprop_ebar"} <= set(state.synapse)
