@@ -24,6 +24,7 @@ RULES = (
     {"name": "stdp", "mu_depression": 0.5},
     {"name": "triplet"},
     {"name": "vogels"},
+    {"name": "trace_taylor", "initial": [-0.1, 0.1, 0.02, 0.2]},
     {"name": "three_factor", "rule": {"name": "stdp"}},
 )
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from metaplast.lifetime import Lifetime
 from metaplast.registry import BadInput
-from metaplast.reuse._document import LEARNT, children, own_leaves
+from metaplast.reuse._document import TERM_LISTS, children, own_leaves
 from metaplast.reuse.formula import rule_terms
 from metaplast.reuse.rule_file import flatten, subtree
 from metaplast.rules._grammar import RATE_UNIT, parse
@@ -37,11 +37,13 @@ def numbers(lifetime: Lifetime, theta: Theta) -> dict[str, float]:
 def _numbers(rule: dict[str, Any], theta: Any, mark: str) -> dict[str, float]:
     """Of one rule, through wrappers."""
     theta = theta if isinstance(theta, dict) else {}
-    if rule["name"] == "polynomial":
-        rate = _grown(rule["rate"], theta["log_rate"]) if "log_rate" in LEARNT[rule["learn"]] else rule["rate"]
-        return {f"{mark}{canonical(name)}": float(rate * c) for name, c in rule_terms(rule, theta).items()}
     own = {name.removeprefix("log_"): leaf for name, leaf in own_leaves(rule, theta).items() if leaf.size == 1}
-    found = {f"{mark}{name}": _grown(rule[name], leaf) for name, leaf in own.items()}
+    found = {}
+    if rule["name"] in TERM_LISTS:
+        log_rate = own.pop("rate", None)
+        rate = rule["rate"] if log_rate is None else _grown(rule["rate"], log_rate)
+        found = {f"{mark}{canonical(name)}": float(rate * c) for name, c in rule_terms(rule, theta).items()}
+    found |= {f"{mark}{name}": _grown(rule[name], leaf) for name, leaf in own.items()}
     inner = list(children(rule, theta))
     for label, child, child_theta in inner:
         found |= _numbers(child, child_theta, mark if len(inner) == 1 else f"{mark}{label}: ")
@@ -63,7 +65,7 @@ def _learning(rule: Any) -> Any:
 def canonical(term: str) -> str:
     """One name for a product, however its factors are ordered; anything else as it stands."""
     try:
-        products = parse(term)
+        products = parse(term, traces=True)
     except BadInput:
         return term
     if len(products) != 1 or products[0].scale != 1.0:

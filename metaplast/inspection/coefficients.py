@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from metaplast.inspection.statistics import Estimate
-from metaplast.reuse._document import LEARNT, children, entries, own_leaves
+from metaplast.reuse._document import LEARNT, TERM_LISTS, children, entries, own_leaves
 from metaplast.reuse.formula import terms
 from metaplast.reuse.rule_file import subtree
 from metaplast.rules._grammar import RATE_UNIT
@@ -97,8 +97,8 @@ def _constants(spec: Plain, theta: Any, mark: str) -> dict[str, float]:
     theta = theta if isinstance(theta, dict) else {}
     found: dict[str, float] = {}
     own = own_leaves(spec, theta)
-    if spec["name"] == "polynomial":
-        own = {name: theta[name] for name in LEARNT[spec["learn"]] if name == "log_rate"}
+    if spec["name"] in TERM_LISTS:
+        own = {name: leaf for name, leaf in own.items() if name != "log_rate" or name in LEARNT[spec["learn"]]}
     for name, leaf in own.items():
         if leaf.size == 1:
             field = name.removeprefix("log_")

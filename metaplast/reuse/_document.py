@@ -23,6 +23,7 @@ from metaplast.rules._grammar import MAX_TERMS, REACHES, parse, reach
 
 SCHEMA = "metaplast.rule/1"
 CLOCKS = ("event", "time", "trial")
+TERM_LISTS = frozenset({"polynomial", "trace_taylor"})  # rule forms with `terms` and a coefficient for each
 LEARNT = {"none": (), "rate": ("log_rate",), "coefficients": ("coefficients",), "both": ("coefficients", "log_rate")}
 MAX_SLOTS, MAX_EDGES, MAX_NESTED, MAX_PARTS, MAX_SYNAPSES = 256, 4096, 8, 16, 2**28
 REFERENCE_SHAPE = (4, 2, 3)  # steps, post, pre
@@ -151,8 +152,8 @@ def _rule(spec: Any, where: str, left: int) -> None:
     for field, value in spec.items():  # they are shown beside the formula
         _name(field, f"{where}: field of a rule")
         _must(not isinstance(value, str) or value.isprintable(), f"{where}: {field}", value, "printable text")
-    if spec["name"] == "polynomial":
-        _polynomial(spec, where)
+    if spec["name"] in TERM_LISTS:
+        _term_list(spec, where)
     if spec["name"] == "symbolic":
         _symbolic(spec, where)
     for label, inner, _ in children(spec, {}):
@@ -160,20 +161,23 @@ def _rule(spec: Any, where: str, left: int) -> None:
         _rule(inner, where, left - 1)
 
 
-def _polynomial(spec: Plain, where: str) -> None:
+def _term_list(spec: Plain, where: str) -> None:
     terms: Any = spec.get("terms")
     initial: Any = spec.get("initial", [])
     _must(isinstance(terms, list) and 0 < len(terms) <= MAX_TERMS, f"{where}: terms", terms, f"1 to {MAX_TERMS} terms")
     for term in terms:
         _must(isinstance(term, str), f"{where}: term", term, "text")
         try:
-            parse(term)
+            parse(term, traces=spec["name"] == "trace_taylor")
         except BadInput as error:
             raise BadInput(f"{where}: {quote(error.what, 120)}", error.expected, _FIX) from None
     sane = isinstance(initial, list) and len(initial) in (0, len(terms)) and all(_is_number(v) for v in initial)
     _must(sane, f"{where}: initial", initial, f"none or {len(terms)} numbers")
     _positive(spec, "rate", where)
     _must(spec.get("learn") in tuple(LEARNT), f"{where}: learn", spec.get("learn"), f"one of {', '.join(LEARNT)}")
+    for field in spec:
+        if field.startswith("tau_"):
+            _positive(spec, field, where)
 
 
 def _symbolic(spec: Plain, where: str) -> None:
@@ -225,13 +229,14 @@ def _tensors(found: dict[str, Entry], tensors: Mapping[str, np.ndarray], where: 
 
 
 def _theta(spec: Plain, theta: Any, where: str) -> None:
-    if spec["name"] == "polynomial":
-        shapes = {"coefficients": (len(spec["terms"]),), "log_rate": ()}
-        for leaf in LEARNT[spec["learn"]]:
+    if spec["name"] in TERM_LISTS:
+        shapes = {"coefficients": (len(spec["terms"]),)}
+        for leaf in (*LEARNT[spec["learn"]], *own_leaves(spec, theta if isinstance(theta, dict) else {})):
             value = theta.get(leaf) if isinstance(theta, dict) else None
             given = list(value.shape) if isinstance(value, np.ndarray) else "missing"
-            sane = isinstance(value, np.ndarray) and value.shape == shapes[leaf] and value.dtype.kind == "f"
-            _must(sane, f"{where}: {leaf}", given, f"floats of shape {list(shapes[leaf])}")
+            shape = shapes.get(leaf, ())
+            sane = isinstance(value, np.ndarray) and value.shape == shape and value.dtype.kind == "f"
+            _must(sane, f"{where}: {leaf}", given, f"floats of shape {list(shape)}")
     if spec["name"] == "symbolic":
         n = len(_expression.numbers(_expression.parse(spec["expression"])))
         for leaf, shape in {"constants": (n,), "log_rate": ()}.items():

@@ -13,14 +13,14 @@ import numpy as np
 
 from metaplast.registry import BadInput
 from metaplast.reuse import _tree
-from metaplast.reuse._document import LEARNT, children, entries, own_leaves
+from metaplast.reuse._document import LEARNT, TERM_LISTS, children, entries, own_leaves
 from metaplast.reuse._notation import escape, four_digits, power_of_ten, short, symbol
 from metaplast.reuse._tree import Formula
 from metaplast.reuse.rule_file import subtree
 from metaplast.reuse.text import printable
 from metaplast.rules._expression import ELIGIBILITY, filled, numbers, signals
 from metaplast.rules._expression import parse as tree_of
-from metaplast.rules._grammar import RATE_UNIT, Product, field_of, parse
+from metaplast.rules._grammar import RATE_UNIT, TRACES, Product, field_of, parse
 
 NEGLIGIBLE = 1e-3  # of the largest coefficient c_k: terms with smaller ones are counted, not printed
 Plain = dict[str, Any]
@@ -29,11 +29,12 @@ Number = float | int | str
 
 
 class Sum(NamedTuple):
-    """rate * sum of products, largest number first; `dropped` negligible ones are left out."""
+    """rate * sum of products, largest number first; `dropped` negligible ones are left out. constants: of traces."""
 
     rate: float
     products: tuple[Product, ...]
     dropped: int
+    constants: tuple[tuple[str, Number], ...] = ()
 
 
 class Call(NamedTuple):
@@ -82,9 +83,12 @@ def terms(document: Plain, tensors: Tensors) -> dict[str, dict[str, float]]:
 
 def fields(spec: Plain) -> frozenset[str] | None:
     """The fields of the view that a rule reads, where its terms say so; None where only running it can tell."""
-    if spec["name"] == "polynomial":
+    if spec["name"] in TERM_LISTS:
         return frozenset(
-            field_of(name) for term in spec["terms"] for product in parse(term) for name, _ in product.factors
+            field_of(name)
+            for term in spec["terms"]
+            for product in parse(term, traces=True)
+            for name, _ in product.factors
         )
     if spec["name"] == "symbolic" and not spec.get("size"):
         trees = [tree_of(text) for text in (spec["expression"], spec["eligibility"]) if text]
@@ -101,7 +105,7 @@ _TRANSPARENT = frozenset({"adam", "clip", "scale", "sum"})  # wrappers that read
 def expression(spec: Plain, theta: Any) -> Expression:
     """The expression of one rule, from its plain spec and its theta (nested dicts of arrays)."""
     theta = theta if isinstance(theta, dict) else {"": theta}
-    if spec["name"] == "polynomial":
+    if spec["name"] in TERM_LISTS:
         return _sum(spec, theta)
     if spec["name"] == "symbolic" and not spec.get("size"):
         return _formula(spec, theta)
@@ -117,7 +121,7 @@ def expression(spec: Plain, theta: Any) -> Expression:
 
 def rule_terms(spec: Plain, theta: Any) -> dict[str, float]:
     """{term: c_k} of one rule, through wrappers."""
-    if spec["name"] == "polynomial":
+    if spec["name"] in TERM_LISTS:
         return dict(zip(spec["terms"], _coefficients(spec, theta), strict=True))
     inner = list(children(spec, theta))
     found: dict[str, float] = {}
@@ -134,7 +138,8 @@ def text(expression: Expression) -> str:
             return "0"
         body = "".join(_signed(p, _product_text(p), i) for i, p in enumerate(expression.products))
         left = f" [{expression.dropped} smaller terms]" if expression.dropped else ""
-        return f"{short(expression.rate)} * ({body}){left}"
+        kept = ", ".join(f"{name}={_constant(value)}" for name, value in expression.constants)
+        return f"{short(expression.rate)} * ({body}){left}{f' with {kept}' if kept else ''}"
     if isinstance(expression, Formula):
         return _tree.text(expression)
     constants = ", ".join(f"{name}={_constant(value)}" for name, value in expression.constants)
@@ -153,10 +158,12 @@ def latex(expression: Expression) -> str:
             return "0"
         body = "".join(_signed(p, _product_latex(p), i) for i, p in enumerate(expression.products))
         left = rf"\;[{expression.dropped}\ \text{{smaller terms}}]" if expression.dropped else ""
-        return rf"{power_of_ten(short(expression.rate))} \left({body}\right){left}"
+        kept = r",\; ".join(_equation(name, value) for name, value in expression.constants)
+        tail = rf"\;\text{{with}}\;{kept}" if kept else ""
+        return rf"{power_of_ten(short(expression.rate))} \left({body}\right){left}{tail}"
     if isinstance(expression, Formula):
         return _tree.latex(expression)
-    constants = [rf"\text{{{escape(name)}}}={_constant_latex(value)}" for name, value in expression.constants]
+    constants = [_equation(name, value) for name, value in expression.constants]
     if isinstance(expression, Call):
         head = r",\; ".join(latex(part) for part in expression.inner)
     else:
@@ -169,7 +176,7 @@ def _sum(spec: Plain, theta: Plain) -> Sum:
     """Equal products are merged. Negligible is judged by c_k, in which terms are comparable, and where terms cancel."""
     merged: dict[tuple[tuple[str, int], ...], list[tuple[float, float]]] = {}
     for term, coefficient in zip(spec["terms"], _coefficients(spec, theta), strict=True):
-        for product in parse(term):
+        for product in parse(term, traces=True):
             merged.setdefault(product.factors, []).append((coefficient, coefficient * product.scale))
     largest = max(abs(coefficient) for parts in merged.values() for coefficient, _ in parts)
     kept = []
@@ -180,7 +187,13 @@ def _sum(spec: Plain, theta: Plain) -> Sum:
             kept.append(Product(value, factors))
     kept.sort(key=lambda product: -abs(product.scale))
     rate = _learnt(spec["rate"], theta.get("log_rate", 0.0)) if "log_rate" in LEARNT[spec["learn"]] else spec["rate"]
-    return Sum(float(rate), tuple(kept), len(merged) - len(kept))
+    read = {name for product in kept for name, _ in product.factors} & set(TRACES)
+    own = {k: v for k, v in spec.items() if k.removeprefix("tau_") in read or (read and k in _CONVENTIONS)}
+    learnt = {name: leaf for name, leaf in theta.items() if name.removeprefix("log_") in own}
+    return Sum(float(rate), tuple(kept), len(merged) - len(kept), _constants(own, learnt))
+
+
+_CONVENTIONS = ("pairing", "at_post_spike", "at_pre_spike")  # of traces, in every rule that keeps them
 
 
 def _formula(spec: Plain, theta: Plain) -> Formula:
@@ -252,6 +265,10 @@ def _product_latex(product: Product) -> str:
 
 def _constant(value: Number) -> str:
     return printable(value) if isinstance(value, str) else str(value) if isinstance(value, bool | int) else short(value)
+
+
+def _equation(name: str, value: Number) -> str:
+    return rf"\text{{{escape(name)}}}={_constant_latex(value)}"
 
 
 def _constant_latex(value: Number) -> str:

@@ -1,6 +1,7 @@
 """Rules of spikes that potentiate and depress, each up to a bound."""
 
 from abc import abstractmethod
+from dataclasses import field
 
 from jax import Array
 
@@ -22,8 +23,8 @@ class BoundedRule(TermRule):
     Exponents 0 and 1 are terms, powers of w; any other needs a power at every synapse.
     """
 
-    mu_potentiation: NonNegative = 0.0
-    mu_depression: NonNegative = 0.0
+    mu_potentiation: NonNegative = field(default=0.0, kw_only=True)
+    mu_depression: NonNegative = field(default=0.0, kw_only=True)
 
     @abstractmethod
     def changes(self, theta: Theta, state: RuleState, view: SynapseView, dt: float) -> tuple[RuleState, Term, Term]:

@@ -4,6 +4,7 @@
     product := factor ("*" factor)*
     factor  := number | signal | signal "^" integer      signal: a name below, or modulator.<channel>
 
+Traces of spikes are signals only of rules that keep them (trace_taylor);
 and, where terms are listed, `taylor N of a b ...` for every product of powers 0 to N of the signals a, b, ...
 
 Pure Python: no array library is imported here, and nothing is ever evaluated.
@@ -41,6 +42,12 @@ SIGNALS: dict[str, tuple[str, str]] = {  # name -> (side, field of the view)
     "layer_forward": ("post", "layer_forward"),
     "weight": ("synapse", "weight"),
 }
+TRACES: dict[str, tuple[str, str]] = {  # name -> (side, field of the view whose spikes leave it)
+    "pre_trace": ("pre", "activity"),
+    "pre_slow": ("pre", "activity"),
+    "post_trace": ("post", "activity"),
+    "post_slow": ("post", "activity"),
+}
 MAX_LENGTH, MAX_PRODUCTS, MAX_POWER, MAX_TERMS = 400, 32, 8, 4096
 RATE_UNIT = 5.0  # rate exp(5 log_rate): a log_rate of 0.1 changes the rate by a factor exp(0.5) = 1.65
 REACHES = ("synapse", "neuron", "layer")
@@ -70,14 +77,14 @@ class Product(NamedTuple):
 
 
 def side_of(name: str) -> str:
-    return "modulator" if name.startswith("modulator.") else SIGNALS[name][0]
+    return "modulator" if name.startswith("modulator.") else (SIGNALS | TRACES)[name][0]
 
 
 def field_of(name: str) -> str:
     """The field of the view behind a signal: `post.feedback` for error, `weight`, `modulators.reward`."""
     if name.startswith("modulator."):
         return "modulators." + name.removeprefix("modulator.")
-    side, field = SIGNALS[name]
+    side, field = (SIGNALS | TRACES)[name]
     return field if side == "synapse" else f"{side}.{field}"
 
 
@@ -96,8 +103,8 @@ def reach(fields: Iterable[str]) -> str:
     return max(wide, key=REACHES.index, default="synapse")
 
 
-def parse(text: str) -> tuple[Product, ...]:
-    """The products of one term.
+def parse(text: str, traces: bool = False) -> tuple[Product, ...]:
+    """The products of one term; traces: whether they may be signals.
 
     Raises: BadInput naming the term, the part that is wrong and the nearest known signal.
     """
@@ -108,7 +115,8 @@ def parse(text: str) -> tuple[Product, ...]:
     if len(pieces) // 2 > MAX_PRODUCTS:
         raise BadInput(f"term {text[:40]!r}...", f"at most {MAX_PRODUCTS} products", "split it")
     return tuple(
-        _product(body, -1.0 if sign == "-" else 1.0, text) for sign, body in zip(pieces[::2], pieces[1::2], strict=True)
+        _product(body, -1.0 if sign == "-" else 1.0, text, traces)
+        for sign, body in zip(pieces[::2], pieces[1::2], strict=True)
     )
 
 
@@ -128,7 +136,7 @@ def expand(terms: Iterable[str]) -> tuple[str, ...]:
 
 def _family(order: int, signals: list[str], text: str) -> list[str]:
     for name in signals:
-        check_signal(name, text)
+        check_signal(name, text, traces=True)  # the rule refuses those it does not keep
     if not 1 <= order <= MAX_POWER or len(set(signals)) < len(signals):
         raise BadInput(f"term {text!r}", f"an order of 1 to {MAX_POWER} and distinct signals", "correct it")
     if (order + 1) ** len(signals) > MAX_TERMS:
@@ -149,14 +157,14 @@ def show(product: Product) -> str:
     return sign + ("" if magnitude == 1.0 else f"{number}*") + body
 
 
-def _product(body: str, sign: float, text: str) -> Product:
+def _product(body: str, sign: float, text: str, traces: bool) -> Product:
     scale, powers = sign, {}
     for part in body.split("*"):
         name, _, power = (piece.strip() for piece in part.partition("^"))
         if not power and _NUMBER.fullmatch(name):
             scale *= float(name)
             continue
-        check_signal(name, text)
+        check_signal(name, text, traces)
         if power and not (power.isascii() and power.isdigit() and 1 <= int(power[:3]) <= MAX_POWER):
             raise BadInput(f"power {power!r} in term {text!r}", f"an integer from 1 to {MAX_POWER}", "correct it")
         powers[name] = powers.get(name, 0) + int(power or 1)
@@ -167,9 +175,14 @@ def _product(body: str, sign: float, text: str) -> Product:
     return Product(scale, tuple(sorted(powers.items())))
 
 
-def check_signal(name: str, text: str) -> None:
-    if name in SIGNALS or _MODULATOR.fullmatch(name):
+def check_signal(name: str, text: str, traces: bool = False) -> None:
+    if name in SIGNALS or (traces and name in TRACES) or _MODULATOR.fullmatch(name):
         return
-    near = difflib.get_close_matches(name, SIGNALS, n=1)
+    if name in TRACES:
+        raise BadInput(
+            f"signal {name!r} in term {text!r}", "a signal of the view", "rule trace_taylor keeps traces of spikes"
+        )
+    known = [*SIGNALS, *TRACES] if traces else list(SIGNALS)
+    near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else "write term as post*pre, 0.1*weight, modulator.reward*pre ..."
-    raise BadInput(f"signal {name!r} in term {text!r}", f"one of {', '.join(SIGNALS)}, modulator.<channel>", hint)
+    raise BadInput(f"signal {name!r} in term {text!r}", f"one of {', '.join(known)}, modulator.<channel>", hint)

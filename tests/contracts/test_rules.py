@@ -18,6 +18,17 @@ OTHER_SETTINGS = (
     {"name": "stdp", "learn": True, "mu_potentiation": 0.5, "mu_depression": 0.5, "at_post_spike": "none"},
     {"name": "stdp", "learn": True, "mu_depression": 1.0, "pairing": "nearest", "increment": "dt_over_tau"},
     {"name": "triplet", "learn": True, "a2_plus": 0.1, "mu_potentiation": 1.0, "pairing": "nearest"},
+    {
+        "name": "trace_taylor",
+        "terms": [
+            "taylor 1 of pre post pre_trace post_slow",
+            "pre*pre_slow*weight^2",
+            "modulator.reward*error*post_trace",
+        ],
+        "learn": "both",
+        "learn_tau": True,
+        "pairing": "nearest",
+    },
     {"name": "vogels", "learn": True, "at_post_spike": "before", "at_pre_spike": "none"},
     {"name": "bound", "rule": {"name": "adam"}, "mu": 0.5},
     {"name": "bcm", "learn": True},

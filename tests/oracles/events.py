@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from tests.oracles.polynomial import value
+
 Change = Callable[[float, bool, bool, float], float]  # (time, pre fires, post fires, weight) -> change
 
 
@@ -90,6 +92,28 @@ def vogels(rule: Any, top: float) -> Change:
         if post:
             total += rule.rate * x.met(time, pre, rule.at_post_spike)
         _jump(time, (pre, x), (post, y))
+        return total
+
+    return change
+
+
+def taylor(rule: Any, top: float) -> Change:
+    """Terms of one product each, written without spaces."""
+    nearest = rule.pairing == "nearest"
+    names = ("pre_trace", "pre_slow", "post_trace", "post_slow")
+    traces = {name: Trace(getattr(rule, f"tau_{name}"), nearest) for name in names}
+
+    def change(time: float, pre: bool, post: bool, w: float) -> float:
+        total = 0.0
+        for c, term in zip(rule.initial, rule.terms, strict=True):
+            at = {"pre": float(pre), "post": float(post), "weight": w}
+            for name, trace in traces.items():
+                side, fires, order = ("pre", pre, rule.at_post_spike)
+                if name.startswith("post"):
+                    side, fires, order = ("post", post, rule.at_pre_spike)
+                at[name] = trace.at(time) if side in term.split("*") else trace.met(time, fires, order)
+            total += rule.rate * c * value(term, at)
+        _jump(time, *((pre if name.startswith("pre") else post, trace) for name, trace in traces.items()))
         return total
 
     return change

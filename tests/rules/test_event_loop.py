@@ -14,6 +14,7 @@ from metaplast._checks.base import quick_jit
 from metaplast.connections.dense import Dense
 from metaplast.rules._locality import blank_view
 from metaplast.rules.stdp import Stdp
+from metaplast.rules.trace_taylor import TraceTaylor
 from metaplast.rules.triplet import Triplet
 from metaplast.rules.vogels import Vogels
 from tests.oracles import events
@@ -23,6 +24,20 @@ NEAREST, SWAPPED = {"pairing": "nearest"}, {"at_post_spike": "before", "at_pre_s
 PAIR = Stdp(potentiation=0.04, depression=0.05, tau_pre=17e-3, tau_post=34e-3)
 TRIPLET = Triplet(a2_plus=0.01, a3_plus=0.05, a2_minus=0.02, a3_minus=0.01)
 VOGELS = Vogels(rate=0.03, target_rate=20.0)
+TERMS = {  # term -> coefficient
+    "pre": -0.3,
+    "pre*post_trace": -0.5,
+    "post": 0.1,
+    "post*pre_trace": 0.6,
+    "post*pre_trace*post_slow": 1.0,
+    "pre*pre_slow*post_trace^2": 0.4,
+    "pre*post*post_slow": -1.0,
+    "pre*weight": -0.2,
+    "post*pre_trace*weight^2": -0.3,
+}
+TAYLOR = TraceTaylor(
+    tuple(TERMS), tuple(TERMS.values()), rate=0.1, tau_pre_trace=11e-3, tau_post_trace=31e-3, learn="none"
+)
 CASES: dict[str, tuple[Any, Any]] = {
     "pair": (PAIR, events.pair),
     "pair swapped": (replace(PAIR, **SWAPPED), events.pair),
@@ -38,6 +53,9 @@ CASES: dict[str, tuple[Any, Any]] = {
     "triplet multiplicative": (replace(TRIPLET, mu_potentiation=1.0, mu_depression=1.0), events.triplet),
     "vogels": (VOGELS, events.vogels),
     "vogels after": (replace(VOGELS, at_pre_spike="after"), events.vogels),
+    "terms": (TAYLOR, events.taylor),
+    "terms nearest": (replace(TAYLOR, **NEAREST, **SWAPPED), events.taylor),
+    "terms none": (replace(TAYLOR, at_post_spike="none", at_pre_spike="none"), events.taylor),
 }
 
 
@@ -120,6 +138,8 @@ def test_every_rule_ends_where_the_loop_over_spikes_ends(wide, allowed):
         ("multiplicative", "power"),
         ("triplet", "triplet nearest"),
         ("vogels", "vogels after"),
+        ("terms", "terms nearest"),
+        ("terms", "terms none"),
     ],
 )
 def test_another_convention_is_caught(name, other):
