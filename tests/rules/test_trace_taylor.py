@@ -6,13 +6,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from pydantic import ValidationError
 
 import metaplast as mp
+from metaplast.cli.main import cli
 from metaplast.connections.dense import Dense
 from metaplast.connections.sparse import Sparse
+from metaplast.lifetime import Lifetime, Slot
 from metaplast.registry import BadInput
 from metaplast.reuse import formula
+from metaplast.reuse.describe import describe_rule
 from metaplast.reuse.known import known_rule
 from metaplast.rules._grammar import SIGNALS, TRACES
 from metaplast.rules.polynomial import Polynomial
@@ -131,3 +135,17 @@ def test_a_known_rule_is_ready_for_use():
     with pytest.raises(BadInput, match="a space to search"):
         mp.load_rule("confavreux_space")
     assert jnp.asarray(first).shape == (1, 1)
+
+
+def test_a_saved_rule_is_shown_with_the_time_constants_that_act(tmp_path):
+    rule = TraceTaylor(initial=(-1.0, 1.0, 0.0, 0.5), tau_post_trace=30e-3, learn="coefficients", learn_tau=True)
+    lifetime = Lifetime(slots=(Slot(rule=rule),))
+    theta = jax.tree.map(lambda x: x + 0.1, lifetime.init(jax.random.key(0)))
+    mp.save_rule(tmp_path / "rule.safetensors", *describe_rule(lifetime, theta))
+    shown = CliRunner().invoke(cli, ["show", str(tmp_path / "rule.safetensors")])
+    taus = f"tau_pre_trace={20e-3 * math.exp(0.5):.4g}, tau_post_trace={30e-3 * math.exp(0.5):.4g}"
+    body = "1.100*post_trace*pre - 0.9000*pre + 0.6000*post*pre_trace + 0.1000*post"
+    assert shown.exit_code == 0 and f"delta_w = 0.1 * ({body}) with {taus}, pairing=all_to_all" in shown.output
+    assert "reads          post.activity, pre.activity" in shown.output
+    loaded = mp.load_rule(tmp_path / "rule.safetensors")
+    assert loaded.spec == rule and loaded.reach == "synapse"
