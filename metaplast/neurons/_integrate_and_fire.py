@@ -3,7 +3,7 @@
 The conventions of three sources, as fields (those of adaptation for alif alone); tests/neurons/test_agreement.py holds
 their spike trains against the sources' own equations:
 
-NORSE: norse (Pehle & Pedersen 2021); `current_jumps` is "before" or "after" depending on the function called.
+NORSE: norse (Pehle & Pedersen 2021); `current_jumps` is "before" or "after" depending on its version and function.
 LSNN: Bellec et al. 2018, the authors' program, in Refractory(period=3e-3, during="silent").
 EPROP: Bellec et al. 2020 and NEST's eprop_iaf, in Refractory(period=5e-3, during="silent"); beta is
 1.7 (1 - rho) / (1 - exp(-dt / tau_m)) at dt = 1 ms. What NEST counts from rest, here too: v_rest = v_reset = 0. The

@@ -1,4 +1,4 @@
-"""One neuron under a constant drive."""
+"""Neurons under drives that do not change."""
 
 from functools import partial
 from typing import Any
@@ -6,9 +6,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
+from metaplast._checks.base import keys, quick_jit
 from metaplast.neurons.base import AbstractNeuron
+from metaplast.signals import NeuronView
 from tests._compiler import as_users_jit
 
 DT = 1e-3
@@ -17,15 +18,22 @@ DT = 1e-3
 def constant(neuron: AbstractNeuron, n_steps: int, dt: float = DT, theta: Any = None, **drive: float) -> Any:
     """[spikes, potential, gain], each [n_steps], of one neuron under a constant drive {port: value}, 0 elsewhere."""
     ports = {port: jnp.full(1, drive.get(port, 0.0)) for port in neuron.ports}
-    return [np.asarray(x) for x in _scan(neuron, n_steps, dt, theta or {}, ports)]
+    view = _as_users(neuron, n_steps, dt, theta or {}, ports, keys(0, n_steps))
+    return [np.asarray(x)[:, 0] for x in (view.activity, view.potential, view.gain)]
 
 
-@partial(as_users_jit, static_argnums=(0, 1, 2))  # bits are compared
-def _scan(
-    neuron: AbstractNeuron, n_steps: int, dt: float, theta: Any, ports: dict[str, Array]
-) -> tuple[Array, Array, Array]:
-    def step(state: Any, _: Any) -> Any:
-        state, view = neuron.step(theta, state, ports, dt, jax.random.key(0))
-        return state, (view.activity[0], view.potential[0], view.gain[0])
+def population(neuron: AbstractNeuron, n_steps: int, dt: float, seed: int = 0, **drive: np.ndarray) -> NeuronView:
+    """The view of every step, in float64, of units under constant drives {port: [n]}, 0 elsewhere."""
+    n = len(next(iter(drive.values())))
+    with jax.enable_x64(True):
+        ports = {port: np.broadcast_to(drive.get(port, 0.0), n).astype(float) for port in neuron.ports}
+        return jax.tree.map(np.asarray, _quickly(neuron, n_steps, dt, {}, ports, keys(seed, n_steps)))
 
-    return jax.lax.scan(step, neuron.init_state(theta, 1), None, n_steps)[1]
+
+def _live(neuron: AbstractNeuron, n_steps: int, dt: float, theta: Any, ports: Any, noise: Any) -> NeuronView:
+    step = lambda state, key: neuron.step(theta, state, ports, dt, key)  # noqa: E731
+    return jax.lax.scan(step, neuron.init_state(theta, ports["soma"].size), noise, n_steps)[1]
+
+
+_as_users = partial(as_users_jit, static_argnums=(0, 1, 2))(_live)  # bits are compared
+_quickly = partial(quick_jit, static_argnums=(0, 1, 2))(_live)

@@ -32,7 +32,7 @@ Run = tuple[np.ndarray, np.ndarray]  # spikes and pseudo-derivatives dz/dv, each
 
 
 def norse(weights: Weights, jump_first: bool) -> Run:
-    """lif_step (the jump comes last) and the feed-forward form (it comes first): Euler, reset to a value."""
+    """lif_step: Euler, reset to a value; the current jumps last or, in other versions and functions, first."""
     (w_in, w_rec), v_leak, v_th, v_reset = weights, 0.0, 1.0, 0.0
     tau_mem_inv, tau_syn_inv = 1 / 1e-2, 1 / 5e-3
     z, v, i = np.zeros(N), np.zeros(N), np.zeros(N)

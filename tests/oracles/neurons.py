@@ -145,3 +145,47 @@ def two_compartment(neuron: Any, drive: Drive, dt: float) -> Output:
         waiting = -np.log1p(-np.asarray(jax.random.uniform(key, u.shape, u.dtype)))  # in units of 1 / rate
         activity[t], potential[t] = waiting < rate * dt, u
     return activity, potential
+
+
+def poisson(neuron: Any, drive: Drive, dt: float) -> Output:
+    """A spike where the first event of a process of the given rate, from the same keys, comes within the step."""
+    activity = np.zeros_like(drive["soma"])
+    for t, (key, rate) in enumerate(zip(keys(0, len(activity)), drive["soma"], strict=True)):
+        waiting = -np.log1p(-np.asarray(jax.random.uniform(key, rate.shape, rate.dtype)))  # in units of 1 / rate
+        activity[t] = waiting < neuron.scale * np.clip(rate, 0.0, None) * dt
+    return activity, drive["soma"]
+
+
+def izhikevich(neuron: Any, drive: Drive, dt: float) -> Output:
+    """Euler in milliseconds; what is shown of an upstroke ends at v_peak + width."""
+
+    def slopes(v: float, u: float, i: float) -> tuple[float, float]:
+        return 0.04 * v * v + 5 * v + 140 - u + i, neuron.a * (neuron.b * v - u)
+
+    rest = min(np.roots([0.04, 5 - neuron.b, 140]))
+    return _upstroke(neuron, drive, dt, slopes, (rest, neuron.b * rest))
+
+
+def adex(neuron: Any, drive: Drive, dt: float) -> Output:
+    """Euler in milliseconds, pA / pF = mV / ms."""
+
+    def slopes(v: float, w: float, i: float) -> tuple[float, float]:
+        above = min((v - neuron.v_t) / neuron.delta_t, 10.0)
+        leak, spike = neuron.g_leak * (neuron.e_leak - v), neuron.g_leak * neuron.delta_t * math.exp(above)
+        return (leak + spike - w + i) / neuron.capacitance, (neuron.a * (v - neuron.e_leak) - w) / neuron.tau_w
+
+    return _upstroke(neuron, drive, dt, slopes, (neuron.e_leak, 0.0))
+
+
+def _upstroke(neuron: Any, drive: Drive, dt: float, slopes: Any, rest: tuple[float, float]) -> Output:
+    n_steps, n = drive["soma"].shape
+    activity, potential = np.zeros((n_steps, n)), np.zeros((n_steps, n))
+    for k in range(n):
+        v, slow = rest
+        for t in range(n_steps):
+            dv, dslow = slopes(v, slow, drive["soma"][t, k])
+            v, slow = v + 1000 * dt * dv, slow + 1000 * dt * dslow
+            potential[t, k] = min(v, neuron.v_peak + neuron.width)
+            if v > neuron.v_peak:
+                activity[t, k], v, slow = 1.0, neuron.v_reset, slow + neuron.jump
+    return activity, potential

@@ -1,0 +1,51 @@
+"""The two-variable spiking neuron of Izhikevich."""
+
+import math
+from typing import Literal
+
+import jax.numpy as jnp
+from jax import Array
+
+from metaplast.neurons._upstroke import UpstrokeNeuron
+from metaplast.registry import register
+from metaplast.signals import Theta
+from metaplast.spec import Positive, spec
+
+
+@register("neuron", "izhikevich")
+@spec
+class Izhikevich(UpstrokeNeuron):
+    """dv/dt = 0.04 v^2 + 5 v + 140 - u + I;   du/dt = a (b v - u);   where v > v_peak: v <- c, u <- u + d
+
+    v in mV, u and I [n] in mV / ms, a in 1 / ms, b in 1 / ms, c (`v_reset`) in mV, d (`jump`) in mV / ms: as in the
+    paper, times in milliseconds; dt stays in seconds. I is the drive of the soma, without a gain.
+    integration: `euler`: v and u from the values before the step; `half_steps`: the paper's own, v in two half steps,
+    then u from the new v. Both of first order; `substeps` makes either finer (`UpstrokeNeuron`).
+    Types: regular spiking a 0.02, b 0.2, c -65, d 8 (the defaults); intrinsically bursting c -55, d 4; chattering
+    c -50, d 2; fast spiking a 0.1, d 2; low-threshold spiking b 0.25, d 2.
+    View: activity z (0/1), v before the reset, cut at v_peak + width, gain of the surrogate in 1 / mV.
+    State: v, slow: u [n]; from rest, the lower root of 0.04 v^2 + (5 - b) v + 140 (the vertex where there is none),
+    u = b v; the paper's script begins at v = -65. It tests v >= 30 at the beginning of the next step: the same
+    comparison, one step later. Limits: I above (5 - b)^2 / 0.16 - 140 = 4 leaves no rest, and the neuron fires on.
+    Source: Izhikevich 2003.
+    """
+
+    a: Positive = 0.02
+    b: float = 0.2
+    integration: Literal["euler", "half_steps"] = "euler"
+
+    def init_state(self, theta: Theta, n: int) -> Theta:
+        linear = 5.0 - self.b
+        v = jnp.zeros(n) - (linear + math.sqrt(max(0.0, linear**2 - 4 * 0.04 * 140.0))) / (2 * 0.04)
+        return {"v": v, "slow": self.b * v}
+
+    def move(self, v: Array, slow: Array, current: Array, h: float) -> tuple[Array, Array]:
+        if self.integration == "euler":
+            return v + h * _slope(v, slow, current), slow + h * self.a * (self.b * v - slow)
+        for _ in range(2):
+            v = v + 0.5 * h * _slope(v, slow, current)
+        return v, slow + h * self.a * (self.b * v - slow)
+
+
+def _slope(v: Array, u: Array, current: Array) -> Array:
+    return 0.04 * v**2 + 5.0 * v + 140.0 - u + current

@@ -1,0 +1,47 @@
+"""A Poisson source, driven by its rate."""
+
+from typing import ClassVar
+
+import jax.numpy as jnp
+from jax import Array
+
+from metaplast.neurons._lot import drawn
+from metaplast.neurons.base import SpikingNeuron
+from metaplast.registry import register
+from metaplast.signals import Key, NeuronView, Theta
+from metaplast.spec import Positive, spec
+
+
+@register("neuron", "poisson")
+@spec
+class Poisson(SpikingNeuron):
+    """Spikes z in {0, 1} with P(z = 1) = 1 - exp(-r dt), r = scale max(0, drive): for input populations whose task
+    shows rates.
+
+    drive [n] at the soma: in hertz for scale = 1 (scale in hertz per unit of the drive). A step holds one spike at
+    most: the mean rate is (1 - exp(-r dt)) / dt, 2.5 % below r at r dt = 0.05.
+    View: potential = drive; gain = dP/d drive = scale dt exp(-r dt), 0 where drive <= 0; score = d log P(z) / d drive.
+    Backward, z has the derivative of P (straight-through: exact on average only where the loss is linear in z).
+    State: drive [n], of the last step. A dead time: neuron `refractory`. Limit: dt -> 0 is a Poisson process of rate r.
+    """
+
+    offers: ClassVar[frozenset[str]] = frozenset({"activity", "potential", "gain", "score"})
+
+    scale: Positive = 1.0
+
+    def init(self, key: Key, n: int) -> Theta:
+        return {}
+
+    def init_state(self, theta: Theta, n: int) -> Theta:
+        return {"drive": jnp.zeros(n)}
+
+    def integrate(self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float) -> Theta:
+        return {"drive": drive["soma"]}
+
+    def fire(self, theta: Theta, state: Theta, dt: float, key: Key) -> NeuronView:
+        drive, count = state["drive"], self.scale * dt
+        p = -jnp.expm1(-count * jnp.maximum(drive, 0.0))
+        return drawn(key, drive, p, count * (drive > 0).astype(drive.dtype))
+
+    def reset(self, theta: Theta, state: Theta, spikes: Array) -> Theta:
+        return state
