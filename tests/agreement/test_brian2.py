@@ -1,0 +1,110 @@
+"""The same networks, here and in Brian2 (float64, exact integration on both sides): the same spikes, the same weights.
+
+In every step Brian2 moves the neurons, then compares with thresholds, then delivers spikes to synapses (`on_pre` before
+`on_post`), then resets. So a spike that arrives in step s meets a neuron that has already moved: it acts on the
+potential from step s + 1 on, while plasticity counts it in step s. What means the same here:
+
+- `dv/dt = (I - v) / tau_m; dI/dt = -I / tau_syn` under method="exact", with `on_pre: I_post += w`: neuron `lif` with
+  tau_syn and current_jumps="after".
+- A synapse without delay from a group whose spikes are given (SpikeGeneratorGroup): an edge whose pre stands before its
+  post. Such an edge with `delayed` has the delay that Brian2 is told.
+- In a recurrence: an edge that goes back (its pre does not stand before its post) is one step late by itself. So
+  delay = dt is such an edge as it is, delay = d one with `delayed` of d - dt, and no delay at all does not exist.
+- `on_pre: w = clip(w + y, 0, w_max)`, `on_post: w = clip(w + x, 0, w_max)`, x and y event-driven: rules `stdp` and
+  `vogels` with their default orders. The presynaptic spike sees y before, the postsynaptic one x after its own jump.
+- The two clips: here the bounds act once a step, on the sum of both changes. That differs only at a synapse both of
+  whose neurons spike in one step and whose weight the first change alone would take past a bound.
+"""
+
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from metaplast.connections.dense import Dense
+from metaplast.neurons.lif import Lif
+from metaplast.rules.stdp import Stdp
+from metaplast.rules.vogels import Vogels
+from metaplast.transmission.delayed import Delayed
+from metaplast.wiring import Edge, Population, Wiring
+from tests.agreement import _ours, _theirs
+
+DT, STEPS, N_IN, N_OUT = 1e-3, 1000, 40, 20
+TAU_M, TAU_SYN, TAU = 20e-3, 5e-3, 20e-3
+LIF = Lif(tau_m=TAU_M, tau_syn=TAU_SYN, current_jumps="after")
+MEMBRANE = {"tau_m": TAU_M, "tau_syn": TAU_SYN}
+
+
+class Case(NamedTuple):
+    """What both sides are given: trains and first weights of the excitatory inputs, and of inhibitory ones."""
+
+    spikes: dict[str, np.ndarray]
+    weights: dict[str, np.ndarray]
+
+
+@cache
+def case() -> Case:
+    rng = np.random.default_rng(0)
+    excitatory, inhibitory = rng.random((STEPS, N_IN)) < 0.02, rng.random((STEPS, N_OUT)) < 0.02
+    weights = {"excites": rng.uniform(0.15, 0.5, (N_OUT, N_IN)), "inhibits": rng.uniform(0.2, 0.4, (N_OUT, N_OUT))}
+    return Case({"input": 1.0 * excitatory, "inhibition": 1.0 * inhibitory}, weights)
+
+
+def here(rules: dict[str, Any], transmission: Any = None) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    populations = (
+        Population("input", N_IN),
+        Population("inhibition", N_OUT, sign=-1),
+        Population("output", N_OUT, LIF),
+    )
+    sent = {} if transmission is None else {"transmission": transmission}
+    edges = (
+        Edge("input", "output", Dense(N_OUT, N_IN), bounds=(0.0, 1.0), label="excites", **sent),
+        Edge("inhibition", "output", Dense(N_OUT, N_OUT), bounds=(0.0, 1.0), label="inhibits"),
+    )
+    spikes, weights = _ours.run(Wiring(populations, edges), rules, *case(), DT)
+    return spikes["output"], weights
+
+
+@cache
+def there(excites: str, inhibits: str) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """excites, inhibits: the name of the model of each edge."""
+    numbers = {"tau_pre": TAU, "tau_post": TAU, "largest": 1.0}
+    numbers |= {"potentiation": 0.01, "depression": 0.0105, "rate": 0.01, "alpha": 0.4}
+    edges = {}
+    for name, pre, model, pull in (("excites", "input", excites, 1.0), ("inhibits", "inhibition", inhibits, -1.0)):
+        weight = case().weights[name]
+        graph = tuple(axis.ravel() for axis in np.indices(weight.shape))
+        edges[name] = _theirs.Edge(pre, "output", graph, weight.ravel(), getattr(_theirs, model), numbers, pull)
+    spikes, weights = _theirs.run(edges, {"output": N_OUT}, case().spikes, MEMBRANE, DT)
+    return spikes["output"], weights
+
+
+STDP = {"excites": Stdp(potentiation=0.01, depression=0.0105, tau_pre=TAU, tau_post=TAU)}
+VOGELS = {"inhibits": Vogels(rate=0.01, target_rate=10.0, tau=TAU)}
+
+
+def far(ours: dict[str, np.ndarray], brian: dict[str, np.ndarray]) -> float:
+    return max(np.max(np.abs(ours[edge].ravel() - brian[edge])) for edge in brian)
+
+
+@pytest.mark.parametrize("rules, models", [(STDP, ("STDP", "STATIC")), (VOGELS, ("STATIC", "VOGELS"))])
+def test_a_feedforward_second_has_the_same_spikes_and_weights(rules: Any, models: tuple[str, str]) -> None:
+    (ours, weights), (brian, wanted) = here(rules), there(*models)
+    (edge,) = rules
+    assert brian.sum() > 5 * N_OUT and np.sum(case().spikes["input"].sum(1)[brian.any(1)] > 0) > 50  # and coincidences
+    assert np.sum(ours != brian) == 0
+    assert far(weights, wanted) < 1e-10
+    assert wanted[edge].min() > 0.0 and wanted[edge].max() < 1.0  # nothing is clipped
+    assert np.max(np.abs(wanted[edge] - case().weights[edge].ravel())) > 0.05
+
+
+def test_another_order_of_coincidences_or_a_later_arrival_is_seen() -> None:
+    brian, wanted = there("STDP", "STATIC")
+    rule = STDP["excites"]
+    before = Stdp(
+        **{**{name: getattr(rule, name) for name in ("potentiation", "depression")}, "at_post_spike": "before"}
+    )
+    assert far(here({"excites": before})[1], wanted) > 1e-3
+    late, _ = here(STDP, Delayed(delay=DT))
+    assert np.sum(late != brian) > 50
