@@ -12,5 +12,6 @@ def passed_on(dt: float, tau_from: float, tau_to: float) -> float:
     The same number for equal time constants, (dt / tau) exp(-dt / tau), and stable near them. Source: Rotter &
     Diesmann 1999.
     """
-    apart = dt / tau_to - dt / tau_from
-    return dt / tau_to * math.exp(-dt / tau_to) * (math.expm1(apart) / apart if apart else 1.0)
+    left, to = dt / tau_from, dt / tau_to
+    apart = abs(left - to)
+    return to * math.exp(-min(left, to)) * (-math.expm1(-apart) / apart if apart else 1.0)

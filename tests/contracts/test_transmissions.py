@@ -1,5 +1,6 @@
 """Every transmission is causal and keeps its type; what it transmits is a plain sum over what was sent before."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -7,11 +8,14 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
 
 from metaplast._checks.base import demand_same_type, quick_jit
 from metaplast.registry import find
 from metaplast.transmission.delayed import Delayed
+from metaplast.transmission.dual_exponential import DualExponential
 from metaplast.transmission.exponential import Exponential
+from metaplast.transmission.nmda import Nmda
 from metaplast.transmission.tsodyks_markram import TsodyksMarkram
 from tests.contracts._enrolled import enrolled
 
@@ -50,17 +54,49 @@ def _tsodyks_markram(spec: Any, sent: np.ndarray) -> np.ndarray:
     return out
 
 
+def _nmda(spec: Any, sent: np.ndarray) -> np.ndarray:
+    """The transmitter as a plain sum over the past; s relaxes step by step, one synapse at a time."""
+    out, steps = np.zeros_like(sent), np.arange(len(sent))
+    x = np.tril(np.exp(-(steps[:, None] - steps[None, :]) * DT / spec.tau_rise)) @ np.where(sent > 0, sent, 0.0)
+    for k in range(sent.shape[1]):
+        s = 0.0
+        for t in steps:
+            up, down = spec.rate * x[t, k], 1 / spec.tau_decay
+            stays = math.exp(-(up + down) * DT)
+            s = s * stays + up * (1 - stays) / (up + down)
+            out[t, k] = s
+    return out
+
+
+def _dual_exponential(spec: Any, sent: np.ndarray) -> np.ndarray:
+    """Each output leaves a difference of exponentials (or an alpha function), of peak 1 on a fine grid of times."""
+
+    def shape(t: np.ndarray) -> np.ndarray:
+        if spec.tau_rise == spec.tau_decay:
+            return t * np.exp(-t / spec.tau_rise)
+        return np.abs(np.exp(-t / spec.tau_decay) - np.exp(-t / spec.tau_rise))
+
+    steps, fine = np.arange(len(sent)), np.linspace(0.0, 10 * spec.tau_rise, 1_000_001)
+    ages = (steps[:, None] - steps[None, :]) * DT
+    return np.tril(shape(np.maximum(ages, 0.0)) / shape(fine).max()) @ sent
+
+
 ORACLES: dict[str, Callable[[Any, np.ndarray], np.ndarray]] = {
     "Instant": _instant,
     "Exponential": _exponential,
     "Delayed": _delayed,
     "TsodyksMarkram": _tsodyks_markram,
+    "Nmda": _nmda,
+    "DualExponential": _dual_exponential,
 }
 SETTINGS = [find("transmission", name)() for name in enrolled("transmission")]
 SETTINGS += [
     TsodyksMarkram(utilisation=0.2, tau_f=20e-3, tau_d=5e-3),
     Delayed(delay=3e-3, transmission=Exponential(tau=2e-3)),
     Delayed(delay=1e-3),
+    DualExponential(tau_rise=4e-3, tau_decay=4e-3),
+    DualExponential(tau_rise=7e-3, tau_decay=3e-3),
+    Delayed(delay=2e-3, transmission=Nmda(tau_decay=50e-3)),
 ]
 
 
@@ -133,3 +169,44 @@ def test_without_depression_and_facilitation_transmission_is_instant():
     ):
         with jax.enable_x64(True):
             np.testing.assert_allclose(_run(synapse, SENT), SENT, atol=1e-12)
+
+
+def _spiking(transmission: Any, dt: float, spikes: np.ndarray) -> np.ndarray:
+    step = lambda state, x: transmission.step(state, x, dt)  # noqa: E731
+    with jax.enable_x64(True):
+        live = quick_jit(lambda x: jax.lax.scan(step, transmission.init_state(1, dt), x)[1])
+        return np.asarray(live(spikes[:, None]))[:, 0]
+
+
+def test_the_peak_after_one_spike_is_1_and_comes_when_the_closed_form_says():
+    for synapse in (DualExponential(), DualExponential(tau_rise=5e-3), DualExponential(tau_rise=5.0000001e-3)):
+        rise, decay, dt = synapse.tau_rise, synapse.tau_decay, 1e-5
+        s = _spiking(synapse, dt, np.eye(1, 2000)[0])
+        when = decay if abs(rise - decay) < 1e-8 else math.log(decay / rise) * decay * rise / (decay - rise)
+        assert s[0] == 0.0
+        assert s.max() == pytest.approx(1.0, abs=1e-5)
+        assert dt * s.argmax() == pytest.approx(when, abs=1.01 * dt)
+
+
+def test_nmda_kinetics_saturate_and_converge_to_their_equations_in_first_order():
+    """Spikes at 100 Hz against dx/dt = -x / tau_rise, ds/dt = rate x (1 - s) - s / tau_decay, solved finely."""
+    synapse, end = Nmda(), 0.2
+    field = lambda t, y: [-y[0] / synapse.tau_rise, synapse.rate * y[0] * (1 - y[1]) - y[1] / synapse.tau_decay]  # noqa: E731
+    y = [0.0, 0.0]
+    for _ in range(20):  # a spike every 10 ms
+        y = solve_ivp(field, (0.0, end / 20), [y[0] + 1.0, y[1]], rtol=1e-10, atol=1e-12).y[:, -1]
+    off = []
+    for dt in (1e-3, 5e-4, 2.5e-4):
+        spikes = np.zeros(round(end / dt))
+        spikes[:: round(10e-3 / dt)] = 1.0
+        s = _spiking(synapse, dt, spikes)
+        assert s.min() >= 0 and s.max() < 1
+        off.append(abs(s[-1] - y[1]))
+    assert y[1] > 0.7  # saturating: the 20 spikes would add up to more than 1 otherwise
+    assert np.polyfit(np.log([4, 2, 1]), np.log(off), 1)[0] == pytest.approx(1.0, abs=0.15)
+
+
+def test_a_train_that_never_ends_opens_less_than_all():
+    with jax.enable_x64(True):
+        out = np.asarray(_run(Nmda(rate=1e5), np.full((N_STEPS, N), 50.0)))
+    assert (out < 1).all() and out[-1].min() > 0.99

@@ -11,6 +11,7 @@ import pytest
 
 from metaplast._checks import neuron as contract
 from metaplast._checks.base import keys, quick_jit
+from metaplast._propagator import passed_on
 from metaplast.neurons._surrogates import SURROGATES, Surrogate, spike
 from metaplast.neurons.alif import Alif
 from metaplast.neurons.lif import Lif
@@ -57,6 +58,9 @@ def test_a_synaptic_current_gives_the_exact_postsynaptic_potential_at_any_dt():
     euler = settings(tau_syn=tau_syn, integration="euler")
     coarse, fine = (abs(_impulse(euler, dt, n)[-1] - exact[-1]) for dt, n in ((4e-3, 10), (1e-3, 40)))
     assert 1e-3 < fine < 0.4 * coarse  # control: Euler is right only in the limit
+    assert passed_on(1.0, 1e-6, 1e-6) == 0.0  # far apart in either way: no overflow
+    assert passed_on(1.0, 1e6, 1e-6) == pytest.approx(1.0)
+    assert passed_on(1.0, 1e-6, 1e6) == pytest.approx(1e-12)
     for tau_syn in (tau_m, (1 + 1e-9) * tau_m):
         exact = t / tau_m * np.exp(-t / tau_m)
         np.testing.assert_allclose(_impulse(settings(tau_syn=tau_syn), 4e-3, 10), exact, rtol=1e-8)
