@@ -39,13 +39,15 @@ def test_experiment_runs(name: str, tmp_path: Path) -> None:
 
 
 def test_every_rule_file_trains(tmp_path: Path) -> None:
-    """Each as a row of one run, with the rule that `rule=NAME rule.learn=...` says."""
+    """Each as a row of one run, with the rule that `rule=NAME rule.learn=...` says; a wrapper learns unasked."""
     run, config, task = tmp_path / "run", tmp_path / "config.yaml", "task=prototypes"
     plain, rows = compose([task, "evaluation.prototype=false", *TINY], Sources()), {}
     for name in Sources().names("rule"):
         form = compose([task, f"rule={name}"], Sources())["rule"]["name"]
         learn = "coefficients" if form in ("polynomial", "trace_taylor") else "true"
-        rows[name] = {"rule": compose([task, f"rule={name}", f"rule.learn={learn}"], Sources())["rule"]}
+        words = [task, f"rule={name}", *([] if form == "three_factor" else [f"rule.learn={learn}"])]
+        rows[name] = {"rule": compose(words, Sources())["rule"]}
+    rows["policy_gradient"]["network"] = {"hidden": [], "output": {"name": "stochastic"}}  # units that have a score
     config.write_text(to_yaml({**plain, "rule": None, "rows": rows}))
     done = metaplast("train", "--config", str(config), "--run-dir", str(run), "--quiet", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

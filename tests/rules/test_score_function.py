@@ -1,0 +1,137 @@
+"""Reward times the trace of the score is the gradient of the expected reward: against every outcome, enumerated."""
+
+import dataclasses
+import itertools
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from metaplast._checks.base import quick_jit
+from metaplast._views import edge_view
+from metaplast.feedback.none import None_
+from metaplast.networks import base as network
+from metaplast.networks.recurrent import Recurrent
+from metaplast.neurons.refractory import Refractory
+from metaplast.neurons.stochastic import Stochastic
+from metaplast.reuse.known import known_rule
+from metaplast.rules._locality import reads
+from metaplast.signals import Synapses, feedback
+from metaplast.spec import decode
+
+DT, N_STEPS, N_IN, N, N_LIVES = 5e-3, 4, 2, 2, 150_000
+TAU = 20e-3
+SPIKES_IN = np.asarray([[1, 0], [0, 1], [1, 1], [0, 0]], float)
+WEIGHTS = {
+    "input_to_output": np.asarray([[0.9, -0.4], [0.3, 0.8]]),
+    "output_to_output": np.asarray([[0.5, -0.6], [0.7, -0.3]]),
+}
+OUTCOMES = np.asarray(list(itertools.product((0.0, 1.0), repeat=N_STEPS * N))).reshape(-1, N_STEPS, N)
+REWARD = np.random.default_rng(0).normal(size=len(OUTCOMES))
+CELLS = {
+    "sigmoid": Stochastic(tau_m=TAU, noise="sigmoid", threshold=0.6, width=1.2, soma_input="jump"),
+    "escape": Stochastic(tau_m=TAU, rate=110.0, threshold=0.4, width=2.0, soma_input="jump", reset_mode="subtract"),
+    "silent": Stochastic(tau_m=TAU, noise="sigmoid", threshold=0.2, width=0.7),
+    "value": Stochastic(tau_m=TAU, noise="sigmoid", threshold=0.4, width=1.2, soma_input="jump", reset_mode="value"),
+}
+
+
+def library(name: str) -> tuple[np.ndarray, dict[str, dict[str, np.ndarray]]]:
+    """Many lives of the library: the number of the outcome of each [n_lives], and per rule and edge the eligibility at
+    its end [n_lives, post, pre]; `unfiltered` is the control."""
+    cell = CELLS[name]
+    neuron = Refractory(cell, period=DT, during="silent") if name == "silent" else cell
+    wiring = Recurrent(readout=False, neuron=neuron).wiring({"input": N_IN}, N)
+    synapses = {n: Synapses(weight=jnp.asarray(w), mask=jnp.ones(())) for n, w in WEIGHTS.items()}
+    plain = {**known_rule("policy_gradient"), "tau": 1e15}
+    inner = {**plain["rule"], "rate": 1.0 / DT, "tau_pre_trace": TAU}
+    known = decode("rule", {**plain, "rule": inner})
+    bare = decode(
+        "rule", {"name": "polynomial", "terms": ["score*pre"], "initial": [1.0], "rate": 1.0, "learn": "none"}
+    )
+    rules = {"known": known, "unfiltered": dataclasses.replace(known, rule=bare)}
+    told = feedback(N, modulators={"reward": jnp.zeros(())})
+    thetas = {of: rule.init(jax.random.key(0), wiring.edges[0].connection) for of, rule in rules.items()}
+
+    def step(carry: Any, now: Any) -> Any:
+        state, states = carry
+        state, (views, sent) = network.step(wiring, {}, synapses, state, {"input": now[0]}, DT, now[1])
+        credit, new = None_().step({}, {}, wiring, synapses, views, told, DT)[1], {}
+        for (of, rule), edge in itertools.product(rules.items(), wiring.edges):
+            used, w = reads(rule, edge.connection, ("reward",)), synapses[edge.name].weight
+            view = edge_view(edge, used, (w, w, 10.0), views, sent[edge.name], credit, now[1])
+            new[of, edge.name], _ = rule.step(thetas[of], states[of, edge.name], edge.connection, view, DT)
+        return (state, new), views["output"].activity
+
+    born = {(o, e.name): r.init_state(thetas[o], e.connection) for o, r in rules.items() for e in wiring.edges}
+
+    def life(key: Any) -> Any:
+        start = (network.init_state(wiring, {}, DT), born)
+        (_, states), spikes = jax.lax.scan(step, start, (jnp.asarray(SPIKES_IN), jax.random.split(key, N_STEPS)))
+        return spikes, {of: {e: states[of, e].synapse["eligibility"] for e in WEIGHTS} for of in rules}
+
+    lives = quick_jit(jax.vmap(life))(jax.random.split(jax.random.key(1), N_LIVES))
+    spikes, eligibility = jax.tree.map(np.asarray, lives)
+    return spikes.reshape(N_LIVES, -1).astype(int) @ 2 ** np.arange(N_STEPS * N)[::-1], eligibility
+
+
+def likelihood(name: str, weights: dict[str, np.ndarray]) -> np.ndarray:
+    """P of every outcome, by a program of its own: the potential is a sum over past inputs and past spikes."""
+    cell, total = CELLS[name], np.ones(len(OUTCOMES), complex)
+    alpha = math.exp(-DT / TAU)
+    zeta = 1.0 if cell.soma_input == "jump" else 1.0 - alpha
+    for j in range(N):
+        v = np.zeros(len(OUTCOMES), complex)
+        for t in range(N_STEPS):
+            last = OUTCOMES[:, t - 1] if t else np.zeros((len(OUTCOMES), N))
+            drive = SPIKES_IN[t] @ weights["input_to_output"][j] + last @ weights["output_to_output"][j]
+            v = alpha * v + zeta * drive
+            x, z = (v - cell.threshold) / cell.width, OUTCOMES[:, t, j]
+            silent = np.exp(-cell.rate * DT * np.exp(x)) if cell.noise == "escape" else 1.0 / (1.0 + np.exp(x))
+            if name == "silent":
+                silent = np.where(last[:, j] > 0, 1.0, silent)
+            total = total * np.where(z > 0, 1.0 - silent, silent)
+            v = v - (cell.threshold * z if cell.reset_mode == "subtract" else 0.0)
+            v = np.where((z > 0) & (cell.reset_mode == "value"), cell.v_reset, v)
+    return total
+
+
+def exact_gradient(name: str) -> dict[str, np.ndarray]:
+    """d (sum_o P(o) R(o)) / dw by a complex step: no difference is taken, so no digit is lost."""
+    slopes = {}
+    for edge, w in WEIGHTS.items():
+        slopes[edge] = np.zeros_like(w)
+        for at in np.ndindex(*w.shape):
+            moved = w.astype(complex)
+            moved[at] += 1e-30j
+            slopes[edge][at] = np.imag(likelihood(name, {**WEIGHTS, edge: moved}) @ REWARD) / 1e-30
+    return slopes
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_reward_times_the_score_trace_is_on_average_the_gradient_of_the_expected_reward(name):
+    """All 2^(n_neurons n_steps) spike trains of two recurrent units, each lived by the library under some key and
+    weighted by its probability: sum P R eligibility is the gradient to 1e-10. Without the filter, or where a reset
+    forgets, it is not."""
+    p = likelihood(name, WEIGHTS).real
+    possible = np.flatnonzero(p > 0)
+    with jax.enable_x64(True):
+        number, eligibility = library(name)
+    assert abs(p.sum() - 1.0) < 1e-12
+    assert set(possible) == set(number)
+    first = np.asarray([np.argmax(number == o) for o in possible])
+    found = {
+        of: {e: np.einsum("o,oji->ji", (p * REWARD)[possible], x[first]) for e, x in edges.items()}
+        for of, edges in eligibility.items()
+    }
+    for edge, slope in exact_gradient(name).items():
+        zeta = 1.0 if CELLS[name].soma_input == "jump" else 1.0 - math.exp(-DT / TAU)
+        off = {of: np.abs(zeta * x[edge] - slope).max() / np.abs(slope).max() for of, x in found.items()}
+        assert off["known"] < 1e-10 if name != "value" else off["known"] > 1e-2
+        assert off["unfiltered"] > 1e-2
+    counts, error = np.bincount(number, minlength=len(p)), np.sqrt(N_LIVES * p * (1.0 - p))
+    assert (np.abs(counts - N_LIVES * p) < 4.5 * error)[possible].all()
+    assert (np.abs(counts - N_LIVES / len(p)) > 4.5 * error).any()  # control: not all alike
