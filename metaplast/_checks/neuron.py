@@ -148,21 +148,24 @@ def check_order(neuron: AbstractNeuron, theta: Theta) -> None:
 
 
 def check_surrogates(neuron: AbstractNeuron, theta: Theta) -> None:
-    """What goes backward does not change what goes forward."""
+    """What goes backward does not change what goes forward, be it another surrogate or a slope that theta moves."""
     reference = run(neuron, DT, theta, draw(neuron), keys(0, N_STEPS))[1]
     for other in _surrogates(neuron):
-        view = run(other, DT, theta, draw(neuron), keys(0, N_STEPS))[1]
+        new = nudged(other.init(jax.random.key(0), N), np.random.default_rng(1))
+        view = run(other, DT, new, draw(neuron), keys(0, N_STEPS))[1]
+        moved = np.any(np.asarray(view.gain) != np.asarray(reference.gain))
+        demand(moved or other == neuron, "another surrogate or slope is another gain")
         forward = [np.asarray(v) for v in (view.activity, view.potential)]
         same = [np.asarray(v) for v in (reference.activity, reference.potential)]
         demand_close(forward, same, "the forward pass is the same under any surrogate", 0.0)
 
 
 def _surrogates(neuron: AbstractNeuron) -> Iterator[AbstractNeuron]:
-    """The same neuron under each value of its field `surrogate`, where the spec has one."""
+    """The same neuron under each value of its field `surrogate`, and with a learned slope, where the spec has these."""
     for field in dataclasses.fields(neuron):  # pyright: ignore[reportArgumentType]
-        if field.name == "surrogate":
-            for value in typing.get_args(field.type):
-                yield dataclasses.replace(neuron, surrogate=value)  # pyright: ignore[reportArgumentType, reportCallIssue]
+        values = {"surrogate": typing.get_args(field.type), "learn_slope": (True,)}.get(field.name, ())
+        for value in values:
+            yield dataclasses.replace(neuron, **{field.name: value})  # pyright: ignore[reportArgumentType, reportCallIssue]
 
 
 def check_gradient(neuron: AbstractNeuron, theta: Theta) -> None:
