@@ -22,7 +22,7 @@ from metaplast.rules import _expression
 from metaplast.rules._grammar import MAX_TERMS, REACHES, parse, reach
 
 SCHEMA = "metaplast.rule/1"
-CLOCKS = ("event", "time", "trial")
+CLOCKS = ("event", "time", "mixed", "trial")
 TERM_LISTS = frozenset({"polynomial", "trace_taylor"})  # rule forms with `terms` and a coefficient for each
 LEARNT = {"none": (), "rate": ("log_rate",), "coefficients": ("coefficients",), "both": ("coefficients", "log_rate")}
 MAX_SLOTS, MAX_EDGES, MAX_NESTED, MAX_PARTS, MAX_SYNAPSES = 256, 4096, 8, 16, 2**28

@@ -15,15 +15,15 @@ from jax import Array
 from metaplast.connections.base import AbstractConnection, Move, Term
 from metaplast.signals import Key, NeuronView, RuleState, SynapseView, Theta, rule_state
 
-Clock = Literal["event", "time", "trial"]
+Clock = Literal["event", "time", "mixed", "trial"]
 
 
 class AbstractRule(ABC):
     """(theta, state, view) -> (state, delta_w).
 
     clock: what delta_w is per: `event` (a spike or a presentation: dt does not scale it), `time` (an integral over dt
-    seconds), `trial` (dt is one trial). slow: names of neuron-side state that a new trial does not clear;
-    fast: names of synapse-side state that it does clear.
+    seconds), `mixed` (activities are spikes, other signals are integrated over dt), `trial` (dt is one trial).
+    slow: names of neuron-side state that a new trial does not clear; fast: names of synapse-side state that it does.
     Convention for theta: a leaf of 0 is its neutral prior, a change of 0.1 matters.
     """
 

@@ -27,9 +27,9 @@ class Sum(AbstractRule):
     """delta_w = the sum of the changes of all `rules`, {label: rule}.
 
     theta and state are those of the parts, under their labels; a part that draws has its own random stream.
-    Clock: `time` where all parts have it, `trial` where any part counts steps, else `event`. Reach: the widest.
-    Limits: one part is that rule. Raises: BadInput for no part, a label that is no name or stands twice, or parts of
-    clock `time` beside others.
+    Clock: `time` where all parts have it, `trial` where any part counts steps, else `mixed` or `event`.
+    Reach: the widest. Limits: one part is that rule.
+    Raises: BadInput for no part, a label that is no name or stands twice, or parts of clock `time` beside others.
     """
 
     rules: Annotated[tuple[tuple[str, AbstractRule], ...], named(lambda value: decode("rule", value))] = (
@@ -49,7 +49,7 @@ class Sum(AbstractRule):
     @property
     def clock(self) -> Clock:  # pyright: ignore[reportIncompatibleVariableOverride]
         clocks = {rule.clock for _, rule in self.rules}
-        return "time" if "time" in clocks else "trial" if "trial" in clocks else "event"
+        return next(clock for clock in ("time", "trial", "mixed", "event") if clock in clocks)
 
     @property
     def slow(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -1,0 +1,102 @@
+"""Spike-timing-dependent plasticity that reads the membrane potential of the postsynaptic neuron."""
+
+import jax.numpy as jnp
+from jax import Array
+
+from metaplast.connections.base import AbstractConnection, Term
+from metaplast.registry import register
+from metaplast.rules._learned import value
+from metaplast.rules._traces import faded
+from metaplast.rules.base import Clock, TermRule
+from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state
+from metaplast.spec import Natural, NonNegative, Positive, spec
+
+
+@register("rule", "voltage")
+@spec
+class Voltage(TermRule):
+    """delta_w = -a_ltd F_j z_i [u-_j - theta_minus]_+ + a_ltp x_i [u_j - theta_plus]_+ [u+_j - theta_minus]_+ h/tau_x
+
+    u = offset + scale potential, in mV: scale 1, offset 0 are for neurons in mV (`adex`); 20.2 and -70.6 for `lif`,
+    whose rest 0 and threshold 1 then are those of the paper's neuron. z: presynaptic spikes; x: their trace (tau_x);
+    u-, u+: u low-passed over tau_minus, tau_plus (seconds), from theta_minus. All traces are those before the step, so
+    a spike is not in its own u-, u+; `delay` reads them that many steps later still (the authors' code: 2 at 1 ms).
+    h: dt, but in the step of a postsynaptic spike u is spike_height for h = spike_width seconds, in every term: a
+    neuron that is reset at once shows nothing of its upswing, and the authors hold a spike for 2 ms. spike_width = 0
+    takes u and dt as they are. a_ltd in 1/mV, a_ltp in 1/mV^2, in units of w; hard bounds are those of the edge.
+    F = 1; with u_ref_squared > 0 (60 mV^2) F = m^2 / u_ref_squared, m: [u - theta_minus]_+ low-passed over tau_mean,
+    which a new trial keeps (NEST low-passes u- itself).
+    learn: theta holds log_<name> [] of a_ltd, a_ltp and the time constants in use: a value is spec exp(5 theta).
+    Clock `mixed`. Limits: potential clamped at u: a_ltp = 0 or u < theta_plus depresses by a_ltd [u - theta_minus]_+ a
+    spike; the change turns over at theta_plus + a_ltd / a_ltp. Defaults: visual cortex (table 1b). Clopath, Buesing,
+    Vasilaki & Gerstner 2010; spike and delay: their code, ModelDB 144566.
+    """
+
+    a_ltd: NonNegative = 14e-5
+    a_ltp: NonNegative = 8e-5
+    theta_minus: float = -70.6
+    theta_plus: float = -45.3
+    tau_x: Positive = 15e-3
+    tau_minus: Positive = 10e-3
+    tau_plus: Positive = 7e-3
+    u_ref_squared: NonNegative = 0.0
+    tau_mean: Positive = 1.0
+    scale: Positive = 1.0
+    offset: float = 0.0
+    spike_height: float = 31.0
+    spike_width: NonNegative = 2e-3
+    delay: Natural = 0
+    learn: bool = False
+
+    @property
+    def clock(self) -> Clock:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return "mixed"
+
+    @property
+    def slow(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return frozenset({"voltage_mean"} if self.u_ref_squared else ())
+
+    def init(self, key: Key, connection: AbstractConnection) -> Theta:
+        names = ("a_ltd", "a_ltp", "tau_x", "tau_minus", "tau_plus", *(("tau_mean",) if self.u_ref_squared else ()))
+        return {f"log_{name}": jnp.zeros(()) for name in names} if self.learn else {}
+
+    def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
+        rest = jnp.full((connection.n_post, 1 + self.delay), self.theta_minus, jnp.zeros(()).dtype)  # newest first
+        post = {"voltage_minus": rest, "voltage_plus": rest}
+        if self.u_ref_squared:
+            post["voltage_mean"] = jnp.zeros(connection.n_post)
+        return rule_state(pre={"voltage_x": jnp.zeros(connection.n_pre)}, post=post)
+
+    def products(self, theta: Theta, state: RuleState, view: SynapseView, dt: float) -> tuple[RuleState, list[Term]]:
+        number = lambda name: value(self, theta, name)  # noqa: E731
+        z, shown = view.post.activity, self.offset + self.scale * view.post.potential
+        held = z if self.spike_width else jnp.zeros_like(z)
+        u, h = shown + held * (self.spike_height - shown), dt + held * (self.spike_width - dt)
+        minus, plus = state.post["voltage_minus"], state.post["voltage_plus"]
+        x = faded(state.pre["voltage_x"], number("tau_x"), dt)
+        depression = number("a_ltd") * _above(minus[:, -1], self.theta_minus)
+        post = {
+            "voltage_minus": _later(minus, u, number("tau_minus"), h),
+            "voltage_plus": _later(plus, u, number("tau_plus"), h),
+        }
+        if self.u_ref_squared:
+            mean, above = state.post["voltage_mean"], _above(u, self.theta_minus)
+            depression = depression * mean**2 / self.u_ref_squared
+            post["voltage_mean"] = above + jnp.exp(-h / number("tau_mean")) * (mean - above)
+        risen = _above(u, self.theta_plus) * _above(plus[:, -1], self.theta_minus)
+        terms = [
+            Term(-depression, view.pre.activity, sparse="pre"),
+            Term(h / number("tau_x") * number("a_ltp") * risen, x),
+        ]
+        pre = {**state.pre, "voltage_x": x + view.pre.activity}
+        return state.replace(pre=pre, post={**state.post, **post}), terms  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _above(u: Array, threshold: float) -> Array:
+    return jnp.maximum(u - threshold, 0.0)
+
+
+def _later(filtered: Array, u: Array, tau: float | Array, h: Array) -> Array:
+    """The low-pass of u, `h` seconds later, put before its older values [n, 1 + delay]."""
+    newest = u + jnp.exp(-h / tau) * (filtered[:, 0] - u)
+    return jnp.concatenate([newest[:, None], filtered[:, :-1]], axis=1)
