@@ -27,7 +27,8 @@ class Eprop(AbstractRule):
     L: `learning_signal` of the post neuron; psi: its gain, 0 while refractory; z: spikes, the presynaptic ones as
     transmitted; a: d threshold / (beta dw), used one step after e made it. alpha, rho, kappa = exp(-dt / tau), tau_m of
     the membrane, tau_a of the adaptation, tau_out of the readout (seconds). These and beta have to be the neuron's
-    (`alif` with adaptation `mean`: beta (1 - rho)), its reset a subtraction, its refractoriness `silent`.
+    (adaptation `mean`: beta (1 - rho)); it spikes on the new potential and is reset by a subtraction, as lif and alif
+    are under EPROP (neurons/_integrate_and_fire.py); its refractoriness is `silent`.
     soma_input, readout_input: `jump` is what stands above; with `steady_state`, z_i or e_ji enters times 1 - alpha or
     1 - kappa: as in the neuron's own `soma_input`; the readout `leaky` has `steady_state`.
     tau_out = 0: ebar = e. So the same rule trains the readout itself, with tau_m = tau of the readout: psi is then 1.
