@@ -78,7 +78,7 @@ def _samples(found: Any, wanted: Wanted, trials: Arrays) -> Arrays:
     arrays = {"stimulus": stimulus}
     step = np.diff(time)
     if len(step):
-        arrays["dt"] = np.median(step)
+        arrays["dt"] = np.asarray(np.median(step))
     if wanted.activity:
         at, activity = _series(found, wanted.activity)
         right = np.clip(np.searchsorted(at, time), 1, max(len(at) - 1, 1))

@@ -106,7 +106,7 @@ def test_memory_goes_with_the_synapses_not_with_the_pairs():
     graph = Sparse(1_000_000, 1_000_000, probability=2e-8, seed=1).topology()
     assert abs(len(graph.post) - 20_000) < 4 * 20_000**0.5
     assert graph.post.nbytes + graph.pre.nbytes < 200_000
-    assert np.all(np.diff(graph.post) >= 0)
+    assert np.all(np.diff(graph.pre) >= 0)
     np.testing.assert_allclose([graph.post.mean(), graph.pre.mean()], 5e5, rtol=0.02)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 
 class Graph(NamedTuple):
-    """post, pre: the neurons of every synapse, int32 [n_synapses], ordered by post, then pre. Read-only."""
+    """post, pre: the neurons of every synapse, int32 [n_synapses], ordered by pre, then post. Read-only."""
 
     post: np.ndarray
     pre: np.ndarray
@@ -25,7 +25,7 @@ def graph(n_post: int, n_pre: int, probability: float, seed: int, self_connectio
     pairs. self_connections: False leaves out the pairs (i, i).
     """
     places = _places(n_post * n_pre, probability, np.random.default_rng(seed))
-    post, pre = np.divmod(places, n_pre)
+    pre, post = np.divmod(places, n_post)
     if not self_connections:
         post, pre = post[post != pre], pre[post != pre]
     if not len(post):
@@ -50,25 +50,29 @@ def _places(n: int, probability: float, rng: np.random.Generator) -> np.ndarray:
     return places[places < n]
 
 
-class Table(NamedTuple):
-    """The synapses of each of n neurons on one side, padded to the largest number of them, K.
+class Fan(NamedTuple):
+    """Both sides of a graph, to be entered by a neuron; index n of either side is a neuron without synapses.
 
-    synapse [n + 1, K]: places in the graph's order, n_synapses where there is none; other [n + 1, K]: the neurons on
-    their other side, that side's number of neurons where there is none. Row n is empty. Read-only, int32.
+    start [n_pre + 2]: the synapses of presynaptic neuron i are start[i] to start[i + 1]; widest: the most of them;
+    incoming, sources [n_post + 1, K]: the synapses onto a postsynaptic neuron and the neurons they come from, padded to
+    the largest number K of them with n_synapses and 0. int32, read-only.
     """
 
-    synapse: np.ndarray
-    other: np.ndarray
+    start: np.ndarray
+    widest: int
+    incoming: np.ndarray
+    sources: np.ndarray
 
 
-def table(own: np.ndarray, n: int, other: np.ndarray, n_other: int) -> Table:
-    """The table of the side whose neurons `own` [n_synapses] names."""
-    order = np.argsort(own, kind="stable")
-    counts = np.bincount(own, minlength=n)
-    column = np.arange(len(own)) - np.repeat(np.cumsum(counts) - counts, counts)
-    made = Table(*(np.full((n + 1, counts.max()), fill, np.int32) for fill in (len(own), n_other)))
-    made.synapse[own[order], column] = order
-    made.other[own[order], column] = other[order]
-    for values in made:
+def fan(found: Graph, n_post: int, n_pre: int) -> Fan:
+    n = len(found.post)
+    leaving, arriving = np.bincount(found.pre, minlength=n_pre), np.bincount(found.post, minlength=n_post)
+    start = np.concatenate([[0], np.cumsum(leaving), [n]]).astype(np.int32)
+    order = np.argsort(found.post, kind="stable")
+    column = np.arange(n) - np.repeat(np.cumsum(arriving) - arriving, arriving)
+    incoming, sources = (np.full((n_post + 1, arriving.max()), fill, np.int32) for fill in (n, 0))
+    incoming[found.post[order], column] = order
+    sources[found.post[order], column] = found.pre[order]
+    for values in (start, incoming, sources):
         values.setflags(write=False)
-    return made
+    return Fan(start, int(leaving.max()), incoming, sources)

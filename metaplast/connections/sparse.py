@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from jax import Array, ops
 
 from metaplast.connections import _events
-from metaplast.connections._topology import Graph, Table, graph, table
+from metaplast.connections._events import Kinds
+from metaplast.connections._topology import Fan, Graph, fan, graph
 from metaplast.connections.base import AbstractConnection, Move, Term
 from metaplast.registry import register
 from metaplast.spec import Count, Natural, Probability, spec
@@ -18,7 +19,7 @@ from metaplast.spec import Count, Natural, Probability, spec
 class Sparse(AbstractConnection):
     """Each of the n_post * n_pre pairs is a synapse with `probability`, drawn once from `seed`.
 
-    Weights [n_synapses], ordered by postsynaptic, then presynaptic neuron; at least one synapse always exists. Memory
+    Weights [n_synapses], ordered by presynaptic, then postsynaptic neuron; at least one synapse always exists. Memory
     goes with the number of synapses. Where spikes drive it, it runs from spike to spike (_events.py).
     """
 
@@ -56,10 +57,10 @@ class Sparse(AbstractConnection):
         return values[self.topology().pre]
 
     def reduce_post(self, values: Array) -> Array:
-        return ops.segment_sum(values, jnp.asarray(self.topology().post), self.n_post, indices_are_sorted=True)
+        return ops.segment_sum(values, jnp.asarray(self.topology().post), self.n_post)
 
     def reduce_pre(self, values: Array) -> Array:
-        return ops.segment_sum(values, jnp.asarray(self.topology().pre), self.n_pre)
+        return ops.segment_sum(values, jnp.asarray(self.topology().pre), self.n_pre, indices_are_sorted=True)
 
     def changed(self, weights: Array, terms: Sequence[Term], move: Move) -> Array:
         if not terms or not {term.sparse for term in terms} <= move.spiking:
@@ -72,16 +73,13 @@ class Sparse(AbstractConnection):
 
 
 @lru_cache(maxsize=64)
-def _tables(connection: Sparse) -> tuple[Table, Table]:
-    """Of the post and of the pre side."""
-    post, pre = connection.topology()
-    sizes = connection.n_post, connection.n_pre
-    return table(post, sizes[0], pre, sizes[1]), table(pre, sizes[1], post, sizes[0])
+def _fan(connection: Sparse) -> Fan:
+    return fan(connection.topology(), connection.n_post, connection.n_pre)
 
 
 @lru_cache(maxsize=64)
 def _propagation(connection: Sparse) -> Callable[[Array, Array], Array]:
-    return _events.twin(_events.propagation(connection.n_post, _tables(connection)[1]), connection.propagate)
+    return _events.twin(_events.propagation(connection.topology(), _fan(connection)), connection.propagate)
 
 
 @lru_cache(maxsize=64)
@@ -95,4 +93,4 @@ def _change(
         return AbstractConnection.changed(connection, weights, terms, Move(factor, *bounds))
 
     powers, sparse = zip(*shapes, strict=True)
-    return _events.twin(_events.change(_tables(connection), powers, sparse, bounds), plain)
+    return _events.twin(_events.change(connection.topology(), _fan(connection), Kinds(powers, sparse), bounds), plain)

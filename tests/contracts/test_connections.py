@@ -116,7 +116,8 @@ GRAPHS = [{"probability": 0.4, "seed": 3}, {"probability": 0.7, "self_connection
 @pytest.mark.parametrize("numbers", GRAPHS, ids=str)
 def test_a_mask_and_a_sparse_graph_of_the_same_numbers_are_one_graph(numbers):
     sparse, masked = Sparse(7, 9, **numbers), Masked(7, 9, **numbers)
-    np.testing.assert_array_equal(np.nonzero(np.asarray(masked.mask())), sparse.topology())
+    pre, post = np.nonzero(np.asarray(masked.mask()).T)
+    np.testing.assert_array_equal((post, pre), sparse.topology())
     assert masked.fan_in == sparse.fan_in
     assert masked.shape == (7, 9)
 
@@ -154,14 +155,15 @@ def test_a_life_on_a_masked_matrix_is_the_life_on_the_sparse_graph():
     np.testing.assert_allclose(one.score.loss, other.score.loss, rtol=1e-12)
     for name, weights in one.recorded["weights"].items():
         support = np.zeros(weights.shape[1:], bool)
-        support[places[name]] = True
+        post, pre = places[name]
+        support[post, pre] = True
         back, start = (np.asarray(life.feedback["back"][name]) for life in (one_end, born))
         assert not np.any(weights[:, ~support])
         assert not np.any(back[~support])
         assert np.any(weights[-1] != born.synapses[name].weight)
         assert np.any(back != start)
-        np.testing.assert_allclose(weights[:, support], other.recorded["weights"][name], atol=1e-12)
-        np.testing.assert_allclose(back[support], other_end.feedback["back"][name], atol=1e-12)
+        np.testing.assert_allclose(weights[:, post, pre], other.recorded["weights"][name], atol=1e-12)
+        np.testing.assert_allclose(back[post, pre], other_end.feedback["back"][name], atol=1e-12)
 
 
 def test_bounds_without_zero_are_refused_on_a_masked_connection():
