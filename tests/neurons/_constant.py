@@ -4,7 +4,6 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from metaplast._checks.base import keys, quick_jit
@@ -15,10 +14,19 @@ from tests._compiler import as_users_jit
 DT = 1e-3
 
 
-def constant(neuron: AbstractNeuron, n_steps: int, dt: float = DT, theta: Any = None, **drive: float) -> Any:
+def constant(neuron: AbstractNeuron, n_steps: int, dt: float = DT, **drive: float) -> Any:
     """[spikes, potential, gain], each [n_steps], of one neuron under a constant drive {port: value}, 0 elsewhere."""
-    ports = {port: jnp.full(1, drive.get(port, 0.0)) for port in neuron.ports}
-    view = _as_users(neuron, n_steps, dt, theta or {}, ports, keys(0, n_steps))
+    return _shown(_quickly, neuron, n_steps, dt, {}, drive)
+
+
+def exactly(neuron: AbstractNeuron, n_steps: int, theta: Any = None, **drive: float) -> Any:
+    """The same, compiled as in a user's run: bits are compared."""
+    return _shown(_as_users, neuron, n_steps, DT, theta or {}, drive)
+
+
+def _shown(live: Any, neuron: AbstractNeuron, n_steps: int, dt: float, theta: Any, drive: dict[str, float]) -> Any:
+    ports = {port: np.full(1, drive.get(port, 0.0), np.float32) for port in neuron.ports}
+    view = live(neuron, n_steps, dt, theta, ports, keys(0, n_steps))
     return [np.asarray(x)[:, 0] for x in (view.activity, view.potential, view.gain)]
 
 
@@ -35,5 +43,5 @@ def _live(neuron: AbstractNeuron, n_steps: int, dt: float, theta: Any, ports: An
     return jax.lax.scan(step, neuron.init_state(theta, ports["soma"].size), noise, n_steps)[1]
 
 
-_as_users = partial(as_users_jit, static_argnums=(0, 1, 2))(_live)  # bits are compared
+_as_users = partial(as_users_jit, static_argnums=(0, 1, 2))(_live)
 _quickly = partial(quick_jit, static_argnums=(0, 1, 2))(_live)

@@ -7,13 +7,14 @@ import jax
 import numpy as np
 import pytest
 
+from metaplast._checks import neuron as contract
 from metaplast._checks.base import quick_jit
+from metaplast.neurons._integrate_and_fire import EPROP, EPROP_ADAPTATION, LSNN, LSNN_ADAPTATION
 from metaplast.neurons.alif import Alif
 from metaplast.neurons.conductance_lif import ConductanceLif
 from metaplast.neurons.lif import Lif
 from metaplast.neurons.refractory import Refractory
 from metaplast.spec import decode
-from metaplast.testing import check_neuron
 from tests.neurons._constant import DT, constant
 
 
@@ -58,8 +59,10 @@ def test_a_silent_neuron_goes_on_integrating_and_is_not_reset_by_what_it_does_no
     assert z[first + 31] == 1.0
 
 
-def test_the_option_that_is_not_the_default_keeps_every_promise():
-    check_neuron(Refractory(neuron=Alif(), period=3e-3, during="silent"))
+@pytest.mark.parametrize("fields", [{**LSNN, **LSNN_ADAPTATION}, {**EPROP, **EPROP_ADAPTATION}], ids=["lsnn", "eprop"])
+def test_the_gain_is_the_derivative_under_the_options_of_the_sources_too(fields):
+    with jax.enable_x64(True):
+        contract.check_gain(Refractory(neuron=Alif(**fields), period=3e-3, during="silent"), {})
 
 
 def test_what_is_no_spiking_neuron_is_refused_by_name():

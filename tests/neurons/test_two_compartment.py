@@ -1,10 +1,11 @@
 """The dendrite predicts the soma where nobody teaches; the soma fires as often as phi says."""
 
+import jax
 import numpy as np
 import pytest
 
+from metaplast._checks import neuron as contract
 from metaplast.neurons.two_compartment import TwoCompartment
-from metaplast.testing import check_neuron
 from tests.neurons._constant import DT, population
 
 CELL = TwoCompartment()
@@ -54,8 +55,9 @@ def test_spikes_are_as_frequent_as_phi_says_and_the_score_is_the_slope_of_their_
     np.testing.assert_array_equal(rate.gain[-1], gain)
 
 
-def test_the_rate_form_keeps_every_promise_and_offers_no_score():
-    check_neuron(TwoCompartment(output="rate"))
+def test_the_rate_form_has_the_gain_of_its_activity_and_offers_no_score():
+    with jax.enable_x64(True):
+        contract.check_gain(TwoCompartment(output="rate"), {})
     assert CELL.offers - TwoCompartment(output="rate").offers == {"score"}
     assert CELL.spiking and not TwoCompartment(output="rate").spiking
 
