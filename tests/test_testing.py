@@ -312,6 +312,21 @@ class Leaks(Leaky):
 
 
 @spec
+class Same(Leaky):
+    """Its surrogates are all the same."""
+
+    surrogate: Literal["a", "b"] = "a"
+
+
+@spec
+class Mute(Leaky):
+    """Nothing makes it active."""
+
+    def show(self, v: Any) -> Any:
+        return neuron_view(0.0 * v, v, 0.0 * v)
+
+
+@spec
 class Frozen(Leaky):
     """theta has no effect."""
 
@@ -326,6 +341,8 @@ class Frozen(Leaky):
         (NoDt, "the potential converges as dt -> 0"),
         (Mixes, "permuting the units"),
         (Leaks, "the same under any surrogate"),
+        (Same, "another surrogate or slope is another gain"),
+        (Mute, "some drive of the soma makes a unit active"),
         (Frozen, r"theta\['log_tau'\] has an effect"),
     ],
 )
