@@ -22,6 +22,7 @@ class ThreeFactor(Wrapper):
     """e <- exp(-dt/tau) e + inner delta_w;   delta_w = rate m e, with m the global channel `modulator` of this step.
 
     tau = spec exp(5 log_tau) seconds, rate = spec exp(5 log_rate) per step with m = 1: a reward is an event.
+    A modulator that is a concentration d(t), as in dw/dt = c d, is integrated by rate = dt.
     The inner rule's own change is never applied.
     State: that of the inner rule and the eligibility e on the synapse; a new trial does not clear it.
     theta: {rule: the inner theta, log_rate [], log_tau []}, both 0 at the start.

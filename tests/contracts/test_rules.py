@@ -18,6 +18,8 @@ OTHER_SETTINGS = (
     {"name": "stdp", "learn": True, "mu_potentiation": 0.5, "mu_depression": 0.5, "at_post_spike": "none"},
     {"name": "stdp", "learn": True, "mu_depression": 1.0, "pairing": "nearest", "increment": "dt_over_tau"},
     {"name": "triplet", "learn": True, "a2_plus": 0.1, "mu_potentiation": 1.0, "pairing": "nearest"},
+    {"name": "urbanczik_senn", "learn": True, "received": "psp"},
+    {"name": "urbanczik_senn", "learn": True, "tau_delta": 0.0},
     {"name": "voltage", "learn": True, "u_ref_squared": 60.0, "delay": 2, "scale": 20.2, "offset": -70.6},
     {
         "name": "trace_taylor",
@@ -31,6 +33,7 @@ OTHER_SETTINGS = (
         "pairing": "nearest",
     },
     {"name": "vogels", "learn": True, "at_post_spike": "before", "at_pre_spike": "none"},
+    {"name": "three_factor", "rule": {"name": "trace_taylor", "learn": "both", "learn_tau": True}},
     {"name": "bound", "rule": {"name": "adam"}, "mu": 0.5},
     {"name": "bcm", "learn": True},
     {"name": "metaplastic", "by": "change"},
