@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from metaplast.neurons._integrate_and_fire import IntegrateAndFire
 from metaplast.neurons.base import AbstractNeuron, SpikingNeuron
 from metaplast.neurons.lif import Lif
 from metaplast.registry import BadInput, name_of, register
@@ -24,8 +25,8 @@ class Refractory(AbstractNeuron):
     activity, gain and score are 0 while refractory; all else of the view is that of the inner neuron.
     State: remaining [n], steps to go, and `inner`. Ports, offered signals and theta are those of the inner neuron.
     Limits: a neuron of firing period T has the period T + `period` under `hold`; period < dt / 2: the inner neuron.
-    A reset that the inner neuron applies one step late comes after a hold, not before it: use `silent` there.
-    Raises: BadInput where `neuron` is no spiking neuron, which cannot be told apart into integrate, fire and reset.
+    Raises: BadInput where `neuron` is no spiking neuron, which cannot be told apart into integrate, fire and reset, or
+    where `hold` would put off a reset that comes one step late (`subtract_late`).
     """
 
     spiking: ClassVar[bool] = True
@@ -38,6 +39,12 @@ class Refractory(AbstractNeuron):
         if not isinstance(self.neuron, SpikingNeuron):
             given = f"refractory: neuron {name_of(type(self.neuron)) or type(self.neuron).__name__!r}"
             raise BadInput(given, "a spiking neuron, such as lif", "set neuron.neuron, or leave refractory out")
+        late = isinstance(self.neuron, IntegrateAndFire) and self.neuron.reset_mode == "subtract_late"
+        if late and self.during == "hold":
+            given = "refractory: during='hold' around reset_mode='subtract_late'"
+            raise BadInput(
+                given, "a reset at once, before the state is held", "set during=silent, as the sources have it"
+            )
 
     @property
     def ports(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]

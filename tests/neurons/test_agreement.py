@@ -20,6 +20,8 @@ from metaplast.neurons.alif import Alif
 from metaplast.neurons.lif import Lif
 from metaplast.neurons.refractory import Refractory
 from metaplast.signals import Synapses
+from metaplast.transmission.delayed import Delayed
+from metaplast.transmission.instant import Instant
 
 N, N_IN, N_STEPS, DT = 100, 40, 1000, 1e-3
 RNG = np.random.default_rng(0)
@@ -51,16 +53,18 @@ def norse(weights: Weights, jump_first: bool) -> Run:
     return np.array(spikes), np.array(psi)
 
 
-def lsnn(weights: Weights, tau=20.0, thr0=0.01, beta=1.7, tau_adaptation=1200.0, n_refractory=3) -> Run:
+def lsnn(weights: Weights, tau=20.0, thr0=0.01, beta=1.7, tau_adaptation=1200.0, n_refractory=3, delay=0) -> Run:
     """The 2018 program, times in ms: spikes on the voltage before the update, minus the adapted threshold, scaled by
     it; silent while a spike lies in the last n_refractory steps."""
     w_in, w_rec = weights
     decay, decay_b = np.exp(-1.0 / tau), np.exp(-1.0 / tau_adaptation)
     z, v, b = np.zeros(N), np.zeros(N), np.zeros(N)
-    buffer = np.zeros((N, n_refractory))
+    buffer, future = np.zeros((N, n_refractory)), np.zeros((N, 11))
     spikes, psi = [], []
     for x in X:
-        i_t = w_in @ x + w_rec @ z
+        future[:, 0] += w_in @ x
+        future[:, delay] += w_rec @ z
+        i_t = future[:, 0]
         b = decay_b * b + (1.0 - decay_b) * z
         thr = thr0 + b * beta
         new_v = decay * v + (1 - decay) * i_t - z * thr
@@ -68,6 +72,7 @@ def lsnn(weights: Weights, tau=20.0, thr0=0.01, beta=1.7, tau_adaptation=1200.0,
         new_z = np.where(is_ref, 0.0, v_scaled > 0)
         psi.append(np.where(is_ref, 0.0, 0.3 * np.maximum(1 - np.abs(v_scaled), 0)) / thr)
         buffer = np.concatenate([buffer[:, 1:], new_z[:, None]], axis=1)
+        future = np.concatenate([future[:, 1:], np.zeros((N, 1))], axis=1)
         v, z = new_v, new_z
         spikes.append(z)
     return np.array(spikes), np.array(psi)
@@ -128,8 +133,9 @@ def _run(wiring: Any, weights: Any, x: Any) -> Any:
     return jax.lax.scan(step, network.init_state(wiring, {}, DT), x)[1]
 
 
-def _ours(cell: Any, weights: Weights) -> Run:
-    wiring = Recurrent(neuron=cell, readout=False).wiring({"in": N_IN}, N)
+def _ours(cell: Any, weights: Weights, delay: int = 0) -> Run:
+    transmission = Delayed(delay=delay * DT) if delay else Instant()
+    wiring = Recurrent(neuron=cell, readout=False, transmission=transmission).wiring({"in": N_IN}, N)
     with jax.enable_x64(True):
         return jax.tree.map(np.asarray, _run(wiring, {"in_to_output": weights[0], "output_to_output": weights[1]}, X))
 
@@ -148,6 +154,15 @@ def test_the_spike_trains_are_those_of_the_source(name):
     inner = dataclasses.replace(getattr(cell, "neuron", cell), **wrong)
     other = dataclasses.replace(cell, neuron=inner) if isinstance(cell, Refractory) else inner
     assert (_ours(other, weights)[0] != expected).sum() > 1000  # control: another discretisation is told apart
+
+
+def test_a_delay_of_whole_steps_is_that_of_the_source():
+    """LSNN with 3 steps on the recurrent edge, beyond the one that recurrence takes."""
+    _, cell, (scale_in, scale_rec), _ = CASES["lsnn"]
+    weights = scale_in * UNIT_IN, scale_rec * UNIT_REC
+    expected = lsnn(weights, delay=3)[0]
+    assert (_ours(cell, weights, delay=3)[0] != expected).sum() == 0
+    assert (lsnn(weights, delay=2)[0] != expected).sum() > 1000  # control
 
 
 def test_the_preset_of_e_prop_has_the_beta_of_its_paper():

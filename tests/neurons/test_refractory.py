@@ -65,12 +65,14 @@ def test_the_gain_is_the_derivative_under_the_options_of_the_sources_too(fields)
         contract.check_gain(Refractory(neuron=Alif(**fields), period=3e-3, during="silent"), {})
 
 
-def test_what_is_no_spiking_neuron_is_refused_by_name():
+def test_what_cannot_be_made_refractory_is_refused_by_name():
     words = r"refractory: neuron 'tanh' - expected a spiking neuron, such as lif - set neuron\.neuron"
     with pytest.raises(ValueError, match=words):
         decode("neuron", {"name": "refractory", "neuron": {"name": "tanh"}})
     with pytest.raises(ValueError, match="neuron 'refractory'"):
         Refractory(neuron=Refractory())
+    with pytest.raises(ValueError, match="during='hold' around reset_mode='subtract_late'"):
+        Refractory(neuron=Alif(**EPROP))
     assert quick_jit(lambda: Refractory().init_state({}, 3))()["remaining"].shape == (3,)
     made: Any = decode("neuron", {"name": "refractory", "neuron": {"name": "alif", "beta": 0.2}, "period": 5e-3})
     assert made == Refractory(neuron=Alif(beta=0.2), period=5e-3)
