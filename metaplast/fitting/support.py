@@ -8,7 +8,7 @@ import numpy as np
 from metaplast.fitting.engine import Fitted, Member
 from metaplast.fitting.penalised import everything, of_terms
 from metaplast.lifetime import Lifetime
-from metaplast.rules.polynomial import Polynomial
+from metaplast.rules._terms import TermList
 from metaplast.signals import Theta
 
 
@@ -25,7 +25,7 @@ class Choice(NamedTuple):
 def is_long(lifetime: Lifetime, few: int) -> bool:
     """Whether a slot's rule is a list of more than `few` terms with a coefficient to fit for each."""
     return any(
-        isinstance(slot.rule, Polynomial)
+        isinstance(slot.rule, TermList)
         and slot.rule.learn in ("coefficients", "both")
         and len(slot.rule.terms) > few
         and not any(slot.rule.initial)

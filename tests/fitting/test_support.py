@@ -13,6 +13,7 @@ from metaplast.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
 from metaplast.rules.polynomial import Polynomial
 from metaplast.rules.stdp import Stdp
+from metaplast.rules.trace_taylor import TraceTaylor
 
 FOUR = ("post*pre", "post^2*weight", "pre", "weight")
 NAN, INF = float("nan"), float("inf")
@@ -102,6 +103,7 @@ def test_the_order_of_the_options_does_not_matter():
         ([Polynomial(terms=FOUR)], 3, True),
         ([Polynomial(terms=FOUR)], 4, False),
         ([Polynomial(terms=FOUR, learn="both")], 3, True),
+        ([TraceTaylor(learn_tau=True)], 3, True),
         ([Polynomial(terms=FOUR, learn="rate")], 3, False),
         ([Polynomial(terms=FOUR, initial=(1.0, 0.0, 0.0, 0.0))], 3, False),  # a known rule is not taken apart
         ([Polynomial(terms=FOUR, initial=(0.0,) * 4)], 3, True),

@@ -116,6 +116,40 @@ def _pre_post_pre(rule, w):
     return total
 
 
+def _norse(pre, post, w, eta, tau, mu) -> np.ndarray:
+    """The final weights of norse's step (torch.functional.stdp, form multiplicative_pow): Euler traces that gain dt/tau
+    of a spike, both seen after it; soft, then hard bounds 0 and 1."""
+    x, y = np.zeros(pre.shape[1]), np.zeros(post.shape[1])
+    for z_pre, z_post in zip(pre.astype(float), post.astype(float), strict=True):
+        x, y = x + DT / tau * (z_pre - x), y + DT / tau * (z_post - y)
+        up, down = eta * (1.0 - w) ** mu * np.outer(z_post, x), eta * w**mu * np.outer(y, z_pre)
+        w = np.clip(w + up - down, 0.0, 1.0)
+    return w
+
+
+def test_the_conventions_of_norse_are_settings():
+    """Its Euler decay is the exact one of another tau, with another dt/tau: the amplitudes make up for it."""
+    rng = np.random.default_rng(3)
+    pre, post, w = rng.random((200, 3)) < 0.1, rng.random((200, 2)) < 0.1, rng.uniform(0.2, 0.8, (2, 3))
+    tau = -DT / math.log(1.0 - DT / 50e-3)
+    rule = Stdp(
+        0.5 * tau / 50e-3, 0.5 * tau / 50e-3, tau, tau,
+        increment="dt_over_tau", at_post_spike="after", at_pre_spike="after", mu_potentiation=0.3, mu_depression=0.3,
+    )  # fmt: skip
+    expected, view, connection = _norse(pre, post, w, 0.5, 50e-3, 0.3), blank_view(Dense(2, 3), ()), Dense(2, 3)
+
+    def last(now, z):
+        state, weight = now
+        sides = {"pre": view.pre.replace(activity=z[0]), "post": view.post.replace(activity=z[1])}
+        state, delta = rule.step({}, state, connection, view.replace(weight=weight, **sides), DT)
+        return (state, jnp.clip(weight + delta, 0.0, 1.0)), None
+
+    trains = tuple(jnp.asarray(z, jnp.float32) for z in (pre, post))
+    (_, found), _ = jax.lax.scan(last, (rule.init_state({}, connection), jnp.asarray(w, jnp.float32)), trains)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert np.abs(expected - w).max() > 0.05
+
+
 def test_learned_constants_are_logarithms_relative_to_the_spec():
     rule = Stdp(potentiation=0.3, tau_pre=20e-3, learn=True)
     theta = rule.init(jax.random.key(0), ONE)
