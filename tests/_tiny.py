@@ -17,7 +17,13 @@ TASKS = {
     "taught_potential": {"n_in": 3, "n_steps": 4},
     "teacher_student": {"n_in": 4, "n_out": 3, "n_steps": 4},
 }
-NETWORKS = {"feedforward": {"hidden": [3]}, "recurrent": {"n_recurrent": 5}, "autoassociative": {}, "clamped": {}}
+NETWORKS = {
+    "autoassociative": {},
+    "clamped": {},
+    "ei": {"n_e": 4, "n_i": 2},
+    "feedforward": {"hidden": [3]},
+    "recurrent": {"n_recurrent": 5},
+}
 OUTER = {
     "bptt": {"steps": 2},
     "es": {"steps": 2, "population": 4},

@@ -1,8 +1,9 @@
 """A connection: how the synapses of one edge are laid out, and the few linear maps everything else is made of."""
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
@@ -46,6 +47,11 @@ class AbstractConnection(ABC):
 
     n_post: int
     n_pre: int
+
+    def sized(self, n_post: int, n_pre: int, index: int = 0, loop: bool = False) -> Self:
+        """The same kind of connection for the populations of an edge. index: of edges of one network, so that random
+        graphs differ; loop: whether both ends are one population."""
+        return dataclasses.replace(self, n_post=n_post, n_pre=n_pre)  # pyright: ignore[reportArgumentType, reportCallIssue]
 
     @property
     @abstractmethod

@@ -5,40 +5,25 @@ import numpy as np
 from jax import Array
 
 from metaplast.connections._matrix import MatrixConnection
-from metaplast.connections._topology import Graph, graph
+from metaplast.connections._random_graph import RandomGraph
 from metaplast.registry import register
-from metaplast.spec import Count, Natural, Probability, spec
+from metaplast.spec import spec
 
 
 @register("connection", "masked")
 @spec
-class Masked(MatrixConnection):
-    """Each of the n_post * n_pre pairs is a synapse with `probability`, drawn once from `seed`; the same numbers give
-    `sparse` the same graph.
+class Masked(RandomGraph, MatrixConnection):
+    """A random graph (`probability`, `seed`, `self_connections`) as a matrix; `sparse` of the same numbers is the same.
 
     Weights [n_post, n_pre], 0 wherever there is no synapse, from birth on: the mask goes into the life's state, and a
-    change of weight is multiplied by it. At least one synapse always exists.
+    change of weight is multiplied by it.
     """
-
-    n_post: Count = 1
-    n_pre: Count = 1
-    probability: Probability = 0.1
-    seed: Natural = 0
-    self_connections: bool = True
-
-    def topology(self) -> Graph:
-        """Postsynaptic and presynaptic index of every synapse, int32 [n_synapses] each."""
-        return graph(self.n_post, self.n_pre, self.probability, self.seed, self.self_connections)
 
     def support(self) -> np.ndarray:
         """bool [n_post, n_pre]: where a synapse exists."""
         present = np.zeros((self.n_post, self.n_pre), bool)
         present[self.topology()] = True
         return present
-
-    @property
-    def fan_in(self) -> int:
-        return self.topology().fan_in(self.n_post)
 
     def mask(self) -> Array:
         return jnp.asarray(self.support(), float)

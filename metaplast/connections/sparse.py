@@ -8,38 +8,25 @@ from jax import Array, ops
 
 from metaplast.connections import _events
 from metaplast.connections._events import Kinds
-from metaplast.connections._topology import Fan, Graph, fan, graph
+from metaplast.connections._random_graph import RandomGraph
+from metaplast.connections._topology import Fan, fan
 from metaplast.connections.base import AbstractConnection, Move, Term
 from metaplast.registry import register
-from metaplast.spec import Count, Natural, Probability, spec
+from metaplast.spec import spec
 
 
 @register("connection", "sparse")
 @spec
-class Sparse(AbstractConnection):
-    """Each of the n_post * n_pre pairs is a synapse with `probability`, drawn once from `seed`.
+class Sparse(RandomGraph):
+    """A random graph (`probability`, `seed`, `self_connections`) as one weight per existing synapse.
 
-    Weights [n_synapses], ordered by presynaptic, then postsynaptic neuron; at least one synapse always exists. Memory
-    goes with the number of synapses. Where spikes drive it, it runs from spike to spike (_events.py).
+    Weights [n_synapses], ordered by presynaptic, then postsynaptic neuron. Memory goes with the number of synapses.
+    Where spikes drive it, it runs from spike to spike (_events.py).
     """
-
-    n_post: Count = 1
-    n_pre: Count = 1
-    probability: Probability = 0.1
-    seed: Natural = 0
-    self_connections: bool = True
-
-    def topology(self) -> Graph:
-        """Postsynaptic and presynaptic index of every synapse, int32 [n_synapses] each."""
-        return graph(self.n_post, self.n_pre, self.probability, self.seed, self.self_connections)
 
     @property
     def shape(self) -> tuple[int, ...]:
         return (len(self.topology().post),)
-
-    @property
-    def fan_in(self) -> int:
-        return self.topology().fan_in(self.n_post)
 
     def propagate(self, weights: Array, pre: Array) -> Array:
         return self.reduce_post(weights * self.at_pre(pre))

@@ -1,6 +1,5 @@
 """One population that completes its own patterns."""
 
-import dataclasses
 from collections.abc import Mapping
 
 from metaplast.connections.dense import Dense
@@ -36,6 +35,6 @@ class Autoassociative(AbstractNetwork):
                 "change the task or the network",
             )
         (name,) = inputs
-        connection = dataclasses.replace(self.connection, n_post=n_out, n_pre=n_out)  # pyright: ignore[reportArgumentType]
+        connection = self.connection.sized(n_out, n_out, loop=True)
         loop = Edge(name, name, connection, gain=self.gain, bounds=self.bounds)
         return Wiring((Population(name, n_out, self.neuron),), (loop,))

@@ -1,6 +1,5 @@
 """Synapses between cells that were all recorded."""
 
-import dataclasses
 from collections.abc import Mapping
 
 from metaplast.connections.dense import Dense
@@ -30,7 +29,7 @@ class Clamped(AbstractNetwork):
         if set(inputs) != {"input", "recorded"}:
             given = ", ".join(inputs)
             raise BadInput(f"network clamped: inputs {given}", "input and recorded", "set task.clamp=true")
-        connection = dataclasses.replace(self.connection, n_post=n_out, n_pre=inputs["input"])  # pyright: ignore[reportArgumentType]
+        connection = self.connection.sized(n_out, inputs["input"])
         edge = Edge("input", "recorded", connection, port="tap", gain=self.gain, bounds=self.bounds)
         return Wiring(
             (Population("input", inputs["input"], Linear()), Population("recorded", n_out, Recorded())), (edge,)

@@ -1,6 +1,5 @@
 """A chain of layers."""
 
-import dataclasses
 from collections.abc import Mapping
 from itertools import pairwise
 
@@ -21,10 +20,12 @@ class Feedforward(AbstractNetwork):
     """input(s) -> hidden_1 -> ... -> hidden_L -> output, each layer driven by the one before.
 
     Populations: the task's inputs, `hidden_1` ..., `output`. Edges: `input_to_hidden_1`, ..., all plastic.
+    source: of the inputs (`poisson`: the task shows rates; `spikes`: it shows spikes).
     bias: add a constant unit `one` with an edge to every layer. An empty `hidden` is a linear readout.
     """
 
     hidden: tuple[Count, ...] = (40,)
+    source: NeuronField = Linear()
     neuron: NeuronField = Softplus()
     output: NeuronField = Linear()
     connection: ConnectionField = Dense()
@@ -36,7 +37,7 @@ class Feedforward(AbstractNetwork):
     def wiring(self, inputs: Mapping[str, int], n_out: int) -> Wiring:
         layers = [Population(f"hidden_{i}", n, self.neuron) for i, n in enumerate(self.hidden, 1)]
         layers.append(Population("output", n_out, self.output))
-        sources = [Population(name, n, Linear()) for name, n in inputs.items()]
+        sources = [Population(name, n, self.source) for name, n in inputs.items()]
         edges = [self._edge(source, layers[0]) for source in sources]
         edges += [self._edge(pre, post) for pre, post in pairwise(layers)]
         if self.bias:
@@ -46,5 +47,5 @@ class Feedforward(AbstractNetwork):
         return Wiring((*sources, *layers), tuple(edges))
 
     def _edge(self, pre: Population, post: Population) -> Edge:
-        connection = dataclasses.replace(self.connection, n_post=post.n, n_pre=pre.n)  # pyright: ignore[reportArgumentType]
+        connection = self.connection.sized(post.n, pre.n)
         return Edge(pre.name, post.name, connection, self.transmission, gain=self.gain, bounds=self.bounds)

@@ -20,7 +20,7 @@ class Recurrent(AbstractNetwork):
     """input(s) -> recurrent (also onto itself, one step later) -> output.
 
     Populations: the task's inputs, `recurrent`, `output`; edges `input_to_recurrent`, `recurrent_to_recurrent`,
-    `recurrent_to_output`. `connection` and `transmission` are those of the recurrent edge(s).
+    `recurrent_to_output`. `connection` and `transmission` are those of the recurrent edge(s); `source`: of the inputs.
     dale: the layer is two populations, `inhibitory` (sign -1) and `excitatory` (+1, the share `excitatory_share` of the
     n_recurrent cells, rounded), each driven by the input(s) and by both; `excitatory_to_output` alone reads it out.
     Weights that leave the two are magnitudes |N(0, g^2 / fan-in)|, of mean g sqrt(2 / (pi fan-in)). Balance at birth:
@@ -34,6 +34,7 @@ class Recurrent(AbstractNetwork):
     """
 
     n_recurrent: Count = 40
+    source: NeuronField = Linear()
     neuron: NeuronField = Tanh()
     output: NeuronField = Linear()
     connection: ConnectionField = Dense()
@@ -57,7 +58,7 @@ class Recurrent(AbstractNetwork):
             )
 
     def wiring(self, inputs: Mapping[str, int], n_out: int) -> Wiring:
-        sources = [Population(name, size, Linear()) for name, size in inputs.items()]
+        sources = [Population(name, size, self.source) for name, size in inputs.items()]
         if not self.readout:
             cells = Population("output", n_out, self.neuron)
             return Wiring((*sources, cells), (*(self._through(s, cells) for s in sources), self._loop(cells, cells)))
@@ -89,5 +90,5 @@ class Recurrent(AbstractNetwork):
         return Edge(pre.name, post.name, Dense(post.n, pre.n), gain=self.gain, bounds=self.bounds)
 
     def _loop(self, pre: Population, post: Population) -> Edge:
-        connection = dataclasses.replace(self.connection, n_post=post.n, n_pre=pre.n)  # pyright: ignore[reportArgumentType]
+        connection = self.connection.sized(post.n, pre.n, loop=pre == post)
         return Edge(pre.name, post.name, connection, self.transmission, gain=self.recurrent_gain, bounds=self.bounds)

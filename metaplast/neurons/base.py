@@ -67,9 +67,11 @@ class SpikingNeuron(AbstractNeuron):
     """A unit with a membrane: it integrates its drive, it may fire, and where it fired it is reset.
 
     A concrete class writes the three parts; `step` is their composition, and a wrapper may compose them otherwise.
+    membrane: names of the state that stands still where the potential is held; currents and adaptation go on.
     """
 
     spiking: ClassVar[bool] = True
+    membrane: ClassVar[frozenset[str]] = frozenset({"v"})
 
     @abstractmethod
     def integrate(self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float) -> Theta:

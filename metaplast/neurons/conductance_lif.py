@@ -1,5 +1,6 @@
 """Leaky integrate-and-fire, driven by currents and conductances."""
 
+import math
 from typing import ClassVar, Literal
 
 import jax.numpy as jnp
@@ -8,7 +9,7 @@ from jax import Array
 from metaplast.neurons.base import ThresholdNeuron
 from metaplast.registry import BadInput, register
 from metaplast.signals import Key, NeuronView, Theta
-from metaplast.spec import Positive, spec
+from metaplast.spec import NonNegative, Positive, spec
 
 
 @register("neuron", "conductance_lif")
@@ -21,10 +22,13 @@ class ConductanceLif(ThresholdNeuron):
 
     Exact while the drive is constant. Ports: soma, I signed, in units of V; excitatory, inhibitory: g >= 0 in units of
     the leak. V is dimensionless by default (0 rest, 1 threshold); tau_m in seconds.
+    tau_excitatory, tau_inhibitory (seconds): 0: g is the drive; else g <- exp(-dt / tau) g + drive, so that what
+    arrives may be spikes (as after transmission `exponential`, but weighted with the synapse as it was then).
     soma_input: `steady_state`: a constant I shifts V_inf by I / G, one step moves V by (1 - alpha) I / G; `jump`: I is
     no part of V_inf and is added to V after the relaxation: a spike of weight w moves V by w at any dt.
     View: activity z (0/1), potential V before the reset, gain the surrogate derivative at V - threshold
-    (`ThresholdNeuron`). The reset passes no surrogate gradient. State: v [n]. Refractoriness: neuron `refractory`.
+    (`ThresholdNeuron`). The reset passes no surrogate gradient. Refractoriness: neuron `refractory`.
+    State: v [n], and g [n] of each port with a tau.
     Limits: g = 0 is neuron `lif`; constant I and g: V_inf with the membrane time constant tau_m / G.
     Raises: BadInput where v_reset is not below threshold.
     Source: the reversal potentials, in units of threshold minus rest, are those of Urbanczik & Senn 2014.
@@ -38,6 +42,8 @@ class ConductanceLif(ThresholdNeuron):
     v_reset: float = 0.0
     e_excitatory: float = 14 / 3
     e_inhibitory: float = -1 / 3
+    tau_excitatory: NonNegative = 0.0
+    tau_inhibitory: NonNegative = 0.0
     soma_input: Literal["steady_state", "jump"] = "steady_state"
 
     def __post_init__(self) -> None:
@@ -45,21 +51,28 @@ class ConductanceLif(ThresholdNeuron):
             raise BadInput(f"v_reset={self.v_reset}", f"a value below threshold={self.threshold}", "lower v_reset")
 
     def init_state(self, theta: Theta, n: int) -> Theta:
-        return {"v": jnp.zeros(n) + self.v_rest}
+        return {"v": jnp.zeros(n) + self.v_rest, **{port: jnp.zeros(n) for port in self._decays()}}
+
+    def _decays(self) -> dict[str, float]:
+        """Ports whose conductance decays, with the time constant."""
+        both = {"excitatory": self.tau_excitatory, "inhibitory": self.tau_inhibitory}
+        return {port: tau for port, tau in both.items() if tau > 0}
 
     def integrate(self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float) -> Theta:
-        g_e, g_i, current = drive["excitatory"], drive["inhibitory"], drive["soma"]
+        g = {port: math.exp(-dt / tau) * state[port] + drive[port] for port, tau in self._decays().items()}
+        g_e, g_i = (g.get(port, drive[port]) for port in ("excitatory", "inhibitory"))
+        current = drive["soma"]
         total = 1.0 + g_e + g_i
         alpha = jnp.exp(-dt / self.tau_m * total)
         pulled = self.v_rest + g_e * self.e_excitatory + g_i * self.e_inhibitory
         if self.soma_input == "steady_state":
             target = (pulled + current) / total
-            return {"v": target + alpha * (state["v"] - target)}
+            return {"v": target + alpha * (state["v"] - target), **g}
         target = pulled / total
-        return {"v": target + alpha * (state["v"] - target) + current}
+        return {"v": target + alpha * (state["v"] - target) + current, **g}
 
     def fire(self, theta: Theta, state: Theta, dt: float, key: Key) -> NeuronView:
         return self.crossing(theta, state["v"], self.threshold)
 
     def reset(self, theta: Theta, state: Theta, spikes: Array) -> Theta:
-        return {"v": jnp.where(spikes > 0, self.v_reset, state["v"])}
+        return {**state, "v": jnp.where(spikes > 0, self.v_reset, state["v"])}

@@ -2,7 +2,6 @@
 
 from typing import Annotated, ClassVar, Literal
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -19,9 +18,9 @@ from metaplast.spec import NonNegative, plugin, spec
 class Refractory(AbstractNeuron):
     """After a spike the inner neuron is silent for exactly round(period / dt) steps; period in seconds.
 
-    during: `hold`: the whole state of the inner neuron stays as its reset left it, and the potential shown is that of
-    this state (Brian2's `unless refractory` on every variable); `silent`: its dynamics go on, its spikes are left out
-    and neither reset nor adapt it (LSNN and e-prop: silent while a spike lies in the last n_ref steps).
+    during: `hold`: the membrane potential stays where the reset left it, and is what is shown; currents, conductances
+    and adaptation go on (Brian2's `unless refractory` on v); `silent`: all dynamics go on, its spikes are left out and
+    neither reset nor adapt it (LSNN and e-prop: silent while a spike lies in the last n_ref steps).
     activity, gain and score are 0 while refractory; all else of the view is that of the inner neuron.
     State: remaining [n], steps to go, and `inner`. Ports, offered signals and theta are those of the inner neuron.
     Limits: a neuron of firing period T has the period T + `period` under `hold`; period < dt / 2: the inner neuron.
@@ -75,7 +74,8 @@ class Refractory(AbstractNeuron):
         ready = state["remaining"] <= 0
         moved = neuron.integrate(theta, state["inner"], drive, dt)
         if self.during == "hold":
-            moved = jax.tree.map(lambda new, old: jnp.where(ready, new, old), moved, state["inner"])
+            held = {name: jnp.where(ready, moved[name], state["inner"][name]) for name in neuron.membrane & set(moved)}
+            moved = {**moved, **held}
         view = neuron.fire(theta, moved, dt, key)
         on = ready.astype(view.activity.dtype)
         view = view.replace(activity=on * view.activity, gain=on * view.gain, score=on * view.score)  # pyright: ignore[reportAttributeAccessIssue]

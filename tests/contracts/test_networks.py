@@ -12,6 +12,7 @@ import pytest
 from metaplast._checks.base import quick_jit
 from metaplast.connections.dense import Dense
 from metaplast.connections.masked import Masked
+from metaplast.connections.sparse import Sparse
 from metaplast.feedback.none import None_ as Silent
 from metaplast.feedback.random import Random as RandomFeedback
 from metaplast.feedback.symmetric import Symmetric
@@ -20,8 +21,10 @@ from metaplast.lifetime import Lifetime, Slot
 from metaplast.networks import base as network
 from metaplast.networks.autoassociative import Autoassociative
 from metaplast.networks.clamped import Clamped
+from metaplast.networks.ei import Ei
 from metaplast.networks.recurrent import Recurrent
 from metaplast.neurons.linear import Linear
+from metaplast.neurons.relu import Relu
 from metaplast.neurons.tanh import Tanh
 from metaplast.registry import BadInput, find
 from metaplast.rules.polynomial import Polynomial
@@ -114,6 +117,51 @@ def test_a_recurrent_and_a_delayed_edge_are_a_plain_loop():
         np.testing.assert_allclose(sent["cells_to_cells"][t], trace, atol=1e-12)
         np.testing.assert_allclose(views["cells"].potential[t], u, atol=1e-12)
         np.testing.assert_allclose(views["out"].activity[t], -w_out @ h, atol=1e-12)
+
+
+def test_excitatory_and_inhibitory_cells_are_a_plain_loop():
+    """i first, then e: what i sends reaches e in the same step, all else one step late; signs at the soma; a graph of
+    its own on each of the four edges."""
+    network = Ei(n_e=4, n_i=3, neuron=Relu(), interneuron=Tanh(), connection=Sparse(probability=0.6))
+    wiring = network.wiring({"input": 3}, 2)
+    assert [(p.name, p.n, p.sign) for p in wiring.populations] == [
+        ("input", 3, 0),
+        ("i", 3, -1),
+        ("e", 4, 1),
+        ("output", 2, 0),
+    ]
+    weights = {edge.name: np.abs(RNG.normal(size=edge.connection.shape)) for edge in wiring.edges}
+    x, full = RNG.normal(size=(N_STEPS, 3)), {}
+    for edge in wiring.edges:
+        full[edge.name] = weights[edge.name]
+        if isinstance(edge.connection, Sparse):
+            full[edge.name] = np.zeros((edge.connection.n_post, edge.connection.n_pre))
+            full[edge.name][edge.connection.topology()] = weights[edge.name]
+    with jax.enable_x64(True):
+        views, _ = _run(wiring, weights, {"input": x})
+    e, i = np.zeros(4), np.zeros(3)
+    for t in range(N_STEPS):
+        i = np.tanh(full["input_to_i"] @ x[t] + full["e_to_i"] @ e - full["i_to_i"] @ i)
+        e = np.maximum(full["input_to_e"] @ x[t] + full["e_to_e"] @ e - full["i_to_e"] @ i, 0.0)
+        np.testing.assert_allclose(views["i"].activity[t], i, atol=1e-12)
+        np.testing.assert_allclose(views["e"].activity[t], e, atol=1e-12)
+        np.testing.assert_allclose(views["output"].activity[t], full["e_to_output"] @ e, atol=1e-12)
+    graphs = [e.connection.topology() for e in wiring.edges if isinstance(e.connection, Sparse)]
+    assert len({(g.post.tobytes(), g.pre.tobytes()) for g in graphs}) == 4
+
+
+def test_cells_with_ports_for_both_kinds_get_magnitudes_there():
+    wiring = Ei(readout=False, connection=Sparse(probability=0.5, self_connections=False)).wiring({"a": 3, "b": 2}, 6)
+    assert wiring.output.name == "e"
+    assert {e.name: (e.port, wiring.sign(e), wiring.magnitude(e)) for e in wiring.edges} == {
+        **{f"{x}_to_{post}": ("excitatory", 1.0, True) for x in ("a", "b", "e") for post in ("i", "e")},
+        **{f"i_to_{post}": ("inhibitory", 1.0, True) for post in ("i", "e")},
+    }
+    for edge in wiring.edges:
+        if edge.pre == edge.post:
+            assert not np.any(np.equal(*edge.connection.topology()))
+        elif edge.pre in ("e", "i"):
+            assert edge.connection.topology().post.size > 3 * edge.connection.n_pre * edge.connection.n_post / 10
 
 
 def test_a_recurrent_layer_without_a_readout_is_a_plain_loop():

@@ -1,10 +1,14 @@
 """Conductance-driven integrate-and-fire against closed forms."""
 
+import jax
 import numpy as np
 import pytest
 
+from metaplast._checks import neuron as contract
+from metaplast._checks.base import keys
 from metaplast.neurons.conductance_lif import ConductanceLif
 from metaplast.neurons.lif import Lif
+from metaplast.neurons.refractory import Refractory
 from tests.neurons._constant import DT, constant
 
 
@@ -26,6 +30,28 @@ def test_without_conductances_it_is_lif(soma_input):
         strict=True,
     ):
         np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-5)
+
+
+def test_a_conductance_that_decays_is_an_exponential_synapse_and_goes_on_where_the_potential_is_held():
+    """The same spikes through transmission `exponential` and at a port with the tau; then in a refractory cell."""
+    rng = np.random.default_rng(0)
+    drive = {port: 0.4 * (rng.random((60, contract.N)) < 0.2) for port in ("excitatory", "inhibitory")}
+    drive["soma"] = np.full((60, contract.N), 0.4)
+    taus = {"excitatory": 4e-3, "inhibitory": 9e-3}
+    age = np.arange(60)[:, None] - np.arange(60)[None, :]
+    kernels = {port: np.tril(np.exp(-np.maximum(age, 0) * DT / tau)) for port, tau in taus.items()}
+    filtered = {port: kernels[port] @ x if port in kernels else x for port, x in drive.items()}
+    under = lambda cell, x: jax.tree.map(np.asarray, contract.run(cell, DT, {}, x, keys(0, 60))[1])  # noqa: E731
+    with jax.enable_x64(True):
+        inside = under(ConductanceLif(tau_excitatory=4e-3, tau_inhibitory=9e-3), drive)
+        outside = under(ConductanceLif(), filtered)
+        held = under(Refractory(ConductanceLif(tau_excitatory=4e-3, tau_inhibitory=9e-3), period=3e-3), drive)
+        by_hand = under(Refractory(ConductanceLif(), period=3e-3), filtered)
+    assert outside.activity.sum() > 3
+    assert by_hand.activity.sum() > 3
+    for found, expected in ((inside, outside), (held, by_hand)):
+        np.testing.assert_array_equal(found.activity, expected.activity)
+        np.testing.assert_allclose(found.potential, expected.potential, atol=1e-12)
 
 
 def test_a_reset_above_the_threshold_is_refused_by_name():

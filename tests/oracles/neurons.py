@@ -20,6 +20,10 @@ def linear(neuron: Any, drive: Drive, dt: float) -> Output:
     return drive["soma"], drive["soma"]
 
 
+def spikes(neuron: Any, drive: Drive, dt: float) -> Output:
+    return drive["soma"], drive["soma"]
+
+
 def recorded(neuron: Any, drive: Drive, dt: float) -> Output:
     """What the task shows; the tap transmits nothing to the cell."""
     return drive["soma"], drive["soma"]
@@ -172,7 +176,7 @@ def adex(neuron: Any, drive: Drive, dt: float) -> Output:
     def slopes(v: float, w: float, i: float) -> tuple[float, float]:
         above = min((v - neuron.v_t) / neuron.delta_t, 10.0)
         leak, spike = neuron.g_leak * (neuron.e_leak - v), neuron.g_leak * neuron.delta_t * math.exp(above)
-        return (leak + spike - w + i) / neuron.capacitance, (neuron.a * (v - neuron.e_leak) - w) / neuron.tau_w
+        return (leak + spike - w + i) / neuron.capacitance, (neuron.a * (v - neuron.e_leak) - w) / (1000 * neuron.tau_w)
 
     return _upstroke(neuron, drive, dt, slopes, (neuron.e_leak, 0.0))
 

@@ -1,0 +1,25 @@
+"""A source of given spikes."""
+
+from typing import ClassVar
+
+import jax.numpy as jnp
+from jax import Array
+
+from metaplast.neurons.base import RateNeuron
+from metaplast.registry import register
+from metaplast.spec import spec
+
+
+@register("neuron", "spikes")
+@spec
+class Spikes(RateNeuron):
+    """activity = drive at the soma, gain 1: for input populations whose task shows spikes, 0 in most steps.
+
+    It is neuron `linear`, but says that what it sends is spikes: synapses may then run from spike to spike. Counts and
+    fractions are sent as they are.
+    """
+
+    spiking: ClassVar[bool] = True
+
+    def activate(self, potential: Array) -> tuple[Array, Array]:
+        return potential, jnp.ones_like(potential)
