@@ -14,6 +14,7 @@ import math
 import statistics
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,9 +31,8 @@ from metaplast.connections.sparse import Sparse
 from metaplast.feedback.none import None_ as NoFeedback
 from metaplast.genomes.given import Given
 from metaplast.interfaces import AbstractTaskFamily, Split
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.lifetime import Life, Lifetime, Slot
 from metaplast.networks.recurrent import Recurrent
-from metaplast.neurons.base import AbstractNeuron
 from metaplast.neurons.lif import Lif
 from metaplast.objectives.mean_loss import MeanLoss
 from metaplast.problem import MetaProblem
@@ -44,6 +44,7 @@ from metaplast.spec import Count, Positive, spec
 DT, TAU, STEPS, NETWORKS, REPEATS = 1e-3, 20e-3, 5000, 32, 5
 CURRENTS = (0.85, 1.15)  # of the neurons, uniform; the threshold is at 1
 COUPLING = 0.1  # the largest weights onto a neuron, summed: weak, or regular neurons fall into step
+UP, DOWN = 1e-2, 1.05e-2  # what a pair changes, in shares of the largest weight
 DRIVE, PLASTIC = "input_to_output", "output_to_output"
 
 
@@ -109,19 +110,33 @@ def works(n_sparse: int = 1000, n_dense: int = 256, networks: int = NETWORKS) ->
     )
 
 
-def neuron() -> AbstractNeuron:
-    """A spike of weight w moves V by w."""
-    return Lif(tau_m=TAU, soma_input="jump")
-
-
 def problem(work: Work, n_steps: int = STEPS) -> MetaProblem:
-    """The framework's side. A spike moves V by the weight; a pair changes it by a hundredth of the largest."""
+    """The framework's side. A spike moves V by the weight."""
     n, largest = work.connection.n_post, COUPLING / work.connection.fan_in
     task = SteadyDrive(n=n, layout=work.connection.shape, largest=largest, n_steps=n_steps)
-    network = Recurrent(readout=False, neuron=neuron(), connection=work.connection, bounds=(0.0, largest))
-    rule = Stdp(potentiation=1e-2 * largest, depression=1.05e-2 * largest)
+    loop = Recurrent(
+        readout=False, neuron=Lif(tau_m=TAU, soma_input="jump"), connection=work.connection, bounds=(0.0, largest)
+    )
+    rule = Stdp(potentiation=UP * largest, depression=DOWN * largest)
     slots = (Slot(edges=PLASTIC, rule=rule),)
-    return MetaProblem(Lifetime(task, network, NoFeedback(), Given(), slots, DT), MeanLoss(), n_tasks=work.networks)
+    return MetaProblem(Lifetime(task, loop, NoFeedback(), Given(), slots, DT), MeanLoss(), n_tasks=work.networks)
+
+
+def graph(connection: AbstractConnection) -> tuple[np.ndarray, np.ndarray]:
+    """Postsynaptic and presynaptic neuron of every synapse, in the order of the weights."""
+    if isinstance(connection, Sparse):
+        return connection.topology()
+    post, pre = np.indices(connection.shape)
+    return post.ravel(), pre.ravel()
+
+
+def alone(work: Work, start: Start, n_steps: int) -> tuple[Life, Array]:
+    """One network of the framework's: (its life at the end, spikes [T, n])."""
+    life = replace(problem(work, n_steps).lifetime, record=("activity",))
+    key = jax.random.key(0)
+    theta = life.init(key)
+    last, trace = jax.jit(lambda t: life.advance(theta, t, life.begin(theta, t, key), n_steps))(start)
+    return last, trace.recorded["activity"]["output"]
 
 
 class Result(NamedTuple):
@@ -151,8 +166,8 @@ def framework(work: Work, n_steps: int = STEPS) -> tuple[Side, Start]:
         together = jax.jit(lambda s: world.advance(thetas, s, n_steps))
         run = lambda: together(lives)  # noqa: E731
     else:
-        alone = jax.jit(lambda s: world.lifetime.advance(theta, task, s, n_steps))
-        run = lambda: alone(life)  # noqa: E731
+        one = jax.jit(lambda s: world.lifetime.advance(theta, task, s, n_steps))
+        run = lambda: one(life)  # noqa: E731
 
     def result() -> Result:
         state, seen = run()
@@ -163,20 +178,23 @@ def framework(work: Work, n_steps: int = STEPS) -> tuple[Side, Start]:
     return Side("framework", lambda: cpu_seconds(run), result), task
 
 
-def peers(work: Work, task: Start, folder: Path, n_steps: int = STEPS) -> list[Side]:
-    """Brian2's programs for the same network."""
-    post, pre = np.nonzero(
-        work.connection.support() if isinstance(work.connection, Sparse) else np.ones(work.connection.shape)
-    )
+def network(work: Work, task: Start) -> spiking_brian2.Network:
+    """The same for Brian2."""
+    post, pre = graph(work.connection)
     largest = COUPLING / work.connection.fan_in
     current = np.asarray(task.weights[DRIVE], float)[:, 0] / -math.expm1(-DT / TAU)
     weight = np.asarray(task.weights[PLASTIC], float).ravel()
-    network = spiking_brian2.Network(current, pre, post, weight, largest, TAU, 1e-2 * largest, 1.05e-2 * largest)
+    return spiking_brian2.Network(current, pre, post, weight, largest, TAU, UP * largest, DOWN * largest)
+
+
+def peers(work: Work, task: Start, folder: Path, n_steps: int = STEPS) -> list[Side]:
+    """Brian2's programs for the same network."""
+    same, largest = network(work, task), COUPLING / work.connection.fan_in
     sides = []
     for form in spiking_brian2.FORMS:
         for dtype in (np.float64, np.float32):
             place = folder / f"{form}_{dtype.__name__}"
-            program = spiking_brian2.Program(network, form, dtype, n_steps, DT, place)
+            program = spiking_brian2.Program(same, form, dtype, n_steps, DT, place)
 
             def result(program: spiking_brian2.Program = program) -> Result:
                 count, mean = program.result()

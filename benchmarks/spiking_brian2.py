@@ -4,7 +4,7 @@ import importlib.util
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -48,8 +48,24 @@ def equations(form: Form) -> tuple[tuple[str, str], tuple[str, str, str]]:
     return (membrane + traces, "v = 0\nx += 1\ny += 1\ncount += 1"), ("w : 1", on_pre, on_post)
 
 
+def objects(network: Network, form: Form) -> tuple[Any, Any]:
+    """(the neurons, the synapses), for the device and the settings of this moment."""
+    import brian2 as b
+
+    (membrane, reset), (synapse, on_pre, on_post) = equations(form)
+    names = {"tau": network.tau * b.second, "largest": network.largest}
+    names |= {"potentiation": network.potentiation, "depression": network.depression}
+    n = len(network.current)
+    neurons = b.NeuronGroup(n, membrane, threshold="v > 1", reset=reset, method="exact", namespace=names)
+    neurons.current = network.current
+    synapses = b.Synapses(neurons, neurons, synapse, on_pre=on_pre, on_post=on_post, namespace=names)
+    synapses.connect(i=network.pre, j=network.post)
+    synapses.w = network.weight
+    return neurons, synapses
+
+
 class Program:
-    """A compiled network that can be run again and again from its beginning."""
+    """A compiled network that can be run again and again from its beginning. dtype: of Brian2's numbers."""
 
     def __init__(self, network: Network, form: Form, dtype: type, steps: int, dt: float, folder: Path) -> None:
         import brian2 as b
@@ -59,15 +75,7 @@ class Program:
         b.device.activate(build_on_run=False)
         b.prefs.core.default_float_dtype = dtype
         b.defaultclock.dt = dt * b.second
-        (membrane, reset), (synapse, on_pre, on_post) = equations(form)
-        names = {"tau": network.tau * b.second, "largest": network.largest}
-        names |= {"potentiation": network.potentiation, "depression": network.depression}
-        n = len(network.current)
-        neurons = b.NeuronGroup(n, membrane, threshold="v > 1", reset=reset, method="exact", namespace=names)
-        neurons.current = network.current
-        synapses = b.Synapses(neurons, neurons, synapse, on_pre=on_pre, on_post=on_post, namespace=names)
-        synapses.connect(i=network.pre, j=network.post)
-        synapses.w = network.weight
+        neurons, synapses = objects(network, form)
         b.device.insert_code("before_network_run", "const std::clock_t started = std::clock();")
         ended = "double(std::clock() - started) / CLOCKS_PER_SEC"
         b.device.insert_code("after_network_run", f'{{ std::ofstream told("{CLOCK}"); told << {ended}; }}')

@@ -1,6 +1,7 @@
 """The two sides of the benchmark do the same work: equal numbers at toy size, nothing is timed."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from benchmarks import evolution, plain, plain_evolution, workload
+from benchmarks import evolution, native_step, plain, plain_evolution, spiking, spiking_brian2, workload
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="Linux only")
@@ -18,7 +19,7 @@ def test_importing_a_benchmark_leaves_the_process_as_it_is() -> None:
     """A test run that is pinned to one core takes twice its time."""
     script = (
         "import os; before = os.sched_getaffinity(0), os.environ.get('XLA_FLAGS')\n"
-        "import benchmarks.evolution, benchmarks.run, benchmarks.seeds\n"
+        "import benchmarks.evolution, benchmarks.native_step, benchmarks.run, benchmarks.seeds, benchmarks.spiking\n"
         "assert (os.sched_getaffinity(0), os.environ.get('XLA_FLAGS')) == before"
     )
     subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parents[1])
@@ -57,3 +58,37 @@ def test_evolution_and_the_plain_script_agree() -> None:
     )
     np.testing.assert_allclose(ours, theirs, rtol=1e-5)
     assert np.ptp(ours) > 0.01
+
+
+SPIKING = spiking.works(n_sparse=40, n_dense=12, networks=2)
+
+
+def test_both_sides_of_the_spiking_benchmark_do_the_same_work() -> None:
+    """Brian2 without its C++. A spike arrives a step later here, so that only averages agree."""
+    import brian2 as b
+
+    steps, work = 1000, SPIKING[0]
+    ours, task = spiking.framework(work, steps)
+    rate, weight = ours.result()
+    assert rate > 5.0
+    b.prefs.codegen.target = "numpy"
+    b.defaultclock.dt = spiking.DT * b.second
+    largest = spiking.COUPLING / work.connection.fan_in
+    for form in spiking_brian2.FORMS:
+        neurons, synapses = spiking_brian2.objects(spiking.network(work, task), form)
+        b.Network(neurons, synapses).run(steps * spiking.DT * b.second)
+        np.testing.assert_allclose(rate, np.mean(neurons.count[:]) / (steps * spiking.DT), rtol=0.02)
+        np.testing.assert_allclose(weight, np.mean(synapses.w[:]) / largest, rtol=0.02)
+
+
+def test_several_spiking_networks_are_run_side_by_side() -> None:
+    rate, weight = spiking.framework(SPIKING[2], 200)[0].result()
+    assert rate > 1.0 and 0.3 < weight < 0.7
+
+
+@pytest.mark.system
+@pytest.mark.skipif(shutil.which("g++") is None, reason="no g++")
+def test_the_native_step_is_that_of_the_framework(tmp_path: Path) -> None:
+    native_step.compile_into(tmp_path)
+    for work in SPIKING[:2]:
+        native_step.check(work, spiking.framework(work, 10)[1])
