@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jax import Array
 
-from metaplast.neurons._upstroke import UpstrokeNeuron
+from metaplast.neurons._upstroke import MS, UpstrokeNeuron
 from metaplast.registry import BadInput, register
 from metaplast.signals import Theta
 from metaplast.spec import Positive, spec
@@ -18,7 +18,7 @@ class Adex(UpstrokeNeuron):
 
     where V > v_peak: V <- v_reset, w <- w + b. Euler steps of dt / substeps, both from the values before the step.
     C (`capacitance`) in pF, g_L (`g_leak`), a in nS, V, E_L (`e_leak`), v_t, delta_t in mV, w, b (`jump`) and the drive
-    I [n] of the soma in pA, tau_w in ms: as in the paper, whose regular spiking cell the defaults are; dt in seconds.
+    I [n] of the soma in pA, as in the paper, whose regular spiking cell the defaults are; tau_w and dt in seconds.
     The exponent is cut at 10: where it is, V is less than 0.02 ms from its peak.
     View: activity z (0/1), V before the reset, cut at v_peak + width, gain of the surrogate in 1 / mV.
     State: v (from E_L), slow: w (from 0) [n].
@@ -35,7 +35,7 @@ class Adex(UpstrokeNeuron):
     e_leak: float = -70.6
     v_t: float = -50.4
     delta_t: Positive = 2.0
-    tau_w: Positive = 144.0
+    tau_w: Positive = 144e-3
     a: float = 4.0
 
     def __post_init__(self) -> None:
@@ -48,4 +48,4 @@ class Adex(UpstrokeNeuron):
     def move(self, v: Array, slow: Array, current: Array, h: float) -> tuple[Array, Array]:
         upstroke = self.delta_t * jnp.exp(jnp.minimum((v - self.v_t) / self.delta_t, STEEPEST))
         flow = self.g_leak * (upstroke - (v - self.e_leak)) - slow + current
-        return v + h * flow / self.capacitance, slow + h * (self.a * (v - self.e_leak) - slow) / self.tau_w
+        return v + h * flow / self.capacitance, slow + h * (self.a * (v - self.e_leak) - slow) / (MS * self.tau_w)

@@ -26,9 +26,8 @@ def _field(neuron: Any) -> Field:
 
     def adex(v: float, w: float, i: float) -> tuple[float, float]:
         spike = neuron.delta_t * math.exp(min((v - neuron.v_t) / neuron.delta_t, 10.0))
-        return (neuron.e_leak - v + spike + (i - w) / neuron.g_leak) / tau_m, (
-            neuron.a * (v - neuron.e_leak) - w
-        ) / neuron.tau_w
+        dw = (neuron.a * (v - neuron.e_leak) - w) / 144.0
+        return (neuron.e_leak - v + spike + (i - w) / neuron.g_leak) / tau_m, dw
 
     return adex
 
