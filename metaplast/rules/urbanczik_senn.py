@@ -26,9 +26,10 @@ class UrbanczikSenn(AbstractRule):
     S: spikes of the soma, z in a step of dt; V*: the dendrite's prediction of the soma's potential (`dendrite` of the
     post neuron, two_compartment), in its unit; phi in hertz. phi dt stands as 1 - exp(-phi dt), the probability of a
     spike in the step, so that the mean change is exactly 0 where the soma fires as V* says. phi's constants have to be
-    those of the neuron. rate in units of w; NEST's has a factor 15 more, which is in no paper, and one of its PSP.
-    received: `spikes`: PSP_i = tau_decay / (tau_decay - tau_rise) (a_i - b_i), traces of z_i with tau_decay (of the
-    membrane) and tau_rise (of the synapse), seconds, integral tau_decay; `psp`: what the edge transmits is the PSP.
+    those of the neuron. rate in units of w (NEST's synapse has a factor 15 more, and its own scale of the PSP).
+    received: `psp`: PSP_i is what the edge transmits (transmission `dual_exponential`, as it reaches the dendrite);
+    `spikes`: the edge is instant, and PSP_i = tau_decay / (tau_decay - tau_rise) (a_i - b_i), traces of z_i with
+    tau_decay (of the membrane) and tau_rise (of the synapse), seconds.
     State: a, b [n_pre]; the low-pass E on the synapse, since a product of two neurons' signals is filtered:
     E <- exp(-dt/tau_delta) E + product, delta_w = rate (1 - exp(-dt/tau_delta)) E, so that in the end each product
     counts once. A new trial keeps E. tau_delta = 0: no filter, no E.
@@ -42,7 +43,7 @@ class UrbanczikSenn(AbstractRule):
     k: Positive = 0.5
     steepness: Positive = 5.0
     threshold: float = 1.0
-    received: Literal["spikes", "psp"] = "spikes"
+    received: Literal["psp", "spikes"] = "psp"
     tau_rise: Positive = 3e-3
     tau_decay: Positive = 10e-3
     tau_delta: NonNegative = 100e-3

@@ -18,7 +18,7 @@ OTHER_SETTINGS = (
     {"name": "stdp", "learn": True, "mu_potentiation": 0.5, "mu_depression": 0.5, "at_post_spike": "none"},
     {"name": "stdp", "learn": True, "mu_depression": 1.0, "pairing": "nearest", "increment": "dt_over_tau"},
     {"name": "triplet", "learn": True, "a2_plus": 0.1, "mu_potentiation": 1.0, "pairing": "nearest"},
-    {"name": "urbanczik_senn", "learn": True, "received": "psp"},
+    {"name": "urbanczik_senn", "learn": True, "received": "spikes"},
     {"name": "urbanczik_senn", "learn": True, "tau_delta": 0.0},
     {"name": "voltage", "learn": True, "u_ref_squared": 60.0, "delay": 2, "scale": 20.2, "offset": -70.6},
     {

@@ -34,14 +34,14 @@ def test_one_postsynaptic_spike_meets_the_psp_and_is_filtered_once():
     reaches 1 - exp(-t / tau_delta) of it after t."""
     pre, post, t = np.zeros(700), np.zeros(700), np.arange(700)
     pre[10] = post[15] = 1
-    deltas = _changes(UrbanczikSenn(rate=0.1), pre, post, -20.0)[:, 0, 0]
+    deltas = _changes(UrbanczikSenn(rate=0.1, received="spikes"), pre, post, -20.0)[:, 0, 0]
     whole = 0.1 * 5.0 * (10 / 7) * (math.exp(-0.5) - math.exp(-5 / 3))
     exact = np.where(t >= 15, whole * -np.expm1(-(t - 14) * DT / 100e-3), 0.0)
     np.testing.assert_allclose(np.cumsum(deltas), exact, rtol=1e-4, atol=1e-8)
-    plain = _changes(UrbanczikSenn(rate=0.1, tau_delta=0.0), pre, post, -20.0)[:, 0, 0]
+    plain = _changes(UrbanczikSenn(rate=0.1, received="spikes", tau_delta=0.0), pre, post, -20.0)[:, 0, 0]
     np.testing.assert_allclose(plain, np.where(t == 15, whole, 0.0), rtol=1e-4, atol=1e-8)
     psp = np.where(t >= 10, (10 / 7) * (np.exp((10 - t) / 10) - np.exp((10 - t) / 3)), 0.0)
-    given = _changes(UrbanczikSenn(rate=0.1, received="psp"), psp, post, -20.0)[:, 0, 0]
+    given = _changes(UrbanczikSenn(rate=0.1), psp, post, -20.0)[:, 0, 0]
     np.testing.assert_allclose(given, deltas, rtol=1e-3, atol=1e-7)
 
 
@@ -57,7 +57,7 @@ def test_on_average_nothing_changes_where_the_soma_fires_as_the_dendrite_predict
         p, predicted = (-math.expm1(-_phi(u) * DT) for u in (soma, v))
         pre, post = rng.random((steps, n)) < nu * DT, rng.random((steps, n)) < p
         dendrite = {"dendrite": np.full((steps, n), v)}
-        rule = UrbanczikSenn(rate=1.0, tau_delta=0.0)
+        rule = UrbanczikSenn(rate=1.0, received="spikes", tau_delta=0.0)
         drift = drive(rule, lanes, pre, post, dt=DT, signals=dendrite)[0][100:].mean(axis=0) / DT
         expected = _h(v) * (p - predicted) / DT * psp
         error = drift.std() / math.sqrt(drift.size)
