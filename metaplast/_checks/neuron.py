@@ -23,7 +23,7 @@ from metaplast._checks.base import (
     nudged,
     quick_jit,
 )
-from metaplast.neurons.base import AbstractNeuron
+from metaplast.neurons.base import AbstractNeuron, SpikingNeuron
 from metaplast.signals import NeuronView, Theta
 
 N, N_STEPS, DT, LIFE = 5, 40, 1e-3, 16e-3
@@ -82,6 +82,8 @@ def check_carry(neuron: AbstractNeuron) -> None:
             unknown = neuron.offers - set(NeuronView.__dataclass_fields__)
             demand(not unknown, f"offers names fields of a view, not {sorted(unknown)}")
             demand("soma" in neuron.ports, "there is a port `soma`, where a stimulus arrives")
+            if isinstance(neuron, SpikingNeuron):
+                demand(neuron.membrane <= set(state), f"membrane names parts of the state, not {set(neuron.membrane)}")
             demand(set(neuron.signed) <= set(neuron.ports), f"signed names ports, not {neuron.signed}")
 
 

@@ -26,6 +26,7 @@ class Poisson(SpikingNeuron):
     """
 
     offers: ClassVar[frozenset[str]] = frozenset({"activity", "potential", "gain", "score"})
+    membrane: ClassVar[frozenset[str]] = frozenset()  # nothing to hold
 
     scale: Positive = 1.0
 

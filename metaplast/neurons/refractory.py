@@ -74,7 +74,7 @@ class Refractory(AbstractNeuron):
         ready = state["remaining"] <= 0
         moved = neuron.integrate(theta, state["inner"], drive, dt)
         if self.during == "hold":
-            held = {name: jnp.where(ready, moved[name], state["inner"][name]) for name in neuron.membrane & set(moved)}
+            held = {name: jnp.where(ready, moved[name], state["inner"][name]) for name in sorted(neuron.membrane)}
             moved = {**moved, **held}
         view = neuron.fire(theta, moved, dt, key)
         on = ready.astype(view.activity.dtype)

@@ -36,6 +36,7 @@ class TwoCompartment(SpikingNeuron):
 
     ports: ClassVar[tuple[str, ...]] = ("soma", "dendrite", "excitatory", "inhibitory")
     signed: ClassVar[tuple[str, ...]] = ("soma", "dendrite")
+    membrane: ClassVar[frozenset[str]] = frozenset({"u"})
 
     tau_m: Positive = 10e-3
     g_dendrite: NonNegative = 20.0

@@ -49,6 +49,23 @@ def test_a_neuron_driven_to_spike_in_every_step_is_silent_for_exactly_the_period
     np.testing.assert_array_equal(np.flatnonzero(z), np.arange(0, 40, steps + 1))
 
 
+def test_what_is_not_the_membrane_goes_on_during_a_hold():
+    """A synaptic current and an adaptive threshold, against a plain loop."""
+    inner = Alif(tau_syn=5e-3, integration="euler", beta=0.3, tau_a=50e-3)
+    z, v, _ = constant(Refractory(neuron=inner, period=6e-3), 150, soma=1.0)
+    i, u, b, before, silent = 0.0, 0.0, 0.0, 0.0, 0
+    for t in range(150):
+        b = b * math.exp(-DT / 50e-3) + before
+        i += 1.0
+        u += DT / 20e-3 * (i - u) if silent == 0 else 0.0
+        i -= DT / 5e-3 * i
+        before = float(silent == 0 and u > 1 + 0.3 * b)
+        assert z[t] == before
+        np.testing.assert_allclose(v[t], u, rtol=1e-4)
+        u, silent = (0.0, 6) if before else (u, max(0, silent - 1))
+    assert 5 < z.sum() < 15
+
+
 def test_a_silent_neuron_goes_on_integrating_and_is_not_reset_by_what_it_does_not_send():
     inner = Lif(v_reset=0.0)
     z, v, gain = constant(Refractory(neuron=inner, period=30e-3, during="silent"), 60, soma=3.0)
