@@ -1,4 +1,4 @@
-"""Units that carry nothing through a life: silent or saturated, counted per population."""
+"""Units that carry nothing through a life, and lives that went wrong, each counted by name."""
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +9,14 @@ from metaplast.neurons.base import AbstractNeuron
 from metaplast.signals import Theta
 from metaplast.wiring import Wiring
 
+FAULTS = {
+    "dead": "a population silent throughout",
+    "saturated": "most units of a population saturated",
+    "runaway": "a population above 100 Hz at the end",
+    "clipped": "most weights at their bound",
+}
+MOST = 0.5  # of the units of a population, or of the plastic synapses: what it takes to call a life by their fault
+RUNAWAY = 100.0  # hertz, of the mean of a population: beyond what cortical cells sustain
 FLAT = 0.01  # of the steepest gain, or of the largest activity
 _DRIVES = np.concatenate([[0.0], np.logspace(-2, 3, 101), -np.logspace(-2, 3, 101)])
 
@@ -35,6 +43,27 @@ def idle(wiring: Wiring, neurons: Theta, recorded: dict[str, dict[str, Array]], 
         for word, units in (("silent", silent), ("saturated", flat & ~silent)):
             found[f"{word}_{name}"] = jnp.mean(units.astype(gain.dtype))
     return found
+
+
+def faults(
+    wiring: Wiring, shares: dict[str, Array], activity: dict[str, Array], at_bound: Array, dt: float
+) -> dict[str, Array]:
+    """What is wrong with a whole life, 0 or 1 []. dead: a population that an edge drives is silent in all its units;
+    saturated: so are more than half of one's units; runaway: one of spikes fires at more than 100 Hz on average over
+    the last tenth of the life; clipped: more than half of the plastic synapses end at a bound.
+
+    shares: those of `idle`; activity {population: [n_steps, n]}; at_bound []: share of the plastic synapses.
+    """
+    driven = [p for p in wiring.populations if wiring.into(p.name)]
+    end = max(1, len(next(iter(activity.values()))) // 10)
+    rates = [jnp.mean(activity[p.name][-end:]) / dt for p in driven if p.neuron.spiking]
+    found = {
+        "dead": [shares[f"silent_{p.name}"] >= 1.0 for p in driven],
+        "saturated": [shares[f"saturated_{p.name}"] > MOST for p in driven],
+        "runaway": [rate > RUNAWAY for rate in rates],
+        "clipped": [at_bound > MOST],
+    }
+    return {name: jnp.any(jnp.asarray(each, bool)).astype(at_bound.dtype) for name, each in found.items()}
 
 
 def _reach(neuron: AbstractNeuron, theta: Theta, n: int, dt: float) -> tuple[Array, Array]:

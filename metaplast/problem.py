@@ -12,7 +12,7 @@ from jax import Array, lax
 from metaplast._forward import forward_value_and_grad
 from metaplast._lives import Batch, Births, Layout, Lives, Window, assign, leading, settled, spread, take, where
 from metaplast._lives import each as each
-from metaplast._units import idle
+from metaplast._units import faults, idle
 from metaplast._unroll import Curriculum, check_unroll, cut, steps_at
 from metaplast.interfaces import AbstractTaskFamily, Metrics, Split, some_task
 from metaplast.lifetime import Life, Lifetime
@@ -238,7 +238,9 @@ class MetaProblem:
             **_last_phase(trace.score, shape.phases[-1][0]),
         }
         if units:
-            aside |= idle(lifetime.wiring(), theta["neurons"], trace.recorded, lifetime.dt)
+            shares = idle(lifetime.wiring(), theta["neurons"], trace.recorded, lifetime.dt)
+            activity, bound = trace.recorded["activity"], aside["at_bound"]
+            aside |= shares | faults(lifetime.wiring(), shares, activity, bound, lifetime.dt)
         return self.objective.loss(theta, Lived(task, trace, life.synapses, shape)), aside
 
     def chunk_size(self, gradient: bool, tangents: int = 0) -> int:

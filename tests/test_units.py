@@ -10,7 +10,7 @@ import pytest
 
 from inner_tasks.teacher_student import TeacherStudent
 from metaplast._checks.base import quick_jit
-from metaplast._units import idle
+from metaplast._units import FAULTS, faults, idle
 from metaplast.genomes.random import Random as Drawn
 from metaplast.lifetime import Lifetime
 from metaplast.networks.feedforward import Feedforward
@@ -79,5 +79,41 @@ def test_a_problem_counts_them_in_every_life(neuron: Any, gain: float, silent: f
 
     metrics = found(jax.random.key(1))
     assert metrics["silent_hidden_1"].shape == (1, 6)
+    assert np.all(metrics["dead"] == (silent == 1.0))
+    assert np.all(metrics["saturated"] == (saturated > 0.5)) or 0 < saturated < 1
     total = np.mean(metrics["silent_hidden_1"]), np.mean(metrics["saturated_hidden_1"])
     np.testing.assert_allclose(total, (silent, saturated), atol=0.2 if 0 < silent < 1 else 0.02)
+
+
+STILL, BUSY = np.zeros((50, 4)), np.ones((50, 4))
+LATE = np.concatenate([STILL[:45], BUSY[:5]])
+OFTEN = (np.arange(50)[:, None] % 9 == 0) * np.ones((50, 4))  # 111 Hz at 1 ms
+SHARES = {"silent_hidden_1": 0.0, "saturated_hidden_1": 0.0, "silent_output": 0.0, "saturated_output": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("activity", "shares", "at_bound", "wrong"),
+    [
+        (OFTEN[:9], {}, 0.5, ""),  # its one spike was in the first tenth, not in the last
+        (LATE, {}, 0.0, "runaway"),
+        (LATE[::-1], {}, 0.0, ""),
+        (STILL, {"silent_hidden_1": 1.0}, 0.0, "dead"),
+        (STILL, {"silent_output": 1.0}, 0.0, "dead"),
+        (STILL, {"silent_hidden_1": 0.75, "saturated_hidden_1": 0.25}, 0.0, ""),
+        (STILL, {"saturated_hidden_1": 0.75}, 0.51, "saturated clipped"),
+    ],
+)
+def test_a_life_is_called_by_its_faults(activity: Any, shares: Any, at_bound: float, wrong: str) -> None:
+    lifetime = dataclasses.replace(LIFETIME, network=Feedforward(hidden=(4,), neuron=Lif()))
+    seen = {"hidden_1": jnp.asarray(activity), "output": jnp.full((len(activity), 2), 1e3), "input": jnp.ones(1)}
+    told = {name: jnp.asarray(share) for name, share in (SHARES | shares).items()}
+    found = faults(lifetime.wiring(), told, seen, jnp.asarray(at_bound), 1e-3)
+    assert [name for name in FAULTS if found[name]] == wrong.split()
+    assert set(found) == set(FAULTS)
+
+
+def test_a_rate_network_does_not_run_away_by_its_rate() -> None:
+    """The activity of a rate unit has no hertz; what grows without bound is not finite, and counted as diverged."""
+    seen = {"hidden_1": jnp.full((9, 4), 1e6), "output": jnp.zeros((9, 2))}
+    told = {name: jnp.asarray(share) for name, share in SHARES.items()}
+    assert not any(faults(LIFETIME.wiring(), told, seen, jnp.zeros(()), 1e-3).values())

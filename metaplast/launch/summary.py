@@ -17,6 +17,7 @@ from metaplast.launch.folder import row_folder
 from metaplast.launch.job import DISCOVERED, PROTOTYPE, Config, Job, parse
 from metaplast.launch.row import theta_of
 from metaplast.launch.worlds import worlds
+from metaplast._units import FAULTS
 from metaplast.registry import BadInput, name_of
 from metaplast.reuse.describe import describe_rule
 from metaplast.reuse.formula import formula, terms
@@ -25,10 +26,8 @@ from metaplast.rules._grammar import REACHES, reach
 from metaplast.signals import CREDIT_FIELDS
 
 SCHEMA = "metaplast.summary/1"
-ALIGNMENT, CLIPPED = (
-    "feedback_alignment",
-    0.05,
-)  # CLIPPED: the share of weights at a bound, or of idle units, that is worth a line
+ALIGNMENT = "feedback_alignment"
+CLIPPED = 0.05  # the share of weights at a bound, or of idle units, that is worth a line
 IDLE = ("silent", "saturated")
 OURS = (DISCOVERED, "discovered_synapse")
 Plain = dict[str, Any]
@@ -88,6 +87,7 @@ def facts_of(run: Path, name: str, config: Config) -> Plain:
         "learned": sum(leaf.size for leaf in jax.tree.leaves(theta)),
         "at_bound": mean["at_bound"],
         "units": {key: value for key, value in sorted(mean.items()) if key.startswith(tuple(f"{i}_" for i in IDLE))},
+        "faults": {name: int(lives[name].sum()) for name in FAULTS if name in lives},
         "wall_s": json.loads((row_folder(run, name) / "row.json").read_text())["wall_s"],
         "note": config.note,
     }
@@ -172,6 +172,8 @@ def render(run: Path) -> str:
             many = {k.removeprefix(f"{word}_"): v for k, v in fact.get("units", {}).items() if k.startswith(word)}
             if told := ", ".join(f"{100 * v:.0f} % of {k}" for k, v in many.items() if v > CLIPPED):
                 parts.append(f"{name}: units that are {word} through a whole life: {told}.")
+        if told := ", ".join(f"{n} {word} ({FAULTS[word]})" for word, n in fact.get("faults", {}).items() if n):
+            parts.append(f"{name}: of its {summary['scores'][0]['n']} lives, {told}.")
     if summary["diverged_lives"]:
         parts.append(f"{summary['diverged_lives']} training lives were not finite and were left out.")
     if rule := summary.get("rule"):
