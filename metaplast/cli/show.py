@@ -1,5 +1,6 @@
 """metaplast show: a rule as a formula and a card."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,7 +24,12 @@ def command(rule: str) -> None:
         spec = known_rule(rule)
         click.echo(f"delta_w = {formula.text(formula.expression(spec, {}))}")
         _print("rule", rule)
-        _reach(spec, {})
+        read = formula.fields(spec)
+        if read is None:  # only running it can tell
+            from metaplast.reuse.load import load_rule
+
+            read = load_rule(rule).reads
+        _reach(read)
         return
     file = read_rule(rule)
     click.echo(formula.formula(file.document, file.tensors))
@@ -34,25 +40,23 @@ def command(rule: str) -> None:
 
 
 def _slot(name: str, slot: dict[str, Any]) -> None:
+    from metaplast.reuse.formula import fields
+
     sizes = [f"{edge} {'x'.join(str(n) for n in facts['shape'])}" for edge, facts in slot["connections"].items()]
     owner = "one theta for all" if slot["shared"] else "one theta each"
     _print("slot", f"{name}: edges {slot['edges']}, {owner}")
     _print("learned on", ", ".join(sizes))
     _print("form", " of ".join(_forms(slot["rule"])))
-    _reach(slot["rule"], slot)
+    read = fields(slot["rule"])  # what the terms say; for other forms what the file declares (`load_rule` measures it)
+    _reach(slot["reads"] if read is None else read, " (as the file declares)" if read is None else "")
     _print("clock", slot["clock"])
 
 
-def _reach(spec: dict[str, Any], slot: dict[str, Any]) -> None:
-    """What the terms say; for other forms what the file declares (`load_rule` measures it)."""
-    from metaplast.reuse.formula import fields
+def _reach(read: Iterable[str], note: str = "") -> None:
     from metaplast.rules._grammar import reach
 
-    read = fields(spec)
-    declared = "" if read is not None else " (as the file declares)"
-    read = sorted(slot.get("reads", []) if read is None else read)
-    _print("reach", reach(read) + declared)
-    _print("reads", ", ".join(read))
+    _print("reach", reach(read) + note)
+    _print("reads", ", ".join(sorted(read)))
 
 
 def _card(file: "RuleFile") -> None:

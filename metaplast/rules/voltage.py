@@ -25,7 +25,7 @@ class Voltage(TermRule):
     neuron that is reset at once shows nothing of its upswing, and the authors hold a spike for 2 ms. spike_width = 0
     takes u and dt as they are. a_ltd in 1/mV, a_ltp in 1/mV^2, in units of w; hard bounds are those of the edge.
     F = 1; with u_ref_squared > 0 (60 mV^2) F = m^2 / u_ref_squared, m: [u - theta_minus]_+ low-passed over tau_mean,
-    which a new trial keeps (NEST low-passes u- itself).
+    which a new trial keeps (the authors' code: the mean of the square over 1.2 s; NEST: the low-pass of u- itself).
     learn: theta holds log_<name> [] of a_ltd, a_ltp and the time constants in use: a value is spec exp(5 theta).
     Clock `mixed`. Limits: potential clamped at u: a_ltp = 0 or u < theta_plus depresses by a_ltd [u - theta_minus]_+ a
     spike; the change turns over at theta_plus + a_ltd / a_ltp. Defaults: visual cortex (table 1b). Clopath, Buesing,

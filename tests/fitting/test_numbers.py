@@ -18,6 +18,7 @@ from metaplast.rules.bcm import Bcm
 from metaplast.rules.polynomial import Polynomial
 from metaplast.rules.stdp import Stdp
 from metaplast.rules.sum import Sum
+from metaplast.rules.trace_taylor import TraceTaylor
 
 TWO = ("post*pre", "post^2*weight")
 FIRST, LAST = "input_to_hidden_1", "hidden_1_to_output"
@@ -103,6 +104,12 @@ def test_learnt_constants_are_numbers():
     pair = Slot(rule=Stdp(0.01, 0.008, 0.017, 0.034, learn=True))
     theta = jax.tree.map(np.zeros_like, lifetime_of(pair).init(jax.random.key(0))["rules"])
     assert sorted(told(theta, pair).values()) == pytest.approx([0.008, 0.01, 0.017, 0.034])
+
+
+def test_terms_of_traces_have_time_constants_beside_them():
+    rule = TraceTaylor(terms=("pre", "post*pre_trace"), rate=0.5, tau_pre_trace=0.03, learn_tau=True)
+    found = told({"rule": {"coefficients": [2.0, -1.0], "log_tau_pre_trace": 0.2}}, Slot(rule=rule))
+    assert found == pytest.approx({"pre": 1.0, "post*pre_trace": -0.5, "tau_pre_trace": 0.03 * math.e})
 
 
 def test_without_a_rule_there_are_no_numbers():
