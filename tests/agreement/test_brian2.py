@@ -12,10 +12,12 @@ potential from step s + 1 on, while plasticity counts it in step s. What means t
   delay = dt is such an edge as it is, delay = d one with `delayed` of d - dt, and no delay at all does not exist.
 - `on_pre: w = clip(w + y, 0, w_max)`, `on_post: w = clip(w + x, 0, w_max)`, x and y event-driven: rules `stdp` and
   `vogels` with their default orders. The presynaptic spike sees y before, the postsynaptic one x after its own jump.
-- The two clips: here the bounds act once a step, on the sum of both changes. That differs only at a synapse both of
-  whose neurons spike in one step and whose weight the first change alone would take past a bound.
+- The two clips: by themselves the rules are bounded once a step, on the sum of both changes, which differs at a synapse
+  both of whose neurons spike in one step and whose weight the first change alone would take past a bound. The rule
+  `pathways` around them bounds each change by itself.
 """
 
+import dataclasses
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -24,6 +26,7 @@ import pytest
 
 from metaplast.connections.dense import Dense
 from metaplast.neurons.lif import Lif
+from metaplast.rules.pathways import Pathways
 from metaplast.rules.stdp import Stdp
 from metaplast.rules.vogels import Vogels
 from metaplast.transmission.delayed import Delayed
@@ -67,10 +70,10 @@ def here(rules: dict[str, Any], transmission: Any = None) -> tuple[np.ndarray, d
 
 
 @cache
-def there(excites: str, inhibits: str) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """excites, inhibits: the name of the model of each edge."""
-    numbers = {"tau_pre": TAU, "tau_post": TAU, "largest": 1.0}
-    numbers |= {"potentiation": 0.01, "depression": 0.0105, "rate": 0.01, "alpha": 0.4}
+def there(excites: str, inhibits: str, times: float = 1.0) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """excites, inhibits: the name of the model of each edge; times: what multiplies every change of weight."""
+    numbers = {"tau_pre": TAU, "tau_post": TAU, "largest": 1.0, "alpha": 0.4}
+    numbers |= {"potentiation": times * 0.01, "depression": times * 0.0105, "rate": times * 0.01}
     edges = {}
     for name, pre, model, pull in (("excites", "input", excites, 1.0), ("inhibits", "inhibition", inhibits, -1.0)):
         weight = case().weights[name]
@@ -80,8 +83,15 @@ def there(excites: str, inhibits: str) -> tuple[np.ndarray, dict[str, np.ndarray
     return spikes["output"], weights
 
 
-STDP = {"excites": Stdp(potentiation=0.01, depression=0.0105, tau_pre=TAU, tau_post=TAU)}
-VOGELS = {"inhibits": Vogels(rate=0.01, target_rate=10.0, tau=TAU)}
+def stdp(times: float = 1.0) -> Stdp:
+    return Stdp(potentiation=times * 0.01, depression=times * 0.0105, tau_pre=TAU, tau_post=TAU)
+
+
+def vogels(times: float = 1.0) -> Vogels:
+    return Vogels(rate=times * 0.01, target_rate=10.0, tau=TAU)
+
+
+STDP, VOGELS = {"excites": stdp()}, {"inhibits": vogels()}
 
 
 def far(ours: dict[str, np.ndarray], brian: dict[str, np.ndarray]) -> float:
@@ -99,12 +109,21 @@ def test_a_feedforward_second_has_the_same_spikes_and_weights(rules: Any, models
     assert np.max(np.abs(wanted[edge] - case().weights[edge].ravel())) > 0.05
 
 
+@pytest.mark.parametrize(
+    "edge, rule, models", [("excites", stdp(8.0), ("STDP", "STATIC")), ("inhibits", vogels(8.0), ("STATIC", "VOGELS"))]
+)
+def test_bounds_are_the_same_too_where_each_pathway_keeps_them(edge: str, rule: Any, models: tuple[str, str]) -> None:
+    brian, wanted = there(*models, times=8.0)
+    ours, weights = here({edge: Pathways(rule=rule)})
+    assert np.mean((wanted[edge] == 0.0) | (wanted[edge] == 1.0)) > 0.02
+    assert np.sum(ours != brian) == 0
+    assert far(weights, wanted) < 1e-10
+    assert far(here({edge: rule})[1], wanted) > 1e-3  # the bounds on the sum are something else
+
+
 def test_another_order_of_coincidences_or_a_later_arrival_is_seen() -> None:
     brian, wanted = there("STDP", "STATIC")
-    rule = STDP["excites"]
-    before = Stdp(
-        **{**{name: getattr(rule, name) for name in ("potentiation", "depression")}, "at_post_spike": "before"}
-    )
+    before = dataclasses.replace(stdp(), at_post_spike="before")
     assert far(here({"excites": before})[1], wanted) > 1e-3
     late, _ = here(STDP, Delayed(delay=DT))
     assert np.sum(late != brian) > 50
