@@ -63,7 +63,8 @@ def faults(
         "runaway": [rate > RUNAWAY for rate in rates],
         "clipped": [at_bound > MOST],
     }
-    return {name: jnp.any(jnp.asarray(each, bool)).astype(at_bound.dtype) for name, each in found.items()}
+    told = {name: jnp.stack(each).any() if each else jnp.zeros((), bool) for name, each in found.items()}
+    return {name: value.astype(at_bound.dtype) for name, value in told.items()}
 
 
 def _reach(neuron: AbstractNeuron, theta: Theta, n: int, dt: float) -> tuple[Array, Array]:

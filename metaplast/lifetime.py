@@ -160,7 +160,8 @@ class Lifetime:
         k_genome, k_feedback, k_task, k_life = jax.random.split(key, 4)
         drawn = self.genome.weights(theta["genome"], wiring, task, k_genome)
         plastic, used = self.plastic(), self.reads()
-        bounded = {name: jnp.clip(drawn[name].weight, *wiring.bounds(edge)) for name, (edge, _) in plastic.items()}
+        among = {name: wiring.bounds(edge) for name, (edge, _) in plastic.items() if wiring.spiking(edge)}
+        bounded = {name: jnp.clip(drawn[name].weight, *ends) for name, ends in among.items()}  # for silent synapses
         synapses = {name: Synapses(weight=bounded.get(name, s.weight), mask=s.mask) for name, s in drawn.items()}
         return Life(
             synapses=synapses,
@@ -243,8 +244,7 @@ class Lifetime:
             old, (low, high) = life.synapses[name], wiring.bounds(edge)
             weights = (old.weight, life.born.get(name, old.weight), high)
             view = edge_view(edge, used[name], weights, views, sent[name], credit, jax.random.fold_in(key, index))
-            own, gated = _theta_of(theta, slot, name), "gate" in self.task.shape().offers
-            move = Move(gate * old.mask if gated else old.mask, low, high, wiring.spiking(edge))
+            own, move = _theta_of(theta, slot, name), Move(old.mask, gate, low, high, wiring.spiking(edge))
             rules[name], new = slot.rule.apply(own, life.rules[name], move, edge.connection, view, self.dt)
             synapses[name] = Synapses(weight=new, mask=old.mask)
         return synapses, rules

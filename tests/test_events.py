@@ -53,7 +53,7 @@ def _life(rule: Any, move: Move, weight: Any, pre: Any, post: Any) -> Any:
 @partial(quick_jit, static_argnums=(0, 1))
 def _many(rule: Any, spiking: frozenset[str], *args: Any) -> Any:
     """Two lives of their own spikes in lockstep: (weights [2, n_synapses], drives)."""
-    (_, w), drives = jax.vmap(partial(_life, rule, Move(jnp.asarray(0.7), 0.0, 1.0, spiking)))(*args)
+    (_, w), drives = jax.vmap(partial(_life, rule, Move(jnp.ones(()), jnp.asarray(0.7), 0.0, 1.0, spiking)))(*args)
     return w, drives
 
 
@@ -78,7 +78,7 @@ def test_one_life_is_that_of_a_batch_and_its_gradient_that_of_every_synapse():
     @partial(quick_jit, static_argnums=0)
     def both(spiking: frozenset[str], weight: Any) -> Any:
         def loss(w: Any, factor: Any) -> Any:
-            (_, w), drives = _life(rule, Move(factor, 0.0, 1.0, spiking), w, pre, post)
+            (_, w), drives = _life(rule, Move(jnp.ones(()), factor, 0.0, 1.0, spiking), w, pre, post)
             return jnp.sum(w**2) + jnp.sum(drives**2)
 
         return loss(weight, 0.7), jax.value_and_grad(loss, argnums=(0, 1))(weight, 0.7)
@@ -94,10 +94,12 @@ def test_what_is_sparse_on_no_spiking_side_takes_the_plain_way():
     """A rule of spikes between rate units: its terms claim silence that is not there, and nothing goes wrong."""
     terms = [Term(jnp.ones(N_POST), jnp.arange(1.0, N_PRE + 1.0), 1, "pre"), Term(jnp.ones(N_POST), None)]
     w = jnp.linspace(0.0, 1.0, GRAPH.shape[0])
-    plain = AbstractConnection.changed(GRAPH, w, terms, Move(jnp.ones(()), 0.0, 99.0))
+    plain = AbstractConnection.changed(GRAPH, w, terms, Move(jnp.ones(()), jnp.ones(()), 0.0, 99.0))
     for spiking in (frozenset(), frozenset({"pre"}), SPIKES):
-        np.testing.assert_allclose(GRAPH.changed(w, terms, Move(jnp.ones(()), 0.0, 99.0, spiking)), plain, rtol=1e-6)
-    dense = GRAPH.changed(w, terms[:1], Move(jnp.ones(()), 0.0, 99.0, SPIKES))
+        np.testing.assert_allclose(
+            GRAPH.changed(w, terms, Move(jnp.ones(()), jnp.ones(()), 0.0, 99.0, spiking)), plain, rtol=1e-6
+        )
+    dense = GRAPH.changed(w, terms[:1], Move(jnp.ones(()), jnp.ones(()), 0.0, 99.0, SPIKES))
     np.testing.assert_allclose(dense, w + w * GRAPH.at_pre(jnp.arange(1.0, N_PRE + 1.0)), rtol=1e-6)
 
 

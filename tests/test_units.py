@@ -79,8 +79,8 @@ def test_a_problem_counts_them_in_every_life(neuron: Any, gain: float, silent: f
 
     metrics = found(jax.random.key(1))
     assert metrics["silent_hidden_1"].shape == (1, 6)
-    assert np.all(metrics["dead"] == (silent == 1.0))
-    assert np.all(metrics["saturated"] == (saturated > 0.5)) or 0 < saturated < 1
+    assert np.all(np.asarray(metrics["dead"], bool) == (silent == 1.0))
+    assert np.all(np.asarray(metrics["saturated"], bool) == (saturated == 1.0)) or 0 < saturated < 1
     total = np.mean(metrics["silent_hidden_1"]), np.mean(metrics["saturated_hidden_1"])
     np.testing.assert_allclose(total, (silent, saturated), atol=0.2 if 0 < silent < 1 else 0.02)
 

@@ -25,18 +25,19 @@ class Term(NamedTuple):
 
 
 class Move(NamedTuple):
-    """How a change becomes new weights: clip(w + factor * delta, low, high).
+    """How a change becomes new weights: clip(w + mask * (gate * delta), low, high).
 
-    factor: [] or laid out like the weights; spiking: the sides (post, pre) whose signal in this step is spikes.
+    mask: [] or laid out like the weights; gate []; spiking: the sides (post, pre) whose signal in this step is spikes.
     """
 
-    factor: Array
+    mask: Array
+    gate: Array
     low: float
     high: float
     spiking: frozenset[str] = frozenset()
 
     def __call__(self, weights: Array, delta: Array) -> Array:
-        return jnp.clip(weights + self.factor * delta, self.low, self.high)
+        return jnp.clip(weights + self.mask * (self.gate * delta), self.low, self.high)
 
 
 class AbstractConnection(ABC):

@@ -56,7 +56,7 @@ class Sparse(RandomGraph):
         posts = tuple(ones[0] if term.post is None else term.post for term in terms)
         pres = tuple(ones[1] if term.pre is None else term.pre for term in terms)
         shapes = tuple((term.power, term.sparse) for term in terms)
-        return _change(self, shapes, (move.low, move.high))(weights, move.factor, posts, pres)
+        return _change(self, shapes, (move.low, move.high))(weights, move.mask * move.gate, posts, pres)
 
 
 @lru_cache(maxsize=64)
@@ -77,7 +77,7 @@ def _change(
 
     def plain(weights: Array, factor: Array, posts: tuple[Array, ...], pres: tuple[Array, ...]) -> Array:
         terms = [Term(y, x, power) for y, x, (power, _) in zip(posts, pres, shapes, strict=True)]
-        return AbstractConnection.changed(connection, weights, terms, Move(factor, *bounds))
+        return AbstractConnection.changed(connection, weights, terms, Move(factor, jnp.ones(()), *bounds))
 
     powers, sparse = zip(*shapes, strict=True)
     return _events.twin(_events.change(connection.topology(), _fan(connection), Kinds(powers, sparse), bounds), plain)

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from safetensors.numpy import load_file
 
+from metaplast._units import FAULTS
 from metaplast.feedback.symmetric import Symmetric
 from metaplast.inspection import table
 from metaplast.launch import folder
@@ -17,7 +18,6 @@ from metaplast.launch.folder import row_folder
 from metaplast.launch.job import DISCOVERED, PROTOTYPE, Config, Job, parse
 from metaplast.launch.row import theta_of
 from metaplast.launch.worlds import worlds
-from metaplast._units import FAULTS
 from metaplast.registry import BadInput, name_of
 from metaplast.reuse.describe import describe_rule
 from metaplast.reuse.formula import formula, terms
