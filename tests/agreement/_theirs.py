@@ -8,7 +8,7 @@ import numpy as np
 b.prefs.codegen.target = "numpy"  # needs no compiler
 
 MEMBRANE = """
-dv/dt = (I - v) / tau_m : 1
+dv/dt = (I - v) / tau_m : 1 (unless refractory)
 dI/dt = -I / tau_syn : 1
 """
 TRACES = """
@@ -52,7 +52,7 @@ def run(
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """(spikes of every population in `sizes` [T, n], weights of every edge at the end).
 
-    neuron: tau_m, tau_syn [s]; spikes: input population -> [T, n].
+    neuron: tau_m, tau_syn, refractory [s]; spikes: input population -> [T, n].
     """
     b.start_scope()
     b.defaultclock.dt = dt * b.second
@@ -63,14 +63,8 @@ def run(
         groups[name] = b.SpikeGeneratorGroup(trains.shape[1], index, step * dt * b.second)
     space = {"tau_m": neuron["tau_m"] * b.second, "tau_syn": neuron["tau_syn"] * b.second}
     for name, n in sizes.items():
-        groups[name] = b.NeuronGroup(
-            n,
-            MEMBRANE,
-            threshold="v > 1",
-            reset="v = 0",
-            method="exact",
-            namespace=space,
-        )
+        firing = {"threshold": "v > 1", "reset": "v = 0", "refractory": neuron["refractory"] * b.second}
+        groups[name] = b.NeuronGroup(n, MEMBRANE, method="exact", namespace=space, **firing)
     synapses = {name: _synapses(edge, groups) for name, edge in edges.items()}
     monitors = {name: b.SpikeMonitor(groups[name]) for name in sizes}
     b.Network(*groups.values(), *synapses.values(), *monitors.values()).run(n_steps * dt * b.second)

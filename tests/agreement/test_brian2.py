@@ -6,6 +6,8 @@ potential from step s + 1 on, while plasticity counts it in step s. What means t
 
 - `dv/dt = (I - v) / tau_m; dI/dt = -I / tau_syn` under method="exact", with `on_pre: I_post += w`: neuron `lif` with
   tau_syn and current_jumps="after".
+- `(unless refractory)` on v and refractory=r: neuron `refractory` around it, of period r - dt, since Brian2 counts the
+  step of the spike too.
 - A synapse without delay from a group whose spikes are given (SpikeGeneratorGroup): an edge whose pre stands before its
   post. Such an edge with `delayed` has the delay that Brian2 is told.
 - In a recurrence: an edge that goes back (its pre does not stand before its post) is one step late by itself. So
@@ -36,7 +38,7 @@ from tests.agreement import _ours, _theirs
 DT, STEPS, N_IN, N_OUT = 1e-3, 1000, 40, 20
 TAU_M, TAU_SYN, TAU = 20e-3, 5e-3, 20e-3
 LIF = Lif(tau_m=TAU_M, tau_syn=TAU_SYN, current_jumps="after")
-MEMBRANE = {"tau_m": TAU_M, "tau_syn": TAU_SYN}
+MEMBRANE = {"tau_m": TAU_M, "tau_syn": TAU_SYN, "refractory": 0.0}
 
 
 class Case(NamedTuple):

@@ -1,8 +1,9 @@
 """A recurrent network of excitation and inhibition, here and in Brian2: spike by spike, and on average.
 
-80 excitatory and 20 inhibitory `lif` under 100 Poisson trains, all synapses sparse, exponential currents, 1 ms of delay
-in the recurrence, inhibition of the excitatory cells plastic by Vogels' rule. Both sides get the same trains. What is
-one step late by itself here (an edge that goes back) is given a delay one step shorter; see test_brian2.py.
+80 excitatory and 20 inhibitory `lif`, refractory for 2 ms, under 100 Poisson trains; all synapses sparse, exponential
+currents, 1 ms of delay in the recurrence, inhibition of the excitatory cells plastic by Vogels' rule; the same trains
+on both sides. An edge that goes back is one step late by itself, and is given a delay one step shorter, as
+test_brian2.py says.
 """
 
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import pytest
 
 from metaplast.connections.sparse import Sparse
 from metaplast.neurons.lif import Lif
+from metaplast.neurons.refractory import Refractory
 from metaplast.rules.vogels import Vogels
 from metaplast.transmission.delayed import Delayed
 from metaplast.transmission.instant import Instant
@@ -22,9 +24,10 @@ from tests.agreement import _ours, _theirs
 
 pytestmark = pytest.mark.system  # lives of 30,000 steps
 
-DT, SECONDS, DELAY, TAU = 1e-4, 3.0, 1e-3, 20e-3
+DT, SECONDS, DELAY, REFRACTORY, TAU = 1e-4, 3.0, 1e-3, 2e-3, 20e-3
 SIZES = {"input": 100, "e": 80, "i": 20}
 LIF = Lif(tau_m=20e-3, tau_syn=5e-3, current_jumps="after")
+NEURON = Refractory(neuron=LIF, period=REFRACTORY - DT)
 EDGES = {  # name: probability, mean weight
     "input_to_e": (0.3, 0.5),
     "input_to_i": (0.3, 0.5),
@@ -58,7 +61,7 @@ def here(
     seed: int = 0, hertz: float = 15.0, delay: float = DELAY
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     signs = {"input": 0, "e": 1, "i": -1}
-    populations = [Population(name, n, LIF, signs[name]) for name, n in SIZES.items() if name != "input"]
+    populations = [Population(name, n, NEURON, signs[name]) for name, n in SIZES.items() if name != "input"]
     edges = []
     for name in EDGES:
         pre, _, post = name.split("_")
@@ -80,7 +83,8 @@ def there() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         pull, delay = -1.0 if pre == "i" else 1.0, 0.0 if pre == "input" else DELAY
         edges[name] = _theirs.Edge(pre, post, tuple(connection(name).topology()), weight, model, numbers, pull, delay)
     cells = {name: n for name, n in SIZES.items() if name != "input"}
-    return _theirs.run(edges, cells, trains(0, 15.0), {"tau_m": LIF.tau_m, "tau_syn": LIF.tau_syn}, DT)
+    neuron = {"tau_m": LIF.tau_m, "tau_syn": LIF.tau_syn, "refractory": REFRACTORY}
+    return _theirs.run(edges, cells, trains(0, 15.0), neuron, DT)
 
 
 class Statistic(NamedTuple):
