@@ -13,6 +13,7 @@ TASKS = {
     "rewarded_patterns": {"n_in": 3, "pattern_steps": 2, "pause_steps": 1, "n_trials": 2, "n_judged": 1},
     "spike_pairing": {"n_sessions": 5, "n_steps": 6, "n_in": 3, "n_out": 2},
     "tabular": {"data": "iris", "shown": 4, "queries": 2},
+    "target_rate": {"n_in": 3, "n_out": 2, "n_steps": 6, "window": 4},
     "taught": {"n_in": 3, "n_out": 2, "n_steps": 4, "n_sessions": 4, "held": {"trials": 0.25}},
     "taught_potential": {"n_in": 3, "n_steps": 4},
     "teacher_student": {"n_in": 4, "n_out": 3, "n_steps": 4},

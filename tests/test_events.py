@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 
 from metaplast._checks.base import quick_jit
+from metaplast.connections._events import FEW
 from metaplast.connections.base import AbstractConnection, Move, Term
 from metaplast.connections.masked import Masked
 from metaplast.connections.sparse import Sparse
 from metaplast.rules._locality import blank_view
 from metaplast.spec import decode
 
-N_POST, N_PRE, N_STEPS, DT = 37, 45, 60, 1e-3
+N_POST, N_PRE, N_STEPS, DT = 47, 55, 60, 1e-3
 GRAPH = Sparse(N_POST, N_PRE, probability=0.3, seed=2)
+assert GRAPH.shape[0] > FEW
 SPIKES = frozenset({"pre", "post"})
 RULES = (
     {"name": "stdp"},

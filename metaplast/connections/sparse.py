@@ -32,7 +32,7 @@ class Sparse(RandomGraph):
         return self.reduce_post(weights * self.at_pre(pre))
 
     def propagate_spikes(self, weights: Array, spikes: Array) -> Array:
-        return _propagation(self)(weights, spikes)
+        return (self.propagate if weights.size <= _events.FEW else _propagation(self))(weights, spikes)
 
     def backpropagate(self, weights: Array, post: Array) -> Array:
         return self.reduce_pre(weights * self.at_post(post))
@@ -50,7 +50,7 @@ class Sparse(RandomGraph):
         return ops.segment_sum(values, jnp.asarray(self.topology().pre), self.n_pre, indices_are_sorted=True)
 
     def changed(self, weights: Array, terms: Sequence[Term], move: Move) -> Array:
-        if not terms or not {term.sparse for term in terms} <= move.spiking:
+        if weights.size <= _events.FEW or not terms or not {term.sparse for term in terms} <= move.spiking:
             return super().changed(weights, terms, move)
         ones = jnp.ones(self.n_post, weights.dtype), jnp.ones(self.n_pre, weights.dtype)
         posts = tuple(ones[0] if term.post is None else term.post for term in terms)

@@ -21,6 +21,7 @@ from tests.contracts._enrolled import enrolled
 
 ORACLES = {
     "bandit": lambda task, state: task,  # the arm that pays most is the largest
+    "target_rate": lambda task, state: jnp.full(40, 10.0 * 1e-3),  # the target's spikes per step
     "rewarded_patterns": lambda task, state: 2.0 * task.wanted[task.order[state.t // 15]][None] - 1.0,
 }
 

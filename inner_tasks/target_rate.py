@@ -1,0 +1,84 @@
+"""Cells that have to fire at a set rate, whatever drives them."""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from metaplast.interfaces import SPLITS, AbstractTaskFamily, Split
+from metaplast.registry import register
+from metaplast.signals import Key, NeuronView, Outcome, Score, TaskShape, feedback, pytree
+from metaplast.spec import Count, NonNegative, Positive, spec
+
+SLOWEST, FASTEST = 0.1, 100.0  # hertz, of the population: beyond them a life has blown up
+WATCH = 0.1  # seconds over which that rate is taken
+BLOWN = 160.0  # the loss of a life that blows up at its very end; twice that at its beginning
+
+
+@pytree
+class Watched:
+    """t: steps gone by; spikes [n_out]: in the window so far; rate []: of the population, hertz; blown []: the step at
+    which it left its bounds, n_steps while it has not."""
+
+    t: Array
+    spikes: Array
+    rate: Array
+    blown: Array
+
+
+@register("task", "target_rate")
+@spec
+class TargetRate(AbstractTaskFamily):
+    """Inputs of steady rates; over the last `window` steps every output cell shall fire at `target` hertz:
+
+        loss = mean_j (r_j - target)^2 / (r_j + 0.1),   r_j: spikes of cell j in the window / its length
+
+    The population's running rate starts at the target and follows it with 0.1 s; where it leaves 0.1 to 100 Hz, the
+    life blew up and its loss is 160 (1 + exp(-t / T)), t that time and T the life: blowing up late is the smaller evil.
+    Stimulus: the rate of each of n_in inputs, in hertz (a network's `source: poisson` makes spikes of it): rate
+    exp(spread a) exp(spread b_i), a of the life and b_i of the input drawn from N(0, 1).
+    Offers nothing to learn from but the activity. Not differentiable: a blow-up has no slope. Splits: disjoint streams.
+    Metrics: `rate` (mean r_j), `blown` (0/1). Source: Confavreux et al. 2025, with lives of seconds instead of minutes.
+    """
+
+    n_in: Count = 40
+    n_out: Count = 40
+    target: Positive = 10.0
+    rate: Positive = 20.0
+    spread: NonNegative = 0.3
+    n_steps: Count = 2000
+    window: Count = 1000
+
+    def shape(self) -> TaskShape:
+        return TaskShape({"input": self.n_in}, self.n_out, ((self.n_steps, True),), frozenset(), differentiable=False)
+
+    def sample(self, key: Key, split: Split) -> Array:
+        k_life, k_inputs = jax.random.split(jax.random.fold_in(key, SPLITS.index(split)))
+        faster = jax.random.normal(k_life, ()) + jax.random.normal(k_inputs, (self.n_in,))
+        return self.rate * jnp.exp(self.spread * faster)
+
+    def begin(self, task: Array, key: Key, dt: float) -> Watched:
+        return Watched(
+            t=jnp.zeros((), jnp.int32),
+            spikes=jnp.zeros(self.n_out),
+            rate=jnp.full((), self.target),
+            blown=jnp.full((), self.n_steps, jnp.int32),
+        )
+
+    def stimulus(self, task: Array, state: Watched, key: Key, dt: float) -> dict[str, Array]:
+        return {"input": task}
+
+    def step(self, task: Array, state: Watched, output: NeuronView, key: Key, dt: float) -> tuple[Watched, Outcome]:
+        kept = jnp.exp(-dt / WATCH)
+        rate = kept * state.rate + (1.0 - kept) * jnp.mean(output.activity) / dt
+        outside = (rate < SLOWEST) | (rate > FASTEST)
+        blown = jnp.where(outside, jnp.minimum(state.blown, state.t), state.blown)
+        window = min(self.window, self.n_steps)
+        spikes = state.spikes + jnp.where(state.t >= self.n_steps - window, output.activity, 0.0)
+        r = spikes / (window * dt)
+        held = jnp.mean((r - self.target) ** 2 / (jnp.maximum(r, 0.0) + 0.1))
+        burst = blown < self.n_steps
+        loss = jnp.where(burst, BLOWN * (1.0 + jnp.exp(-blown.astype(rate.dtype) / self.n_steps)), held)
+        last = (state.t == self.n_steps - 1).astype(rate.dtype)
+        score = Score(loss=loss, weight=last, metrics={"rate": jnp.mean(r), "blown": burst.astype(rate.dtype)})
+        after = Watched(t=state.t + 1, spikes=spikes, rate=rate, blown=blown)
+        return after, Outcome(feedback=feedback(self.n_out), score=score)
