@@ -42,6 +42,11 @@ class Adex(UpstrokeNeuron):
         if not self.v_reset < self.v_peak:
             raise BadInput(f"v_reset={self.v_reset}", f"a value below v_peak={self.v_peak}", "lower v_reset")
 
+    @property
+    def tau_m(self) -> float:
+        """C / g_L, in seconds."""
+        return self.capacitance / (MS * self.g_leak)
+
     def init_state(self, theta: Theta, n: int) -> Theta:
         return {"v": jnp.zeros(n) + self.e_leak, "slow": jnp.zeros(n)}
 

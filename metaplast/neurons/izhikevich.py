@@ -6,7 +6,7 @@ from typing import Literal
 import jax.numpy as jnp
 from jax import Array
 
-from metaplast.neurons._upstroke import UpstrokeNeuron
+from metaplast.neurons._upstroke import MS, UpstrokeNeuron
 from metaplast.registry import register
 from metaplast.signals import Theta
 from metaplast.spec import Positive, spec
@@ -33,6 +33,11 @@ class Izhikevich(UpstrokeNeuron):
     a: Positive = 0.02
     b: float = 0.2
     integration: Literal["euler", "half_steps"] = "euler"
+
+    @property
+    def tau_u(self) -> float:
+        """1 / a, in seconds."""
+        return 1.0 / (MS * self.a)
 
     def init_state(self, theta: Theta, n: int) -> Theta:
         linear = 5.0 - self.b

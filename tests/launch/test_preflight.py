@@ -64,3 +64,8 @@ def test_a_time_constant_that_dt_does_not_resolve_is_warned_about(caplog):
     assert record.getMessage() == (
         "Clip.rule.tau=0.0015 s is not resolved by dt=0.001 s: expected dt of at most half of it"
     )
+    caplog.clear()
+    cells = "{name: refractory, neuron: {name: adex, g_leak: 300, tau_w: 0.1}}"  # C / g_L = 0.94 ms
+    preflight.check(_job(*words, f"network.neuron={cells}"), 1)
+    (record,) = caplog.records
+    assert record.getMessage().startswith("Feedforward.neuron.neuron.tau_m=0.000936667 s is not resolved by dt=0.001")
