@@ -1,37 +1,45 @@
 """The same networks in Brian2 (float64, exact integration, its default schedule), as its documentation writes them."""
 
-from typing import NamedTuple
+import logging
+from typing import Any, NamedTuple
 
 import brian2 as b
 import numpy as np
 
 b.prefs.codegen.target = "numpy"  # needs no compiler
+logging.getLogger("brian2").setLevel(logging.WARNING)  # it writes down all the code that it makes
 
-MEMBRANE = """
+CURRENT = """
 dv/dt = (I - v) / tau_m : 1 (unless refractory)
 dI/dt = -I / tau_syn : 1
 """
+CONDUCTANCES = """
+dv/dt = (g_e * (e_e - v) + g_i * (e_i - v) - v) / tau_m : 1 (unless refractory)
+dg_e/dt = -g_e / tau_e : 1
+dg_i/dt = -g_i / tau_i : 1
+"""
+METHODS = {CURRENT: "exact", CONDUCTANCES: "exponential_euler"}
 TRACES = """
 w : 1
 dx/dt = -x / tau_pre : 1 (event-driven)
 dy/dt = -y / tau_post : 1 (event-driven)
 """
-STATIC = ("w : 1", "I_post += pull * w", "")
+STATIC = ("w : 1", "into_post += pull * w", "")
 STDP = (
     TRACES,
-    "I_post += pull * w; x += potentiation; w = clip(w + y, 0, largest)",
+    "into_post += pull * w; x += potentiation; w = clip(w + y, 0, largest)",
     "y -= depression; w = clip(w + x, 0, largest)",
 )
 VOGELS = (
     TRACES,
-    "I_post += pull * w; x += 1; w = clip(w + rate * (y - alpha), 0, largest)",
+    "into_post += pull * w; x += 1; w = clip(w + rate * (y - alpha), 0, largest)",
     "y += 1; w = clip(w + rate * x, 0, largest)",
 )
 
 
 class Edge(NamedTuple):
-    """Synapses of which graph = (post, pre) names the neurons; weight in their order. pull: +1, or -1 for inhibition;
-    numbers: the constants of the model, seconds."""
+    """Synapses of which graph = (post, pre) names the neurons; weight in their order. A spike adds pull * weight to the
+    variable `into` of its target; numbers: the constants of the model, seconds."""
 
     pre: str
     post: str
@@ -39,6 +47,7 @@ class Edge(NamedTuple):
     weight: np.ndarray
     model: tuple[str, str, str] = STATIC
     numbers: dict[str, float] = {}  # noqa: RUF012
+    into: str = "I"
     pull: float = 1.0
     delay: float = 0.0
 
@@ -47,12 +56,12 @@ def run(
     edges: dict[str, Edge],
     sizes: dict[str, int],
     spikes: dict[str, np.ndarray],
-    neuron: dict[str, float],
+    neuron: tuple[str, dict[str, float]],
     dt: float,
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """(spikes of every population in `sizes` [T, n], weights of every edge at the end).
 
-    neuron: tau_m, tau_syn, refractory [s]; spikes: input population -> [T, n].
+    neuron: CURRENT or CONDUCTANCES, and its constants with `refractory`, seconds; spikes: input population -> [T, n].
     """
     b.start_scope()
     b.defaultclock.dt = dt * b.second
@@ -61,10 +70,11 @@ def run(
     for name, trains in spikes.items():
         step, index = np.nonzero(trains)
         groups[name] = b.SpikeGeneratorGroup(trains.shape[1], index, step * dt * b.second)
-    space = {"tau_m": neuron["tau_m"] * b.second, "tau_syn": neuron["tau_syn"] * b.second}
+    membrane, numbers = neuron
+    firing = {"threshold": "v > 1", "reset": "v = 0", "refractory": numbers["refractory"] * b.second}
+    firing |= {"method": METHODS[membrane], "namespace": _with_units(numbers)}
     for name, n in sizes.items():
-        firing = {"threshold": "v > 1", "reset": "v = 0", "refractory": neuron["refractory"] * b.second}
-        groups[name] = b.NeuronGroup(n, MEMBRANE, method="exact", namespace=space, **firing)
+        groups[name] = b.NeuronGroup(n, membrane, **firing)
     synapses = {name: _synapses(edge, groups) for name, edge in edges.items()}
     monitors = {name: b.SpikeMonitor(groups[name]) for name in sizes}
     b.Network(*groups.values(), *synapses.values(), *monitors.values()).run(n_steps * dt * b.second)
@@ -77,18 +87,20 @@ def run(
 
 def _synapses(edge: Edge, groups: dict[str, b.Group]) -> b.Synapses:
     model, on_pre, on_post = edge.model
-    space = {k: v * b.second if k.startswith("tau") else v for k, v in edge.numbers.items()}
-    space["pull"] = edge.pull
     made = b.Synapses(
         groups[edge.pre],
         groups[edge.post],
         model,
-        on_pre=on_pre.replace("; ", "\n"),
+        on_pre=on_pre.replace("into", edge.into).replace("; ", "\n"),
         on_post=on_post.replace("; ", "\n") or None,
-        namespace=space,
+        namespace=_with_units({**edge.numbers, "pull": edge.pull}),
     )
     made.connect(i=edge.graph[1], j=edge.graph[0])
     made.w = edge.weight
     if edge.delay:
         made.pre.delay = edge.delay * b.second
     return made
+
+
+def _with_units(numbers: dict[str, float]) -> dict[str, Any]:
+    return {k: v * b.second if k.startswith("tau") else v for k, v in numbers.items()}

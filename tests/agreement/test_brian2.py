@@ -6,6 +6,8 @@ potential from step s + 1 on, while plasticity counts it in step s. What means t
 
 - `dv/dt = (I - v) / tau_m; dI/dt = -I / tau_syn` under method="exact", with `on_pre: I_post += w`: neuron `lif` with
   tau_syn and current_jumps="after".
+- `dv/dt = (g_e * (e_e - v) + g_i * (e_i - v) - v) / tau_m; dg_e/dt = -g_e / tau_e; ...` under "exponential_euler", with
+  `on_pre: g_e_post += w`: neuron `conductance_lif` with tau_excitatory, tau_inhibitory and conductance_jumps="after".
 - `(unless refractory)` on v and refractory=r: neuron `refractory` around it, of period r - dt, since Brian2 counts the
   step of the spike too.
 - A synapse without delay from a group whose spikes are given (SpikeGeneratorGroup): an edge whose pre stands before its
@@ -27,18 +29,35 @@ import numpy as np
 import pytest
 
 from metaplast.connections.dense import Dense
+from metaplast.neurons.base import AbstractNeuron
+from metaplast.neurons.conductance_lif import ConductanceLif
 from metaplast.neurons.lif import Lif
+from metaplast.neurons.refractory import Refractory
 from metaplast.rules.pathways import Pathways
 from metaplast.rules.stdp import Stdp
 from metaplast.rules.vogels import Vogels
+from metaplast.transmission.base import AbstractTransmission
 from metaplast.transmission.delayed import Delayed
+from metaplast.transmission.instant import Instant
 from metaplast.wiring import Edge, Population, Wiring
 from tests.agreement import _ours, _theirs
 
+INSTANT = Instant()
 DT, STEPS, N_IN, N_OUT = 1e-3, 1000, 40, 20
 TAU_M, TAU_SYN, TAU = 20e-3, 5e-3, 20e-3
 LIF = Lif(tau_m=TAU_M, tau_syn=TAU_SYN, current_jumps="after")
-MEMBRANE = {"tau_m": TAU_M, "tau_syn": TAU_SYN, "refractory": 0.0}
+CELL = ConductanceLif(
+    tau_m=TAU_M, e_excitatory=3.0, tau_excitatory=TAU_SYN, tau_inhibitory=2 * TAU_SYN, conductance_jumps="after"
+)
+HELD = Refractory(neuron=CELL, period=2 * DT)
+MEMBRANES = {
+    LIF: (_theirs.CURRENT, {"tau_m": TAU_M, "tau_syn": TAU_SYN, "refractory": 0.0}),
+    HELD: (
+        _theirs.CONDUCTANCES,
+        {"e_e": CELL.e_excitatory, "e_i": CELL.e_inhibitory, "tau_m": TAU_M, "tau_e": TAU_SYN, "tau_i": 2 * TAU_SYN}
+        | {"refractory": 3 * DT},
+    ),
+}
 
 
 class Case(NamedTuple):
@@ -56,32 +75,39 @@ def case() -> Case:
     return Case({"input": 1.0 * excitatory, "inhibition": 1.0 * inhibitory}, weights)
 
 
-def here(rules: dict[str, Any], transmission: Any = None) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def here(
+    rules: dict[str, Any], neuron: AbstractNeuron = LIF, transmission: AbstractTransmission = INSTANT
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     populations = (
         Population("input", N_IN),
         Population("inhibition", N_OUT, sign=-1),
-        Population("output", N_OUT, LIF),
+        Population("output", N_OUT, neuron),
     )
-    sent = {} if transmission is None else {"transmission": transmission}
+    ports = ("soma", "soma") if neuron == LIF else ("excitatory", "inhibitory")
     edges = (
-        Edge("input", "output", Dense(N_OUT, N_IN), bounds=(0.0, 1.0), label="excites", **sent),
-        Edge("inhibition", "output", Dense(N_OUT, N_OUT), bounds=(0.0, 1.0), label="inhibits"),
+        Edge("input", "output", Dense(N_OUT, N_IN), transmission, ports[0], bounds=(0.0, 1.0), label="excites"),
+        Edge("inhibition", "output", Dense(N_OUT, N_OUT), port=ports[1], bounds=(0.0, 1.0), label="inhibits"),
     )
     spikes, weights = _ours.run(Wiring(populations, edges), rules, *case(), DT)
     return spikes["output"], weights
 
 
 @cache
-def there(excites: str, inhibits: str, times: float = 1.0) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def there(
+    excites: str, inhibits: str, neuron: AbstractNeuron = LIF, times: float = 1.0
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """excites, inhibits: the name of the model of each edge; times: what multiplies every change of weight."""
     numbers = {"tau_pre": TAU, "tau_post": TAU, "largest": 1.0, "alpha": 0.4}
     numbers |= {"potentiation": times * 0.01, "depression": times * 0.0105, "rate": times * 0.01}
     edges = {}
-    for name, pre, model, pull in (("excites", "input", excites, 1.0), ("inhibits", "inhibition", inhibits, -1.0)):
+    into = (("I", 1.0), ("I", -1.0)) if neuron == LIF else (("g_e", 1.0), ("g_i", 1.0))
+    ends = (("excites", "input", excites, *into[0]), ("inhibits", "inhibition", inhibits, *into[1]))
+    for name, pre, model, variable, pull in ends:
         weight = case().weights[name]
         graph = tuple(axis.ravel() for axis in np.indices(weight.shape))
-        edges[name] = _theirs.Edge(pre, "output", graph, weight.ravel(), getattr(_theirs, model), numbers, pull)
-    spikes, weights = _theirs.run(edges, {"output": N_OUT}, case().spikes, MEMBRANE, DT)
+        learns = getattr(_theirs, model)
+        edges[name] = _theirs.Edge(pre, "output", graph, weight.ravel(), learns, numbers, variable, pull)
+    spikes, weights = _theirs.run(edges, {"output": N_OUT}, case().spikes, MEMBRANES[neuron], DT)
     return spikes["output"], weights
 
 
@@ -100,9 +126,12 @@ def far(ours: dict[str, np.ndarray], brian: dict[str, np.ndarray]) -> float:
     return max(np.max(np.abs(ours[edge].ravel() - brian[edge])) for edge in brian)
 
 
+@pytest.mark.parametrize("neuron", [LIF, HELD], ids=["lif", "conductance_lif"])
 @pytest.mark.parametrize("rules, models", [(STDP, ("STDP", "STATIC")), (VOGELS, ("STATIC", "VOGELS"))])
-def test_a_feedforward_second_has_the_same_spikes_and_weights(rules: Any, models: tuple[str, str]) -> None:
-    (ours, weights), (brian, wanted) = here(rules), there(*models)
+def test_a_feedforward_second_has_the_same_spikes_and_weights(
+    rules: Any, models: tuple[str, str], neuron: AbstractNeuron
+) -> None:
+    (ours, weights), (brian, wanted) = here(rules, neuron), there(*models, neuron)
     (edge,) = rules
     assert brian.sum() > 5 * N_OUT and np.sum(case().spikes["input"].sum(1)[brian.any(1)] > 0) > 50  # and coincidences
     assert np.sum(ours != brian) == 0
@@ -127,5 +156,5 @@ def test_another_order_of_coincidences_or_a_later_arrival_is_seen() -> None:
     brian, wanted = there("STDP", "STATIC")
     before = dataclasses.replace(stdp(), at_post_spike="before")
     assert far(here({"excites": before})[1], wanted) > 1e-3
-    late, _ = here(STDP, Delayed(delay=DT))
+    late, _ = here(STDP, transmission=Delayed(delay=DT))
     assert np.sum(late != brian) > 50

@@ -81,10 +81,12 @@ def there() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         pre, _, post = name.split("_")
         model = _theirs.VOGELS if name == "i_to_e" else _theirs.STATIC
         pull, delay = -1.0 if pre == "i" else 1.0, 0.0 if pre == "input" else DELAY
-        edges[name] = _theirs.Edge(pre, post, tuple(connection(name).topology()), weight, model, numbers, pull, delay)
+        edges[name] = _theirs.Edge(
+            pre, post, tuple(connection(name).topology()), weight, model, numbers, pull=pull, delay=delay
+        )
     cells = {name: n for name, n in SIZES.items() if name != "input"}
     neuron = {"tau_m": LIF.tau_m, "tau_syn": LIF.tau_syn, "refractory": REFRACTORY}
-    return _theirs.run(edges, cells, trains(0, 15.0), neuron, DT)
+    return _theirs.run(edges, cells, trains(0, 15.0), (_theirs.CURRENT, neuron), DT)
 
 
 class Statistic(NamedTuple):
