@@ -1,5 +1,6 @@
-"""Sparse synapses from spike to spike are the same as every synapse in every step: alone, vmapped, under gradients."""
+"""Synapses from spike to spike are the same as every synapse in every step: alone, vmapped, under gradients."""
 
+import math
 from functools import partial
 from typing import Any
 
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 
 from metaplast._checks.base import quick_jit
-from metaplast.connections._events import FEW
+from metaplast.connections._ways import STRETCH
 from metaplast.connections.base import AbstractConnection, Move, Term
+from metaplast.connections.dense import Dense
 from metaplast.connections.masked import Masked
 from metaplast.connections.sparse import Sparse
 from metaplast.rules._locality import blank_view
@@ -18,7 +20,9 @@ from metaplast.spec import decode
 
 N_POST, N_PRE, N_STEPS, DT = 47, 55, 60, 1e-3
 GRAPH = Sparse(N_POST, N_PRE, probability=0.3, seed=2)
-assert GRAPH.shape[0] > FEW
+LONG, MATRIX = Sparse(131, 129, probability=0.6), Dense(131, 129)  # changed in several stretches where many spike
+assert all(math.prod(c.shape) > c.few for c in (GRAPH, LONG, MATRIX))
+assert all(c.ways().sizes[2] > 1 and math.prod(c.shape) % STRETCH for c in (LONG, MATRIX))
 SPIKES = frozenset({"pre", "post"})
 RULES = (
     {"name": "stdp"},
@@ -38,37 +42,42 @@ def _spikes(seed: int, n: int) -> np.ndarray:
     return (rng.random((N_STEPS, n)) < likely).astype(float)
 
 
-def _life(rule: Any, move: Move, weight: Any, pre: Any, post: Any) -> Any:
-    blank = blank_view(GRAPH, ("reward",)).replace(weight_max=jnp.ones(()), modulators={"reward": jnp.ones(())})
-    theta = rule.init(jax.random.key(0), GRAPH)
+def _life(graph: Any, rule: Any, move: Move, weight: Any, pre: Any, post: Any) -> Any:
+    blank = blank_view(graph, ("reward",)).replace(weight_max=jnp.ones(()), modulators={"reward": jnp.ones(())})
+    theta = rule.init(jax.random.key(0), graph)
 
     def step(carry: Any, now: Any) -> Any:
         state, w = carry
         sides = {"pre": blank.pre.replace(activity=now[0]), "post": blank.post.replace(activity=now[1])}
-        state, w = rule.apply(theta, state, move, GRAPH, blank.replace(weight=w, **sides), DT)
-        drive = GRAPH.propagate_spikes if move.spiking else GRAPH.propagate
+        state, w = rule.apply(theta, state, move, graph, blank.replace(weight=w, **sides), DT)
+        drive = graph.propagate_spikes if move.spiking else graph.propagate
         return (state, w), drive(w, now[0])
 
-    return jax.lax.scan(step, (rule.init_state(theta, GRAPH), weight), (pre, post))
+    return jax.lax.scan(step, (rule.init_state(theta, graph), weight), (pre, post))
 
 
-@partial(quick_jit, static_argnums=(0, 1))
-def _many(rule: Any, spiking: frozenset[str], *args: Any) -> Any:
-    """Two lives of their own spikes in lockstep: (weights [2, n_synapses], drives)."""
-    (_, w), drives = jax.vmap(partial(_life, rule, Move(jnp.ones(()), jnp.asarray(0.7), 0.0, 1.0, spiking)))(*args)
+@partial(quick_jit, static_argnums=(0, 1, 2))
+def _many(graph: Any, rule: Any, spiking: frozenset[str], *args: Any) -> Any:
+    """Lives of their own spikes in lockstep: (weights [n_lives, *shape], drives)."""
+    move = Move(jnp.ones(()), jnp.asarray(0.7), 0.0, 1.0, spiking)
+    (_, w), drives = jax.vmap(partial(_life, graph, rule, move))(*args)
     return w, drives
 
 
-@pytest.mark.parametrize("settings", RULES, ids=str)
-def test_from_spike_to_spike_is_every_synapse_in_every_step(settings):
+@pytest.mark.parametrize(
+    ("graph", "settings", "n_lives"),
+    [*((GRAPH, settings, 2) for settings in RULES), (LONG, RULES[1], 1), (MATRIX, RULES[0], 2), (MATRIX, RULES[1], 1)],
+    ids=str,
+)
+def test_from_spike_to_spike_is_every_synapse_in_every_step(graph, settings, n_lives):
     rule = decode("rule", settings)
-    weight = np.random.default_rng(0).random((2, *GRAPH.shape))
-    pre, post = (np.stack([_spikes(10 * n + k, n) for k in (0, 1)]) for n in (N_PRE, N_POST))
+    weight = np.random.default_rng(0).random((n_lives, *graph.shape))
+    pre, post = (np.stack([_spikes(10 * n + k, n) for k in range(n_lives)]) for n in (graph.n_pre, graph.n_post))
     with jax.enable_x64(True):
-        fast, drives = _many(rule, SPIKES, weight, pre, post)
-        slow, expected = _many(rule, frozenset(), weight, pre, post)
+        fast, drives = _many(graph, rule, SPIKES, weight, pre, post)
+        slow, expected = _many(graph, rule, frozenset(), weight, pre, post)
     np.testing.assert_allclose(fast, slow, rtol=1e-13)
-    np.testing.assert_allclose(drives, expected, rtol=1e-13, atol=1e-14)
+    np.testing.assert_allclose(drives, expected, rtol=1e-12, atol=1e-13)
     assert np.abs(np.asarray(fast) - weight).max() > 1e-3
 
 
@@ -80,7 +89,7 @@ def test_one_life_is_that_of_a_batch_and_its_gradient_that_of_every_synapse():
     @partial(quick_jit, static_argnums=0)
     def both(spiking: frozenset[str], weight: Any) -> Any:
         def loss(w: Any, factor: Any) -> Any:
-            (_, w), drives = _life(rule, Move(jnp.ones(()), factor, 0.0, 1.0, spiking), w, pre, post)
+            (_, w), drives = _life(GRAPH, rule, Move(jnp.ones(()), factor, 0.0, 1.0, spiking), w, pre, post)
             return jnp.sum(w**2) + jnp.sum(drives**2)
 
         return loss(weight, 0.7), jax.value_and_grad(loss, argnums=(0, 1))(weight, 0.7)

@@ -1,12 +1,10 @@
-"""Sparse synapses from spike to spike: only the synapses of neurons that spiked in this step are touched.
+"""Synapses from spike to spike: only those of neurons that spiked in this step are touched.
 
-The plain maps of sparse.py do the same work at every synapse; these are equal to them, and only faster. Under a
-derivative the plain maps are used. Synapses of one presynaptic neuron lie side by side: they are read and written as
-one window (ten spikes at 100 synapses: 1.9 us, against 5.3 us where each synapse is looked up); those of one
-postsynaptic neuron are looked up (3.1 us).
+The plain maps of a connection do the same work at every synapse; these are equal to them, and only faster. Under a
+derivative the plain maps are used.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -16,9 +14,8 @@ import numpy as np
 from jax import Array, lax
 from jax.custom_batching import custom_vmap
 
-from metaplast.connections._topology import Fan, Graph
+from metaplast.connections._ways import New, Of, Ways
 
-FEW = 512  # synapses: so few are changed as fast all at once (450: 1.2 us, 0.9 to 1.4 from spike to spike)
 CROWDED = 0.25  # of a population; where more spike, one walk over all synapses is faster
 _BITS = 32
 
@@ -43,15 +40,6 @@ def pop(words: Array, n: int) -> tuple[Array, Array]:
     lowest = words[at] & (~words[at] + jnp.uint32(1))
     neuron = at * _BITS + (_BITS - 1) - lax.clz(lowest).astype(jnp.int32)
     return words.at[at].set(words[at] ^ lowest), jnp.where(lowest == 0, n, neuron)
-
-
-def _at(values: Array, index: Array) -> Array:
-    return values.at[index].get(mode="promise_in_bounds")
-
-
-def _of(values: Array, neuron: Array) -> Array:
-    """The value of one neuron; of any where there is none."""
-    return values.at[neuron].get(mode="clip")
 
 
 class Visit(NamedTuple):
@@ -86,6 +74,9 @@ def over_spikes(
     def _(axis_size: int, batched: Any, *args: Any) -> Any:
         spread = lambda x, is_batched: x if is_batched else jnp.broadcast_to(x, (axis_size, *jnp.shape(x)))  # noqa: E731
         args = tuple(jax.tree.map(spread, args, tuple(batched)))
+        if axis_size == 1:  # a batched look-up of one life takes twice the time of that life alone
+            alone = jax.tree.map(lambda x: x[0], args)
+            return jax.tree.map(lambda x: x[None], run(*alone)), True
         carry, aside, words = jax.vmap(begin)(*args)
         for visit, own in zip(visits, words, strict=True):
             carry = walk((own, carry), lambda state, visit=visit: jax.vmap(visit.pop)(state, aside))
@@ -101,76 +92,52 @@ def twin(fast: Callable[..., Array], plain: Callable[..., Array]) -> Callable[..
     return both
 
 
-class _Window(NamedTuple):
-    """One stretch of synapses in which all those of a presynaptic neuron lie: where it starts, which are its own."""
-
-    start: Array
-    own: Array
-
-    @classmethod
-    def of(cls, i: Array, ways: Fan, n_synapses: int) -> "_Window":
-        first, last = _at(jnp.asarray(ways.start), i), _at(jnp.asarray(ways.start), i + 1)
-        start = jnp.minimum(first, n_synapses - ways.widest)
-        place = start + jnp.arange(ways.widest, dtype=jnp.int32)
-        return cls(start, (first <= place) & (place < last))
-
-    def cut(self, values: Array) -> Array:
-        return lax.dynamic_slice(values, (self.start,), self.own.shape)
-
-
-def propagation(graph: Graph, ways: Fan) -> Callable[[Array, Array], Array]:
+def propagation(ways: Ways) -> Callable[[Array, Array], Array]:
     """(weights, pre [n_pre]) -> sum_i w_ji pre_i [n_post], over the i where pre_i is not 0, in their order."""
-
-    n_post, n_pre = len(ways.incoming) - 1, len(ways.start) - 2
+    n_post, n_pre, _ = ways.sizes
 
     def begin(weights: Array, pre: Array) -> Any:
         return jnp.zeros(n_post, weights.dtype), (weights, pre), (packed(pre != 0),)
 
-    def step(i: Array, drive: Array, aside: Any) -> Array:
-        weights, pre = aside
-        window = _Window.of(i, ways, len(graph.post))
-        arriving = jnp.where(window.own, window.cut(weights) * _of(pre, i), 0.0)
-        return drive.at[window.cut(jnp.asarray(graph.post))].add(arriving, mode="promise_in_bounds")
-
-    return over_spikes(begin, (Visit(n_pre, step),))
+    return over_spikes(begin, (Visit(n_pre, lambda i, drive, aside: ways.send(i, aside[0], aside[1], drive)),))
 
 
-def change(graph: Graph, ways: Fan, kinds: Kinds, bounds: tuple[float, float]) -> Callable[..., Array]:
+def change(ways: Ways, kinds: Kinds, bounds: tuple[float, float]) -> Callable[..., Array]:
     """(weights, factor [], posts, pres) -> clip(w + factor sum_r post_r,j pre_r,i w^k_r, bounds), touching only the
     synapses of neurons where a term's `sparse` side is not 0.
 
     posts, pres: one vector a term. Presynaptic spikes change the synapses onto silent neurons, by the terms that are
-    sparse there; postsynaptic spikes change all theirs, by all terms.
+    sparse there; postsynaptic spikes change all theirs, by all terms. Where many spike, all synapses are changed.
     """
-    n_post, n_pre = len(ways.incoming) - 1, len(ways.start) - 2
+    n_post, n_pre, n_stretches = ways.sizes
     of_pre = [r for r, side in enumerate(kinds.sparse) if side == "pre"]
+    every = range(len(kinds.sparse))
 
     def begin(weights: Array, factor: Array, posts: tuple[Array, ...], pres: tuple[Array, ...]) -> Any:
         on_post, on_pre = _any(posts, kinds, "post", n_post), _any(pres, kinds, "pre", n_pre)
         crowded = jnp.mean(on_post.astype(jnp.float32)) + jnp.mean(on_pre.astype(jnp.float32)) > CROWDED
-        silent = tuple(jnp.where(on_post, 0.0, posts[r]) for r in of_pre)
-        return weights, (factor, posts, pres, silent), (packed(on_pre & ~crowded), packed(on_post | crowded))
+        silent = tuple(jnp.where(on_post, 0.0, y) for y in posts)
+        all_of_it = jnp.broadcast_to(crowded, (n_stretches,))
+        return (
+            weights,
+            (factor, posts, pres, silent),
+            tuple(map(packed, (on_pre & ~crowded, on_post & ~crowded, all_of_it))),
+        )
 
-    def moved(old: Array, factor: Array, terms: list[tuple[Array, Array, int]]) -> Array:
-        total = sum((y * x * old**k if k else y * x for y, x, k in terms), jnp.zeros(()))
-        return jnp.clip(old + factor * total, *bounds)
+    def new(aside: Any, posts: tuple[Array, ...], which: Sequence[int]) -> New:
+        factor, _, pres, _ = aside
 
-    def step_pre(i: Array, weights: Array, aside: Any) -> Array:
-        factor, _, pres, silent = aside
-        window = _Window.of(i, ways, len(graph.post))
-        old, j = window.cut(weights), window.cut(jnp.asarray(graph.post))
-        terms = [(_at(y, j), _of(pres[r], i), kinds.powers[r]) for y, r in zip(silent, of_pre, strict=True)]
-        new = jnp.where(window.own, moved(old, factor, terms), old)
-        return lax.dynamic_update_slice(weights, new, (window.start,))
+        def moved(old: Array, of_post: Of, of_pre: Of) -> Array:
+            parts = [(of_post(posts[r]) * of_pre(pres[r]), kinds.powers[r]) for r in which]
+            total = sum((part * old**k if k else part for part, k in parts), jnp.zeros(()))
+            return jnp.clip(old + factor * total, *bounds)
 
-    def step_post(j: Array, weights: Array, aside: Any) -> Array:
-        factor, posts, pres, _ = aside
-        synapse, i = _at(jnp.asarray(ways.incoming), j), _at(jnp.asarray(ways.sources), j)
-        old = _at(weights, jnp.minimum(synapse, weights.size - 1))
-        terms = [(_of(y, j), _at(x, i), k) for y, x, k in zip(posts, pres, kinds.powers, strict=True)]
-        return weights.at[synapse].set(moved(old, factor, terms), mode="drop")
+        return moved
 
-    return over_spikes(begin, (Visit(n_pre, step_pre), Visit(n_post, step_post)))
+    pre = Visit(n_pre, lambda i, w, aside: ways.pre(i, w, new(aside, aside[3], of_pre)))
+    post = Visit(n_post, lambda j, w, aside: ways.post(j, w, new(aside, aside[1], every)))
+    stretch = Visit(n_stretches, lambda k, w, aside: ways.stretch(k, w, new(aside, aside[1], every)))
+    return over_spikes(begin, (pre, post, stretch))
 
 
 def _any(vectors: tuple[Array, ...], kinds: Kinds, side: str, n: int) -> Array:

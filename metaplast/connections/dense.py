@@ -1,14 +1,20 @@
 """Every presynaptic neuron meets every postsynaptic one."""
 
+from typing import ClassVar
+
+from metaplast.connections._event_driven import EventDriven
 from metaplast.connections._matrix import MatrixConnection
+from metaplast.connections._ways import Rows
 from metaplast.registry import register
 from metaplast.spec import Count, spec
 
 
 @register("connection", "dense")
 @spec
-class Dense(MatrixConnection):
-    """All-to-all synapses as one matrix [n_post, n_pre]."""
+class Dense(EventDriven, MatrixConnection):
+    """All-to-all synapses as one matrix [n_post, n_pre]; from spike to spike where spikes drive it (_events.py)."""
+
+    few: ClassVar[int] = 128 * 128  # at 10 Hz; 256 * 256: 7.8 us a step, 4.0 from spike to spike
 
     n_post: Count = 1
     n_pre: Count = 1
@@ -16,3 +22,6 @@ class Dense(MatrixConnection):
     @property
     def fan_in(self) -> int:
         return self.n_pre
+
+    def ways(self) -> Rows:
+        return Rows(self.n_post, self.n_pre)
