@@ -20,7 +20,7 @@ from tests._tiny import NETWORKS, OUTER, TASKS
 from tests.contracts._enrolled import enrolled
 
 KINDS = ("task", "network", "neuron", "connection", "transmission", "feedback", "genome", "rule", "objective", "outer")
-N_RUN, N_FAST, N_DRAWN = 40, 5, 400  # the fast lane lives through the first N_FAST of N_RUN, the system lane the rest
+N_RUN, N_FAST, N_DRAWN = 40, 2, 400  # the fast lane lives through the first N_FAST of N_RUN, the system lane the rest
 LATER = pytest.mark.system
 TINY = {"task": TASKS, "network": NETWORKS, "outer": OUTER}
 

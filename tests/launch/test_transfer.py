@@ -11,6 +11,8 @@ from metaplast.launch.summary import lives
 from metaplast.launch.transfer import transfer
 from metaplast.registry import BadInput
 
+pytestmark = pytest.mark.system  # a whole run, then several more programs
+
 CONFIG = """
 task: {name: prototypes, n_in: 4, n_classes: 2, shots: 2, queries: 2}
 network: {name: feedforward, hidden: [3, 3]}

@@ -60,6 +60,7 @@ def test_it_is_the_gradient_of_the_backward_pass_and_of_central_differences():
         demand_gradient(lambda t: float(loss(t)), theta, _grad(free, theta, batch, 3)[1])
 
 
+@pytest.mark.system  # four gradients are compiled to be measured
 def test_memory_does_not_grow_with_the_steps_of_a_life():
     """Bytes that the compiler sets aside for a step, beside its arguments; the backward pass is the control."""
 

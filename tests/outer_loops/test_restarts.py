@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from metaplast._checks.base import quick_jit
 from metaplast.launch import checkpoint
@@ -57,6 +58,7 @@ ONCE = Es(strategy="Sep_CMA_ES", population=8, std=0.5)
 AGAIN = replace(ONCE, restarts=2, patience=15, rest_std=0.02)
 
 
+@pytest.mark.system  # sixteen searches in two ways
 def test_restarts_find_the_deepest_valley_where_one_search_does_not(caplog):
     """Pairs of searches from the same seeds. Of 48 other seeds (3000 to 5015) 40 found the deepest valley with restarts
     and not alone. At 0.7, the lower end of a 95 % interval of that rate, fewer than 7 of 16 have a probability of
