@@ -5,19 +5,15 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
-from metaplast.connections.dense import Dense
 from metaplast.fitting.bootstrap import Bootstrap
 from metaplast.fitting.data import Source
 from metaplast.fitting.penalised import member
 from metaplast.inspection.surfaces import surfaces
+from metaplast.inspection.windows import pairs
 from metaplast.lifetime import Lifetime
 from metaplast.reuse.load import Rule
 from metaplast.rules._grammar import reach
-from metaplast.rules._locality import blank_view
-from metaplast.rules.base import AbstractRule
-from metaplast.rules.stdp import Stdp
 from metaplast.signals import Theta
 
 LAGS = np.arange(-60, 61)  # steps
@@ -76,37 +72,16 @@ def _surface(lifetime: Lifetime, theta: Theta) -> Any:
 def spike_window(lifetime: Lifetime, theta: Theta, source: Source | None, booted: Bootstrap | None) -> Window | None:
     """The change of one weight by one pair of spikes; None for a rule that is no spike-timing rule."""
     rule = lifetime.slots[0].rule if lifetime.slots else None
-    if not isinstance(rule, Stdp) or not lifetime.slots[0].shared:
+    if rule is None or not rule.spike_timing or not lifetime.slots[0].shared:
         return None
     name, lag = lifetime.slots[0].name, LAGS * lifetime.dt * 1e3
-    curves = {"fitted": (lag, _pairs(rule, theta["rules"][name], lifetime.dt))}
-    if source is not None and source.lifetime.slots and isinstance(true := source.lifetime.slots[0].rule, Stdp):
-        curves["true"] = (lag, _pairs(true, {}, lifetime.dt))
+    curves = {"fitted": (lag, pairs(rule, theta["rules"][name], lifetime.dt, LAGS))}
+    if source is not None and source.lifetime.slots and (true := source.lifetime.slots[0].rule).spike_timing:
+        curves["true"] = (lag, pairs(true, {}, lifetime.dt, LAGS))
     if booted is None or len(booted.values) < 2:
         return Window(curves, None)
     every = np.stack(
-        [_pairs(rule, member(booted.thetas, i)["rules"][name], lifetime.dt) for i in range(len(booted.values))]
+        [pairs(rule, member(booted.thetas, i)["rules"][name], lifetime.dt, LAGS) for i in range(len(booted.values))]
     )
     low, high = np.quantile(every, [0.025, 0.975], axis=0)
     return Window(curves, (lag, low, high))
-
-
-def _pairs(rule: AbstractRule, theta: Theta, dt: float) -> np.ndarray:
-    """delta_w in all by a pre spike at 0 and a post spike at each of LAGS, on one synapse of weight 0.5 (limit 1)."""
-    n = len(LAGS)
-    connection = Dense(n, 1)
-    steps = np.arange(LAGS[0], LAGS[-1] + 1)
-    pre = jnp.asarray((steps == 0)[:, None], float)
-    post = jnp.asarray(steps[:, None] == LAGS[None, :], float)
-    blank = blank_view(connection, ())
-
-    def step(state: Any, now: tuple[Array, Array]) -> tuple[Any, Array]:
-        view = blank.replace(  # pyright: ignore[reportAttributeAccessIssue]
-            pre=blank.pre.replace(activity=now[0]),  # pyright: ignore[reportAttributeAccessIssue]
-            post=blank.post.replace(activity=now[1]),  # pyright: ignore[reportAttributeAccessIssue]
-            weight=jnp.full((n, 1), 0.5),
-        )
-        return rule.step(theta, state, connection, view, dt)
-
-    changes = jax.lax.scan(step, rule.init_state(theta, connection), (pre, post))[1]
-    return np.asarray(jnp.sum(changes, axis=0)[:, 0])

@@ -1,5 +1,6 @@
 """Pictures of a fit: what is explained, the numbers with their intervals, and one session as recorded and as fitted."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,7 @@ def window(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], band: Any, path:
     figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
     if band is not None:
         axes.fill_between(band[0], band[1], band[2], color=OURS, alpha=0.25, lw=0, label="95 % of refits")
-    for (name, (lag, change)), colour in zip(curves.items(), (OURS, TRUE), strict=False):
+    for (name, (lag, change)), colour in zip(curves.items(), itertools.cycle((OURS, TRUE, *PALETTE)), strict=False):
         axes.plot(lag, change, lw=1.6, color=colour, ls="-" if colour == OURS else "--", label=name)
     axes.axhline(0.0, color="black", lw=0.8)
     axes.axvline(0.0, color="black", lw=0.8)

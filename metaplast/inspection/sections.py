@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from metaplast.inspection import figures
+from metaplast.inspection import figures, fit_figures
 from metaplast.inspection.coefficients import Numbers, over_seeds
 from metaplast.inspection.curves import Band
 from metaplast.inspection.report import Figure, Section, Table
 from metaplast.inspection.statistics import Estimate
 from metaplast.inspection.surfaces import Surface
+from metaplast.inspection.windows import WEIGHT, Window
 
 Plain = dict[str, Any]
 Part = tuple[Section, Plain]
@@ -169,6 +170,28 @@ def delta_w(found: Mapping[str, Sequence[Surface]], seed_note: str, folder: Path
     return Section("Change of weight over two signals", words, figures=[Figure(path, alt, caption)]), {
         entry: [_surface(s) for s in surfaces] for entry, surfaces in drawn.items()
     }
+
+
+def spike_windows(found: Mapping[str, Window], folder: Path) -> Part:
+    """The change of weight by a pair of spikes, for every slot or edge whose rule learns from their times."""
+    path = folder / "windows.png"
+    curves = {entry: (1e3 * w.lags, w.pair) for entry, w in found.items()}
+    if len(found) == 1:
+        (only,) = found.values()
+        curves["both spikes alone"] = 1e3 * only.lags[[0, -1]], np.full(2, only.alone)
+    fit_figures.window(curves, None, path)
+    words = [
+        "What one spike on each side changes in all, against the time between the two, at a synapse whose weight "
+        f"stands still at {WEIGHT:g} (bounds 0 and 1); modulators are held at 1.",
+        *(
+            f"{entry}: both spikes alone, without the other, change it by {_short(w.alone)}."
+            for entry, w in found.items()
+        ),
+    ]
+    ends = ", ".join(f"{entry} {_short(w.pair.min())} to {_short(w.pair.max())}" for entry, w in found.items())
+    figure = Figure(path, f"Spike-timing windows: {ends}", "Change of weight by one pair of spikes.")
+    plain = {e: {"lags_s": _list(w.lags), "delta_w": _list(w.pair), "alone": w.alone} for e, w in found.items()}
+    return Section("Change of weight by a pair of spikes", words, figures=[figure]), plain
 
 
 def _surface(s: Surface) -> Plain:

@@ -76,7 +76,7 @@ def _surface(rule: Rule, x: str, y: str) -> Surface:
     grid_x, grid_y = np.meshgrid(values, values)
     points = floats({_field(x): grid_x.reshape(-1), _field(y): grid_y.reshape(-1)})
     held = {field: held_at(field) for field in sorted(rule.reads) if field not in points and field != "key"}
-    theta, averaged = _for_one_synapse(rule.spec, rule.theta)
+    theta, averaged = for_one_synapse(rule.spec, rule.theta)
     dt = 1e-3 if rule.dt is None else rule.dt
     delta = _deltas(rule.spec, dt, theta, points, {field: jnp.asarray(value) for field, value in held.items()})
     return Surface(
@@ -120,7 +120,7 @@ def _deltas(
     return jax.vmap(one)(points)
 
 
-def _for_one_synapse(spec: AbstractRule, theta: Theta) -> tuple[Theta, bool]:
+def for_one_synapse(spec: AbstractRule, theta: Theta) -> tuple[Theta, bool]:
     """(theta as a 1 x 1 connection needs it, whether a leaf had to be averaged over synapses)."""
     template = jax.eval_shape(lambda: spec.init(jax.random.key(0), ONE))
     other = [a.shape != b.shape for a, b in zip(*map(jax.tree.leaves, (theta, template)), strict=True)]

@@ -7,6 +7,7 @@ from typing import Any
 from metaplast.inspection import coefficients, sections
 from metaplast.inspection.report import Page, Section, Table, html
 from metaplast.inspection.surfaces import surfaces
+from metaplast.inspection.windows import window
 from metaplast.launch import folder
 from metaplast.reuse._document import entries
 from metaplast.reuse.formula import formula
@@ -52,10 +53,10 @@ def rule_parts(
         parts["coefficients"] = sections.coefficients([a[0] for a in acting], [a[1] for a in acting], pictures)
     if leaves := coefficients.leaves(files[0].document, files[0].tensors):
         parts["numbers"] = sections.leaves(leaves, pictures)
-    drawn = {
-        key: surfaces(load_rule(paths[0], edge=entry.edges[0])) for key, entry in entries(files[0].document).items()
-    }
-    parts["surfaces"] = sections.delta_w(drawn, whose, pictures)
+    rules = {key: load_rule(paths[0], edge=entry.edges[0]) for key, entry in entries(files[0].document).items()}
+    if timed := {key: found for key, rule in rules.items() if (found := window(rule))}:
+        parts["windows"] = sections.spike_windows(timed, pictures)
+    parts["surfaces"] = sections.delta_w({key: surfaces(rule) for key, rule in rules.items()}, whose, pictures)
     return parts
 
 

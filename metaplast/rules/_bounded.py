@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from dataclasses import field
+from typing import ClassVar
 
 from jax import Array
 
@@ -22,6 +23,8 @@ class BoundedRule(TermRule):
     Both parts see the weight before the step; the edge's hard bounds act on their sum. w in [0, w_max] is meant.
     Exponents 0 and 1 are terms, powers of w; any other needs a power at every synapse.
     """
+
+    spike_timing: ClassVar[bool] = True
 
     mu_potentiation: NonNegative = field(default=0.0, kw_only=True)
     mu_depression: NonNegative = field(default=0.0, kw_only=True)

@@ -21,12 +21,14 @@ Clock = Literal["event", "time", "mixed", "trial"]
 class AbstractRule(ABC):
     """(theta, state, view) -> (state, delta_w).
 
+    spike_timing: whether it pairs spikes of the two neurons by their times, so that a pair has a window to be shown.
     clock: what delta_w is per: `event` (a spike or a presentation: dt does not scale it), `time` (an integral over dt
     seconds), `mixed` (activities are spikes, other signals are integrated over dt), `trial` (dt is one trial).
     slow: names of neuron-side state that a new trial does not clear; fast: names of synapse-side state that it does.
     Convention for theta: a leaf of 0 is its neutral prior, a change of 0.1 matters.
     """
 
+    spike_timing: ClassVar[bool] = False
     clock: ClassVar[Clock] = "event"
     slow: ClassVar[frozenset[str]] = frozenset()
     fast: ClassVar[frozenset[str]] = frozenset()
@@ -69,6 +71,10 @@ class Wrapper(AbstractRule):
     @property
     def own(self) -> tuple[str, ...]:
         return ()
+
+    @property
+    def spike_timing(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.rule.spike_timing
 
     @property
     def clock(self) -> Clock:  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -34,6 +34,7 @@ class TraceTaylor(TermList):
     post*post_slow*pre_trace ... are triplets (Pfister & Gerstner 2006).
     """
 
+    spike_timing: ClassVar[bool] = True
     traces: ClassVar[bool] = True
 
     terms: Terms = ("pre", "pre*post_trace", "post", "post*pre_trace")

@@ -1,5 +1,7 @@
 """Inhibitory plasticity that drives its target to a set rate."""
 
+from typing import ClassVar
+
 import jax.numpy as jnp
 
 from metaplast.connections.base import AbstractConnection, Term
@@ -25,6 +27,8 @@ class Vogels(TermRule):
     Limits: target_rate = 0 is a symmetric Hebbian window. Weights need a lower bound of 0: put it on an edge whose
     population has sign -1, or at the port `inhibitory`. Vogels, Sprekeler, Zenke, Clopath & Gerstner 2011.
     """
+
+    spike_timing: ClassVar[bool] = True
 
     rate: Positive = 1e-2
     target_rate: Positive = 5.0

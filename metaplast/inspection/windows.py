@@ -1,0 +1,64 @@
+"""What a rule of spike times does: the change of one weight by a pair of spikes, against the time between them."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from metaplast.connections.dense import Dense
+from metaplast.inspection.surfaces import for_one_synapse
+from metaplast.reuse.load import Rule
+from metaplast.rules._locality import blank_view
+from metaplast.rules.base import AbstractRule
+from metaplast.signals import Theta
+
+REACH, WEIGHT = 0.1, 0.5  # seconds between the spikes, on either side; the weight, of an upper bound of 1
+NEVER = np.iinfo(np.int64).max
+
+
+class Window(NamedTuple):
+    """lags [n]: post minus pre time, seconds; pair [n]: the whole change by both spikes; alone: what they change when
+    each has the synapse to itself."""
+
+    lags: np.ndarray
+    pair: np.ndarray
+    alone: float
+
+
+def window(rule: Rule) -> Window | None:
+    """The window of a rule that learns from the times of spikes, None for any other."""
+    if not rule.spec.spike_timing:
+        return None
+    dt = 1e-3 if rule.dt is None else rule.dt
+    lags = np.arange(-round(REACH / dt), round(REACH / dt) + 1)
+    theta, _ = for_one_synapse(rule.spec, rule.theta)
+    channels = tuple(sorted(name.partition(".")[2] for name in rule.reads if name.startswith("modulators.")))
+    both = pairs(rule.spec, theta, dt, np.append(lags, NEVER), channels)
+    post_alone = _changes(rule.spec, theta, dt, np.zeros(len(lags)), (lags == 0)[:, None], channels)
+    return Window(lags * dt, both[:-1], float(both[-1] + post_alone[0]))
+
+
+def pairs(rule: AbstractRule, theta: Theta, dt: float, lags: np.ndarray, channels: tuple[str, ...] = ()) -> np.ndarray:
+    """delta_w in all by a pre spike at 0 and a post spike at each of `lags` (steps; NEVER: none), at one synapse each
+    whose weight stands still; modulators are held at 1."""
+    steps = np.arange(lags.min(), lags[lags != NEVER].max() + 1)
+    return _changes(rule, theta, dt, steps == 0, steps[:, None] == lags[None, :], channels)
+
+
+def _changes(
+    rule: AbstractRule, theta: Theta, dt: float, pre: np.ndarray, post: np.ndarray, channels: tuple[str, ...]
+) -> np.ndarray:
+    """delta_w in all [n] for the spikes pre [n_steps] and post [n_steps, n]."""
+    connection = Dense(post.shape[1], 1)
+    blank = blank_view(connection, channels)
+    held = {"weight": jnp.full(connection.shape, WEIGHT), "modulators": {name: jnp.ones(()) for name in channels}}
+
+    def step(state: Any, now: tuple[Array, Array]) -> tuple[Any, Array]:
+        sides = {"pre": blank.pre.replace(activity=now[0]), "post": blank.post.replace(activity=now[1])}  # pyright: ignore[reportAttributeAccessIssue]
+        return rule.step(theta, state, connection, blank.replace(**sides, **held), dt)  # pyright: ignore[reportAttributeAccessIssue]
+
+    spikes = jnp.asarray(pre[:, None], float), jnp.asarray(post, float)
+    changes = jax.jit(lambda spikes: jax.lax.scan(step, rule.init_state(theta, connection), spikes)[1])(spikes)
+    return np.asarray(jnp.sum(changes, axis=0)[:, 0], np.float64)
