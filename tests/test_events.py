@@ -114,6 +114,16 @@ def test_what_is_sparse_on_no_spiking_side_takes_the_plain_way():
     np.testing.assert_allclose(dense, w + w * GRAPH.at_pre(jnp.arange(1.0, N_PRE + 1.0)), rtol=1e-6)
 
 
+@pytest.mark.parametrize(("platform", "walks"), [("cpu", True), ("cuda", False), ("tpu", False)])
+def test_an_accelerator_changes_every_synapse_in_every_step(platform, walks):
+    """What is sent to the compiler of each platform: a walk over spikes is a loop that would keep it waiting."""
+    move = Move(jnp.ones(()), jnp.ones(()), 0.0, 1.0, SPIKES)
+    step = jax.jit(lambda w, z: GRAPH.changed(w, [Term(jnp.ones(N_POST), z, 0, "pre")], move))
+    shapes = jax.ShapeDtypeStruct(GRAPH.shape, np.float32), jax.ShapeDtypeStruct((N_PRE,), np.float32)
+    program = jax.export.export(step, platforms=[platform])(*shapes).mlir_module()
+    assert ("stablehlo.while" in program) == walks
+
+
 def test_memory_goes_with_the_synapses_not_with_the_pairs():
     """A million neurons on each side: a matrix of the pairs would be a million gigabytes."""
     graph = Sparse(1_000_000, 1_000_000, probability=2e-8, seed=1).topology()

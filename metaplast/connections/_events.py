@@ -86,8 +86,9 @@ def over_spikes(
 
 
 def twin(fast: Callable[..., Array], plain: Callable[..., Array]) -> Callable[..., Array]:
-    """`fast` where only values are asked for, `plain` with its derivatives where those are."""
-    both = jax.custom_jvp(fast)
+    """`fast` on a CPU where only values are asked for; `plain` with its derivatives where those are, and on an
+    accelerator, which a walk from spike to spike would keep waiting."""
+    both = jax.custom_jvp(lambda *args: lax.platform_dependent(*args, cpu=fast, default=plain))
     both.defjvp(partial(jax.jvp, plain))
     return both
 
