@@ -1,7 +1,10 @@
 """Cells that have to fire at a set rate, whatever drives them."""
 
+from typing import Annotated
+
 import jax
 import jax.numpy as jnp
+from annotated_types import Gt, Lt
 from jax import Array
 
 from metaplast.interfaces import SPLITS, AbstractTaskFamily, Split
@@ -30,10 +33,11 @@ class Watched:
 class TargetRate(AbstractTaskFamily):
     """Inputs of steady rates; over the last `window` steps every output cell shall fire at `target` hertz:
 
-        loss = mean_j (r_j - target)^2 / (r_j + 0.1),   r_j: spikes of cell j in the window / its length
+        loss = mean_j (r_j - target)^2 / (r_j + 0.1), at most 160;   r_j: spikes of cell j in the window / its length
 
     The population's running rate starts at the target and follows it with 0.1 s; where it leaves 0.1 to 100 Hz, the
     life blew up and its loss is 160 (1 + exp(-t / T)), t that time and T the life: blowing up late is the smaller evil.
+    Activities have to be spikes.
     Stimulus: the rate of each of n_in inputs, in hertz (a network's `source: poisson` makes spikes of it): rate
     exp(spread a) exp(spread b_i), a of the life and b_i of the input drawn from N(0, 1).
     Offers nothing to learn from but the activity. Not differentiable: a blow-up has no slope. Splits: disjoint streams.
@@ -42,7 +46,7 @@ class TargetRate(AbstractTaskFamily):
 
     n_in: Count = 40
     n_out: Count = 40
-    target: Positive = 10.0
+    target: Annotated[float, Gt(SLOWEST), Lt(FASTEST)] = 10.0
     rate: Positive = 20.0
     spread: NonNegative = 0.3
     n_steps: Count = 2000
@@ -75,7 +79,7 @@ class TargetRate(AbstractTaskFamily):
         window = min(self.window, self.n_steps)
         spikes = state.spikes + jnp.where(state.t >= self.n_steps - window, output.activity, 0.0)
         r = spikes / (window * dt)
-        held = jnp.mean((r - self.target) ** 2 / (jnp.maximum(r, 0.0) + 0.1))
+        held = jnp.minimum(BLOWN, jnp.mean((r - self.target) ** 2 / (jnp.maximum(r, 0.0) + 0.1)))
         burst = blown < self.n_steps
         loss = jnp.where(burst, BLOWN * (1.0 + jnp.exp(-blown.astype(rate.dtype) / self.n_steps)), held)
         last = (state.t == self.n_steps - 1).astype(rate.dtype)

@@ -221,10 +221,8 @@ class MetaProblem:
         start = life.t
         life, trace = self.lifetime.advance(theta, task, life, n_steps, gradient=gradient)
         loss = self.objective.window(theta, trace.score, shape, start) * (shape.n_steps / n_steps)
-        numbers = [x for x in jax.tree.leaves(life) if jnp.issubdtype(x.dtype, jnp.floating)]
-        finite = jnp.stack([jnp.all(jnp.isfinite(x)) for x in numbers])
         aside = {"survived": _survived(trace.score), "at_bound": _at_bound(self.lifetime, life)}
-        return jnp.where(jnp.all(finite), loss, jnp.nan), (aside, life)
+        return jnp.where(_sound(life), loss, jnp.nan), (aside, life)
 
     def _loss(self, theta: Theta, task: Any, key: Key, gradient: Mode = "none") -> tuple[Array, dict[str, Array]]:
         shape = self.shape()
@@ -241,7 +239,8 @@ class MetaProblem:
             shares = idle(lifetime.wiring(), theta["neurons"], trace.recorded, lifetime.dt)
             activity, bound = trace.recorded["activity"], aside["at_bound"]
             aside |= shares | faults(lifetime.wiring(), shares, activity, bound, lifetime.dt)
-        return self.objective.loss(theta, Lived(task, trace, life.synapses, shape)), aside
+        loss = self.objective.loss(theta, Lived(task, trace, life.synapses, shape))
+        return jnp.where(_sound(life), loss, jnp.nan), aside
 
     def chunk_size(self, gradient: bool, tangents: int = 0) -> int:
         """How many lives run in lockstep; tangents: copies of a life that forward mode carries beside it."""
@@ -269,6 +268,12 @@ def sample_batch(family: AbstractTaskFamily, key: Key, n: int, split: Split) -> 
 
 def _mean(values: Array, healthy: Array, scale: Array) -> Array:
     return jnp.sum(jnp.where(healthy, values, 0.0)) * scale
+
+
+def _sound(life: Life) -> Array:
+    """Whether every number of network and rules is finite: a broken cell may be silent, and the loss be fine."""
+    own = jax.tree.leaves((life.synapses, life.network, life.rules, life.feedback))
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(x)) for x in own if jnp.issubdtype(x.dtype, jnp.floating)]))
 
 
 def _survived(score: Score) -> Array:

@@ -16,6 +16,7 @@ from metaplast.lifetime import Lifetime
 from metaplast.networks.feedforward import Feedforward
 from metaplast.neurons.lif import Lif
 from metaplast.neurons.linear import Linear
+from metaplast.neurons.refractory import Refractory
 from metaplast.neurons.relu import Relu
 from metaplast.neurons.sigmoid import Sigmoid
 from metaplast.neurons.softplus import Softplus
@@ -85,16 +86,17 @@ def test_a_problem_counts_them_in_every_life(neuron: Any, gain: float, silent: f
     np.testing.assert_allclose(total, (silent, saturated), atol=0.2 if 0 < silent < 1 else 0.02)
 
 
-STILL, BUSY = np.zeros((50, 4)), np.ones((50, 4))
-LATE = np.concatenate([STILL[:45], BUSY[:5]])
-OFTEN = (np.arange(50)[:, None] % 9 == 0) * np.ones((50, 4))  # 111 Hz at 1 ms
+STILL, BUSY = np.zeros((500, 4)), np.ones((500, 4))
+LATE = np.concatenate([STILL[:450], BUSY[:50]])
+OFTEN = (np.arange(500)[:, None] % 9 == 0) * np.ones((500, 4))  # 111 Hz at 1 ms
 SHARES = {"silent_hidden_1": 0.0, "saturated_hidden_1": 0.0, "silent_output": 0.0, "saturated_output": 0.0}
 
 
 @pytest.mark.parametrize(
     ("activity", "shares", "at_bound", "wrong"),
     [
-        (OFTEN[:9], {}, 0.5, ""),  # its one spike was in the first tenth, not in the last
+        (OFTEN, {}, 0.5, "runaway"),
+        (OFTEN[:99], {}, 0.5, ""),  # too short for a rate
         (LATE, {}, 0.0, "runaway"),
         (LATE[::-1], {}, 0.0, ""),
         (STILL, {"silent_hidden_1": 1.0}, 0.0, "dead"),
@@ -112,8 +114,31 @@ def test_a_life_is_called_by_its_faults(activity: Any, shares: Any, at_bound: fl
     assert set(found) == set(FAULTS)
 
 
+@pytest.mark.parametrize(
+    ("neuron", "period", "saturated"),
+    [
+        (Lif(soma_input="jump"), 1, 1.0),
+        (
+            Lif(soma_input="jump"),
+            2,
+            0.0,
+        ),  # kicked far above threshold, where a surrogate is flat, and well all the same
+        (Refractory(neuron=Lif(), period=4e-3), 6, 0.0),
+        (Refractory(neuron=Lif(), period=4e-3), 5, 1.0),  # as often as it can
+    ],
+)
+def test_a_unit_of_spikes_is_saturated_by_its_rate_not_by_its_gain(neuron: Any, period: int, saturated: float) -> None:
+    lifetime = dataclasses.replace(LIFETIME, network=Feedforward(hidden=(4,), neuron=neuron))
+    spikes = (np.arange(100)[:, None] % period == 0) * np.ones((100, 4))
+    recorded = {name: {"hidden_1": jnp.asarray(spikes), "output": jnp.ones((100, 2))} for name in ("activity", "gain")}
+    recorded["gain"]["hidden_1"] = jnp.zeros((100, 4))
+    found = quick_jit(lambda seen: idle(lifetime.wiring(), {}, seen, 1e-3))(recorded)
+    assert found["saturated_hidden_1"] == saturated
+    assert found["silent_hidden_1"] == 0.0
+
+
 def test_a_rate_network_does_not_run_away_by_its_rate() -> None:
     """The activity of a rate unit has no hertz; what grows without bound is not finite, and counted as diverged."""
-    seen = {"hidden_1": jnp.full((9, 4), 1e6), "output": jnp.zeros((9, 2))}
+    seen = {"hidden_1": jnp.full((900, 4), 1e6), "output": jnp.zeros((900, 2))}
     told = {name: jnp.asarray(share) for name, share in SHARES.items()}
     assert not any(faults(LIFETIME.wiring(), told, seen, jnp.zeros(()), 1e-3).values())

@@ -25,7 +25,8 @@ class EventDriven(AbstractConnection):
         return (_propagation(self) if weights.size > self.few else self.propagate)(weights, spikes)
 
     def changed(self, weights: Array, terms: Sequence[Term], move: Move) -> Array:
-        if weights.size <= self.few or not terms or not {term.sparse for term in terms} <= move.spiking:
+        silent = bool(terms) and {term.sparse for term in terms} <= move.spiking
+        if weights.size <= self.few or not silent or move.mask.ndim:
             return super().changed(weights, terms, move)
         ones = jnp.ones(self.n_post, weights.dtype), jnp.ones(self.n_pre, weights.dtype)
         posts = tuple(ones[0] if term.post is None else term.post for term in terms)

@@ -131,7 +131,7 @@ def change(ways: Ways, kinds: Kinds, bounds: tuple[float, float]) -> Callable[..
         def moved(old: Array, of_post: Of, of_pre: Of) -> Array:
             parts = [(of_post(posts[r]) * of_pre(pres[r]), kinds.powers[r]) for r in which]
             total = sum((part * old**k if k else part for part, k in parts), jnp.zeros(()))
-            return jnp.clip(old + factor * total, *bounds)
+            return jnp.clip(old + factor * total, *bounds).astype(old.dtype)
 
         return moved
 

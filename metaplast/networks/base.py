@@ -74,6 +74,8 @@ def step(
             spikes = "pre" in wiring.spiking(edge)
             propagate = edge.connection.propagate_spikes if spikes else edge.connection.propagate
             drive[edge.port] = drive[edge.port] + wiring.sign(edge) * propagate(synapses[edge.name].weight, sent)
+        for port in set(drive) - set(population.neuron.signed):
+            drive[port] = jnp.maximum(drive[port], 0.0)
         neurons[population.name], view = population.neuron.step(
             theta.get(population.name, {}), state.neurons[population.name], drive, dt, jax.random.fold_in(key, index)
         )

@@ -44,8 +44,9 @@ class Surrogate(NamedTuple):
 
 @jax.custom_jvp
 def spike(x: Array, derivative: Array) -> Array:
-    """1 where x > 0, else 0, whatever is taken for its derivative at x."""
-    return (x > 0).astype(x.dtype)
+    """1 where x > 0, else 0, whatever is taken for its derivative at x; not a number where x is none: a broken
+    potential is no silence."""
+    return jnp.where(jnp.isnan(x), x, (x > 0).astype(x.dtype))
 
 
 @spike.defjvp

@@ -17,7 +17,9 @@ class AbstractNeuron(ABC):
 
     ports: the named inputs a drive may arrive at; offers: the fields of NeuronView that it really computes.
     At the port `soma` a presynaptic population's sign applies; other ports give magnitudes their meaning themselves,
-    but for those that are `signed`, where a weight may have either sign.
+    but for those that are `signed`, where a weight may have either sign. At a port that is not, what arrives is never
+    below 0: a graded, negative signal there is cut.
+    lowering: the ports whose drive lowers the potential where it is near what makes the unit active; none other does.
     competitive: whether a unit's activity depends on the drive of the others too; gain is then that of its own drive.
     spiking: whether its activity is 0 but for single steps, its spikes.
     """
@@ -27,6 +29,7 @@ class AbstractNeuron(ABC):
     competitive: ClassVar[bool] = False
     spiking: ClassVar[bool] = False
     signed: ClassVar[tuple[str, ...]] = ("soma",)
+    lowering: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def init(self, key: Key, n: int) -> Theta:

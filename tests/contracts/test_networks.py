@@ -122,7 +122,7 @@ def test_a_recurrent_and_a_delayed_edge_are_a_plain_loop():
 def test_excitatory_and_inhibitory_cells_are_a_plain_loop():
     """i first, then e: what i sends reaches e in the same step, all else one step late; signs at the soma; a graph of
     its own on each of the four edges."""
-    network = Ei(n_e=4, n_i=3, neuron=Relu(), interneuron=Tanh(), connection=Sparse(probability=0.6))
+    network = Ei(n_e=4, n_i=3, source=Linear(), neuron=Relu(), interneuron=Tanh(), connection=Sparse(probability=0.6))
     wiring = network.wiring({"input": 3}, 2)
     assert [(p.name, p.n, p.sign) for p in wiring.populations] == [
         ("input", 3, 0),
