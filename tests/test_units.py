@@ -8,14 +8,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from inner_tasks.target_rate import TargetRate
 from inner_tasks.teacher_student import TeacherStudent
 from metaplast._checks.base import quick_jit
 from metaplast._units import FAULTS, faults, idle
+from metaplast.connections.sparse import Sparse
+from metaplast.feedback.none import None_
 from metaplast.genomes.random import Random as Drawn
-from metaplast.lifetime import Lifetime
+from metaplast.lifetime import Lifetime, Slot
+from metaplast.networks.ei import Ei
 from metaplast.networks.feedforward import Feedforward
+from metaplast.neurons._surrogates import spike
 from metaplast.neurons.lif import Lif
 from metaplast.neurons.linear import Linear
+from metaplast.neurons.poisson import Poisson
 from metaplast.neurons.refractory import Refractory
 from metaplast.neurons.relu import Relu
 from metaplast.neurons.sigmoid import Sigmoid
@@ -23,6 +29,7 @@ from metaplast.neurons.softplus import Softplus
 from metaplast.neurons.tanh import Tanh
 from metaplast.objectives.mean_loss import MeanLoss
 from metaplast.problem import MetaProblem
+from metaplast.rules.vogels import Vogels
 
 LIFETIME = Lifetime(TeacherStudent(n_in=3, n_out=2, n_steps=1), Feedforward(hidden=(4,)), slots=(), measure=("units",))
 PROBLEM = MetaProblem(LIFETIME, MeanLoss())
@@ -142,3 +149,32 @@ def test_a_rate_network_does_not_run_away_by_its_rate() -> None:
     seen = {"hidden_1": jnp.full((900, 4), 1e6), "output": jnp.zeros((900, 2))}
     told = {name: jnp.asarray(share) for name, share in SHARES.items()}
     assert not any(faults(LIFETIME.wiring(), told, seen, jnp.zeros(()), 1e-3).values())
+
+
+def test_a_broken_spiking_life_is_counted_as_diverged_not_as_silent() -> None:
+    """A rule whose numbers are none, between cells that never fire: nothing that the task sees is broken."""
+    connection = Sparse(probability=0.9)
+    network = Ei(readout=False, n_i=30, connection=connection, neuron=Lif(), interneuron=Lif(), gain=0.0)
+    task = TargetRate(n_in=2, n_out=30, n_steps=20, window=10)
+    slots = (Slot(edges="i_to_e", rule=Vogels(learn=True)),)
+    problem = MetaProblem(Lifetime(task, network, None_(), slots=slots, measure=("units",)), MeanLoss())
+    theta = problem.lifetime._init(jax.random.key(0))
+    thetas = jax.tree.map(lambda x: jnp.stack([x, jnp.full_like(x, jnp.nan)]), theta)
+    metrics = quick_jit(lambda key: problem.losses(thetas, problem.sample(key, 3, "train"))[1])(jax.random.key(1))
+    assert np.isfinite(metrics["life_loss"][0]).all() and not np.isfinite(metrics["life_loss"][1]).any()
+    assert metrics["diverged"] == 3
+
+
+def test_a_potential_that_is_no_number_makes_no_silence() -> None:
+    x = jnp.asarray([jnp.nan, -1.0, 1.0])
+    np.testing.assert_array_equal(spike(x, jnp.ones(3)), [np.nan, 0.0, 1.0])
+
+
+def test_weights_are_within_their_bounds_from_birth_where_silence_may_leave_them_alone() -> None:
+    network = Ei(readout=False, n_i=30, source=Poisson(), inhibition_gain=5.0, bounds=(0.0, 0.4))
+    task = TargetRate(n_in=2, n_out=30, n_steps=20, window=10)
+    lifetime = Lifetime(task, network, None_(), slots=(Slot(edges="i_to_e", rule=Vogels()),))
+    born = quick_jit(lambda key: lifetime.begin(lifetime._init(key), task.sample(key, "train"), key))(jax.random.key(0))
+    drawn = np.asarray(born.synapses["i_to_i"].weight)  # static: as drawn
+    learns = np.asarray(born.synapses["i_to_e"].weight)
+    assert drawn.max() > 0.4 >= learns.max() and (learns == np.float32(0.4)).any()

@@ -10,7 +10,9 @@ from safetensors.numpy import load_file, save_file
 from metaplast.inspection import table
 from metaplast.launch import run
 from metaplast.launch.config import read_yaml
+from metaplast.launch.job import parse
 from metaplast.launch.side_by_side import compare
+from metaplast.launch.summary import render, summarise
 from metaplast.launch.worlds import worlds
 from metaplast.registry import BadInput
 
@@ -102,3 +104,22 @@ def test_worlds_whose_difference_is_long_are_told_apart(runs, tmp_path):
 def test_the_best_row_is_the_largest_accuracy_and_the_smallest_loss():
     assert table.best({"a": 0.1, "b": 0.3}, "accuracy") == "b"
     assert table.best({"a": 0.1, "b": 0.3}, "loss") == "a"
+
+
+def test_faults_of_lives_are_counted_and_named_at_the_end_of_a_run(runs):
+    """Three of the discovered rule's eight lives are called dead, one runaway."""
+    finished = runs[0].parent / "run"
+    stored = load_file(finished / "lives.safetensors")
+    assert all(np.all(stored[name] == 0) for name in ("dead", "runaway", "clipped"))
+    wrong = {"dead": np.arange(8) < 3, "runaway": np.arange(8) == 7}
+    save_file({**stored, **{k: v.astype(np.float32) for k, v in wrong.items()}}, finished / "lives.safetensors")
+    try:
+        job = parse(read_yaml((finished / "config.yaml").read_text(), "test"))
+        counts = summarise(finished, job, 1.0)["rows"]["discovered"]["faults"]
+        assert counts == {"dead": 3, "saturated": 0, "runaway": 1, "clipped": 0}
+        line = (
+            "discovered: of its 8 lives, 3 dead (a population silent throughout), 1 runaway (a population above 100 Hz"
+        )
+        assert line in render(finished) and "sgd: of its" not in render(finished)
+    finally:
+        save_file(stored, finished / "lives.safetensors")
