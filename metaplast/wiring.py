@@ -109,6 +109,14 @@ class Wiring:
         sign = self.population(edge.pre).sign
         return float(sign) if sign and edge.port == "soma" else 1.0
 
+    def effect(self, edge: Edge) -> float:
+        """The sign with which what arrives over this edge acts on the postsynaptic potential; credit returns with it.
+
+        A conductance acts towards its reversal potential: it counts as seen from the threshold (neuron.lowering).
+        """
+        lowers = edge.port in self.population(edge.post).neuron.lowering
+        return -self.sign(edge) if lowers else self.sign(edge)
+
     def spiking(self, edge: Edge) -> frozenset[str]:
         """The sides of an edge, of `pre` (what it transmits) and `post`, whose signal is spikes: 0 at most neurons."""
         pre = self.population(edge.pre).neuron.spiking and edge.transmission.keeps_silence

@@ -334,9 +334,17 @@ class Frozen(Leaky):
         return jnp.exp(-dt / 20e-3)
 
 
+@spec
+class Denies(Leaky):
+    """It says that a drive of its soma lowers the potential, which that raises."""
+
+    lowering: ClassVar[tuple[str, ...]] = ("soma",)
+
+
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
+        (Denies, "a drive at port soma lowers the potential"),
         (WrongGain, "gain is d activity / d potential"),
         (NoDt, "the potential converges as dt -> 0"),
         (Mixes, "permuting the units"),

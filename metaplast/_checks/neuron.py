@@ -85,6 +85,7 @@ def check_carry(neuron: AbstractNeuron) -> None:
             if isinstance(neuron, SpikingNeuron):
                 demand(neuron.membrane <= set(state), f"membrane names parts of the state, not {set(neuron.membrane)}")
             demand(set(neuron.signed) <= set(neuron.ports), f"signed names ports, not {neuron.signed}")
+            demand(set(neuron.lowering) <= set(neuron.ports), f"lowering names ports, not {neuron.lowering}")
 
 
 def check_equivariance(neuron: AbstractNeuron, theta: Theta) -> None:
@@ -132,6 +133,20 @@ def check_gain(neuron: AbstractNeuron, theta: Theta) -> None:
             demand(apart > EXACT, f"units compete: the drive of one matters to the others (port {port})")
         else:
             demand_close(activity, gain * potential, promise)
+
+
+def check_lowering(neuron: AbstractNeuron, theta: Theta) -> None:
+    """More drive in the step in which a unit first becomes active lowers its potential at ports `lowering` alone."""
+    drive = {port: np.full((N_STEPS, N), hard(neuron) if port == "soma" else 0.0) for port in neuron.ports}
+    before = run(neuron, DT, theta, drive, keys(0, N_STEPS))[1]
+    first = (np.argmax(np.asarray(before.activity) != 0, axis=0), np.arange(N))
+    for port in neuron.ports:
+        more = {**drive, port: drive[port].copy()}
+        more[port][first] += hard(neuron) if port in neuron.signed else 0.3
+        after = run(neuron, DT, theta, more, keys(0, N_STEPS))[1]
+        moved = np.asarray(after.potential)[first] - np.asarray(before.potential)[first]
+        declared, sign = ("lowers", -1.0) if port in neuron.lowering else ("does not lower", 1.0)
+        demand(bool(np.all(sign * moved >= 0)), f"a drive at port {port} {declared} the potential")
 
 
 def check_order(neuron: AbstractNeuron, theta: Theta) -> None:
@@ -218,6 +233,7 @@ def check(neuron: AbstractNeuron, oracle: Oracle | None = None) -> None:
             demand(np.isfinite(getattr(view, name)).all(), f"{name} is finite")
         check_equivariance(neuron, theta)
         check_gain(neuron, theta)
+        check_lowering(neuron, theta)
         check_order(neuron, theta)
         check_surrogates(neuron, theta)
         check_gradient(neuron, theta)

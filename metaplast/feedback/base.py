@@ -46,10 +46,16 @@ class AbstractFeedback(ABC):
 def reverse_walk(
     wiring: Wiring, carried: dict[str, Array], views: dict[str, NeuronView], feedback: Feedback
 ) -> dict[str, Array]:
-    """Learning signals: L_output = error; L_pre = sum over forward edges of B^T (L_post * gain_post), to the inputs.
+    """Learning signals: L_output = error; L_pre = sum over forward edges of s B^T (L_post * gain_post), to the inputs.
 
-    carried: edge -> the matrix B in the layout of its connection; with B = W this is the gradient of the loss with
-    respect to every activity within one step. Edges that run backwards in time carry nothing.
+    carried: edge -> the matrix B in the layout of its connection. s = +1 or -1: the sign with which the edge acts on
+    the postsynaptic potential (`Wiring.effect`), for any B, as B stands in for the weight and a weight under Dale's law
+    or at a conductance is a magnitude. Edges that run backwards in time carry nothing.
+    With B = W, instant transmission and cells without memory that do not compete this is the gradient of the loss with
+    respect to every activity within one step. Elsewhere the sign is right, edge by edge, and factors are left out: how
+    much of what was sent arrives in this step, how far it moves the potential (d potential / d drive; at a conductance
+    it goes with the distance to the reversal potential, and s holds on the threshold's side of that), and what a unit's
+    drive does to its competitors. A port `tap` (recorded cells) returns credit as the synapses it stands for would.
     """
     output = wiring.output.name
     signals = {p.name: jnp.zeros(p.n) for p in wiring.populations} | {output: feedback.error}
@@ -58,7 +64,7 @@ def reverse_walk(
         for edge in wiring.into(population.name):
             if not wiring.backwards(edge):
                 back = edge.connection.backpropagate(carried[edge.name], e)
-                signals[edge.pre] = signals[edge.pre] + wiring.sign(edge) * back
+                signals[edge.pre] = signals[edge.pre] + wiring.effect(edge) * back
     return signals
 
 

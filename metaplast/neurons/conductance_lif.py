@@ -55,6 +55,11 @@ class ConductanceLif(ThresholdNeuron):
             given = "conductance_jumps='after' with tau_excitatory=0 and tau_inhibitory=0"
             raise BadInput(given, "a conductance that decays", "set the one or the other")
 
+    @property
+    def lowering(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        reversals = {"excitatory": self.e_excitatory, "inhibitory": self.e_inhibitory}
+        return tuple(port for port, e in reversals.items() if e < self.threshold)
+
     def init_state(self, theta: Theta, n: int) -> Theta:
         return {"v": jnp.zeros(n) + self.v_rest, **{port: jnp.zeros(n) for port in self._decays()}}
 

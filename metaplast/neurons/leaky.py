@@ -37,6 +37,10 @@ class Leaky(AbstractNeuron):
         return self.neuron.signed
 
     @property
+    def lowering(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.neuron.lowering
+
+    @property
     def offers(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.neuron.offers
 

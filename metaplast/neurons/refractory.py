@@ -54,6 +54,10 @@ class Refractory(AbstractNeuron):
         return self.neuron.signed
 
     @property
+    def lowering(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.neuron.lowering
+
+    @property
     def offers(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.neuron.offers
 

@@ -58,6 +58,11 @@ class TwoCompartment(SpikingNeuron):
     def spiking(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.output == "spikes"
 
+    @property
+    def lowering(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        reversals = {"excitatory": self.e_excitatory, "inhibitory": self.e_inhibitory}
+        return tuple(port for port, e in reversals.items() if e < self.threshold)
+
     def init(self, key: Key, n: int) -> Theta:
         return {}
 
