@@ -10,7 +10,7 @@ from metaplast.fitting.bootstrap import Bootstrap
 from metaplast.fitting.data import Source
 from metaplast.fitting.penalised import member
 from metaplast.inspection.surfaces import surfaces
-from metaplast.inspection.windows import pairs
+from metaplast.inspection.windows import gated, pairs
 from metaplast.lifetime import Lifetime
 from metaplast.reuse.load import Rule
 from metaplast.rules._grammar import reach
@@ -30,10 +30,12 @@ class Spread(NamedTuple):
 
 
 class Window(NamedTuple):
-    """curves: {fitted, true: (lag in ms, change of weight)}; band: (lag, low, high) over the refits, or None."""
+    """curves: {fitted, true: (lag in ms, change of weight)}; band: (lag, low, high) over the refits, or None.
+    gated: those whose changes become eligible, for a modulator to apply."""
 
     curves: dict[str, tuple[np.ndarray, np.ndarray]]
     band: tuple[np.ndarray, np.ndarray, np.ndarray] | None
+    gated: tuple[str, ...]
 
 
 def surface_of(lifetime: Lifetime, theta: Theta, booted: Bootstrap) -> Spread | None:
@@ -51,7 +53,7 @@ def surface_of(lifetime: Lifetime, theta: Theta, booted: Bootstrap) -> Spread | 
 def _surface(lifetime: Lifetime, theta: Theta) -> Any:
     slot = lifetime.slots[0]
     own = theta["rules"][slot.name]
-    name = next(n for n, (_, its) in lifetime.plastic().items() if its == slot)
+    name = _edge(lifetime)
     rule = Rule(
         name="fitted",
         spec=slot.rule,
@@ -71,17 +73,30 @@ def _surface(lifetime: Lifetime, theta: Theta) -> Any:
 
 def spike_window(lifetime: Lifetime, theta: Theta, source: Source | None, booted: Bootstrap | None) -> Window | None:
     """The change of one weight by one pair of spikes; None for a rule that is no spike-timing rule."""
-    rule = lifetime.slots[0].rule if lifetime.slots else None
-    if rule is None or not rule.spike_timing or not lifetime.slots[0].shared:
+    if not _timed(lifetime):
         return None
-    name, lag = lifetime.slots[0].name, LAGS * lifetime.dt * 1e3
-    curves = {"fitted": (lag, pairs(rule, theta["rules"][name], lifetime.dt, LAGS))}
-    if source is not None and source.lifetime.slots and (true := source.lifetime.slots[0].rule).spike_timing:
-        curves["true"] = (lag, pairs(true, {}, lifetime.dt, LAGS))
+    lag, lifetimes = LAGS * lifetime.dt * 1e3, {"fitted": lifetime}
+    curves = {"fitted": (lag, _pairs(lifetime, theta))}
+    if source is not None and _timed(source.lifetime):
+        lifetimes["true"] = source.lifetime
+        curves["true"] = (lag, _pairs(source.lifetime, source.theta))
+    by_modulator = tuple(name for name, its in lifetimes.items() if gated(its.slots[0].rule))
     if booted is None or len(booted.values) < 2:
-        return Window(curves, None)
-    every = np.stack(
-        [pairs(rule, member(booted.thetas, i)["rules"][name], lifetime.dt, LAGS) for i in range(len(booted.values))]
-    )
+        return Window(curves, None, by_modulator)
+    every = np.stack([_pairs(lifetime, member(booted.thetas, i)) for i in range(len(booted.values))])
     low, high = np.quantile(every, [0.025, 0.975], axis=0)
-    return Window(curves, (lag, low, high))
+    return Window(curves, (lag, low, high), by_modulator)
+
+
+def _timed(lifetime: Lifetime) -> bool:
+    return bool(lifetime.slots) and lifetime.slots[0].rule.spike_timing and lifetime.slots[0].shared
+
+
+def _pairs(lifetime: Lifetime, theta: Theta) -> np.ndarray:
+    slot = lifetime.slots[0]
+    return pairs(slot.rule, theta["rules"][slot.name], lifetime.dt, LAGS, lifetime.reads()[_edge(lifetime)])
+
+
+def _edge(lifetime: Lifetime) -> str:
+    """The first edge of the first slot."""
+    return next(name for name, (_, slot) in lifetime.plastic().items() if slot == lifetime.slots[0])

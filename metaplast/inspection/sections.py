@@ -181,8 +181,14 @@ def spike_windows(found: Mapping[str, Window], folder: Path) -> Part:
         curves["both spikes alone"] = 1e3 * only.lags[[0, -1]], np.full(2, only.alone)
     fit_figures.window(curves, None, path)
     words = [
-        "What one spike on each side changes in all, against the time between the two, at a synapse whose weight "
-        f"stands still at {WEIGHT:g} (bounds 0 and 1); modulators are held at 1.",
+        "What one spike on each side changes over the times shown, against the time between the two, at a synapse "
+        f"whose weight stands still at {WEIGHT:g} (bounds 0 and 1); modulators are held at 1.",
+        *(
+            f"{entry}: a modulator applies what is eligible; shown is what the pair makes eligible, the change by the "
+            "rule inside, before its fading and before the rate and the modulator of the rule around it."
+            for entry, w in found.items()
+            if w.gated
+        ),
         *(
             f"{entry}: both spikes alone, without the other, change it by {_short(w.alone)}."
             for entry, w in found.items()
@@ -190,7 +196,10 @@ def spike_windows(found: Mapping[str, Window], folder: Path) -> Part:
     ]
     ends = ", ".join(f"{entry} {_short(w.pair.min())} to {_short(w.pair.max())}" for entry, w in found.items())
     figure = Figure(path, f"Spike-timing windows: {ends}", "Change of weight by one pair of spikes.")
-    plain = {e: {"lags_s": _list(w.lags), "delta_w": _list(w.pair), "alone": w.alone} for e, w in found.items()}
+    plain = {
+        e: {"lags_s": _list(w.lags), "delta_w": _list(w.pair), "alone": w.alone, "eligible_only": w.gated}
+        for e, w in found.items()
+    }
     return Section("Change of weight by a pair of spikes", words, figures=[figure]), plain
 
 

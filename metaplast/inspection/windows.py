@@ -1,5 +1,6 @@
 """What a rule of spike times does: the change of one weight by a pair of spikes, against the time between them."""
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import jax
@@ -11,7 +12,8 @@ from metaplast.connections.dense import Dense
 from metaplast.inspection.surfaces import for_one_synapse
 from metaplast.reuse.load import Rule
 from metaplast.rules._locality import blank_view
-from metaplast.rules.base import AbstractRule
+from metaplast.rules.base import AbstractRule, Wrapper
+from metaplast.rules.three_factor import ThreeFactor
 from metaplast.signals import Theta
 
 REACH, WEIGHT = 0.1, 0.5  # seconds between the spikes, on either side; the weight, of an upper bound of 1
@@ -20,11 +22,12 @@ NEVER = np.iinfo(np.int64).max
 
 class Window(NamedTuple):
     """lags [n]: post minus pre time, seconds; pair [n]: the whole change by both spikes; alone: what they change when
-    each has the synapse to itself."""
+    each has the synapse to itself. gated: whether these changes become eligible, for a modulator to apply."""
 
     lags: np.ndarray
     pair: np.ndarray
     alone: float
+    gated: bool
 
 
 def window(rule: Rule) -> Window | None:
@@ -34,23 +37,38 @@ def window(rule: Rule) -> Window | None:
     dt = 1e-3 if rule.dt is None else rule.dt
     lags = np.arange(-round(REACH / dt), round(REACH / dt) + 1)
     theta, _ = for_one_synapse(rule.spec, rule.theta)
-    channels = tuple(sorted(name.partition(".")[2] for name in rule.reads if name.startswith("modulators.")))
-    both = pairs(rule.spec, theta, dt, np.append(lags, NEVER), channels)
-    post_alone = _changes(rule.spec, theta, dt, np.zeros(len(lags)), (lags == 0)[:, None], channels)
-    return Window(lags * dt, both[:-1], float(both[-1] + post_alone[0]))
+    both = pairs(rule.spec, theta, dt, np.append(lags, NEVER), rule.reads)
+    post_alone = _changes(rule.spec, theta, dt, np.zeros(len(lags)), (lags == 0)[:, None], rule.reads)
+    return Window(lags * dt, both[:-1], float(both[-1] + post_alone[0]), gated(rule.spec))
 
 
-def pairs(rule: AbstractRule, theta: Theta, dt: float, lags: np.ndarray, channels: tuple[str, ...] = ()) -> np.ndarray:
-    """delta_w in all by a pre spike at 0 and a post spike at each of `lags` (steps; NEVER: none), at one synapse each
-    whose weight stands still; modulators are held at 1."""
+def gated(rule: AbstractRule) -> bool:
+    """Whether what spikes bring about is eligible only, for a modulator to apply."""
+    return isinstance(rule, Wrapper) and (isinstance(rule, ThreeFactor) or gated(rule.rule))
+
+
+def _eligible(rule: AbstractRule, theta: Theta) -> tuple[AbstractRule, Theta]:
+    """What is eligible under a gated rule, (rule, theta) otherwise. An eligibility fades over seconds: what the rule
+    itself changes until the window ends would tell how early a pair came, not how far its spikes are apart."""
+    while gated(rule):
+        rule, theta = rule.rule, rule.inner(theta)  # pyright: ignore[reportAttributeAccessIssue]
+    return rule, theta
+
+
+def pairs(rule: AbstractRule, theta: Theta, dt: float, lags: np.ndarray, reads: Iterable[str]) -> np.ndarray:
+    """delta_w by a pre spike at 0 and a post spike at each of `lags` (steps; NEVER: none), from the first of them to
+    the last, at one synapse each whose weight stands still. reads: the fields of the view that the rule depends on; of
+    these, modulators are held at 1. A gated rule: what becomes eligible."""
     steps = np.arange(lags.min(), lags[lags != NEVER].max() + 1)
-    return _changes(rule, theta, dt, steps == 0, steps[:, None] == lags[None, :], channels)
+    return _changes(rule, theta, dt, steps == 0, steps[:, None] == lags[None, :], reads)
 
 
 def _changes(
-    rule: AbstractRule, theta: Theta, dt: float, pre: np.ndarray, post: np.ndarray, channels: tuple[str, ...]
+    rule: AbstractRule, theta: Theta, dt: float, pre: np.ndarray, post: np.ndarray, reads: Iterable[str]
 ) -> np.ndarray:
     """delta_w in all [n] for the spikes pre [n_steps] and post [n_steps, n]."""
+    rule, theta = _eligible(rule, theta)
+    channels = tuple(sorted(name.partition(".")[2] for name in reads if name.startswith("modulators.")))
     connection = Dense(post.shape[1], 1)
     blank = blank_view(connection, channels)
     held = {"weight": jnp.full(connection.shape, WEIGHT), "modulators": {name: jnp.ones(()) for name in channels}}

@@ -210,7 +210,10 @@ def _spread(job: Job, row: Row, data: Data, booted: Any, pictures: Path) -> list
         path = pictures / "window.png"
         fit_figures.window(window.curves, window.band, path)
         ends = ", ".join(f"{n} {c.min():.4g} to {c.max():.4g}" for n, (_, c) in window.curves.items())
-        figure = Figure(path, f"Spike-timing window: {ends}", "Change of weight by one pair of spikes.")
+        caption = "Change of weight by one pair of spikes." + "".join(
+            f" {name}: what becomes eligible, for the modulator to apply." for name in window.gated
+        )
+        figure = Figure(path, f"Spike-timing window: {ends}", caption)
         return [Section("The window", figures=[figure])]
     if booted is None or not len(booted.values) or not (found := surface_of(problem.lifetime, row.theta, booted)):
         return []

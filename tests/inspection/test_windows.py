@@ -1,13 +1,16 @@
 """Spike-timing windows against the closed forms of known rules."""
 
-import math
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pytest
 
+from metaplast.connections.dense import Dense
+from metaplast.inspection import sections
 from metaplast.inspection.windows import window
 from metaplast.reuse.load import load_rule
+from metaplast.rules.scale import Scale
 from metaplast.rules.stdp import Stdp
 from metaplast.rules.three_factor import ThreeFactor
 from metaplast.rules.vogels import Vogels
@@ -22,7 +25,7 @@ def test_pair_stdp_is_two_exponentials_and_nothing_without_a_partner():
     later = found.lags > -1e-9  # the default order: a coincident pair potentiates
     up, down = 0.3 * np.exp(-found.lags / 17e-3), -0.4 * np.exp(found.lags / 34e-3)
     np.testing.assert_allclose(found.pair, np.where(later, up, down), rtol=2e-5)
-    assert found.alone == 0.0
+    assert found.alone == 0.0 and not found.gated
     assert found.lags[0] == pytest.approx(-0.1) and found.lags[-1] == pytest.approx(0.1)
 
 
@@ -32,15 +35,19 @@ def test_what_spikes_change_without_a_partner_stands_beside_the_window():
     np.testing.assert_allclose(found.pair, found.alone + 0.1 * np.exp(-np.abs(found.lags) / 20e-3), atol=1e-6)
 
 
-def test_a_modulated_window_is_that_of_the_rule_inside_summed_over_its_eligibility():
-    """With the modulator at 1 a pair at +5 ms counts rate / (1 - exp(-dt / tau)) times, up to the window's end."""
-    inner = Stdp(potentiation=0.3, depression=0.4)
-    rule = ThreeFactor(rule=inner, tau=5e-3, rate=0.1)
-    theta = {"rule": {}, "log_rate": np.zeros(()), "log_tau": np.zeros(())}
+@pytest.mark.parametrize("around", ["itself", "scaled"])
+def test_a_modulated_window_is_that_of_what_becomes_eligible(around, tmp_path):
+    """An eligibility of 1 s outlasts the window: what had been applied by its end would make an odd window lopsided."""
+    rule = ThreeFactor(rule=Stdp(potentiation=0.3, depression=0.3, at_post_spike="none"), tau=1.0, rate=0.1)
+    rule = Scale(rule=rule, factor=0.5) if around == "scaled" else rule
+    theta = rule.init(jax.random.key(0), Dense(1, 1))
     found = window(replace(load_rule("oja"), spec=rule, theta=theta, reads=frozenset({"modulators.reward"})))
-    at = int(np.flatnonzero(np.isclose(found.lags, 5e-3))[0])
-    summed = (1 - math.exp(-96 / 5)) / (1 - math.exp(-1 / 5))
-    assert found.pair[at] == pytest.approx(0.1 * 0.3 * math.exp(-5 / 20) * summed, rel=1e-4)
+    np.testing.assert_allclose(found.pair, -found.pair[::-1], atol=1e-6)
+    later = found.lags > 0
+    np.testing.assert_allclose(found.pair[later], 0.3 * np.exp(-found.lags[later] / 20e-3), rtol=1e-4)
+    assert found.gated and found.alone == 0.0
+    section, numbers = sections.spike_windows({"rule": found}, tmp_path)
+    assert "shown is what the pair makes eligible" in section.paragraphs[1] and numbers["rule"]["eligible_only"]
 
 
 def test_a_rule_without_spike_times_has_no_window():
