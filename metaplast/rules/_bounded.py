@@ -4,6 +4,7 @@ from abc import abstractmethod
 from dataclasses import field
 from typing import ClassVar
 
+import jax.numpy as jnp
 from jax import Array
 
 from metaplast.connections.base import AbstractConnection, Move, Term
@@ -20,7 +21,9 @@ POLYNOMIAL = (0.0, 1.0)  # exponents that leave a polynomial in w
 class BoundedRule(TermRule):
     """delta_w = (w_max - w)^mu_potentiation up - w^mu_depression down, up and down one product post * pre each.
 
-    Both parts see the weight before the step; the edge's hard bounds act on their sum. w in [0, w_max] is meant.
+    Both parts see the weight before the step; the edge's hard bounds act on their sum. w in [0, w_max] is meant, w_max
+    the edge's upper bound: set its lower one to 0. Beyond, a factor of exponent mu > 0 is negative, -|.|^mu: it leads
+    back.
     Exponents 0 and 1 are terms, powers of w; any other needs a power at every synapse.
     """
 
@@ -54,11 +57,16 @@ class BoundedRule(TermRule):
         if self.polynomial:
             return super().step(theta, state, connection, view, dt)
         state, up, down = self.changes(theta, state, view, dt)
-        gain = connection.outer([up], view.weight) * soft(view.weight_max - view.weight, self.mu_potentiation)
-        return state, gain - connection.outer([down], view.weight) * soft(view.weight, self.mu_depression)
+        gain = connection.outer([up], view.weight) * _odd(view.weight_max - view.weight, self.mu_potentiation)
+        return state, gain - connection.outer([down], view.weight) * _odd(view.weight, self.mu_depression)
 
     def apply(
         self, theta: Theta, state: RuleState, move: Move, connection: AbstractConnection, view: SynapseView, dt: float
     ) -> tuple[RuleState, Array]:
         way = TermRule if self.polynomial else AbstractRule
         return way.apply(self, theta, state, move, connection, view, dt)
+
+
+def _odd(room: Array, mu: float) -> Array:
+    """sign(room) |room|^mu, as the polynomial at mu = 1 is odd; 1 for mu = 0."""
+    return soft(room, mu) if mu == 0.0 else jnp.sign(room) * soft(jnp.abs(room), mu)

@@ -3,7 +3,7 @@
 from typing import Literal
 
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 
 Order = Literal["before", "after", "none"]
 Pairing = Literal["all_to_all", "nearest"]
@@ -15,13 +15,21 @@ def faded(trace: Array, tau: float | Array, dt: float) -> Array:
 
 
 def jumped(trace: Array, spikes: Array, pairing: Pairing = "all_to_all", size: float | Array = 1.0) -> Array:
-    """The trace after this step's spikes: each adds `size`, or (`nearest`) sets the trace to it."""
-    return (trace if pairing == "all_to_all" else trace * (1.0 - spikes)) + size * spikes
+    """The trace after this step's spikes: each adds `size`, or (`nearest`) sets the trace to it, however many."""
+    if pairing == "all_to_all":
+        return trace + size * spikes
+    on = _any(spikes)
+    return trace * (1.0 - on) + size * on
 
 
 def seen(trace: Array, after: Array, spikes: Array, order: Order) -> Array:
     """The trace as the other neuron's spike meets it, where this neuron spikes too: before its jump, `after` it, or not
-    at all (`none`: a coincident pair changes nothing)."""
+    at all (`none`: a coincident pair changes nothing, however many spikes)."""
     if order == "before":
         return trace
-    return after if order == "after" else trace * (1.0 - spikes)
+    return after if order == "after" else trace * (1.0 - _any(spikes))
+
+
+def _any(spikes: Array) -> Array:
+    """1 where there is any spike, be it a count or a fraction, 0 elsewhere; backward it is the spikes themselves."""
+    return spikes + lax.stop_gradient((spikes != 0).astype(spikes.dtype) - spikes)

@@ -21,7 +21,8 @@ class Stdp(BoundedRule):
     z: spikes of this step (0/1; the presynaptic ones as transmitted: leave the transmission instant or delayed); traces
     x <- exp(-dt/tau_pre) x + z_i on the pre, y <- exp(-dt/tau_post) y + z_j on the post side, tau in seconds: exact
     decay, then the jump. Isolated pairs: post `t` s after pre gives + potentiation (..) exp(-t/tau_pre), pre after post
-    - depression (..) exp(-t/tau_post). Both parts see w before the step, hard bounds their sum; w in [0, w_max].
+    - depression (..) exp(-t/tau_post). Both parts see w before the step, hard bounds their sum; w_max: the edge's upper
+    bound. mu > 0 wants the lower one at 0: a factor of a negative (w_max - w) or w is negative, -|.|^mu.
     pairing: `nearest` sets a trace to 1 at a spike: every spike pairs with the other side's last one (Morrison,
     Diesmann & Gerstner 2008: symmetric nearest neighbour). increment: `dt_over_tau` jumps by dt/tau, not 1 (norse,
     which also decays by Euler and has both orders `after`): delta_w then scales with dt.

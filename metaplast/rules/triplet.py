@@ -20,7 +20,8 @@ class Triplet(BoundedRule):
     jump by 1, or (pairing `nearest`) to 1. Equations 3 and 4 of Pfister & Gerstner 2006: o2, r2 are always those just
     before the spike itself. Both fire in one step: at_post_spike, at_pre_spike say what each sees of r1, o1 (default:
     Brian2's order, pre pathway first); an isolated coincident pair gives + a2_plus.
-    Amplitudes in units of w, times (w_max - w)^mu_potentiation and w^mu_depression: exponent 0 leaves them as they are.
+    Amplitudes in units of w, times (w_max - w)^mu_potentiation and w^mu_depression: exponent 0 leaves them as they are,
+    mu > 0 wants bounds 0 and w_max on the edge: beyond, a factor is negative, -|.|^mu.
     Default: the full all-to-all fit to visual cortex, which is also NEST's (NESTML has 7.5e-10 and 9.3e-3 for a2_plus
     and a3_plus). The paper's other fits (tables 3 and 4): configs/rule/triplet_visual, triplet_visual_nearest,
     triplet_hippocampus, triplet_hippocampus_nearest; amplitudes belong to the pairing they were fitted with.

@@ -10,6 +10,7 @@ import pytest
 from metaplast.connections.dense import Dense
 from metaplast.connections.sparse import Sparse
 from metaplast.rules._locality import blank_view
+from metaplast.rules._traces import jumped, seen
 from metaplast.rules.stdp import Stdp
 from metaplast.rules.vogels import Vogels
 from tests.rules._drive import drive
@@ -58,6 +59,24 @@ def test_coincidence_none_leaves_out_older_spikes_of_a_coincident_pair():
         assert drive(rule, ONE, pre, post, dt=DT)[0].sum() == pytest.approx(expected, abs=1e-6)
 
 
+def test_several_spikes_of_one_neuron_in_a_step_are_one_spike_to_nearest_and_none():
+    """Counts, as neuron `spikes` may send them: a trace is set to 1, or not seen at all; each post spike pairs."""
+    pre, post = np.zeros((20, 1)), np.zeros((20, 1))
+    pre[5], pre[10], post[15] = 1, 2, 2
+    nearest = Stdp(potentiation=0.3, depression=0.4, pairing="nearest")
+    assert drive(nearest, ONE, pre, post, dt=DT)[0].sum() == pytest.approx(2 * 0.3 * math.exp(-0.25), rel=1e-5)
+    post[15], post[10] = 0, 1
+    none = Stdp(potentiation=0.3, depression=0.4, at_post_spike="none")
+    assert drive(none, ONE, pre, post, dt=DT)[0].sum() == 0.0
+    for z in (0.0, 1.0):  # what a surrogate gradient meets is unchanged: a line from the trace to its jump
+        slopes = jax.grad(lambda z: jumped(jnp.asarray(0.5), z, "nearest", 1.5)), jax.grad(lambda z: _unseen(z))
+        assert [float(slope(z)) for slope in slopes] == [1.0, -0.5]
+
+
+def _unseen(z):
+    return seen(jnp.asarray(0.5), jnp.asarray(1.5), z, "none")
+
+
 def _all_pairs(pre, post, weight, w_max, rule) -> np.ndarray:
     """The change of every synapse in one pass over all pairs of spikes, float64."""
     total = np.zeros((post.shape[1], pre.shape[1]))
@@ -99,6 +118,14 @@ def test_soft_bounds_stop_at_the_ends_and_their_gradient_is_finite_there():
         for weight in (0.0, 2.0):
             gradient = jax.grad(lambda w, rule=rule: _pre_post_pre(rule, w))(jnp.asarray(weight))
             assert np.isfinite(gradient)
+
+
+def test_beyond_its_bounds_a_weight_is_led_back_whatever_the_exponent():
+    """A factor of exponent 1 is a line and changes sign there; one of nearly 1 does the same."""
+    for lag, weight, expected in ((5, 2.5, -0.5 * 0.3 * math.exp(-0.25)), (-5, -0.5, 0.5 * 0.4 * math.exp(-0.25))):
+        for mu in (1.0, 0.9999):
+            rule = Stdp(potentiation=0.3, depression=0.4, mu_potentiation=mu, mu_depression=mu)
+            assert _pair(rule, lag, weight=weight, weight_max=2.0) == pytest.approx(expected, rel=1e-3)
 
 
 def _pre_post_pre(rule, w):
