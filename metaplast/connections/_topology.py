@@ -44,6 +44,7 @@ def _places(n: int, probability: float, rng: np.random.Generator) -> np.ndarray:
     found, last = [], -1
     while last < n:
         gaps = rng.geometric(probability, int(mean + 4.0 * mean**0.5) + 16)
+        gaps = np.minimum(gaps, n + 1)  # beyond the end all are alike, and the sum of the largest would overflow
         found.append(last + np.cumsum(gaps))
         last = int(found[-1][-1])
     places = np.concatenate(found)

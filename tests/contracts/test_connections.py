@@ -107,7 +107,9 @@ def test_a_sparse_graph_is_drawn_once_from_its_seed():
     assert abs(one.shape[0] / 2000 - 0.2) < 4 * np.sqrt(0.2 * 0.8 / 2000)
     post, pre = Sparse(30, 30, probability=0.5, self_connections=False).topology()
     assert not np.any(post == pre)
-    assert find("connection", "sparse")(n_post=5, n_pre=5, probability=0.0).shape == (1,)
+    for next_to_none in (0.0, 1e-18, 1e-300):  # gaps beyond what an integer holds
+        post, pre = find("connection", "sparse")(n_post=5, n_pre=6, probability=next_to_none).topology()
+        assert (post.tolist(), pre.tolist()) == ([0], [5])
 
 
 GRAPHS = [{"probability": 0.4, "seed": 3}, {"probability": 0.7, "self_connections": False}, {"probability": 0.0}]
