@@ -146,8 +146,6 @@ class IntegrateAndFire(ThresholdNeuron):
             v = jnp.where(spikes > 0, self.v_reset, v)
         elif self.reset_mode == "subtract":
             v = v - lax.stop_gradient(spikes * self._taken(state))
-        if "previous" in state:
-            new["previous"] = v  # what a held state shows
         if "spikes" in state:
             new["spikes"] = spikes
         return {**new, "v": v}

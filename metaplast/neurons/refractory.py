@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 import jax.numpy as jnp
 from jax import Array
 
+from metaplast._steps import whole_steps
 from metaplast.neurons._integrate_and_fire import IntegrateAndFire
 from metaplast.neurons.base import AbstractNeuron, SpikingNeuron
 from metaplast.neurons.lif import Lif
@@ -16,7 +17,7 @@ from metaplast.spec import NonNegative, plugin, spec
 @register("neuron", "refractory")
 @spec
 class Refractory(AbstractNeuron):
-    """After a spike the inner neuron is silent for exactly round(period / dt) steps; period in seconds.
+    """After a spike the inner neuron is silent for exactly period / dt steps, rounded half up; period in seconds.
 
     during: `hold`: the membrane potential stays where the reset left it, and is what is shown; currents, conductances
     and adaptation go on (Brian2's `unless refractory` on v); `silent`: all dynamics go on, its spikes are left out and
@@ -25,7 +26,7 @@ class Refractory(AbstractNeuron):
     State: remaining [n], steps to go, and `inner`. Ports, offered signals and theta are those of the inner neuron.
     Limits: a neuron of firing period T has the period T + `period` under `hold`; period < dt / 2: the inner neuron.
     Raises: BadInput where `neuron` is no spiking neuron, which cannot be told apart into integrate, fire and reset, or
-    where `hold` would put off a reset that comes one step late (`subtract_late`).
+    one whose activity is graded; where `hold` would put off a reset that comes one step late (`subtract_late`).
     """
 
     spiking: ClassVar[bool] = True
@@ -35,9 +36,12 @@ class Refractory(AbstractNeuron):
     during: Literal["hold", "silent"] = "hold"
 
     def __post_init__(self) -> None:
+        given = f"refractory: neuron {name_of(type(self.neuron)) or type(self.neuron).__name__!r}"
         if not isinstance(self.neuron, SpikingNeuron):
-            given = f"refractory: neuron {name_of(type(self.neuron)) or type(self.neuron).__name__!r}"
             raise BadInput(given, "a spiking neuron, such as lif", "set neuron.neuron, or leave refractory out")
+        if not self.neuron.spiking:
+            fix = "let it spike, such as output=spikes of two_compartment"
+            raise BadInput(f"{given} of graded activity", "one that sends spikes", fix)
         late = isinstance(self.neuron, IntegrateAndFire) and self.neuron.reset_mode == "subtract_late"
         if late and self.during == "hold":
             given = "refractory: during='hold' around reset_mode='subtract_late'"
@@ -84,5 +88,5 @@ class Refractory(AbstractNeuron):
         on = ready.astype(view.activity.dtype)
         view = view.replace(activity=on * view.activity, gain=on * view.gain, score=on * view.score)  # pyright: ignore[reportAttributeAccessIssue]
         silent = jnp.maximum(state["remaining"] - 1.0, 0.0)
-        remaining = jnp.where(view.activity > 0, float(round(self.period / dt)), silent)
+        remaining = jnp.where(view.activity > 0, float(whole_steps(self.period, dt)), silent)
         return {"remaining": remaining, "inner": neuron.reset(theta, moved, view.activity)}, view

@@ -5,6 +5,7 @@ from typing import Annotated
 import jax.numpy as jnp
 from jax import Array
 
+from metaplast._steps import whole_steps
 from metaplast.registry import register
 from metaplast.signals import Theta
 from metaplast.spec import Positive, plugin, spec
@@ -15,7 +16,7 @@ from metaplast.transmission.instant import Instant
 @register("transmission", "delayed")
 @spec
 class Delayed(AbstractTransmission):
-    """What left `delay` seconds ago (rounded to whole steps, at least one) enters the inner transmission now.
+    """What left `delay` seconds ago (rounded to whole steps, half up, at least one) enters the inner transmission now.
 
     State: a queue [n_steps, n_pre], oldest first; zeros before the first arrival.
     """
@@ -28,7 +29,7 @@ class Delayed(AbstractTransmission):
         return self.transmission.keeps_silence
 
     def init_state(self, n_pre: int, dt: float) -> Theta:
-        steps = max(1, round(self.delay / dt))
+        steps = max(1, whole_steps(self.delay, dt))
         return {"queue": jnp.zeros((steps, n_pre)), "inner": self.transmission.init_state(n_pre, dt)}
 
     def step(self, state: Theta, pre: Array, dt: float) -> tuple[Theta, Array]:

@@ -9,12 +9,15 @@ import pytest
 
 from metaplast._checks import neuron as contract
 from metaplast._checks.base import quick_jit
+from metaplast._steps import whole_steps
 from metaplast.neurons._integrate_and_fire import EPROP, EPROP_ADAPTATION, LSNN, LSNN_ADAPTATION
 from metaplast.neurons.alif import Alif
 from metaplast.neurons.conductance_lif import ConductanceLif
 from metaplast.neurons.lif import Lif
 from metaplast.neurons.refractory import Refractory
+from metaplast.neurons.two_compartment import TwoCompartment
 from metaplast.spec import decode
+from metaplast.transmission.delayed import Delayed
 from tests.neurons._constant import DT, constant
 
 
@@ -47,6 +50,14 @@ def test_a_spike_shows_the_potential_before_the_reset_and_then_holds_the_one_aft
 def test_a_neuron_driven_to_spike_in_every_step_is_silent_for_exactly_the_period(during, steps):
     z, _, _ = constant(Refractory(neuron=Lif(soma_input="jump"), period=steps * DT, during=during), 40, soma=5.0)
     np.testing.assert_array_equal(np.flatnonzero(z), np.arange(0, 40, steps + 1))
+
+
+def test_a_time_between_two_steps_is_rounded_half_up():
+    for half, steps in ((0.5e-3, 1), (2.5e-3, 3), (3.5e-3, 4), (4.5e-3, 5), (2.4e-3, 2)):
+        assert whole_steps(half, DT) == steps
+        assert Delayed(delay=half).init_state(1, DT)["queue"].shape == (steps, 1)
+    z, _, _ = constant(Refractory(neuron=Lif(soma_input="jump"), period=2.5 * DT), 40, soma=5.0)
+    np.testing.assert_array_equal(np.flatnonzero(z), np.arange(0, 40, 4))
 
 
 def test_what_is_not_the_membrane_goes_on_during_a_hold():
@@ -90,6 +101,10 @@ def test_what_cannot_be_made_refractory_is_refused_by_name():
         Refractory(neuron=Refractory())
     with pytest.raises(ValueError, match="during='hold' around reset_mode='subtract_late'"):
         Refractory(neuron=Alif(**EPROP))
+    with pytest.raises(
+        ValueError, match="neuron 'two_compartment' of graded activity - expected one that sends spikes"
+    ):
+        Refractory(neuron=TwoCompartment(output="rate"))
     assert quick_jit(lambda: Refractory().init_state({}, 3))()["remaining"].shape == (3,)
     made: Any = decode("neuron", {"name": "refractory", "neuron": {"name": "alif", "beta": 0.2}, "period": 5e-3})
     assert made == Refractory(neuron=Alif(beta=0.2), period=5e-3)

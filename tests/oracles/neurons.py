@@ -111,7 +111,7 @@ def refractory(neuron: Any, drive: Drive, dt: float) -> Output:
     """A held neuron meets only the drive outside its refractory steps: the inner program on each stretch in turn."""
     n_steps, n = drive["soma"].shape
     activity, potential = np.zeros((n_steps, n)), np.full((n_steps, n), neuron.neuron.v_reset)
-    inner, held = globals()[type(neuron.neuron).__name__.lower()], round(neuron.period / dt)
+    inner, held = globals()[type(neuron.neuron).__name__.lower()], int(neuron.period / dt + 0.5)
     for k in range(n):
         left = np.arange(n_steps)
         while True:  # each round finds one spike more, and takes out the steps that it silences
