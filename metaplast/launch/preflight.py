@@ -141,11 +141,12 @@ def _too_fast(job: Job) -> list[str]:
 
 
 def _time_constants(part: Any, where: str) -> Iterator[tuple[str, float]]:
-    """(name, seconds) of every field or property `tau...` of a spec and of the specs inside it."""
+    """(name, seconds) of every field or property `tau...` in use, of a spec and of the specs inside it."""
     if dataclasses.is_dataclass(part):
         properties = [name for name, member in vars(type(part)).items() if isinstance(member, property)]
-        for name in (*(field.name for field in dataclasses.fields(part)), *properties):
-            if name.startswith("tau") and isinstance(tau := getattr(part, name), float | int) and tau > 0:
+        every = (*(field.name for field in dataclasses.fields(part)), *properties)
+        for name in (n for n in every if n.startswith("tau") and n not in getattr(part, "unused", ())):
+            if isinstance(tau := getattr(part, name), float | int) and tau > 0:
                 yield f"{where}.{name}", float(tau)
         for field in dataclasses.fields(part):
             yield from _time_constants(getattr(part, field.name), f"{where}.{field.name}")

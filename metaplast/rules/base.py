@@ -24,12 +24,14 @@ class AbstractRule(ABC):
     spike_timing: whether it pairs spikes of the two neurons by their times, so that a pair has a window to be shown.
     clock: what delta_w is per: `event` (a spike or a presentation: dt does not scale it), `time` (an integral over dt
     seconds), `mixed` (activities are spikes, other signals are integrated over dt), `trial` (dt is one trial).
+    unused: names of time constants that play no part as the other fields are set.
     slow: names of neuron-side state that a new trial does not clear; fast: names of synapse-side state that it does.
     Convention for theta: a leaf of 0 is its neutral prior, a change of 0.1 matters.
     """
 
     spike_timing: ClassVar[bool] = False
     clock: ClassVar[Clock] = "event"
+    unused: ClassVar[frozenset[str]] = frozenset()
     slow: ClassVar[frozenset[str]] = frozenset()
     fast: ClassVar[frozenset[str]] = frozenset()
 

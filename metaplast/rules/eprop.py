@@ -34,8 +34,9 @@ class Eprop(AbstractRule):
     tau_out = 0: ebar = e. So the same rule trains the readout itself, with tau_m = tau of the readout: psi is then 1.
     State on the synapse: a only where beta > 0, ebar only where tau_out > 0; a new trial clears both, but not f.
     learn: theta holds log_rate, log_tau_m and those of log_tau_a, log_tau_out, log_tau_rate in use: spec exp(5 theta).
-    Exact: under symmetric feedback sum_t delta_w / rate is minus the gradient of the summed losses at fixed weights, in
-    which spikes pass none to other neurons, nor resets. Clock `event`, adaptation up to dt / tau_a.
+    Exact in a layer that the readout reads directly: under symmetric feedback sum_t delta_w / rate is minus the
+    gradient of the summed losses at fixed weights, in which spikes pass none to other neurons, nor resets. In layers
+    below it is not: no learning signal holds the membranes in between. Clock `event`, adaptation up to dt / tau_a.
     Source: Bellec, Scherr, Subramoney, Hajek, Salaj, Legenstein & Maass 2020.
     """
 
@@ -52,6 +53,11 @@ class Eprop(AbstractRule):
     learn: bool = False
 
     @property
+    def unused(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        used = {"tau_a": self.beta, "tau_out": self.tau_out, "tau_rate": self.rate_cost}
+        return frozenset(name for name, use in used.items() if not use)
+
+    @property
     def slow(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
         return frozenset({"eprop_f"} if self.rate_cost else ())
 
@@ -60,8 +66,8 @@ class Eprop(AbstractRule):
         return frozenset(self._on_synapse())
 
     def init(self, key: Key, connection: AbstractConnection) -> Theta:
-        used = {"rate": True, "tau_m": True, "tau_a": self.beta, "tau_out": self.tau_out, "tau_rate": self.rate_cost}
-        return {f"log_{name}": jnp.zeros(()) for name, use in used.items() if use} if self.learn else {}
+        used = [n for n in ("rate", "tau_m", "tau_a", "tau_out", "tau_rate") if n not in self.unused]
+        return {f"log_{name}": jnp.zeros(()) for name in used} if self.learn else {}
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
         return rule_state(

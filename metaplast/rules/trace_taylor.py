@@ -53,6 +53,10 @@ class TraceTaylor(TermList):
         read_by = {name for _, product in products(self.terms, self.traces) for name, _ in product.factors}
         return tuple(name for name in TRACES if name in read_by)
 
+    @property
+    def unused(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return frozenset(f"tau_{name}" for name in TRACES if name not in self.kept)
+
     def init(self, key: Key, connection: AbstractConnection) -> Theta:
         taus = {f"log_tau_{name}": jnp.zeros(()) for name in self.kept} if self.learn_tau else {}
         return {**super().init(key, connection), **taus}

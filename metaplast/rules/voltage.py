@@ -53,12 +53,16 @@ class Voltage(TermRule):
         return "mixed"
 
     @property
+    def unused(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return frozenset(() if self.u_ref_squared else {"tau_mean"})
+
+    @property
     def slow(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
         return frozenset({"voltage_mean"} if self.u_ref_squared else ())
 
     def init(self, key: Key, connection: AbstractConnection) -> Theta:
-        names = ("a_ltd", "a_ltp", "tau_x", "tau_minus", "tau_plus", *(("tau_mean",) if self.u_ref_squared else ()))
-        return {f"log_{name}": jnp.zeros(()) for name in names} if self.learn else {}
+        names = ("a_ltd", "a_ltp", "tau_x", "tau_minus", "tau_plus", "tau_mean")
+        return {f"log_{name}": jnp.zeros(()) for name in names if name not in self.unused} if self.learn else {}
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
         rest = jnp.full((connection.n_post, 1 + self.delay), self.theta_minus, jnp.zeros(()).dtype)  # newest first

@@ -7,6 +7,9 @@ from metaplast.launch import preflight
 from metaplast.launch.config import Sources, compose
 from metaplast.launch.job import Job, parse
 from metaplast.registry import BadInput
+from metaplast.rules.eprop import Eprop
+from metaplast.rules.trace_taylor import TraceTaylor
+from metaplast.rules.voltage import Voltage
 
 
 def _job(*words: str) -> Job:
@@ -69,3 +72,14 @@ def test_a_time_constant_that_dt_does_not_resolve_is_warned_about(caplog):
     preflight.check(_job(*words, f"network.neuron={cells}"), 1)
     (record,) = caplog.records
     assert record.getMessage().startswith("Feedforward.neuron.neuron.tau_m=0.000936667 s is not resolved by dt=0.001")
+
+
+def test_a_time_constant_that_plays_no_part_is_not_warned_about():
+    def used(rule):
+        return {name.partition(".tau_")[2] for name, _ in preflight._time_constants(rule, "rule")}
+
+    assert used(Eprop()) == {"m", "out"}
+    assert used(Eprop(beta=0.1, rate_cost=1.0)) == {"m", "out", "a", "rate"}
+    assert used(TraceTaylor()) == {"pre_trace", "post_trace"}
+    assert used(TraceTaylor(terms=("post*post_slow*pre_trace",))) == {"pre_trace", "post_slow"}
+    assert used(Voltage()) == {"x", "minus", "plus"} == used(Voltage(u_ref_squared=60.0)) - {"mean"}
