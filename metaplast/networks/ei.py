@@ -32,7 +32,7 @@ class Ei(AbstractNetwork):
     source, neuron, interneuron: of the inputs (`poisson`: the task shows hertz; `spikes`: spikes; `linear`), e and i.
     readout=false: e is the output itself, of the task's size (n_e is not read).
     Default cells: Vogels et al. 2011 in units of threshold minus rest (10 mV) and of the leak (10 nS); the default
-    gains give `e` some 15 to 40 Hz under 40 inputs of 20 Hz.
+    gains give 25 to 70 Hz under 40 inputs of about 20 Hz.
     """
 
     n_e: Count = 80
