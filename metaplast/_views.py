@@ -57,7 +57,7 @@ def _sources(fields: frozenset[str]) -> set[str]:
 def edge_view(
     edge: Edge,
     used: frozenset[str],
-    weights: tuple[Array, Array, float],
+    weights: tuple[Array, Array, float, float],
     views: dict[str, NeuronView],
     sent: Array,
     credit: Credit,
@@ -65,12 +65,15 @@ def edge_view(
 ) -> SynapseView:
     """What the rule of one edge sees; sums over a neuron's synapses are computed only where they are read.
 
-    weights: now, at birth, and their upper bound; sent: what the edge transmitted in this step.
+    weights: now, at birth, their upper bound, and the sign with which they act (`Wiring.effect`): the credit of the
+    postsynaptic neuron is seen as that of what the edge brings it, so that descent is the same rule on every edge.
+    sent: what the edge transmitted in this step.
     """
-    now, born, largest = weights
+    now, born, largest, effect = weights
     told = lambda name: {field: getattr(credit, field)[name] for field in CREDIT_FIELDS}  # noqa: E731
     pre = views[edge.pre].replace(activity=sent, **told(edge.pre))  # pyright: ignore[reportAttributeAccessIssue]
-    post = views[edge.post].replace(**told(edge.post))  # pyright: ignore[reportAttributeAccessIssue]
+    acting = {field: values if effect == 1.0 else effect * values for field, values in told(edge.post).items()}
+    post = views[edge.post].replace(**acting)  # pyright: ignore[reportAttributeAccessIssue]
     sides = aggregates(edge.connection, now, lambda name: attrgetter(name)(SimpleNamespace(pre=pre, post=post)), used)
     return SynapseView(
         pre=pre.replace(**sides["pre"]),

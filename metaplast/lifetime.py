@@ -242,7 +242,7 @@ class Lifetime:
         synapses, rules = dict(life.synapses), {}
         for index, (name, (edge, slot)) in enumerate(self.plastic().items()):
             old, (low, high) = life.synapses[name], wiring.bounds(edge)
-            weights = (old.weight, life.born.get(name, old.weight), high)
+            weights = (old.weight, life.born.get(name, old.weight), high, wiring.effect(edge))
             view = edge_view(edge, used[name], weights, views, sent[name], credit, jax.random.fold_in(key, index))
             own, move = _theta_of(theta, slot, name), Move(old.mask, gate, low, high, wiring.spiking(edge))
             rules[name], new = slot.rule.apply(own, life.rules[name], move, edge.connection, view, self.dt)

@@ -1,7 +1,7 @@
 """What the graph says of an edge: which way it acts, and so credit returns; on which sides it carries spikes."""
 
 import dataclasses
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -15,11 +15,16 @@ from metaplast.feedback.base import reverse_walk
 from metaplast.feedback.learned import Learned
 from metaplast.feedback.random import Random
 from metaplast.feedback.symmetric import Symmetric
+from metaplast.lifetime import Lifetime, Slot
 from metaplast.networks import base as network
+from metaplast.networks.base import AbstractNetwork
 from metaplast.networks.ei import Ei
 from metaplast.neurons.linear import Linear
+from metaplast.neurons.softplus import Softplus
+from metaplast.registry import register
+from metaplast.rules.polynomial import Polynomial
 from metaplast.signals import Synapses, feedback
-from metaplast.spec import decode
+from metaplast.spec import decode, spec
 from metaplast.wiring import Edge, Population, Wiring
 from tests.contracts._enrolled import enrolled
 
@@ -31,6 +36,20 @@ CELLS = {
     "conductance_lif": {"name": "conductance_lif", "tau_inhibitory": 10e-3},
     "refractory": {"name": "refractory", "neuron": "conductance_lif"},
 }
+
+
+@register("network", "chain")
+@spec
+class Chain(AbstractNetwork):
+    """input -> cells -> output, all magnitudes where `sign` is one."""
+
+    sign: Literal[-1, 1] = 1
+
+    def wiring(self, inputs: Any, n_out: int) -> Wiring:
+        n = inputs["input"]
+        cells = Population("cells", 5, Softplus(), sign=self.sign)
+        edges = (Edge("input", "cells", Dense(5, n)), Edge("cells", "output", Dense(n_out, 5)))
+        return Wiring((Population("input", n), cells, Population("output", n_out)), edges)
 
 
 def _edge(cell: Any, port: str, sign: Any = 0, transmission: Any = "instant", **sizes: int) -> Wiring:
@@ -266,3 +285,34 @@ def test_an_edge_of_many_synapses_that_carries_spikes_walks_over_them(cell, tran
 
 def test_an_edge_of_few_synapses_does_not():
     assert _walks("lif", "instant", 0.2) == 0
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_a_rule_of_errors_descends_on_edges_that_inhibit_as_on_those_that_excite(sign):
+    """`-error*pre` under symmetric feedback is minus the gradient with respect to the magnitudes, in a chain of rate
+    cells under Dale's law: input -> cells (sign) -> output."""
+    chain = Chain(sign)
+    task = {"name": "teacher_student", "n_in": 4, "n_out": 3, "n_steps": 1, "input_sd": 1.0}
+    rule = Polynomial(terms=("error*pre",), initial=(-1.0,), rate=1.0, learn="none")
+    lives = Lifetime(decode("task", task), chain, Symmetric(), slots=(Slot(rule=rule),))
+
+    @quick_jit
+    def both(key):
+        theta, task = lives._init(key), lives.task.sample(key, "train")
+        born = lives.begin(theta, task, key)
+        born = born.replace(synapses={n: s.replace(weight=0.1 + jnp.abs(s.weight)) for n, s in born.synapses.items()})
+
+        def loss(weights):
+            held = {n: s.replace(weight=weights[n]) for n, s in born.synapses.items()}
+            return lives.advance(theta, task, born.replace(synapses=held), 1)[1].score.loss[0]
+
+        weights = {name: s.weight for name, s in born.synapses.items()}
+        after, _ = lives.advance(theta, task, born, 1)
+        changes = {name: s.weight - weights[name] for name, s in after.synapses.items()}
+        return changes, jax.grad(loss)(weights)
+
+    with jax.enable_x64(True):
+        changes, gradient = both(jax.random.key(4))
+    for name, change in changes.items():
+        assert np.abs(change).max() > 1e-3
+        np.testing.assert_allclose(change, -np.asarray(gradient[name]), atol=1e-12)

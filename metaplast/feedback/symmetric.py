@@ -13,7 +13,7 @@ class Symmetric(AbstractFeedback):
     """Errors return through the transposed forward weights: e_l = (W_{l+1}^T e_{l+1}) * f'(u_l).
 
     With the rule -rate * error * pre this is stochastic gradient descent on each step's loss, where `reverse_walk` is
-    its gradient and no edge lowers the potential (there the gradient is -error * pre). It transports weights.
+    its gradient. It transports weights.
     """
 
     def init(self, key: Key, wiring: Wiring) -> Theta:

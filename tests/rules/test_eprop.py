@@ -128,7 +128,9 @@ def learned(wiring: Wiring, rules: dict[str, Eprop], weights: Any, shown: Any, s
         for edge in wiring.edges:
             w, rule = weights[edge.name], rules[edge.name]
             used = reads(rule, edge.connection, ())
-            view = edge_view(edge, used, (w, w, 10.0), views, sent[edge.name], credit, jax.random.key(0))
+            view = edge_view(
+                edge, used, (w, w, 10.0, wiring.effect(edge)), views, sent[edge.name], credit, jax.random.key(0)
+            )
             new[edge.name], deltas[edge.name] = rule.step({}, states[edge.name], edge.connection, view, DT)
             seen[edge.name] = (view.pre.activity, view.post.gain, view.post.learning_signal)
         return (state, new), (deltas, seen, views["recurrent"].activity)

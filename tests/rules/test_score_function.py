@@ -62,7 +62,7 @@ def library(name: str) -> tuple[np.ndarray, dict[str, dict[str, np.ndarray]]]:
         credit, new = None_().step({}, {}, wiring, synapses, views, told, DT)[1], {}
         for (of, rule), edge in itertools.product(rules.items(), wiring.edges):
             used, w = reads(rule, edge.connection, ("reward",)), synapses[edge.name].weight
-            view = edge_view(edge, used, (w, w, 10.0), views, sent[edge.name], credit, now[1])
+            view = edge_view(edge, used, (w, w, 10.0, wiring.effect(edge)), views, sent[edge.name], credit, now[1])
             new[of, edge.name], _ = rule.step(thetas[of], states[of, edge.name], edge.connection, view, DT)
         return (state, new), views["output"].activity
 
