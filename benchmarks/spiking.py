@@ -1,8 +1,9 @@
-"""Print the speed of spiking networks that learn, beside Brian2's C++: python -m benchmarks.spiking
+"""Print the speed of spiking networks that learn, beside Brian2's C++: python -m benchmarks.spiking [LOW HIGH]
 
-W3: N leaky integrate-and-fire neurons under steady currents, their recurrent synapses plastic by the timing of spike
-pairs, dt 1 ms, 5 s. CPU seconds of one pinned core without compilation; synapse updates = synapses x steps. Both sides
-have the same synapses, first weights and drives; that they do the same work is seen from their rates and mean weights.
+W3: N leaky integrate-and-fire neurons under steady currents, uniform between LOW and HIGH, their recurrent synapses
+plastic by the timing of spike pairs, dt 1 ms, 5 s. CPU seconds of one pinned core without compilation; synapse updates =
+synapses x steps. Both sides have the same synapses, first weights and drives; that they do the same work is seen from
+their rates and mean weights.
 """
 
 from benchmarks._pin import pin
@@ -12,6 +13,7 @@ if __name__ == "__main__":
 
 import math
 import statistics
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -64,6 +66,7 @@ class SteadyDrive(AbstractTaskFamily):
     n: Count = 256
     layout: tuple[Count, ...] = (256, 256)
     largest: Positive = 1 / 256
+    currents: tuple[float, float] = CURRENTS
     n_steps: Count = STEPS
 
     def shape(self) -> TaskShape:
@@ -72,7 +75,7 @@ class SteadyDrive(AbstractTaskFamily):
 
     def sample(self, key: Key, split: Split) -> Start:
         k_current, k_weight = jax.random.split(key)
-        current = jax.random.uniform(k_current, (self.n, 1), minval=CURRENTS[0], maxval=CURRENTS[1])
+        current = jax.random.uniform(k_current, (self.n, 1), minval=self.currents[0], maxval=self.currents[1])
         weights = self.largest * jax.random.uniform(k_weight, self.layout)
         return Start(weights={DRIVE: -math.expm1(-DT / TAU) * current, PLASTIC: weights})
 
@@ -95,25 +98,29 @@ class Work(NamedTuple):
     name: str
     connection: AbstractConnection
     networks: int = 1
+    currents: tuple[float, float] = CURRENTS
 
     @property
     def n_synapses(self) -> int:
         return math.prod(self.connection.shape)
 
 
-def works(n_sparse: int = 1000, n_dense: int = 256, networks: int = NETWORKS) -> tuple[Work, ...]:
+def works(
+    n_sparse: int = 1000, n_dense: int = 256, networks: int = NETWORKS, currents: tuple[float, float] = CURRENTS
+) -> tuple[Work, ...]:
     dense = Dense(n_dense, n_dense)
     return (
-        Work(f"N {n_sparse}, 10 %", Sparse(n_sparse, n_sparse, probability=0.1)),
-        Work(f"N {n_dense}, dense", dense),
-        Work(f"{networks} x N {n_dense}, dense", dense, networks),
+        Work(f"N {n_sparse}, 10 %", Sparse(n_sparse, n_sparse, probability=0.1), currents=currents),
+        Work(f"N {n_dense}, dense", dense, currents=currents),
+        Work(f"{networks} x N {n_dense}, dense", dense, networks, currents),
     )
 
 
 def problem(work: Work, n_steps: int = STEPS) -> MetaProblem:
     """The framework's side. A spike moves V by the weight."""
     n, largest = work.connection.n_post, COUPLING / work.connection.fan_in
-    task = SteadyDrive(n=n, layout=work.connection.shape, largest=largest, n_steps=n_steps)
+    layout, currents = work.connection.shape, work.currents
+    task = SteadyDrive(n=n, layout=layout, largest=largest, currents=currents, n_steps=n_steps)
     loop = Recurrent(
         readout=False, neuron=Lif(tau_m=TAU, soma_input="jump"), connection=work.connection, bounds=(0.0, largest)
     )
@@ -221,7 +228,8 @@ def main() -> None:
     hindrance = spiking_brian2.missing()
     if hindrance:
         print(f"no Brian2 beside it: {hindrance}")
-    for work in works():
+    low, high = map(float, sys.argv[1:3]) if len(sys.argv) > 2 else CURRENTS
+    for work in works(currents=(low, high)):
         ours, task = framework(work)
         with tempfile.TemporaryDirectory() as folder:
             alone = work.networks == 1 and not hindrance
