@@ -1,9 +1,9 @@
 """Print the speed of spiking networks that learn, beside Brian2's C++: python -m benchmarks.spiking [LOW HIGH]
 
 W3: N leaky integrate-and-fire neurons under steady currents, uniform between LOW and HIGH, their recurrent synapses
-plastic by the timing of spike pairs, dt 1 ms, 5 s. CPU seconds of one pinned core without compilation; synapse updates =
-synapses x steps. Both sides have the same synapses, first weights and drives; that they do the same work is seen from
-their rates and mean weights.
+plastic by the timing of spike pairs, dt 1 ms, 5 s. CPU seconds of one pinned core without compilation; synapse updates
+are synapses x steps. Both sides have the same synapses, first weights and drives; that they do the same work is seen
+from their rates and mean weights.
 """
 
 from benchmarks._pin import pin
