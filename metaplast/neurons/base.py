@@ -46,6 +46,39 @@ class AbstractNeuron(ABC):
         """One step of `dt` seconds under the drive of each port [n]: (state, view)."""
 
 
+class NeuronWrapper(AbstractNeuron):
+    """Around another neuron, the field `neuron` of a concrete class: ports, signals and theta are those of that one."""
+
+    neuron: AbstractNeuron
+
+    @property
+    def ports(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.neuron.ports
+
+    @property
+    def signed(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.neuron.signed
+
+    @property
+    def lowering(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.neuron.lowering
+
+    @property
+    def offers(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.neuron.offers
+
+    @property
+    def competitive(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.neuron.competitive
+
+    @property
+    def spiking(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.neuron.spiking
+
+    def init(self, key: Key, n: int) -> Theta:
+        return self.neuron.init(key, n)
+
+
 class RateNeuron(AbstractNeuron):
     """A unit without memory: activity = f(drive at the soma). A concrete class writes f and its derivative."""
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import jax.numpy as jnp
 from jax import Array
 
-from metaplast.neurons.base import AbstractNeuron
+from metaplast.neurons.base import AbstractNeuron, NeuronWrapper
 from metaplast.neurons.tanh import Tanh
 from metaplast.registry import register
 from metaplast.signals import Key, NeuronView, Theta
@@ -15,7 +15,7 @@ from metaplast.spec import Positive, plugin, spec
 
 @register("neuron", "leaky")
 @spec
-class Leaky(AbstractNeuron):
+class Leaky(NeuronWrapper):
     """tau du/dt = -u + drive at the soma; the inner neuron is driven by u:
 
         u <- exp(-dt / tau) u + (1 - exp(-dt / tau)) drive;   view = that of `neuron` under the drive u
@@ -27,33 +27,6 @@ class Leaky(AbstractNeuron):
 
     tau: Positive = 20e-3
     neuron: Annotated[AbstractNeuron, plugin("neuron")] = Tanh()
-
-    @property
-    def ports(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self.neuron.ports
-
-    @property
-    def signed(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self.neuron.signed
-
-    @property
-    def lowering(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self.neuron.lowering
-
-    @property
-    def offers(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self.neuron.offers
-
-    @property
-    def competitive(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self.neuron.competitive
-
-    @property
-    def spiking(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self.neuron.spiking
-
-    def init(self, key: Key, n: int) -> Theta:
-        return self.neuron.init(key, n)
 
     def init_state(self, theta: Theta, n: int) -> Theta:
         return {"u": jnp.zeros(n), "inner": self.neuron.init_state(theta, n)}

@@ -1,13 +1,13 @@
 """Absolute refractoriness around any spiking neuron."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import jax.numpy as jnp
 from jax import Array
 
 from metaplast._steps import whole_steps
 from metaplast.neurons._integrate_and_fire import IntegrateAndFire
-from metaplast.neurons.base import AbstractNeuron, SpikingNeuron
+from metaplast.neurons.base import AbstractNeuron, NeuronWrapper, SpikingNeuron
 from metaplast.neurons.lif import Lif
 from metaplast.registry import BadInput, name_of, register
 from metaplast.signals import Key, NeuronView, Theta
@@ -16,7 +16,7 @@ from metaplast.spec import NonNegative, plugin, spec
 
 @register("neuron", "refractory")
 @spec
-class Refractory(AbstractNeuron):
+class Refractory(NeuronWrapper):
     """After a spike the inner neuron is silent for exactly period / dt steps, rounded half up; period in seconds.
 
     during: `hold`: the membrane potential stays where the reset left it, and is what is shown; currents, conductances
@@ -28,8 +28,6 @@ class Refractory(AbstractNeuron):
     Raises: BadInput where `neuron` is no spiking neuron, which cannot be told apart into integrate, fire and reset, or
     one whose activity is graded; where `hold` would put off a reset that comes one step late (`subtract_late`).
     """
-
-    spiking: ClassVar[bool] = True
 
     neuron: Annotated[AbstractNeuron, plugin("neuron")] = Lif()
     period: NonNegative = 2e-3
@@ -48,29 +46,6 @@ class Refractory(AbstractNeuron):
             raise BadInput(
                 given, "a reset at once, before the state is held", "set during=silent, as the sources have it"
             )
-
-    @property
-    def ports(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self.neuron.ports
-
-    @property
-    def signed(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self.neuron.signed
-
-    @property
-    def lowering(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self.neuron.lowering
-
-    @property
-    def offers(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self.neuron.offers
-
-    @property
-    def competitive(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self.neuron.competitive
-
-    def init(self, key: Key, n: int) -> Theta:
-        return self.neuron.init(key, n)
 
     def init_state(self, theta: Theta, n: int) -> Theta:
         return {"remaining": jnp.zeros(n), "inner": self.neuron.init_state(theta, n)}
