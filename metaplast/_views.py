@@ -70,7 +70,7 @@ def edge_view(
     sent: what the edge transmitted in this step.
     """
     now, born, largest, effect = weights
-    told = lambda name: {field: getattr(credit, field)[name] for field in CREDIT_FIELDS}  # noqa: E731
+    told = lambda name: {field: getattr(credit, field)[name] for field in sorted(CREDIT_FIELDS)}  # noqa: E731
     pre = views[edge.pre].replace(activity=sent, **told(edge.pre))  # pyright: ignore[reportAttributeAccessIssue]
     acting = {field: values if effect == 1.0 else effect * values for field, values in told(edge.post).items()}
     post = views[edge.post].replace(**acting)  # pyright: ignore[reportAttributeAccessIssue]

@@ -74,8 +74,11 @@ def step(
             spikes = "pre" in wiring.spiking(edge)
             propagate = edge.connection.propagate_spikes if spikes else edge.connection.propagate
             drive[edge.port] = drive[edge.port] + wiring.sign(edge) * propagate(synapses[edge.name].weight, sent)
-        for port in set(drive) - set(population.neuron.signed):
-            drive[port] = jnp.maximum(drive[port], 0.0)
+        for port, arriving in drive.items():
+            if (
+                port not in population.neuron.signed
+            ):  # not `maximum`, whose slope at 0, where nothing arrives, is a half
+                drive[port] = jnp.where(arriving < 0.0, 0.0, arriving)
         neurons[population.name], view = population.neuron.step(
             theta.get(population.name, {}), state.neurons[population.name], drive, dt, jax.random.fold_in(key, index)
         )

@@ -1,14 +1,19 @@
 """Conductance-driven integrate-and-fire against closed forms."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from metaplast._checks import neuron as contract
-from metaplast._checks.base import keys
+from metaplast._checks.base import keys, quick_jit
+from metaplast.connections.dense import Dense
+from metaplast.networks import base as network
 from metaplast.neurons.conductance_lif import ConductanceLif
 from metaplast.neurons.lif import Lif
 from metaplast.neurons.refractory import Refractory
+from metaplast.signals import Synapses
+from metaplast.wiring import Edge, Population, Wiring
 from tests.neurons._constant import DT, constant
 
 
@@ -57,3 +62,23 @@ def test_a_conductance_that_decays_is_an_exponential_synapse_and_goes_on_where_t
 def test_a_reset_above_the_threshold_is_refused_by_name():
     with pytest.raises(ValueError, match=r"v_reset=2\.0 - expected a value below threshold=1\.0"):
         ConductanceLif(v_reset=2.0)
+
+
+def test_where_nothing_arrives_a_conductance_has_its_whole_slope_and_below_nothing_none():
+    """d potential / d stimulus of a graded source at 0 through the port `excitatory`, against a difference from above;
+    what is negative there is cut."""
+    cell = ConductanceLif()
+    edge = Edge("input", "cell", Dense(1, 1), port="excitatory")
+    wiring = Wiring((Population("input", 1), Population("cell", 1, cell)), (edge,))
+
+    def potential(x):
+        synapses = {edge.name: Synapses(weight=jnp.ones((1, 1)), mask=jnp.ones(()))}
+        start = network.init_state(wiring, {}, DT)
+        views = network.step(wiring, {}, synapses, start, {"input": x[None]}, DT, jax.random.key(0))[1][0]
+        return views["cell"].potential[0]
+
+    with jax.enable_x64(True):
+        at = jnp.asarray([0.0, 1e-7, -1.0])
+        values, slopes = map(np.asarray, quick_jit(jax.vmap(jax.value_and_grad(potential)))(at))
+    assert slopes[0] == pytest.approx((values[1] - values[0]) / 1e-7, rel=1e-5)
+    assert values[2] == values[0] and slopes[2] == 0.0
