@@ -271,8 +271,10 @@ def _mean(values: Array, healthy: Array, scale: Array) -> Array:
 
 
 def _sound(life: Life) -> Array:
-    """Whether every number of network and rules is finite: a broken cell may be silent, and the loss be fine."""
-    own = jax.tree.leaves((life.synapses, life.network, life.rules, life.feedback))
+    """Whether every number of network and rules is finite: a broken cell may be silent, and the loss be fine.
+
+    Not of the feedback: what is used there shows in the weights, and matrices that no rule reads need not be drawn."""
+    own = jax.tree.leaves((life.synapses, life.network, life.rules))
     return jnp.all(jnp.stack([jnp.all(jnp.isfinite(x)) for x in own if jnp.issubdtype(x.dtype, jnp.floating)]))
 
 
