@@ -1,9 +1,10 @@
 """What few-shot classification families share: a stream of examples, then queries with plasticity off."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from metaplast.registry import BadInput
@@ -16,6 +17,13 @@ class Stream:
 
     inputs: Array
     labels: Array
+
+
+class Labelled(Protocol):
+    """A life's class labels [n_steps]."""
+
+    @property
+    def labels(self) -> Array: ...
 
 
 class Difficulty(NamedTuple):
@@ -41,22 +49,47 @@ def shape(n_in: int, n_classes: int, shots: int, queries: int, per_class: bool =
     return TaskShape({"input": n_in}, n_classes, phases, offers, differentiable=True)
 
 
+def padded(rows: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """(the rows of every class [n_classes, n_max], filled up with zeros, how many of them are real [n_classes])."""
+    counts = np.asarray([len(row) for row in rows])
+    table = np.zeros((len(rows), max(counts)), np.int32)
+    for i, row in enumerate(rows):
+        table[i, : len(row)] = row
+    return table, counts
+
+
+def picked(uniform: Array, table: Array, counts: Array, n: int) -> Array:
+    """`n` different real entries of every row of a padded table: [n_classes, n]; uniform [table.size] decides which."""
+    real = jnp.arange(table.shape[1])[None, :] < counts[:, None]
+    order = jnp.argsort(jnp.where(real, uniform.reshape(table.shape), 2.0), axis=1)[:, :n]
+    return jnp.take_along_axis(table, order, axis=1)
+
+
 def shuffled(uniform: Array, inputs: Array, shots: int, blocks: int = 1) -> Stream:
     """A stream in random order from inputs [n_classes, shots + queries, n_in]: the first `shots` of a class are shown,
-    class after class in `blocks` groups.
+    class after class in `blocks` groups. uniform: as in `staged`."""
+    n_classes = inputs.shape[0]
+    block = jnp.arange(n_classes)[:, None] * blocks // n_classes
+    return staged(uniform, inputs, jnp.broadcast_to(block, (n_classes, shots)))
 
-    uniform [n_classes * (shots + queries)]: the random numbers in [0, 1) that decide the order.
+
+def staged(uniform: Array, inputs: Array, stages: Array) -> Stream:
+    """A stream from inputs [n_classes, shots + queries, n_in]: those shown stage after stage, in random order within a
+    stage, then the queries in random order.
+
+    stages [n_classes, shots]: whole numbers; uniform [n_classes * (shots + queries)]: the random numbers in [0, 1)
+    that decide the order. Labels are the classes.
     """
     n_classes, n_each, n_in = inputs.shape
     labels = jnp.broadcast_to(jnp.arange(n_classes)[:, None], (n_classes, n_each))
-    n_shown = n_classes * shots
+    n_shown, shots = stages.size, stages.shape[1]
 
     def order(u: Array, x: Array, y: Array) -> tuple[Array, Array]:
         index = jnp.argsort(u)
         return x.reshape(-1, n_in)[index], y.reshape(-1)[index]
 
-    block = (labels[:, :shots] * blocks // n_classes).reshape(-1)
-    shown = order(uniform[:n_shown] + block.astype(uniform.dtype), inputs[:, :shots], labels[:, :shots])
+    stage = stages.reshape(-1).astype(uniform.dtype)
+    shown = order(uniform[:n_shown] + stage, inputs[:, :shots], labels[:, :shots])
     asked = order(uniform[n_shown:], inputs[:, shots:], labels[:, shots:])
     return Stream(inputs=jnp.concatenate([shown[0], asked[0]]), labels=jnp.concatenate([shown[1], asked[1]]))
 
@@ -81,7 +114,7 @@ def pieces(flat: Array, *sizes: int) -> list[Array]:
     return [flat[end - size : end] for end, size in zip(ends, sizes, strict=True)]
 
 
-def answer(task: Stream, t: Array, output: NeuronView, blocks: int = 1) -> tuple[Array, Outcome]:
+def answer(task: Labelled, t: Array, output: NeuronView, blocks: int = 1) -> tuple[Array, Outcome]:
     """Softmax and cross-entropy: error = p - target, which is d loss / d output; accuracy is 1 for the right class.
 
     Modulators: surprise, this step's loss; reward, 1 where the answer is right. With several blocks the metrics also

@@ -122,7 +122,8 @@ class TaskShape(NamedTuple):
     offers: what its feedback really holds, of error, target, gate, reset, names of modulators, and what the task itself
     brings, of weights (the first), final_weights, subject;
     differentiable: whether gradients pass through `step`; watched: (population, size) of those inside the network whose
-    activity stands before the output's in the view that `step` gets.
+    activity stands before the output's in the view that `step` gets; rests: where the gate is 0 rules rest altogether,
+    as in a phase that is not plastic: not only weights stay, but what rules and feedback remember too.
     """
 
     inputs: dict[str, int]
@@ -131,6 +132,7 @@ class TaskShape(NamedTuple):
     offers: frozenset[str]
     differentiable: bool
     watched: tuple[tuple[str, int], ...] = ()
+    rests: bool = False
 
     @property
     def n_steps(self) -> int:

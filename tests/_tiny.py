@@ -3,6 +3,7 @@
 TASKS = {
     "association": {"n_patterns": 2, "n_bits": 6},
     "bandit": {"n_steps": 6},
+    "categories": {"shots": 1, "queries": 1},
     "digits": {"shots": 1, "queries": 1},
     "nonstationary": {"n_in": 4, "n_stretches": 2, "length": 3, "grace": 1},
     "odour_choice": {"n_sessions": 4, "n_trials": 2, "n_hidden": 3},
@@ -11,6 +12,7 @@ TASKS = {
     "recordings": {},
     "regression": {"n_in": 5, "shots": 4, "queries": 2},
     "rewarded_patterns": {"n_in": 3, "pattern_steps": 2, "pause_steps": 1, "n_trials": 2, "n_judged": 1},
+    "segments": {"shots": 1, "queries": 1},
     "spike_pairing": {"n_sessions": 5, "n_steps": 6, "n_in": 3, "n_out": 2},
     "tabular": {"data": "iris", "shown": 4, "queries": 2},
     "target_rate": {"n_in": 3, "n_out": 2, "n_steps": 6, "window": 4},

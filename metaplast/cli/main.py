@@ -39,7 +39,8 @@ class Verbs(click.Group):
 def cli() -> None:
     """Search for synaptic plasticity rules with an outer loop, inspect and reuse what it finds.
 
-    A bare `metaplast train` learns a local rule for few-shot learning on real digits, beside tuned baselines.
+    A bare `metaplast train` searches a local rule that learns which handwritten digits belong together, beside tuned
+    baselines.
     """
 
 

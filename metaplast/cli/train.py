@@ -41,7 +41,7 @@ def command(  # noqa: PLR0913  (click gives each option as one argument)
     """Train a rule and every row of its table.
 
     WORDS: experiment=NAME, group=NAME (task, network, feedback, genome, rule, objective, outer) and a.b=value.
-    Without any: experiment=digits.
+    Without any: experiment=categories.
     seeds=8 trains the seeds from `seed` on, vary.learning_rate=[0.01,0.03] several numbers of the outer loop, every
     combination together, each as a run of its own in one folder.
     Example: metaplast train experiment=oja outer.steps=400 seed=1

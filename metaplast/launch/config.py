@@ -19,7 +19,7 @@ from metaplast.reuse.known import shipped_configs
 
 Plain = dict[str, Any]
 GROUPS = ("experiment", "task", "network", "feedback", "genome", "rule", "objective", "outer", "logging")
-DEFAULT_EXPERIMENT = "digits"
+DEFAULT_EXPERIMENT = "categories"
 MAX_BYTES = 1_000_000
 _RESOLVER = re.compile(r"\$\{[^}]*:")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")

@@ -99,7 +99,9 @@ def fields(spec: Plain) -> frozenset[str] | None:
     return frozenset().union(*known) if wrapped and known else None
 
 
-_TRANSPARENT = frozenset({"adam", "clip", "scale", "sum"})  # wrappers that read nothing of the view themselves
+_TRANSPARENT = frozenset(
+    {"adam", "clip", "momentum", "scale", "sum"}
+)  # wrappers that read nothing of the view themselves
 
 
 def expression(spec: Plain, theta: Any) -> Expression:

@@ -16,6 +16,7 @@ from metaplast.interfaces import SPLITS
 from metaplast.registry import find
 from metaplast.spec import build, decode, spec
 from metaplast.testing import ContractBroken, check_task_family
+from tests._segments import needs_river
 from tests._tiny import TASKS
 from tests.contracts._enrolled import enrolled
 
@@ -24,9 +25,10 @@ ORACLES = {
     "target_rate": lambda task, state: jnp.full(40, 10.0 * 1e-3),  # the target's spikes per step
     "rewarded_patterns": lambda task, state: 2.0 * task.wanted[task.order[state.t // 15]][None] - 1.0,
 }
+FAMILIES = [pytest.param(name, marks=needs_river) if name == "segments" else name for name in enrolled("task")]
 
 
-@pytest.mark.parametrize("name", enrolled("task"))
+@pytest.mark.parametrize("name", FAMILIES)
 def test_a_task_family_keeps_its_promises(name):
     check_task_family(find("task", name)(), ORACLES.get(name))
 
@@ -34,7 +36,7 @@ def test_a_task_family_keeps_its_promises(name):
 HARD = {"digits": {"blocks": 2}, "prototypes": {"blocks": 3}}
 
 
-@pytest.mark.parametrize("name", enrolled("task"))
+@pytest.mark.parametrize("name", FAMILIES)
 def test_a_task_family_holds_in_double_precision(name):
     hard = {**HARD[name], "label_noise": 0.3, "input_noise": 0.2} if name in HARD else {}
     family = decode("task", {"name": name, **TASKS[name], **hard})

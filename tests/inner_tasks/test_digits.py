@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from sklearn.datasets import load_digits
 
-from inner_tasks.digits import digits
+from inner_tasks._digit_images import digits
 
 
 def test_same_data_as_scikit_learn_loads() -> None:

@@ -1,0 +1,198 @@
+"""What families of arbitrary categories share: the classes of a data set fall into groups, and the group is the label.
+
+A life shows examples of every class one at a time, then asks about others with plasticity off. A grouping says which
+classes belong together; what the groups are called is drawn anew in every life.
+"""
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from inner_tasks import _few_shot
+from metaplast.interfaces import SPLITS, AbstractTaskFamily, Split
+from metaplast.registry import BadInput
+from metaplast.signals import Key, NeuronView, Outcome, TaskShape, pytree
+from metaplast.spec import Count, Natural, NonNegative, Probability, spec
+
+GROUPING_SHARES = {"train": 0.5, "validation": 0.25, "heldout": 0.25}
+
+
+class Examples(NamedTuple):
+    """The examples of one split: features [n, n_in]; rows of every class [n_classes, n_max], padded; how many of them
+    are real [n_classes]."""
+
+    features: np.ndarray
+    table: np.ndarray
+    counts: np.ndarray
+
+
+@pytree
+class Categories:
+    """One life: stimuli [n_steps, n_in], group labels [n_steps], and in how many first steps plasticity is off []."""
+
+    inputs: Array
+    labels: Array
+    closed: Array
+
+
+@spec
+class Grouped(AbstractTaskFamily):
+    """The classes of a data set in `n_groups` groups of sizes as equal as possible; the label is the group.
+
+    shots: images of each class, each shown once in every one of `passes` passes; queries: other images of each class,
+    asked with plasticity off. 80 examples of a class are `shots=40 passes=2`: 40 images, twice.
+    shortest: where it is not 0, a training life learns from the last k examples of each class alone, k uniform from
+    `shortest` to `shots * passes`: before them the gate is closed, rules rest and no step is scored. Validation and
+    held-out lives are always whole.
+    split_seed shares out the images of every class and the groupings, each over train, validation and held-out lives
+    without overlap; an unseen grouping differs from some that were seen by few swaps of classes.
+    label_noise, input_noise: see _few_shot.Difficulty.
+    Raises: BadInput for groupings that cannot be shared out, a `shortest` beyond the life, or (from `sample`) more
+    images than the smallest class of a split has.
+    """
+
+    n_groups: Count = 2
+    shots: Count = 20
+    queries: Count = 4
+    passes: Count = 1
+    shortest: Natural = 0
+    split_seed: Natural = 0
+    label_noise: Probability = 0.0
+    input_noise: NonNegative = 0.0
+
+    @property
+    @abstractmethod
+    def size(self) -> tuple[int, int]:
+        """(n_in, number of classes)."""
+
+    @abstractmethod
+    def examples(self, split: Split) -> Examples:
+        """What lives of a split are drawn from."""
+
+    @abstractmethod
+    def vary(self, u: Array, features: Array) -> Array:
+        """What a life does to all its features [..., n_in], decided by six numbers in [-1, 1]."""
+
+    def __post_init__(self) -> None:
+        n_classes = self.size[1]
+        if not 2 <= self.n_groups < n_classes:
+            expected = f"from 2 to {n_classes - 1}: groupings of {n_classes} classes that can be shared out"
+            raise BadInput(f"n_groups={self.n_groups}", expected, "choose another number")
+        if self.shortest > self.shots * self.passes:
+            expected = f"at most shots * passes = {self.shots * self.passes}"
+            raise BadInput(f"shortest={self.shortest}", expected, "lower it, or 0 for whole lives")
+
+    def shape(self) -> TaskShape:
+        n_in, n_classes = self.size
+        n_shown, n_asked = n_classes * self.shots * self.passes, n_classes * self.queries
+        shape = _few_shot.shape(n_in, self.n_groups, n_shown, n_asked, per_class=False)
+        if not self.shortest:
+            return shape
+        return shape._replace(offers=shape.offers | {"gate"}, rests=True)
+
+    def sample(self, key: Key, split: Split) -> Categories:
+        n_classes, n_each = self.size[1], self.shots + self.queries
+        features, table, counts = self.examples(split)
+        self._check_images(int(min(counts)), split)
+        sizes = (1, self.n_groups, table.size, 6, n_classes * (self.shots * self.passes + self.queries), 1)
+        u_group, u_name, u_image, u_vary, u_order, u_length = _few_shot.pieces(
+            jax.random.uniform(key, (sum(sizes),)), *sizes
+        )
+        index = _few_shot.picked(u_image, jnp.asarray(table), jnp.asarray(counts), n_each)
+        shown = self.vary(2.0 * u_vary - 1.0, jnp.asarray(features, float)[index])
+        groupings = jnp.asarray(of_split(n_classes, self.n_groups, self.split_seed, split))
+        grouping = groupings[(u_group[0] * len(groupings)).astype(jnp.int32)]
+        groups = jnp.argsort(u_name)[grouping]
+        closed = self._closed(u_length[0], split)
+        stream = self._stream(u_order, shown, groups, closed)
+        difficulty = _few_shot.Difficulty(1, self.label_noise, self.input_noise)
+        n_shown = n_classes * self.shots * self.passes
+        stream = _few_shot.harder(key, stream, n_shown, self.n_groups, difficulty)
+        return Categories(inputs=stream.inputs, labels=stream.labels, closed=n_classes * closed)
+
+    def _check_images(self, fewest: int, split: Split) -> None:
+        if self.shots + self.queries <= fewest:
+            return
+        what = f"shots + queries = {self.shots + self.queries} images of a class for {split} lives"
+        expected = f"at most {fewest}, so many has the smallest class there"
+        raise BadInput(what, expected, "lower shots; passes=2 shows each image twice")
+
+    def _closed(self, u: Array, split: Split) -> Array:
+        """How many of the first examples of every class a life does not learn from."""
+        if not self.shortest or split != "train":
+            return jnp.zeros((), jnp.int32)
+        return (u * (self.shots * self.passes - self.shortest + 1)).astype(jnp.int32)
+
+    def _stream(self, u: Array, features: Array, groups: Array, closed: Array) -> _few_shot.Stream:
+        """Pass after pass in random order, the examples that are not learned from before all others."""
+        seen, asked = features[:, : self.shots], features[:, self.shots :]
+        repeated = jnp.concatenate([seen] * self.passes + [asked], axis=1)
+        example = jnp.arange(self.shots * self.passes)
+        stage = jnp.where(example < closed, -1, example // self.shots)
+        stages = jnp.broadcast_to(stage, (len(groups), len(example)))
+        stream = _few_shot.staged(u, repeated, stages)
+        return stream.replace(labels=groups[stream.labels])  # pyright: ignore[reportAttributeAccessIssue]
+
+    def begin(self, task: Categories, key: Key, dt: float) -> Array:
+        return jnp.zeros((), jnp.int32)
+
+    def stimulus(self, task: Categories, state: Array, key: Key, dt: float) -> dict[str, Array]:
+        return {"input": task.inputs[state]}
+
+    def step(self, task: Categories, state: Array, output: NeuronView, key: Key, dt: float) -> tuple[Any, Outcome]:
+        after, outcome = _few_shot.answer(task, state, output)
+        if not self.shortest:
+            return after, outcome
+        gate = (state >= task.closed).astype(outcome.score.loss.dtype)
+        feedback = outcome.feedback.replace(gate=gate)  # pyright: ignore[reportAttributeAccessIssue]
+        score = outcome.score.replace(weight=gate)  # pyright: ignore[reportAttributeAccessIssue]
+        return after, Outcome(feedback=feedback, score=score)
+
+
+def shared_out(labels: np.ndarray, split_seed: int, split: Split) -> tuple[np.ndarray, np.ndarray]:
+    """(table, counts) of Examples: of every class a third of the rows, drawn by `split_seed`, for each split."""
+    rows = []
+    for label in np.unique(labels):
+        mine = np.random.default_rng([split_seed, int(label)]).permutation(np.flatnonzero(labels == label))
+        rows.append(np.array_split(mine, len(SPLITS))[SPLITS.index(split)])
+    return _few_shot.padded(rows)
+
+
+@lru_cache(maxsize=64)
+def of_split(n_classes: int, n_groups: int, split_seed: int, split: Split) -> np.ndarray:
+    """The groupings of a split [n, n_classes], drawn by `split_seed`: half of all for training, a quarter for each of
+    the other two; an entry is the group of a class."""
+    every = every_grouping(n_classes, n_groups)
+    order = np.random.default_rng(split_seed).permutation(len(every))
+    ends = np.round(np.cumsum([0.0, *GROUPING_SHARES.values()]) * len(every)).astype(int)
+    place = list(GROUPING_SHARES).index(split)
+    return every[np.sort(order[ends[place] : ends[place + 1]])]
+
+
+@lru_cache(maxsize=16)
+def every_grouping(n_classes: int, n_groups: int) -> np.ndarray:
+    """All ways [n, n_classes] to cut the classes into groups of sizes as equal as possible, up to the groups' names.
+
+    Groups are numbered in the order in which they first appear, so no two rows are the same grouping.
+    """
+    small, n_large = divmod(n_classes, n_groups)
+    sizes = [small] * (n_groups - n_large) + [small + 1] * n_large
+
+    def grown(begun: tuple[int, ...], counts: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+        if len(begun) == n_classes:
+            if sorted(counts) == sizes:
+                yield begun
+            return
+        for group, count in enumerate(counts):
+            if count < sizes[-1]:
+                yield from grown((*begun, group), (*counts[:group], count + 1, *counts[group + 1 :]))
+        if len(counts) < n_groups:
+            yield from grown((*begun, len(counts)), (*counts, 1))
+
+    return np.asarray(list(grown((), ())), np.int32)
