@@ -36,6 +36,7 @@ def edge_reads(
         neuron = wiring.population(edge.pre if side == "pre" else edge.post).neuron
         offered = set(neuron.offers)
         offered |= CREDIT_FIELDS if feedback.carries and feedback.needs <= offers else set()
+        offered |= {"target"} & offers
         if name not in offered:
             expected = f"a signal on offer there: {', '.join(sorted(offered))}"
             why = f"; {_no_credit(feedback, offers)}" if name in CREDIT_FIELDS else ""

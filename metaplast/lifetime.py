@@ -25,7 +25,19 @@ from metaplast.networks.feedforward import Feedforward
 from metaplast.registry import BadInput
 from metaplast.rules.base import AbstractRule
 from metaplast.rules.polynomial import Polynomial
-from metaplast.signals import Credit, Key, NeuronView, RuleState, Synapses, Theta, Trace, pytree
+from metaplast.signals import (
+    SURPRISE,
+    Credit,
+    Feedback,
+    Key,
+    NeuronView,
+    Outcome,
+    RuleState,
+    Synapses,
+    Theta,
+    Trace,
+    pytree,
+)
 from metaplast.spec import Positive, decode, plugin, spec
 from metaplast.wiring import Edge, Wiring
 
@@ -204,8 +216,11 @@ class Lifetime:
         new = life.replace(network=state, task=task_state, t=life.t + 1)  # pyright: ignore[reportAttributeAccessIssue]
         score = outcome.score
         if plastic is not False or "alignment" in self.measure:
+            target = views[wiring.output.name].replace(target=outcome.feedback.target)  # pyright: ignore[reportAttributeAccessIssue]
+            views = {**views, wiring.output.name: target}
+            given = _with_surprise(outcome, self.task.shape().offers)
             told, credit = self.feedback.step(
-                theta["feedback"], life.feedback, wiring, life.synapses, views, outcome.feedback, self.dt
+                theta["feedback"], life.feedback, wiring, life.synapses, views, given, self.dt
             )
             if plastic is not False:
                 learned = (*self._learn(theta, new, views, sent, credit, (outcome.feedback.gate, k_rules)), told)
@@ -272,6 +287,15 @@ class Lifetime:
         return life.replace(network=_where(reset, rest, life.network), rules=rules)  # pyright: ignore[reportAttributeAccessIssue]
 
 
+def _with_surprise(outcome: Outcome, offers: frozenset[str]) -> Feedback:
+    """What the task tells, and the loss of this step as a modulator, where the task tells errors anyway: the loss of
+    what was recorded must not leak into the weights."""
+    given = outcome.feedback
+    if SURPRISE in given.modulators or "error" not in offers:
+        return given
+    return given.replace(modulators={**given.modulators, SURPRISE: outcome.score.loss})  # pyright: ignore[reportAttributeAccessIssue]
+
+
 def _where(condition: Array, yes: Theta, no: Theta) -> Theta:
     return jax.tree.map(lambda a, b: jnp.where(condition > 0, a, b), yes, no)
 
@@ -289,6 +313,8 @@ def _wiring(lifetime: Lifetime) -> Wiring:
 @lru_cache(maxsize=128)
 def _reads(lifetime: Lifetime) -> dict[str, frozenset[str]]:
     offers = lifetime.task.shape().offers
+    if "error" in offers:
+        offers |= {SURPRISE}
     plastic = lifetime.plastic()
     for slot in lifetime.slots:
         if slot not in {s for _, s in plastic.values()}:
