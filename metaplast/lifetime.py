@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from metaplast._scan import pieces, plastic_at, scan
-from metaplast._views import edge_reads, edge_view
+from metaplast._views import answered, edge_reads, edge_view, with_surprise
 from metaplast.connections.base import Move
 from metaplast.feedback._alignment import angles
 from metaplast.feedback.base import AbstractFeedback
@@ -25,19 +25,7 @@ from metaplast.networks.feedforward import Feedforward
 from metaplast.registry import BadInput
 from metaplast.rules.base import AbstractRule
 from metaplast.rules.polynomial import Polynomial
-from metaplast.signals import (
-    SURPRISE,
-    Credit,
-    Feedback,
-    Key,
-    NeuronView,
-    Outcome,
-    RuleState,
-    Synapses,
-    Theta,
-    Trace,
-    pytree,
-)
+from metaplast.signals import Credit, Key, NeuronView, RuleState, Synapses, Theta, Trace, pytree
 from metaplast.spec import Positive, decode, plugin, spec
 from metaplast.wiring import Edge, Wiring
 
@@ -100,9 +88,8 @@ class Lifetime:
         for edge in self.wiring().edges:
             slots = [slot for slot in self.slots if edge.plastic and fnmatchcase(edge.name, slot.edges)]
             if len(slots) > 1:
-                raise BadInput(
-                    f"edge {edge.name}", "at most one slot", f"narrow 'edges' of {slots[0].name} or {slots[1].name}"
-                )
+                fix = f"narrow 'edges' of {slots[0].name} or {slots[1].name}"
+                raise BadInput(f"edge {edge.name}", "at most one slot", fix)
             if slots:
                 found[edge.name] = (edge, slots[0])
         return found
@@ -123,10 +110,8 @@ class Lifetime:
         self._check_shared()
         offers = self.task.shape().offers
         for need in sorted(self.genome.needs - offers):
-            offered = ", ".join(sorted(offers))
-            raise BadInput(
-                f"genome: needs {need!r} from the task", f"one of what it offers: {offered}", "change genome or task"
-            )
+            expected = f"one of what it offers: {', '.join(sorted(offers))}"
+            raise BadInput(f"genome: needs {need!r} from the task", expected, "change genome or task")
         jax.eval_shape(lambda key: self.begin(self._init(key), some_task(self.task, key), key), jax.random.key(0))
 
     def _check_shared(self) -> None:
@@ -216,9 +201,7 @@ class Lifetime:
         new = life.replace(network=state, task=task_state, t=life.t + 1)  # pyright: ignore[reportAttributeAccessIssue]
         score = outcome.score
         if plastic is not False or "alignment" in self.measure:
-            target = views[wiring.output.name].replace(target=outcome.feedback.target)  # pyright: ignore[reportAttributeAccessIssue]
-            views = {**views, wiring.output.name: target}
-            given = _with_surprise(outcome, self.task.shape().offers)
+            views, given = answered(views, wiring.output.name, outcome, self.task.shape().offers)
             told, credit = self.feedback.step(
                 theta["feedback"], life.feedback, wiring, life.synapses, views, given, self.dt
             )
@@ -287,15 +270,6 @@ class Lifetime:
         return life.replace(network=_where(reset, rest, life.network), rules=rules)  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def _with_surprise(outcome: Outcome, offers: frozenset[str]) -> Feedback:
-    """What the task tells, and the loss of this step as a modulator, where the task tells errors anyway: the loss of
-    what was recorded must not leak into the weights."""
-    given = outcome.feedback
-    if SURPRISE in given.modulators or "error" not in offers:
-        return given
-    return given.replace(modulators={**given.modulators, SURPRISE: outcome.score.loss})  # pyright: ignore[reportAttributeAccessIssue]
-
-
 def _where(condition: Array, yes: Theta, no: Theta) -> Theta:
     return jax.tree.map(lambda a, b: jnp.where(condition > 0, a, b), yes, no)
 
@@ -312,17 +286,15 @@ def _wiring(lifetime: Lifetime) -> Wiring:
 
 @lru_cache(maxsize=128)
 def _reads(lifetime: Lifetime) -> dict[str, frozenset[str]]:
-    offers = lifetime.task.shape().offers
-    if "error" in offers:
-        offers |= {SURPRISE}
-    plastic = lifetime.plastic()
+    wiring, plastic = lifetime.wiring(), lifetime.plastic()
+    used = {slot for _, slot in plastic.values()}
     for slot in lifetime.slots:
-        if slot not in {s for _, s in plastic.values()}:
-            known = ", ".join(e.name for e in lifetime.wiring().edges if e.plastic)
-            raise BadInput(
-                f"slot {slot.name}: edges {slot.edges!r}", f"a pattern that matches one of {known}", "correct it"
-            )
-    wiring = lifetime.wiring()
-    return {
-        name: edge_reads(wiring, edge, slot.rule, offers, lifetime.feedback) for name, (edge, slot) in plastic.items()
-    }
+        if slot not in used:
+            known = ", ".join(edge.name for edge in wiring.edges if edge.plastic)
+            what = f"slot {slot.name}: edges {slot.edges!r}"
+            raise BadInput(what, f"a pattern that matches one of {known}", "correct it")
+    offers = with_surprise(lifetime.task.shape().offers)
+    found = {}
+    for name, (edge, slot) in plastic.items():
+        found[name] = edge_reads(wiring, edge, slot.rule, offers, lifetime.feedback)
+    return found

@@ -183,6 +183,8 @@ def parse(plain: Plain, check: bool = True) -> Job:
         raise BadInput("rows", "a mapping of row names to what differs", "correct the config")
     configs = {DISCOVERED: _config(resolved, "")}
     for name, over in rows.items():
+        if over is None:
+            continue  # a row of the experiment below, dropped by the one above
         configs[name] = _config(_row(resolved, name, over), f"rows.{name}")
     if check:
         for name, config in configs.items():
