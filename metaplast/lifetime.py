@@ -207,10 +207,8 @@ class Lifetime:
             )
             if plastic is not False:
                 learned = (*self._learn(theta, new, views, sent, credit, (outcome.feedback.gate, k_rules)), told)
-                shape = self.task.shape()
-                if plastic is None or shape.rests:
-                    on = plastic_at(shape.phases, life.t)
-                    on = on & (outcome.feedback.gate > 0) if shape.rests else on
+                if plastic is None or self.task.shape().rests:
+                    on = plastic_at(self.task.shape(), life.t, outcome.feedback.gate)
                     before = (new.synapses, new.rules, new.feedback)
                     learned = jax.tree.map(lambda a, b: jnp.where(on, a, b), learned, before)
                 new = new.replace(synapses=learned[0], rules=learned[1], feedback=learned[2])
