@@ -59,8 +59,8 @@ class Polynomial(TermList):
     def _placed(self, c: np.ndarray, log_rate: float) -> Theta | None:
         """The theta with coefficients c at rate exp(5 log_rate); None where theta cannot get there."""
         if not self._moves_terms:
-            size = self._first @ self._first
-            factor = (c @ self._first) / size if size else 1.0
+            size = float(self._first @ self._first)
+            factor = float(c @ self._first) / size if size else 1.0
             if factor <= 0.0 or not np.allclose(c, factor * self._first, rtol=EXACT, atol=EXACT):
                 return None
             log_rate += log_for(1.0, factor)
