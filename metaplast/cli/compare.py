@@ -49,7 +49,7 @@ def command(  # noqa: PLR0913  (click gives each option as one argument)
     several seeds, under equal budgets of lives (compare.lives) and of CPU seconds (compare.cpu_s).
     Example: metaplast compare experiment=oja --loops bptt,pes,es compare.cpu_s=10
 
-    RUN_DIR...: runs that differ in their seed are pooled, intervals bootstrapped over runs (splits), then lives. Runs
+    RUN_DIR...: runs that differ in their seed are pooled, with t intervals over runs (splits). Runs
     of several worlds (other task or network, same rows) are laid side by side: the mean of every row in each, and the
     paired difference to the best reference, by default among the rows that are given the exact gradient. Fits are laid
     side by side too: one line per setting, over its seeds.

@@ -28,6 +28,13 @@ class AbstractGenome(ABC):
     def weights(self, theta: Theta, wiring: Wiring, task: Theta, key: Key) -> dict[str, Synapses]:
         """The synapses of one life, {edge: Synapses}."""
 
+    def embed(self, other: "AbstractGenome", theta: Theta, start: Theta) -> Theta | None:
+        """The theta with which every life is born as under `other` with `theta`; None where it cannot be.
+
+        start: this genome's theta before its search. Otherwise a genome contains itself alone.
+        """
+        return theta if other == self else None
+
 
 def draw(wiring: Wiring, key: Key) -> dict[str, Array]:
     """Normal weights of standard deviation gain / sqrt(fan-in) per edge (absolute values for magnitudes).

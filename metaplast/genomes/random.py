@@ -1,6 +1,7 @@
 """Initial weights drawn anew in every life."""
 
 import jax.numpy as jnp
+import numpy as np
 
 from metaplast.genomes.base import AbstractGenome, draw, synapses
 from metaplast.registry import register
@@ -27,3 +28,9 @@ class Random(AbstractGenome):
         if self.learn_gain:
             weights = {name: w * jnp.exp(theta[name]["log_gain"]) for name, w in weights.items()}
         return synapses(wiring, weights)
+
+    def embed(self, other: AbstractGenome, theta: Theta, start: Theta) -> Theta | None:
+        """A learned gain contains a gain of 1."""
+        if isinstance(other, Random) and self.learn_gain and not other.learn_gain:
+            return {edge: {"log_gain": np.zeros(())} for edge in start}
+        return super().embed(other, theta, start)

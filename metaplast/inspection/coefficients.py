@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from metaplast.inspection.statistics import Estimate
+from metaplast.inspection.statistics import Estimate, student
 from metaplast.reuse._document import LEARNT, TERM_LISTS, children, entries, own_leaves
 from metaplast.reuse.formula import terms
 from metaplast.reuse.rule_file import subtree
@@ -15,8 +15,6 @@ from metaplast.rules._grammar import RATE_UNIT
 Plain = dict[str, Any]
 Tensors = Mapping[str, np.ndarray]
 Numbers = dict[str, dict[str, float]]  # entry (slot or slot/edge) -> name -> value
-# 97.5 % points of Student's t for 1 to 10 degrees of freedom.
-_T = (12.7062, 4.30265, 3.18245, 2.77645, 2.57058, 2.44691, 2.36462, 2.30600, 2.26216, 2.22814)
 
 
 def acting(document: Plain, tensors: Tensors) -> tuple[Numbers, Numbers]:
@@ -34,28 +32,6 @@ def over_seeds(runs: Sequence[Numbers]) -> dict[str, dict[str, Estimate]]:
         entry: {name: student([run[entry][name] for run in runs]) for name in values}
         for entry, values in runs[0].items()
     }
-
-
-def student(values: Sequence[float]) -> Estimate:
-    """mean -+ t_{n-1, 0.975} s / sqrt(n), s with n - 1; the interval is NaN for a single value.
-
-    Assumes that the values are independent and about normal.
-    """
-    array = np.asarray(values, np.float64)
-    n, mean = len(array), float(array.mean())
-    half = t_quantile(n - 1) * float(array.std(ddof=1)) / math.sqrt(n) if n > 1 else math.nan
-    return Estimate(mean, mean - half, mean + half, n)
-
-
-def t_quantile(df: int) -> float:
-    """The 97.5 % point of Student's t; beyond 10 degrees of freedom Fisher's expansion (Abramowitz & Stegun 26.7.5),
-    whose error is below 2e-4."""
-    if df <= len(_T):
-        return _T[df - 1]
-    z = 1.959964
-    g1, g2 = (z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96
-    g3 = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
-    return z + g1 / df + g2 / df**2 + g3 / df**3
 
 
 def path(document: Plain, tensors: Tensors, logged: Sequence[Sequence[Any]]) -> tuple[Plain, Plain]:

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from metaplast.inspection.evaluate import PIECE, batches
+from metaplast.inspection.statistics import t_quantile
 from metaplast.problem import Batch, MetaProblem
 from metaplast.signals import Score, Theta
 
@@ -59,20 +60,18 @@ def half_width(n_steps: int) -> int:
 def band(groups: Sequence[Steps], phases: Sequence[tuple[int, bool]], h: int, seed: int = 0) -> Band:
     """The moving mean over `2 h + 1` steps of a phase, averaged over lives, then over groups (one per split).
 
-    At the ends of a phase the window is cut: it never mixes phases. The interval is the percentile bootstrap's: splits
-    are drawn with replacement, then whole lives within each drawn split, the same lives at every step.
+    At the ends of a phase the window is cut: it never mixes phases. Several groups: Student's interval over their
+    means (`statistics.estimate` says why). One: the percentile bootstrap over whole lives, the same at every step.
     """
-    generator = np.random.default_rng(seed)
     smooth = [tuple(_moving_sum(x, phases, h) for x in (_counted(g), g.weight)) for g in groups]
-    mean = np.mean([_ratio(top.sum(axis=0), bottom.sum(axis=0)) for top, bottom in smooth], axis=0)
-    draws = np.zeros((RESAMPLES, mean.size))
-    for _ in groups:
-        chosen = generator.integers(len(groups), size=RESAMPLES)
-        for index, (top, bottom) in enumerate(smooth):
-            mine, n = chosen == index, len(top)
-            times = generator.multinomial(n, np.full(n, 1.0 / n), size=int(mine.sum())).astype(np.float64)
-            draws[mine] += _ratio(times @ top, times @ bottom) / len(groups)
-    low, high = np.quantile(draws, [0.025, 0.975], axis=0)
+    means = np.stack([_ratio(top.sum(axis=0), bottom.sum(axis=0)) for top, bottom in smooth])
+    mean, n_groups = means.mean(axis=0), len(groups)
+    if n_groups > 1:
+        half = t_quantile(n_groups - 1) * means.std(axis=0, ddof=1) / np.sqrt(n_groups)
+        return Band(mean, mean - half, mean + half)
+    (top, bottom), n = smooth[0], len(smooth[0][0])
+    times = np.random.default_rng(seed).multinomial(n, np.full(n, 1.0 / n), size=RESAMPLES).astype(np.float64)
+    low, high = np.quantile(_ratio(times @ top, times @ bottom), [0.025, 0.975], axis=0)
     return Band(mean, low, high)
 
 

@@ -5,8 +5,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from metaplast.inspection.coefficients import student
-from metaplast.inspection.statistics import Estimate
+from metaplast.inspection.statistics import Estimate, student
 from metaplast.inspection.table import aligned
 
 SCHEMA = "metaplast.compare/1"

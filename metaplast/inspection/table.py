@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from metaplast.inspection.statistics import Estimate, bootstrap
+from metaplast.inspection.statistics import Estimate, estimate
 
 Plain = dict[str, Any]
 
@@ -13,15 +13,16 @@ Plain = dict[str, Any]
 def scores(rows: Mapping[str, Sequence[np.ndarray]], metric: str, reference: str) -> list[Plain]:
     """One entry per row: mean, 95 % interval, n, and the paired difference row - reference.
 
-    rows: name -> per-life values, one array per split (the same lives, in the same order, in every row). Lives with a
-    value that is not finite are counted in `not_finite`; they make the mean not finite, which is written as null.
+    rows: name -> per-life values, one array per split (the same lives, in the same order, in every row). Intervals are
+    bootstrapped over the lives of one split, and Student's over the means of several (`statistics.estimate`). Lives
+    with a value that is not finite are counted in `not_finite`; they make the mean not finite: null.
     """
     entries = []
     for name, groups in rows.items():
-        entry = {"name": name, "split": "heldout", "metric": metric, **_plain(bootstrap(groups))}
+        entry = {"name": name, "split": "heldout", "metric": metric, **_plain(estimate(groups))}
         entry["not_finite"] = int(sum((~np.isfinite(g)).sum() for g in groups))
         paired = [mine - theirs for mine, theirs in zip(groups, rows[reference], strict=True)]
-        difference = _plain(bootstrap(paired))
+        difference = _plain(estimate(paired))
         entry[f"minus_{reference}"] = {"mean": difference["mean"], "ci95": difference["ci95"]}
         entries.append(entry)
     return entries

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from metaplast.inspection import fit_figures
-from metaplast.inspection.coefficients import student
+from metaplast.inspection.statistics import student
 from metaplast.inspection.table import aligned
 from metaplast.launch.config import read_file
 from metaplast.launch.fit import is_fit

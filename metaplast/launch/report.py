@@ -119,8 +119,9 @@ def _scores(runs: Sequence[Run], pool: summary.Pool, pictures: Path) -> sections
     head, *rows = table.cells(pool.scores, pool.facts, DISCOVERED)
     blown = [f"{e['name']}: {e['not_finite']} lives are not finite." for e in pool.scores if e["not_finite"]]
     notes = [(name, fact["note"]) for name, fact in pool.facts.items() if fact.get("note")]
-    over = "splits (runs), then lives" if len(runs) > 1 else "lives; one run, so not over splits"
-    tables = [Table(f"Scores on held-out lives; 95 % bootstrap intervals over {over}", head, rows)]
+    several = f"t intervals over {len(runs)} splits (runs)"
+    over = several if len(runs) > 1 else "bootstrap intervals over lives; one run, so not over splits"
+    tables = [Table(f"Scores on held-out lives; 95 % {over}", head, rows)]
     if len(runs) > 1:
         seeds = [f"seed {run.summary['seed']}" for run in runs]
         rows = [(name, *(f"{value:.4g}" for value in values)) for name, values in pool.means.items()]

@@ -8,7 +8,7 @@ import numpy as np
 
 from metaplast.feedback.symmetric import Symmetric
 from metaplast.inspection import table
-from metaplast.inspection.statistics import bootstrap
+from metaplast.inspection.statistics import estimate
 from metaplast.launch import summary
 from metaplast.launch.config import read_file
 from metaplast.launch.job import DISCOVERED, parse
@@ -23,7 +23,8 @@ def compare(runs: Sequence[Path], row: str = DISCOVERED, against: Sequence[str] 
 
     against: the rows among which each world has its reference: the best by its mean on the very held-out lives it is
     judged on, which favours the reference. Default: the rows whose credit signal is the gradient itself. Differences
-    are paired on the same lives; intervals are bootstrapped over runs, then lives.
+    are paired on the same lives; intervals are Student's over the means of runs (bootstrapped over lives where a world
+    has one run).
     Raises: BadInput for what is no finished run, worlds whose rows or metrics differ, or an unknown row.
     """
     groups = worlds(runs)
@@ -43,7 +44,7 @@ def compare(runs: Sequence[Path], row: str = DISCOVERED, against: Sequence[str] 
         f"{key}  {label or 'the world of the first run'}; {len(groups[label])} runs" for label, key in keys.items()
     ]
     gaps = [_gap(key, pools[label], groups[label], (row, against)) for label, key in keys.items() if against]
-    head = ("world", row, "best of the references", first.metric, f"minus {row}", "95 % interval", "n")
+    head = ("world", row, "best of the references", first.metric, f"minus {row}", "95 % interval", "n", "each run")
     lines = [(f"mean {first.metric}", *keys.values(), "reach", "feedback", "learned"), *_means(pools)]
     differences = [table.aligned([head, *gaps])] if against else []
     return "\n\n".join(["\n".join(legend), table.aligned(lines), *differences])
@@ -64,9 +65,11 @@ def _gap(key: str, pool: summary.Pool, runs: list[Path], who: tuple[str, Sequenc
     means = {name: float(np.mean(pool.means[name])) for name in (row, *against)}
     best = table.best({name: means[name] for name in against}, pool.metric)
     values, _ = summary.lives(runs, [row, best])
-    found = bootstrap([a - b for a, b in zip(values[best], values[row], strict=True)])
+    paired = [a - b for a, b in zip(values[best], values[row], strict=True)]
+    found = estimate(paired)
+    each = " ".join(f"{difference.mean():+.3f}" for difference in paired)
     interval = f"[{found.low:+.3f}, {found.high:+.3f}]"
-    return key, f"{means[row]:.3f}", best, f"{means[best]:.3f}", f"{found.mean:+.3f}", interval, str(found.n)
+    return key, f"{means[row]:.3f}", best, f"{means[best]:.3f}", f"{found.mean:+.3f}", interval, str(found.n), each
 
 
 def _exact(run: Path, row: str) -> list[str]:

@@ -113,7 +113,7 @@ class Pool(NamedTuple):
 
 
 def pool(runs: list[Path]) -> Pool:
-    """What finished runs of one experiment say together: intervals over runs (splits), then lives.
+    """What finished runs of one experiment say together: t intervals over runs (splits).
 
     Raises: BadInput for what is no finished run, or runs that differ in more than their seed.
     """
@@ -137,7 +137,8 @@ def pooled(runs: list[Path]) -> str:
     parts = [table.render(found.scores, found.facts, DISCOVERED)]
     if found.gap:
         parts.append(say_gap(found.gap))
-    parts.append(f"Intervals over {len(runs)} splits, then lives. Per seed, {found.metric}:")
+    kind = f"t intervals over {len(runs)} splits" if len(runs) > 1 else "bootstrap intervals over lives of one split"
+    parts.append(f"95 % {kind}. Per seed, {found.metric}:")
     widest = max(map(len, found.means))
     parts.append("\n".join(f"{n.ljust(widest)}  " + "  ".join(f"{m:.3f}" for m in v) for n, v in found.means.items()))
     return "\n\n".join(parts)

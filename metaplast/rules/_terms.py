@@ -1,11 +1,12 @@
 """Rules that are lists of terms with one coefficient each, and how products become few outer products."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Annotated, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from annotated_types import MinLen
 from jax import Array
 from pydantic import BeforeValidator
@@ -16,6 +17,8 @@ from metaplast.rules._grammar import RATE_UNIT, Product, expand, parse
 from metaplast.rules.base import TermRule
 from metaplast.signals import Key, Theta
 from metaplast.spec import NonNegative, Positive, spec
+
+EXACT = 1e-10  # relative: below it two terms are the same
 
 
 def _expanded(terms: object) -> object:
@@ -85,6 +88,21 @@ class TermList(TermRule):
 def products(terms: tuple[str, ...], traces: bool) -> tuple[tuple[int, Product], ...]:
     """(index of its term, product), for all of them."""
     return tuple((k, product) for k, term in enumerate(terms) for product in parse(term, traces))
+
+
+def combination(mine: Sequence[str], others: Sequence[str]) -> np.ndarray | None:
+    """S [n_mine, n_others] with which every other term k is sum_j S_jk times my term j; None where one is not.
+
+    Terms are vectors over products of signals: `0.01*weight` is along `weight`, and `post*pre - post*predicted` in the
+    span of its two products.
+    """
+    weights = [{p.factors: p.scale for p in parse(term, traces=True)} for term in (*mine, *others)]
+    rows = list(dict.fromkeys(factors for term in weights for factors in term))
+    matrix = np.array([[term.get(factors, 0.0) for term in weights] for factors in rows])
+    left, right = matrix[:, : len(mine)], matrix[:, len(mine) :]
+    found = np.linalg.lstsq(left, right, rcond=None)[0]
+    found[np.abs(found) < EXACT] = 0.0
+    return found if np.allclose(left @ found, right, rtol=EXACT, atol=EXACT) else None
 
 
 Signal = Callable[[str], Array]  # name -> values of one side [n], or a scalar

@@ -1,6 +1,6 @@
 """Adam inside the life: the change a rule asks for, normalised by its own running moments."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import jax.numpy as jnp
 from annotated_types import Ge, Lt
@@ -28,6 +28,8 @@ class Adam(Wrapper):
     State on the synapse: m, v and the running powers b1^t, b2^t (scalars). theta: {rule: the inner theta, log_rate []}.
     b1 = b2 = 0 with eps -> 0 gives sign(g). Clock `trial`: the moments count steps, whatever dt.
     """
+
+    still: ClassVar[bool] = True
 
     rule: Annotated[AbstractRule, plugin("rule")] = DELTA
     rate: Positive = 1e-2

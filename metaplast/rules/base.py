@@ -6,13 +6,16 @@ cheap on every connection) and `KernelRule` (any function of the scalars at one 
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from metaplast.connections.base import AbstractConnection, Move, Term
+from metaplast.rules._learned import log_of
 from metaplast.signals import Key, NeuronView, RuleState, SynapseView, Theta, rule_state
 
 Clock = Literal["event", "time", "mixed", "trial"]
@@ -60,13 +63,26 @@ class AbstractRule(ABC):
         """The same rule with what a search decided made structure: what a rule file holds. Otherwise (self, theta)."""
         return self, theta
 
+    def embed(self, other: "AbstractRule | None", theta: Theta, start: Theta) -> Theta | None:
+        """The theta with which this rule makes the changes that `other` makes with `theta`, in every view.
+
+        other: None is the rule that changes nothing. start: this rule's theta before its search, for what is free.
+        None where the family of this rule does not contain that of `other`; whether it does depends on the two rules
+        alone, not on theta. A limit counts as contained where it is reached to the precision of the numbers. Otherwise
+        a rule contains itself. Host arrays (NumPy).
+        """
+        return theta if other == self else None
+
 
 class Wrapper(AbstractRule):
     """A rule around another, its field `rule`: same clock and state unless a concrete class says otherwise.
 
     own: names of the wrapper's own constants that theta moves, as `log_<name>` [], 0 at the start (_learned.value).
     theta: {rule: the inner theta, log_<name> ...}, or just the inner theta where there are none.
+    still: whether nothing changes where the inner rule changes nothing.
     """
+
+    still: ClassVar[bool] = False
 
     rule: AbstractRule
 
@@ -100,6 +116,32 @@ class Wrapper(AbstractRule):
     def inner(self, theta: Theta) -> Theta:
         """The part of theta that belongs to the inner rule."""
         return theta["rule"] if self.own else theta
+
+    def transparent(self) -> dict[str, float] | None:
+        """The own leaves `log_<name>` with which this rule is its inner rule; None where there are none."""
+        return None
+
+    def embed(self, other: AbstractRule | None, theta: Theta, start: Theta) -> Theta | None:
+        if isinstance(other, Wrapper) and self._alike(other):
+            inner = self.rule.embed(other.rule, other.inner(theta), self.inner(start))
+            if inner is not None:
+                return self._around(inner, {f"log_{name}": log_of(self, name, other, theta) for name in self.own})
+        leaves = {} if other is None and self.still else self.transparent()
+        inner = None if leaves is None else self.rule.embed(other, theta, self.inner(start))
+        return None if inner is None or leaves is None else self._around(inner, leaves)
+
+    def _alike(self, other: "Wrapper") -> bool:
+        """Whether `other` is this wrapper with other numbers that theta moves here, around any rule."""
+        if type(other) is not type(self) or not set(other.own) <= set(self.own):
+            return False
+        free = {"rule", *self.own, *(["learn"] if other.own != self.own else [])}
+        names = [field.name for field in fields(self) if field.name not in free]  # pyright: ignore[reportArgumentType]
+        return all(getattr(self, name) == getattr(other, name) for name in names)
+
+    def _around(self, inner: Theta, leaves: dict[str, float]) -> Theta:
+        if not self.own:
+            return inner
+        return {"rule": inner, **{f"log_{name}": np.asarray(leaves.get(f"log_{name}", 0.0)) for name in self.own}}
 
 
 class TermRule(AbstractRule):

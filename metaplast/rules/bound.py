@@ -1,6 +1,6 @@
 """Soft bounds: a weight slows down on its way to either end."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import jax.numpy as jnp
 from jax import Array
@@ -25,6 +25,8 @@ class Bound(Wrapper):
     Limits: mu = 0 leaves the inner rule to the edge's hard bounds; mu = 1 is multiplicative (van Rossum et al. 2000).
     Parts of opposite sign that meet in one step are bounded as their sum; `stdp` bounds each by its own mu.
     """
+
+    still: ClassVar[bool] = True
 
     rule: Annotated[AbstractRule, plugin("rule")] = Polynomial()
     mu: NonNegative = 1.0

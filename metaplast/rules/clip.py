@@ -1,6 +1,6 @@
 """Limit the change of a single step."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import jax.numpy as jnp
 from jax import Array
@@ -20,6 +20,8 @@ class Clip(Wrapper):
 
     State, theta, reach and clock are those of the inner rule; the limit holds per step, whatever dt is.
     """
+
+    still: ClassVar[bool] = True
 
     rule: Annotated[AbstractRule, plugin("rule")] = Polynomial()
     limit: Positive = 0.2

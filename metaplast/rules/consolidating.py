@@ -6,7 +6,7 @@ from jax import Array
 
 from metaplast.connections.base import AbstractConnection
 from metaplast.registry import register
-from metaplast.rules._learned import value
+from metaplast.rules._learned import log_to_nothing, value
 from metaplast.rules.base import AbstractRule, Clock, Wrapper
 from metaplast.rules.polynomial import Polynomial
 from metaplast.signals import RuleState, SynapseView, Theta
@@ -38,6 +38,10 @@ class Consolidating(Wrapper):
     @property
     def clock(self) -> Clock:
         return "trial"
+
+    def transparent(self) -> dict[str, float] | None:
+        """In the limit pull -> 0."""
+        return {"log_pull": log_to_nothing(self.pull)} if self.learn else None
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
         inner = super().init_state(theta, connection)

@@ -7,7 +7,7 @@ from jax import Array
 
 from metaplast.connections.base import AbstractConnection
 from metaplast.registry import register
-from metaplast.rules._learned import value
+from metaplast.rules._learned import log_to_nothing, value
 from metaplast.rules.base import AbstractRule, Clock, Wrapper
 from metaplast.rules.polynomial import Polynomial
 from metaplast.signals import RuleState, SynapseView, Theta
@@ -54,6 +54,10 @@ class Metaplastic(Wrapper):
     @property
     def slow(self) -> frozenset[str]:
         return self.rule.slow | ({"metaplastic_s"} if SIDE[self.by] in ("pre", "post") else frozenset())
+
+    def transparent(self) -> dict[str, float] | None:
+        """In the limit power -> 0."""
+        return {"log_power": log_to_nothing(self.power)} if self.learn else None
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
         inner, side = super().init_state(theta, connection), SIDE[self.by]

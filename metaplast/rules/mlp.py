@@ -6,13 +6,14 @@ from typing import Annotated
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from annotated_types import MinLen
 from jax import Array
 
 from metaplast.connections.base import AbstractConnection
 from metaplast.registry import BadInput, register
 from metaplast.rules._grammar import SIGNALS, parse, read
-from metaplast.rules.base import KernelRule
+from metaplast.rules.base import AbstractRule, KernelRule
 from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state
 from metaplast.spec import Count, Natural, NonNegative, Positive, spec
 
@@ -60,6 +61,14 @@ class Mlp(KernelRule):
             weight = gain / math.sqrt(n_in) * jax.random.normal(jax.random.fold_in(key, k), (n_out, n_in))
             theta[f"layer_{k}"] = {"weight": weight, "bias": jnp.zeros(n_out)}
         return theta
+
+    def embed(self, other: AbstractRule | None, theta: Theta, start: Theta) -> Theta | None:
+        """Nothing changes where the output o has no weights and no bias."""
+        if other is not None:
+            return super().embed(other, theta, start)
+        last = f"layer_{len(self.hidden)}"
+        silent = {name: np.concatenate([np.zeros_like(x[:1]), x[1:]]) for name, x in start[last].items()}
+        return {**start, last: silent}
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
         return rule_state(synapse={f"s_{k}": connection.zeros() for k in range(self.n_state)})

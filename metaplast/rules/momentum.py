@@ -1,6 +1,6 @@
 """Momentum inside the life: the change a rule asks for, averaged over the steps before."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Lt
 from jax import Array
@@ -25,12 +25,17 @@ class Momentum(Wrapper):
     serves any decay. decay = 0 is the inner rule. Clock `trial`: the average counts steps, whatever dt.
     """
 
+    still: ClassVar[bool] = True
+
     rule: Annotated[AbstractRule, plugin("rule")] = DELTA
     decay: Annotated[float, Ge(0), Lt(1)] = 0.9
 
     @property
     def clock(self) -> Clock:
         return "trial"
+
+    def transparent(self) -> dict[str, float] | None:
+        return {} if self.decay == 0.0 else None
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
         inner = super().init_state(theta, connection)

@@ -1,9 +1,13 @@
 """Any known local rule as a list of terms over named signals; hebb, oja, covariance, delta, taylor are data."""
 
+import numpy as np
+
 from metaplast.connections.base import Term
 from metaplast.registry import register
-from metaplast.rules._grammar import read
-from metaplast.rules._terms import TermList, Terms, fold
+from metaplast.rules._grammar import RATE_UNIT, read
+from metaplast.rules._learned import log_for
+from metaplast.rules._terms import EXACT, TermList, Terms, combination, fold
+from metaplast.rules.base import AbstractRule
 from metaplast.signals import RuleState, SynapseView, Theta
 from metaplast.spec import spec
 
@@ -25,3 +29,44 @@ class Polynomial(TermList):
 
     def products(self, theta: Theta, state: RuleState, view: SynapseView, dt: float) -> tuple[RuleState, list[Term]]:
         return state, fold(self.weighted(theta), lambda name: read(name, view))
+
+    def embed(self, other: AbstractRule | None, theta: Theta, start: Theta) -> Theta | None:
+        """Learned coefficients: every list of terms in the span of these. A learned rate alone: positive multiples."""
+        if other is None:
+            return self._placed(np.zeros(len(self.terms)), 0.0)
+        if not isinstance(other, Polynomial):
+            return None
+        shares = combination(self.terms, other.terms)
+        wider = other._moves_terms > self._moves_terms or other._moves_rate > (self._moves_terms or self._moves_rate)
+        if shares is None or wider:
+            return None
+        moved = float(np.asarray(theta["log_rate"])) if other._moves_rate else 0.0
+        added = np.asarray(theta["coefficients"], np.float64) if other._moves_terms else 0.0
+        return self._placed(shares @ (other._first + added), moved + log_for(self.rate, other.rate))
+
+    @property
+    def _moves_terms(self) -> bool:
+        return self.learn in ("coefficients", "both")
+
+    @property
+    def _moves_rate(self) -> bool:
+        return self.learn in ("rate", "both")
+
+    @property
+    def _first(self) -> np.ndarray:
+        return np.asarray(self.initial or (0.0,) * len(self.terms))
+
+    def _placed(self, c: np.ndarray, log_rate: float) -> Theta | None:
+        """The theta with coefficients c at rate exp(5 log_rate); None where theta cannot get there."""
+        if not self._moves_terms:
+            size = float(self._first @ self._first)
+            factor = float(c @ self._first) / size if size else 1.0
+            if factor <= 0.0 or not np.allclose(c, factor * self._first, rtol=EXACT, atol=EXACT):
+                return None
+            log_rate += log_for(1.0, factor)
+            if not self._moves_rate:
+                return {} if abs(log_rate) < EXACT else None
+            return {"log_rate": np.asarray(log_rate)}
+        if self._moves_rate:
+            return {"coefficients": c - self._first, "log_rate": np.asarray(log_rate)}
+        return {"coefficients": c * np.exp(RATE_UNIT * log_rate) - self._first}

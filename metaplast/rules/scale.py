@@ -6,7 +6,7 @@ from jax import Array
 
 from metaplast.connections.base import AbstractConnection
 from metaplast.registry import register
-from metaplast.rules._learned import value
+from metaplast.rules._learned import log_for, value
 from metaplast.rules.base import AbstractRule, Wrapper
 from metaplast.rules.polynomial import Polynomial
 from metaplast.signals import RuleState, SynapseView, Theta
@@ -29,6 +29,11 @@ class Scale(Wrapper):
     @property
     def own(self) -> tuple[str, ...]:
         return ("factor",) if self.learn else ()
+
+    def transparent(self) -> dict[str, float] | None:
+        if self.learn:
+            return {"log_factor": log_for(self.factor, 1.0)}
+        return {} if self.factor == 1.0 else None
 
     def step(
         self, theta: Theta, state: RuleState, connection: AbstractConnection, view: SynapseView, dt: float

@@ -63,6 +63,21 @@ class Sum(AbstractRule):
         keys = jax.random.split(key, len(self.rules))
         return {label: rule.init(k, connection) for (label, rule), k in zip(self.rules, keys, strict=True)}
 
+    def embed(self, other: AbstractRule | None, theta: Theta, start: Theta) -> Theta | None:
+        """A part for `other`, or for each of its parts, in their order; all other parts change nothing."""
+        wanted = [(rule, theta[label]) for label, rule in other.rules] if isinstance(other, Sum) else [(other, theta)]
+        found: dict[str, Theta] = {}
+        for label, rule in self.rules:
+            placed = rule.embed(*wanted[0], start[label]) if wanted else None
+            if placed is not None:
+                wanted = wanted[1:]
+            else:
+                placed = rule.embed(None, {}, start[label])
+            if placed is None:
+                return None
+            found[label] = placed
+        return None if wanted else found
+
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
         return _joined({label: rule.init_state(theta[label], connection) for label, rule in self.rules})
 

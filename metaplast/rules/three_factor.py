@@ -1,6 +1,6 @@
 """Change what was eligible, when a modulator says so."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from jax import Array
 
@@ -29,6 +29,8 @@ class ThreeFactor(Wrapper):
     Limits: tau -> 0 is m times the inner rule; m = 0 learns nothing but remembers. With inner stdp and m = reward it is
     reward-modulated STDP (Izhikevich 2007; Fremaux & Gerstner 2016).
     """
+
+    still: ClassVar[bool] = True
 
     rule: Annotated[AbstractRule, plugin("rule")] = HEBB
     modulator: str = "reward"

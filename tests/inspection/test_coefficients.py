@@ -42,13 +42,6 @@ def test_interval_over_seeds_is_students():
     found = coefficients.over_seeds([{"rule": {"pre": v}} for v in values])["rule"]["pre"]
     half = stats.t.ppf(0.975, 3) * np.std(values, ddof=1) / 2.0
     assert found == pytest.approx((np.mean(values), np.mean(values) - half, np.mean(values) + half, 4), rel=1e-5)
-    alone = coefficients.student([0.1])
-    assert np.isnan(alone.low) and np.isnan(alone.high)
-
-
-@pytest.mark.parametrize("df", [1, 2, 5, 10, 11, 30, 200])
-def test_quantiles_of_t(df):
-    assert coefficients.t_quantile(df) == pytest.approx(stats.t.ppf(0.975, df), abs=2e-4)
 
 
 def test_the_path_follows_the_order_of_the_leaf_names():

@@ -66,7 +66,8 @@ def test_the_band_of_one_split_agrees_with_the_normal_interval_and_splits_widen_
     offsets = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
     apart = [Steps(generator.normal(o, 0.1, (100, 3)), np.ones((100, 3))) for o in offsets]
     wide = curves.band(apart, ((3, True),), 0)
-    np.testing.assert_allclose(wide.high - wide.low, 2 * 1.96 * offsets.std() / np.sqrt(5), rtol=0.2)
+    half = 2.7764 * offsets.std(ddof=1) / np.sqrt(5)  # Student's t, 4 degrees of freedom
+    np.testing.assert_allclose(wide.high - wide.low, 2 * half, rtol=0.05)
 
 
 def test_lives_that_blow_up_are_counted():

@@ -3,36 +3,64 @@
 import numpy as np
 import pytest
 
-from metaplast.inspection.statistics import bootstrap
+from metaplast.inspection.statistics import estimate, student, t_quantile
 from metaplast.inspection.table import gap_closed, scores
 
 
 def test_one_split_agrees_with_the_normal_interval() -> None:
     values = np.random.default_rng(0).normal(2.0, 3.0, 900)
-    estimate = bootstrap([values])
+    found = estimate([values])
     half = 1.96 * values.std() / np.sqrt(900)
-    assert estimate.mean == pytest.approx(values.mean())
-    assert estimate.n == 900
-    assert estimate.low == pytest.approx(values.mean() - half, abs=0.15 * half)
-    assert estimate.high == pytest.approx(values.mean() + half, abs=0.15 * half)
+    assert found.mean == pytest.approx(values.mean())
+    assert found.n == 900
+    assert found.low == pytest.approx(values.mean() - half, abs=0.15 * half)
+    assert found.high == pytest.approx(values.mean() + half, abs=0.15 * half)
 
 
-def test_splits_that_differ_widen_the_interval() -> None:
+def test_splits_are_the_values_of_an_interval_over_splits() -> None:
     generator = np.random.default_rng(1)
     offsets = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
     groups = [generator.normal(offset, 0.1, 400) for offset in offsets]
-    estimate = bootstrap(groups)
-    half = 1.96 * offsets.std() / np.sqrt(5)
-    assert estimate.high - estimate.low == pytest.approx(2 * half, rel=0.15)
-    assert bootstrap([np.concatenate(groups)]).high < estimate.high
+    means = np.array([group.mean() for group in groups])
+    found = estimate(groups)
+    half = 2.7764 * means.std(ddof=1) / np.sqrt(5)  # of a printed table, 4 degrees of freedom
+    assert found == pytest.approx((means.mean(), means.mean() - half, means.mean() + half, 2000), rel=1e-4)
+    assert estimate([np.concatenate(groups)]).high < found.high
 
 
-def test_nominal_coverage() -> None:
+def test_a_single_value_has_no_interval() -> None:
+    alone = student([0.1])
+    assert np.isnan(alone.low) and np.isnan(alone.high)
+
+
+@pytest.mark.parametrize(
+    ("df", "level", "tabled"),
+    [(1, 0.95, 12.7062), (4, 0.95, 2.77645), (10, 0.95, 2.22814), (200, 0.95, 1.97190), (255, 0.999, 3.3291)],
+)
+def test_quantiles_of_t(df: int, level: float, tabled: float) -> None:
+    assert t_quantile(df, level) == pytest.approx(tabled, rel=1e-4)
+
+
+def test_coverage_over_five_splits_is_the_nominal_one_and_that_of_a_bootstrap_is_not() -> None:
+    generator = np.random.default_rng(2)
+    n, inside, resampled = 3000, 0, 0
+    for _ in range(n):
+        means = generator.normal(0.0, 1.0, 5)
+        found = estimate([np.full(3, mean) for mean in means])
+        inside += found.low <= 0.0 <= found.high
+        draws = means[generator.integers(5, size=(400, 5))].mean(axis=1)
+        low, high = np.quantile(draws, [0.025, 0.975])
+        resampled += low <= 0.0 <= high
+    assert inside / n == pytest.approx(0.95, abs=0.012)
+    assert resampled / n == pytest.approx(0.83, abs=0.03)
+
+
+def test_nominal_coverage_over_lives() -> None:
     generator = np.random.default_rng(2)
     inside = 0
     for seed in range(120):
-        estimate = bootstrap([generator.normal(0.0, 1.0, 60)], seed)
-        inside += estimate.low <= 0.0 <= estimate.high
+        found = estimate([generator.normal(0.0, 1.0, 60)], seed)
+        inside += found.low <= 0.0 <= found.high
     assert 0.88 <= inside / 120 <= 0.99
 
 

@@ -67,8 +67,8 @@ def test_worlds_stand_side_by_side(runs):
     assert lines["discovered"][:2] == ["0.600", "0.750"]
     assert lines["sgd"] == ["0.800", "0.500", "synapse", "symmetric", "0"]
     assert [line.split() for line in gaps.splitlines()[2:]] == [
-        ["A", "0.600", "sgd", "0.800", "+0.200", "[+0.200,", "+0.200]", "16"],
-        ["B", "0.750", "slow", "0.625", "-0.125", "[-0.125,", "-0.125]", "8"],
+        ["A", "0.600", "sgd", "0.800", "+0.200", "[+0.200,", "+0.200]", "16", "+0.200", "+0.200"],
+        ["B", "0.750", "slow", "0.625", "-0.125", "[-0.125,", "-0.125]", "8", "-0.125"],
     ]
 
 
@@ -78,7 +78,7 @@ def test_the_reference_and_the_row_may_be_named(runs):
 
 
 def test_seeds_of_one_world_are_pooled(runs):
-    assert "Intervals over 2 splits" in compare(runs[:2])
+    assert "95 % t intervals over 2 splits. Per seed" in compare(runs[:2])
 
 
 def test_what_cannot_be_compared_is_refused(runs, tmp_path):

@@ -94,7 +94,7 @@ def test_a_group_of_runs_is_killed_and_each_has_the_bits_that_it_has_alone(tmp_p
         command = ["resume", str(folder)]
     done = metaplast("resume", str(folder), "--quiet", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "Intervals over 2 splits" in done.stdout
+    assert "t intervals over 2 splits" in done.stdout
     assert bits(folder / "seed-1") == bits(alone)
 
 
