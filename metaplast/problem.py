@@ -16,7 +16,7 @@ from metaplast._units import faults, idle
 from metaplast._unroll import Curriculum, check_unroll, cut, steps_at
 from metaplast.interfaces import AbstractTaskFamily, Metrics, Split, some_task
 from metaplast.lifetime import Life, Lifetime
-from metaplast.objectives.base import AbstractObjective, Lived, weighted_mean
+from metaplast.objectives.base import AbstractObjective, Lived, last_phase
 from metaplast.objectives.final_loss import FinalLoss
 from metaplast.registry import BadInput
 from metaplast.signals import Key, Score, TaskShape, Theta, Trace
