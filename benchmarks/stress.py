@@ -19,9 +19,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from metaplast.inspection.statistics import paired
+from metaplast.inspection.statistics import student
 from metaplast.launch.config import Sources, compose, to_yaml
-from metaplast.launch.nesting import contained_rows
+from metaplast.launch.job import parse
+from metaplast.launch.nesting import contained
 
 ROOT = Path(__file__).resolve().parents[1]
 MARGIN = 0.01
@@ -112,17 +113,17 @@ def run(job: Job, tree: Path, out: Path, rows: list[str], words: list[str]) -> d
         found["error"] = done.stderr.strip().splitlines()[-1:]
     else:
         lives = _validation(tree, folder)
-        found["rows"] = judged(lives, contained_rows(folder / "config.yaml"))
+        found["rows"] = judged(lives, contained(parse(compose([], Sources(), folder / "config.yaml")).rows))
         for name, row in found["rows"].items():
             row |= _course(folder if name == "discovered" else folder / "rows" / name)
     file.write_text(json.dumps(found, indent=1) + "\n")
     return found
 
 
-def judged(lives: dict[str, Any], contained: dict[str, list[str]]) -> dict[str, Any]:
+def judged(lives: dict[str, Any], nested: dict[str, list[str]]) -> dict[str, Any]:
     """Per row: mean at the start and at the end on validation lives, and what it is lost against.
 
-    lives: row -> {metric, start [n], end [n]}; contained: row -> rows whose families it contains.
+    lives: row -> {metric, start [n], end [n]}; nested: row -> rows whose families it contains.
     """
     rows: dict[str, Any] = {}
     for name, own in lives.items():
@@ -130,8 +131,8 @@ def judged(lives: dict[str, Any], contained: dict[str, list[str]]) -> dict[str, 
         end = sign * np.asarray(own["end"])
         start = sign * np.asarray(own["start"])
         below = ["start"] if end.mean() < start.mean() else []
-        for other in contained.get(name, []):
-            estimate = paired(end - sign * np.asarray(lives[other]["end"]), CONFIDENCE)
+        for other in nested.get(name, []):
+            estimate = student(end - sign * np.asarray(lives[other]["end"]), CONFIDENCE)
             if estimate.mean < -MARGIN and estimate.high < 0:
                 below.append(other)
         rows[name] = {"start": float(sign * start.mean()), "end": float(sign * end.mean()), "below": below}

@@ -124,7 +124,8 @@ class TaskShape(NamedTuple):
     brings, of weights (the first), final_weights, subject;
     differentiable: whether gradients pass through `step`; watched: (population, size) of those inside the network whose
     activity stands before the output's in the view that `step` gets; rests: where the gate is 0 rules rest altogether,
-    as in a phase that is not plastic: not only weights stay, but what rules and feedback remember too.
+    as in a phase that is not plastic: not only weights stay, but what rules and feedback remember too; classes: the
+    target of every step is 1 at the right class and 0 elsewhere, and the metrics hold `accuracy`.
     """
 
     inputs: dict[str, int]
@@ -134,6 +135,7 @@ class TaskShape(NamedTuple):
     differentiable: bool
     watched: tuple[tuple[str, int], ...] = ()
     rests: bool = False
+    classes: bool = False
 
     @property
     def n_steps(self) -> int:

@@ -12,10 +12,10 @@ from safetensors.numpy import load_file
 from metaplast._units import FAULTS
 from metaplast.feedback.symmetric import Symmetric
 from metaplast.inspection import table
-from metaplast.launch import folder
+from metaplast.launch import folder, reference_row
 from metaplast.launch.config import read_yaml
 from metaplast.launch.folder import row_folder
-from metaplast.launch.job import DISCOVERED, PROTOTYPE, Config, Job, parse
+from metaplast.launch.job import DISCOVERED, Config, Job, parse
 from metaplast.launch.row import theta_of
 from metaplast.launch.worlds import worlds
 from metaplast.registry import BadInput, name_of
@@ -35,10 +35,12 @@ Plain = dict[str, Any]
 
 def summarise(run: Path, job: Job, wall_s: float) -> Plain:
     """Write summary.json and rule.safetensors from the finished rows of a run."""
-    names = [name for name, _ in job.rows] + ([PROTOTYPE] if job.main.evaluation.prototype else [])
+    references = dict(job.main.references())
+    names = [*dict(job.rows), *references]
     rows, metric = lives([run], names)
     entries = table.scores(rows, metric, DISCOVERED)
     facts = {name: facts_of(run, name, config) for name, config in job.rows}
+    facts |= {name: reference_row.facts_of(run, name, job.main) for name in references}
     summary = {
         "schema": SCHEMA,
         "experiment": job.main.experiment,
@@ -137,6 +139,7 @@ def pooled(runs: list[Path]) -> str:
     parts = [table.render(found.scores, found.facts, DISCOVERED)]
     if found.gap:
         parts.append(say_gap(found.gap))
+    parts += table.ahead(found.scores, found.facts, DISCOVERED)
     kind = f"t intervals over {len(runs)} splits" if len(runs) > 1 else "bootstrap intervals over lives of one split"
     parts.append(f"95 % {kind}. Per seed, {found.metric}:")
     widest = max(map(len, found.means))
@@ -161,6 +164,7 @@ def render(run: Path) -> str:
     parts = [table.render(summary["scores"], summary["rows"], DISCOVERED)]
     if gap := summary["gap_closed"]:
         parts.append(say_gap(gap))
+    parts += table.ahead(summary["scores"], summary["rows"], DISCOVERED)
     parts.append(
         "Every trained row: same task, outer loop and budget; candidates chosen on validation lives; scored on the "
         "same "
