@@ -69,7 +69,7 @@ def spread(one: Callable[[Array], Any], layout: Layout, reduce_second: bool = Fa
     real = (jnp.arange(index.size) < n).reshape(index.shape)
 
     def block(args: tuple[Array, Array]) -> Any:
-        out = jax.vmap(one)(args[0])
+        out = jax.vmap(one)(args[0]) if chunk > 1 else _alone(one, args[0])
         if not reduce_second:
             return out
         mask = lambda g: jnp.where(args[1].reshape(-1, *(1,) * (g.ndim - 1)), g, 0.0)  # noqa: E731
@@ -85,6 +85,11 @@ def spread(one: Callable[[Array], Any], layout: Layout, reduce_second: bool = Fa
     if reduce_second:
         return flat(out[0]), jax.tree.map(lambda g: jnp.sum(g, axis=0), out[1])
     return flat(out)
+
+
+def _alone(one: Callable[[Array], Any], index: Array) -> Any:
+    """A lockstep of one life without a batch axis inside: XLA compiles matrix-vector products of it far better."""
+    return jax.tree.map(lambda leaf: leaf[None], one(index[0]))
 
 
 def each(one: Callable[[Any], Any], xs: Any) -> Any:

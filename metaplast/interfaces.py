@@ -84,7 +84,7 @@ class AbstractOuterLoop(ABC):
     def theta(self, state: Any) -> Theta:
         """The current best guess."""
 
-    # A loop that wraps another one hands the three below on to it.
+    # A loop that wraps another one hands the four below on to it.
 
     def check(self, problem: "MetaProblem", key: Key) -> None:  # noqa: B027
         """Refuse, by name and before anything compiles, what cannot be searched; say what is adjusted. key: theta's.
@@ -94,6 +94,11 @@ class AbstractOuterLoop(ABC):
         """The state for the next step where a search begins anew with other shapes; the same object where it goes on.
 
         Called on the host after every step, outside any compilation: a state of other shapes compiles `step` again."""
+        return state
+
+    def slower(self, state: Any, factor: float) -> Any:
+        """The same state with its next steps `factor` as large: a search that got lost begins there again
+        (metaplast/watch.py). A loop without a size of step gives the state itself."""
         return state
 
     def forms(self, state: Any) -> tuple[Any, ...]:

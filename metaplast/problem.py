@@ -23,7 +23,7 @@ from metaplast.signals import Key, Score, TaskShape, Theta, Trace
 from metaplast.spec import Count, Natural, NonNegative, plugin, spec
 
 # Weights of the lives advanced together stay within a core's cache. Measured on 100 x 100 synapses (CPU ms):
-# forward, 16 lives, chunks of 2, 4, 8, 16: 14, 19, 20, 28; gradient, 8 lives, chunks of 1, 2, 4, 8: 136, 59, 58, 53.
+# forward, 16 lives, chunks of 2, 4, 8, 16: 14, 19, 20, 28; gradient, 8 lives, chunks of 1, 2, 4, 8: 44, 42, 42, 49.
 CACHE_BYTES, GRADIENT_CACHE_BYTES = 160 * 1024, 512 * 1024
 MAX_CHUNK = 16
 Mode = Literal["none", "forward", "reverse"]  # of differentiation

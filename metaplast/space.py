@@ -220,6 +220,9 @@ class Within(AbstractOuterLoop):
     def regrown(self, state: Any, key: Key) -> Any:
         return self.outer.regrown(state, key)
 
+    def slower(self, state: Any, factor: float) -> Any:
+        return self.outer.slower(state, factor)
+
     def forms(self, state: Any) -> tuple[Any, ...]:
         return self.outer.forms(state)
 

@@ -8,10 +8,12 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from metaplast import watch
 from metaplast.interfaces import AbstractOuterLoop, AbstractTaskFamily, Metrics, Split
 from metaplast.problem import Batch, MetaProblem, sample_batch
 from metaplast.registry import BadInput
 from metaplast.signals import Key, Theta
+from metaplast.watch import Watch
 
 _STREAMS = ("theta", "outer", "tasks", "step", "validation", "heldout", "diagnosis")
 
@@ -83,13 +85,43 @@ def steps(
     Stopping, saving and going on from a yielded state changes no bit. Where training lives are cut short, or are so at
     times, the metric `unroll` says after how many steps.
     """
+    for step, run, metrics in _alone(problem, outer, Run(seed, state), start, stop):
+        yield step, run.state, metrics
+
+
+def _alone(
+    problem: MetaProblem, outer: AbstractOuterLoop, run: "Run", start: int, stop: int
+) -> Iterator[tuple[int, "Run", Metrics]]:
     for index in range(start, stop):
         now = problem.at(index)
-        batch = sample(problem.lifetime.task, stream(seed, "tasks", jnp.asarray(index)), problem.n_tasks, "train")
-        key = stream(seed, "step", jnp.asarray(index))
-        state, metrics = _step(now, outer, state, batch, key)
-        state = outer.regrown(state, key)
-        yield index + 1, state, {**metrics, **_cut(now)}
+        tasks = stream(run.seed, "tasks", jnp.asarray(index))
+        batch = sample(problem.lifetime.task, tasks, problem.n_tasks, "train")
+        key = stream(run.seed, "step", jnp.asarray(index))
+        before = _as_compared(problem, run, index)
+        state, metrics = _step(now, outer, before.state, batch, key)
+        regrown = outer.regrown(state, key)
+        run, metrics = _watched(outer, before, state, regrown, metrics)
+        yield index + 1, run, {**metrics, **_cut(now)}
+
+
+def _as_compared(problem: MetaProblem, run: "Run", index: int) -> "Run":
+    """The run before step `index`: its watch begins anew where lives change their length."""
+    if run.watch is None or index == 0 or problem.at(index) == problem.at(index - 1):
+        return run
+    return run._replace(watch=watch.anew(run.watch, run.state))
+
+
+def _watched(
+    outer: AbstractOuterLoop, before: "Run", state: Any, regrown: Any, metrics: Metrics
+) -> tuple["Run", Metrics]:
+    """(the run after a step, metrics): led back where the search got lost (metaplast/watch.py)."""
+    if before.watch is None:
+        return before._replace(state=regrown), metrics
+    if regrown is not state:
+        known = watch.anew(before.watch, regrown)
+        return before._replace(state=regrown, watch=known), {**metrics, **watch.told(known)}
+    known, state, metrics = watch.after(before.watch, outer, state, metrics)
+    return before._replace(state=state, watch=known), metrics
 
 
 def _cut(problem: MetaProblem) -> Metrics:
@@ -97,11 +129,16 @@ def _cut(problem: MetaProblem) -> Metrics:
 
 
 class Run(NamedTuple):
-    """One of several runs of a problem under an outer loop: its seed and its outer state, as `begin` gives it, with
-    numbers of the outer loop (`hyper`) of its own or not."""
+    """One of several runs of a problem under an outer loop.
+
+    seed: of all its random numbers
+    state: its outer state, as `begin` gives it, with numbers of the outer loop (`hyper`) of its own or not
+    watch: what leads it back where it gets lost (metaplast/watch.py); None: it is left to itself
+    """
 
     seed: int
     state: Any
+    watch: Watch | None = None
 
 
 def steps_many(
@@ -121,20 +158,21 @@ def steps_many(
     """
     steady = all(len(outer.forms(run.state)) == 1 for run in runs)
     if not (steady and len(runs) > 1 and jax.default_backend() != "cpu" if lockstep is None else lockstep):
-        alone = [steps(problem, outer, run.seed, run.state, start, stop) for run in runs]
+        alone = [_alone(problem, outer, run, start, stop) for run in runs]
         for every in zip(*alone, strict=True):
-            found = [Run(run.seed, state) for run, (_, state, _) in zip(runs, every, strict=True)]
-            yield every[0][0], found, [metrics for _, _, metrics in every]
+            yield every[0][0], [run for _, run, _ in every], [metrics for _, _, metrics in every]
         return
     if not steady:
         raise BadInput("runs in lockstep", "an outer loop whose state keeps its shape", "set restarts=0")
-    seeds, states = jnp.asarray([run.seed for run in runs]), [run.state for run in runs]
+    seeds = jnp.asarray([run.seed for run in runs])
     for index in range(start, stop):
         now, at = problem.at(index), jnp.asarray(index)
+        runs = [_as_compared(problem, run, index) for run in runs]
         batches = _sample_many(problem.lifetime.task, seeds, at, problem.n_tasks)
-        states, metrics = _step_many(now, outer, (states, batches, seeds), at)
-        found = [Run(run.seed, state) for run, state in zip(runs, states, strict=True)]
-        yield index + 1, found, [{**m, **_cut(now)} for m in metrics]
+        states, metrics = _step_many(now, outer, ([run.state for run in runs], batches, seeds), at)
+        moved = [_watched(outer, *each) for each in zip(runs, states, states, metrics, strict=True)]
+        runs = [run for run, _ in moved]
+        yield index + 1, runs, [{**m, **_cut(now)} for _, m in moved]
 
 
 @partial(jax.jit, static_argnames=("family", "n"))

@@ -17,6 +17,7 @@ from metaplast.registry import BadInput, name_of
 from metaplast.signals import Key, Theta, pytree
 from metaplast.spec import Count, NonNegative, Options, Positive, spec
 from outer_loops._foreign import relaxed, strong
+from outer_loops._nested import scaled
 
 
 @pytree
@@ -94,6 +95,9 @@ class AbstractDescent(AbstractOuterLoop):
             skipped=state.skipped + (~healthy).astype(jnp.int32),
         )
         return new, {**metrics, "grad_norm": norm, "learning_rate": rate, "skipped": new.skipped}
+
+    def slower(self, state: DescentState, factor: float) -> DescentState:
+        return scaled(state, "learning_rate", factor)
 
     def theta(self, state: DescentState) -> Theta:
         return state.theta

@@ -1,5 +1,7 @@
 """Outer loops inside an outer loop."""
 
+from typing import Any
+
 import jax.numpy as jnp
 from jax import Array
 
@@ -15,6 +17,11 @@ def prefixed(prefix: str, hyper: dict[str, Array]) -> dict[str, Array]:
 def own(prefix: str, hyper: dict[str, Array]) -> dict[str, Array]:
     """The inner loop's numbers, under the names it knows them by."""
     return {name.removeprefix(f"{prefix}_"): x for name, x in hyper.items() if name.startswith(f"{prefix}_")}
+
+
+def scaled(state: Any, name: str, factor: float) -> Any:
+    """The state with one of its numbers (`hyper`) `factor` as large."""
+    return state.replace(hyper={**state.hyper, name: state.hyper[name] * factor})
 
 
 def in_form(metrics: Metrics, *all_forms: Metrics) -> Metrics:

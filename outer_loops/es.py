@@ -19,6 +19,7 @@ from outer_loops import _evosax, _restarts
 from outer_loops._descent import demand_floats
 from outer_loops._evosax import LARGEST
 from outer_loops._foreign import strong
+from outer_loops._nested import scaled
 
 log = logging.getLogger("metaplast.outer_loops.es")  # below metaplast: what it says goes into a run's log.txt
 
@@ -140,6 +141,9 @@ class Es(AbstractOuterLoop):
         told = {"mean_norm": optax.tree.norm(new.theta), "std": new.course.width, "skipped": new.skipped}
         size = {"population": jnp.asarray(len(fitness)), "restarts": state.course.restarts} if self.restarts else {}
         return new, {**summary, **told, **size}
+
+    def slower(self, state: EsState, factor: float) -> EsState:
+        return scaled(state, "learning_rate", factor)
 
     def theta(self, state: EsState) -> Theta:
         if not self.restarts:

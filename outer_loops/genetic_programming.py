@@ -13,6 +13,7 @@ from metaplast.signals import Key, Theta, pytree
 from metaplast.spec import Count, Natural, NonNegative, Positive, Probability, spec
 from outer_loops import _selection, _trees
 from outer_loops._foreign import strong
+from outer_loops._nested import scaled
 from outer_loops._selection import Offspring, Parents
 
 
@@ -141,6 +142,9 @@ class GeneticProgramming(AbstractOuterLoop):
         after = after.replace(step=state.step + 1, skipped=state.skipped + (~usable).astype(jnp.int32))
         counts = {name: metrics[name] + extra for name, extra in seen.items()}
         return after, {**_summary(after, losses, metrics), **counts}
+
+    def slower(self, state: GpState, factor: float) -> GpState:
+        return scaled(state, "std", factor)
 
     def theta(self, state: GpState) -> Theta:
         return state.theta

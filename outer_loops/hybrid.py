@@ -90,10 +90,17 @@ class Hybrid(AbstractOuterLoop):
         choose = lambda a, b: jnp.where(early, a, b)  # noqa: E731
         return jax.tree.map(choose, self.first.theta(state.first), self.then.theta(state.then))
 
+    def slower(self, state: HybridState, factor: float) -> HybridState:
+        if int(state.step) < self.first.n_steps:
+            return state.replace(first=self.first.slower(state.first, factor))  # pyright: ignore[reportAttributeAccessIssue]
+        return state.replace(then=self.then.slower(state.then, factor))  # pyright: ignore[reportAttributeAccessIssue]
+
     def regrown(self, state: HybridState, key: Key) -> HybridState:
         name, loop = ("first", self.first) if int(state.step) <= self.first.n_steps else ("then", self.then)
         before = getattr(state, name)
         after = loop.regrown(before, key)
+        if int(state.step) == self.first.n_steps:
+            return state.replace(**{name: after})  # pyright: ignore[reportAttributeAccessIssue]  # a search of its own
         return state if after is before else state.replace(**{name: after})  # pyright: ignore[reportAttributeAccessIssue]
 
     def forms(self, state: HybridState) -> tuple[Any, ...]:

@@ -15,6 +15,7 @@ from metaplast.signals import Key, Theta, pytree
 from metaplast.spec import Count, Positive, spec
 from outer_loops._descent import demand_differentiable
 from outer_loops._foreign import relaxed, strong
+from outer_loops._nested import scaled
 
 
 @pytree
@@ -97,6 +98,9 @@ class Lbfgs(AbstractOuterLoop):
         )
         told = {"lives": metrics["lives"] * (1 + tried), "tries": tried, "step_size": size, "skipped": new.skipped}
         return new, {**metrics, "grad_norm": norm, **told}
+
+    def slower(self, state: LbfgsState, factor: float) -> LbfgsState:
+        return scaled(state, "max_step", factor)
 
     def theta(self, state: LbfgsState) -> Theta:
         return state.theta

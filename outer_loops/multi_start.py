@@ -106,6 +106,9 @@ class MultiStart(AbstractOuterLoop):
         }
         return new, metrics
 
+    def slower(self, state: MultiStartState, factor: float) -> MultiStartState:
+        return state.replace(inner=self.inner.slower(state.inner, factor))  # pyright: ignore[reportAttributeAccessIssue]
+
     def theta(self, state: MultiStartState) -> Theta:
         best = _best(state)
         return self.inner.theta(jax.tree.map(lambda x: x[best], state.inner))

@@ -14,6 +14,7 @@ from metaplast.signals import Key, Theta, pytree
 from metaplast.spec import Count, Positive, spec
 from outer_loops._descent import demand_floats
 from outer_loops._foreign import strong
+from outer_loops._nested import scaled
 from outer_loops.es import graded
 
 
@@ -84,6 +85,9 @@ class RandomSearch(AbstractOuterLoop):
         counts = {name: told[name] for name in ("lives", "diverged")} | {"skipped": new.skipped}
         means = {name: jnp.mean(values[0]) for name, values in told.items() if name not in ("life_loss", *counts)}
         return new, {**means, **counts, **own}
+
+    def slower(self, state: RandomSearchState, factor: float) -> RandomSearchState:
+        return scaled(state, "std", factor)
 
     def theta(self, state: RandomSearchState) -> Theta:
         return state.theta

@@ -12,6 +12,7 @@ import pytest
 from inner_tasks.teacher_student import TeacherStudent
 from metaplast._checks.base import demand_gradient, quick_jit
 from metaplast._checks.outer_loop import blown
+from metaplast._lives import Layout, spread
 from metaplast.genomes.random import Random as Drawn
 from metaplast.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
@@ -97,6 +98,26 @@ def test_losses_are_those_of_the_lives_one_by_one(setting, one_by_one):
     np.testing.assert_allclose(means, metrics["life_loss"].mean(axis=1), rtol=1e-6)
     assert (int(metrics["lives"]), int(metrics["diverged"])) == (5 * MEMBERS, 0)
     assert np.all(metrics["survived"] == 1)
+
+
+def test_lives_in_chunks_of_one_are_those_in_wider_chunks(setting):
+    theta, _, batch = setting
+    alone = dataclasses.replace(PROBLEM, chunk=1)
+    loss, grad, _ = _grad(alone, theta, batch)
+    expected_loss, expected_grad, _ = _grad(PROBLEM, theta, batch)
+    np.testing.assert_allclose(loss, expected_loss, rtol=1e-6)
+    _close(grad, expected_grad, rtol=2e-5)
+
+
+def test_a_chunk_of_one_is_no_axis_of_one():
+    """XLA compiles products of one matrix and one vector far better than those of a batch of one."""
+
+    def program(chunk: int) -> str:
+        layout = Layout(4, chunk, n_devices=1)
+        return str(jax.make_jaxpr(lambda x: spread(lambda i: jnp.sin(x[i]), layout))(jnp.ones(4)))
+
+    assert "f32[2] = sin" in program(2)
+    assert "f32[] = sin" in program(1)
 
 
 def _clipped_mean(one_by_one: Any, chosen: list[int]) -> tuple[np.ndarray, Any]:

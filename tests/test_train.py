@@ -60,7 +60,7 @@ def test_each_of_several_runs_has_the_bits_that_it_has_alone(monkeypatch):
     runs, told = _several(4, None)
     assert train._step._cache_size() - compiled <= 2
     problem = dataclasses.replace(PROBLEM, curriculum=((0, 4), (2, 16)))
-    for i, (seed, state) in enumerate(runs):
+    for i, (seed, state, _) in enumerate(runs):
         alone = list(train.steps(problem, OUTER, seed, state, 0, 4))
         assert _bits([(s, m) for _, s, m in alone]) == _bits([(found[i].state, m[i]) for _, found, m in told])
     assert len({_bits(OUTER.theta(run.state))[0] for run in told[-1][1]}) == 3

@@ -21,6 +21,7 @@ from metaplast.registry import BadInput
 
 log = logging.getLogger(__name__)
 KEEP = 3
+FORM = 2  # of what a state holds; 2: a watch over the search, candidates from its whole course
 
 
 class NoCheckpoint(RuntimeError):
@@ -45,7 +46,7 @@ def write(folder: Path, step: int, state: Any, digest: str) -> None:
     temporary.mkdir()
     _durable(temporary / "state.safetensors", payload)
     digests = {"sha256": hashlib.sha256(payload).hexdigest(), "config": digest}
-    manifest = {"step": step, **digests, "backend": jax.default_backend()}
+    manifest = {"step": step, "form": FORM, **digests, "backend": jax.default_backend()}
     _durable(temporary / "manifest.json", json.dumps(manifest).encode())
     sync(temporary)
     shutil.rmtree(final, ignore_errors=True)
@@ -64,11 +65,17 @@ def restore(folder: Path, forms: Sequence[Any], digest: str, logged: int) -> tup
     metrics.jsonl holds; a later state is of no use. The order is that of the steps, never of file times. Each rejected
     checkpoint is named and set aside as `.damaged`; what a kill left half written goes.
     Raises: NoCheckpoint where all are unusable, or where steps were logged and no checkpoint is left; BadInput, with
-    nothing set aside, where all are of another config.
+    nothing set aside, where all are of another config or were made by a version whose states held something else.
     """
     root = folder / "checkpoints"
     steps = _steps(root) if root.is_dir() else []
-    if steps and all(_config(root / f"{step:06d}") not in (None, digest) for step in steps):
+    manifests = [_manifest(root / f"{step:06d}") for step in steps]
+    said = [manifest for manifest in manifests if manifest]
+    if said and all(manifest.get("form") != FORM for manifest in said):
+        what = f"{folder}: checkpoints of another version of metaplast"
+        fix = f"finish the run with the version that began it, or: metaplast train --config {folder}/config.yaml"
+        raise BadInput(what, f"checkpoints of form {FORM}", fix)
+    if steps and all(manifest and manifest.get("config") != digest for manifest in manifests):
         what = f"{folder}: a config.yaml other than the one its checkpoints were made with"
         raise BadInput(what, "the config of the run", "put it back, or start a new run with metaplast train --config")
     for half in root.glob(".*"):
@@ -87,12 +94,13 @@ def restore(folder: Path, forms: Sequence[Any], digest: str, logged: int) -> tup
     return None
 
 
-def _config(path: Path) -> str | None:
-    """The config that a checkpoint says it was made with; None where it cannot be read."""
+def _manifest(path: Path) -> dict[str, Any] | None:
+    """What a checkpoint says of itself; None where it cannot be read."""
     try:
-        return json.loads((path / "manifest.json").read_bytes())["config"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        said = json.loads((path / "manifest.json").read_bytes())
+    except (OSError, ValueError, RecursionError):
         return None
+    return said if isinstance(said, dict) and "config" in said else None
 
 
 def _free(path: Path) -> Path:

@@ -65,13 +65,13 @@ class Numbers:
 
 @spec
 class Evaluation:
-    """Lives on which candidates are chosen (validation) and the final theta is judged (heldout); `candidates` equally
-    spaced outer steps of the last half compete, so every row may stop early alike. prototype: add the reference row
+    """Lives on which candidates are chosen (validation) and the final theta is judged (heldout); the start and
+    `candidates` equally spaced outer steps compete, so every row may stop early alike. prototype: add the reference row
     `nearest_prototype` (for classification with the inputs shown once)."""
 
     validation: Count = 256
     heldout: Count = 1024
-    candidates: Count = 3
+    candidates: Count = 4
     prototype: bool = False
 
 

@@ -5,8 +5,9 @@ import json
 import logging
 import time
 from collections.abc import Hashable, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,9 +19,9 @@ from metaplast.inspection import evaluate
 from metaplast.interfaces import AbstractOuterLoop
 from metaplast.launch.config import Plain
 from metaplast.launch.folder import row_folder, write_bytes, write_json
-from metaplast.launch.job import DISCOVERED, PROTOTYPE, Single, parse
+from metaplast.launch.job import DISCOVERED, PROTOTYPE, Config, Single, parse
 from metaplast.launch.metrics import read
-from metaplast.launch.training import Tick, Trainee, dotted, enlist, train_together
+from metaplast.launch.training import Tick, Trainee, candidate_steps, dotted, enlist, train_together
 from metaplast.problem import MetaProblem
 from metaplast.signals import Theta
 
@@ -31,11 +32,21 @@ class Diverged(RuntimeError):
     """Too many outer steps in a row were not finite (exit code 6)."""
 
 
+class Chosen(NamedTuple):
+    """A row ready to be judged: its theta and per-life values on validation lives; search: how it was found."""
+
+    folder: Path
+    config: Config
+    theta: Theta
+    validation: dict[str, np.ndarray]
+    search: Plain
+
+
 def train_row(runs: Sequence[Single], name: str, tick: Tick = lambda *_: None) -> None:
     """Train, choose and judge one row of every run, from its newest checkpoint on; finished ones are left alone.
 
-    Runs whose compiled program is the same train together. Writes metrics.jsonl, checkpoints/, lives.safetensors and
-    row.json into the row's folders.
+    Runs whose compiled program is the same train together. Writes metrics.jsonl, checkpoints/, validation.safetensors,
+    lives.safetensors and row.json into the row's folders.
     Raises: NoCheckpoint; Diverged where the only run does. One of several that does is named in a warning and is left
     without its row.json.
     """
@@ -61,7 +72,8 @@ def _train_program(runs: Sequence[Single], name: str, tick: Tick) -> list[str]:
     """One row of runs of one program; a line for each that diverged."""
     started = time.monotonic()
     problem, outer = program_of(runs[0], name)
-    trainees, ready = [], []
+    trainees: list[Trainee] = []
+    ready: list[Chosen] = []
     for one in runs:
         folder, config = row_folder(one.folder, name), parse(one.plain, check=False).row(name)
         folder.mkdir(parents=True, exist_ok=True)
@@ -70,19 +82,21 @@ def _train_program(runs: Sequence[Single], name: str, tick: Tick) -> list[str]:
             trainee = enlist(folder, config, _digest(one.plain, name), problem, outer)
             trainees.append(trainee._replace(watched=name == DISCOVERED))
         else:
-            ready.append((folder, config, theta, 0))
+            only = _validated(problem, theta, config)
+            ready.append(Chosen(folder, config, theta, _beside_start(only, only), {}))
     trained = train_together(trainees, problem, outer, tick, runs[0].lockstep)
-    for it in trained:
-        if not it.diverged:
-            diverged = sum(row.get("diverged", 0) for row in read(it.folder / "metrics.jsonl"))
-            ready.append((it.folder, it.config, _choose(problem, it), int(diverged)))
+    ready += [_choose(problem, it) for it in trained if not it.diverged]
     share = (time.monotonic() - started) / len(runs)
-    for folder, config, theta, diverged in ready:
+    for it in ready:
         started = time.monotonic()
         # The held-out lives are opened here, once per row.
-        scores = evaluate.lives(problem, theta, config.seed, "heldout", config.evaluation.heldout)
+        n = it.config.evaluation.heldout
+        scores = evaluate.lives(problem, it.theta, it.config.seed, "heldout", n)
         wall_s = round(share + time.monotonic() - started, 2)
-        _publish(folder, theta, scores, {"name": name, "diverged_lives": diverged, "wall_s": wall_s})
+        diverged = it.search.get("diverged_lives", 0)
+        facts = {"name": name, "diverged_lives": diverged, "search": it.search, "wall_s": wall_s}
+        _save(it.folder / "validation.safetensors", it.validation)
+        _publish(it.folder, it.theta, scores, facts)
     return [
         f"{it.folder}: {int(it.state.bad)} outer steps in a row without a finite loss - expected finite losses - "
         "lower outer.learning_rate or the step sizes of the rule"
@@ -91,18 +105,54 @@ def _train_program(runs: Sequence[Single], name: str, tick: Tick) -> list[str]:
     ]
 
 
-def _choose(problem: MetaProblem, trained: Trainee) -> Theta:
-    """The candidate with the lowest mean objective on validation lives; the held-out lives are not looked at."""
+def _choose(problem: MetaProblem, trained: Trainee) -> Chosen:
+    """The candidate with the lowest mean objective on validation lives; the held-out lives are not looked at.
+
+    The start is one of them, so that no row ends below it.
+    """
     candidates, config = trained.state.candidates, trained.config
     n = len(jax.tree.leaves(candidates)[0])
     options = [jax.tree.map(lambda x: x[i], candidates) for i in range(n)]  # noqa: B023
-    if n == 1:
-        return options[0]
+    scores = [_validated(problem, theta, config) for theta in options]
     losses = []
-    for theta in options:
-        values = evaluate.lives(problem, theta, config.seed, "validation", config.evaluation.validation)["loss"]
-        losses.append(np.inf if not np.isfinite(values).all() else values.mean())
-    return options[int(np.argmin(losses))]
+    for each in scores:
+        sound = np.isfinite(each["loss"]).all()
+        losses.append(each["loss"].mean() if sound else np.inf)
+    best = int(np.argmin(losses))
+    steps = [0, *candidate_steps(trained.step, config.evaluation.candidates)]
+    search = _search_of(trained.folder) | {"chosen_step": steps[best]}
+    validation = _beside_start(scores[best], scores[0])
+    return Chosen(trained.folder, config, options[best], validation, search)
+
+
+def _search_of(folder: Path) -> Plain:
+    """What metrics.jsonl tells of a row's search: lives left out, falls and the steps after which they were."""
+    rows = read(folder / "metrics.jsonl")
+    fell_at = []
+    for before, after in pairwise(rows):
+        if after.get("falls", 0) > before.get("falls", 0):
+            fell_at.append(after["outer_step"])
+    return {
+        "diverged_lives": int(sum(row.get("diverged", 0) for row in rows)),
+        "falls": len(fell_at),
+        "fell_at": fell_at,
+        "step_scale": rows[-1].get("step_scale", 1.0),
+    }
+
+
+def _validated(problem: MetaProblem, theta: Theta, config: Config) -> dict[str, np.ndarray]:
+    n = config.evaluation.validation
+    return evaluate.lives(problem, theta, config.seed, "validation", n)
+
+
+def _beside_start(scores: dict[str, np.ndarray], start: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Per-life values on validation lives: of the chosen theta, and `start_...` of the first one."""
+    kept = {}
+    for metric in ("loss", "accuracy"):
+        if metric in scores:
+            kept[metric] = scores[metric]
+            kept[f"start_{metric}"] = start[metric]
+    return kept
 
 
 def prototype_row(run: Path, plain: Plain) -> None:
@@ -126,10 +176,14 @@ def theta_of(folder: Path, problem: MetaProblem) -> Theta:
 def _publish(folder: Path, theta: Theta, scores: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
     """What the table is made of; row.json comes last, so it marks a finished row."""
     leaves = jax.tree_util.tree_flatten_with_path(theta)[0]
-    numbers = {dotted(path): np.asarray(leaf, order="C") for path, leaf in leaves}
-    write_bytes(folder / "theta.safetensors", save(numbers))
-    write_bytes(folder / "lives.safetensors", save({key: np.ascontiguousarray(x) for key, x in scores.items()}))
+    numbers = {dotted(path): np.asarray(leaf) for path, leaf in leaves}
+    _save(folder / "theta.safetensors", numbers)
+    _save(folder / "lives.safetensors", scores)
     write_json(folder / "row.json", facts)
+
+
+def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    write_bytes(path, save({key: np.asarray(x, order="C") for key, x in arrays.items()}))
 
 
 def _digest(plain: Plain, name: str) -> str:

@@ -10,13 +10,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from metaplast import train
+from metaplast import train, watch
 from metaplast.interfaces import AbstractOuterLoop, Metrics
 from metaplast.launch import checkpoint, keeper, outset
 from metaplast.launch.job import Config
 from metaplast.launch.metrics import MetricsFile, logged
 from metaplast.problem import MetaProblem
 from metaplast.signals import Theta
+from metaplast.watch import Watch
 
 log = logging.getLogger(__name__)
 MAX_SKIPPED = 20  # outer steps in a row that were not finite
@@ -25,11 +26,18 @@ Tick = Callable[[Path, int], None]  # a row's folder, outer steps done
 
 
 class Training(NamedTuple):
-    """What a checkpoint holds: outer state, candidate thetas stacked [n_candidates, ...], non-finite steps in a row."""
+    """What a checkpoint holds.
+
+    outer: the outer state
+    candidates: thetas stacked [1 + n_candidates, ...], the first that of the start
+    bad: non-finite steps in a row
+    watch: what leads the search back where it gets lost
+    """
 
     outer: Any
     candidates: Theta
     bad: Any
+    watch: Watch
 
 
 class Trainee(NamedTuple):
@@ -54,10 +62,10 @@ def enlist(folder: Path, config: Config, digest: str, problem: MetaProblem, oute
     Raises: BadInput, NoCheckpoint, OSError.
     """
     begun = train.begin(problem, outer, config.seed, config.outer_loop().hyper())
-    n = len(candidate_steps(outer.n_steps, config.evaluation.candidates))
-    candidates = jax.tree.map(lambda x: jnp.zeros((n, *x.shape), x.dtype), outer.theta(begun))
-    state = Training(begun, candidates, jnp.zeros((), jnp.int32))
-    forms = [state._replace(outer=form) for form in outer.forms(begun)]
+    n = 1 + len(candidate_steps(outer.n_steps, config.evaluation.candidates))
+    candidates = jax.tree.map(lambda x: jnp.stack([x] * n), outer.theta(begun))
+    state = Training(begun, candidates, jnp.zeros((), jnp.int32), watch.begin(begun))
+    forms = [state._replace(outer=form, watch=watch.begin(form)) for form in outer.forms(begun)]
     restored = checkpoint.restore(folder, forms, digest, logged(folder / "metrics.jsonl"))
     if restored is None:
         checkpoint.write(folder, 0, state, digest)  # a disk that is full is known before the first step
@@ -103,9 +111,7 @@ def _advance(
     clock = time.monotonic()
     for step, found, metrics in steps:
         values = [{key: np.asarray(value) for key, value in each.items()} for each in metrics]
-        together = [
-            _after(t, step, run.state, outer, v["loss"]) for t, run, v in zip(together, found, values, strict=True)
-        ]
+        together = [_after(t, step, run, outer, v["loss"]) for t, run, v in zip(together, found, values, strict=True)]
         wall_s = (time.monotonic() - clock) / len(together)
         for t, v in zip(together, values, strict=True):
             keeper.HERE.finished(t.folder, step, t.state, (v, wall_s, numbers(outer.theta(t.state.outer))))
@@ -124,22 +130,29 @@ def _advance(
 
 
 def _run(trainee: Trainee) -> train.Run:
-    return train.Run(trainee.config.seed, trainee.state.outer)
+    return train.Run(trainee.config.seed, trainee.state.outer, trainee.state.watch)
 
 
-def _after(trainee: Trainee, step: int, state: Any, outer: AbstractOuterLoop, loss: np.ndarray) -> Trainee:
+def _after(trainee: Trainee, step: int, run: train.Run, outer: AbstractOuterLoop, loss: np.ndarray) -> Trainee:
+    assert run.watch is not None
+    if run.watch.falls > trainee.state.watch.falls:
+        log.info(
+            "%s: outer step %d: the search got lost: it goes on from before its best %d steps "
+            "(median loss %.4g), with steps %g as large as at first",
+            *(trainee.folder.name, step, watch.WINDOW, run.watch.lowest, run.watch.scale),
+        )
     bad = jnp.where(np.isfinite(loss), 0, trainee.state.bad + 1).astype(jnp.int32)
     candidates = trainee.state.candidates
     steps = candidate_steps(outer.n_steps, trainee.config.evaluation.candidates)
     if step in steps:
         at = steps.index(step)
-        candidates = jax.tree.map(lambda s, x: s.at[at].set(x), candidates, outer.theta(state))
-    return trainee._replace(step=step, state=Training(state, candidates, bad))
+        candidates = jax.tree.map(lambda s, x: s.at[1 + at].set(x), candidates, outer.theta(run.state))
+    return trainee._replace(step=step, state=Training(run.state, candidates, bad, run.watch))
 
 
 def candidate_steps(total: int, n: int) -> list[int]:
-    """`n` equally spaced outer steps of the last half, the last one included."""
-    return sorted({max(1, round(total * (0.5 + 0.5 * (i + 1) / n))) for i in range(n)})
+    """`n` equally spaced outer steps of the whole course, the last one included."""
+    return sorted({max(1, round(total * (i + 1) / n)) for i in range(n)})
 
 
 def numbers(theta: Theta) -> dict[str, list[float]]:

@@ -60,7 +60,9 @@ class Metaplastic(Wrapper):
         new, change = self.rule.step(self.inner(theta), state, connection, view, dt)
         side = SIDE[self.by]
         s = getattr(state, side)["metaplastic_s"]
-        factor = (1.0 + s / value(self, theta, "horizon")) ** -value(self, theta, "power")
+        # Not as a power: its gradient is a power, a logarithm and a choice for every synapse and step.
+        passed = jnp.log1p(s / value(self, theta, "horizon"))
+        factor = jnp.exp(-value(self, theta, "power") * passed)
         spread = {"post": connection.at_post, "pre": connection.at_pre}.get(side, lambda x: x)
         more = self._more(view, change)
         return new.replace(**{side: {**getattr(new, side), "metaplastic_s": s + more}}), spread(factor) * change  # pyright: ignore[reportAttributeAccessIssue]

@@ -1,5 +1,6 @@
 """Checkpoints are whole or absent; a damaged one is set aside, never used."""
 
+import json
 from pathlib import Path
 
 import jax
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from metaplast.launch import checkpoint
+from metaplast.registry import BadInput
 
 STATE = {"a": jnp.arange(6.0).reshape(2, 3).T, "b": jnp.float32(2.5), "n": jnp.int32(7)}
 
@@ -42,6 +44,17 @@ def test_nothing_saved_is_no_error(tmp_path: Path) -> None:
 def test_steps_without_a_checkpoint_are_no_new_start(tmp_path: Path) -> None:
     with pytest.raises(checkpoint.NoCheckpoint, match="whole checkpoint"):
         checkpoint.restore(tmp_path, [STATE], "d", 99)
+
+
+def test_checkpoints_of_another_version_are_refused_in_one_line_and_left_alone(tmp_path: Path) -> None:
+    checkpoint.write(tmp_path, 5, STATE, "d")
+    manifest = tmp_path / "checkpoints" / "000005" / "manifest.json"
+    said = json.loads(manifest.read_text())
+    del said["form"]  # as before the searches were watched
+    manifest.write_text(json.dumps(said))
+    with pytest.raises(BadInput, match=r"another version of metaplast - expected .* - finish the run"):
+        checkpoint.restore(tmp_path, [STATE], "d", 99)
+    assert [entry.name for entry in manifest.parent.parent.iterdir()] == ["000005"]
 
 
 def test_keeps_three(tmp_path: Path) -> None:

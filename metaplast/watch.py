@@ -1,0 +1,132 @@
+"""A search that gets lost is led back: the loss on training lives is watched as a running median.
+
+A step of theta may enter a region where lives are chaotic. Their gradients are huge and point
+anywhere; clipped to the norm of sound ones they no longer lead back (Metz, Freeman, Schoenholz &
+Kachman 2021, "Gradients are not all you need"). All loops are watched alike, between their steps,
+by what they report: `loss`, `diverged` and `lives`.
+"""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from metaplast.interfaces import AbstractOuterLoop, Metrics
+from metaplast.signals import pytree
+
+WINDOW = 9  # outer steps of a median; five bad ones among them are noticed
+FACTOR = 0.5  # of the step after each fall
+SPREADS = 8.0  # the rise of the median that is no noise, in standard deviations of the loss
+SHARE = 0.5  # the share of what the search had gained that a rise must cost
+LARGEST = 1e30  # the loss of a step most of whose lives were not finite; checkpoints hold finite numbers only
+TO_DEVIATION = 1.4826 / np.sqrt(2.0)  # median |difference of two normal numbers| -> standard deviation
+
+
+@pytree
+class Watch:
+    """What is known of a search so far.
+
+    losses [2 WINDOW]: the latest last; those of before the search began, or began anew, do not count
+    seen []: how many of them do
+    first, lowest, spread []: median loss of the first block of WINDOW steps; that of the best block; the standard
+        deviation of the loss up to its end
+    best: the outer state before the best block: WINDOW sound steps began there
+    block: the outer state before the present block
+    falls []: how often the search was led back
+    scale []: of its steps by now, relative to those without any fall
+    """
+
+    losses: Any
+    seen: Any
+    first: Any
+    lowest: Any
+    spread: Any
+    best: Any
+    block: Any
+    falls: Any
+    scale: Any
+
+
+def begin(state: Any) -> Watch:
+    """Of a search that is about to take its first step."""
+    largest = np.float32(LARGEST)
+    return Watch(
+        losses=np.full(2 * WINDOW, largest),
+        seen=np.int32(0),
+        first=largest,
+        lowest=largest,
+        spread=np.float32(0.0),
+        best=state,
+        block=state,
+        falls=np.int32(0),
+        scale=np.float32(1.0),
+    )
+
+
+def anew(watch: Watch, state: Any) -> Watch:
+    """Of a search whose losses do not compare with those of before, as where lives get longer or a loop restarts."""
+    return begin(state).replace(falls=watch.falls, scale=watch.scale)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def after(watch: Watch, outer: AbstractOuterLoop, state: Any, metrics: Metrics) -> tuple[Watch, Any, Metrics]:
+    """(watch, state to go on from, metrics) after an outer step that gave `state` and `metrics`.
+
+    The search is lost where the median of its last WINDOW losses is above the lowest median of a block by more than
+    SPREADS standard deviations of the loss, and by more than SHARE of what it had gained since its first block. A step
+    whose loss, or most of whose lives, are not finite counts as the largest loss. A lost search goes on from the state
+    before its best block, with steps FACTOR as large (`AbstractOuterLoop.slower`). A search without a sound block is
+    left alone, and so is every bit of one that is never lost.
+
+    Metrics gain `falls` and `step_scale`.
+    """
+    losses = np.append(np.asarray(watch.losses)[1:], np.float32(_observed(metrics)))
+    watch = watch.replace(losses=losses, seen=np.int32(int(watch.seen) + 1))  # pyright: ignore[reportAttributeAccessIssue]
+    if _lost(watch):
+        state = outer.slower(watch.best, FACTOR)
+        watch = watch.replace(  # pyright: ignore[reportAttributeAccessIssue]
+            seen=np.int32(0),
+            best=state,
+            block=state,
+            falls=np.int32(int(watch.falls) + 1),
+            scale=np.float32(FACTOR * float(watch.scale)),
+        )
+    elif int(watch.seen) % WINDOW == 0:
+        watch = _with_block(watch, state)
+    return watch, state, {**metrics, **told(watch)}
+
+
+def told(watch: Watch) -> Metrics:
+    """What the metrics of a step say of the watch."""
+    return {"falls": jnp.asarray(watch.falls), "step_scale": jnp.asarray(watch.scale)}
+
+
+def _observed(metrics: Metrics) -> float:
+    loss = float(metrics["loss"])
+    broken = 2 * int(metrics["diverged"]) > int(metrics["lives"])
+    return LARGEST if broken or not np.isfinite(loss) else min(loss, LARGEST)
+
+
+def _lost(watch: Watch) -> bool:
+    if int(watch.seen) < WINDOW or float(watch.lowest) >= LARGEST:
+        return False
+    rise = _middle(watch.losses) - float(watch.lowest)
+    gained = float(watch.first) - float(watch.lowest)
+    return rise > max(SPREADS * float(watch.spread), SHARE * gained)
+
+
+def _with_block(watch: Watch, state: Any) -> Watch:
+    """The watch at the end of a block, before whose first step the state was `watch.block`."""
+    middle = np.float32(_middle(watch.losses))
+    known = {}
+    if float(watch.first) >= LARGEST:
+        known["first"] = middle
+    if middle <= float(watch.lowest):
+        counted = np.asarray(watch.losses)[-min(int(watch.seen), 2 * WINDOW) :]
+        spread = TO_DEVIATION * np.median(np.abs(np.diff(counted)))
+        known |= {"best": watch.block, "lowest": middle, "spread": np.float32(min(spread, LARGEST))}
+    return watch.replace(block=state, **known)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _middle(losses: Array | np.ndarray) -> float:
+    return float(np.median(np.asarray(losses)[-WINDOW:]))

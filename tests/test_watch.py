@@ -1,0 +1,188 @@
+"""A search that gets lost is led back to where it was sound, with smaller steps; another keeps every bit."""
+
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from metaplast import train, watch
+from metaplast._checks.outer_loop import quadratic
+from metaplast.interfaces import AbstractOuterLoop
+from metaplast.registry import find
+from outer_loops.bptt import Bptt
+from tests.contracts._enrolled import enrolled
+
+SOUND = [1.0, 1.1, 0.9, 1.05, 0.95, 1.02, 0.98, 1.0, 1.0]
+
+
+class Counted(AbstractOuterLoop):
+    """A loop whose state is (steps taken, size of the next step)."""
+
+    n_steps = 1000
+
+    def hyper(self) -> dict[str, Any]:
+        return {}
+
+    def init(self, problem: Any, theta: Any, key: Any, hyper: Any) -> Any:
+        return (0, 1.0)
+
+    def step(self, problem: Any, state: Any, batch: Any, key: Any) -> Any:
+        return state, {}
+
+    def theta(self, state: Any) -> Any:
+        return {}
+
+    def slower(self, state: Any, factor: float) -> Any:
+        return (state[0], factor * state[1])
+
+
+def _metrics(loss: float, diverged: int = 0) -> dict[str, Any]:
+    return {"loss": np.float32(loss), "diverged": np.int32(diverged), "lives": np.int32(8)}
+
+
+def _watched(losses: Any, diverged: Any = None) -> list[tuple[Any, Any]]:
+    """(watch, state) after every step of a search with these losses; it starts with the state (0, 1.0)."""
+    state: Any = (0, 1.0)
+    known = watch.begin(state)
+    course = []
+    for index, loss in enumerate(losses):
+        metrics = _metrics(loss, diverged[index] if diverged else 0)
+        moved = (state[0] + 1, state[1])
+        known, state, told = watch.after(known, Counted(), moved, metrics)
+        assert told["falls"] == known.falls
+        course.append((known, state))
+    return course
+
+
+def _falls(losses: Any, diverged: Any = None) -> list[int]:
+    """After how many steps the search was led back."""
+    steps = []
+    before = 0
+    for index, (known, _) in enumerate(_watched(losses, diverged)):
+        if int(known.falls) > before:
+            steps.append(index + 1)
+        before = int(known.falls)
+    return steps
+
+
+def test_an_explosion_is_noticed_by_its_fifth_bad_step_and_led_back_to_before_the_best_block():
+    better = [0.5 * loss for loss in SOUND]
+    course = _watched([*SOUND, *better, *[1e4] * 5])
+    assert _falls([*SOUND, *better, *[1e4] * 5]) == [23]
+    known, state = course[-1]
+    assert state == (9, 0.5)  # the better block began after nine steps
+    assert float(known.scale) == 0.5
+    np.testing.assert_allclose(float(known.lowest), 0.5)
+
+
+def test_a_second_fall_from_the_same_state_halves_the_steps_again():
+    known, state = _watched([*SOUND, *[1e4] * 5, *[1e4] * 9])[-1]
+    assert state == (0, 0.25)
+    assert (int(known.falls), float(known.scale)) == (2, 0.25)
+
+
+def test_lives_that_are_not_finite_count_where_they_are_most_of_a_batch():
+    lost = [*SOUND, *[0.5] * 9]
+    assert _falls(lost, [0] * 9 + [5] * 9) == [14]
+    assert _falls(lost, [0] * 9 + [4] * 9) == []
+    assert _falls([*SOUND, *[np.nan] * 9]) == [14]
+
+
+def test_a_search_that_was_never_sound_is_left_alone():
+    assert _falls([np.inf] * 40) == []
+    assert _falls([1.0] * 40, [8] * 40) == []
+
+
+def test_a_rise_that_costs_less_than_half_of_the_gain_is_no_loss():
+    down = [*[10.0] * 9, *[1.0] * 9]
+    assert _falls([*down, *[5.0] * 18]) == []
+    assert _falls([*down, *[6.0] * 9]) == [23]
+
+
+def test_what_counts_does_not_depend_on_the_scale_of_the_loss_or_on_its_zero():
+    losses = np.asarray([*SOUND, *[3.0] * 9])
+    assert _falls(losses) == _falls(1e3 * losses) == _falls(1e-3 * losses - 7.0) == [14]
+
+
+@pytest.mark.parametrize("noise", ["normal", "lognormal", "cauchy"])
+def test_noise_alone_is_rarely_taken_for_a_loss(noise):
+    """200 searches of 200 steps that go nowhere: at most 1 of 100 falls."""
+    generator = np.random.default_rng(0)
+    draws = {
+        "normal": generator.normal(size=(200, 200)),
+        "lognormal": np.exp(generator.normal(size=(200, 200))),
+        "cauchy": generator.standard_cauchy(size=(200, 200)),
+    }[noise]
+    assert sum(bool(_falls(losses)) for losses in draws) <= 2
+
+
+PROBLEM = quadratic()
+OUTER = Bptt(steps=30, learning_rate=0.05)
+
+
+def _run(outer: Bptt, seed: int = 0) -> train.Run:
+    state = train.begin(PROBLEM, outer, seed)
+    return train.Run(seed, state, watch.begin(state))
+
+
+def _course(outer: Bptt, run: train.Run, start: int, stop: int) -> Any:
+    return list(train.steps_many(PROBLEM, outer, [run], start, stop, lockstep=False))
+
+
+def test_a_search_that_is_never_lost_keeps_its_bits():
+    alone = list(train.steps(PROBLEM, OUTER, 0, train.begin(PROBLEM, OUTER, 0), 0, 30))
+    watched = _course(OUTER, _run(OUTER), 0, 30)
+    for (_, state, metrics), (_, (run,), (told,)) in zip(alone, watched, strict=True):
+        jax.tree.map(np.testing.assert_array_equal, state, run.state)
+        assert float(told["loss"]) == float(metrics["loss"])
+        assert (int(told["falls"]), float(told["step_scale"])) == (0, 1.0)
+
+
+# Steps so long that w overshoots its minimum, by more every time, until they are halved.
+WILD = Bptt(steps=60, learning_rate=2.4, optimiser="sgd", schedule="constant_schedule")
+
+
+def test_a_search_that_explodes_is_led_back_until_its_steps_are_small_enough():
+    left_alone = list(train.steps(PROBLEM, WILD, 0, train.begin(PROBLEM, WILD, 0), 0, 60))
+    watched = _course(WILD, _run(WILD), 0, 60)
+    first = float(left_alone[0][2]["loss"])
+    assert not float(left_alone[-1][2]["loss"]) < 10 * first
+    (_, (run,), (told,)) = watched[-1]
+    assert int(told["falls"]) >= 1
+    assert float(run.state.hyper["learning_rate"]) == pytest.approx(2.4 * float(told["step_scale"]))
+    assert float(told["loss"]) < first
+
+
+def test_stopping_and_going_on_in_the_middle_of_a_fall_changes_no_bit():
+    whole = _course(WILD, _run(WILD), 0, 40)
+    fell = next(step for step, _, (told,) in whole if int(told["falls"]))
+    for cut in (fell - 1, fell, fell + 1):
+        (_, (half,), _) = _course(WILD, _run(WILD), 0, cut)[-1]
+        saved = jax.tree.map(lambda x: jnp.asarray(np.asarray(x)), (half.state, half.watch))
+        (_, (again,), _) = _course(WILD, train.Run(0, *saved), cut, 40)[-1]
+        jax.tree.map(np.testing.assert_array_equal, again.state, whole[-1][1][0].state)
+
+
+def test_longer_lives_begin_a_watch_anew():
+    """A loss over longer lives does not compare with the one before."""
+    problem = replace(PROBLEM, curriculum=((0, 1), (12, 0)))
+    state = train.begin(problem, OUTER, 0)
+    run = train.Run(0, state, watch.begin(state))
+    seen = [int(found.watch.seen) for _, (found,), _ in train.steps_many(problem, OUTER, [run], 0, 14, False)]
+    assert seen[10:] == [11, 12, 1, 2]
+
+
+@pytest.mark.parametrize("name", enrolled("outer"))
+def test_every_loop_can_go_slower_from_where_it_is(name):
+    outer = find("outer", name)()
+    state = train.begin(PROBLEM, outer, 0)
+    slow = outer.slower(state, 0.5)
+    assert jax.tree.structure(slow) == jax.tree.structure(state)
+    jax.tree.map(np.testing.assert_array_equal, outer.theta(slow), outer.theta(state))
+    numbers = [float(np.sum(leaf)) for leaf in jax.tree.leaves(slow)]
+    before = [float(np.sum(leaf)) for leaf in jax.tree.leaves(state)]
+    changed = [a / b for a, b in zip(numbers, before, strict=True) if a != b]
+    assert changed == [0.5]  # one number of the loop, and nothing else
