@@ -6,12 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import click
 
 from metaplast.registry import BadInput
-
-if TYPE_CHECKING:
-    from metaplast.launch.run import Progress  # it imports JAX
 
 
 def prepare(modules: Sequence[str] = ()) -> None:
@@ -37,30 +35,62 @@ def prepare(modules: Sequence[str] = ()) -> None:
             ) from None
 
 
+class Screen:
+    """What is seen of a run under way, on stderr: a line for what is done; here no bars."""
+
+    def __init__(self, silent: bool) -> None:
+        self.silent = silent
+
+    def __call__(self, name: str, done: int, total: int) -> None:
+        pass
+
+    def say(self, line: str) -> None:
+        if not self.silent:
+            click.echo(line, err=True)
+
+
+class Bars(Screen):
+    """One bar per row, with a forecast of the time that is left once a few steps are done."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TaskID,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        super().__init__(silent=False)
+        left = (TextColumn("about"), TimeRemainingColumn(), TextColumn("left"))
+        counts = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        name = TextColumn("{task.description:<24}")
+        self.bars = Progress(name, *counts, *left, console=Console(stderr=True), transient=True)
+        self.known: dict[str, TaskID] = {}
+
+    def __call__(self, name: str, done: int, total: int) -> None:
+        if done and name not in self.known:
+            self.bars.start()  # only now: an error before the first step stays one line
+            self.known[name] = self.bars.add_task(name, total=total)
+        if name in self.known:
+            self.bars.update(self.known[name], completed=done)
+
+    def say(self, line: str) -> None:
+        self.bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
 @contextmanager
-def progress(quiet: bool) -> "Iterator[Progress]":
-    """One bar per row on stderr, with a forecast of the time that is left once a few steps are done."""
-    if quiet:
-        yield lambda *_: None
+def progress(quiet: bool) -> Iterator[Screen]:
+    """Bars on a terminal; plain lines where stderr goes elsewhere; nothing where `quiet`."""
+    if quiet or not sys.stderr.isatty():
+        yield Screen(silent=quiet)
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-
-    times = (TimeElapsedColumn(), TextColumn("about"), TimeRemainingColumn(), TextColumn("left"))
-    columns = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(), *times)
-    bars = Bars(*columns, console=Console(stderr=True), transient=True)
-    known: dict[str, TaskID] = {}
-
-    def show(name: str, done: int, total: int) -> None:
-        if done and name not in known:
-            bars.start()  # only now: an error before the first step stays one line
-            known[name] = bars.add_task(name, total=total)
-        if name in known:
-            bars.update(known[name], completed=done)
-
+    bars = Bars()
     try:
-        yield show
+        yield bars
     finally:
-        if known:
-            bars.stop()
+        if bars.known:
+            bars.bars.stop()

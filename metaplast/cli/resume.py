@@ -11,12 +11,10 @@ import click
 @click.option(
     "--jobs",
     type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="Rows trained at the same time; each takes about 0.8 GB on the digits.",
+    help="Rows trained at the same time (default: 2 where there are two cores and the memory for it).",
 )
 @click.option("--quiet", is_flag=True, help="No progress bars.")
-def command(run_dir: Path, modules: tuple[str, ...], jobs: int, quiet: bool) -> None:
+def command(run_dir: Path, modules: tuple[str, ...], jobs: int | None, quiet: bool) -> None:
     """Go on from the newest checkpoints; the result has the same bits as an uninterrupted run."""
     from metaplast.cli import _setup
     from metaplast.launch import folder
@@ -31,7 +29,7 @@ def command(run_dir: Path, modules: tuple[str, ...], jobs: int, quiet: bool) -> 
         elif compare_loops.is_comparison(run_dir):
             finished, render = compare_loops.resume(run_dir, show), compare_loops.render
         else:
-            finished, render = run.resume(run_dir, jobs, show, modules), group.told
+            finished, render = run.resume(run_dir, jobs, show, modules, show.say), group.told
     click.echo(render(finished))
     if render is group.told:
         group.demand_whole(finished)

@@ -22,9 +22,7 @@ import click
 @click.option(
     "--jobs",
     type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="Rows trained at the same time; each takes about 0.8 GB on the digits.",
+    help="Rows trained at the same time (default: 2 where there are two cores and the memory for it).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print summary.json, of several runs group.json.")
 @click.option("--quiet", is_flag=True, help="No progress bars.")
@@ -34,7 +32,7 @@ def command(  # noqa: PLR0913  (click gives each option as one argument)
     config: Path | None,
     config_dir: Path | None,
     modules: tuple[str, ...],
-    jobs: int,
+    jobs: int | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -57,6 +55,6 @@ def command(  # noqa: PLR0913  (click gives each option as one argument)
 
     plain = compose(words, Sources(config_dir), config)
     with _setup.progress(quiet or as_json) as show:
-        made = run.start(plain, run_dir, jobs, show, modules)
+        made = run.start(plain, run_dir, jobs, show, modules, show.say)
     click.echo(group.told(made, as_json))
     group.demand_whole(made)

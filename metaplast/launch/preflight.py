@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from metaplast.signals import Key
 log = logging.getLogger(__name__)
 PROCESS = 700 * 2**20  # bytes of Python, JAX and one compilation (measured: 0.5 to 0.8 GB on the digits)
 SHARE = 0.9  # of what is available
+MOST_JOBS = 2  # rows at a time where nobody says how many
 
 
 class Forecast(NamedTuple):
@@ -53,11 +55,23 @@ def check(job: Job, jobs: int, together: int = 1, lockstep: bool | None = None) 
     check_splits(job.main)
     for line in _too_fast(job):
         log.warning(line)
-    largest = ("", Forecast(0, 0, 0, 1))
-    for name, config in job.rows:
-        found = forecast(config).of(together, lockstep)
-        largest = max(largest, (name, found), key=lambda pair: pair[1].total)
-    _check_memory(*largest, min(jobs, len(job.rows)))
+    _check_memory(*_largest(job, together, lockstep), min(jobs, len(job.rows)))
+
+
+def fitting_jobs(job: Job, together: int = 1, lockstep: bool | None = None) -> int:
+    """How many rows train at a time where nobody says: two on a CPU with two cores and the memory for it, so that a
+    first run is short; else one."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if jax.default_backend() != "cpu" or cores < MOST_JOBS:
+        return 1
+    _, need = _largest(job, together, lockstep)
+    return MOST_JOBS if MOST_JOBS * need.total <= SHARE * available() else 1
+
+
+def _largest(job: Job, together: int, lockstep: bool | None) -> tuple[str, Forecast]:
+    """The row that takes the most memory."""
+    found = [(name, forecast(config).of(together, lockstep)) for name, config in job.rows]
+    return max(found, key=lambda pair: pair[1].total)
 
 
 def forecast(config: Config) -> Forecast:

@@ -12,6 +12,7 @@ from pathlib import Path
 import jax
 
 from metaplast.launch import folder, group, keeper, preflight, row
+from metaplast.launch.announce import Announcer, Say
 from metaplast.launch.config import Plain, to_yaml
 from metaplast.launch.follow import followed
 from metaplast.launch.job import DISCOVERED, Single, parse
@@ -25,9 +26,17 @@ log = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]  # row, outer steps done, outer steps in all
 
 
-def start(plain: Plain, path: Path | None, jobs: int, progress: Progress, modules: Sequence[str] = ()) -> Path:
-    """A new run, or a group of runs (`seeds`, `vary`) in one folder; `modules` are imported by every worker. Nothing on
-    disk changes unless the config is valid.
+def start(
+    plain: Plain,
+    path: Path | None,
+    jobs: int | None,
+    progress: Progress,
+    modules: Sequence[str] = (),
+    say: Say = lambda line: None,
+) -> Path:
+    """A new run, or a group of runs (`seeds`, `vary`) in one folder; `modules` are imported by every worker; jobs: rows
+    at a time (None: `preflight.fitting_jobs`); `say` is given a line for every finished row. Nothing on disk changes
+    unless the config is valid.
 
     Raises: BadInput, folder.Busy, row.Diverged (of a group: group.demand_whole), stopping.Interrupted, OSError.
     """
@@ -35,16 +44,22 @@ def start(plain: Plain, path: Path | None, jobs: int, progress: Progress, module
     job = parse(first, check=False)
     run = path or folder.fresh_path(job.main.experiment, several.label(job.main.seed))
     runs = several.runs(first, run)
-    _check(runs, jobs)
+    jobs = _check(runs, jobs)
     folder.create(run)
     with folder.locked(run), folder.logged(run):
         folder.write_text(run / "config.yaml", to_yaml(first if several.alone else plain))
         folder.write_json(run / "environment.json", environment())
-        _execute(run, runs, Workers(jobs, tuple(modules)), progress)
+        _execute(run, runs, Workers(jobs, tuple(modules)), progress, say)
     return run
 
 
-def resume(run: Path, jobs: int, progress: Progress, modules: Sequence[str] = ()) -> Path:
+def resume(
+    run: Path,
+    jobs: int | None,
+    progress: Progress,
+    modules: Sequence[str] = (),
+    say: Say = lambda line: None,
+) -> Path:
     """Go on with a run or a group from its newest checkpoints; what is finished is left as it is.
 
     Raises: as `start`; checkpoint.NoCheckpoint.
@@ -53,25 +68,28 @@ def resume(run: Path, jobs: int, progress: Progress, modules: Sequence[str] = ()
     runs = group.members(run)
     marks = [file for one in runs for file in (one.folder / "summary.json", one.folder / "report.html")]
     finished = all(mark.is_file() for mark in [*marks, *([] if runs[0].folder == run else [run / group.RESULT])])
-    if not finished:
-        _check(runs, jobs)
+    several = 1 if finished else _check(runs, jobs)
     with folder.locked(run), folder.logged(run):
         warn_of_other_versions(run)
         if not finished:
-            _execute(run, runs, Workers(jobs, tuple(modules)), progress)
+            _execute(run, runs, Workers(several, tuple(modules)), progress, say)
     return run
 
 
-def _check(runs: Sequence[Single], jobs: int) -> None:
-    """Raises: BadInput for what one of the runs cannot do."""
+def _check(runs: Sequence[Single], jobs: int | None) -> int:
+    """How many rows train at a time. Raises: BadInput for what one of the runs cannot do."""
     for one in runs:
         parse(one.plain, check=False)
     together = group.programs(runs)
     group.check_lockstep(runs)
     checked = [parse(several[0].plain) for several in together]
-    preflight.check(checked[0], jobs, max(map(len, together)), runs[0].lockstep)
+    n = max(map(len, together))
+    if jobs is None:
+        jobs = preflight.fitting_jobs(checked[0], n, runs[0].lockstep)
+    preflight.check(checked[0], jobs, n, runs[0].lockstep)
     for job in checked[1:]:
         preflight.check_splits(job.main)
+    return jobs
 
 
 def environment() -> dict[str, str]:
@@ -95,7 +113,7 @@ def warn_of_other_versions(run: Path) -> None:
         log.warning("%s goes on with %s: the last bits may differ", run, ", ".join(other))
 
 
-def _execute(run: Path, runs: Sequence[Single], workers: Workers, progress: Progress) -> None:
+def _execute(run: Path, runs: Sequence[Single], workers: Workers, progress: Progress, say: Say) -> None:
     """Each run of a group is locked and followed in its own folder too; what is said goes to the group's log.txt."""
     with ExitStack() as stack:
         for one in runs:
@@ -107,10 +125,10 @@ def _execute(run: Path, runs: Sequence[Single], workers: Workers, progress: Prog
                     folder.write_json(one.folder / "environment.json", environment())
             logger = parse(one.plain, check=False).main.logging
             stack.enter_context(followed(one.folder, logger, workers.modules))
-        _train_and_judge(run, runs, workers, progress)
+        _train_and_judge(run, runs, workers, progress, say)
 
 
-def _train_and_judge(run: Path, runs: Sequence[Single], workers: Workers, progress: Progress) -> None:
+def _train_and_judge(run: Path, runs: Sequence[Single], workers: Workers, progress: Progress, say: Say) -> None:
     started = time.monotonic()
     keeper.HERE.renew()
     job = parse(runs[0].plain, check=False)
@@ -121,9 +139,12 @@ def _train_and_judge(run: Path, runs: Sequence[Single], workers: Workers, progre
         folders = [folder.row_folder(one.folder, name) for one in runs]
         return {row: count(row / "metrics.jsonl") for row in folders}
 
+    announcer = Announcer(runs, names, say)
+
     def watch() -> None:
         for name, total in totals.items():
             progress(name, sum(done(name).values()), total * len(runs))
+        announcer.look()
 
     if len(names) > 1:
         train_rows(run, runs, names, workers, watch)
