@@ -130,12 +130,15 @@ def _scores(runs: Sequence[Run], pool: summary.Pool, pictures: Path) -> sections
     drawn = []
     if len(pool.scores) > 1 and any(entry["mean"] is not None for entry in pool.scores):
         path = pictures / "scores.png"
-        figures.scores(pool.scores, path, summary.OURS)
-        alt = f"{pool.metric} per row: " + ", ".join(f"{e['name']} {text(e['mean'])}" for e in pool.scores)
+        labels = {name: table.marked(name, fact) for name, fact in pool.facts.items()}
+        figures.scores(pool.scores, path, summary.OURS, labels)
+        shown = [f"{labels.get(e['name'], e['name'])} {text(e['mean'])}" for e in pool.scores]
+        alt = f"{pool.metric} per row: " + ", ".join(shown)
         drawn = [Figure(path, alt, "Each row's mean with its 95 % interval, in the order of the table.")]
     words = [summary.say_gap(pool.gap)] if pool.gap else []
     numbers = {"metric": pool.metric, "table": pool.scores, "gap_closed": pool.gap, "means": pool.means}
-    return Section("Scores", [*words, *blown], figures=drawn, tables=tables), plain(numbers)
+    numbers["verdicts"] = {name: fact.get("verdict") for name, fact in pool.facts.items()}
+    return Section("Scores", [*words, *pool.words, *blown], figures=drawn, tables=tables), plain(numbers)
 
 
 def _curves(runs: Sequence[Run], n_lives: int, pictures: Path, tick: Tick) -> sections.Part:
