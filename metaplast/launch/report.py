@@ -118,7 +118,7 @@ def _formula(run: Run) -> str:
 def _scores(runs: Sequence[Run], pool: summary.Pool, pictures: Path) -> sections.Part:
     head, *rows = table.cells(pool.scores, pool.facts, DISCOVERED)
     blown = [f"{e['name']}: {e['not_finite']} lives are not finite." for e in pool.scores if e["not_finite"]]
-    notes = [(name, fact["note"]) for name, fact in pool.facts.items() if fact.get("note")]
+    notes = [(name, note) for name, fact in pool.facts.items() if (note := _note(fact))]
     several = f"t intervals over {len(runs)} splits (runs)"
     over = several if len(runs) > 1 else "bootstrap intervals over lives; one run, so not over splits"
     tables = [Table(f"Scores on held-out lives; 95 % {over}", head, rows)]
@@ -139,6 +139,12 @@ def _scores(runs: Sequence[Run], pool: summary.Pool, pictures: Path) -> sections
     numbers = {"metric": pool.metric, "table": pool.scores, "gap_closed": pool.gap, "means": pool.means}
     numbers["verdicts"] = {name: fact.get("verdict") for name, fact in pool.facts.items()}
     return Section("Scores", [*words, *pool.words, *blown], figures=drawn, tables=tables), plain(numbers)
+
+
+def _note(fact: Plain) -> str:
+    """What a row is, and what it cost where that is more than its own search."""
+    origin = f"starts from {fact['from']}, {fact['budget']} outer steps in all" if fact.get("from") else ""
+    return "; ".join(words for words in (fact.get("note", ""), origin) if words)
 
 
 def _curves(runs: Sequence[Run], n_lives: int, pictures: Path, tick: Tick) -> sections.Part:

@@ -19,6 +19,11 @@ def lines(summaries: Sequence[Plain], facts: Mapping[str, Plain]) -> list[str]:
         verdict = fact.get("verdict")
         if verdict and failed(verdict):
             told.append(f"{name} is {why(verdict)}. To do: {verdict['do']}.")
+    for name, fact in facts.items():
+        if fact.get("from"):
+            told.append(
+                f"{name} starts from {fact['from']}: {fact['budget']} outer steps in all, with those before it."
+            )
     unjudged = [name for name, fact in facts.items() if fact["learned"] and not fact.get("verdict")]
     if unjudged:
         told.append(f"Not judged, for their scores on validation lives are not on record: {', '.join(unjudged)}.")

@@ -23,8 +23,8 @@ def compare(runs: Sequence[Path], row: str = DISCOVERED, against: Sequence[str] 
 
     against: the rows among which each world has its reference: the best by its mean on the very held-out lives it is
     judged on, which favours the reference; none is named where the search of one of them failed. Default: the rows
-    whose credit signal is the gradient itself. Differences are paired on the same lives; intervals are Student's over the
-    means of runs (bootstrapped over lives where a world has one run).
+    whose credit signal is the gradient itself. Differences are paired on the same lives; intervals are Student's over
+    the means of runs (bootstrapped over lives where a world has one run).
     Raises: BadInput for what is no finished run, worlds whose rows or metrics differ, or an unknown row.
     """
     groups = worlds(runs)

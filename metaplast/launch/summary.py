@@ -45,6 +45,11 @@ def summarise(run: Path, job: Job, wall_s: float) -> Plain:
     facts = {}
     for name, config in job.rows:
         facts[name] = facts_of(run, name, config) | {"contains": nested[name], "verdict": verdicts[name]}
+    for name, fact in facts.items():
+        before = job.before(name)
+        searched = [each for each in (name, *before) if facts[each]["learned"]]
+        fact["budget"] = job.main.outer.n_steps * len(searched)
+        fact["from"] = before[0] if before else None
     summary = {
         "schema": SCHEMA,
         "experiment": job.main.experiment,
@@ -182,10 +187,11 @@ def render(run: Path) -> str:
     if gap := summary["gap_closed"]:
         parts.append(say_gap(gap))
     parts += row_words.lines([summary], summary["rows"])
+    unless = " (but for rows that start from others)" if any(f.get("from") for f in summary["rows"].values()) else ""
     parts.append(
-        "Every trained row: same task, outer loop and budget; candidates chosen on validation lives; scored on the "
-        "same "
-        f"{summary['scores'][0]['n']} held-out lives, opened once. One seed, so intervals cover lives, not splits."
+        f"Every trained row: same task, outer loop and budget{unless}; candidates chosen on validation lives; scored "
+        f"on the same {summary['scores'][0]['n']} held-out lives, opened once. One seed, so intervals cover lives, "
+        "not splits."
     )
     for name, fact in summary["rows"].items():
         if fact.get("at_bound", 0.0) > CLIPPED:

@@ -118,8 +118,9 @@ def _do(name: str, config: Config, state: str, against: str) -> str:
     more = "more problem.n_tasks and evaluation.validation" if state == OVERFITTED else f"more outer.steps, {smaller}"
     if against == START:
         return more
-    start = "a row of the same family with" if name == DISCOVERED else "the row with"
-    return f"{more}, or {start} from: {against}"
+    if name == DISCOVERED:
+        return f"{more}, or a row of the same family with from: {against}"
+    return f"{more}, or rows: {{{name}: {{from: {against}}}}}"
 
 
 def _stored(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]] | None:

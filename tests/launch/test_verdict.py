@@ -92,7 +92,7 @@ def test_a_row_below_one_that_it_contains_takes_the_sentence_with_it(tmp_path: P
     half = stats.t.ppf(0.9995, 63) * paired.std(ddof=1) / 8
     assert mine["difference"] == pytest.approx(paired.mean(), rel=1e-4)
     assert mine["interval"] == pytest.approx([paired.mean() - half, paired.mean() + half], rel=1e-4)
-    do = "more outer.steps, a smaller outer.learning_rate, or the row with from: backprop_sgd"
+    do = "more outer.steps, a smaller outer.learning_rate, or rows: {backprop_with_terms: {from: backprop_sgd}}"
     assert mine["do"] == do
     words, shown = summary.render(folder), page(folder)
     for text in (words, shown, summary.pooled([folder])):
