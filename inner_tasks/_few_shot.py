@@ -46,7 +46,7 @@ def shape(n_in: int, n_classes: int, shots: int, queries: int, per_class: bool =
     times = n_classes if per_class else 1
     phases = ((shots * times, True), (queries * times, False))
     offers = frozenset({"error", "target", "surprise", "reward"})
-    return TaskShape({"input": n_in}, n_classes, phases, offers, differentiable=True)
+    return TaskShape({"input": n_in}, n_classes, phases, offers, differentiable=True, classes=True)
 
 
 def padded(rows: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

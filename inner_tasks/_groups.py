@@ -119,7 +119,7 @@ class Grouped(AbstractTaskFamily):
     def _check_images(self, fewest: int, split: Split) -> None:
         if self.shots + self.queries <= fewest:
             return
-        what = f"shots + queries = {self.shots + self.queries} images of a class for {split} lives"
+        what = f"task: shots + queries = {self.shots + self.queries} images of a class for {split} lives"
         expected = f"at most {fewest}, so many has the smallest class there"
         raise BadInput(what, expected, "lower shots; passes=2 shows each image twice")
 
@@ -133,7 +133,7 @@ class Grouped(AbstractTaskFamily):
         """Pass after pass in random order, the examples that are not learned from before all others."""
         seen, asked = features[:, : self.shots], features[:, self.shots :]
         repeated = jnp.concatenate([seen] * self.passes + [asked], axis=1)
-        example = jnp.arange(self.shots * self.passes)
+        example = jnp.arange(self.shots * self.passes, dtype=jnp.int32)
         stage = jnp.where(example < closed, -1, example // self.shots)
         stages = jnp.broadcast_to(stage, (len(groups), len(example)))
         stream = _few_shot.staged(u, repeated, stages)

@@ -42,7 +42,8 @@ class Nonstationary(AbstractTaskFamily):
 
     def shape(self) -> TaskShape:
         phases = ((self.n_stretches * self.length, True),)
-        return TaskShape({"input": self.n_in}, self.n_classes, phases, frozenset({"error", "target"}), True)
+        offers = frozenset({"error", "target"})
+        return TaskShape({"input": self.n_in}, self.n_classes, phases, offers, differentiable=True, classes=True)
 
     def sample(self, key: Key, split: Split) -> World:
         k_centre, k_label, k_noise = jax.random.split(jax.random.fold_in(key, SPLITS.index(split)), 3)

@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from metaplast.signals import TaskShape
+
 Step = Callable[[Any], tuple[Any, Any]]  # life -> (life, trace)
 Phases = tuple[tuple[int, bool], ...]  # (n_steps, plastic) in order
 
@@ -80,12 +82,13 @@ def pieces(phases: Phases, start: int | None, n_steps: int) -> list[tuple[int, b
     return found
 
 
-def plastic_at(phases: Phases, t: Array) -> Array:
-    """Whether the network is plastic in step t; the last phase goes on for ever."""
+def plastic_at(shape: TaskShape, t: Array, gate: Array) -> Array:
+    """Whether rules are at work in step t; the last phase goes on for ever."""
     ends, on, position = [], [], 0
-    for length, plastic in phases:
+    for length, plastic in shape.phases:
         position += length
         ends.append(position)
         on.append(plastic)
     phase = jnp.minimum(jnp.sum(t >= jnp.asarray(ends, t.dtype)), len(on) - 1)
-    return jnp.asarray(on)[phase]
+    plastic = jnp.asarray(on)[phase]
+    return plastic & (gate > 0) if shape.rests else plastic

@@ -11,7 +11,17 @@ from metaplast.registry import BadInput, name_of
 from metaplast.rules._aggregates import AGGREGATES, aggregates
 from metaplast.rules._locality import reads
 from metaplast.rules.base import AbstractRule
-from metaplast.signals import CREDIT_FIELDS, FEEDBACK_FIELDS, Credit, Key, NeuronView, SynapseView
+from metaplast.signals import (
+    CREDIT_FIELDS,
+    FEEDBACK_FIELDS,
+    SURPRISE,
+    Credit,
+    Feedback,
+    Key,
+    NeuronView,
+    Outcome,
+    SynapseView,
+)
 from metaplast.wiring import Edge, Wiring
 
 
@@ -36,11 +46,32 @@ def edge_reads(
         neuron = wiring.population(edge.pre if side == "pre" else edge.post).neuron
         offered = set(neuron.offers)
         offered |= CREDIT_FIELDS if feedback.carries and feedback.needs <= offers else set()
+        offered |= {"target"} & offers
         if name not in offered:
             expected = f"a signal on offer there: {', '.join(sorted(offered))}"
             why = f"; {_no_credit(feedback, offers)}" if name in CREDIT_FIELDS else ""
             raise BadInput(f"rule at {edge.name} reads {field}{why}", expected, "change rule, neuron, feedback or task")
     return fields
+
+
+def with_surprise(offers: frozenset[str]) -> frozenset[str]:
+    """What a task offers, and the loss of the present step as a modulator, where it tells errors.
+
+    A task that tells none keeps its loss to itself: that of recorded activity would leak it into the weights.
+    """
+    return offers | {SURPRISE} if "error" in offers else offers
+
+
+def answered(
+    views: dict[str, NeuronView], output: str, outcome: Outcome, offers: frozenset[str]
+) -> tuple[dict[str, NeuronView], Feedback]:
+    """The views with the target at the output's units, and the task's feedback with `surprise`."""
+    given = outcome.feedback
+    own = views[output].replace(target=given.target)  # pyright: ignore[reportAttributeAccessIssue]
+    if SURPRISE in with_surprise(offers) and SURPRISE not in given.modulators:
+        modulators = {**given.modulators, SURPRISE: outcome.score.loss}
+        given = given.replace(modulators=modulators)  # pyright: ignore[reportAttributeAccessIssue]
+    return {**views, output: own}, given
 
 
 def _no_credit(feedback: AbstractFeedback, offers: frozenset[str]) -> str:

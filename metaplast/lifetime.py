@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from metaplast._scan import pieces, plastic_at, scan
-from metaplast._views import edge_reads, edge_view
+from metaplast._views import answered, edge_reads, edge_view, with_surprise
 from metaplast.connections.base import Move
 from metaplast.feedback._alignment import angles
 from metaplast.feedback.base import AbstractFeedback
@@ -88,9 +88,8 @@ class Lifetime:
         for edge in self.wiring().edges:
             slots = [slot for slot in self.slots if edge.plastic and fnmatchcase(edge.name, slot.edges)]
             if len(slots) > 1:
-                raise BadInput(
-                    f"edge {edge.name}", "at most one slot", f"narrow 'edges' of {slots[0].name} or {slots[1].name}"
-                )
+                fix = f"narrow 'edges' of {slots[0].name} or {slots[1].name}"
+                raise BadInput(f"edge {edge.name}", "at most one slot", fix)
             if slots:
                 found[edge.name] = (edge, slots[0])
         return found
@@ -111,10 +110,8 @@ class Lifetime:
         self._check_shared()
         offers = self.task.shape().offers
         for need in sorted(self.genome.needs - offers):
-            offered = ", ".join(sorted(offers))
-            raise BadInput(
-                f"genome: needs {need!r} from the task", f"one of what it offers: {offered}", "change genome or task"
-            )
+            expected = f"one of what it offers: {', '.join(sorted(offers))}"
+            raise BadInput(f"genome: needs {need!r} from the task", expected, "change genome or task")
         jax.eval_shape(lambda key: self.begin(self._init(key), some_task(self.task, key), key), jax.random.key(0))
 
     def _check_shared(self) -> None:
@@ -204,15 +201,14 @@ class Lifetime:
         new = life.replace(network=state, task=task_state, t=life.t + 1)  # pyright: ignore[reportAttributeAccessIssue]
         score = outcome.score
         if plastic is not False or "alignment" in self.measure:
+            views, given = answered(views, wiring.output.name, outcome, self.task.shape().offers)
             told, credit = self.feedback.step(
-                theta["feedback"], life.feedback, wiring, life.synapses, views, outcome.feedback, self.dt
+                theta["feedback"], life.feedback, wiring, life.synapses, views, given, self.dt
             )
             if plastic is not False:
                 learned = (*self._learn(theta, new, views, sent, credit, (outcome.feedback.gate, k_rules)), told)
-                shape = self.task.shape()
-                if plastic is None or shape.rests:
-                    on = plastic_at(shape.phases, life.t)
-                    on = on & (outcome.feedback.gate > 0) if shape.rests else on
+                if plastic is None or self.task.shape().rests:
+                    on = plastic_at(self.task.shape(), life.t, outcome.feedback.gate)
                     before = (new.synapses, new.rules, new.feedback)
                     learned = jax.tree.map(lambda a, b: jnp.where(on, a, b), learned, before)
                 new = new.replace(synapses=learned[0], rules=learned[1], feedback=learned[2])
@@ -288,15 +284,15 @@ def _wiring(lifetime: Lifetime) -> Wiring:
 
 @lru_cache(maxsize=128)
 def _reads(lifetime: Lifetime) -> dict[str, frozenset[str]]:
-    offers = lifetime.task.shape().offers
-    plastic = lifetime.plastic()
+    wiring, plastic = lifetime.wiring(), lifetime.plastic()
+    used = {slot for _, slot in plastic.values()}
     for slot in lifetime.slots:
-        if slot not in {s for _, s in plastic.values()}:
-            known = ", ".join(e.name for e in lifetime.wiring().edges if e.plastic)
-            raise BadInput(
-                f"slot {slot.name}: edges {slot.edges!r}", f"a pattern that matches one of {known}", "correct it"
-            )
-    wiring = lifetime.wiring()
-    return {
-        name: edge_reads(wiring, edge, slot.rule, offers, lifetime.feedback) for name, (edge, slot) in plastic.items()
-    }
+        if slot not in used:
+            known = ", ".join(edge.name for edge in wiring.edges if edge.plastic)
+            what = f"slot {slot.name}: edges {slot.edges!r}"
+            raise BadInput(what, f"a pattern that matches one of {known}", "correct it")
+    offers = with_surprise(lifetime.task.shape().offers)
+    found = {}
+    for name, (edge, slot) in plastic.items():
+        found[name] = edge_reads(wiring, edge, slot.rule, offers, lifetime.feedback)
+    return found

@@ -16,7 +16,7 @@ from metaplast._units import faults, idle
 from metaplast._unroll import Curriculum, check_unroll, cut, steps_at
 from metaplast.interfaces import AbstractTaskFamily, Metrics, Split, some_task
 from metaplast.lifetime import Life, Lifetime
-from metaplast.objectives.base import AbstractObjective, Lived, weighted_mean
+from metaplast.objectives.base import AbstractObjective, Lived, last_phase
 from metaplast.objectives.final_loss import FinalLoss
 from metaplast.registry import BadInput
 from metaplast.signals import Key, Score, TaskShape, Theta, Trace
@@ -233,7 +233,7 @@ class MetaProblem:
         aside = {
             "survived": _survived(trace.score),
             "at_bound": _at_bound(self.lifetime, life),
-            **_last_phase(trace.score, shape.phases[-1][0]),
+            **last_phase(trace.score, shape.phases[-1][0]),
         }
         if units:
             shares = idle(lifetime.wiring(), theta["neurons"], trace.recorded, lifetime.dt)
@@ -292,9 +292,3 @@ def _at_bound(lifetime: Lifetime, life: Life) -> Array:
         real = jnp.broadcast_to(synapses.mask, beyond.shape)
         hit, total = hit + jnp.sum(jnp.where(beyond, real, 0.0)), total + jnp.sum(real)
     return hit / jnp.maximum(total, 1.0)
-
-
-def _last_phase(score: Score, n_last: int) -> dict[str, Array]:
-    """The task's own metrics, averaged like the loss over the last phase."""
-    last = jax.tree.map(lambda x: x[-n_last:], score)
-    return {name: weighted_mean(last.replace(loss=values)) for name, values in last.metrics.items()}  # pyright: ignore[reportAttributeAccessIssue]

@@ -27,6 +27,7 @@ KINDS: dict[str, tuple[str, str]] = {  # kind -> (its package, its plural: CLI w
     "likelihood": ("metaplast.likelihoods", "likelihoods"),
     "task": ("inner_tasks", "tasks"),
     "outer": ("outer_loops", "outer"),
+    "reference": ("metaplast.references", "references"),
     "logging": ("metaplast.launch.loggers", "loggers"),
 }
 

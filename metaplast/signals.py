@@ -30,6 +30,7 @@ class NeuronView:
     gain: Array  # d activity / d potential (a surrogate for spikes)
     feedback: Array  # the credit signal; under symmetric feedback d loss / d potential
     learning_signal: Array  # the credit without the unit's own gain: feedback = learning_signal * gain
+    target: Array  # of an output unit, what the task wants of it; 0 of any other
     score: Array  # d log P(activity) / d potential, of a unit that draws its activity by lot
     dendrite: Array  # potential of a separate dendrite, where the neuron has one
     returned: Array  # W^T post: the other side's activity carried back through the forward weights
@@ -123,7 +124,8 @@ class TaskShape(NamedTuple):
     brings, of weights (the first), final_weights, subject;
     differentiable: whether gradients pass through `step`; watched: (population, size) of those inside the network whose
     activity stands before the output's in the view that `step` gets; rests: where the gate is 0 rules rest altogether,
-    as in a phase that is not plastic: not only weights stay, but what rules and feedback remember too.
+    as in a phase that is not plastic: not only weights stay, but what rules and feedback remember too; classes: the
+    target of every step is 1 at the right class and 0 elsewhere, and the metrics hold `accuracy`.
     """
 
     inputs: dict[str, int]
@@ -133,6 +135,7 @@ class TaskShape(NamedTuple):
     differentiable: bool
     watched: tuple[tuple[str, int], ...] = ()
     rests: bool = False
+    classes: bool = False
 
     @property
     def n_steps(self) -> int:
@@ -145,6 +148,7 @@ class TaskShape(NamedTuple):
 
 
 FEEDBACK_FIELDS = frozenset({"error", "target", "gate", "reset", "weights", "final_weights", "subject"})
+SURPRISE = "surprise"  # the modulator that is the loss of the present step
 CREDIT_FIELDS = frozenset({"feedback", "learning_signal"})  # of a NeuronView: what only a feedback can fill in
 EMPTY_STATE_FIELDS = {"post": {}, "pre": {}, "synapse": {}, "scalar": {}}
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from metaplast import watch
+from metaplast._compile import program
 from metaplast.interfaces import AbstractOuterLoop, AbstractTaskFamily, Metrics, Split
 from metaplast.problem import Batch, MetaProblem, sample_batch
 from metaplast.registry import BadInput
@@ -32,12 +33,12 @@ def sample(family: AbstractTaskFamily, key: Key, n: int, split: Split) -> Batch:
     return _sample(family, key, n, split) if tasks is None else take(tasks, key, n)
 
 
-@partial(jax.jit, static_argnames=("family", "n", "split"))
+@program("family", "n", "split")
 def _sample(family: AbstractTaskFamily, key: Key, n: int, split: Split) -> Batch:
     return sample_batch(family, key, n, split)
 
 
-@partial(jax.jit, static_argnames="n")
+@program("n")
 def take(tasks: Any, key: Key, n: int) -> Batch:
     """`n` of the stacked tasks, each at most once; all of them, in their order, where `n` is no less.
 
@@ -50,24 +51,24 @@ def take(tasks: Any, key: Key, n: int) -> Batch:
     return Batch(tasks=jax.tree.map(lambda x: x[chosen], tasks), keys=keys)
 
 
-@partial(jax.jit, static_argnames=("problem", "outer"))
+@program("problem", "outer")
 def _init(problem: MetaProblem, outer: AbstractOuterLoop, key: Key, k_outer: Key, hyper: dict[str, Array]) -> Any:
     return outer.init(problem, problem.init(key), k_outer, hyper)
 
 
-@partial(jax.jit, static_argnames=("problem", "outer"))
+@program("problem", "outer")
 def _init_at(
     problem: MetaProblem, outer: AbstractOuterLoop, theta: Theta, k_outer: Key, hyper: dict[str, Array]
 ) -> Any:
     return outer.init(problem, theta, k_outer, hyper)
 
 
-@partial(jax.jit, static_argnames=("problem", "outer"))
+@program("problem", "outer")
 def _step(problem: MetaProblem, outer: AbstractOuterLoop, state: Any, batch: Batch, key: Key) -> tuple[Any, Metrics]:
     return outer.step(problem, state, batch, key)
 
 
-@partial(jax.jit, static_argnames=("problem",))
+@program("problem")
 def evaluate(problem: MetaProblem, thetas: Theta, batch: Batch) -> tuple[Array, Metrics]:
     """`MetaProblem.losses` of whole lives, compiled: thetas have a leading member axis."""
     return problem.whole().losses(thetas, batch)
@@ -193,12 +194,12 @@ def steps_many(
         yield index + 1, runs, [{**m, **_cut(now)} for _, m in moved]
 
 
-@partial(jax.jit, static_argnames=("family", "n"))
+@program("family", "n")
 def _sample_many(family: AbstractTaskFamily, seeds: Array, index: Array, n: int) -> Batch:
     return jax.vmap(lambda seed: sample(family, stream(seed, "tasks", index), n, "train"))(seeds)
 
 
-@partial(jax.jit, static_argnames=("problem", "outer"))
+@program("problem", "outer")
 def _step_many(
     problem: MetaProblem, outer: AbstractOuterLoop, runs: tuple[list[Any], Batch, Array], index: Array
 ) -> tuple[list[Any], list[Metrics]]:

@@ -6,6 +6,8 @@ from typing import Any
 
 import jax
 
+from metaplast._compile import CPU_OPTIONS
+
 # From JAX 0.11 on these are the only emitters, and there is no option.
 OLD = jax.__version_info__ < (0, 11)
 EMITTERS = "xla_cpu_use_fusion_emitters"
@@ -13,7 +15,7 @@ EMITTERS = "xla_cpu_use_fusion_emitters"
 as_users_jit = partial(
     jax.jit,
     compiler_options={
-        "xla_backend_optimization_level": 3,
+        **CPU_OPTIONS,
         "xla_llvm_disable_expensive_passes": False,
         **({EMITTERS: True} if OLD else {}),
     },

@@ -1,12 +1,12 @@
 """Learning curves within a life: what every step is worth, over held-out lives, with a pointwise 95 % band."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
+from metaplast._compile import program
 from metaplast.inspection.evaluate import PIECE, batches
 from metaplast.inspection.statistics import t_quantile
 from metaplast.problem import Batch, MetaProblem
@@ -75,7 +75,7 @@ def band(groups: Sequence[Steps], phases: Sequence[tuple[int, bool]], h: int, se
     return Band(mean, low, high)
 
 
-@partial(jax.jit, static_argnames=("problem",))
+@program("problem")
 def _scores(problem: MetaProblem, thetas: Theta, batch: Batch) -> Score:
     _, window = problem.advance(thetas, problem.begin(thetas, batch), problem.lifetime.task.shape().n_steps)
     return window.trace.score

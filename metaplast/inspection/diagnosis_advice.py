@@ -60,9 +60,16 @@ class Advice(NamedTuple):
 
 
 class First(NamedTuple):
-    """A run's first outer step. lives, diverged: counts; norm, grad_norm: mean norm of the gradients of its lives, and
-    the norm of what became of them, both not numbers where the outer loop takes none; n_numbers: of theta; slope: of
-    the loss per length of theta, on other lives, the way the step went; error: its standard error."""
+    """A run's first outer step.
+
+    lives, diverged: counts
+    norm, grad_norm: mean norm of the gradients of its lives, and the norm of what became of them;
+        both not numbers where the outer loop takes none
+    n_numbers: of theta
+    slope: of the loss per length of theta, on other lives, the way the step went
+    error: its standard error
+    resolution: the smallest slope of a life that the digits of its loss can show
+    """
 
     lives: float
     diverged: float
@@ -71,6 +78,7 @@ class First(NamedTuple):
     n_numbers: int
     slope: float
     error: float
+    resolution: float = 0.0
 
 
 def first_objection(first: First) -> str:
@@ -81,6 +89,8 @@ def first_objection(first: First) -> str:
         return "the gradient is exactly zero"
     if first.slope > UPHILL * first.error:
         return "the loss rises the way the first step goes"
+    if first.norm < first.resolution:
+        return f"the gradient of a life is {first.norm:.2g}, less than its loss can show: it has vanished"
     least = LEAST_SHARE * first.norm / math.sqrt(first.n_numbers)
     if abs(first.slope) + UPHILL * first.error < least:
         return (

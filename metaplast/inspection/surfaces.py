@@ -1,7 +1,6 @@
 """The change of one synapse as a function of two signals, everything else held at stated values."""
 
 from collections.abc import Mapping
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -9,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from metaplast._compile import program
 from metaplast.connections.dense import Dense
 from metaplast.reuse.load import Rule
 from metaplast.reuse.reference import floats
@@ -97,7 +97,7 @@ def held_at(field: str) -> float:
     return 1.0 if field.startswith("modulators.") else _HELD.get(field, 0.0)
 
 
-@partial(jax.jit, static_argnames=("spec", "dt"))
+@program("spec", "dt")
 def _deltas(
     spec: AbstractRule, dt: float, theta: Theta, points: Mapping[str, Array], held: Mapping[str, Array]
 ) -> Array:

@@ -55,6 +55,21 @@ def marked(name: str, fact: Plain) -> str:
     return f"{name} ({verdict['state']})" if verdict and failed(verdict) else name
 
 
+def ahead(entries: Sequence[Plain], facts: Mapping[str, Plain], reference: str) -> list[str]:
+    """A line for every row from outside (facts: `kind` reference) that is better than the row `reference`."""
+    lines = []
+    for entry in entries:
+        difference, metric = entry[f"minus_{reference}"], entry["metric"]
+        if facts.get(entry["name"], {}).get("kind") != "reference" or difference["mean"] is None:
+            continue
+        gain = difference["mean"] if metric == "accuracy" else -difference["mean"]
+        if gain > 0:
+            digits = f"+{_digits(entries)}"
+            by = f"{_number(difference['mean'], digits)} {_interval(difference['ci95'], digits)}"
+            lines.append(f"{entry['name']}, a reference, is better than {reference}: {metric} {by}.")
+    return lines
+
+
 def render(entries: Sequence[Plain], facts: Mapping[str, Plain], reference: str) -> str:
     """The table as text. facts: per row, reach and number of learned numbers."""
     return aligned(cells(entries, facts, reference))

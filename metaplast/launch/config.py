@@ -93,6 +93,8 @@ def compose(words: Sequence[str], sources: Sources, file: Path | None = None) ->
             continue
         if key in GROUPS and _is_name(value):
             plain = {**plain, key: _choice(key, value, sources)}
+        elif _drops_row(key, value):
+            plain = _without_row(plain, key.removeprefix("rows."))
         else:
             plain = merge(plain, _dotted(key, value))
     return _expand(plain, sources)
@@ -191,6 +193,20 @@ def _dotted(key: str, value: str) -> Plain:
     except (OmegaConfBaseException, YAMLError, ValueError, RecursionError) as error:
         raise BadInput(f"{key}={value!r}: {_one_line(error)}", "a YAML value", "quote it") from None
     return _text_keys(plain, key)  # pyright: ignore[reportArgumentType]
+
+
+def _drops_row(key: str, value: str) -> bool:
+    first, *rest = key.split(".")
+    return first == "rows" and len(rest) == 1 and value == "null"
+
+
+def _without_row(plain: Plain, name: str) -> Plain:
+    rows = plain.get("rows") or {}
+    if name not in rows:
+        known = ", ".join(rows) or "none"
+        fix = _nearest(name, tuple(rows), "metaplast configs")
+        raise BadInput(f"rows.{name}=null", f"a row of the experiment: {known}", fix)
+    return {**plain, "rows": {row: over for row, over in rows.items() if row != name}}
 
 
 def _text_keys(plain: Any, where: str) -> Any:

@@ -18,6 +18,7 @@ from metaplast.genomes.random import Random as RandomGenome
 from metaplast.interfaces import AbstractOuterLoop, AbstractTaskFamily
 from metaplast.launch.compare_settings import Compare
 from metaplast.launch.config import Plain, merge, resolve
+from metaplast.launch.evaluation import PROTOTYPE, Evaluation, References, check_references
 from metaplast.launch.folder import DISCOVERED, NAME
 from metaplast.launch.loggers.base import AbstractLogger
 from metaplast.launch.loggers.none import None_ as NoLogger
@@ -48,7 +49,6 @@ from metaplast.spec import (
 )
 
 ROW_KEYS = ("network", "feedback", "genome", "rule", "rules", "shared", "space", "note", "from")
-PROTOTYPE = "nearest_prototype"
 
 
 @spec
@@ -62,18 +62,6 @@ class Numbers:
     n_devices: Count = 1
     unroll: Natural = 0
     curriculum: Curriculum = ()
-
-
-@spec
-class Evaluation:
-    """Lives on which candidates are chosen (validation) and the final theta is judged (heldout); the start and
-    `candidates` equally spaced outer steps compete, so every row may stop early alike. prototype: add the reference row
-    `nearest_prototype` (for classification with the inputs shown once)."""
-
-    validation: Count = 256
-    heldout: Count = 1024
-    candidates: Count = 4
-    prototype: bool = False
 
 
 @spec
@@ -129,6 +117,10 @@ class Config:
         if self.rule is not None:
             return (Slot("rule", "*", self.rule, self.shared),)
         return tuple(Slot(name, fields.edges, fields.rule, fields.shared) for name, fields in self.rules)
+
+    def references(self) -> References:
+        """What is judged beside the rows, under the names of its own rows."""
+        return self.evaluation.beside()
 
     def outer_loop(self) -> AbstractOuterLoop:
         """The outer loop in its search space."""
@@ -194,13 +186,19 @@ def parse(plain: Plain, check: bool = True) -> Job:
     if not isinstance(rows, dict):
         raise BadInput("rows", "a mapping of row names to what differs", "correct the config")
     configs, origins = {DISCOVERED: _config(resolved, "")}, {}
+    taken = {DISCOVERED, PROTOTYPE, *dict(configs[DISCOVERED].references())}
     for name, over in rows.items():
+        if over is None:
+            continue  # a row of the experiment below, dropped by the one above
+        _check_name(name, taken)
         if isinstance(over, dict) and "from" in over:
             origins[name] = over["from"]
         configs[name] = _config(_row(resolved, name, over), f"rows.{name}")
     if check:
         for name, config in configs.items():
             _check(config, "" if name == DISCOVERED else f"rows.{name}: ")
+        main = configs[DISCOVERED]
+        check_references(main.evaluation, main.task, main.objective)
     _check_origins(origins, tuple(configs))
     return Job(tuple(configs.items()), tuple(origins.items()))
 
@@ -220,12 +218,15 @@ def _check_origins(origins: Plain, names: Sequence[str]) -> None:
             raise BadInput(f"rows.{name}.from: {' <- '.join(chain)}", "a row that starts by itself", "remove one from")
 
 
+def _check_name(name: str, taken: set[str]) -> None:
+    if not NAME.fullmatch(name) or name in taken:
+        fix = f"it becomes a folder; {', '.join(sorted(taken))} are taken"
+        raise BadInput(f"rows: name {name!r}", "letters, digits, _ and -", fix)
+
+
 def _row(main: Plain, name: str, over: Any) -> Plain:
     if not isinstance(over, dict):
         raise BadInput(f"rows.{name}={over!r}", "a mapping of what differs from the main rule", "correct the config")
-    if not NAME.fullmatch(name) or name in (DISCOVERED, PROTOTYPE):
-        fix = f"it becomes a folder; {DISCOVERED} and {PROTOTYPE} are taken"
-        raise BadInput(f"rows: name {name!r}", "letters, digits, _ and -", fix)
     for key in over:
         if key not in ROW_KEYS:
             near = difflib.get_close_matches(key, ROW_KEYS, n=1)

@@ -51,14 +51,15 @@ def measured(config: Config, problem: MetaProblem, thetas: tuple[Theta, Theta], 
     )
     length, size = float(jnp.linalg.norm(after - before)), NEAR * Plan().std
     slopes = np.full(0, np.nan)
+    resolution = 0.0
     if math.isfinite(length) and length > 0.0:
-        up, back = (
-            lives(problem, decode(config.space, unravel(z)), config.seed, "validation", PIECE)["loss"].astype(
-                np.float64
-            )
-            for z in (before + size * (after - before) / length, before - size * (after - before) / length)
-        )
-        slopes = (up - back)[np.isfinite(up - back)] / (2.0 * size)
+        step = size * (after - before) / length
+        ends = [decode(config.space, unravel(z)) for z in (before + step, before - step)]
+        up, back = (lives(problem, end, config.seed, "validation", PIECE)["loss"] for end in ends)
+        digit = float(np.finfo(up.dtype).eps) * float(np.nanmedian(np.abs(up)))
+        apart = up.astype(np.float64) - back.astype(np.float64)
+        slopes = apart[np.isfinite(apart)] / (2.0 * size)
+        resolution = digit / (2.0 * size)
     enough = len(slopes) > 1
     return First(
         lives=float(told["lives"]),
@@ -68,4 +69,5 @@ def measured(config: Config, problem: MetaProblem, thetas: tuple[Theta, Theta], 
         n_numbers=before.size,
         slope=float(slopes.mean()) if enough else math.nan,
         error=float(slopes.std(ddof=1) / math.sqrt(len(slopes))) if enough else math.nan,
+        resolution=resolution,
     )

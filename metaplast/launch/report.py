@@ -12,7 +12,7 @@ from metaplast.inspection import coefficients, curves, figures, sections, table
 from metaplast.inspection.report import Figure, Page, Section, Table
 from metaplast.launch import summary
 from metaplast.launch.folder import row_folder
-from metaplast.launch.job import DISCOVERED, PROTOTYPE, Job, parse
+from metaplast.launch.job import DISCOVERED, Job, parse
 from metaplast.launch.metrics import read
 from metaplast.launch.row import theta_of
 from metaplast.launch.rule_report import rule_parts, text, write
@@ -136,6 +136,7 @@ def _scores(runs: Sequence[Run], pool: summary.Pool, pictures: Path) -> sections
         alt = f"{pool.metric} per row: " + ", ".join(shown)
         drawn = [Figure(path, alt, "Each row's mean with its 95 % interval, in the order of the table.")]
     words = [summary.say_gap(pool.gap)] if pool.gap else []
+    words += table.ahead(pool.scores, pool.facts, DISCOVERED)
     numbers = {"metric": pool.metric, "table": pool.scores, "gap_closed": pool.gap, "means": pool.means}
     numbers["verdicts"] = {name: fact.get("verdict") for name, fact in pool.facts.items()}
     return Section("Scores", [*words, *pool.words, *blown], figures=drawn, tables=tables), plain(numbers)
@@ -225,8 +226,9 @@ def _limits(runs: Sequence[Run], n_lives: int, pool: summary.Pool) -> list[str]:
             f"Curves are of the first {lives} held-out lives of a run, the scores of {scored} in all; bands are "
             "pointwise, not of whole curves."
         )
-    if lives and any(entry["name"] == PROTOTYPE for entry in pool.scores):
-        words.append(f"{PROTOTYPE} is no network and has no curve within a life.")
+    outside = [name for name, fact in pool.facts.items() if fact.get("kind") == "reference"]
+    if lives and outside:
+        words.append(f"References have no curve within a life: {', '.join(outside)}.")
     words.append(
         "Not shown: time scales, ablations, distances to known rules, other tasks, and what theta holds beside the "
         "rules (initial gains, learned feedback)."

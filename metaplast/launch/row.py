@@ -20,7 +20,7 @@ from metaplast.interfaces import AbstractOuterLoop
 from metaplast.launch import nesting
 from metaplast.launch.config import Plain
 from metaplast.launch.folder import row_folder, write_bytes, write_json
-from metaplast.launch.job import DISCOVERED, PROTOTYPE, Config, Single, parse
+from metaplast.launch.job import DISCOVERED, Config, Single, parse
 from metaplast.launch.metrics import read
 from metaplast.launch.training import Tick, Trainee, candidate_steps, dotted, enlist, train_together
 from metaplast.problem import MetaProblem
@@ -105,7 +105,7 @@ def _train_program(runs: Sequence[Single], name: str, tick: Tick) -> list[str]:
         diverged = it.search.get("diverged_lives", 0)
         facts = {"name": name, "diverged_lives": diverged, "search": it.search, "wall_s": wall_s}
         _save(it.folder / "validation.safetensors", it.validation)
-        _publish(it.folder, it.theta, scores, facts)
+        publish(it.folder, it.theta, scores, facts)
     return [
         f"{it.folder}: {int(it.state.bad)} outer steps in a row without a finite loss - expected finite losses - "
         "lower outer.learning_rate or the step sizes of the rule"
@@ -174,17 +174,6 @@ def _beside_start(scores: dict[str, np.ndarray], start: dict[str, np.ndarray]) -
     return kept
 
 
-def prototype_row(run: Path, plain: Plain) -> None:
-    """The reference row `nearest_prototype`: nothing is trained, the same held-out lives are judged."""
-    folder = row_folder(run, PROTOTYPE)
-    if (folder / "row.json").is_file():
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    config = parse(plain, check=False).main
-    accuracy = evaluate.prototypes(config.meta_problem(), config.seed, config.evaluation.heldout)
-    _publish(folder, {}, {"accuracy": accuracy}, {"name": PROTOTYPE, "diverged_lives": 0})
-
-
 def theta_of(folder: Path, problem: MetaProblem) -> Theta:
     """The chosen theta of a finished row."""
     like = jax.eval_shape(problem.init, jax.random.key(0))
@@ -192,7 +181,7 @@ def theta_of(folder: Path, problem: MetaProblem) -> Theta:
     return jax.tree_util.tree_map_with_path(lambda path, _: jnp.asarray(arrays[dotted(path)]), like)
 
 
-def _publish(folder: Path, theta: Theta, scores: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
+def publish(folder: Path, theta: Theta, scores: dict[str, np.ndarray], facts: dict[str, Any]) -> None:
     """What the table is made of; row.json comes last, so it marks a finished row."""
     leaves = jax.tree_util.tree_flatten_with_path(theta)[0]
     numbers = {dotted(path): np.asarray(leaf) for path, leaf in leaves}

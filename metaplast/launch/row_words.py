@@ -24,7 +24,8 @@ def lines(summaries: Sequence[Plain], facts: Mapping[str, Plain]) -> list[str]:
             told.append(
                 f"{name} starts from {fact['from']}: {fact['budget']} outer steps in all, with those before it."
             )
-    unjudged = [name for name, fact in facts.items() if fact["learned"] and not fact.get("verdict")]
+    own = {name: fact for name, fact in facts.items() if fact.get("kind") != "reference"}
+    unjudged = [name for name, fact in own.items() if fact["learned"] and not fact.get("verdict")]
     if unjudged:
         told.append(f"Not judged, for their scores on validation lives are not on record: {', '.join(unjudged)}.")
     for summary in summaries:

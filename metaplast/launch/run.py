@@ -14,7 +14,7 @@ import jax
 from metaplast.launch import folder, group, keeper, preflight, row
 from metaplast.launch.config import Plain, to_yaml
 from metaplast.launch.follow import followed
-from metaplast.launch.job import DISCOVERED, PROTOTYPE, Single, parse
+from metaplast.launch.job import DISCOVERED, Single, parse
 from metaplast.launch.metrics import count
 from metaplast.launch.report import inspect_runs
 from metaplast.launch.stopping import stoppable
@@ -115,7 +115,7 @@ def _train_and_judge(run: Path, runs: Sequence[Single], workers: Workers, progre
     keeper.HERE.renew()
     job = parse(runs[0].plain, check=False)
     totals = {name: config.outer.n_steps for name, config in job.rows}
-    names = [*totals, *([PROTOTYPE] if job.main.evaluation.prototype else [])]
+    names = [*totals, *dict(job.main.references())]
 
     def done(name: str) -> dict[Path, int]:
         folders = [folder.row_folder(one.folder, name) for one in runs]

@@ -12,10 +12,10 @@ from safetensors.numpy import load_file
 from metaplast._units import FAULTS
 from metaplast.feedback.symmetric import Symmetric
 from metaplast.inspection import table
-from metaplast.launch import folder, row_words
+from metaplast.launch import folder, reference_row, row_words
 from metaplast.launch.config import read_yaml
 from metaplast.launch.folder import row_folder
-from metaplast.launch.job import DISCOVERED, PROTOTYPE, Config, Job, parse
+from metaplast.launch.job import DISCOVERED, Config, Job, parse
 from metaplast.launch.nesting import contained
 from metaplast.launch.row import theta_of
 from metaplast.launch.verdict import judge
@@ -37,7 +37,8 @@ Plain = dict[str, Any]
 
 def summarise(run: Path, job: Job, wall_s: float) -> Plain:
     """Write summary.json and rule.safetensors from the finished rows of a run."""
-    names = [name for name, _ in job.rows] + ([PROTOTYPE] if job.main.evaluation.prototype else [])
+    references = dict(job.main.references())
+    names = [*dict(job.rows), *references]
     rows, metric = lives([run], names)
     entries = table.scores(rows, metric, DISCOVERED)
     nested = contained(job.rows)
@@ -50,6 +51,7 @@ def summarise(run: Path, job: Job, wall_s: float) -> Plain:
         searched = [each for each in (name, *before) if facts[each]["learned"]]
         fact["budget"] = job.main.outer.n_steps * len(searched)
         fact["from"] = before[0] if before else None
+    facts |= {name: reference_row.facts_of(run, name, job.main) for name in references}
     summary = {
         "schema": SCHEMA,
         "experiment": job.main.experiment,
@@ -162,6 +164,7 @@ def pooled(runs: list[Path]) -> str:
     if found.gap:
         parts.append(say_gap(found.gap))
     parts += found.words
+    parts += table.ahead(found.scores, found.facts, DISCOVERED)
     kind = f"t intervals over {len(runs)} splits" if len(runs) > 1 else "bootstrap intervals over lives of one split"
     parts.append(f"95 % {kind}. Per seed, {found.metric}:")
     widest = max(map(len, found.means))
@@ -187,6 +190,7 @@ def render(run: Path) -> str:
     if gap := summary["gap_closed"]:
         parts.append(say_gap(gap))
     parts += row_words.lines([summary], summary["rows"])
+    parts += table.ahead(summary["scores"], summary["rows"], DISCOVERED)
     unless = " (but for rows that start from others)" if any(f.get("from") for f in summary["rows"].values()) else ""
     parts.append(
         f"Every trained row: same task, outer loop and budget{unless}; candidates chosen on validation lives; scored "

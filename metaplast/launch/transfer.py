@@ -11,7 +11,8 @@ import numpy as np
 from metaplast.inspection import evaluate, table
 from metaplast.launch.config import Sources, compose
 from metaplast.launch.folder import row_folder
-from metaplast.launch.job import DISCOVERED, PROTOTYPE, Config, parse
+from metaplast.launch.job import DISCOVERED, Config, parse
+from metaplast.launch.reference_row import judged_elsewhere
 from metaplast.launch.row import theta_of
 from metaplast.launch.summary import pool
 from metaplast.registry import BadInput
@@ -30,7 +31,8 @@ def transfer(runs: Sequence[Path], words: Sequence[str], n: int, only: Sequence[
     rows: dict[str, list[dict[str, np.ndarray]]] = {}
     for run in runs:
         old, new = (parse(compose(extra, Sources(), run / "config.yaml")) for extra in ((), words))
-        wanted = _wanted([name for name, _ in new.rows], new.main.evaluation.prototype, only)
+        references = dict(new.main.references())
+        wanted = _wanted([*dict(new.rows), *references], only)
         for name, config in new.rows:
             if name not in wanted:
                 continue
@@ -38,9 +40,9 @@ def transfer(runs: Sequence[Path], words: Sequence[str], n: int, only: Sequence[
             theta = _fitting(theta_of(row_folder(run, name), old.row(name).meta_problem()), config, name)
             scores = evaluate.lives(config.meta_problem(), theta, config.seed, "heldout", n)
             rows.setdefault(name, []).append(scores)
-        if PROTOTYPE in wanted:
-            accuracy = evaluate.prototypes(new.main.meta_problem(), new.main.seed, n)
-            rows.setdefault(PROTOTYPE, []).append({"accuracy": accuracy})
+        for name in references:
+            if name in wanted:
+                rows.setdefault(name, []).append(judged_elsewhere(run, new.main, name, n))
     metric = "accuracy" if all("accuracy" in scores for groups in rows.values() for scores in groups) else "loss"
     values = {name: [np.asarray(s[metric], np.float64) for s in groups] for name, groups in rows.items()}
     said = " ".join(words) or "the world they were trained in"
@@ -48,8 +50,7 @@ def transfer(runs: Sequence[Path], words: Sequence[str], n: int, only: Sequence[
     return f"{head}\n\n{table.render(table.scores(values, metric, DISCOVERED), found.facts, DISCOVERED)}"
 
 
-def _wanted(names: list[str], prototype: bool, only: Sequence[str]) -> list[str]:
-    known = [*names, *([PROTOTYPE] if prototype else [])]
+def _wanted(known: list[str], only: Sequence[str]) -> list[str]:
     if unknown := sorted(set(only) - set(known)):
         raise BadInput(f"row {unknown[0]!r}", f"one of {', '.join(known)}", "correct the name")
     return [DISCOVERED, *only] if only else known

@@ -17,7 +17,8 @@ from typing import NamedTuple
 import jax
 
 from metaplast.launch import folder, keeper, row, stopping
-from metaplast.launch.job import PROTOTYPE, Single, parse
+from metaplast.launch.job import Single, parse
+from metaplast.launch.reference_row import judge_reference
 from metaplast.launch.stopping import Stop, stoppable
 
 PATIENCE = 15.0  # seconds a worker is given to save its last finished step
@@ -85,9 +86,9 @@ def _end(pool: ProcessPoolExecutor) -> None:
 
 
 def _work(runs: Sequence[Single], name: str) -> None:
-    if name == PROTOTYPE:
+    if name in dict(parse(runs[0].plain, check=False).main.references()):
         for one in runs:
-            row.prototype_row(one.folder, one.plain)
+            judge_reference(one.folder, one.plain, name)
     else:
         row.train_row(runs, name)
     jax.clear_caches()  # a worker trains many rows: the programs of the last one are not needed again

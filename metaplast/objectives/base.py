@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -51,3 +52,9 @@ def part_of_mean(score: Score, start: Array, first: int, n_steps: int) -> Array:
     """The part [] of a mean over the steps `first` .. `n_steps - 1` that the steps from `start` on make up."""
     counts = start + jnp.arange(score.loss.shape[0], dtype=start.dtype) >= first
     return jnp.sum(jnp.where(counts, score.weight * score.loss, 0.0)) / (n_steps - first)
+
+
+def last_phase(score: Score, n_last: int) -> dict[str, Array]:
+    """The task's own metrics, averaged like the loss over the last phase."""
+    last = jax.tree.map(lambda x: x[-n_last:], score)
+    return {name: weighted_mean(last.replace(loss=values)) for name, values in last.metrics.items()}  # pyright: ignore[reportAttributeAccessIssue]

@@ -8,6 +8,7 @@ SYMBOLS = {
     "error": r"\delta_j",
     "pre_error": r"\delta_i",
     "learning_signal": "L_j",
+    "target": "t_j",
     "predicted": r"\hat{x}_i",
     "post_potential": "u_j",
     "pre_potential": "u_i",

@@ -25,6 +25,7 @@ SIGNALS: dict[str, tuple[str, str]] = {  # name -> (side, field of the view)
     "error": ("post", "feedback"),
     "pre_error": ("pre", "feedback"),
     "learning_signal": ("post", "learning_signal"),
+    "target": ("post", "target"),
     "predicted": ("pre", "returned"),
     "post_potential": ("post", "potential"),
     "pre_potential": ("pre", "potential"),

@@ -13,7 +13,7 @@ from metaplast.rules.polynomial import Polynomial
 from metaplast.signals import RuleState, SynapseView, Theta
 from metaplast.spec import Positive, plugin, spec
 
-SIDE = {"age": "scalar", "pre": "pre", "post": "post", "error": "post", "change": "synapse"}
+SIDE = {"age": "scalar", "pre": "pre", "post": "post", "error": "post", "target": "post", "change": "synapse"}
 
 
 @register("rule", "metaplastic")
@@ -21,17 +21,23 @@ SIDE = {"age": "scalar", "pre": "pre", "post": "post", "error": "post", "change"
 class Metaplastic(Wrapper):
     """delta_w = d (1 + s / horizon)^(-power);   s grows by what happens, after the change.
 
-    d: the inner rule's change. by: what s sums up: 1 per step (`age`, one number), x_i^2 (`pre`, [n_pre]), y_j^2
-    (`post`) or e_j^2 (`error`, [n_post]), or (d_ji / unit)^2 (`change`: a confidence of every synapse, as in Adagrad).
-    horizon: the s at which the change has fallen by 2^-power; unit: of the weight. s starts at 0; a new trial keeps it.
-    learn: log_horizon, log_power [] in theta. Clock `trial`: s counts steps.
-    Limits: power = 0 or horizon -> infinity is the inner rule; `age` with power 1 makes an online mean out of a delta
-    rule; `change` with power 1/2 is Adagrad (Duchi, Hazan & Singer 2011). A step size that has fallen stays low: such a
-    rule cannot follow a world that changes late. Abraham & Bear 1996.
+    d: the inner rule's change.
+    by: what s sums up: 1 per step (`age`, one number), x_i^2 (`pre`, [n_pre]), y_j^2 (`post`),
+        e_j^2 (`error`) or t_j^2 (`target`, [n_post]), or (d_ji / unit)^2 (`change`: a confidence of
+        every synapse, as in Adagrad).
+    horizon: the s at which the change has fallen by 2^-power.
+    unit: of the weight.
+    learn: log_horizon, log_power [] in theta.
+    s starts at 0; a new trial keeps it. Clock `trial`: s counts steps.
+    Limits: power = 0 or horizon -> infinity is the inner rule; `age` with power 1 makes an online
+    mean out of a delta rule; `target` with power 1 and horizon 1 makes the running mean of every
+    class out of target*pre - target*weight; `change` with power 1/2 is Adagrad (Duchi, Hazan &
+    Singer 2011). A step size that has fallen stays low: such a rule cannot follow a world that
+    changes late. Abraham & Bear 1996.
     """
 
     rule: Annotated[AbstractRule, plugin("rule")] = Polynomial()
-    by: Literal["age", "pre", "post", "error", "change"] = "age"
+    by: Literal["age", "pre", "post", "error", "target", "change"] = "age"
     horizon: Positive = 20.0
     power: Positive = 0.5
     unit: Positive = 0.02
@@ -76,5 +82,10 @@ class Metaplastic(Wrapper):
             return jnp.ones(())
         if self.by == "change":
             return (change / self.unit) ** 2
-        seen = {"pre": view.pre.activity, "post": view.post.activity, "error": view.post.feedback}
+        seen = {
+            "pre": view.pre.activity,
+            "post": view.post.activity,
+            "error": view.post.feedback,
+            "target": view.post.target,
+        }
         return seen[self.by] ** 2

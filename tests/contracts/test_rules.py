@@ -37,6 +37,7 @@ OTHER_SETTINGS = (
     {"name": "bound", "rule": {"name": "adam"}, "mu": 0.5},
     {"name": "bcm", "learn": True},
     {"name": "metaplastic", "by": "change"},
+    {"name": "metaplastic", "by": "target", "rule": {"name": "polynomial", "terms": ["target*pre"]}},
     {"name": "metaplastic", "by": "error", "rule": {"name": "polynomial", "terms": ["error*pre"]}},
     {"name": "sliding", "sides": "both", "learn": True},
     {"name": "scaling", "learn": True},

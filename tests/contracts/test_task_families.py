@@ -33,7 +33,7 @@ def test_a_task_family_keeps_its_promises(name):
     check_task_family(find("task", name)(), ORACLES.get(name))
 
 
-HARD = {"digits": {"blocks": 2}, "prototypes": {"blocks": 3}}
+HARD = {"categories": {"shortest": 1}, "digits": {"blocks": 2}, "prototypes": {"blocks": 3}}
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -5,16 +5,18 @@ import numpy as np
 
 from inner_tasks.prototypes import Prototypes
 from metaplast import train
-from metaplast.inspection import evaluate
+from metaplast.inspection import evaluate, outside
 from metaplast.lifetime import Lifetime
 from metaplast.networks.feedforward import Feedforward
 from metaplast.problem import MetaProblem
+from metaplast.registry import find
 
 PROBLEM = MetaProblem(Lifetime(Prototypes(n_in=3, n_classes=2, shots=3, queries=4), Feedforward(hidden=(2,))))
 
 
 def test_nearest_prototype_equals_a_numpy_loop() -> None:
-    found = evaluate.prototypes(PROBLEM, seed=3, n=5)
+    place = outside.Place(find("reference", "nearest_prototype")(), PROBLEM, 3)
+    found = outside.lives(place, {}, "heldout", 5)["accuracy"]
     batch = train.sample(PROBLEM.lifetime.task, train.stream(3, "heldout", 0), evaluate.PIECE, "heldout")
     for life in range(5):
         inputs, labels = np.asarray(batch.tasks.inputs[life]), np.asarray(batch.tasks.labels[life])

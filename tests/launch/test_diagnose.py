@@ -67,6 +67,8 @@ def test_a_run_notes_once_what_its_first_step_says_and_keeps_its_bits(finished, 
         ({"slope": 0.4}, "the loss rises"),
         ({"slope": 0.2}, ""),
         ({"norm": 1e5}, "exploded"),
+        ({"norm": 1e5, "resolution": 1e-6}, "exploded"),
+        ({"norm": 2e-12, "slope": 0.0, "error": 0.0, "resolution": 1e-6}, "vanished"),
         ({"norm": math.nan, "grad_norm": math.nan, "slope": math.nan, "error": math.nan}, ""),
     ],
 )

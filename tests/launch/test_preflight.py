@@ -48,7 +48,7 @@ def test_memory_that_is_not_there(monkeypatch):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("task.shots=60",), r"shots \+ queries = 70 for validation lives - expected at most 5\d"),
+        (("experiment=digits", "task.shots=60"), r"shots \+ queries = 70 for validation lives - expected at most 5\d"),
         (("problem.n_devices=64",), "n_devices=64 - expected at most 1"),
         (("experiment=bandit", "outer=bptt"), "outer bptt - expected a differentiable task"),
     ],

@@ -60,7 +60,7 @@ def forge(folder: Path, heldout: dict[str, float], validation: dict[str, float],
         log = MetricsFile(own / "metrics.jsonl", 0)
         log.write(1, {"loss": np.asarray(1.0)}, 0.1)
         log.close()
-        row._publish(own, theta, scores, {"name": name, "diverged_lives": 0, "wall_s": 0.1, **facts})
+        row.publish(own, theta, scores, {"name": name, "diverged_lives": 0, "wall_s": 0.1, **facts})
     summary.summarise(folder, job, 1.0)
     return folder
 

@@ -18,6 +18,7 @@ LOCAL = (
     "dendrite*pre*weight",
     "score*pre",
     "learning_signal*post_gain*pre",
+    "target*pre - target*weight",
 )
 SUMS = (
     "post*pre_weight_sum",
@@ -37,7 +38,7 @@ RETURNED = (
 )
 
 VARIANTS = (
-    Polynomial(terms=LOCAL, initial=(1.0, -1.0, 0.5, 0.0, 0.3, 0.1, 0.2, 0.3, 0.2, -0.4), learn="both", scale=0.1),
+    Polynomial(terms=LOCAL, initial=(1.0, -1.0, 0.5, 0.0, 0.3, 0.1, 0.2, 0.3, 0.2, -0.4, 0.6), learn="both", scale=0.1),
     Polynomial(terms=SUMS, learn="both"),
     Polynomial(terms=RETURNED, rate=0.05, learn="both"),
 )
@@ -76,6 +77,7 @@ def signals(view: Any, j: int, i: int) -> dict[str, float]:
         "error": view.post.feedback[j],
         "pre_error": view.pre.feedback[i],
         "learning_signal": view.post.learning_signal[j],
+        "target": view.post.target[j],
         "predicted": sum(view.weight[k, i] * view.post.activity[k] for k in range(view.weight.shape[0])),
         "post_potential": view.post.potential[j],
         "pre_potential": view.pre.potential[i],

@@ -147,14 +147,21 @@ def test_a_step_size_that_falls_with_age_makes_a_mean():
     np.testing.assert_allclose(w, (START + inputs.sum(axis=0)) / 51, atol=1e-12)
 
 
-@pytest.mark.parametrize("by", ["pre", "post", "error", "change"])
+@pytest.mark.parametrize("by", ["pre", "post", "error", "target", "change"])
 def test_a_step_size_falls_with_what_a_synapse_has_lived_through(by):
     rule = Metaplastic(rule=HEBB, by=by, horizon=0.5, power=0.7, unit=0.1, learn=False)
     rng = np.random.default_rng(3)
     x, y = rng.normal(size=(6, 3)), rng.normal(size=(6, 2))
     deltas, _ = drive(rule, EDGE, x, y, dt=DT)
     change = 0.05 * y[:, :, None] * x[:, None, :]
-    seen = {"pre": x[:, None, :], "post": y[:, :, None], "error": np.zeros((6, 2, 1)), "change": change / 0.1}[by]
+    silent = np.zeros((6, 2, 1))
+    seen = {
+        "pre": x[:, None, :],
+        "post": y[:, :, None],
+        "error": silent,
+        "target": silent,
+        "change": change / 0.1,
+    }[by]
     before = np.cumsum(seen**2, axis=0) - seen**2
     np.testing.assert_allclose(deltas, change * (1 + before / 0.5) ** -0.7, rtol=2e-5, atol=1e-7)
 

@@ -1,0 +1,100 @@
+"""The README's picture, from finished runs: python -m benchmarks.picture RUN ... --out docs/img/categories.png
+
+Left: accuracy on each example before it is learned, within a held-out life, a moving mean.
+Right: the rule that was found, the coefficient of every term in each layer (of the first run).
+"""
+
+import argparse
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import jax
+import matplotlib.pyplot as plt
+import numpy as np
+
+from metaplast.inspection import coefficients, curves
+from metaplast.inspection.figures import OURS, PALETTE
+from metaplast.launch.config import Sources, compose
+from metaplast.launch.job import DISCOVERED, parse
+from metaplast.launch.row import row_folder, theta_of
+from metaplast.reuse.rule_file import read_rule
+
+ROWS = {
+    DISCOVERED: "discovered (random feedback)",
+    "feedback_alignment": "feedback alignment, Adagrad",
+    "backprop_adam": "backprop, Adam",
+    "backprop_adagrad": "backprop, Adagrad",
+    "linear_readout": "linear readout, Adagrad",
+}
+N_LIVES = 256
+MIDDLE = 10  # a moving mean over 2 x 10 + 1 examples
+
+
+def bands(runs: list[Path]) -> dict[str, curves.Band]:
+    """Accuracy at every shown example, over the lives of all runs."""
+    found = {}
+    for name in ROWS:
+        lived = []
+        for run in runs:
+            config = parse(compose([], Sources(), run / "config.yaml")).row(name)
+            problem = config.meta_problem()
+            theta = theta_of(row_folder(run, name), problem)
+            lived.append(curves.per_step(problem, theta, config.seed, N_LIVES)["accuracy"])
+            phases = config.task.shape().phases
+        found[name] = curves.band(lived, phases, MIDDLE)
+        jax.clear_caches()
+    return found
+
+
+def draw(runs: list[Path], out: Path) -> None:
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.6), width_ratios=(1.25, 1), layout="constrained")
+    config = parse(compose([], Sources(), runs[0] / "config.yaml")).main
+    n_shown = config.task.shape().phases[0][0]
+    steps = np.arange(1, n_shown + 1)
+    for index, (name, band) in enumerate(bands(runs).items()):
+        colour = OURS if name == DISCOVERED else PALETTE[index - 1]
+        width = 2.6 if name == DISCOVERED else 1.4
+        left.plot(steps, band.mean[:n_shown], color=colour, lw=width, label=ROWS[name])
+    left.set_xlabel("examples shown so far in a life, one at a time")
+    left.set_ylabel("accuracy on the next example")
+    left.set_title("Learning within a life: new groupings, new images", fontsize=10)
+    left.legend(fontsize=8, frameon=False, loc="lower right")
+    left.grid(alpha=0.3)
+    _rule(right, runs[0])
+    out.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(out, dpi=110)
+
+
+def _rule(axes: plt.Axes, run: Path) -> None:
+    """The coefficients of both layers as bars, the largest at the top."""
+    file = read_rule(run / "rule.safetensors")
+    layers, _ = coefficients.acting(file.document, file.tensors)
+    terms = list(next(iter(layers.values())))
+    size = {term: max(abs(layer.get(term, 0.0)) for layer in layers.values()) for term in terms}
+    terms = sorted(terms, key=lambda term: size[term])
+    height = 0.8 / len(layers)
+    for index, (layer, values) in enumerate(layers.items()):
+        places = np.arange(len(terms)) + height * (0.5 - index)
+        label = layer.rpartition("/")[2].replace("_", " ")
+        shade = OURS if index else PALETTE[4]
+        axes.barh(places, [values.get(term, 0.0) for term in terms], height, color=shade, label=label)
+    axes.set_yticks(range(len(terms)), terms, fontsize=7)
+    axes.axvline(0.0, color="black", lw=0.6)
+    axes.set_xlabel("coefficient")
+    axes.set_title("The rule: its terms, in each layer", fontsize=10)
+    axes.legend(fontsize=8, frameon=False, loc="lower left")
+    axes.grid(axis="x", alpha=0.3)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args()
+    draw(given.runs, given.out)
+
+
+if __name__ == "__main__":
+    main()

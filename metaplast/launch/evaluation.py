@@ -1,0 +1,70 @@
+"""On what lives the rows of a job are chosen and judged, and the references that are judged beside them."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
+from metaplast.interfaces import AbstractTaskFamily
+from metaplast.launch.folder import DISCOVERED, NAME
+from metaplast.objectives.base import AbstractObjective
+from metaplast.objectives.final_loss import FinalLoss
+from metaplast.objectives.mean_loss import MeanLoss
+from metaplast.references.base import DROP, AbstractReference
+from metaplast.registry import BadInput
+from metaplast.spec import Count, decode, named, spec
+
+PROTOTYPE = "nearest_prototype"
+References = tuple[tuple[str, AbstractReference], ...]
+
+
+def _named_by_key(value: Any) -> Any:
+    """`{nearest_neighbour: {}}` names the plug-in by its key; null drops a reference that another file names."""
+    if not isinstance(value, Mapping):
+        return value
+    kept = {key: item for key, item in value.items() if item is not None}
+    return {key: {"name": key, **item} if isinstance(item, Mapping) else item for key, item in kept.items()}
+
+
+def _reference(value: Any) -> AbstractReference:
+    return decode("reference", value)
+
+
+@spec
+class Evaluation:
+    """Lives on which candidates are chosen (validation) and the final theta is judged (heldout); the start and
+    `candidates` equally spaced outer steps compete, so every row may stop early alike. references: competitors from
+    outside, row name -> plug-in (`name`, where it is not the row's) and its fields. prototype: the reference
+    `nearest_prototype` among them."""
+
+    validation: Count = 256
+    heldout: Count = 1024
+    candidates: Count = 4
+    prototype: bool = False
+    references: Annotated[References, named(_reference), BeforeValidator(_named_by_key)] = ()
+
+    def beside(self) -> References:
+        """Every reference under the name of its row."""
+        if not self.prototype or PROTOTYPE in dict(self.references):
+            return self.references
+        return ((PROTOTYPE, _reference(PROTOTYPE)), *self.references)
+
+
+def check_references(evaluation: Evaluation, family: AbstractTaskFamily, objective: AbstractObjective) -> None:
+    """Refuse, before anything compiles, references that cannot do the task or whose loss would be another one.
+
+    Raises: BadInput naming the reference and the fix.
+    """
+    shape = family.shape()
+    same_loss = isinstance(objective, FinalLoss) or (isinstance(objective, MeanLoss) and len(shape.phases) == 1)
+    for name, reference in evaluation.beside():
+        if not NAME.fullmatch(name) or name == DISCOVERED:
+            fix = f"it becomes a folder; {DISCOVERED} is taken"
+            raise BadInput(f"evaluation.references: name {name!r}", "letters, digits, _ and -", fix)
+        try:
+            reference.check(family)
+        except BadInput as error:
+            raise BadInput(f"evaluation.references.{name}: {error.what}", error.expected, error.fix) from None
+        if not shape.classes and not same_loss:
+            what = f"evaluation.references.{name}: another objective than the loss of the last phase"
+            raise BadInput(what, "objective final_loss, which references are scored by", DROP)

@@ -1,0 +1,55 @@
+"""Class means that forget."""
+
+from typing import Annotated, Any
+
+import jax
+import jax.numpy as jnp
+from annotated_types import MinLen
+from jax import Array
+
+from metaplast.interfaces import AbstractTaskFamily
+from metaplast.references import base
+from metaplast.references._life import Stream
+from metaplast.registry import register
+from metaplast.spec import Probability, spec
+
+
+@register("reference", "forgetting_mean")
+@spec
+class ForgettingMean(base.StreamReference):
+    """The nearest class mean, of means in which older examples count less. At every step that shows class c:
+
+        sum_c <- keep sum_c + x;   count_c <- keep count_c + 1;   mean_c = sum_c / count_c
+
+    A step is answered before it is learned from; a class not seen yet is never answered.
+    keeps: those among which the validation lives choose.
+    """
+
+    keeps: Annotated[tuple[Probability, ...], MinLen(1)] = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+
+    @property
+    def note(self) -> str:
+        return "the nearest of class means that forget exponentially"
+
+    def check(self, family: AbstractTaskFamily) -> None:
+        base.need_targets(self, family)
+        base.need_classes(self, family)
+
+    def options(self) -> tuple[base.Numbers, ...]:
+        return tuple({"keep": keep} for keep in self.keeps)
+
+    def answers(self, stream: Stream, numbers: Any) -> Array:
+        n_classes, n_in = stream.targets.shape[1], stream.inputs.shape[1]
+
+        def step(state: tuple[Array, Array], now: tuple[Array, Array, Array]) -> tuple[tuple[Array, Array], Array]:
+            (sums, counts), (inputs, target, shown) = state, now
+            known = counts > 0
+            centres = sums / jnp.where(known, counts, 1.0)[:, None]
+            answer = jnp.where(known, -jnp.sum((inputs - centres) ** 2, axis=-1), -jnp.inf)
+            told = shown * target
+            kept = 1.0 - told * (1.0 - numbers["keep"])
+            return (kept[:, None] * sums + told[:, None] * inputs, kept * counts + told), answer
+
+        born = (jnp.zeros((n_classes, n_in)), jnp.zeros(n_classes))
+        _, answers = jax.lax.scan(step, born, (stream.inputs, stream.targets, stream.shown))
+        return answers[-stream.n_asked :]
