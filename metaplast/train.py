@@ -57,6 +57,13 @@ def _init(problem: MetaProblem, outer: AbstractOuterLoop, key: Key, k_outer: Key
 
 
 @program("problem", "outer")
+def _init_at(
+    problem: MetaProblem, outer: AbstractOuterLoop, theta: Theta, k_outer: Key, hyper: dict[str, Array]
+) -> Any:
+    return outer.init(problem, theta, k_outer, hyper)
+
+
+@program("problem", "outer")
 def _step(problem: MetaProblem, outer: AbstractOuterLoop, state: Any, batch: Batch, key: Key) -> tuple[Any, Metrics]:
     return outer.step(problem, state, batch, key)
 
@@ -67,14 +74,25 @@ def evaluate(problem: MetaProblem, thetas: Theta, batch: Batch) -> tuple[Array, 
     return problem.whole().losses(thetas, batch)
 
 
-def begin(problem: MetaProblem, outer: AbstractOuterLoop, seed: int, hyper: dict[str, Array] | None = None) -> Any:
-    """The outer state before the first step. Raises: BadInput for what cannot live together, in any stage."""
+def begin(
+    problem: MetaProblem,
+    outer: AbstractOuterLoop,
+    seed: int,
+    hyper: dict[str, Array] | None = None,
+    theta: Theta | None = None,
+) -> Any:
+    """The outer state before the first step; theta: where the search starts, if not at `problem.init`.
+
+    Raises: BadInput for what cannot live together, in any stage.
+    """
     problem.check()
     outer.check(problem, stream(seed, "theta"))
     given = (stream(seed, "theta"), stream(seed, "outer"), outer.hyper() if hyper is None else hyper)
     stages = [jax.eval_shape(partial(_init, problem.at(index), outer), *given) for index, _ in problem.curriculum]
     if any(jax.tree.leaves(stage) != jax.tree.leaves(stages[0]) for stage in stages):
         raise BadInput("problem.curriculum", "an outer loop whose state has one shape for all lengths", "remove it")
+    if theta is not None:
+        return _init_at(problem.at(0), outer, theta, *given[1:])
     return _init(problem.at(0), outer, *given)
 
 

@@ -25,16 +25,23 @@ PALETTE = (
 DASHES = ("-", "--", ":", "-.")
 
 
-def scores(entries: Sequence[Mapping[str, Any]], path: Path, ours: Sequence[str]) -> None:
-    """Each row's mean with its 95 % interval, in the order of the table; our rows in blue."""
+def scores(
+    entries: Sequence[Mapping[str, Any]], path: Path, ours: Sequence[str], labels: Mapping[str, str] | None = None
+) -> None:
+    """Each row's mean with its 95 % interval, in the order of the table; our rows in blue.
+
+    labels: what stands for a row's name; a row under another label than its name is drawn hollow.
+    """
+    labels = labels or {}
     finite = [e for e in entries if e["mean"] is not None]
     figure, axes = plt.subplots(figsize=(7, 0.45 * len(finite) + 1.2), layout="constrained")
     for y, entry in enumerate(reversed(finite)):
         colour = OURS if entry["name"] in ours else OTHERS
         low, high = entry["ci95"]
         axes.plot([low, high], [y, y], color=colour, lw=3, solid_capstyle="round")
-        axes.plot(entry["mean"], y, "o", color=colour, ms=7)
-    axes.set_yticks(range(len(finite)), [e["name"] for e in reversed(finite)])
+        hollow = labels.get(entry["name"], entry["name"]) != entry["name"]
+        axes.plot(entry["mean"], y, "o", color=colour, ms=7, mfc="white" if hollow else colour)
+    axes.set_yticks(range(len(finite)), [str(labels.get(e["name"], e["name"])) for e in reversed(finite)])
     axes.set_xlabel(f"{finite[0]['metric']} on {finite[0]['n']} held-out lives, mean and 95 % interval")
     axes.grid(axis="x", alpha=0.3)
     _save(figure, path)

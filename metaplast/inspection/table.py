@@ -44,6 +44,17 @@ def best(means: Mapping[str, float], metric: str) -> str:
     return (max if metric == "accuracy" else min)(means, key=lambda name: means[name])
 
 
+def failed(verdict: Plain | None) -> bool:
+    """Whether the verdict on a row is other than `trained` (none: nothing is known, or nothing was searched)."""
+    return bool(verdict) and verdict["state"] != "trained"
+
+
+def marked(name: str, fact: Plain) -> str:
+    """The name of a row, with the verdict where its search failed."""
+    verdict = fact.get("verdict")
+    return f"{name} ({verdict['state']})" if verdict and failed(verdict) else name
+
+
 def ahead(entries: Sequence[Plain], facts: Mapping[str, Plain], reference: str) -> list[str]:
     """A line for every row from outside (facts: `kind` reference) that is better than the row `reference`."""
     lines = []
@@ -82,7 +93,7 @@ def cells(entries: Sequence[Plain], facts: Mapping[str, Plain], reference: str) 
         same = entry["name"] == reference
         lines.append(
             (
-                entry["name"],
+                marked(entry["name"], fact),
                 _number(entry["mean"], digits),
                 _interval(entry["ci95"], digits),
                 "" if same else _number(difference["mean"], f"+{digits}"),

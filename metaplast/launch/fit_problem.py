@@ -32,6 +32,8 @@ def check(plain: Plain, recover: Plain | None) -> Job:
         raise BadInput("problem.unroll or problem.curriculum in a fit", "whole sessions", "remove it")
     if any(config.space for _, config in job.rows):
         raise BadInput("space in a fit", "none: fits hold numbers at 0, and penalise them", "remove it")
+    if job.origins:
+        raise BadInput(f"rows.{job.origins[0][0]}.from in a fit", "none: a fit has several starts", "remove it")
     if recover is not None:
         parse({**plain, **recover, "rows": {}})
     return job

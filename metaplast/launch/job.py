@@ -1,6 +1,7 @@
 """A job: one problem, one outer loop, and the rows of its table (the same problem with another rule)."""
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -47,7 +48,7 @@ from metaplast.spec import (
     spec,
 )
 
-ROW_KEYS = ("network", "feedback", "genome", "rule", "rules", "shared", "space", "note")
+ROW_KEYS = ("network", "feedback", "genome", "rule", "rules", "shared", "space", "note", "from")
 
 
 @spec
@@ -142,9 +143,13 @@ class Config:
 
 @spec
 class Job:
-    """The rows of one table, `discovered` first; each is a whole config of its own."""
+    """The rows of one table, `discovered` first; each is a whole config of its own.
+
+    origins: (row, the row whose trained theta it starts from), as `from` says.
+    """
 
     rows: tuple[tuple[str, Config], ...]
+    origins: tuple[tuple[str, str], ...] = ()
 
     @property
     def main(self) -> Config:
@@ -152,6 +157,13 @@ class Job:
 
     def row(self, name: str) -> Config:
         return dict(self.rows)[name]
+
+    def before(self, name: str) -> list[str]:
+        """The row that `name` starts from, the one that this starts from, and so on; none for most."""
+        origins, chain = dict(self.origins), [name]
+        while chain[-1] in origins:
+            chain.append(origins[chain[-1]])
+        return chain[1:]
 
 
 class Single(NamedTuple):
@@ -173,19 +185,37 @@ def parse(plain: Plain, check: bool = True) -> Job:
     rows = resolved.pop("rows", None) or {}
     if not isinstance(rows, dict):
         raise BadInput("rows", "a mapping of row names to what differs", "correct the config")
-    configs = {DISCOVERED: _config(resolved, "")}
+    configs, origins = {DISCOVERED: _config(resolved, "")}, {}
     taken = {DISCOVERED, PROTOTYPE, *dict(configs[DISCOVERED].references())}
     for name, over in rows.items():
         if over is None:
             continue  # a row of the experiment below, dropped by the one above
         _check_name(name, taken)
+        if isinstance(over, dict) and "from" in over:
+            origins[name] = over["from"]
         configs[name] = _config(_row(resolved, name, over), f"rows.{name}")
     if check:
         for name, config in configs.items():
             _check(config, "" if name == DISCOVERED else f"rows.{name}: ")
         main = configs[DISCOVERED]
         check_references(main.evaluation, main.task, main.objective)
-    return Job(tuple(configs.items()))
+    _check_origins(origins, tuple(configs))
+    return Job(tuple(configs.items()), tuple(origins.items()))
+
+
+def _check_origins(origins: Plain, names: Sequence[str]) -> None:
+    """Raises: BadInput for a `from` that is no row, and for rows that start from each other."""
+    for name, origin in origins.items():
+        if origin not in names:
+            near = difflib.get_close_matches(str(origin), names, n=1)
+            fix = f"did you mean {near[0]!r}?" if near else "correct the name"
+            raise BadInput(f"rows.{name}.from={origin!r}", f"a row: {', '.join(names)}", fix)
+    for name in origins:
+        chain = [name]
+        while chain[-1] in origins and chain.count(chain[-1]) == 1:
+            chain.append(origins[chain[-1]])
+        if chain.count(chain[-1]) > 1:
+            raise BadInput(f"rows.{name}.from: {' <- '.join(chain)}", "a row that starts by itself", "remove one from")
 
 
 def _check_name(name: str, taken: set[str]) -> None:
@@ -203,7 +233,8 @@ def _row(main: Plain, name: str, over: Any) -> Plain:
             fix = f"did you mean {near[0]!r}?" if near else "task, outer loop and budget are the same for every row"
             raise BadInput(f"rows.{name}.{key}", f"one of {', '.join(ROW_KEYS)}", fix)
     rules = {"rule": None, "rules": {}} if "rule" in over or "rules" in over else {}
-    return merge({**main, **rules}, over)  # a row names its rule whole: it does not depend on what the main rule is
+    own = {key: value for key, value in over.items() if key != "from"}
+    return merge({**main, **rules}, own)  # a row names its rule whole: it does not depend on what the main rule is
 
 
 def _config(plain: Plain, where: str) -> Config:

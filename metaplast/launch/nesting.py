@@ -12,8 +12,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from metaplast.launch.job import Config
+from metaplast.launch.job import Config, Job
 from metaplast.lifetime import Lifetime, Slot
+from metaplast.registry import BadInput
 from metaplast.signals import CREDIT_FIELDS, Theta
 
 Rows = Sequence[tuple[str, Config]]
@@ -22,6 +23,15 @@ Rows = Sequence[tuple[str, Config]]
 def contained(rows: Rows) -> dict[str, list[str]]:
     """Row -> the rows whose family it contains, in the order of the table."""
     return {name: [n for n, c in rows if n != name and contains(config, c)] for name, config in rows}
+
+
+def check_origins(job: Job) -> None:
+    """Raises: BadInput for a row that is to start from one whose family it does not contain."""
+    for name, origin in job.origins:
+        if not contains(job.row(name), job.row(origin)):
+            others = contained([*job.rows])[name]
+            known = f"a row whose family it contains: {', '.join(others)}" if others else "no from: it contains no row"
+            raise BadInput(f"rows.{name}.from={origin}", known, "choose one, or widen the row")
 
 
 def contains(wide: Config, narrow: Config) -> bool:

@@ -15,6 +15,7 @@ from metaplast._scan import segment_length
 from metaplast.inspection.evaluate import PIECE
 from metaplast.interfaces import SPLITS
 from metaplast.launch.job import DISCOVERED, Config, Job
+from metaplast.launch.nesting import check_origins
 from metaplast.registry import BadInput
 from metaplast.signals import Key
 
@@ -44,8 +45,9 @@ class Forecast(NamedTuple):
 
 
 def check(job: Job, jobs: int, together: int = 1, lockstep: bool | None = None) -> None:
-    """Refuse, with the setting that would help, what fails only after minutes: tasks that a split cannot give, an outer
-    loop that cannot work on the task, devices that are not there, more memory than this machine has.
+    """Refuse, with the setting that would help, what fails only after minutes: tasks that a split cannot give, a row
+    that starts from one it does not contain, an outer loop that cannot work on the task, devices that are not there,
+    more memory than this machine has.
 
     together: how many runs of the job train at the same time (lockstep: see `train.steps_many`). Shapes alone are
     computed (`jax.eval_shape`). Raises: BadInput.
@@ -53,6 +55,7 @@ def check(job: Job, jobs: int, together: int = 1, lockstep: bool | None = None) 
     job.main.logging.check()
     _check_devices(job.main)
     check_splits(job.main)
+    check_origins(job)
     for line in _too_fast(job):
         log.warning(line)
     _check_memory(*_largest(job, together, lockstep), min(jobs, len(job.rows)))

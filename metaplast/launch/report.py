@@ -118,7 +118,7 @@ def _formula(run: Run) -> str:
 def _scores(runs: Sequence[Run], pool: summary.Pool, pictures: Path) -> sections.Part:
     head, *rows = table.cells(pool.scores, pool.facts, DISCOVERED)
     blown = [f"{e['name']}: {e['not_finite']} lives are not finite." for e in pool.scores if e["not_finite"]]
-    notes = [(name, fact["note"]) for name, fact in pool.facts.items() if fact.get("note")]
+    notes = [(name, note) for name, fact in pool.facts.items() if (note := _note(fact))]
     several = f"t intervals over {len(runs)} splits (runs)"
     over = several if len(runs) > 1 else "bootstrap intervals over lives; one run, so not over splits"
     tables = [Table(f"Scores on held-out lives; 95 % {over}", head, rows)]
@@ -130,13 +130,22 @@ def _scores(runs: Sequence[Run], pool: summary.Pool, pictures: Path) -> sections
     drawn = []
     if len(pool.scores) > 1 and any(entry["mean"] is not None for entry in pool.scores):
         path = pictures / "scores.png"
-        figures.scores(pool.scores, path, summary.OURS)
-        alt = f"{pool.metric} per row: " + ", ".join(f"{e['name']} {text(e['mean'])}" for e in pool.scores)
+        labels = {name: table.marked(name, fact) for name, fact in pool.facts.items()}
+        figures.scores(pool.scores, path, summary.OURS, labels)
+        shown = [f"{labels.get(e['name'], e['name'])} {text(e['mean'])}" for e in pool.scores]
+        alt = f"{pool.metric} per row: " + ", ".join(shown)
         drawn = [Figure(path, alt, "Each row's mean with its 95 % interval, in the order of the table.")]
     words = [summary.say_gap(pool.gap)] if pool.gap else []
     words += table.ahead(pool.scores, pool.facts, DISCOVERED)
     numbers = {"metric": pool.metric, "table": pool.scores, "gap_closed": pool.gap, "means": pool.means}
-    return Section("Scores", [*words, *blown], figures=drawn, tables=tables), plain(numbers)
+    numbers["verdicts"] = {name: fact.get("verdict") for name, fact in pool.facts.items()}
+    return Section("Scores", [*words, *pool.words, *blown], figures=drawn, tables=tables), plain(numbers)
+
+
+def _note(fact: Plain) -> str:
+    """What a row is, and what it cost where that is more than its own search."""
+    origin = f"starts from {fact['from']}, {fact['budget']} outer steps in all" if fact.get("from") else ""
+    return "; ".join(words for words in (fact.get("note", ""), origin) if words)
 
 
 def _curves(runs: Sequence[Run], n_lives: int, pictures: Path, tick: Tick) -> sections.Part:

@@ -17,6 +17,7 @@ from safetensors.numpy import load_file, save
 from metaplast import train
 from metaplast.inspection import evaluate
 from metaplast.interfaces import AbstractOuterLoop
+from metaplast.launch import nesting
 from metaplast.launch.config import Plain
 from metaplast.launch.folder import row_folder, write_bytes, write_json
 from metaplast.launch.job import DISCOVERED, Config, Single, parse
@@ -51,14 +52,22 @@ def train_row(runs: Sequence[Single], name: str, tick: Tick = lambda *_: None) -
     without its row.json.
     """
     together: dict[Hashable, list[Single]] = {}
+    failed: list[str] = []
     for one in runs:
-        if not (row_folder(one.folder, name) / "row.json").is_file():
+        if (row_folder(one.folder, name) / "row.json").is_file():
+            continue
+        before = parse(one.plain, check=False).before(name)[:1]
+        if all((row_folder(one.folder, origin) / "row.json").is_file() for origin in before):
             together.setdefault(program_of(one, name), []).append(one)
+        else:
+            fix = "see log.txt; lower outer.learning_rate"
+            failed.append(f"{row_folder(one.folder, name)} - expected {before[0]}, its start, to be trained - {fix}")
     for several in together.values():
-        for line in _train_program(several, name, tick):
-            if len(runs) == 1:
-                raise Diverged(line)
-            log.warning(line)
+        failed += _train_program(several, name, tick)
+    for line in failed:
+        if len(runs) == 1:
+            raise Diverged(line)
+        log.warning(line)
 
 
 def program_of(one: Single, name: str) -> tuple[MetaProblem, AbstractOuterLoop]:
@@ -79,7 +88,7 @@ def _train_program(runs: Sequence[Single], name: str, tick: Tick) -> list[str]:
         folder.mkdir(parents=True, exist_ok=True)
         theta = problem.init(train.stream(config.seed, "theta"))
         if jax.tree.leaves(theta):
-            trainee = enlist(folder, config, _digest(one.plain, name), problem, outer)
+            trainee = enlist(folder, config, _digest(one.plain, name), problem, outer, _origin(one, name, theta))
             trainees.append(trainee._replace(watched=name == DISCOVERED))
         else:
             only = _validated(problem, theta, config)
@@ -103,6 +112,16 @@ def _train_program(runs: Sequence[Single], name: str, tick: Tick) -> list[str]:
         for it in trained
         if it.diverged
     ]
+
+
+def _origin(one: Single, name: str, start: Theta) -> Theta | None:
+    """Where the search of a row starts that starts from another: that one's trained theta, embedded."""
+    job = parse(one.plain, check=False)
+    if not (before := job.before(name)):
+        return None
+    known = job.row(before[0])
+    theta = theta_of(row_folder(one.folder, before[0]), known.meta_problem())
+    return nesting.embed(job.row(name), known, theta, start)
 
 
 def _choose(problem: MetaProblem, trained: Trainee) -> Chosen:
@@ -176,8 +195,12 @@ def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def _digest(plain: Plain, name: str) -> str:
-    """What determines a row's training: all but the checkpoint interval, the logger, comparisons and the other rows."""
+    """What determines a row's training: all but the checkpoint interval, the logger, comparisons and the other rows.
+
+    Of a row that starts from another also what determines that one's."""
     free = ("checkpoint_every", "logging", "compare", "rows")
     kept = {key: value for key, value in plain.items() if key not in free}
     kept["row"] = plain.get("rows", {}).get(name) if name != DISCOVERED else None
+    if kept["row"] and "from" in kept["row"]:
+        kept["from"] = _digest(plain, kept["row"]["from"])
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()

@@ -22,9 +22,9 @@ def compare(runs: Sequence[Path], row: str = DISCOVERED, against: Sequence[str] 
     """One world: the table over its seeds. Several: two tables, of means and of differences.
 
     against: the rows among which each world has its reference: the best by its mean on the very held-out lives it is
-    judged on, which favours the reference. Default: the rows whose credit signal is the gradient itself. Differences
-    are paired on the same lives; intervals are Student's over the means of runs (bootstrapped over lives where a world
-    has one run).
+    judged on, which favours the reference; none is named where the search of one of them failed. Default: the rows
+    whose credit signal is the gradient itself. Differences are paired on the same lives; intervals are Student's over
+    the means of runs (bootstrapped over lives where a world has one run).
     Raises: BadInput for what is no finished run, worlds whose rows or metrics differ, or an unknown row.
     """
     groups = worlds(runs)
@@ -56,13 +56,18 @@ def _means(pools: Mapping[str, summary.Pool]) -> list[Line]:
     for name in next(iter(pools.values())).means:
         fact = facts.get(name, {})
         told = (str(fact.get(what, "-")) for what in ("reach", "feedback", "learned"))
-        lines.append((name, *(f"{np.mean(pool.means[name]):.3f}" for pool in pools.values()), *told))
+        worst = next((pool for pool in pools.values() if _failed(pool, name)), None)
+        label = table.marked(name, worst.facts[name]) if worst else name
+        lines.append((label, *(f"{np.mean(pool.means[name]):.3f}" for pool in pools.values()), *told))
     return lines
 
 
 def _gap(key: str, pool: summary.Pool, runs: list[Path], who: tuple[str, Sequence[str]]) -> Line:
     row, against = who
     means = {name: float(np.mean(pool.means[name])) for name in (row, *against)}
+    failed = [table.marked(name, pool.facts[name]) for name in means if _failed(pool, name)]
+    if failed:
+        return key, f"{means[row]:.3f}", f"not named: {', '.join(failed)}", "", "", "", "", ""
     best = table.best({name: means[name] for name in against}, pool.metric)
     values, _ = summary.lives(runs, [row, best])
     paired = [a - b for a, b in zip(values[best], values[row], strict=True)]
@@ -70,6 +75,10 @@ def _gap(key: str, pool: summary.Pool, runs: list[Path], who: tuple[str, Sequenc
     each = " ".join(f"{difference.mean():+.3f}" for difference in paired)
     interval = f"[{found.low:+.3f}, {found.high:+.3f}]"
     return key, f"{means[row]:.3f}", best, f"{means[best]:.3f}", f"{found.mean:+.3f}", interval, str(found.n), each
+
+
+def _failed(pool: summary.Pool, name: str) -> bool:
+    return table.failed(pool.facts.get(name, {}).get("verdict"))
 
 
 def _exact(run: Path, row: str) -> list[str]:

@@ -12,11 +12,13 @@ from safetensors.numpy import load_file
 from metaplast._units import FAULTS
 from metaplast.feedback.symmetric import Symmetric
 from metaplast.inspection import table
-from metaplast.launch import folder, reference_row
+from metaplast.launch import folder, reference_row, row_words
 from metaplast.launch.config import read_yaml
 from metaplast.launch.folder import row_folder
 from metaplast.launch.job import DISCOVERED, Config, Job, parse
+from metaplast.launch.nesting import contained
 from metaplast.launch.row import theta_of
+from metaplast.launch.verdict import judge
 from metaplast.launch.worlds import worlds
 from metaplast.registry import BadInput, name_of
 from metaplast.reuse.describe import describe_rule
@@ -39,7 +41,16 @@ def summarise(run: Path, job: Job, wall_s: float) -> Plain:
     names = [*dict(job.rows), *references]
     rows, metric = lives([run], names)
     entries = table.scores(rows, metric, DISCOVERED)
-    facts = {name: facts_of(run, name, config) for name, config in job.rows}
+    nested = contained(job.rows)
+    verdicts = judge(run, job, nested)
+    facts = {}
+    for name, config in job.rows:
+        facts[name] = facts_of(run, name, config) | {"contains": nested[name], "verdict": verdicts[name]}
+    for name, fact in facts.items():
+        before = job.before(name)
+        searched = [each for each in (name, *before) if facts[each]["learned"]]
+        fact["budget"] = job.main.outer.n_steps * len(searched)
+        fact["from"] = before[0] if before else None
     facts |= {name: reference_row.facts_of(run, name, job.main) for name in references}
     summary = {
         "schema": SCHEMA,
@@ -52,7 +63,7 @@ def summarise(run: Path, job: Job, wall_s: float) -> Plain:
         ),
         "rows": facts,
         "scores": entries,
-        "gap_closed": gap_closed(job, rows, metric),
+        "gap_closed": gap_closed(job, rows, metric, facts),
     }
     problem = job.main.meta_problem()
     theta = theta_of(run, problem)
@@ -82,6 +93,7 @@ def facts_of(run: Path, name: str, config: Config) -> Plain:
     theta = theta_of(row_folder(run, name), config.meta_problem())
     lives = load_file(row_folder(run, name) / "lives.safetensors")
     mean = {key: round(float(values.mean()), 4) for key, values in lives.items()}
+    told = json.loads((row_folder(run, name) / "row.json").read_text())
     return {
         "reach": reach(reads) if reads else "-",
         "feedback": name_of(type(config.feedback)) if CREDIT_FIELDS & {f.rpartition(".")[2] for f in reads} else "none",
@@ -90,28 +102,39 @@ def facts_of(run: Path, name: str, config: Config) -> Plain:
         "at_bound": mean["at_bound"],
         "units": {key: value for key, value in sorted(mean.items()) if key.startswith(tuple(f"{i}_" for i in IDLE))},
         "faults": {name: int(lives[name].sum()) for name in FAULTS if name in lives},
-        "wall_s": json.loads((row_folder(run, name) / "row.json").read_text())["wall_s"],
+        "search": told.get("search", {}),
+        "wall_s": told["wall_s"],
         "note": config.note,
     }
 
 
-def gap_closed(job: Job, rows: Mapping[str, list[np.ndarray]], metric: str) -> Plain | None:
-    """How far the discovered rule gets from feedback alignment to the best backprop row of the same network."""
-    if ALIGNMENT not in rows:
-        return None
+def gap_closed(job: Job, rows: Mapping[str, list[np.ndarray]], metric: str, facts: Mapping[str, Plain]) -> Plain | None:
+    """How far the discovered rule gets from feedback alignment to the best backprop row of the same network.
+
+    Where one of these rows failed, nobody knows: `withheld` names it and says why."""
     backprop = [n for n, c in job.rows if isinstance(c.feedback, Symmetric) and c.network == job.main.network]
-    return table.gap_closed(rows, ALIGNMENT, backprop, DISCOVERED, metric) if backprop else None
+    if ALIGNMENT not in rows or not backprop:
+        return None
+    withheld = {}
+    for name in (ALIGNMENT, *backprop, DISCOVERED):
+        verdict = facts[name].get("verdict")
+        if verdict and table.failed(verdict):
+            withheld[name] = row_words.why(verdict)
+    if withheld:
+        return {"from": ALIGNMENT, "to": None, "share": None, "withheld": withheld}
+    return table.gap_closed(rows, ALIGNMENT, backprop, DISCOVERED, metric)
 
 
 class Pool(NamedTuple):
-    """One or several runs of one experiment: scores and gap as in summary.json, facts per row, and the means of every
-    row in each run."""
+    """One or several runs of one experiment: scores and gap as in summary.json, facts per row, the means of every row
+    in each run, and a line for every search that needs one."""
 
     metric: str
     scores: list[Plain]
     facts: Plain
     gap: Plain | None
     means: dict[str, list[float]]
+    words: list[str]
 
 
 def pool(runs: list[Path]) -> Pool:
@@ -128,9 +151,10 @@ def pool(runs: list[Path]) -> Pool:
     rows, metric = lives(runs, [entry["name"] for entry in summaries[0]["scores"]])
     job = parse(read_yaml((runs[0] / "config.yaml").read_text(), "config.yaml"), check=False)
     means = {name: [float(group.mean()) for group in groups] for name, groups in rows.items()}
-    return Pool(
-        metric, table.scores(rows, metric, DISCOVERED), summaries[0]["rows"], gap_closed(job, rows, metric), means
-    )
+    facts = row_words.over_runs(summaries)
+    gap = gap_closed(job, rows, metric, facts)
+    words = row_words.lines(summaries, facts)
+    return Pool(metric, table.scores(rows, metric, DISCOVERED), facts, gap, means, words)
 
 
 def pooled(runs: list[Path]) -> str:
@@ -139,6 +163,7 @@ def pooled(runs: list[Path]) -> str:
     parts = [table.render(found.scores, found.facts, DISCOVERED)]
     if found.gap:
         parts.append(say_gap(found.gap))
+    parts += found.words
     parts += table.ahead(found.scores, found.facts, DISCOVERED)
     kind = f"t intervals over {len(runs)} splits" if len(runs) > 1 else "bootstrap intervals over lives of one split"
     parts.append(f"95 % {kind}. Per seed, {found.metric}:")
@@ -164,11 +189,13 @@ def render(run: Path) -> str:
     parts = [table.render(summary["scores"], summary["rows"], DISCOVERED)]
     if gap := summary["gap_closed"]:
         parts.append(say_gap(gap))
+    parts += row_words.lines([summary], summary["rows"])
     parts += table.ahead(summary["scores"], summary["rows"], DISCOVERED)
+    unless = " (but for rows that start from others)" if any(f.get("from") for f in summary["rows"].values()) else ""
     parts.append(
-        "Every trained row: same task, outer loop and budget; candidates chosen on validation lives; scored on the "
-        "same "
-        f"{summary['scores'][0]['n']} held-out lives, opened once. One seed, so intervals cover lives, not splits."
+        f"Every trained row: same task, outer loop and budget{unless}; candidates chosen on validation lives; scored "
+        f"on the same {summary['scores'][0]['n']} held-out lives, opened once. One seed, so intervals cover lives, "
+        "not splits."
     )
     for name, fact in summary["rows"].items():
         if fact.get("at_bound", 0.0) > CLIPPED:
@@ -194,7 +221,10 @@ def render(run: Path) -> str:
 
 
 def say_gap(gap: Plain) -> str:
-    """How far the discovered rule gets from feedback alignment to backprop, in words."""
+    """How far the discovered rule gets from feedback alignment to backprop, in words; or which rows forbid it."""
+    if withheld := gap.get("withheld"):
+        reasons = "; ".join(f"{name} is {reason}" for name, reason in withheld.items())
+        return f"No share of a gap and no best backprop row is named: {reasons}."
     if gap["share"] is None:
         return f"{gap['to']}, the best backprop row, is no better than {gap['from']}: there is no gap to close."
     share = f"{100 * gap['share']:.0f} %"

@@ -56,12 +56,20 @@ class Trainee(NamedTuple):
         return int(self.state.bad) >= MAX_SKIPPED
 
 
-def enlist(folder: Path, config: Config, digest: str, problem: MetaProblem, outer: AbstractOuterLoop) -> Trainee:
-    """A row at its newest checkpoint, or before its first step: it begins with the numbers (`hyper`) of its own config.
+def enlist(
+    folder: Path,
+    config: Config,
+    digest: str,
+    problem: MetaProblem,
+    outer: AbstractOuterLoop,
+    theta: Theta | None = None,
+) -> Trainee:
+    """A row at its newest checkpoint, or before its first step: it begins with the numbers (`hyper`) of its own config,
+    at `theta` where that is given.
 
     Raises: BadInput, NoCheckpoint, OSError.
     """
-    begun = train.begin(problem, outer, config.seed, config.outer_loop().hyper())
+    begun = train.begin(problem, outer, config.seed, config.outer_loop().hyper(), theta)
     n = 1 + len(candidate_steps(outer.n_steps, config.evaluation.candidates))
     candidates = jax.tree.map(lambda x: jnp.stack([x] * n), outer.theta(begun))
     state = Training(begun, candidates, jnp.zeros((), jnp.int32), watch.begin(begun))

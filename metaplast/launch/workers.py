@@ -38,20 +38,26 @@ class WorkerLost(RuntimeError):
 def train_rows(
     run: Path, runs: Sequence[Single], names: list[str], workers: Workers, watch: Callable[[], None]
 ) -> None:
-    """Train and judge the rows `names` of all `runs` of the folder `run`; `watch` is called twice a second.
+    """Train and judge the rows `names` of all `runs` of the folder `run`; `watch` is called twice a second. A row that
+    starts from another waits for that one.
 
     Raises: what `row.train_row` raises; Interrupted after a signal, the last finished steps saved; WorkerLost.
     """
+    origins = dict(parse(runs[0].plain, check=False).origins)
     context = multiprocessing.get_context("spawn")
     arguments = (os.getpid(), run, workers.modules)
     pool = ProcessPoolExecutor(min(workers.jobs, len(names)), context, initializer=_start, initargs=arguments)
     with stoppable(run, lambda: _end(pool)) as stop:
-        pending: set[Future[None]] = set()
+        pending: dict[Future[None], str] = {}
+        waiting, over = set(names), set[str]()
         try:
-            pending |= {pool.submit(_work, runs, name) for name in names}
-            while pending:
-                done, pending = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
+            while pending or waiting:
+                ready = [name for name in names if name in waiting and origins.get(name, name) in over | {name}]
+                waiting -= set(ready)
+                pending |= {pool.submit(_work, runs, name): name for name in ready}
+                done, _ = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
                 stop.check()
+                over |= {pending.pop(finished) for finished in done}
                 for finished in done:
                     finished.result()
                 watch()
