@@ -41,7 +41,8 @@ class TargetRate(AbstractTaskFamily):
     Stimulus: the rate of each of n_in inputs, in hertz (a network's `source: poisson` makes spikes of it): rate
     exp(spread a) exp(spread b_i), a of the life and b_i of the input drawn from N(0, 1).
     Offers nothing to learn from but the activity. Not differentiable: a blow-up has no slope. Splits: disjoint streams.
-    Metrics: `rate` (mean r_j), `blown` (0/1). Source: Confavreux et al. 2025, with lives of seconds instead of minutes.
+    Metrics: `rate`, `median_rate`, `max_rate` (mean, median and largest r_j), `blown` (0/1).
+    Source: Confavreux et al. 2025, with lives of seconds instead of minutes.
     """
 
     n_in: Count = 40
@@ -83,6 +84,7 @@ class TargetRate(AbstractTaskFamily):
         burst = blown < self.n_steps
         loss = jnp.where(burst, BLOWN * (1.0 + jnp.exp(-blown.astype(rate.dtype) / self.n_steps)), held)
         last = (state.t == self.n_steps - 1).astype(rate.dtype)
-        score = Score(loss=loss, weight=last, metrics={"rate": jnp.mean(r), "blown": burst.astype(rate.dtype)})
+        rates = {"rate": jnp.mean(r), "median_rate": jnp.median(r), "max_rate": jnp.max(r)}
+        score = Score(loss=loss, weight=last, metrics={**rates, "blown": burst.astype(rate.dtype)})
         after = Watched(t=state.t + 1, spikes=spikes, rate=rate, blown=blown)
         return after, Outcome(feedback=feedback(self.n_out), score=score)

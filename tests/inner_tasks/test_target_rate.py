@@ -41,6 +41,8 @@ def test_the_loss_is_that_of_the_window_and_counts_in_the_last_step_alone():
     by_hand = np.mean([(r - 10) ** 2 / (r + 0.1) for r in (10, 20, 5, 10)])
     assert score.loss[-1] == pytest.approx(by_hand, rel=1e-4)
     assert score.metrics["rate"][-1] == pytest.approx(11.25, rel=1e-5)
+    assert score.metrics["median_rate"][-1] == pytest.approx(10.0, rel=1e-5)  # of 10, 20, 5, 10
+    assert score.metrics["max_rate"][-1] == pytest.approx(20.0, rel=1e-5)
     np.testing.assert_array_equal(score.weight, np.arange(2000) == 1999)
     assert not np.any(score.metrics["blown"])
 
