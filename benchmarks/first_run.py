@@ -89,9 +89,7 @@ def main() -> None:
             f"| {line['name']} | {line['at']:.0f} | {line['cpu_s']:.1f} | {line['programs']} | {line['compile_s']:.1f} "
             f"| {tiny} | " + " | ".join(f"{value:.1f}" for value in figures) + " |"
         )
-    print(
-        f"\nwall {whole['wall_s']:.0f} s, CPU {whole['cpu_s']:.0f} s, {whole['peak_gb']:.2f} GB at the most"
-    )
+    print(f"\nwall {whole['wall_s']:.0f} s, CPU {whole['cpu_s']:.0f} s, {whole['peak_gb']:.2f} GB at the most")
     print(processor())
 
 
