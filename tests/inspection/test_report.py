@@ -84,7 +84,7 @@ def finished(folder: Path, seed: int) -> Path:
         log.write(step, {"loss": np.asarray(1.0 / step)}, 0.1, training.numbers(part))
     log.close()
     lives = {"loss": np.random.default_rng(seed).uniform(size=8), "at_bound": np.full(8, 0.2)}
-    row._publish(folder, theta, lives, {"name": "discovered", "diverged_lives": 0, "wall_s": 0.1})
+    row.publish(folder, theta, lives, {"name": "discovered", "diverged_lives": 0, "wall_s": 0.1})
     summarise(folder, job, 1.0)
     return folder
 
