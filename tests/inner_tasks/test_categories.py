@@ -18,6 +18,7 @@ from metaplast.networks.feedforward import Feedforward
 from metaplast.registry import BadInput
 from metaplast.rules.adam import Adam
 from metaplast.signals import neuron_view
+from metaplast.testing import check_task_family
 
 PLAIN = {"rotation": 0.0, "zoom": 0.0, "shift": 0.0, "gain": 0.0, "background": 0.0, "scale": 1.0}
 
@@ -167,6 +168,10 @@ def test_what_cannot_be_is_refused():
             Categories(n_groups=n_groups)
     with pytest.raises(ValueError, match=r"shortest=41.*at most shots \* passes = 40"):
         Categories(shots=20, passes=2, shortest=41)
+
+
+def test_a_family_of_short_lives_keeps_its_promises():
+    check_task_family(Categories(shots=2, queries=1, shortest=1))
 
 
 def test_the_gate_is_not_offered_where_lives_are_whole():
