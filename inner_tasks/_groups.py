@@ -33,7 +33,7 @@ class Examples(NamedTuple):
 
 
 @pytree
-class Categories:
+class GroupedStream:
     """One life: stimuli [n_steps, n_in], group labels [n_steps], and in how many first steps plasticity is off []."""
 
     inputs: Array
@@ -96,7 +96,7 @@ class Grouped(AbstractTaskFamily):
             return shape
         return shape._replace(offers=shape.offers | {"gate"}, rests=True)
 
-    def sample(self, key: Key, split: Split) -> Categories:
+    def sample(self, key: Key, split: Split) -> GroupedStream:
         n_classes, n_each = self.size[1], self.shots + self.queries
         features, table, counts = self.examples(split)
         self._check_images(int(min(counts)), split)
@@ -114,7 +114,7 @@ class Grouped(AbstractTaskFamily):
         difficulty = _few_shot.Difficulty(1, self.label_noise, self.input_noise)
         n_shown = n_classes * self.shots * self.passes
         stream = _few_shot.harder(key, stream, n_shown, self.n_groups, difficulty)
-        return Categories(inputs=stream.inputs, labels=stream.labels, closed=n_classes * closed)
+        return GroupedStream(inputs=stream.inputs, labels=stream.labels, closed=n_classes * closed)
 
     def _check_images(self, fewest: int, split: Split) -> None:
         if self.shots + self.queries <= fewest:
@@ -139,13 +139,13 @@ class Grouped(AbstractTaskFamily):
         stream = _few_shot.staged(u, repeated, stages)
         return stream.replace(labels=groups[stream.labels])  # pyright: ignore[reportAttributeAccessIssue]
 
-    def begin(self, task: Categories, key: Key, dt: float) -> Array:
+    def begin(self, task: GroupedStream, key: Key, dt: float) -> Array:
         return jnp.zeros((), jnp.int32)
 
-    def stimulus(self, task: Categories, state: Array, key: Key, dt: float) -> dict[str, Array]:
+    def stimulus(self, task: GroupedStream, state: Array, key: Key, dt: float) -> dict[str, Array]:
         return {"input": task.inputs[state]}
 
-    def step(self, task: Categories, state: Array, output: NeuronView, key: Key, dt: float) -> tuple[Any, Outcome]:
+    def step(self, task: GroupedStream, state: Array, output: NeuronView, key: Key, dt: float) -> tuple[Any, Outcome]:
         after, outcome = _few_shot.answer(task, state, output)
         if not self.shortest:
             return after, outcome
