@@ -45,10 +45,10 @@ class ForgettingMean(base.StreamReference):
             (sums, counts), (inputs, target, shown) = state, now
             known = counts > 0
             centres = sums / jnp.where(known, counts, 1.0)[:, None]
-            answer = jnp.where(known, -jnp.sum((inputs - centres) ** 2, axis=-1), -jnp.inf)
+            answer = jnp.where(known, -jnp.sum((inputs[None, :] - centres) ** 2, axis=-1), -jnp.inf)
             told = shown * target
             kept = 1.0 - told * (1.0 - numbers["keep"])
-            return (kept[:, None] * sums + told[:, None] * inputs, kept * counts + told), answer
+            return (kept[:, None] * sums + jnp.outer(told, inputs), kept * counts + told), answer
 
         born = (jnp.zeros((n_classes, n_in)), jnp.zeros(n_classes))
         _, answers = jax.lax.scan(step, born, (stream.inputs, stream.targets, stream.shown))

@@ -47,4 +47,5 @@ class StreamingLda(base.StreamReference):
         part = numbers["shrinkage"] * jnp.trace(covariance) / inputs.shape[1]
         weights = solve((1.0 - numbers["shrinkage"]) * covariance, centres.T, part)
         counts = jnp.sum(shown[:, None] * targets, axis=0)
-        return stream.questions @ weights - 0.5 * jnp.sum(centres.T * weights, axis=0) + jnp.log(counts)
+        offsets = jnp.log(counts) - 0.5 * jnp.sum(centres.T * weights, axis=0)
+        return stream.questions @ weights + offsets[None, :]

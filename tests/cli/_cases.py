@@ -70,6 +70,11 @@ CASES: list[tuple[list[str], str]] = [  # (words, a part of the line); the folde
     (["train", "rows={'../../x': {note: a}}"], "rows: name '../../x'"),
     (["train", "rows={discovered: {note: a}}"], "rows: name 'discovered'"),
     (["train", "rows={nearest_prototype: {note: a}}"], "rows: name 'nearest_prototype'"),
+    (
+        ["train", "experiment=regression", "rows={}", "evaluation.references={streaming_lda: {}}"],
+        "evaluation.references.streaming_lda: reference streaming_lda with task regression - expected a task of",
+    ),
+    (["train", "rows={}", "evaluation.references={x: {name: nope}}"], "x: reference 'nope'"),
     (["train", "rows={'': {note: a}}"], "rows: name ''"),
     (["train", "rows={'a b': {note: a}}"], "rows: name 'a b'"),
     (["train", "experiment=bandit", "outer=bptt", "rows={}"], "outer bptt"),
