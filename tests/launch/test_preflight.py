@@ -59,7 +59,7 @@ def test_what_fails_only_after_minutes_is_refused_at_once(words, said):
 
 
 def test_a_time_constant_that_dt_does_not_resolve_is_warned_about(caplog):
-    words = ("experiment=pointmass", "rows={}", "evaluation.prototype=false")
+    words = ("experiment=pointmass", "rows={}", "evaluation.references={}")
     preflight.check(_job(*words), 1)
     assert not caplog.records
     preflight.check(_job(*words, "rule.rule.tau=0.0015"), 1)

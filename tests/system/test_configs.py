@@ -42,7 +42,7 @@ def test_every_rule_file_trains(tmp_path: Path) -> None:
     """Each as a row of one run, with the rule that `rule=NAME rule.learn=...` says; a wrapper learns unasked."""
     run, config, task = tmp_path / "run", tmp_path / "config.yaml", "task=prototypes"
     small = "network.hidden=[8]"  # layers are compiled, not rules
-    plain, rows = compose([task, small, "evaluation.prototype=false", *TINY], Sources()), {}
+    plain, rows = compose([task, small, "evaluation.references={}", *TINY], Sources()), {}
     for name in Sources().names("rule"):
         form = compose([task, f"rule={name}"], Sources())["rule"]["name"]
         learn = "coefficients" if form in ("polynomial", "trace_taylor") else "true"

@@ -109,7 +109,7 @@ def test_sixty_kills(outer: str, seed: int, tmp_path: Path) -> None:
 @pytest.mark.system
 def test_a_signal_during_a_compilation_ends_within_twenty_seconds(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    words = ["train", "rows={}", "evaluation.prototype=false", "problem.n_tasks=7", "--run-dir", str(run), "--quiet"]
+    words = ["train", "rows={}", "evaluation.references={}", "problem.n_tasks=7", "--run-dir", str(run), "--quiet"]
     program = str(Path(sys.executable).with_name("metaplast"))
     environment = {"PATH": "", "HOME": str(tmp_path), "JAX_ENABLE_COMPILATION_CACHE": "false"}
     process = subprocess.Popen([program, *words], cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=environment)

@@ -40,7 +40,7 @@ def test_every_command_of_a_page_runs(page: Path, tmp_path: Path) -> None:
     if (data := page.with_suffix("")).is_dir():
         shutil.copytree(data, tmp_path / "docs" / data.name)
     found = re.findall(r"```(bash|python)\n(.*?)```", page.read_text(), re.DOTALL)
-    assert _run(found, tmp_path, "rows={}", "evaluation.prototype=false") >= 1
+    assert _run(found, tmp_path, "rows={}", "evaluation.references={}") >= 1
 
 
 def _run(blocks: list[tuple[str, str]], folder: Path, *words: str) -> int:
