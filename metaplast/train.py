@@ -21,7 +21,12 @@ _STREAMS = ("theta", "outer", "tasks", "step", "validation", "heldout", "diagnos
 
 def stream(seed: int | Array, name: str, index: int | Array = 0) -> Key:
     """The key of one named random stream at one outer step."""
-    return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), _STREAMS.index(name)), index)
+    return _folded(seed, _STREAMS.index(name), index)
+
+
+@program()
+def _folded(seed: int | Array, place: int, index: int | Array) -> Key:
+    return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), place), index)
 
 
 def sample(family: AbstractTaskFamily, key: Key, n: int, split: Split) -> Batch:
@@ -74,6 +79,12 @@ def evaluate(problem: MetaProblem, thetas: Theta, batch: Batch) -> tuple[Array, 
     return problem.whole().losses(thetas, batch)
 
 
+def forget() -> None:
+    """Give back the memory of the programs that were compiled for one problem; what problems share stays."""
+    for compiled in (_init, _step, _step_many, evaluate):
+        compiled.clear_cache()
+
+
 def begin(
     problem: MetaProblem,
     outer: AbstractOuterLoop,
@@ -113,9 +124,9 @@ def _alone(
 ) -> Iterator[tuple[int, "Run", Metrics]]:
     for index in range(start, stop):
         now = problem.at(index)
-        tasks = stream(run.seed, "tasks", jnp.asarray(index))
+        tasks = stream(run.seed, "tasks", index)
         batch = sample(problem.lifetime.task, tasks, problem.n_tasks, "train")
-        key = stream(run.seed, "step", jnp.asarray(index))
+        key = stream(run.seed, "step", index)
         before = _as_compared(problem, run, index)
         state, metrics = _step(now, outer, before.state, batch, key)
         regrown = outer.regrown(state, key)

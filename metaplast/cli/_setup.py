@@ -17,11 +17,12 @@ def prepare(modules: Sequence[str] = ()) -> None:
 
     Set as environment variables before JAX is imported, so that worker processes inherit them.
     """
+    os.environ.setdefault("MALLOC_ARENA_MAX", "1")  # of a worker: else what a compilation took is kept in many pieces
     try:
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "metaplast" / "jax"
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(home))
-        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     except (OSError, RuntimeError):
         pass  # a read-only home: compile every time
     if modules:

@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from metaplast import train
@@ -21,11 +20,11 @@ def lives(problem: MetaProblem, theta: Theta, seed: int, split: Split, n: int) -
     same ones."""
     lifetime = problem.lifetime
     problem = replace(problem, lifetime=replace(lifetime, measure=(*lifetime.measure, "units")))
-    stacked = jax.tree.map(lambda x: x[None], theta)
+    stacked = jax.tree.map(lambda x: np.asarray(x)[None], theta)
     pieces = []
     for batch in batches(problem, seed, split, n):
         _, metrics = train.evaluate(problem, stacked, batch)
-        pieces.append({k: np.asarray(v[0]) for k, v in metrics.items() if v.ndim == 2})
+        pieces.append({k: np.asarray(v)[0] for k, v in metrics.items() if v.ndim == 2})
     wanted = n if lifetime.task.whole(split) is None else None
     joined = {k: np.concatenate([p[k] for p in pieces])[:wanted] for k in pieces[0]}
     joined["loss"] = joined.pop("life_loss")
@@ -36,6 +35,4 @@ def batches(problem: MetaProblem, seed: int, split: Split, n: int) -> list[Any]:
     family = problem.lifetime.task
     if (tasks := family.whole(split)) is not None:
         return [train.sample(family, train.stream(seed, split), jax.tree.leaves(tasks)[0].shape[0], split)]
-    return [
-        train.sample(family, train.stream(seed, split, jnp.asarray(i)), PIECE, split) for i in range(-(-n // PIECE))
-    ]
+    return [train.sample(family, train.stream(seed, split, i), PIECE, split) for i in range(-(-n // PIECE))]

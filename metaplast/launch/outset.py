@@ -5,9 +5,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import jax.numpy as jnp
+import jax
 import numpy as np
-from jax.flatten_util import ravel_pytree
 
 from metaplast.inspection.diagnosis import NEAR, Plan
 from metaplast.inspection.diagnosis_advice import First, first_objection, kind_of
@@ -45,17 +44,18 @@ def look(config: Config, problem: MetaProblem, thetas: tuple[Theta, Theta], told
 def measured(config: Config, problem: MetaProblem, thetas: tuple[Theta, Theta], told: Mapping[str, Any]) -> First:
     """slope = (L(z + s u) - L(z - s u)) / 2s: z the coordinates of theta before the step, u the unit vector the step's
     way, s a tenth of the standard deviation of an evolution strategy; paired on the same lives, the finite ones."""
-    (before, unravel), after = (
-        ravel_pytree(encode(config.space, thetas[0])),
-        ravel_pytree(encode(config.space, thetas[1]))[0],
-    )
-    length, size = float(jnp.linalg.norm(after - before)), NEAR * Plan().std
-    slopes = np.full(0, np.nan)
+    before, after = (jax.device_get(encode(config.space, theta)) for theta in thetas)
+    way = jax.tree.map(np.subtract, after, before)
+    length = float(np.sqrt(sum(np.sum(np.square(x)) for x in jax.tree.leaves(way))))
+    slopes, size = np.full(0, np.nan), NEAR * Plan().std
     resolution = 0.0
     if math.isfinite(length) and length > 0.0:
-        step = size * (after - before) / length
-        ends = [decode(config.space, unravel(z)) for z in (before + step, before - step)]
-        up, back = (lives(problem, end, config.seed, "validation", PIECE)["loss"] for end in ends)
+
+        def losses(step: float) -> np.ndarray:
+            moved = jax.tree.map(lambda x, u: x + np.asarray(step, x.dtype) * u, before, way)
+            return lives(problem, decode(config.space, moved), config.seed, "validation", PIECE)["loss"]
+
+        up, back = (losses(step) for step in (size / length, -size / length))
         digit = float(np.finfo(up.dtype).eps) * float(np.nanmedian(np.abs(up)))
         apart = up.astype(np.float64) - back.astype(np.float64)
         slopes = apart[np.isfinite(apart)] / (2.0 * size)
@@ -66,7 +66,7 @@ def measured(config: Config, problem: MetaProblem, thetas: tuple[Theta, Theta], 
         diverged=float(told["diverged"]),
         norm=float(told.get("norm", math.nan)),
         grad_norm=float(told.get("grad_norm", math.nan)),
-        n_numbers=before.size,
+        n_numbers=sum(leaf.size for leaf in jax.tree.leaves(before)),
         slope=float(slopes.mean()) if enough else math.nan,
         error=float(slopes.std(ddof=1) / math.sqrt(len(slopes))) if enough else math.nan,
         resolution=resolution,

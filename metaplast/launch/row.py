@@ -86,9 +86,9 @@ def _train_program(runs: Sequence[Single], name: str, tick: Tick) -> list[str]:
     for one in runs:
         folder, config = row_folder(one.folder, name), parse(one.plain, check=False).row(name)
         folder.mkdir(parents=True, exist_ok=True)
-        theta = problem.init(train.stream(config.seed, "theta"))
+        theta = jax.eval_shape(problem.init, train.stream(config.seed, "theta"))
         if jax.tree.leaves(theta):
-            trainee = enlist(folder, config, _digest(one.plain, name), problem, outer, _origin(one, name, theta))
+            trainee = enlist(folder, config, _digest(one.plain, name), problem, outer, _origin(one, name, problem))
             trainees.append(trainee._replace(watched=name == DISCOVERED))
         else:
             only = _validated(problem, theta, config)
@@ -114,13 +114,14 @@ def _train_program(runs: Sequence[Single], name: str, tick: Tick) -> list[str]:
     ]
 
 
-def _origin(one: Single, name: str, start: Theta) -> Theta | None:
+def _origin(one: Single, name: str, problem: MetaProblem) -> Theta | None:
     """Where the search of a row starts that starts from another: that one's trained theta, embedded."""
     job = parse(one.plain, check=False)
     if not (before := job.before(name)):
         return None
     known = job.row(before[0])
     theta = theta_of(row_folder(one.folder, before[0]), known.meta_problem())
+    start = problem.init(train.stream(job.row(name).seed, "theta"))
     return nesting.embed(job.row(name), known, theta, start)
 
 
@@ -129,7 +130,7 @@ def _choose(problem: MetaProblem, trained: Trainee) -> Chosen:
 
     The start is one of them, so that no row ends below it.
     """
-    candidates, config = trained.state.candidates, trained.config
+    candidates, config = jax.device_get(trained.state.candidates), trained.config
     n = len(jax.tree.leaves(candidates)[0])
     options = [jax.tree.map(lambda x: x[i], candidates) for i in range(n)]  # noqa: B023
     scores = [_validated(problem, theta, config) for theta in options]

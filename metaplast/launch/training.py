@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from metaplast import train, watch
@@ -71,8 +70,8 @@ def enlist(
     """
     begun = train.begin(problem, outer, config.seed, config.outer_loop().hyper(), theta)
     n = 1 + len(candidate_steps(outer.n_steps, config.evaluation.candidates))
-    candidates = jax.tree.map(lambda x: jnp.stack([x] * n), outer.theta(begun))
-    state = Training(begun, candidates, jnp.zeros((), jnp.int32), watch.begin(begun))
+    candidates = jax.tree.map(lambda x: np.stack([x] * n), jax.device_get(outer.theta(begun)))
+    state = Training(begun, candidates, np.zeros((), np.int32), watch.begin(begun))
     forms = [state._replace(outer=form, watch=watch.begin(form)) for form in outer.forms(begun)]
     restored = checkpoint.restore(folder, forms, digest, logged(folder / "metrics.jsonl"))
     if restored is None:
@@ -149,12 +148,13 @@ def _after(trainee: Trainee, step: int, run: train.Run, outer: AbstractOuterLoop
             "(median loss %.4g), with steps %g as large as at first",
             *(trainee.folder.name, step, watch.WINDOW, run.watch.lowest, run.watch.scale),
         )
-    bad = jnp.where(np.isfinite(loss), 0, trainee.state.bad + 1).astype(jnp.int32)
+    bad = np.asarray(0 if np.isfinite(loss) else int(trainee.state.bad) + 1, np.int32)
     candidates = trainee.state.candidates
     steps = candidate_steps(outer.n_steps, trainee.config.evaluation.candidates)
     if step in steps:
-        at = steps.index(step)
-        candidates = jax.tree.map(lambda s, x: s.at[1 + at].set(x), candidates, outer.theta(run.state))
+        at = 1 + steps.index(step)
+        reached = jax.device_get(outer.theta(run.state))
+        candidates = jax.tree.map(lambda s, x: np.concatenate([s[:at], x[None], s[at + 1 :]]), candidates, reached)
     return trainee._replace(step=step, state=Training(run.state, candidates, bad, run.watch))
 
 

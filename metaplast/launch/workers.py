@@ -14,8 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
-import jax
-
+from metaplast import train
 from metaplast.launch import folder, keeper, row, stopping
 from metaplast.launch.job import Single, parse
 from metaplast.launch.reference_row import judge_reference
@@ -91,7 +90,7 @@ def _work(runs: Sequence[Single], name: str) -> None:
             judge_reference(one.folder, one.plain, name)
     else:
         row.train_row(runs, name)
-    jax.clear_caches()  # a worker trains many rows: the programs of the last one are not needed again
+    train.forget()  # a worker trains many rows: the programs of the last one are not needed again
     gc.collect()
 
 

@@ -38,7 +38,7 @@ def reads(rule: AbstractRule, connection: AbstractConnection, modulators: tuple[
     """
     theta = jax.eval_shape(lambda: rule.init(jax.random.key(0), connection))
     state = jax.eval_shape(lambda t: rule.init_state(t, connection), theta)
-    view = blank_view(connection, modulators)
+    view = jax.eval_shape(lambda: blank_view(connection, modulators))
     program = jax.make_jaxpr(lambda v, t, s: rule.step(t, s, connection, v, 1e-3))(view, theta, state)
     used = _used(program.jaxpr)
     paths = [_name(path) for path, _ in jax.tree_util.tree_flatten_with_path(view)[0]]
