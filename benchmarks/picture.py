@@ -13,6 +13,7 @@ matplotlib.use("Agg")
 import jax
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from metaplast.inspection import coefficients, curves
 from metaplast.inspection.figures import OURS, PALETTE
@@ -82,6 +83,7 @@ def _rule(axes: plt.Axes, run: Path) -> None:
         axes.barh(places, [values.get(term, 0.0) for term in terms], height, color=shade, label=label)
     axes.set_yticks(range(len(terms)), terms, fontsize=7)
     axes.axvline(0.0, color="black", lw=0.6)
+    axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.set_xlabel("coefficient")
     axes.set_title("The rule: its terms, in each layer", fontsize=10)
     axes.legend(fontsize=8, frameon=False, loc="lower left")
