@@ -11,6 +11,7 @@ from jax.flatten_util import ravel_pytree
 
 from metaplast.inspection.diagnosis import NEAR, Plan
 from metaplast.inspection.diagnosis_advice import First, first_objection, kind_of
+from metaplast.inspection.diagnosis_signal import resolution
 from metaplast.inspection.evaluate import PIECE, lives
 from metaplast.launch.job import Config
 from metaplast.problem import MetaProblem
@@ -51,15 +52,14 @@ def measured(config: Config, problem: MetaProblem, thetas: tuple[Theta, Theta], 
     )
     length, size = float(jnp.linalg.norm(after - before)), NEAR * Plan().std
     slopes = np.full(0, np.nan)
-    resolution = 0.0
+    shown = math.nan
     if math.isfinite(length) and length > 0.0:
         step = size * (after - before) / length
         ends = [decode(config.space, unravel(z)) for z in (before + step, before - step)]
         up, back = (lives(problem, end, config.seed, "validation", PIECE)["loss"] for end in ends)
-        digit = float(np.finfo(up.dtype).eps) * float(np.nanmedian(np.abs(up)))
         apart = up.astype(np.float64) - back.astype(np.float64)
         slopes = apart[np.isfinite(apart)] / (2.0 * size)
-        resolution = digit / (2.0 * size)
+        shown = resolution(up, size)
     enough = len(slopes) > 1
     return First(
         lives=float(told["lives"]),
@@ -69,5 +69,5 @@ def measured(config: Config, problem: MetaProblem, thetas: tuple[Theta, Theta], 
         n_numbers=before.size,
         slope=float(slopes.mean()) if enough else math.nan,
         error=float(slopes.std(ddof=1) / math.sqrt(len(slopes))) if enough else math.nan,
-        resolution=resolution,
+        resolution=shown,
     )
