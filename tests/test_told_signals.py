@@ -1,12 +1,13 @@
 """What a task tells reaches rules: the target of an output unit, and the loss of a step."""
 
-from dataclasses import replace
+import re
 from typing import Any
 
 import jax
 import numpy as np
 import pytest
 
+import metaplast.lifetime
 from inner_tasks.pointmass import Pointmass
 from inner_tasks.prototypes import Prototypes
 from inner_tasks.regression import Regression
@@ -84,11 +85,26 @@ def test_a_task_that_tells_no_answer_offers_neither(term, what):
         lifetime.reads()
 
 
-def test_a_rule_that_reads_neither_has_the_program_that_it_had():
-    """The target costs nothing where no rule reads it: no copy of it is in the compiled step."""
-    lifetime = replace(_lifetime(CLASSES, Polynomial(terms=("post*pre",))), record=())
-    reads = lifetime.reads()["input_to_output"]
-    assert not any("target" in field or "surprise" in field for field in reads)
+def _program(term: str) -> list[str]:
+    """The instructions of a compiled life, without where in the source they come from."""
+    lifetime = Lifetime(task=CLASSES, network=Feedforward(hidden=()), slots=(Slot(rule=Polynomial(terms=(term,))),))
+
+    def live(key: Any) -> Any:
+        task, theta = CLASSES.sample(key, "train"), lifetime.init(key)
+        life = lifetime.begin(theta, task, key)
+        return lifetime.advance(theta, task, life, 4, start=0)
+
+    text = str(quick_jit(live).lower(jax.random.key(0)).compile().as_text())
+    return [re.sub(r",? metadata=\{[^}]*\}", "", line) for line in text.splitlines() if " = " in line]
+
+
+@pytest.mark.parametrize(("term", "same"), [("post*pre", True), ("target*pre", False)])
+def test_a_rule_that_does_not_read_the_target_has_the_program_that_it_had(monkeypatch, term, same):
+    told = _program(term)
+    monkeypatch.setattr(
+        metaplast.lifetime, "answered", lambda views, output, outcome, offers: (views, outcome.feedback)
+    )
+    assert (_program(term) == told) == same
 
 
 def test_a_row_is_dropped_by_null():
@@ -96,5 +112,6 @@ def test_a_row_is_dropped_by_null():
     rows = compose(words, Sources())["rows"]
     assert "backprop_adam" not in rows
     assert "backprop_sgd" in rows
-    with pytest.raises(BadInput, match=r"rows.backprop_adm=null.*did you mean 'backprop_adam'"):
-        compose(["experiment=digits", "rows.backprop_adm=null"], Sources())
+    for word in ("rows.backprop_adm=null", "rows.backprop_adm=~", "rows={backprop_adm: null}"):
+        with pytest.raises(BadInput, match=r"rows.backprop_adm=null.*did you mean 'backprop_adam'"):
+            compose(["experiment=digits", word], Sources())

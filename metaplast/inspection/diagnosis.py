@@ -13,6 +13,7 @@ from jax.flatten_util import ravel_pytree
 from metaplast._lives import Layout, leading, spread, take
 from metaplast._unroll import cut
 from metaplast.inspection.diagnosis_exponents import Exponents, exponents
+from metaplast.inspection.diagnosis_signal import Signal, finite_rows, resolution, signal
 from metaplast.objectives.base import Lived
 from metaplast.problem import Batch, MetaProblem
 from metaplast.registry import BadInput
@@ -25,24 +26,6 @@ N_NEARBY = 2  # of the thetas tried, how many get gradients of their own
 N_FOLLOWED = 8  # lives whose exponents are measured
 NEAR = 0.1  # the short step along the gradient, as a share of the long one
 N_TRIED = 1 + 2 * (2 + N_DIRECTIONS)  # thetas whose losses are measured
-
-
-class Signal(NamedTuple):
-    """Of vectors v_i, one per life [n, size]: |mean v|, the median of |v_i|, and
-
-        ratio = |mean v| / sqrt(tr cov(v) / n),    per_step = sqrt(max(0, |mean v|^2 - tr cov / n) / (tr cov / n_tasks))
-
-    Without any signal `ratio` is about 1, for the mean of n vectors is noise; `per_step` has that noise taken away and
-    is for the lives of one outer step. n: vectors that are finite; n_lives: all; zero: the share that is exactly zero.
-    """
-
-    norm: float
-    typical: float
-    ratio: float
-    per_step: float
-    zero: float
-    n: int
-    n_lives: int
 
 
 class Agreement(NamedTuple):
@@ -69,7 +52,8 @@ class Diagnosis(NamedTuple):
 
     n_steps, dt: of a life; n_numbers: in theta; n_tasks: lives of an outer step; std: s above, per number of theta in
     the coordinates of the search; differentiable: whether the task passes gradients; summable: whether the objective
-    is a sum over steps, so that lives may be cut into windows. loss: mean over finite lives.
+    is a sum over steps, so that lives may be cut into windows. loss: mean over finite lives; resolution: the smallest
+    slope of a life that losses s to either side can show (diagnosis_signal.py).
     here: gradients at theta; nearby: at thetas s away. lengths: (steps, typical gradient norm) of lives cut short, not
     a number where the steps so far are worth nothing; growth: slope of the norm's logarithm per step. diverged: share
     of lives without a finite loss at theta; diverged_nearby: s away.
@@ -83,6 +67,7 @@ class Diagnosis(NamedTuple):
     differentiable: bool
     summable: bool
     loss: float
+    resolution: float
     here: Signal
     nearby: tuple[Signal, ...]
     lengths: tuple[tuple[int, float], ...]
@@ -117,7 +102,8 @@ def diagnose(problem: MetaProblem, theta: Theta, key: Key, space: Space = (), pl
     grads, lengths = _gradients_at(seen, [unravel(x) for x in thetas], batch, flat.size)
     here, *nearby = grads
     up, back = around(flat, directions, here, plan.std)
-    lives = _numbers(losses(seen, jax.vmap(unravel)(jnp.concatenate([flat[None], up, back])), batch))
+    lived = np.asarray(losses(seen, jax.vmap(unravel)(jnp.concatenate([flat[None], up, back])), batch))
+    lives = _numbers(lived)
     n_steps = problem.shape().n_steps
     few = jax.tree.map(lambda x: x[:N_FOLLOWED], batch)
     bad = ~np.isfinite(lives)
@@ -131,6 +117,7 @@ def diagnose(problem: MetaProblem, theta: Theta, key: Key, space: Space = (), pl
         differentiable=problem.lifetime.task.shape().differentiable,
         summable="final_weights" not in problem.objective.needs,
         loss=_mean(lives[0]),
+        resolution=resolution(lived[0], plan.std),
         here=signal(here, problem.n_tasks),
         nearby=tuple(signal(grads, problem.n_tasks) for grads in nearby),
         lengths=lengths,
@@ -195,7 +182,7 @@ def losses(seen: Seen, zs: Theta, batch: Batch) -> Array:
 def around(flat: Array, directions: Array, grads: np.ndarray, std: float) -> tuple[Array, Array]:
     """The thetas tried on either side [2 + n_directions, n_numbers]: std along the mean gradient, NEAR of that, then
     std along every direction; theta itself where there is no gradient."""
-    mean = _finite(grads).mean(axis=0) if len(_finite(grads)) else np.zeros(flat.size)
+    mean = finite_rows(grads).mean(axis=0) if len(finite_rows(grads)) else np.zeros(flat.size)
     norm = np.linalg.norm(mean)
     unit = jnp.asarray(mean / norm if norm > 0 else np.zeros(flat.size), flat.dtype)
     steps = std * jnp.concatenate([jnp.stack([unit, NEAR * unit]), directions])
@@ -206,7 +193,7 @@ def agreement(lives: np.ndarray, grads: np.ndarray, directions: np.ndarray, n_ta
     """lives: losses [1 + 2 (2 + n_directions), n_lives] at theta and as `around` orders the others, side by side."""
     up, back = np.split(lives[1:], 2)
     slopes = (up - back) / (2.0 * std)
-    finite = _finite(grads)
+    finite = finite_rows(grads)
     mean = finite.mean(axis=0) if len(finite) else np.full(directions.shape[1], np.nan)
     slopes[1] /= NEAR
     norm = np.linalg.norm(mean)
@@ -244,22 +231,6 @@ def _linear(here: float, up: np.ndarray, back: np.ndarray) -> float:
     return float(np.sum(odd**2) / total) if total > 0 else np.nan
 
 
-def signal(vectors: np.ndarray, n_tasks: int) -> Signal:
-    """Of vectors [n_lives, size]: see `Signal`."""
-    finite = _finite(vectors)
-    norms = np.linalg.norm(finite, axis=1)
-    if len(finite) < 2:
-        return Signal(np.nan, np.nan, np.nan, np.nan, np.nan, len(finite), len(vectors))
-    norm = float(np.linalg.norm(finite.mean(axis=0)))
-    spread_ = float(finite.var(axis=0, ddof=1).sum())
-    noise = spread_ / len(finite)
-    ratio = norm / np.sqrt(noise) if noise > 0 else np.inf if norm > 0 else np.nan
-    clean = np.sqrt(max(0.0, norm**2 - noise))
-    per_step = clean / np.sqrt(spread_ / n_tasks) if noise > 0 else ratio
-    zero = float(np.mean(norms == 0.0))
-    return Signal(norm, float(np.median(norms)), float(ratio), float(per_step), zero, len(finite), len(vectors))
-
-
 def cut_lengths(problem: MetaProblem) -> tuple[int, ...]:
     """An eighth, a quarter, half and all of the steps of a life; all alone where they are judged as a whole."""
     n_steps = problem.shape().n_steps
@@ -269,7 +240,7 @@ def cut_lengths(problem: MetaProblem) -> tuple[int, ...]:
 
 def _typical(worth: np.ndarray, grads: np.ndarray) -> float:
     """The median norm of finite gradients [n_lives, n_numbers]; not a number where all lives are worth 0."""
-    finite = _finite(grads)
+    finite = finite_rows(grads)
     return float(np.median(np.linalg.norm(finite, axis=1))) if len(finite) and np.any(worth != 0) else np.nan
 
 
@@ -281,10 +252,6 @@ def slope(lengths: tuple[tuple[int, float], ...]) -> float:
     steps, logs = np.array(usable).T
     away = steps - steps.mean()
     return float(np.sum(away * logs) / np.sum(away**2))
-
-
-def _finite(vectors: np.ndarray) -> np.ndarray:
-    return vectors[np.isfinite(vectors).all(axis=1)]
 
 
 def _mean(values: np.ndarray) -> float:

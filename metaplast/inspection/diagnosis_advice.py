@@ -90,7 +90,7 @@ def first_objection(first: First) -> str:
     if first.slope > UPHILL * first.error:
         return "the loss rises the way the first step goes"
     if first.norm < first.resolution:
-        return f"the gradient of a life is {first.norm:.2g}, less than its loss can show: it has vanished"
+        return _vanished(first.norm)
     least = LEAST_SHARE * first.norm / math.sqrt(first.n_numbers)
     if abs(first.slope) + UPHILL * first.error < least:
         return (
@@ -128,6 +128,10 @@ def objection(found: Diagnosis) -> str:
         return f"the gradient of {broken:.0%} of lives is not finite"
     if here.zero >= ZERO_LIVES:
         return f"the gradient of {here.zero:.0%} of lives is exactly zero"
+    if here.typical < found.resolution:
+        blind = agreement.signal.typical < found.resolution
+        more = f", and losses {found.std:g} away tell nothing either: begin elsewhere" if blind else ""
+        return _vanished(here.typical) + more
     if agreement.near + 2.0 * agreement.near_error < LEAST_AGREEMENT:
         return f"a short step along the gradient changes the loss by {agreement.near:.2g} of what it says"
     if growth_factor(found) > LARGEST_GROWTH:
@@ -139,6 +143,10 @@ def objection(found: Diagnosis) -> str:
         signal = f"{here.per_step:.2g} against {agreement.signal.per_step:.2g}"
         return f"the gradient drowns in its noise over tasks where differences of losses do not (signal {signal})"
     return ""
+
+
+def _vanished(norm: float) -> str:
+    return f"the gradient of a life is {norm:.2g}, less than its loss can show: it has vanished"
 
 
 def growth_factor(found: Diagnosis) -> float:

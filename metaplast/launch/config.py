@@ -87,16 +87,14 @@ def compose(words: Sequence[str], sources: Sources, file: Path | None = None) ->
     chosen = [value for key, value in pairs if key == "experiment"]
     plain = read_file(file, "--config ") if file else {}
     if chosen or not file:
-        plain = merge(plain, _experiment((chosen or [DEFAULT_EXPERIMENT])[-1], sources))
+        plain = _laid(plain, _experiment((chosen or [DEFAULT_EXPERIMENT])[-1], sources))
     for key, value in pairs:
         if key == "experiment":
             continue
         if key in GROUPS and _is_name(value):
             plain = {**plain, key: _choice(key, value, sources)}
-        elif _drops_row(key, value):
-            plain = _without_row(plain, key.removeprefix("rows."))
         else:
-            plain = merge(plain, _dotted(key, value))
+            plain = _laid(plain, _dotted(key, value))
     return _expand(plain, sources)
 
 
@@ -113,6 +111,24 @@ def merge(base: Plain, over: Plain) -> Plain:
         else:
             merged[key] = value
     return merged
+
+
+def _laid(base: Plain, over: Plain) -> Plain:
+    """`merge`, in which `rows: {NAME: null}` of `over` drops that row of `base`.
+
+    Raises: BadInput for a row that `base` does not have.
+    """
+    merged, below, above = merge(base, over), base.get("rows"), over.get("rows")
+    if not isinstance(above, dict):
+        return merged
+    rows = below if isinstance(below, dict) else {}
+    dropped = [name for name, row in above.items() if row is None]
+    for name in dropped:
+        if name not in rows:
+            known = ", ".join(rows) or "none"
+            fix = _nearest(name, tuple(rows), "metaplast configs")
+            raise BadInput(f"rows.{name}=null", f"a row of the experiment: {known}", fix)
+    return {**merged, "rows": {name: row for name, row in merged["rows"].items() if name not in dropped}}
 
 
 def _same_plugin(old: Plain, new: Plain) -> bool:
@@ -149,7 +165,7 @@ def _experiment(name: str, sources: Sources, above: tuple[str, ...] = ()) -> Pla
     if base is not None and (not isinstance(base, str) or base in ("", name, *above)):
         raise BadInput(f"experiment {name}: base {base!r}", "the name of another experiment", "correct the file")
     below = _experiment(base, sources, (name, *above)) if base else {}
-    return {**merge(below, plain), "experiment": name}
+    return {**_laid(below, plain), "experiment": name}
 
 
 def _choice(group: str, name: str, sources: Sources) -> Plain:
@@ -193,20 +209,6 @@ def _dotted(key: str, value: str) -> Plain:
     except (OmegaConfBaseException, YAMLError, ValueError, RecursionError) as error:
         raise BadInput(f"{key}={value!r}: {_one_line(error)}", "a YAML value", "quote it") from None
     return _text_keys(plain, key)  # pyright: ignore[reportArgumentType]
-
-
-def _drops_row(key: str, value: str) -> bool:
-    first, *rest = key.split(".")
-    return first == "rows" and len(rest) == 1 and value == "null"
-
-
-def _without_row(plain: Plain, name: str) -> Plain:
-    rows = plain.get("rows") or {}
-    if name not in rows:
-        known = ", ".join(rows) or "none"
-        fix = _nearest(name, tuple(rows), "metaplast configs")
-        raise BadInput(f"rows.{name}=null", f"a row of the experiment: {known}", fix)
-    return {**plain, "rows": {row: over for row, over in rows.items() if row != name}}
 
 
 def _text_keys(plain: Any, where: str) -> Any:

@@ -188,8 +188,6 @@ def parse(plain: Plain, check: bool = True) -> Job:
     configs, origins = {DISCOVERED: _config(resolved, "")}, {}
     taken = {DISCOVERED, PROTOTYPE, *dict(configs[DISCOVERED].references())}
     for name, over in rows.items():
-        if over is None:
-            continue  # a row of the experiment below, dropped by the one above
         _check_name(name, taken)
         if isinstance(over, dict) and "from" in over:
             origins[name] = over["from"]

@@ -10,6 +10,7 @@ import numpy as np
 
 from metaplast.inspection.diagnosis import NEAR, Plan
 from metaplast.inspection.diagnosis_advice import First, first_objection, kind_of
+from metaplast.inspection.diagnosis_signal import resolution
 from metaplast.inspection.evaluate import PIECE, lives
 from metaplast.launch.job import Config
 from metaplast.problem import MetaProblem
@@ -48,7 +49,7 @@ def measured(config: Config, problem: MetaProblem, thetas: tuple[Theta, Theta], 
     way = jax.tree.map(np.subtract, after, before)
     length = float(np.sqrt(sum(np.sum(np.square(x)) for x in jax.tree.leaves(way))))
     slopes, size = np.full(0, np.nan), NEAR * Plan().std
-    resolution = 0.0
+    shown = math.nan
     if math.isfinite(length) and length > 0.0:
 
         def losses(step: float) -> np.ndarray:
@@ -56,10 +57,9 @@ def measured(config: Config, problem: MetaProblem, thetas: tuple[Theta, Theta], 
             return lives(problem, decode(config.space, moved), config.seed, "validation", PIECE)["loss"]
 
         up, back = (losses(step) for step in (size / length, -size / length))
-        digit = float(np.finfo(up.dtype).eps) * float(np.nanmedian(np.abs(up)))
         apart = up.astype(np.float64) - back.astype(np.float64)
         slopes = apart[np.isfinite(apart)] / (2.0 * size)
-        resolution = digit / (2.0 * size)
+        shown = resolution(up, size)
     enough = len(slopes) > 1
     return First(
         lives=float(told["lives"]),
@@ -69,5 +69,5 @@ def measured(config: Config, problem: MetaProblem, thetas: tuple[Theta, Theta], 
         n_numbers=sum(leaf.size for leaf in jax.tree.leaves(before)),
         slope=float(slopes.mean()) if enough else math.nan,
         error=float(slopes.std(ddof=1) / math.sqrt(len(slopes))) if enough else math.nan,
-        resolution=resolution,
+        resolution=shown,
     )

@@ -10,9 +10,10 @@ import pytest
 from metaplast.genomes.constant import Constant
 from metaplast.genomes.direct import Direct
 from metaplast.genomes.random import Random
-from metaplast.inspection.diagnosis import Plan, Signal, diagnose, gradients, signal, slope
+from metaplast.inspection.diagnosis import Plan, diagnose, gradients, slope
 from metaplast.inspection.diagnosis_advice import advise, kind_of
 from metaplast.inspection.diagnosis_exponents import exponents
+from metaplast.inspection.diagnosis_signal import Signal, signal
 from metaplast.interfaces import AbstractTaskFamily
 from metaplast.lifetime import Lifetime, Slot
 from metaplast.networks.recurrent import Recurrent
@@ -33,13 +34,15 @@ KEY = jax.random.key(0)
 @register("task", "pulse")
 @spec
 class Pulse(AbstractTaskFamily):
-    """One input, `height` in the first step and 0 after it; the loss is the output, or its sign.
+    """One input, `height` in the first step and 0 after it; the loss is floor + scale output, or the output's sign.
 
     height: N(1, 0.5^2); not a number in the share `blown` of lives."""
 
     n_steps: int = 16
     blown: float = 0.0
     hard: bool = False
+    floor: float = 0.0
+    scale: float = 1.0
 
     def shape(self):
         return TaskShape({"input": 1}, 1, ((self.n_steps, True),), frozenset(), differentiable=True)
@@ -56,7 +59,7 @@ class Pulse(AbstractTaskFamily):
         return {"input": jnp.where(state == 0, task, 0.0).reshape(1)}
 
     def step(self, task, state, output, key, dt):
-        loss = jnp.sign(output.activity[0]) if self.hard else output.activity[0]
+        loss = jnp.sign(output.activity[0]) if self.hard else self.floor + self.scale * output.activity[0]
         return state + 1, Outcome(feedback=feedback(1), score=Score(loss=loss, weight=jnp.ones(()), metrics={}))
 
 
@@ -164,6 +167,27 @@ def test_a_gradient_that_does_not_exist_is_counted_as_zero():
     told = signal(np.asarray(grads[:, -1], np.float64), 4)
     assert (told.zero, told.norm, told.n) == (1.0, 0.0, 4)
     assert math.isnan(told.ratio)
+
+
+@pytest.mark.parametrize("floor", [1.0, 1e-12])
+def test_a_gradient_is_small_only_beside_the_digits_of_its_loss(floor):
+    """1e-12 of an output is lost beside 1, in which a float32 has 7 digits, and plain beside 1e-12."""
+    problem = MetaProblem(_lifetime(1, task=Pulse(floor=floor, scale=1e-12)), MeanLoss(), n_tasks=4)
+    plan = Plan(n_lives=12, std=0.05)
+    told = diagnose(problem, _theta(IN, LOOP, OUT), KEY, plan=plan)
+    heights = np.asarray(sample(problem.lifetime.task, jax.random.split(KEY, 3)[0], 12, "train").tasks, np.float64)
+    np.testing.assert_allclose(told.here.norm, 1e-12 * heights.mean() * np.linalg.norm(_gradient(16)), rtol=1e-5)
+    if floor == 1.0:
+        np.testing.assert_allclose(told.resolution, 2.0**-23 / (2.0 * 0.05), rtol=1e-6)
+        assert advise(told).reason.endswith(
+            "it has vanished, and losses 0.05 away tell nothing either: begin elsewhere"
+        )
+        seen = told.agreement.signal._replace(typical=1.0)
+        felt = told._replace(agreement=told.agreement._replace(signal=seen))
+        assert advise(felt).reason.endswith("less than its loss can show: it has vanished")
+    else:
+        assert told.agreement.near == pytest.approx(1.0, abs=2e-3)
+        assert advise(told).kind == "gradient"
 
 
 def test_signals_without_vectors_without_noise_and_of_noise():

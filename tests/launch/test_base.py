@@ -46,3 +46,17 @@ def test_a_base_that_cannot_be_is_refused_by_name(tmp_path, base, words):
     sources = _sources(tmp_path, a=f"base: {base}\n", b="base: a\n")
     with pytest.raises(BadInput, match=words):
         compose(["experiment=a"], sources)
+
+
+def test_an_experiment_drops_rows_of_its_base_by_null_and_none_that_are_not_there(tmp_path):
+    sources = _sources(
+        tmp_path,
+        low="rows: {a: {note: x}, b: {note: y}}\n",
+        middle="base: low\nrows: {a: null, c: {note: z}}\n",
+        high="base: middle\nrows: {a: {note: again}, b: null}\n",
+        wrong="base: middle\nrows: {bb: null}\n",
+    )
+    assert compose(["experiment=middle"], sources)["rows"] == {"b": {"note": "y"}, "c": {"note": "z"}}
+    assert compose(["experiment=high", "rows.c=null"], sources)["rows"] == {"a": {"note": "again"}}
+    with pytest.raises(BadInput, match=r"rows.bb=null - expected a row of the experiment: b, c - did you mean 'b'"):
+        compose(["experiment=wrong"], sources)
