@@ -7,6 +7,8 @@
 
 Runs lie under --runs (default runs/reproduce): a finished one is not run again while config and code
 stay, an interrupted one goes on. Which experiments, verbs and seeds: benchmarks/published.yaml.
+Finished folders from elsewhere enter with --from-runs; their config is read from them, and the code is
+that of --tree.
 """
 
 import argparse
@@ -20,12 +22,14 @@ from typing import Any
 
 from benchmarks import results_page
 from metaplast.launch import summary
-from metaplast.launch.config import Sources, compose, read_file, to_yaml
+from metaplast.launch.config import Sources, compose, read_file
+from metaplast.launch.run import environment
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 CODE = ("metaplast", "outer_loops", "inner_tasks")
 QUICK = ("outer.steps=2", "evaluation.validation=4", "evaluation.heldout=4", "evaluation.candidates=1")
+PACKAGES = ("jax", "jaxlib", "numpy", "optax", "evosax", "scikit-learn")  # what bits depend on besides the code
 Plain = dict[str, Any]
 
 
@@ -39,69 +43,83 @@ def published_row(experiment: str, row: str) -> Plain:
     return json.loads((RESULTS / f"{experiment}.json").read_text())["rows"][row]
 
 
-def config_digest(experiment: str) -> str:
-    """Of the composed config, so that a change in a base experiment or a known rule counts too."""
-    plain = compose([f"experiment={experiment}"], Sources())
-    return hashlib.sha256(to_yaml(plain).encode()).hexdigest()[:16]
+def config_digest(plain: Plain) -> str:
+    """Of a composed config without its seed, so that a change in a base experiment or a known rule counts too."""
+    kept = {key: value for key, value in plain.items() if key != "seed"}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def code_digest() -> str:
+def shipped(experiment: str) -> Plain:
+    """Its config as it is now."""
+    return compose([f"experiment={experiment}"], Sources())
+
+
+def code_digest(tree: Path = ROOT) -> str:
     """Of every Python file of the three packages, by name and content."""
     digest = hashlib.sha256()
     for package in CODE:
-        for file in sorted((ROOT / package).rglob("*.py")):
-            digest.update(str(file.relative_to(ROOT)).encode())
+        for file in sorted((tree / package).rglob("*.py")):
+            digest.update(str(file.relative_to(tree)).encode())
             digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
 
 
 def why_stale(experiment: str, results: Path = RESULTS) -> str:
-    """Empty where the JSON of an experiment is of the present config, seeds and code."""
+    """Empty where the JSON of an experiment is of the present config, seeds, code and packages."""
     file = results / f"{experiment}.json"
     if not file.is_file():
         return "not run with this version"
     told = json.loads(file.read_text())
     if told["seeds"] != published()[experiment]["seeds"]:
         return "other seeds are published now"
-    if told["config_digest"] != config_digest(experiment):
+    if told["config_digest"] != config_digest(shipped(experiment)):
         return "its config changed"
     if told["code_digest"] != code_digest():
         return "the code changed"
-    return ""
+    here = environment()
+    moved = [name for name in PACKAGES if told["versions"].get(name) != here[name]]
+    return f"other versions of {', '.join(moved)}" if moved else ""
 
 
-def run(experiment: str, runs: Path, words: list[str]) -> list[Path]:
+def run(experiment: str, runs: Path, seeds: list[int], quick: bool = False) -> list[Path]:
     """The finished run folders of an experiment, one per seed. Raises: RuntimeError with the error of a run."""
-    plan = published()[experiment]
-    stamp = f"{experiment}-{config_digest(experiment)}-{code_digest()}"
-    folders = [runs / f"{stamp}-{seed}" for seed in plan["seeds"]]
-    for seed, folder in zip(plan["seeds"], folders, strict=True):
+    verb = published()[experiment]["verb"]
+    stamp = f"{experiment}-{config_digest(shipped(experiment))}-{code_digest()}"
+    folders = [runs / f"{stamp}{'-quick' if quick else ''}-{seed}" for seed in seeds]
+    for seed, folder in zip(seeds, folders, strict=True):
         if (folder / "config.yaml").is_file():
             command = ["resume", str(folder)]
         else:
-            command = [plan["verb"], f"experiment={experiment}", f"seed={seed}", *words, "--run-dir", str(folder)]
+            words = [f"experiment={experiment}", f"seed={seed}", *(QUICK if quick else ())]
+            command = [verb, *words, "--run-dir", str(folder)]
         program = [sys.executable, "-m", "metaplast.cli.main", *command, "--quiet"]
         done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise RuntimeError(f"{experiment}, seed {seed}: {done.stderr.strip().splitlines()[-1]}")
+            error = done.stderr.strip().splitlines()[-1:]
+            raise RuntimeError(f"{experiment}, seed {seed}: exit code {done.returncode} {' '.join(error)}")
     return folders
 
 
-def told(experiment: str, folders: list[Path]) -> Plain:
-    """The JSON of an experiment from its finished run folders."""
+def told(experiment: str, folders: list[Path], tree: Path = ROOT) -> Plain:
+    """The JSON of an experiment from its finished run folders, which the code of `tree` made.
+
+    Raises: ValueError for runs of another experiment or of several configs.
+    """
     verb = published()[experiment]["verb"]
     rows = _trained(folders) if verb == "train" else _fitted(folders[0])
     configs = [read_file(folder / "config.yaml") for folder in folders]
-    environment = json.loads((folders[0] / "environment.json").read_text())
+    digests = {config_digest(config) for config in configs}
+    if len(digests) > 1 or configs[0].get("experiment") != experiment:
+        raise ValueError(f"{folders[0]} ...: runs that are not all of experiment={experiment}, in one config")
     return {
         "experiment": experiment,
         "verb": verb,
         "seeds": [config.get("seed", 0) for config in configs],
         **rows,
-        "versions": environment,
+        "versions": json.loads((folders[0] / "environment.json").read_text()),
         "processor": processor(),
-        "config_digest": config_digest(experiment),
-        "code_digest": code_digest(),
+        "config_digest": digests.pop(),
+        "code_digest": code_digest(tree),
         "bits": bits(folders),
         "date": datetime.now(UTC).date().isoformat(),
     }
@@ -129,9 +147,9 @@ def _fitted(folder: Path) -> Plain:
     found = json.loads((folder / "fit.json").read_text())
     rows = {}
     for name, row in found["rows"].items():
-        kept = {key: row[key] for key in ("explained", "splits", "learned", "note") if key in row}
-        rows[name] = kept
-    return {"metric": "explained", "rows": rows, "doubts": found["doubts"], "truth": found.get("truth")}
+        rows[name] = {key: row[key] for key in ("explained", "splits", "learned", "note") if key in row}
+    facts = {key: found.get(key) for key in ("doubts", "truth", "wall_s", "data")}
+    return {"metric": "explained", "rows": rows, **facts}
 
 
 def bits(folders: list[Path]) -> str:
@@ -162,27 +180,47 @@ def main() -> None:
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--write", action="store_true", help="write docs/results.md from the JSONs and stop")
     parser.add_argument("--from-runs", type=Path, nargs="+", help="finished folders of --only")
-    parser.add_argument("--quick", action="store_true", help="two outer steps and few lives: no results, a test")
+    parser.add_argument("--tree", type=Path, default=ROOT, help="the checkout whose code made --from-runs")
+    parser.add_argument("--seeds", default="", help="others than those published; needs a --results of its own")
+    parser.add_argument("--quick", action="store_true", help="two outer steps and few lives: a test; the same")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "reproduce")
     parser.add_argument("--results", type=Path, default=RESULTS)
     given = parser.parse_args()
     names = list(filter(None, given.only.split(","))) or list(published())
+    if unknown := [name for name in names if name not in published()]:
+        parser.error(f"--only {', '.join(unknown)}: expected some of {', '.join(published())}")
+    if (given.quick or given.seeds) and given.results == RESULTS:
+        parser.error("--quick and --seeds give no published numbers: name another folder with --results")
+    if given.from_runs and len(names) != 1:
+        parser.error("--from-runs: name one experiment with --only")
     if given.list:
         for name in names:
             print(f"{name:24} {why_stale(name, given.results) or 'up to date'}")
         return
-    if not given.write:
-        for name in names:
-            if given.changed and not why_stale(name, given.results):
-                continue
-            folders = given.from_runs or run(name, given.runs, list(QUICK) if given.quick else [])
-            given.results.mkdir(parents=True, exist_ok=True)
-            file = given.results / f"{name}.json"
-            file.write_text(json.dumps(told(name, folders), indent=1) + "\n")
-            print(f"{name}: {file}", flush=True)
-    if not given.quick:
+    failed = [] if given.write else [error for name in names if (error := _renewed(name, given))]
+    if given.results == RESULTS:
         page = ROOT / "docs" / "results.md"
         page.write_text(results_page.page(list(published()), given.results))
+    if failed:
+        sys.exit("\n".join(failed))
+
+
+def _renewed(name: str, given: argparse.Namespace) -> str:
+    """Run an experiment and write its JSON; the error where a run failed, which leaves the others alone."""
+    if given.changed and not why_stale(name, given.results):
+        return ""
+    seeds = [int(seed) for seed in filter(None, given.seeds.split(","))] or published()[name]["seeds"]
+    try:
+        folders = given.from_runs or run(name, given.runs, seeds, given.quick)
+    except RuntimeError as error:
+        return str(error)
+    found = told(name, folders, given.tree)
+    given.results.mkdir(parents=True, exist_ok=True)
+    file = given.results / f"{name}.json"
+    before = json.loads(file.read_text())["bits"] if file.is_file() else found["bits"]
+    file.write_text(json.dumps(found, indent=1) + "\n")
+    print(f"{name}: {file}{', its bits moved' if found['bits'] != before else ''}", flush=True)
+    return ""
 
 
 if __name__ == "__main__":

@@ -60,12 +60,15 @@ def _trained(told: Plain) -> str:
 
 
 def _fitted(told: Plain) -> str:
-    head = ["row", "deviance explained on held-out subjects, against", "learned numbers"]
+    by = (told.get("data") or {}).get("heldout_by", "subjects")
+    head = ["row", f"deviance explained on held-out {by} (95 % interval), against", "n", "learned numbers"]
     lines = [_line(head), _line(["---"] * len(head))]
     for name, row in told["rows"].items():
         explained = row.get("explained", {})
         words = [f"{null} {_explained(value)}" for null, value in explained.items()]
-        lines.append(_line([name, "; ".join(words) or "-", str(row.get("learned", "-"))]))
+        counts = {str(value["n"]) for value in explained.values() if isinstance(value, dict) and "n" in value}
+        n = ", ".join(sorted(counts)) or "-"
+        lines.append(_line([name, "; ".join(words) or "-", n, str(row.get("learned", "-"))]))
     doubts = [f"- {doubt}" for doubt in told.get("doubts", [])]
     return "\n".join([_title(told), *lines, "", *doubts, ""])
 
@@ -74,7 +77,7 @@ def _title(told: Plain) -> str:
     seeds = ", ".join(map(str, told["seeds"]))
     versions = told["versions"]
     facts = [f"seed {seeds}" if len(told["seeds"]) == 1 else f"seeds {seeds}"]
-    if "wall_s" in told:
+    if told.get("wall_s") is not None:
         facts.append(f"{told['wall_s']:.0f} s of wall time a seed")
     facts.append(f"metaplast {versions.get('metaplast')}, JAX {versions.get('jax')}, Python {versions.get('python')}")
     facts.append(told["processor"])

@@ -14,13 +14,15 @@ import os
 import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from metaplast.inspection.statistics import student
-from metaplast.launch.config import Sources, compose, to_yaml
+from metaplast.launch.config import read_file
+from metaplast.launch.folder import row_folder
 from metaplast.launch.job import parse
 from metaplast.launch.nesting import contained
 
@@ -42,31 +44,13 @@ PLAN = (  # experiment, seeds, settings
     ("readout", range(3), ("unperturbed",)),
     ("contest", range(3), ("unperturbed",)),
 )
-# Runs in the tree that trained, which may be older than this file.
-READ = """
-import json, sys
-from pathlib import Path
-import jax, numpy as np
-from metaplast import train
-from metaplast.inspection import evaluate
-from metaplast.launch.config import Sources, compose
-from metaplast.launch.job import parse
-from metaplast.launch.row import row_folder, theta_of
-run = Path(sys.argv[1])
-found = {}
-for name, config in parse(compose([], Sources(), run / "config.yaml")).rows:
-    jax.config.update("jax_enable_x64", config.precision == "float64")
-    problem = config.meta_problem()
-    start = problem.init(train.stream(config.seed, "theta"))
-    if not jax.tree.leaves(start):
-        start = theta_of(row_folder(run, name), problem)
-    ends = {"start": start, "end": theta_of(row_folder(run, name), problem)}
-    n = config.evaluation.validation
-    scores = {k: evaluate.lives(problem, t, config.seed, "validation", n) for k, t in ends.items()}
-    metric = "accuracy" if "accuracy" in scores["end"] else "loss"
-    found[name] = {"metric": metric, **{k: s[metric].astype(float).tolist() for k, s in scores.items()}}
-print("VALIDATION" + json.dumps(found))
-"""
+PROGRAM = ["-m", "metaplast.cli.main"]
+IN_TREE = [str(Path(__file__).with_name("_in_tree.py"))]
+INTERRUPTED = (130, 143)
+
+
+class Died(RuntimeError):
+    """A process of a job ended with an error."""
 
 
 class Job(NamedTuple):
@@ -90,34 +74,51 @@ def planned() -> list[Job]:
 
 
 def run(job: Job, tree: Path, out: Path, rows: list[str], words: list[str]) -> dict[str, Any]:
-    """Train (or resume) a job and judge its rows; what is known of it is written to out/NAME.json."""
+    """Train (or resume) a job and judge its rows; what is known of it is written to out/NAME.json.
+
+    A process that dies is written down as such, and is run again once that file is removed.
+    Raises: SystemExit where the file there is of other rows or words; KeyboardInterrupt.
+    """
     file = out / f"{job.name}.json"
+    asked = {"chosen": rows, "words": words}
     if file.is_file():
-        return json.loads(file.read_text())
+        found = json.loads(file.read_text())
+        if found.get("asked", asked) != asked:
+            raise SystemExit(f"{file}: {found['asked']} - expected {asked} - choose another --out")
+        return found
     out.mkdir(parents=True, exist_ok=True)
-    folder = out / job.name
-    extra, environment = SETTINGS[job.setting]
-    if not (folder / "config.yaml").is_file():
-        config = out / f"{job.name}.yaml"
-        config.write_text(_config(job, rows, [*extra, *words]))
-        command = ["train", "--config", str(config), "--run-dir", str(folder)]
-    else:
-        command = ["resume", str(folder)]
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    program = [sys.executable, "-m", "metaplast.cli.main", *command, "--quiet"]
-    done = _in(tree, program, environment)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    found: dict[str, Any] = {**job._asdict(), "code": done.returncode}
-    found["cpu_s"] = round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 1)
-    if done.returncode:
-        found["error"] = done.stderr.strip().splitlines()[-1:]
-    else:
-        lives = _validation(tree, folder)
-        found["rows"] = judged(lives, contained(parse(compose([], Sources(), folder / "config.yaml")).rows))
-        for name, row in found["rows"].items():
-            row |= _course(folder if name == "discovered" else folder / "rows" / name)
+    found = {**job._asdict(), "asked": asked, "code": 0}
+    before, started = _cpu_s(), time.monotonic()
+    try:
+        _train(job, tree, out / job.name, asked)
+        found |= {"cpu_s": round(_cpu_s() - before, 1), "wall_s": round(time.monotonic() - started, 1)}
+        found["rows"] = _judge(job, tree, out / job.name)
+    except Died as error:
+        found |= {"cpu_s": round(_cpu_s() - before, 1), "code": error.args[0], "error": error.args[1]}
     file.write_text(json.dumps(found, indent=1) + "\n")
     return found
+
+
+def _train(job: Job, tree: Path, folder: Path, asked: dict[str, list[str]]) -> None:
+    if (folder / "config.yaml").is_file():
+        _in(tree, job, [*PROGRAM, "resume", str(folder), "--quiet"])
+        return
+    config = folder.with_name(f"{job.name}.yaml")
+    words = [f"experiment={job.experiment}", f"seed={job.seed}", *SETTINGS[job.setting][0], *asked["words"]]
+    _in(tree, job, [*IN_TREE, "compose", str(config), ",".join(asked["chosen"]), *words])
+    _in(tree, job, [*PROGRAM, "train", "--config", str(config), "--run-dir", str(folder), "--quiet"])
+
+
+def _judge(job: Job, tree: Path, folder: Path) -> dict[str, Any]:
+    """The rows of a finished run, judged; the values of all lives stay in its folder."""
+    file = folder / "validation.json"
+    if not file.is_file():
+        _in(tree, job, [*IN_TREE, "judge", str(folder), str(file)])
+    nested = contained(parse(read_file(folder / "config.yaml"), check=False).rows)
+    rows = judged(json.loads(file.read_text()), nested)
+    for name, row in rows.items():
+        row |= _course(row_folder(folder, name))
+    return rows
 
 
 def judged(lives: dict[str, Any], nested: dict[str, list[str]]) -> dict[str, Any]:
@@ -127,58 +128,87 @@ def judged(lives: dict[str, Any], nested: dict[str, list[str]]) -> dict[str, Any
     """
     rows: dict[str, Any] = {}
     for name, own in lives.items():
-        sign = 1.0 if own["metric"] == "accuracy" else -1.0
-        end = sign * np.asarray(own["end"])
-        start = sign * np.asarray(own["start"])
-        below = ["start"] if end.mean() < start.mean() else []
+        start, end = _better_up(own, "start"), _better_up(own, "end")
+        below = [] if end.mean() >= start.mean() else ["start"]  # what is not finite is below
         for other in nested.get(name, []):
-            estimate = student(end - sign * np.asarray(lives[other]["end"]), CONFIDENCE)
-            if estimate.mean < -MARGIN and estimate.high < 0:
+            estimate = student(end - _better_up(lives[other], "end"), CONFIDENCE)
+            if not (estimate.mean >= -MARGIN or estimate.high >= 0):
                 below.append(other)
-        rows[name] = {"start": float(sign * start.mean()), "end": float(sign * end.mean()), "below": below}
+        means = {moment: float(np.asarray(own[moment], float).mean()) for moment in ("start", "end")}
+        finite = {moment: mean if np.isfinite(mean) else None for moment, mean in means.items()}
+        rows[name] = {"metric": own["metric"], **finite, "below": below}
     return rows
 
 
+def _better_up(row: dict[str, Any], moment: str) -> np.ndarray:
+    """Values of a row's lives, larger where better."""
+    return np.asarray(row[moment], float) * (1.0 if row["metric"] == "accuracy" else -1.0)
+
+
 def report(folders: list[Path]) -> str:
-    """A table of the jobs that every folder holds: how many rows are lost, and which."""
+    """A table of the jobs that every folder holds: how many rows are lost, and which; and which rows end more than
+    MARGIN below the same row in the first folder, lost or not: what leads lost searches back may harm sound ones."""
     told = {folder: _all(folder) for folder in folders}
-    shared = set.intersection(*(set(jobs) for jobs in told.values()))
-    lines = ["| | jobs | rows | lost | which |", "|---|---|---|---|---|"]
+    shared = sorted(set.intersection(*(set(jobs) for jobs in told.values())))
+    first = told[folders[0]]
+    lines = [
+        f"| | jobs | rows | lost | which | worse than in {folders[0].name} |",
+        "|---|---|---|---|---|---|",
+    ]
     for folder, jobs in told.items():
-        rows = 0
-        lost = []
-        for name in sorted(shared):
-            for row, facts in jobs[name].get("rows", {}).items():
-                rows += 1
-                if facts["below"]:
-                    lost.append(f"{name} {row} {facts['end']:.3f}, below {', '.join(facts['below'])}")
+        rows = [(name, row, facts) for name in shared for row, facts in jobs[name].get("rows", {}).items()]
+        lost = [
+            f"{name} {row} {_told(facts)}, below {', '.join(facts['below'])}"
+            for name, row, facts in rows
+            if facts["below"]
+        ]
+        worse = []
+        for name, row, facts in rows:
+            before = first[name].get("rows", {}).get(row)
+            if before and _drop(before, facts) > MARGIN:
+                worse.append(f"{name} {row} {_told(before)} to {_told(facts)}")
         died = sum("rows" not in jobs[name] for name in shared)
-        share = f"{len(lost)} ({100 * len(lost) / max(1, rows):.1f} %)"
+        share = f"{len(lost)} ({100 * len(lost) / max(1, len(rows)):.1f} %)"
         note = f"; {died} jobs died" if died else ""
-        lines.append(f"| {folder.name} | {len(shared)} | {rows} | {share}{note} | {'; '.join(lost) or '-'} |")
+        cells = [folder.name, str(len(shared)), str(len(rows)), f"{share}{note}"]
+        cells += ["; ".join(lost) or "-", "; ".join(worse) or "-"]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _told(facts: dict[str, Any]) -> str:
+    return "not finite" if facts["end"] is None else f"{facts['end']:.3f}"
+
+
+def _drop(before: dict[str, Any], after: dict[str, Any]) -> float:
+    """By how much the end of a row is worse than before."""
+    if before["end"] is None:
+        return -np.inf
+    if after["end"] is None:
+        return np.inf
+    rise = after["end"] - before["end"]
+    return rise if before.get("metric", "accuracy") == "loss" else -rise
 
 
 def _all(folder: Path) -> dict[str, Any]:
     return {file.stem: json.loads(file.read_text()) for file in sorted(folder.glob("*.json"))}
 
 
-def _config(job: Job, rows: list[str], words: list[str]) -> str:
-    plain = compose([f"experiment={job.experiment}", f"seed={job.seed}", *words], Sources())
-    if rows:
-        plain["rows"] = {name: plain["rows"][name] for name in rows}
-    return to_yaml(plain)
+def _in(tree: Path, job: Job, command: list[str]) -> None:
+    """A process with the metaplast of `tree`. Raises: Died; KeyboardInterrupt where it was told to end."""
+    environment = {**os.environ, "PYTHONPATH": str(tree), **SETTINGS[job.setting][1]}
+    program = [sys.executable, "-P", *command]
+    done = subprocess.run(program, cwd=tree, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode in INTERRUPTED:
+        raise KeyboardInterrupt
+    if done.returncode:
+        raise Died(done.returncode, done.stderr.strip().splitlines()[-1:])
 
 
-def _in(tree: Path, program: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(tree), **environment}
-    return subprocess.run(program, cwd=tree, env=environment, capture_output=True, text=True, check=False)
-
-
-def _validation(tree: Path, folder: Path) -> dict[str, Any]:
-    done = _in(tree, [sys.executable, "-c", READ, str(folder)], {})
-    line = next(line for line in done.stdout.splitlines() if line.startswith("VALIDATION"))
-    return json.loads(line.removeprefix("VALIDATION"))
+def _cpu_s() -> float:
+    """Of all processes started here that have ended, and of theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _course(folder: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks import reproduce, results_page, stress
 from metaplast.launch.config import Sources
+from metaplast.launch.run import environment
 
 ROOT = Path(__file__).resolve().parents[1]
 ROW = {
@@ -63,19 +64,64 @@ def test_a_page_shows_what_was_run_and_names_what_was_not(tmp_path):
 
 def test_results_are_stale_where_config_code_or_seeds_moved(tmp_path, monkeypatch):
     assert reproduce.why_stale("oja", tmp_path) == "not run with this version"
-    digests = {"config_digest": reproduce.config_digest("oja"), "code_digest": reproduce.code_digest()}
-    told = {**TOLD, "seeds": [0], **digests}
+    config = reproduce.config_digest(reproduce.shipped("oja"))
+    told = {**TOLD, "seeds": [0], "config_digest": config, "code_digest": reproduce.code_digest()}
+    told["versions"] = environment()
     (tmp_path / "oja.json").write_text(json.dumps(told))
     assert reproduce.why_stale("oja", tmp_path) == ""
+    monkeypatch.setattr(reproduce, "environment", lambda: {**told["versions"], "numpy": "another"})
+    assert reproduce.why_stale("oja", tmp_path) == "other versions of numpy"
     monkeypatch.setattr(reproduce, "code_digest", lambda: "another")
     assert reproduce.why_stale("oja", tmp_path) == "the code changed"
-    monkeypatch.setattr(reproduce, "config_digest", lambda name: "another")
+    monkeypatch.setattr(reproduce, "config_digest", lambda plain: "another")
     assert reproduce.why_stale("oja", tmp_path) == "its config changed"
 
 
 def test_the_digest_of_an_experiment_is_of_what_it_says():
     names = ("oja", "categories", "categories_full")
-    assert len({reproduce.config_digest(name) for name in names}) == 3
+    assert len({reproduce.config_digest(reproduce.shipped(name)) for name in names}) == 3
+    plain = reproduce.shipped("oja")
+    digest = reproduce.config_digest(plain)
+    assert reproduce.config_digest({**plain, "seed": 7}) == digest
+    assert reproduce.config_digest({**plain, "outer": {**plain["outer"], "steps": 7}}) != digest
+
+
+def test_the_digest_of_code_is_of_every_file_by_name_and_content(tmp_path):
+    for package in reproduce.CODE:
+        (tmp_path / package).mkdir()
+    file = tmp_path / "metaplast" / "a.py"
+    file.write_text("x = 1")
+    first = reproduce.code_digest(tmp_path)
+    file.write_text("x = 2")
+    second = reproduce.code_digest(tmp_path)
+    file.rename(file.with_name("b.py"))
+    assert len({first, second, reproduce.code_digest(tmp_path)}) == 3
+
+
+def test_runs_of_another_config_are_not_published_as_this_one(tmp_path, monkeypatch):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "environment.json").write_text("{}")
+        (tmp_path / name / "config.yaml").write_text(f"experiment: oja\ndt: {len(name)}\n")
+    monkeypatch.setattr(reproduce, "_trained", lambda folders: {})
+    told = reproduce.told("oja", [tmp_path / "one"])
+    assert told["config_digest"] != reproduce.config_digest(reproduce.shipped("oja"))
+    with pytest.raises(ValueError, match="experiment=chaos"):
+        reproduce.told("chaos", [tmp_path / "one"])
+    (tmp_path / "two" / "config.yaml").write_text("experiment: oja\ndt: 7\n")
+    with pytest.raises(ValueError, match="one config"):
+        reproduce.told("oja", [tmp_path / "one", tmp_path / "two"])
+
+
+def test_a_failed_run_is_said_and_a_trial_is_never_published(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(reproduce, "run", lambda *_: (_ for _ in ()).throw(RuntimeError("oja, seed 0: killed")))
+    monkeypatch.setattr(sys, "argv", ["reproduce", "--only", "oja", "--results", str(tmp_path)])
+    with pytest.raises(SystemExit, match="oja, seed 0: killed"):
+        reproduce.main()
+    monkeypatch.setattr(sys, "argv", ["reproduce", "--only", "oja", "--quick"])
+    with pytest.raises(SystemExit):
+        reproduce.main()
+    assert "no published numbers" in capsys.readouterr().err
 
 
 def _lives(start: float, end: float) -> dict[str, Any]:
@@ -100,6 +146,42 @@ def test_a_loss_is_worse_where_it_is_larger():
     lives = {"a": {**_lives(1.0, 2.0), "metric": "loss"}, "b": {**_lives(2.0, 1.0), "metric": "loss"}}
     below = {name: row["below"] for name, row in stress.judged(lives, {"a": ["b"]}).items()}
     assert below == {"a": ["start", "b"], "b": []}
+
+
+def test_what_is_not_finite_is_lost():
+    course = _lives(0.5, 0.9)
+    lives = {"a": {**course, "end": ["nan", *course["end"][1:]]}, "b": course}
+    rows = stress.judged(lives, {"a": ["b"]})
+    assert rows["a"]["below"] == ["start", "b"]
+    assert rows["a"]["end"] is None
+
+
+def test_a_job_that_dies_is_written_down_and_not_run_again(tmp_path, monkeypatch):
+    started = []
+
+    def dies(tree, job, command):
+        started.append(command)
+        raise stress.Died(-9, ["killed"])
+
+    monkeypatch.setattr(stress, "_in", dies)
+    job = stress.Job("digits", 0, "wide")
+    found = stress.run(job, ROOT, tmp_path, ["a"], [])
+    assert (found["code"], found["error"], len(started)) == (-9, ["killed"], 1)
+    assert stress.run(job, ROOT, tmp_path, ["a"], []) == found
+    assert len(started) == 1
+    with pytest.raises(SystemExit, match="choose another --out"):
+        stress.run(job, ROOT, tmp_path, ["b"], [])
+
+
+def test_a_report_says_what_became_worse_without_being_lost(tmp_path):
+    ends = {"before": (0.9, 0.5), "after": (0.7, 0.6)}
+    for name, (x, y) in ends.items():
+        (tmp_path / name).mkdir()
+        rows = {"x": {"metric": "accuracy", "end": x, "below": []}, "y": {"metric": "loss", "end": y, "below": []}}
+        (tmp_path / name / "digits-0-wide.json").write_text(json.dumps({"rows": rows}))
+    lines = stress.report([tmp_path / "before", tmp_path / "after"]).splitlines()
+    assert lines[2].endswith("| - | - |")
+    assert lines[3].endswith("| - | digits-0-wide x 0.900 to 0.700; digits-0-wide y 0.500 to 0.600 |")
 
 
 def test_a_report_counts_the_jobs_that_all_folders_hold(tmp_path):
