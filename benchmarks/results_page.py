@@ -37,7 +37,7 @@ def page(experiments: list[str], results: Path) -> str:
 
 def _trained(told: Plain) -> str:
     metric = told["metric"]
-    marked = any(row.get("verdict", {}).get("state", "trained") != "trained" for row in told["rows"].values())
+    marked = any((row.get("verdict") or {}).get("state", "trained") != "trained" for row in told["rows"].values())
     seeds = len(told["seeds"]) > 1
     head = ["row", metric, "95 % interval", "minus discovered", "95 % interval", "reach", "numbers", "n"]
     head += ["per seed"] if seeds else []
@@ -54,7 +54,7 @@ def _trained(told: Plain) -> str:
         if seeds:
             cells.append(" ".join(_number(value) for value in row["per_seed"]))
         if marked:
-            cells.append(row.get("verdict", {}).get("state", "-"))
+            cells.append((row.get("verdict") or {}).get("state", "-"))
         lines.append(_line(cells))
     return "\n".join([_title(told), *lines, ""])
 
