@@ -1,12 +1,15 @@
 """How the programs of a run are compiled: quickly, for a run compiles more than it computes.
 
-CPU seconds to compile and milliseconds of a run (JAX 0.10.2, an x86-64 core with AVX-512):
+CPU seconds to compile and median milliseconds of a run (JAX 0.10.2, an x86-64 core with AVX-512, shared):
 
 | program | by itself | level 1 |
 |---|---|---|
-| a step of bptt on `categories`, 8 lives | 6.3 s, 191 ms | 5.0 s, 191 ms |
-| 256 of its lives, judged | 3.3 s, 1205 ms | 2.8 s, 1174 ms |
-| 256 of its lives, sampled | 0.91 s, 52 ms | 0.77 s, 59 ms |
+| a step of bptt on `categories`, 8 lives | 6.34 s, 226 ms | 4.98 s, 217 ms |
+| 256 of its lives, judged | 3.30 s, 1256 ms | 2.78 s, 1241 ms |
+| 256 of its lives, sampled | 0.91 s, 54 ms | 0.77 s, 63 ms |
+| a step on `digits` | 9.92 s, 49.7 ms | 8.41 s, 46.3 ms |
+| a step on `oja` | 3.14 s, 1.9 ms | 3.00 s, 1.8 ms |
+| a step on `spiking` | 6.19 s, 4.2 ms | 6.01 s, 4.2 ms |
 """
 
 from collections.abc import Callable
