@@ -53,7 +53,7 @@ def take(tasks: Any, key: Key, n: int) -> Batch:
     size = jax.tree.leaves(tasks)[0].shape[0]
     chosen = jnp.arange(size) if n >= size else jax.random.permutation(k_choice, size)[:n]
     keys = jax.vmap(jax.random.fold_in, (None, 0))(k_lives, chosen)
-    return Batch(tasks=jax.tree.map(lambda x: x[chosen], tasks), keys=keys)
+    return Batch(tasks=jax.tree.map(lambda x: jnp.asarray(x)[chosen], tasks), keys=keys)
 
 
 @program("problem", "outer")

@@ -29,6 +29,7 @@ from metaplast.rules.base import AbstractRule
 from metaplast.signals import RuleState, SynapseView, Theta, pytree
 
 NOISE = 1e-9  # of the largest change: rounding
+N_MOMENTS = 6  # graded and spiking in turn: a jump of one neuron must make it the largest in one of them
 EDGE = Dense(N_POST, N_PRE)
 OUTPUTS = {"delta": EDGE.shape, "post": (N_POST,), "pre": (N_PRE,), "synapse": EDGE.shape, "scalar": ()}
 Found = dict[str, dict[str, np.ndarray]]  # what jumped -> what changed -> by how much, [jumps, neurons or synapses]
@@ -61,22 +62,23 @@ def check(
 
 
 def _worlds(state: RuleState, channels: tuple[str, ...]) -> tuple[Moment, Moment]:
-    """Two moments (a graded, a spiking one), stacked, and where every value of theirs may jump to."""
+    """N_MOMENTS moments, stacked, and where every value of theirs may jump to."""
     here, there = (
-        moment(draw_views(seed, channels, 3), slice(1, 3)).replace(  # pyright: ignore[reportAttributeAccessIssue]
-            weight=draw_weights(seed, (2, *EDGE.shape)), weight_initial=draw_weights(seed + 1, (2, *EDGE.shape))
+        moment(draw_views(seed, channels, 1 + N_MOMENTS), slice(1, None)).replace(  # pyright: ignore[reportAttributeAccessIssue]
+            weight=draw_weights(seed, (N_MOMENTS, *EDGE.shape)),
+            weight_initial=draw_weights(seed + 1, (N_MOMENTS, *EDGE.shape)),
         )
         for seed in (10, 20)
     )
-    spiking = np.asarray([[False], [True]])
+    spiking = (np.arange(N_MOMENTS) % 2 == 1)[:, None]
     sides = {
         side: getattr(there, side).replace(
             activity=np.where(spiking, 1.0 - getattr(here, side).activity, getattr(there, side).activity)
         )
         for side in ("pre", "post")
     }
-    there = there.replace(**sides, weight_max=np.full(2, 1.3))
-    now = jax.tree.map(lambda x: np.stack([x, x]), state)
+    there = there.replace(**sides, weight_max=np.full(N_MOMENTS, 1.3))
+    now = jax.tree.map(lambda x: np.stack([x] * N_MOMENTS), state)
     drawn = like(now, np.random.default_rng(30), low=0.5)
     other = jax.tree.map(lambda x, u: x * u + 0.01 * u, now, drawn)
     return Moment(view=here, state=now), Moment(view=there, state=other)
@@ -103,7 +105,7 @@ def _jumps(rule: AbstractRule, theta: Theta, here: Moment, there: Moment) -> dic
     modes = {"fixed": False, "free": True} if is_wide(rule) else {"fixed": False}
     masks, rows = _masks(len(jax.tree.leaves(here.view)))
     change = _changes(rule, theta, here, there, masks, np.asarray(list(modes.values())))
-    worst = {name: np.asarray(x).max(axis=1) for name, x in change.items()}  # over the two moments
+    worst = {name: np.asarray(x).max(axis=1) for name, x in change.items()}  # over the moments
     worst = {name: x / (x.max() or 1.0) for name, x in worst.items()}
     return {m: {kind: {out: worst[out][i][rows[kind]] for out in worst} for kind in rows} for i, m in enumerate(modes)}
 
