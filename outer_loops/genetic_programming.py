@@ -12,6 +12,7 @@ from metaplast.registry import register
 from metaplast.signals import Key, Theta, pytree
 from metaplast.spec import Count, Natural, NonNegative, Positive, Probability, spec
 from outer_loops import _selection, _trees
+from outer_loops._descent import demand_floats
 from outer_loops._foreign import strong
 from outer_loops._nested import scaled
 from outer_loops._selection import Offspring, Parents
@@ -83,6 +84,7 @@ class GeneticProgramming(AbstractOuterLoop):
         _trees.check(problem, jax.eval_shape(problem.init, key))
 
     def init(self, problem: MetaProblem, theta: Theta, key: Key, hyper: dict[str, Array]) -> GpState:
+        demand_floats(self, theta)
         where, flat = _trees.layout(problem, theta, self.signs), ravel_pytree(theta)[0]
         known = _trees.facts(where, flat)
         zero, copies = jnp.zeros((), jnp.int32), lambda x: jnp.broadcast_to(x, (self.mu, *x.shape))
