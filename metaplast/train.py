@@ -24,7 +24,7 @@ def stream(seed: int | Array, name: str, index: int | Array = 0) -> Key:
     return _folded(seed, _STREAMS.index(name), index)
 
 
-@program()
+@jax.jit  # of no options: it is called within other programs with numbers alone
 def _folded(seed: int | Array, place: int, index: int | Array) -> Key:
     return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), place), index)
 

@@ -85,3 +85,10 @@ def test_every_stream_of_randomness_is_its_own():
     assert len({np.asarray(jax.random.key_data(key)).tobytes() for key in keys}) == len(keys)
     same = (train.stream(1, "tasks", 5), train.stream(1, "tasks", jnp.asarray(5)))
     np.testing.assert_array_equal(*(jax.random.key_data(key) for key in same))
+
+
+def test_a_beginning_can_be_looked_at_by_its_shapes_alone():
+    """Programs with options of their own run as plain functions inside another trace, whatever they are given."""
+    shapes = jax.eval_shape(lambda: train.begin(PROBLEM, OUTER, 0))
+    begun = train.begin(PROBLEM, OUTER, 0)
+    assert jax.tree.map(jnp.shape, shapes) == jax.tree.map(jnp.shape, begun)
