@@ -128,7 +128,7 @@ def main() -> None:
         jax.block_until_ready(run())
         speed[choice] = min(cpu_seconds(run) for _ in range(2))
     chunk, dot = min(speed, key=speed.__getitem__)
-    print(f"plain: chunk {chunk}, dot {dot}; framework: chunk {world.chunk_size(False)}; losses agree")
+    print(f"plain: chunk {chunk}, dot {dot}; framework: chunk {world.chunk_size()}; losses agree")
 
     def framework(population: int) -> Callable[[], Any]:
         es = Es(population=population, std=3e-3)

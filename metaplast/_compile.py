@@ -12,6 +12,8 @@ CPU seconds to compile and median milliseconds of a run (JAX 0.10.2, an x86-64 c
 | a step on `spiking` | 6.19 s, 4.2 ms | 6.01 s, 4.2 ms |
 """
 
+import ctypes
+import sys
 from collections.abc import Callable
 from functools import cache
 from typing import Any, Generic, ParamSpec, TypeVar
@@ -39,8 +41,14 @@ class Program(Generic[P, R]):
         self.static = static
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        inside = any(isinstance(x, Tracer) for x in jax.tree.leaves((args, kwargs)))
-        return self.__wrapped__(*args, **kwargs) if inside else _jitted(self)(*args, **kwargs)
+        if any(isinstance(x, Tracer) for x in jax.tree.leaves((args, kwargs))):
+            return self.__wrapped__(*args, **kwargs)
+        jitted = _jitted(self)
+        known = jitted._cache_size()
+        result = jitted(*args, **kwargs)
+        if jitted._cache_size() > known:
+            give_back()
+        return result
 
     def _cache_size(self) -> int:
         return _jitted(self)._cache_size()
@@ -54,6 +62,18 @@ class Program(Generic[P, R]):
 def _jitted(program: Program[..., Any]) -> Any:
     """Made when it is first needed, for only then the device is known."""
     return jax.jit(program.__wrapped__, static_argnames=program.static, compiler_options=options())
+
+
+def give_back() -> None:
+    """Return to the system the memory that compiling took and left free.
+
+    With glibc these are 310 of 670 MB after a step of bptt.
+    """
+    if sys.platform != "linux":
+        return
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def program(*static: str) -> Callable[[Callable[P, R]], Program[P, R]]:

@@ -1,6 +1,5 @@
 """Many lives: members x tasks, vectorised in one place. All that an outer loop sees."""
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any, Literal
@@ -10,7 +9,20 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from metaplast._forward import forward_value_and_grad
-from metaplast._lives import Batch, Births, Layout, Lives, Window, assign, leading, settled, spread, take, where
+from metaplast._lives import (
+    Batch,
+    Births,
+    Layout,
+    Lives,
+    Window,
+    assign,
+    fitting_chunk,
+    leading,
+    settled,
+    spread,
+    take,
+    where,
+)
 from metaplast._lives import each as each
 from metaplast._units import faults, idle
 from metaplast._unroll import Curriculum, check_unroll, cut, steps_at
@@ -22,10 +34,6 @@ from metaplast.registry import BadInput
 from metaplast.signals import Key, Score, TaskShape, Theta, Trace
 from metaplast.spec import Count, Natural, NonNegative, plugin, spec
 
-# Weights of the lives advanced together stay within a core's cache. Measured on 100 x 100 synapses (CPU ms):
-# forward, 16 lives, chunks of 2, 4, 8, 16: 14, 19, 20, 28; gradient, 8 lives, chunks of 1, 2, 4, 8: 44, 42, 42, 49.
-CACHE_BYTES, GRADIENT_CACHE_BYTES = 160 * 1024, 512 * 1024
-MAX_CHUNK = 16
 Mode = Literal["none", "forward", "reverse"]  # of differentiation
 
 
@@ -242,15 +250,13 @@ class MetaProblem:
         loss = self.objective.loss(theta, Lived(task, trace, life.synapses, shape))
         return jnp.where(_sound(life), loss, jnp.nan), aside
 
-    def chunk_size(self, gradient: bool, tangents: int = 0) -> int:
+    def chunk_size(self, tangents: int = 0) -> int:
         """How many lives run in lockstep; tangents: copies of a life that forward mode carries beside it."""
-        size = (1 + tangents) * sum(4 * math.prod(e.connection.shape) for e in self.lifetime.wiring().edges)
-        room = GRADIENT_CACHE_BYTES if gradient and not tangents else CACHE_BYTES
-        return self.chunk or max(1, min(MAX_CHUNK, room // max(1, size)))
+        return self.chunk or fitting_chunk(self.lifetime, tangents)
 
     def _spread(self, one: Callable[[Array], Any], n: int, gradient: bool = False, tangents: int = 0) -> Any:
         """`one(i)` for i < n, stacked; gradient: `one` gives (kept, summed), the second summed over all i."""
-        return spread(one, Layout(n, self.chunk_size(gradient, tangents), self.n_devices), reduce_second=gradient)
+        return spread(one, Layout(n, self.chunk_size(tangents), self.n_devices), reduce_second=gradient)
 
 
 def sample_batch(family: AbstractTaskFamily, key: Key, n: int, split: Split) -> Batch:

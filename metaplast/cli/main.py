@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from metaplast.launch import threads
+
 EXIT_LOST, EXIT_BAD_INPUT, EXIT_BUSY, EXIT_NO_CHECKPOINT, EXIT_DISK, EXIT_DIVERGED, EXIT_INT = 1, 2, 3, 4, 5, 6, 130
 
 
@@ -48,6 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with a documented code; an error is one line, unless --debug is given."""
     words = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in words
+    threads.one_each()
     try:
         code = cli.main([w for w in words if w != "--debug"], prog_name="metaplast", standalone_mode=False)
     except Exception as error:

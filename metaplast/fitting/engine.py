@@ -15,11 +15,12 @@ from metaplast import train
 from metaplast.fitting.penalised import Penalised, member, stack
 from metaplast.fitting.settings import Fit
 from metaplast.interfaces import AbstractOuterLoop
-from metaplast.problem import GRADIENT_CACHE_BYTES, Batch, MetaProblem
+from metaplast.problem import Batch, MetaProblem
 from metaplast.recording import Session
 from metaplast.signals import Theta
 
 CALL = 10  # outer steps between two looks at the coefficients
+CACHE_BYTES = 512 * 1024  # of the weights of all sessions that run in lockstep
 Tick = Callable[[int, int], None]  # (outer steps done, of all)
 
 
@@ -79,7 +80,7 @@ def width_of() -> int:
 def in_one_chunk(problem: MetaProblem, n_sessions: int) -> MetaProblem:
     """All sessions of a small network in lockstep (18 lives of 240 steps on 20 synapses: 6.0 ms, 9.1 ms in two)."""
     size = sum(4 * math.prod(e.connection.shape) for e in problem.lifetime.wiring().edges)
-    room = min(64, GRADIENT_CACHE_BYTES // max(1, size))
+    room = min(64, CACHE_BYTES // max(1, size))
     return problem if problem.chunk else replace(problem, chunk=max(1, min(n_sessions, room)))
 
 

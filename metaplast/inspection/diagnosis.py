@@ -170,7 +170,7 @@ def gradients(seen: Seen, z: Theta, batch: Batch, cuts: tuple[int, ...]) -> tupl
         values, back = jax.vjp(worth, flat)
         return values, jax.vmap(back)(jnp.eye(len(cuts), dtype=values.dtype))[0]
 
-    return spread(one, Layout(leading(batch.keys), problem.chunk_size(gradient=True), 1))
+    return spread(one, Layout(leading(batch.keys), problem.chunk_size(), 1))
 
 
 @partial(jax.jit, static_argnames=("seen",))

@@ -94,8 +94,8 @@ def forecast(config: Config) -> Forecast:
         state = _bytes(jax.eval_shape(lambda k: outer.init(problem, problem.init(k), k, outer.hyper()), key))
     length = segment_length(family.n_steps)
     kept = length + -(-family.n_steps // length) + _STEP_VALUES
-    chunk = min(problem.chunk_size(gradient=True), problem.n_tasks)
-    judged = min(problem.chunk_size(gradient=False), PIECE)
+    chunk = min(problem.chunk_size(), problem.n_tasks)
+    judged = min(problem.chunk_size(), PIECE)
     told = 2 * 4 * family.n_steps * sum(p.n for p in problem.lifetime.wiring().populations)  # activity and gain
     lives = max(chunk * kept * _bytes(life), judged * (2 * _bytes(life) + told))
     return Forecast(lives, 3 * (state + _bytes(theta)), max(problem.n_tasks, PIECE) * _bytes(task), chunk)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from metaplast import train
-from metaplast.launch import folder, keeper, row, stopping
+from metaplast.launch import folder, keeper, row, stopping, threads
 from metaplast.launch.job import Single, parse
 from metaplast.launch.reference_row import judge_reference
 from metaplast.launch.stopping import Stop, stoppable
@@ -97,6 +97,7 @@ def _work(runs: Sequence[Single], name: str) -> None:
 def _start(parent: int, run: Path, modules: tuple[str, ...]) -> None:
     """A worker saves and ends when it is told to, ends when the process that started it is gone, and leaves Ctrl-C to
     that one."""
+    threads.one_each()
     stopping.listen(Stop(run, quiet=True), keeper.HERE.end, patience=0.0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     folder.logged(run).__enter__()

@@ -7,11 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from metaplast._compile import program
 from metaplast.connections.dense import Dense
 from metaplast.registry import BadInput
 from metaplast.reuse._document import REFERENCE_SHAPE
 from metaplast.rules.base import AbstractRule
-from metaplast.signals import CREDIT_FIELDS, NeuronView, SynapseView, Theta
+from metaplast.signals import CREDIT_FIELDS, NeuronView, RuleState, SynapseView, Theta
 
 TOLERANCE = 1e-4  # of the largest element: other devices and float64 agree to 1e-6, a changed meaning does not
 _SIGNED = frozenset(
@@ -30,12 +31,19 @@ def reference(rule: AbstractRule, theta: Theta, channels: tuple[str, ...], dt: f
     state, deltas = rule.init_state(cut, TINY), []
     with jax.default_matmul_precision("highest"):
         for step in range(N_STEPS):
-            state, delta = rule.step(cut, state, TINY, _view(step, channels), dt)
+            state, delta = _step(rule, dt, cut, state, _view(step, channels))
             deltas.append(np.asarray(delta, np.float64))
     values = np.stack(deltas)
     if not np.isfinite(values).all():
         raise BadInput("the rule's change on the reference signals", "finite numbers", "train again with bounded theta")
     return values
+
+
+@program("rule", "dt")
+def _step(
+    rule: AbstractRule, dt: float, theta: Theta, state: RuleState, view: SynapseView
+) -> tuple[RuleState, jax.Array]:
+    return rule.step(theta, state, TINY, view, dt)
 
 
 def compare(given: Any, computed: np.ndarray, where: str) -> None:
@@ -77,7 +85,7 @@ def _view(step: int, channels: tuple[str, ...]) -> SynapseView:
     )
 
 
-def _draw(name: str, step: int, shape: tuple[int, ...]) -> jax.Array:
+def _draw(name: str, step: int, shape: tuple[int, ...]) -> np.ndarray:
     """Numbers between 0.1 and 0.9, of either sign where the signal has one; each signal has its own stream.
 
     RandomState: NumPy promises that this old generator never changes, and promises it of no other.
@@ -86,4 +94,4 @@ def _draw(name: str, step: int, shape: tuple[int, ...]) -> jax.Array:
     values = generator.uniform(0.1, 0.9, shape)
     sign = np.where(generator.uniform(0.0, 1.0, shape) < 0.5, -1.0, 1.0)
     signed = name.rpartition(".")[2] in _SIGNED or name.partition(".")[0] in _SIGNED
-    return jnp.asarray(values * sign if signed else values)
+    return np.asarray(values * sign if signed else values, jnp.zeros(()).dtype)
