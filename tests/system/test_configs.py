@@ -7,6 +7,7 @@ import pytest
 
 from metaplast.launch.config import Sources, compose, to_yaml
 from metaplast.launch.job import parse
+from tests._segments import needs_river
 from tests.system._commands import TINY, here, metaplast
 
 pytestmark = pytest.mark.system
@@ -16,7 +17,11 @@ MOST_ROWS = 3  # every row is validated; so many beside the main one train too
 FITS = 1  # of a fit: two gradients and the path to them compile in every row
 
 
-@pytest.mark.parametrize("name", Sources().names("experiment"))
+NEEDS = {"categories_segments": needs_river}
+EXPERIMENTS = [pytest.param(name, marks=NEEDS.get(name, ())) for name in Sources().names("experiment")]
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
 def test_experiment_runs(name: str, tmp_path: Path) -> None:
     run, config = tmp_path / "run", tmp_path / "config.yaml"
     plain = compose([f"experiment={name}"], Sources())
