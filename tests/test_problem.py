@@ -19,6 +19,8 @@ from metaplast.networks.feedforward import Feedforward
 from metaplast.objectives.mean_loss import MeanLoss
 from metaplast.problem import Batch, Births, MetaProblem
 from metaplast.registry import BadInput
+from metaplast.rules.adam import Adam
+from metaplast.rules.metaplastic import Metaplastic
 from metaplast.rules.polynomial import Polynomial
 
 OJA = Polynomial(terms=("post*pre", "post^2*weight"), initial=(0.8, -0.9), rate=0.3, learn="both")
@@ -107,6 +109,18 @@ def test_lives_in_chunks_of_one_are_those_in_wider_chunks(setting):
     expected_loss, expected_grad, _ = _grad(PROBLEM, theta, batch)
     np.testing.assert_allclose(loss, expected_loss, rtol=1e-6)
     _close(grad, expected_grad, rtol=2e-5)
+
+
+@pytest.mark.parametrize(("kept", "chunk"), [(1, 4), (2, 2), (3, 1)])
+def test_a_chunk_holds_as_many_lives_as_fit_the_cache_with_what_their_rules_keep(kept, chunk):
+    """100 x 100 synapses; the numbers that each keeps beside its weight: none, a confidence, Adam's two moments."""
+    delta = Polynomial(terms=("error*pre",), initial=(-1.0,))
+    rule = {1: delta, 2: Metaplastic(rule=delta, by="change"), 3: Adam(rule=delta)}[kept]
+    task = TeacherStudent(n_in=100, n_out=100, n_steps=4)
+    problem = MetaProblem(Lifetime(task=task, network=Feedforward(hidden=()), slots=(Slot(rule=rule),)))
+    assert problem.chunk_size() == chunk
+    assert dataclasses.replace(problem, chunk=7).chunk_size() == 7
+    assert problem.chunk_size(tangents=40) == 1
 
 
 def test_a_chunk_of_one_is_no_axis_of_one():

@@ -1,4 +1,4 @@
-"""The program of a problem is the same text in every process, so that the compilation cache of the last one serves."""
+"""The program of a problem is the same text, and gives the same bits, in every process."""
 
 import os
 import subprocess
@@ -22,6 +22,36 @@ theta = jax.eval_shape(lambda key: jax.tree.map(lambda x: x[None], problem.init(
 batch = jax.eval_shape(lambda key: problem.sample(key, 2, "train"), jax.random.key(0))
 print(jax.jit(problem.losses).lower(theta, batch).as_text())
 """
+
+
+BITS = """
+import hashlib
+import jax
+import numpy as np
+from metaplast import train
+from metaplast.launch.config import Sources, compose
+from metaplast.launch.job import parse
+from metaplast.launch.threads import one_each
+
+one_each()
+config = parse(compose(["task.shots=1", "task.queries=1"], Sources()), check=False).main
+problem, outer = config.meta_problem(), config.outer_loop()
+for _, state, metrics in train.steps(problem, outer, 0, train.begin(problem, outer, 0), 0, 2):
+    leaves = [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves((metrics, outer.theta(state)))]
+    print(hashlib.sha256(b"".join(leaves)).hexdigest())
+"""
+
+
+def test_the_number_of_threads_changes_no_bit() -> None:
+    """Also where the environment already has one: `one_each` leaves it."""
+    told = set()
+    for threads in ({}, {"NPROC": "2"}):
+        environment = {name: value for name, value in os.environ.items() if name != "NPROC"}
+        environment |= {"JAX_PLATFORMS": "cpu", **threads}
+        command = [sys.executable, "-c", BITS]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+        told.add(done.stdout)
+    assert len(told) == 1 and len(told.pop().splitlines()) == 2
 
 
 def test_the_order_of_sets_is_in_no_program() -> None:
