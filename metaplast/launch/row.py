@@ -128,21 +128,39 @@ def _origin(one: Single, name: str, problem: MetaProblem) -> Theta | None:
 def _choose(problem: MetaProblem, trained: Trainee) -> Chosen:
     """The candidate with the lowest mean objective on validation lives; the held-out lives are not looked at.
 
-    The start is one of them, so that no row ends below it.
+    The start is one of them, so that no row ends below it. A life that is worse than the worst one of the start counts
+    as that one: a single life of 256 with a loss of thousands once sent a row back to its start.
     """
     candidates, config = jax.device_get(trained.state.candidates), trained.config
     n = len(jax.tree.leaves(candidates)[0])
     options = [jax.tree.map(lambda x: x[i], candidates) for i in range(n)]  # noqa: B023
     scores = [_validated(problem, theta, config) for theta in options]
-    losses = []
-    for each in scores:
-        sound = np.isfinite(each["loss"]).all()
-        losses.append(each["loss"].mean() if sound else np.inf)
-    best = int(np.argmin(losses))
+    best = best_of(scores)
     steps = [0, *candidate_steps(trained.step, config.evaluation.candidates)]
     search = _search_of(trained.folder) | {"chosen_step": steps[best]}
     validation = _beside_start(scores[best], scores[0])
     return Chosen(trained.folder, config, options[best], validation, search)
+
+
+def best_of(scores: Sequence[dict[str, np.ndarray]]) -> int:
+    """Which candidate is chosen by what its lives gave, `loss` [n] and perhaps `accuracy` [n]; the first is the start.
+
+    That with the lowest mean_i min(loss_i, worst), among those whose mean accuracy (mean loss where a task tells none)
+    is no worse than that of the start and whose losses are finite. worst: the largest finite loss of a life of the
+    start. A candidate without an outlier beyond that is judged by its mean loss.
+    """
+    start = scores[0]
+    finite = start["loss"][np.isfinite(start["loss"])]
+    worst = finite.max() if finite.size else np.inf
+    capped = []
+    for each in scores:
+        if "accuracy" in start:
+            below = each["accuracy"].mean() < start["accuracy"].mean()
+        else:
+            below = each["loss"].mean() > start["loss"].mean()
+        sound = np.isfinite(each["loss"]).all() and not below
+        capped.append(np.minimum(each["loss"], worst).mean() if sound else np.inf)
+    return int(np.argmin(capped))
 
 
 def _search_of(folder: Path) -> Plain:

@@ -1,0 +1,41 @@
+"""Which of its candidates a search ends with."""
+
+import numpy as np
+import pytest
+
+from metaplast.launch.row import best_of
+
+
+def _lives(loss, accuracy=None):
+    told = {"loss": np.asarray(loss, float)}
+    return told if accuracy is None else {**told, "accuracy": np.asarray(accuracy, float)}
+
+
+START = _lives([1.0, 1.2, 1.4, 0.8], [0.6, 0.5, 0.6, 0.7])
+
+
+def test_the_lowest_mean_loss_is_chosen():
+    better, best = _lives([0.9, 0.9, 0.9, 0.9], [0.7] * 4), _lives([0.5, 0.6, 1.0, 0.4], [0.8] * 4)
+    assert best_of([START, better, best]) == 2
+    assert best_of([START, best, better]) == 1
+
+
+def test_one_life_that_explodes_does_not_outweigh_the_others():
+    """Seed 0 of `digits`: a candidate of accuracy .9 was refused for one life with a loss of thousands."""
+    exploded = _lives([0.2, 0.2, 5903.0, 0.2], [0.9, 0.9, 0.2, 0.9])
+    assert exploded["loss"].mean() > START["loss"].mean()
+    assert best_of([START, exploded]) == 1
+
+
+def test_no_candidate_below_its_start_is_chosen():
+    below = _lives([0.2, 0.2, 0.2, 0.2], [0.5, 0.5, 0.5, 0.5])
+    assert best_of([START, below]) == 0
+    mean_loss_alone = [_lives([1.0, 1.2]), _lives([0.1, 9.0])]
+    assert best_of(mean_loss_alone) == 0
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_a_candidate_with_a_life_that_is_not_finite_is_not_chosen(broken):
+    assert best_of([START, _lives([0.1, 0.1, broken, 0.1], [0.9] * 4)]) == 0
+    start = _lives([broken, 1.0, 1.0, 1.0], [0.5] * 4)
+    assert best_of([start, _lives([0.5, 0.5, 0.5, 2.0], [0.9] * 4)]) == 1
