@@ -85,7 +85,7 @@ def _view(step: int, channels: tuple[str, ...]) -> SynapseView:
     )
 
 
-def _draw(name: str, step: int, shape: tuple[int, ...]) -> np.ndarray:
+def _draw(name: str, step: int, shape: tuple[int, ...]) -> Any:
     """Numbers between 0.1 and 0.9, of either sign where the signal has one; each signal has its own stream.
 
     RandomState: NumPy promises that this old generator never changes, and promises it of no other.
