@@ -15,7 +15,7 @@ from metaplast._checks import rule as rules
 from metaplast.connections.base import Term
 from metaplast.interfaces import SPLITS, AbstractTaskFamily
 from metaplast.neurons.base import AbstractNeuron
-from metaplast.rules.base import AbstractRule, Clock, TermRule
+from metaplast.rules.base import AbstractRule, Clock, Mixes, TermRule
 from metaplast.signals import Outcome, Score, TaskShape, feedback, neuron_view, rule_state
 from metaplast.spec import spec
 from metaplast.testing import ContractBroken, check_neuron, check_rule, check_task_family
@@ -207,12 +207,39 @@ class Trial(Hebb):
         return state, [Term(dt * (1.0 + theta["a"]) * view.post.activity, view.pre.activity)]
 
 
+@spec
+class Decorrelates(Hebb):
+    """Subspace learning from the weights themselves, and says so."""
+
+    mixes: ClassVar[Mixes] = "layer"
+
+    def products(self, theta: Any, state: Any, view: Any, dt: float) -> Any:
+        explained = view.weight.T @ view.post.activity
+        return state, [Term((1.0 + theta["a"]) * view.post.activity, view.pre.activity - explained)]
+
+
+@spec
+class Silent(Decorrelates):
+    """The same, and does not say so."""
+
+    mixes: ClassVar[Mixes] = ""
+
+
+@spec
+class Boasts(Hebb):
+    """Says that it mixes a layer, and does not."""
+
+    mixes: ClassVar[Mixes] = "layer"
+
+
 LOCALITY, CLOCK = rules.check_locality, rules.check_clock
 FAULTS = [
     (SumsPost, LOCALITY, "delta_w depends on no foreign post neuron"),
     (Winner, LOCALITY, "delta_w depends on no foreign post neuron"),
     (OwnSum, LOCALITY, "delta_w depends on no foreign synapse"),
     (Pooled, LOCALITY, "the scalar-side state depends on no foreign post neuron"),
+    (Silent, LOCALITY, "delta_w depends on no foreign post neuron"),
+    (Boasts, LOCALITY, "`mixes` says 'layer'; in its program the rule mixes nothing"),
     (Overclaims, LOCALITY, r"reads pre\.gain, but nothing depends on it"),
     (Favours, rules.check_equivariance, "permuting the neurons permutes delta_w"),
     (FanIn, rules.check_copies, "one copy of it per synapse"),
@@ -232,6 +259,13 @@ def test_a_faulty_rule_is_refused(fault, check, words):
         bench = rules.Bench(fault())
         with pytest.raises(ContractBroken, match=words):
             check(bench)
+
+
+def test_a_rule_that_says_what_it_mixes_is_held_to_that():
+    with jax.enable_x64(True):
+        bench = rules.Bench(Decorrelates())
+        LOCALITY(bench)
+        rules.check_equivariance(bench)
 
 
 def test_a_rule_without_fault_is_not():

@@ -24,6 +24,7 @@ from metaplast._checks.worlds import (
     with_aggregates,
 )
 from metaplast.connections.dense import Dense
+from metaplast.rules._grammar import MIXING
 from metaplast.rules._locality import reach
 from metaplast.rules.base import AbstractRule
 from metaplast.signals import RuleState, SynapseView, Theta, pytree
@@ -53,12 +54,15 @@ def check(
     for name, moves in zip(leaf_names(here.view), by_field > NOISE, strict=True):
         demand(moves or name not in fields, f"the rule reads {name}, but nothing depends on it")
         demand(not moves or name in fields, f"the rule depends on {name}, which it is not found to read")
-    local = _allowed(frozenset())
+    told = frozenset({MIXING[rule.mixes]} if rule.mixes else ())
+    local = _allowed(told)
     _demand(found["fixed"], local, "with aggregates, feedback and modulators held fixed")
     if "free" in found:
-        _demand(found["free"], _allowed(fields), f"of reach `{reach(fields)}`")
+        _demand(found["free"], _allowed(fields | told), f"of reach `{reach(fields)}`")
         wider = any(np.any(found["free"][a][b][~local[a][b]] > NOISE) for a in local for b in local[a])
         demand(wider, f"the rule reads for reach `{reach(fields)}`, and needs no more than `synapse`")
+    mixed = fields & set(MIXING.values())
+    demand(mixed == told, f"`mixes` says {rule.mixes!r}; in its program the rule mixes {set(mixed) or 'nothing'}")
 
 
 def _worlds(state: RuleState, channels: tuple[str, ...]) -> tuple[Moment, Moment]:
@@ -177,6 +181,11 @@ def _allowed(fields: frozenset[str]) -> dict[str, dict[str, np.ndarray]]:
     rows = bool(fields & {"post.weight_sum", "post.weight_norm"})
     columns = returned or bool(fields & {"pre.weight_sum", "pre.weight_norm"})
     layer = bool(fields & {"post.layer_power", "post.layer_backward", "post.layer_forward"})
+    inputs |= MIXING["neuron"] in fields
+    rows |= MIXING["neuron"] in fields
+    columns |= MIXING["neuron"] in fields
+    anywhere = MIXING["layer"] in fields
+    layer |= anywhere
     n, both = N_POST * N_PRE, (N_POST, N_PRE)
     same_row = np.broadcast_to(post[:, None, :, None], (*both, *both)).reshape(n, *both)
     same_column = np.broadcast_to(pre[None, :, None, :], (*both, *both)).reshape(n, *both)
@@ -187,23 +196,23 @@ def _allowed(fields: frozenset[str]) -> dict[str, dict[str, np.ndarray]]:
         "pre": {
             "delta": by_pre,
             "synapse": by_pre,
-            "pre": pre,
+            "pre": pre | anywhere,
             "post": np.full((N_PRE, N_POST), inputs or layer),
-            "scalar": np.zeros(N_PRE, bool),
+            "scalar": np.full(N_PRE, anywhere),
         },
         "post": {
             "delta": by_post,
             "synapse": by_post,
             "post": post | layer,
             "pre": np.full((N_POST, N_PRE), returned or layer),
-            "scalar": np.zeros(N_POST, bool),
+            "scalar": np.full(N_POST, anywhere),
         },
         "synapse": {
             "delta": near,
             "synapse": near,
             "post": (rows & same_row).any(axis=2) | layer,
-            "pre": (columns & same_column).any(axis=1),
-            "scalar": np.zeros(n, bool),
+            "pre": (columns & same_column).any(axis=1) | anywhere,
+            "scalar": np.full(n, anywhere),
         },
     }
 

@@ -14,7 +14,8 @@ from jax import Array, lax
 from metaplast._checks.base import demand, keys, quick_jit
 from metaplast.connections.base import AbstractConnection
 from metaplast.connections.dense import Dense
-from metaplast.rules._locality import reach, reads
+from metaplast.rules._aggregates import AGGREGATES
+from metaplast.rules._locality import reads
 from metaplast.rules.base import AbstractRule
 from metaplast.signals import NeuronView, SynapseView, Theta
 
@@ -37,7 +38,7 @@ def channels(rule: AbstractRule) -> tuple[str, ...]:
 
 def is_wide(rule: AbstractRule) -> bool:
     """Whether the rule reads sums over synapses, which then have to follow the weights."""
-    return reach(reads(rule, Dense(N_POST, N_PRE), channels(rule))) != "synapse"
+    return not AGGREGATES.keys().isdisjoint(reads(rule, Dense(N_POST, N_PRE), channels(rule)))
 
 
 def draw_views(seed: int, names: tuple[str, ...], n_steps: int = N_STEPS) -> SynapseView:

@@ -47,8 +47,8 @@ def _slot(name: str, slot: dict[str, Any]) -> None:
     _print("slot", f"{name}: edges {slot['edges']}, {owner}")
     _print("learned on", ", ".join(sizes))
     _print("form", " of ".join(_forms(slot["rule"])))
-    read = fields(slot["rule"])  # what the terms say; for other forms what the file declares (`load_rule` measures it)
-    _reach(slot["reads"] if read is None else read, " (as the file declares)" if read is None else "")
+    read = fields(slot["rule"])  # of other forms than terms, what is written in the file (`load_rule` measures it)
+    _reach(slot["reads"] if read is None else read, " (as written in the file)" if read is None else "")
     _print("clock", slot["clock"])
 
 

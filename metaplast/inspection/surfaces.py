@@ -12,7 +12,7 @@ from metaplast._compile import program
 from metaplast.connections.dense import Dense
 from metaplast.reuse.load import Rule
 from metaplast.reuse.reference import floats
-from metaplast.rules._grammar import SIGNALS, field_of
+from metaplast.rules._grammar import MIXING, SIGNALS, field_of
 from metaplast.rules._locality import blank_view
 from metaplast.rules.base import AbstractRule
 from metaplast.signals import Theta
@@ -36,6 +36,7 @@ _HELD = {
 }
 _SECOND = ("post", "error", "post_potential", "score", "dendrite", "post_gain")
 _SHORT = {field_of(name): name for name in SIGNALS}
+_NO_SIGNALS = {"key", *MIXING.values()}
 
 
 class Surface(NamedTuple):
@@ -62,7 +63,7 @@ def surfaces(rule: Rule) -> list[Surface]:
     A rule that reads fewer than two such signals is drawn over the weight, then over whatever else it reads; one that
     reads a single signal gets none.
     """
-    read = sorted(_SHORT.get(field, field) for field in rule.reads if field != "key")
+    read = sorted(_SHORT.get(field, field) for field in rule.reads - _NO_SIGNALS)
     if len(read) < 2:
         return []
     x = "pre" if "pre" in read else read[0]
@@ -75,7 +76,7 @@ def _surface(rule: Rule, x: str, y: str) -> Surface:
     values = np.linspace(-SPAN, SPAN, N_GRID)
     grid_x, grid_y = np.meshgrid(values, values)
     points = floats({_field(x): grid_x.reshape(-1), _field(y): grid_y.reshape(-1)})
-    held = {field: held_at(field) for field in sorted(rule.reads) if field not in points and field != "key"}
+    held = {field: held_at(field) for field in sorted(rule.reads - _NO_SIGNALS) if field not in points}
     theta, averaged = for_one_synapse(rule.spec, rule.theta)
     dt = 1e-3 if rule.dt is None else rule.dt
     delta = _deltas(rule.spec, dt, theta, points, {field: jnp.asarray(value) for field, value in held.items()})

@@ -13,7 +13,7 @@ from metaplast.connections.base import AbstractConnection
 from metaplast.registry import BadInput
 from metaplast.reuse.text import quote
 from metaplast.rules._aggregates import AGGREGATES, aggregates
-from metaplast.rules._grammar import SIGNALS, field_of
+from metaplast.rules._grammar import MIXING, SIGNALS, field_of
 from metaplast.signals import Key, NeuronView, SynapseView
 
 _GIVEN = ("pre", "post", "weight", "error")
@@ -80,7 +80,7 @@ def complete(view: Any, connection: AbstractConnection, reads: frozenset[str], r
         if array.shape != shape:
             raise BadInput(f"{_SHORT.get(name, name)} of shape {array.shape}", f"{shape}", "correct its shape")
         arrays[name] = array
-    missing = reads - set(arrays) - ({"key"} if view.key is not None else frozenset())
+    missing = reads - set(MIXING.values()) - set(arrays) - ({"key"} if view.key is not None else frozenset())
     sums = missing & set(AGGREGATES)
     missing = (missing - sums) | {need for name in sums for need in AGGREGATES[name].needs if need not in arrays}
     for name in sorted(missing):

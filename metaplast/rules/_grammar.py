@@ -52,7 +52,9 @@ TRACES: dict[str, tuple[str, str]] = {  # name -> (side, field of the view whose
 MAX_LENGTH, MAX_PRODUCTS, MAX_POWER, MAX_TERMS = 400, 32, 8, 4096
 RATE_UNIT = 5.0  # rate exp(5 log_rate): a log_rate of 0.1 changes the rate by a factor exp(0.5) = 1.65
 REACHES = ("synapse", "neuron", "layer")
+MIXING = {reach: f"mixing.{reach}" for reach in REACHES[1:]}  # read by a rule that mixes synapses by itself
 _WIDER = {
+    **{reach: reach for reach in MIXING},
     **dict.fromkeys(("weight_sum", "weight_norm", "input_gain"), "neuron"),
     **dict.fromkeys(("returned", "layer_power", "layer_backward", "layer_forward"), "layer"),
 }

@@ -1,5 +1,7 @@
-"""Locality is measured: what a rule reads is found in the program of its step, and gives its reach."""
+"""Locality is measured: what a rule reads, and across which neurons it mixes that, is found in its program."""
 
+import math
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -7,10 +9,14 @@ import jax
 import jax.numpy as jnp
 
 from metaplast.connections.base import AbstractConnection
+from metaplast.connections.dense import Dense
 from metaplast.rules._grammar import REACHES as REACHES
 from metaplast.rules._grammar import reach as reach
+from metaplast.rules._mixing import leaf_name, mixing
 from metaplast.rules.base import AbstractRule
 from metaplast.signals import NeuronView, SynapseView
+
+LARGEST = 2**18  # synapses; of a larger matrix, mixing is measured on a part of this size
 
 
 def blank_view(connection: AbstractConnection, modulators: tuple[str, ...]) -> SynapseView:
@@ -33,16 +39,30 @@ def blank_view(connection: AbstractConnection, modulators: tuple[str, ...]) -> S
 @lru_cache(maxsize=256)
 def reads(rule: AbstractRule, connection: AbstractConnection, modulators: tuple[str, ...]) -> frozenset[str]:
     """The fields of the view on which state or delta_w depends: `pre.activity`, `weight`, `modulators.reward` ...
+    And `mixing.neuron` or `mixing.layer`, where the rule itself mixes numbers of several synapses or neurons.
 
-    Found by dead-code elimination on the program of one step. Raises: KeyError for a modulator that is not offered.
+    Found by dead-code elimination on the program of one step, and by following its numbers through it (_mixing.py).
+    Raises: KeyError for a modulator that is not offered.
     """
+    program, given = _program(rule, connection, modulators)
+    used = _used(program.jaxpr)
+    paths = [leaf_name(path) for path, _ in jax.tree_util.tree_flatten_with_path(given[0])[0]]
+    fields = {name for name, variable in zip(paths, program.jaxpr.invars, strict=False) if variable in used}
+    if isinstance(connection, Dense) and math.prod(connection.shape) > LARGEST:
+        side = math.isqrt(LARGEST)
+        connection = replace(connection, n_post=min(connection.n_post, side), n_pre=min(connection.n_pre, side))
+        program, given = _program(rule, connection, modulators)
+    mixed = mixing(program, given, connection)
+    return frozenset(fields | ({mixed} if mixed else set()))
+
+
+def _program(rule: AbstractRule, connection: AbstractConnection, modulators: tuple[str, ...]) -> tuple[Any, Any]:
+    """One step as a jaxpr of (view, theta, state), and the shapes of these."""
     theta = jax.eval_shape(lambda: rule.init(jax.random.key(0), connection))
     state = jax.eval_shape(lambda t: rule.init_state(t, connection), theta)
     view = jax.eval_shape(lambda: blank_view(connection, modulators))
-    program = jax.make_jaxpr(lambda v, t, s: rule.step(t, s, connection, v, 1e-3))(view, theta, state)
-    used = _used(program.jaxpr)
-    paths = [_name(path) for path, _ in jax.tree_util.tree_flatten_with_path(view)[0]]
-    return frozenset(name for name, variable in zip(paths, program.jaxpr.invars, strict=False) if variable in used)
+    given = (view, theta, state)
+    return jax.make_jaxpr(lambda v, t, s: rule.step(t, s, connection, v, 1e-3))(*given), given
 
 
 def _used(jaxpr: Any) -> set[Any]:
@@ -52,7 +72,3 @@ def _used(jaxpr: Any) -> set[Any]:
         if any(v in used for v in equation.outvars):
             used.update(v for v in equation.invars if not hasattr(v, "val"))
     return used
-
-
-def _name(path: tuple) -> str:
-    return ".".join(str(getattr(part, "name", getattr(part, "key", part))) for part in path)

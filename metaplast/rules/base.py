@@ -19,6 +19,7 @@ from metaplast.rules._learned import log_of
 from metaplast.signals import Key, NeuronView, RuleState, SynapseView, Theta, rule_state
 
 Clock = Literal["event", "time", "mixed", "trial"]
+Mixes = Literal["", "neuron", "layer"]
 
 
 class AbstractRule(ABC):
@@ -27,6 +28,9 @@ class AbstractRule(ABC):
     spike_timing: whether it pairs spikes of the two neurons by their times, so that a pair has a window to be shown.
     clock: what delta_w is per: `event` (a spike or a presentation: dt does not scale it), `time` (an integral over dt
     seconds), `mixed` (activities are spikes, other signals are integrated over dt), `trial` (dt is one trial).
+    mixes: `neuron` or `layer` where the rule itself computes with numbers of several synapses or neurons (sums that it
+    reads ready-made, such as post.weight_sum, do not count). Only the contract test asks for it, and holds it against
+    the program; what a run reports is measured.
     unused: names of time constants that play no part as the other fields are set.
     slow: names of neuron-side state that a new trial does not clear; fast: names of synapse-side state that it does.
     Convention for theta: a leaf of 0 is its neutral prior, a change of 0.1 matters.
@@ -34,6 +38,7 @@ class AbstractRule(ABC):
 
     spike_timing: ClassVar[bool] = False
     clock: ClassVar[Clock] = "event"
+    mixes: ClassVar[Mixes] = ""
     unused: ClassVar[frozenset[str]] = frozenset()
     slow: ClassVar[frozenset[str]] = frozenset()
     fast: ClassVar[frozenset[str]] = frozenset()
@@ -93,6 +98,10 @@ class Wrapper(AbstractRule):
     @property
     def spike_timing(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.rule.spike_timing
+
+    @property
+    def mixes(self) -> Mixes:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.rule.mixes
 
     @property
     def clock(self) -> Clock:  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -10,7 +10,7 @@ from jax import Array
 
 from metaplast.connections.base import AbstractConnection
 from metaplast.registry import BadInput, register
-from metaplast.rules.base import AbstractRule, Clock
+from metaplast.rules.base import AbstractRule, Clock, Mixes
 from metaplast.rules.polynomial import Polynomial
 from metaplast.signals import Key, RuleState, SynapseView, Theta
 from metaplast.spec import decode, named, spec
@@ -58,6 +58,13 @@ class Sum(AbstractRule):
     @property
     def fast(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
         return frozenset(f"{label}.{name}" for label, rule in self.rules for name in rule.fast)
+
+    @property
+    def mixes(self) -> Mixes:  # pyright: ignore[reportIncompatibleVariableOverride]
+        parts = {rule.mixes for _, rule in self.rules}
+        if "layer" in parts:
+            return "layer"
+        return "neuron" if "neuron" in parts else ""
 
     def init(self, key: Key, connection: AbstractConnection) -> Theta:
         keys = jax.random.split(key, len(self.rules))

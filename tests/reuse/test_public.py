@@ -84,7 +84,7 @@ def test_card(files) -> None:
     assert "score          discovered heldout accuracy 0.9 [0.88, 0.92] n 8\n" in shown
     assert "experiment     digits\n" in shown
     assert "form           clip of adam of polynomial\n" in _show(files["per_edge"])
-    assert "reach          synapse (as the file declares)\n" in _show(files["per_synapse"])
+    assert "reach          synapse (as written in the file)\n" in _show(files["per_synapse"])
 
 
 def test_the_card_is_computed_and_printable(made, tmp_path: Path) -> None:

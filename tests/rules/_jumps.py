@@ -1,0 +1,100 @@
+"""How far what a rule reads is seen to go: other numbers at one neuron or synapse, and exact equality elsewhere."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from metaplast._checks.base import quick_jit
+from metaplast._checks.worlds import leaf_names
+from metaplast.connections.dense import Dense
+from metaplast.rules._grammar import REACHES
+from metaplast.rules._locality import blank_view
+
+N_POST, N_PRE, N_STEPS = 3, 4, 20
+EDGE = Dense(N_POST, N_PRE)
+SEEDS = (0, 1, 2)
+
+
+def observed(rule: Any, channels: tuple[str, ...]) -> str:
+    """The narrowest reach that explains every change that a jump of one neuron or synapse made in 20 steps."""
+    found = "synapse"
+    for seed in SEEDS:
+        deltas = _lives(rule, channels, seed)
+        base, jumped = deltas[0], deltas[1:]
+        for (kind, place), after in zip(_jumps(), jumped, strict=True):
+            moved = np.argwhere((after != base).any(axis=0))
+            for post, pre in moved:
+                found = max(found, _needed(kind, place, int(post), int(pre)), key=REACHES.index)
+    return found
+
+
+def _jumps() -> list[tuple[str, tuple[int, ...]]]:
+    places = [("sent", (i,)) for i in range(N_PRE)] + [("pre", (i,)) for i in range(N_PRE)]
+    places += [("post", (j,)) for j in range(N_POST)]
+    return places + [("synapse", place) for place in np.ndindex(N_POST, N_PRE)]
+
+
+def _needed(kind: str, place: tuple[int, ...], post: int, pre: int) -> str:
+    """The reach of a rule that lets the numbers of a place change the synapse from `pre` to `post`."""
+    if kind == "sent":
+        return "synapse" if place == (pre,) else "neuron"
+    if kind == "pre":
+        return "synapse" if place == (pre,) else "layer"
+    if kind == "post":
+        return "synapse" if place == (post,) else "layer"
+    if place == (post, pre):
+        return "synapse"
+    return "neuron" if place[0] == post or place[1] == pre else "layer"
+
+
+def _lives(rule: Any, channels: tuple[str, ...], seed: int) -> np.ndarray:
+    """delta_w of every step [1 + n_jumps, n_steps, n_post, n_pre], the first life without a jump."""
+    blank = blank_view(EDGE, channels)
+    names = leaf_names(blank)
+    here, there = _drawn(blank, names, 2 * seed), _drawn(blank, names, 2 * seed + 1)
+    lives = [here, *(_jumped(names, here, there, jump) for jump in _jumps())]
+    stacked = [np.stack(leaves) for leaves in zip(*lives, strict=True)]
+    return np.asarray(_run(rule, jax.tree.structure(blank), stacked, seed))
+
+
+@quick_jit(static_argnums=(0, 1))
+def _run(rule: Any, tree: Any, lives: list[Any], seed: Any) -> Any:
+    theta = rule.init(jax.random.key(0), EDGE)
+
+    def one(leaves: list[Any]) -> Any:
+        def step(carry: tuple[Any, Any], now: list[Any]) -> Any:
+            state, i = carry
+            key = jax.random.fold_in(jax.random.key(seed), i)  # the same numbers drawn in every life
+            view = jax.tree.unflatten(tree, now).replace(key=key)
+            state, delta = rule.step(theta, state, EDGE, view, 1e-3)
+            return (state, i + 1), delta
+
+        return jax.lax.scan(step, (rule.init_state(theta, EDGE), 0), leaves)[1]
+
+    return jax.vmap(one)(lives)
+
+
+def _drawn(blank: Any, names: list[str], seed: int) -> list[np.ndarray]:
+    """Every leaf for 20 steps: spikes in the first ten, graded values of either sign later."""
+    random = np.random.default_rng(seed)
+    found = []
+    for name, leaf in zip(names, jax.tree.leaves(blank), strict=True):
+        shape = (N_STEPS, *np.shape(leaf))
+        values = random.normal(size=shape)
+        if name.endswith("activity"):
+            values[: N_STEPS // 2] = random.integers(0, 2, (N_STEPS // 2, *np.shape(leaf)))
+        found.append(np.zeros(shape, np.uint32) if name == "key" else values.astype(np.float32))
+    return found
+
+
+def _jumped(names: list[str], here: Any, there: Any, jump: tuple[str, tuple[int, ...]]) -> list[np.ndarray]:
+    kind, place = jump
+    kinds = {"pre.activity": "sent", "weight": "synapse", "weight_initial": "synapse"}
+    found = []
+    for name, a, b in zip(names, here, there, strict=True):
+        values = a.copy()
+        if kinds.get(name, name.partition(".")[0]) == kind:
+            values[(slice(None), *place)] = b[(slice(None), *place)]
+        found.append(values)
+    return found
