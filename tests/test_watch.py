@@ -68,10 +68,23 @@ def _falls(losses: Any, diverged: Any = None) -> list[int]:
     return steps
 
 
+def test_a_search_that_exploded_is_led_back_at_once():
+    """Not after PATIENCE steps: none came back from there."""
+    size = 1.0 + float(_watched(SOUND)[-1][0].spread)
+    for factor, waits in ((1.01, 5), (0.99, 4 + watch.PATIENCE)):
+        losses = [*SOUND, *[factor * watch.EXPLODED * size] * (4 + watch.PATIENCE)]
+        assert _falls(losses)[0] == len(SOUND) + waits
+
+
+def test_a_loss_near_zero_may_grow_many_times():
+    """As where a search has solved its problem: it is compared with the loss at the start."""
+    assert not _falls([*SOUND, *[1e-6] * 18, *[1e-2] * 30])
+
+
 def test_a_search_whose_gains_stay_gone_is_led_back_to_before_the_best_block():
     better = [0.5 * loss for loss in SOUND]
     # the median is above from the fifth bad step on, and has been for PATIENCE steps then
-    losses = [*SOUND, *better, *[1e4] * (4 + watch.PATIENCE)]
+    losses = [*SOUND, *better, *[20.0] * (4 + watch.PATIENCE)]
     assert _falls(losses) == [len(losses)]
     known, state = _watched(losses)[-1]
     assert state == (9, 0.5)  # the better block began after nine steps
@@ -80,12 +93,12 @@ def test_a_search_whose_gains_stay_gone_is_led_back_to_before_the_best_block():
 
 
 def test_a_search_that_comes_back_by_itself_is_left_alone():
-    excursion = [1e4] * (watch.PATIENCE - 1)  # so many medians are above
+    excursion = [20.0] * (watch.PATIENCE - 1)  # so many medians are above
     assert _falls([*SOUND, *excursion, *SOUND, *excursion, *SOUND]) == []
 
 
 def test_a_second_fall_from_the_same_state_halves_the_steps_again():
-    bad = [1e4] * (4 + watch.PATIENCE + 8 + watch.PATIENCE)  # the second watch needs nine losses first
+    bad = [20.0] * (4 + watch.PATIENCE + 8 + watch.PATIENCE)  # the second watch needs nine losses first
     known, state = _watched([*SOUND, *bad])[-1]
     assert state == (0, 0.25)
     assert (int(known.falls), float(known.scale)) == (2, 0.25)
