@@ -22,12 +22,12 @@ def jumped(trace: Array, spikes: Array, pairing: Pairing = "all_to_all", size: f
     return trace * (1.0 - on) + size * on
 
 
-def seen(trace: Array, after: Array, spikes: Array, order: Order) -> Array:
-    """The trace as the other neuron's spike meets it, where this neuron spikes too: before its jump, `after` it, or not
-    at all (`none`: a coincident pair changes nothing, however many spikes)."""
-    if order == "before":
-        return trace
-    return after if order == "after" else trace * (1.0 - _any(spikes))
+def seen(trace: Array, after: Array, order: Order) -> Array:
+    """The trace as the other neuron's spike meets it, where this neuron spikes too: `after` its jump, or `before` it.
+
+    Before it, the coincident pair is left out, and pairs with earlier spikes count; `none` is another name for that.
+    """
+    return after if order == "after" else trace
 
 
 def _any(spikes: Array) -> Array:

@@ -28,7 +28,8 @@ class Stdp(BoundedRule):
     which also decays by Euler and has both orders `after`): delta_w then scales with dt.
     at_post_spike, at_pre_spike: what a spike sees of the other side's trace when both fire in one step. The default is
     Brian2's order, pre pathway first: the post spike sees x after its jump, the pre spike y before its own, so an
-    isolated coincident pair gives delta_w = + potentiation (w_max - w)^mu. `none`, `none` gives 0.
+    isolated coincident pair gives delta_w = + potentiation (w_max - w)^mu. `before`, `before` (or `none`, `none`)
+    leaves out the coincident pair alone: the two spikes still pair with earlier ones.
     learn: theta holds log_potentiation, log_depression, log_tau_pre, log_tau_post [], 0 at the start: a value is
     spec exp(5 theta). Limits of mu: (0, 0) additive (Song, Miller & Abbott 2000), (0, 1) van Rossum, Bi & Turrigiano
     2000, (1, 1) multiplicative (Rubin, Lee & Sompolinsky 2001), between: Guetig et al. 2003.
@@ -58,10 +59,8 @@ class Stdp(BoundedRule):
         x, y = faded(state.pre["stdp_x"], tau_pre, dt), faded(state.post["stdp_y"], tau_post, dt)
         x_size, y_size = (dt / tau_pre, dt / tau_post) if self.increment == "dt_over_tau" else (1.0, 1.0)
         x_after, y_after = jumped(x, z_pre, self.pairing, x_size), jumped(y, z_post, self.pairing, y_size)
-        up = Term(
-            value(self, theta, "potentiation") * z_post, seen(x, x_after, z_pre, self.at_post_spike), sparse="post"
-        )
-        down = Term(value(self, theta, "depression") * seen(y, y_after, z_post, self.at_pre_spike), z_pre, sparse="pre")
+        up = Term(value(self, theta, "potentiation") * z_post, seen(x, x_after, self.at_post_spike), sparse="post")
+        down = Term(value(self, theta, "depression") * seen(y, y_after, self.at_pre_spike), z_pre, sparse="pre")
         new = state.replace(  # pyright: ignore[reportAttributeAccessIssue]
             post={**state.post, "stdp_y": y_after}, pre={**state.pre, "stdp_x": x_after}
         )

@@ -97,7 +97,7 @@ class TraceTaylor(TermList):
         before, after = traces[name]
         side = TRACES[name][0]
         order = self.at_post_spike if side == "pre" else self.at_pre_spike
-        return before if side in fires else seen(before, after, getattr(view, side).activity, order)
+        return before if side in fires else seen(before, after, order)
 
 
 def _leaf(trace: str) -> str:

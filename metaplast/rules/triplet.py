@@ -58,7 +58,7 @@ class Triplet(BoundedRule):
         o1 = faded(state.post["triplet_o1"], number("tau_minus"), dt)
         o2 = faded(state.post["triplet_o2"], number("tau_y"), dt)
         r1_after, o1_after = jumped(r1, z_pre, self.pairing), jumped(o1, z_post, self.pairing)
-        met_pre, met_post = seen(r1, r1_after, z_pre, self.at_post_spike), seen(o1, o1_after, z_post, self.at_pre_spike)
+        met_pre, met_post = seen(r1, r1_after, self.at_post_spike), seen(o1, o1_after, self.at_pre_spike)
         up = Term(z_post * (number("a2_plus") + number("a3_plus") * o2), met_pre, sparse="post")
         down = Term(met_post, z_pre * (number("a2_minus") + number("a3_minus") * r2), sparse="pre")
         pre = {"triplet_r1": r1_after, "triplet_r2": jumped(r2, z_pre, self.pairing)}

@@ -51,8 +51,8 @@ class Vogels(TermRule):
         x, y = faded(state.pre["vogels_x"], tau, dt), faded(state.post["vogels_y"], tau, dt)
         x_after, y_after = jumped(x, z_pre), jumped(y, z_post)
         terms = [
-            Term(rate * (seen(y, y_after, z_post, self.at_pre_spike) - alpha), z_pre, sparse="pre"),
-            Term(rate * z_post, seen(x, x_after, z_pre, self.at_post_spike), sparse="post"),
+            Term(rate * (seen(y, y_after, self.at_pre_spike) - alpha), z_pre, sparse="pre"),
+            Term(rate * z_post, seen(x, x_after, self.at_post_spike), sparse="post"),
         ]
         new = state.replace(  # pyright: ignore[reportAttributeAccessIssue]
             post={**state.post, "vogels_y": y_after}, pre={**state.pre, "vogels_x": x_after}

@@ -30,9 +30,9 @@ class Trace:
 
     def met(self, time: float, fires: bool, order: str) -> float:
         """By a spike of the other side at `time`, where this side fires too."""
-        if not fires or order == "before":
+        if not fires or order in ("before", "none"):
             return self.at(time)
-        return 0.0 if order == "none" else 1.0 if self.nearest else self.at(time) + 1.0
+        return 1.0 if self.nearest else self.at(time) + 1.0
 
 
 def weights(make: Callable[[], Change], pre: np.ndarray, post: np.ndarray, start: np.ndarray, dt: float, top: float):

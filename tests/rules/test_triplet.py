@@ -73,5 +73,5 @@ def test_without_triplets_it_is_the_pair_rule():
     triplet = Triplet(a2_plus=0.3, a2_minus=0.4, a3_plus=0.0, a3_minus=0.0, **shared)
     pair = Stdp(potentiation=0.3, depression=0.4, tau_pre=16.8e-3, tau_post=33.7e-3, **shared)
     changes = [drive(rule, Dense(2, 3), pre, post, dt=DT, weight=0.3)[0] for rule in (triplet, pair)]
-    np.testing.assert_allclose(*changes, rtol=1e-6)
+    np.testing.assert_allclose(*changes, rtol=1e-6, atol=3e-8)  # a change may be the rest of two that cancel
     assert np.abs(changes[0]).max() > 0.1
