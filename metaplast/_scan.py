@@ -61,7 +61,8 @@ def _segments(
 def segment_length(n_steps: int) -> int:
     """The divisor of n_steps nearest to its square root; the root itself where the nearest is off by more than 2."""
     root = math.isqrt(n_steps - 1) + 1 if n_steps > 1 else 1
-    divisors = [d for d in range(1, n_steps + 1) if n_steps % d == 0]
+    smaller = [d for d in range(1, math.isqrt(n_steps) + 1) if n_steps % d == 0]
+    divisors = sorted({*smaller, *(n_steps // d for d in smaller)})
     nearest = min(divisors, key=lambda d: abs(math.log(d / math.sqrt(n_steps))))
     return nearest if 0.5 <= nearest / math.sqrt(n_steps) <= 2 else root
 

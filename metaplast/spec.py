@@ -21,8 +21,10 @@ T = TypeVar("T")
 Positive = Annotated[float, Gt(0)]
 NonNegative = Annotated[float, Ge(0)]
 Probability = Annotated[float, Ge(0), Le(1)]
-Count = Annotated[int, Ge(1)]
-Natural = Annotated[int, Ge(0)]
+LARGEST = 10**9  # of anything that is counted: what is larger is a slip, and is refused before memory is asked for it
+Count = Annotated[int, Ge(1), Le(LARGEST)]
+Natural = Annotated[int, Ge(0), Le(LARGEST)]
+Members = Annotated[int, Ge(1), Le(10**6)]  # of a population: each has a theta of its own in every step
 Seed = Annotated[int, Ge(0), Le(2**31 - 1)]  # what a JAX key takes without x64
 
 _CONFIG = pydantic.ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)

@@ -14,7 +14,7 @@ from metaplast.interfaces import Metrics
 from metaplast.problem import Batch, Births, Lives, MetaProblem
 from metaplast.registry import BadInput
 from metaplast.signals import Key, Score, Theta, pytree
-from metaplast.spec import Natural, Positive, spec
+from metaplast.spec import Members, Natural, Positive, spec
 from outer_loops._descent import AbstractDescent, DescentState, demand_floats
 
 
@@ -156,7 +156,7 @@ class AbstractPairs(AbstractDescent):
     """
 
     sigma: Positive = 0.1
-    population: Annotated[int, Ge(2)] = 64
+    population: Annotated[Members, Ge(2)] = 64
     window: Natural = 0
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ from metaplast.interfaces import AbstractOuterLoop, Metrics
 from metaplast.problem import Batch, MetaProblem
 from metaplast.registry import register
 from metaplast.signals import Key, Theta, pytree
-from metaplast.spec import Count, Natural, NonNegative, Positive, Probability, spec
+from metaplast.spec import Count, Members, Natural, NonNegative, Positive, Probability, spec
 from outer_loops import _evosax, _restarts
 from outer_loops._descent import demand_floats
 from outer_loops._evosax import LARGEST
@@ -70,7 +70,7 @@ class Es(AbstractOuterLoop):
 
     steps: Count = 200
     strategy: str = "SNES"
-    population: Annotated[int, Ge(4)] = 64
+    population: Annotated[Members, Ge(4)] = 64
     std: Positive = 0.1
     learning_rate: NonNegative = 0.0
     restarts: Annotated[Natural, Le(10)] = 0

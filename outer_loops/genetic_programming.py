@@ -10,7 +10,7 @@ from metaplast.interfaces import AbstractOuterLoop, Metrics
 from metaplast.problem import Batch, MetaProblem
 from metaplast.registry import register
 from metaplast.signals import Key, Theta, pytree
-from metaplast.spec import Count, Natural, NonNegative, Positive, Probability, spec
+from metaplast.spec import Count, Members, Natural, NonNegative, Positive, Probability, spec
 from outer_loops import _selection, _trees
 from outer_loops._descent import demand_floats
 from outer_loops._foreign import strong
@@ -57,9 +57,9 @@ class GeneticProgramming(AbstractOuterLoop):
     """
 
     steps: Count = 200
-    mu: Count = 8
-    lambda_: Count = 16
-    proposals: Count = 256
+    mu: Members = 8
+    lambda_: Members = 16
+    proposals: Members = 256
     n_rates: Count = 5
     rate_factor: Positive = 3.0
     refine: Natural = 2

@@ -11,7 +11,7 @@ from metaplast.interfaces import AbstractOuterLoop, Metrics
 from metaplast.problem import Batch, MetaProblem, each
 from metaplast.registry import BadInput, name_of, register
 from metaplast.signals import Key, Theta, pytree
-from metaplast.spec import Count, NonNegative, plugin, spec
+from metaplast.spec import Count, Members, NonNegative, plugin, spec
 from outer_loops._nested import own, prefixed
 from outer_loops.bptt import Bptt
 
@@ -43,7 +43,7 @@ class MultiStart(AbstractOuterLoop):
     Raises: BadInput for an inner loop whose state changes its shape (es with restarts), and for what it refuses.
     """
 
-    n: Count = 4
+    n: Members = 4
     inner: Annotated[AbstractOuterLoop, plugin("outer")] = Bptt()
     spread: NonNegative = 0.0
     memory: Count = 20

@@ -11,7 +11,7 @@ from metaplast.interfaces import AbstractOuterLoop, Metrics
 from metaplast.problem import Batch, MetaProblem
 from metaplast.registry import register
 from metaplast.signals import Key, Theta, pytree
-from metaplast.spec import Count, Positive, spec
+from metaplast.spec import Count, Members, Positive, spec
 from outer_loops._descent import demand_floats
 from outer_loops._foreign import strong
 from outer_loops._nested import scaled
@@ -45,7 +45,7 @@ class RandomSearch(AbstractOuterLoop):
     """
 
     steps: Count = 200
-    candidates: Count = 15
+    candidates: Members = 15
     std: Positive = 0.3
     anneal: Positive = 1.0
     around: Literal["start", "best"] = "start"

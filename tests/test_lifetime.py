@@ -151,6 +151,7 @@ def test_segments_are_near_the_square_root():
         assert 0.5 <= length / np.sqrt(n) <= 2
     assert segment_length(120) in (10, 12)
     assert segment_length(97) == 10
+    assert segment_length(10**9) == 31_250  # at once: it does not try every number
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from metaplast.cli._folder import NewFolder
 from metaplast.registry import BadInput
 
 OF_LOOPS, OF_RUNS = (
@@ -19,9 +20,7 @@ _WORD = re.compile(r"[\w.-]+=")
 @click.command("compare")
 @click.argument("what", nargs=-1, required=True, metavar="WORDS... | RUN_DIR...")
 @click.option("--loops", metavar="A,B,...", help="Outer loops that take part (default: those of compare.loops).")
-@click.option(
-    "--run-dir", type=click.Path(path_type=Path), help="Folder of the comparison (default: runs/<date>-compare-...)."
-)
+@click.option("--run-dir", type=NewFolder(), help="Folder of the comparison (default: runs/<date>-compare-...).")
 @click.option(
     "--config-dir", type=click.Path(path_type=Path), help="Your own config groups, looked up before the shipped ones."
 )

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from metaplast.cli._folder import NewFolder
+
 
 @click.command("fit")
 @click.argument("words", nargs=-1, metavar="[DATA] [WORDS]...")
@@ -17,7 +19,7 @@ import click
     help="Simulate first: values from this rule (rule=oja, rule.rate=0.1, ...) on your stimuli, trials, mask and noise "
     "are fitted instead of your own, to see which terms this much data can tell. May be given several times.",
 )
-@click.option("--run-dir", type=click.Path(path_type=Path), help="Folder of the fit (default: runs/<date>-fit-...).")
+@click.option("--run-dir", type=NewFolder(), help="Folder of the fit (default: runs/<date>-fit-...).")
 @click.option(
     "--config-dir", type=click.Path(path_type=Path), help="Your own config groups, looked up before the shipped ones."
 )

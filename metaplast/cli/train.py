@@ -4,12 +4,14 @@ from pathlib import Path
 
 import click
 
+from metaplast.cli._folder import NewFolder
+
 
 @click.command("train")
 @click.argument("words", nargs=-1)
 @click.option(
     "--run-dir",
-    type=click.Path(path_type=Path),
+    type=NewFolder(),
     help="Folder of the run (default: runs/<date>-<experiment>-<seed>-<id>).",
 )
 @click.option(

@@ -9,9 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
+from yaml.error import MarkedYAMLError
 
 from metaplast import registry
 from metaplast.registry import BadInput
@@ -21,6 +23,7 @@ Plain = dict[str, Any]
 GROUPS = ("experiment", "task", "network", "feedback", "genome", "rule", "objective", "outer", "logging")
 DEFAULT_EXPERIMENT = "categories"
 MAX_BYTES = 1_000_000
+MAX_DEPTH = 40
 _RESOLVER = re.compile(r"\$\{[^}]*:")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
@@ -69,12 +72,28 @@ def read_yaml(text: str, where: str) -> Plain:
     if found := _RESOLVER.search(text):
         raise BadInput(f"{where}: {found.group(0)}...", "plain ${key} at most", "write the value itself")
     try:
-        plain = OmegaConf.to_container(OmegaConf.create(text), resolve=False)
+        plain = None if _depth(text) > MAX_DEPTH else OmegaConf.to_container(OmegaConf.create(text), resolve=False)
     except (OmegaConfBaseException, YAMLError, ValueError, RecursionError) as error:
         raise BadInput(f"{where}: {_one_line(error)}", "a YAML mapping", "correct the file") from None
+    if plain is None:
+        raise BadInput(f"{where}: nested too deep", f"at most {MAX_DEPTH} levels", "write it flatter")
     if not isinstance(plain, dict):
         raise BadInput(f"{where}: a {type(plain).__name__}", "a YAML mapping", "correct the file")
     return _text_keys(plain, where)
+
+
+def _depth(text: str) -> int:
+    """Of mappings and lists within each other, as far as MAX_DEPTH and one more: a loader that goes deeper crashes."""
+    depth = deepest = 0
+    for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            deepest = max(deepest, depth)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if deepest > MAX_DEPTH:
+            break
+    return deepest
 
 
 def compose(words: Sequence[str], sources: Sources, file: Path | None = None) -> Plain:
@@ -149,6 +168,8 @@ def to_yaml(plain: Plain) -> str:
 
 def read_file(file: Path, said: str = "") -> Plain:
     """The YAML mapping in a file; `said` stands before its name in an error. Raises: BadInput."""
+    if file.exists() and not file.is_file():
+        raise BadInput(f"{said}{file}", "a file: a folder or a pipe cannot be read again", "correct the path")
     try:
         return read_yaml(file.read_text(encoding="utf-8"), str(file))
     except (OSError, UnicodeDecodeError) as error:
@@ -230,4 +251,6 @@ def _nearest(given: str, known: Sequence[str], otherwise: str) -> str:
 
 
 def _one_line(error: Exception) -> str:
+    if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
+        return f"line {error.problem_mark.line + 1}: {error.problem}"[:200]
     return str(error).splitlines()[0].strip()[:200] if str(error) else type(error).__name__

@@ -27,6 +27,7 @@ from metaplast.spec import Count, Positive, build, encode, explain, mapping, spe
 
 SCHEMA, RESULT = "metaplast.group/1", "group.json"
 MAX_SETTINGS = 26  # what `metaplast compare` lays side by side
+MAX_SEEDS = 1000  # folders of one command
 
 
 @spec
@@ -42,6 +43,8 @@ class Group:
     lockstep: bool | None = None
 
     def __post_init__(self) -> None:
+        if self.seeds > MAX_SEEDS:
+            raise BadInput(f"seeds={self.seeds}", f"at most {MAX_SEEDS}", "start several groups")
         for name, values in self.vary:
             if len(set(values)) < len(values):
                 raise BadInput(f"vary.{name}={list(values)}", "distinct values", "give each once")
