@@ -83,10 +83,11 @@ def after(watch: Watch, outer: AbstractOuterLoop, state: Any, metrics: Metrics) 
     The search is lost where PATIENCE steps in a row leave the median of the last WINDOW losses above
     that of the first block by more than SPREADS standard deviations: all that was gained is gone, and
     it does not come back by itself. It is lost at once where that median is above EXPLODED times the
-    first one, or where most of WINDOW steps had no finite loss or mostly lives that were not finite,
-    which count as the largest loss. A lost search goes on from the state before its best block, with
-    steps FACTOR as large (`AbstractOuterLoop.slower`). A search without a sound block is left alone,
-    and so is every bit of one that is never lost.
+    first one and its spread (of a loss that is positive at the start, beyond its spread), or where
+    most of WINDOW steps had no finite loss or mostly lives that were not finite, which count as the
+    largest loss. A lost search goes on from the state before its best block, with steps FACTOR as
+    large (`AbstractOuterLoop.slower`). A search without a sound block is left alone, and so is every
+    bit of one that is never lost.
 
     Metrics gain `falls` and `step_scale`.
     """
@@ -129,8 +130,9 @@ def _above(watch: Watch) -> bool:
 
 
 def _exploded(watch: Watch) -> bool:
-    size = abs(float(watch.first)) + float(watch.spread)
-    return _middle(watch.losses) > EXPLODED * size or _middle(watch.losses) >= LARGEST
+    first, spread, now = float(watch.first), float(watch.spread), _middle(watch.losses)
+    compares = first > spread  # a loss near zero, or below, is no size
+    return now >= LARGEST or (compares and now > EXPLODED * (first + spread))
 
 
 def _with_block(watch: Watch, state: Any) -> Watch:

@@ -27,6 +27,7 @@ from metaplast.problem import MetaProblem
 from metaplast.signals import Theta
 
 log = logging.getLogger(__name__)
+FEW = 0.05  # of the validation lives of a candidate
 
 
 class Diverged(RuntimeError):
@@ -145,9 +146,9 @@ def _choose(problem: MetaProblem, trained: Trainee) -> Chosen:
 def best_of(scores: Sequence[dict[str, np.ndarray]]) -> int:
     """Which candidate is chosen by what its lives gave, `loss` [n] and perhaps `accuracy` [n]; the first is the start.
 
-    That with the lowest mean_i min(loss_i, worst), among those whose mean accuracy (mean loss where a task tells none)
-    is no worse than that of the start and whose losses are finite. worst: the largest finite loss of a life of the
-    start. A candidate without an outlier beyond that is judged by its mean loss.
+    That with the lowest mean loss, among those whose mean accuracy (mean loss where a task tells none) is no worse than
+    that of the start and whose losses are finite. Where a share of at most FEW of a candidate's lives is worse than the
+    worst one of the start, these count as that one.
     """
     start = scores[0]
     finite = start["loss"][np.isfinite(start["loss"])]
@@ -159,7 +160,9 @@ def best_of(scores: Sequence[dict[str, np.ndarray]]) -> int:
         else:
             below = each["loss"].mean() > start["loss"].mean()
         sound = np.isfinite(each["loss"]).all() and not below
-        capped.append(np.minimum(each["loss"], worst).mean() if sound else np.inf)
+        few = np.mean(each["loss"] > worst) <= FEW
+        judged = np.minimum(each["loss"], worst) if few else each["loss"]
+        capped.append(judged.mean() if sound else np.inf)
     return int(np.argmin(capped))
 
 

@@ -3,8 +3,8 @@
 Every number of a program carries a set of marks, as the bits of an integer. An operation gives each element of its
 result the marks of all elements that it may be computed from. What a value is does not matter, only that it may be
 looked at: a sign, a comparison, an argmax, a closed gate and `stop_gradient` pass marks on as a sum does. An operation
-that is not known here passes every mark to every element. So a mark that is missing proves independence, and one that
-is there proves nothing.
+that is not known here passes every mark to every element. So a mark that is missing shows independence, in a program
+without side effects (`unfollowed`), and one that is there proves nothing.
 """
 
 from collections.abc import Callable, Sequence
@@ -67,6 +67,19 @@ def _while(equation: Any, marked: list[Marks]) -> list[Marks]:
         return [marks | goes_on for marks in after]
 
     return settled(once, list(carry))
+
+
+def unfollowed(jaxpr: Any) -> bool:
+    """Whether a program has side effects, or calls out of itself: what is written there is read elsewhere."""
+    for equation in jaxpr.eqns:
+        if equation.effects or "callback" in equation.primitive.name:
+            return True
+        for value in equation.params.values():
+            several = value if isinstance(value, list | tuple) else [value]
+            inner = [getattr(one, "jaxpr", one) for one in several]
+            if any(unfollowed(one) for one in inner if hasattr(one, "eqns")):
+                return True
+    return False
 
 
 def settled(once: Callable[[list[Marks]], list[Marks]], carry: list[Marks]) -> list[Marks]:

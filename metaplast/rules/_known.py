@@ -4,9 +4,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-import jax
-import numpy as np
-
 NESTED = {"checkpoint", "closed_call", "custom_jvp_call", "custom_vjp_call", "jit", "pjit", "remat2"}
 
 
@@ -16,7 +13,7 @@ class Known:
     def __init__(self, jaxpr: Any, consts: Sequence[Any], given: Sequence[Callable[[], Any]] = ()) -> None:
         """given: what tells the value of an input, or None; none of them is known where this is left out."""
         self.jaxpr = jaxpr
-        self.values: dict[Any, Any] = dict(zip(jaxpr.constvars, map(_plain, consts), strict=True))
+        self.values: dict[Any, Any] = dict(zip(jaxpr.constvars, consts, strict=True))
         self.inputs = dict(zip(jaxpr.invars, given, strict=True)) if given else {}
         self.made_by = {v: equation for equation in jaxpr.eqns for v in equation.outvars}
 
@@ -33,14 +30,14 @@ class Known:
             return Known(inner.jaxpr, inner.consts, given)
         return Known(inner, [None] * len(inner.constvars), given)
 
-    def value(self, atom: Any) -> np.ndarray | None:
+    def value(self, atom: Any) -> Any:
         if hasattr(atom, "val"):
-            return np.asarray(atom.val)
+            return atom.val
         if atom not in self.values:
             self.values[atom] = self._computed(atom)
         return self.values[atom]
 
-    def _computed(self, atom: Any) -> np.ndarray | None:
+    def _computed(self, atom: Any) -> Any:
         if atom in self.inputs:
             return self.inputs[atom]()
         equation = self.made_by.get(atom)
@@ -49,12 +46,9 @@ class Known:
         if equation.primitive.name in NESTED:
             inside = self.inside(equation)
             return inside.value(inside.jaxpr.outvars[equation.outvars.index(atom)])
-        given = [self.value(x) for x in equation.invars]
-        if equation.primitive.multiple_results or any(x is None for x in given):
+        if equation.primitive.multiple_results:
             return None
-        return np.asarray(equation.primitive.bind(*given, **equation.params))
-
-
-def _plain(value: Any) -> np.ndarray | None:
-    keys = jax.dtypes.issubdtype(getattr(value, "dtype", np.dtype(float)), jax.dtypes.extended)
-    return None if keys else np.asarray(value)
+        given = [self.value(x) for x in equation.invars]
+        if any(x is None for x in given):
+            return None
+        return equation.primitive.bind(*given, **equation.params)

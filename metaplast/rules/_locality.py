@@ -10,13 +10,14 @@ import jax.numpy as jnp
 
 from metaplast.connections.base import AbstractConnection
 from metaplast.connections.dense import Dense
+from metaplast.rules._grammar import MIXING
 from metaplast.rules._grammar import REACHES as REACHES
 from metaplast.rules._grammar import reach as reach
 from metaplast.rules._mixing import leaf_name, mixing
 from metaplast.rules.base import AbstractRule
 from metaplast.signals import NeuronView, SynapseView
 
-LARGEST = 2**18  # synapses; of a larger matrix, mixing is measured on a part of this size
+LARGEST = 2**20  # synapses; of a larger matrix, mixing is measured on a part of this size
 
 
 def blank_view(connection: AbstractConnection, modulators: tuple[str, ...]) -> SynapseView:
@@ -51,7 +52,10 @@ def reads(rule: AbstractRule, connection: AbstractConnection, modulators: tuple[
     if isinstance(connection, Dense) and math.prod(connection.shape) > LARGEST:
         side = math.isqrt(LARGEST)
         connection = replace(connection, n_post=min(connection.n_post, side), n_pre=min(connection.n_pre, side))
-        program, given = _program(rule, connection, modulators)
+        try:
+            program, given = _program(rule, connection, modulators)
+        except (TypeError, ValueError):  # a rule with numbers of its own for the whole matrix
+            return frozenset(fields | {MIXING["layer"]})
     mixed = mixing(program, given, connection)
     return frozenset(fields | ({mixed} if mixed else set()))
 

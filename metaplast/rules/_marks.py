@@ -13,6 +13,7 @@ Marks = np.ndarray  # uint64, of the shape of the value
 
 ELEMENTWISE = frozenset(
     """abs acos acosh add add_any and asin asinh atan atan2 atanh bessel_i0e bessel_i1e cbrt ceil clamp clz
+    complex conj
     convert_element_type copy cos cosh digamma div eq eq_to erf erf_inv erfc exp exp2 expm1 floor ge gt igamma
     igamma_grad_a igammac imag integer_pow is_finite le le_to lgamma log log1p logistic lt lt_to max min mul mulhi
     ne neg nextafter not or polygamma population_count pow real reduce_precision regularized_incomplete_beta rem
@@ -76,7 +77,9 @@ def _accumulated(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
 
 
 def _reshaped(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
-    return [marked[0].reshape(equation.outvars[0].aval.shape)]
+    order = equation.params["dimensions"] if equation.primitive.name == "reshape" else None
+    moved = marked[0] if order is None else marked[0].transpose(order)
+    return [moved.reshape(equation.outvars[0].aval.shape)]
 
 
 def _broadcast_in_dim(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
@@ -90,15 +93,33 @@ def _broadcast_in_dim(equation: Any, marked: list[Marks], _: Known) -> list[Mark
 def _moved(equation: Any, marked: list[Marks], known: Known) -> list[Marks]:
     """An operation that only moves elements, done to their places: its positions must be known."""
     operand, *others = equation.invars
+    shape = equation.outvars[0].aval.shape
     if any(marks.any() for marks in marked[1:]):
-        return everywhere(marked, [equation.outvars[0].aval.shape])
+        return _chosen(equation, marked, shape)
     positions = [known.value(atom) for atom in others]
     if any(position is None for position in positions):
-        return everywhere(marked, [equation.outvars[0].aval.shape])
+        marked = [_along(equation, marked[0]), *marked[1:]]
+        positions = [np.zeros(x.aval.shape, np.int32) for x in others]
     places = np.arange(1, math.prod(operand.aval.shape) + 1, dtype=np.int32).reshape(operand.aval.shape)
     filled = {"fill_value": 0} if "fill_value" in equation.params else {}
     moved = np.asarray(equation.primitive.bind(places, *positions, **{**equation.params, **filled}))
     return [np.concatenate([nothing((1,)), marked[0].reshape(-1)])[moved]]
+
+
+def _along(equation: Any, marks: Marks) -> Marks:
+    """Every element with the marks of all along the axes in which its place is not known."""
+    sizes = equation.params["slice_sizes"]
+    axes = tuple(axis for axis, size in enumerate(sizes) if size < marks.shape[axis])
+    return np.broadcast_to(np.bitwise_or.reduce(marks, axis=axes, keepdims=True), marks.shape)
+
+
+def _chosen(equation: Any, marked: list[Marks], shape: tuple[int, ...]) -> list[Marks]:
+    """A gather whose positions carry marks: of single elements, each has those of its own position."""
+    operand, *positions = marked
+    one_by_one = equation.primitive.name == "gather" and shape == positions[0].shape[:-1]
+    if not one_by_one:
+        return everywhere(marked, [shape])
+    return [np.bitwise_or.reduce(positions[0], axis=-1) | every([operand])]
 
 
 def _concatenated(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
@@ -129,22 +150,27 @@ def _updated(equation: Any, marked: list[Marks], known: Known) -> list[Marks]:
 
 
 def _scattered(equation: Any, marked: list[Marks], known: Known) -> list[Marks]:
-    """Every mark is scattered by itself, as a number that is added."""
+    """Every mark is scattered by itself, as a number that is added; along whole axes where the places are not known."""
     operand, indices, updates = marked
-    where = known.value(equation.invars[1])
-    if indices.any() or where is None:
+    if indices.any():
         return everywhere(marked, [operand.shape])
     numbers = equation.params["dimension_numbers"]
+    where = known.value(equation.invars[1])
+    unknown = where is None
+    if unknown:
+        where = np.zeros(indices.shape, np.int32)
     found = operand.copy()
     for bit in range(64):
         mark = np.uint64(1) << np.uint64(bit)
         if not (updates & mark).any():
             continue
         ones = ((updates & mark) > 0).astype(np.float32)
-        reached = jax.lax.scatter_add(
-            np.zeros(operand.shape, np.float32), where, ones, numbers, mode=equation.params["mode"]
-        )
-        found |= np.where(np.asarray(reached) > 0, mark, np.uint64(0))
+        nowhere = np.zeros(operand.shape, np.float32)
+        reached = np.asarray(jax.lax.scatter_add(nowhere, where, ones, numbers, mode=equation.params["mode"])) > 0
+        if unknown:
+            axes = tuple(numbers.scatter_dims_to_operand_dims)
+            reached = np.broadcast_to(reached.any(axis=axes, keepdims=True), operand.shape)
+        found |= np.where(reached, mark, np.uint64(0))
     return [found]
 
 
@@ -198,8 +224,9 @@ def _sorted(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
 
 
 def _largest(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
-    """top_k, along the last axis."""
-    along = np.bitwise_or.reduce(marked[0], axis=-1, keepdims=True)
+    """top_k."""
+    axis = equation.params.get("axis", -1)
+    along = np.bitwise_or.reduce(marked[0], axis=axis, keepdims=True)
     return [np.broadcast_to(along, v.aval.shape) for v in equation.outvars]
 
 

@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from metaplast.connections.base import AbstractConnection
+from metaplast.connections.dense import Dense
 from metaplast.rules._grammar import MIXING
-from metaplast.rules._influence import outputs, settled
+from metaplast.rules._influence import outputs, settled, unfollowed
 from metaplast.rules._marks import Marks, nothing
 from metaplast.signals import SynapseView
 
@@ -20,7 +21,8 @@ def mixing(program: Any, given: tuple[Any, Any, Any], connection: AbstractConnec
 
     neuron: on the activity of other inputs of its postsynaptic neuron, or on other synapses of one of its two neurons.
     layer: on anything else of other neurons or synapses. A rule that itself mixes both over the synapses of the
-    postsynaptic and over those of the presynaptic neuron counts as `layer`.
+    postsynaptic and over those of the presynaptic neuron counts as `layer`, as does one of side effects, and one that
+    mixes inputs where not every neuron is one.
     program: of (view, theta, state) -> (state, delta_w), of which `given` are the shapes. The state carries on what it
     was given, step after step, until nothing new comes; what it holds at birth is nobody's.
     """
@@ -29,6 +31,8 @@ def mixing(program: Any, given: tuple[Any, Any, Any], connection: AbstractConnec
 
 
 def _measured(program: Any, given: tuple[Any, Any, Any], connection: AbstractConnection) -> str:
+    if unfollowed(program.jaxpr):
+        return MIXING["layer"]
     posts = _at_synapses(connection.at_post(jnp.arange(connection.n_post)), connection)
     pres = _at_synapses(connection.at_pre(jnp.arange(connection.n_pre)), connection)
     of_post, of_pre = _codes(connection.n_post), _codes(connection.n_pre)
@@ -45,6 +49,8 @@ def _measured(program: Any, given: tuple[Any, Any, Any], connection: AbstractCon
     if other_posts and other_pres:
         return MIXING["layer"]
     other_inputs = foreign({"sent": of_pre}, of_pre[pres])
+    if other_inputs and not isinstance(connection, Dense):
+        return MIXING["layer"]  # they may be no inputs of the postsynaptic neuron
     return MIXING["neuron"] if other_posts or other_pres or other_inputs else ""
 
 

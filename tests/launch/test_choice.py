@@ -22,9 +22,18 @@ def test_the_lowest_mean_loss_is_chosen():
 
 def test_one_life_that_explodes_does_not_outweigh_the_others():
     """Seed 0 of `digits`: a candidate of accuracy .9 was refused for one life with a loss of thousands."""
-    exploded = _lives([0.2, 0.2, 5903.0, 0.2], [0.9, 0.9, 0.2, 0.9])
-    assert exploded["loss"].mean() > START["loss"].mean()
-    assert best_of([START, exploded]) == 1
+    start = _lives([1.0] * 39 + [1.4], [0.6] * 40)
+    exploded = _lives([0.2] * 39 + [5903.0], [0.9] * 39 + [0.2])
+    assert exploded["loss"].mean() > start["loss"].mean()
+    assert best_of([start, exploded]) == 1
+
+
+@pytest.mark.parametrize("accuracy", [True, False])
+def test_many_lives_that_are_worse_than_any_at_the_start_count_in_full(accuracy):
+    start = _lives([1.0] * 40, [0.5] * 40 if accuracy else None)
+    sometimes = _lives([0.0] * 30 + [3.9] * 10, [1.0] * 30 + [0.1] * 10 if accuracy else None)
+    always = _lives([0.3] * 40, [0.9] * 40 if accuracy else None)
+    assert best_of([start, sometimes, always]) == 2
 
 
 def test_no_candidate_below_its_start_is_chosen():

@@ -51,6 +51,7 @@ LOCAL: dict[str, Change] = {
     "custom derivative": lambda view, c: jax.nn.relu(view.weight) * jax.nn.softplus(view.post.activity)[:, None],
     "there and back": lambda view, c: jnp.flip(jnp.flip(view.weight, 0).T, 1).T,
     "own branch": lambda view, c: jnp.where(view.weight > 0, view.weight, -view.weight),
+    "table": lambda view, c: jnp.array([1.0, 2.0])[(view.weight > 0).astype(int)],
     "both modulators": lambda view, c: view.weight * view.weight_max,
 }
 NEURON: dict[str, Change] = {
@@ -79,6 +80,7 @@ LAYER: dict[str, Change] = {
     "places swapped": lambda view, c: view.weight * jnp.flip(view.post.activity)[:, None],
     "error of other inputs": lambda view, c: view.pre.feedback.sum() * ones(c),
     "inverse": lambda view, c: jnp.linalg.inv(view.weight @ view.weight.T + jnp.eye(c.n_post)) @ view.weight,
+    "largest along an axis": lambda view, c: jax.lax.top_k(rows(view.post.activity, c), c.n_post, axis=0)[0],
     "einsum": lambda view, c: jnp.einsum("ji,ki,k->ji", view.weight, view.weight, view.post.activity),
 }
 UNSEEN: dict[str, Change] = {  # no jump shows them: only the program tells
@@ -195,6 +197,44 @@ def test_mixing_is_found_on_every_connection(connection):
     neuron = Computed(lambda view, c: c.at_post(c.reduce_post(view.weight)) * jnp.ones(c.shape))
     layer = Computed(lambda view, c: c.at_pre(c.backpropagate(view.weight, view.post.activity)) * jnp.ones(c.shape))
     assert [measured(rule, connection) for rule in (own, neuron, layer)] == ["synapse", "neuron", "layer"]
+
+
+def _through_a_reference(view: Any, c: Any) -> Any:
+    kept = jax.new_ref(jnp.zeros(c.shape))
+    kept[...] = jnp.broadcast_to(view.weight.sum(), c.shape)
+    return kept[...]
+
+
+SQUARE = {
+    "order of a ravel": (lambda view, c: jnp.ravel(view.weight, order="F").reshape(4, 4), "layer"),
+    "back in its order": (lambda view, c: view.weight.reshape((4, 4), order="F"), "synapse"),
+    "fixed places": (lambda view, c: view.weight[jax.random.permutation(jax.random.key(0), 4)], "neuron"),
+    "a reference": (_through_a_reference, "layer"),
+}
+
+
+@pytest.mark.parametrize(("change", "expected"), SQUARE.values(), ids=SQUARE)
+def test_places_are_followed_and_what_is_written_elsewhere_is_not_trusted(change, expected):
+    assert measured(Computed(change), Dense(4, 4)) == expected
+
+
+def test_inputs_that_may_be_none_count_as_the_layer():
+    """On a sparse graph the activity of any neuron is no sum over a neuron's own synapses."""
+    rule = Computed(lambda view, c: view.pre.activity.mean() * ones(c))
+    assert measured(rule, Dense(6, 5)) == "neuron"
+    assert measured(rule, Sparse(n_post=6, n_pre=5, probability=0.5)) == "layer"
+
+
+def test_a_delay_line_of_a_neuron_is_its_own():
+    def change(view: Any, c: Any, line: Any, step: Any) -> Any:
+        place = step.astype(int) % 3
+        return line.at[:, place].set(view.post.activity), step + 1, rows(line[:, place], c)
+
+    class Line(Kept):
+        def init_state(self, theta: Any, connection: Any) -> Any:
+            return rule_state(post={"kept": jnp.zeros((connection.n_post, 3))}, scalar={"kept": jnp.zeros(())})
+
+    assert measured(spec(Line)("post", change, second="scalar")) == "synapse"
 
 
 def test_a_large_matrix_is_measured_in_part():
