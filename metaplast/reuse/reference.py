@@ -31,7 +31,7 @@ def reference(rule: AbstractRule, theta: Theta, channels: tuple[str, ...], dt: f
     state, deltas = rule.init_state(cut, TINY), []
     with jax.default_matmul_precision("highest"):
         for step in range(N_STEPS):
-            state, delta = _step(rule, dt, cut, state, _view(step, channels))
+            state, delta = _change(rule, dt, cut, state, _view(step, channels))
             deltas.append(np.asarray(delta, np.float64))
     values = np.stack(deltas)
     if not np.isfinite(values).all():
@@ -40,7 +40,7 @@ def reference(rule: AbstractRule, theta: Theta, channels: tuple[str, ...], dt: f
 
 
 @program("rule", "dt")
-def _step(
+def _change(
     rule: AbstractRule, dt: float, theta: Theta, state: RuleState, view: SynapseView
 ) -> tuple[RuleState, jax.Array]:
     return rule.step(theta, state, TINY, view, dt)
