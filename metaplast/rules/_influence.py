@@ -19,8 +19,10 @@ LONGEST = 256  # steps of a scan that are followed one by one; of a longer one, 
 
 
 def outputs(program: Any, marked: Sequence[Marks]) -> list[Marks]:
-    """The marks of the outputs of a closed jaxpr, from those of its inputs."""
-    return _through(program.jaxpr, marked, Known.of(program))
+    """The marks of the outputs of a jaxpr, closed or open, from those of its inputs."""
+    if hasattr(program, "jaxpr"):
+        return _through(program.jaxpr, marked, Known.of(program))
+    return _through(program, marked, Known(program, [None] * len(program.constvars)))
 
 
 def _through(jaxpr: Any, marked: Sequence[Marks], known: Known) -> list[Marks]:
@@ -91,9 +93,22 @@ def settled(once: Callable[[list[Marks]], list[Marks]], carry: list[Marks]) -> l
         carry = after
 
 
+def _counts(equation: Any) -> tuple[int, int]:
+    """How many inputs of a scan stay, and how many it carries. What it runs over has one axis more than in a step."""
+    body = getattr(equation.params["jaxpr"], "jaxpr", equation.params["jaxpr"])
+
+    def longer(outside: Any, inside: Any) -> int:
+        return sum(len(a.aval.shape) > len(b.aval.shape) for a, b in zip(outside, inside, strict=True))
+
+    n_over = longer(equation.invars, body.invars)
+    n_carry = len(equation.outvars) - longer(equation.outvars, body.outvars)
+    return len(equation.invars) - n_over - n_carry, n_carry
+
+
 def _scan(equation: Any, marked: list[Marks]) -> list[Marks]:
     parameters = equation.params
-    n_consts, n_carry, length = parameters["num_consts"], parameters["num_carry"], parameters["length"]
+    length = parameters["length"]
+    n_consts, n_carry = _counts(equation)
     consts, carry, given = marked[:n_consts], marked[n_consts : n_consts + n_carry], marked[n_consts + n_carry :]
     body = parameters["jaxpr"]
     if length > LONGEST:
