@@ -130,7 +130,7 @@ def _choose(problem: MetaProblem, trained: Trainee) -> Chosen:
     """The candidate with the lowest mean objective on validation lives; the held-out lives are not looked at.
 
     The start is one of them, so that no row ends below it. A life that is worse than the worst one of the start counts
-    as that one: a single life of 256 with a loss of thousands once sent a row back to its start.
+    as that one, if they are few: losses of thousands once sent a row of accuracy .8 back to its start.
     """
     candidates, config = jax.device_get(trained.state.candidates), trained.config
     n = len(jax.tree.leaves(candidates)[0])
