@@ -21,7 +21,7 @@ def test_the_lowest_mean_loss_is_chosen():
 
 
 def test_one_life_that_explodes_does_not_outweigh_the_others():
-    """Seed 0 of `digits`: a candidate of accuracy .9 was refused for one life with a loss of thousands."""
+    """As on seed 0 of `digits`, where losses of thousands sent a trained row back to its start."""
     start = _lives([1.0] * 39 + [1.4], [0.6] * 40)
     exploded = _lives([0.2] * 39 + [5903.0], [0.9] * 39 + [0.2])
     assert exploded["loss"].mean() > start["loss"].mean()
