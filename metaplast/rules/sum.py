@@ -10,6 +10,7 @@ from jax import Array
 
 from metaplast.connections.base import AbstractConnection
 from metaplast.registry import BadInput, register
+from metaplast.rules._account import Account, Part
 from metaplast.rules.base import AbstractRule, Clock, Mixes
 from metaplast.rules.polynomial import Polynomial
 from metaplast.signals import Key, RuleState, SynapseView, Theta
@@ -65,6 +66,10 @@ class Sum(AbstractRule):
         if "layer" in parts:
             return "layer"
         return "neuron" if "neuron" in parts else ""
+
+    def account(self) -> Account:
+        parts = {label: Part(("rules", label), (label,), rule.account()) for label, rule in self.rules}
+        return Account(silent=True, parts=parts)
 
     def init(self, key: Key, connection: AbstractConnection) -> Theta:
         keys = jax.random.split(key, len(self.rules))

@@ -1,5 +1,6 @@
 """Spike-timing rules as a list of terms over spikes, their traces and the weight."""
 
+from dataclasses import replace
 from functools import partial
 from typing import ClassVar
 
@@ -8,8 +9,9 @@ from jax import Array
 
 from metaplast.connections.base import AbstractConnection, Term
 from metaplast.registry import register
+from metaplast.rules._account import Account, grown
 from metaplast.rules._grammar import TRACES, read
-from metaplast.rules._learned import value
+from metaplast.rules._learned import start, value
 from metaplast.rules._terms import TermList, Terms, fold, products
 from metaplast.rules._traces import Order, Pairing, faded, jumped, seen
 from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state
@@ -57,9 +59,16 @@ class TraceTaylor(TermList):
     def unused(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
         return frozenset(f"tau_{name}" for name in TRACES if name not in self.kept)
 
+    @property
+    def own(self) -> tuple[str, ...]:
+        return tuple(f"tau_{name}" for name in self.kept) if self.learn_tau else ()
+
+    def account(self) -> Account:
+        account = super().account()
+        return replace(account, moved={**account.moved, **grown(*self.own)})
+
     def init(self, key: Key, connection: AbstractConnection) -> Theta:
-        taus = {f"log_tau_{name}": jnp.zeros(()) for name in self.kept} if self.learn_tau else {}
-        return {**super().init(key, connection), **taus}
+        return {**super().init(key, connection), **start(self)}
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
         sizes = {"pre": connection.n_pre, "post": connection.n_post}
