@@ -4,9 +4,11 @@ from pathlib import Path
 
 import click
 
+from metaplast.cli._paths import Given
+
 
 @click.command("configs")
-@click.option("--config-dir", type=click.Path(path_type=Path), help="Your own config groups as well.")
+@click.option("--config-dir", type=Given("folder"), help="Your own config groups as well.")
 def command(config_dir: Path | None) -> None:
     """Print the experiments and the files of every config group."""
     from metaplast.launch.config import GROUPS, Sources

@@ -4,12 +4,14 @@ from pathlib import Path
 
 import click
 
+from metaplast.cli._paths import Given
+
 
 @click.command("inspect")
-@click.argument("run_dirs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("run_dirs", nargs=-1, required=True, type=Given())
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=Given(),
     help="Folder for report.html, inspect.json and figures/. Default: the run's own folder; for several runs the "
     "folder inspect-<experiment>-<seeds> beside the first; for a rule file <name>_inspect beside it.",
 )
@@ -27,15 +29,16 @@ def command(run_dirs: tuple[Path, ...], out: Path | None, lives: int, modules: t
     from metaplast.cli import _setup
 
     _setup.prepare(modules)
-    from metaplast.launch import report, rule_report
+    from metaplast.launch import folder, report, rule_report
     from metaplast.registry import BadInput
 
     if out is not None and out.exists() and not out.is_dir():
         raise BadInput(f"--out {out}", "a folder", "choose another path")
-    if len(run_dirs) == 1 and run_dirs[0].is_file():
-        written = rule_report.inspect_rule(run_dirs[0], out)
-    else:
-        with _setup.progress(quiet) as show:
-            written = report.inspect_runs(run_dirs, out, lives, show)
+    with folder.named(out or run_dirs[0]):
+        if len(run_dirs) == 1 and run_dirs[0].is_file():
+            written = rule_report.inspect_rule(run_dirs[0], out)
+        else:
+            with _setup.progress(quiet) as show:
+                written = report.inspect_runs(run_dirs, out, lives, show)
     for path in written:
         click.echo(path)

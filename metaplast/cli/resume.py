@@ -4,9 +4,11 @@ from pathlib import Path
 
 import click
 
+from metaplast.cli._paths import Given
+
 
 @click.command("resume")
-@click.argument("run_dir", type=click.Path(path_type=Path))
+@click.argument("run_dir", type=Given())
 @click.option("--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first.")
 @click.option(
     "--jobs",

@@ -5,21 +5,26 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from metaplast.cli import _complete
+
 if TYPE_CHECKING:
     from metaplast.reuse.rule_file import RuleFile
 
 
 @click.command("show")
-@click.argument("rule")
-def command(rule: str) -> None:
+@click.argument("rule", shell_complete=_complete.rules)
+@click.option("--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first.")
+def command(rule: str, modules: tuple[str, ...]) -> None:
     """Print the formula and the card of RULE: a rule.safetensors, or the name of a known rule (oja, hebb, delta, ...).
 
     The formula is computed from the numbers in the file, never from text in it; nothing in the file is run.
     """
+    from metaplast.cli import _setup
     from metaplast.reuse import formula
     from metaplast.reuse.known import is_name, known_rule
     from metaplast.reuse.rule_file import read_rule
 
+    _setup.import_plugins(modules)
     if is_name(rule):
         spec = known_rule(rule)
         click.echo(f"delta_w = {formula.text(formula.expression(spec, {}))}")

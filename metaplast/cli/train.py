@@ -4,22 +4,19 @@ from pathlib import Path
 
 import click
 
-from metaplast.cli._folder import NewFolder
+from metaplast.cli._complete import Word
+from metaplast.cli._paths import Given
 
 
 @click.command("train")
-@click.argument("words", nargs=-1)
+@click.argument("words", nargs=-1, type=Word())
 @click.option(
     "--run-dir",
-    type=NewFolder(),
+    type=Given("folder"),
     help="Folder of the run (default: runs/<date>-<experiment>-<seed>-<id>).",
 )
-@click.option(
-    "--config", type=click.Path(path_type=Path), help="A whole config, such as the config.yaml of another run."
-)
-@click.option(
-    "--config-dir", type=click.Path(path_type=Path), help="Your own config groups, looked up before the shipped ones."
-)
+@click.option("--config", type=Given(), help="A whole config, such as the config.yaml of another run.")
+@click.option("--config-dir", type=Given("folder"), help="Your own config groups, looked up before the shipped ones.")
 @click.option("--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first.")
 @click.option(
     "--jobs",

@@ -49,7 +49,8 @@ def start(
     with folder.locked(run), folder.logged(run):
         folder.write_text(run / "config.yaml", to_yaml(first if several.alone else plain))
         folder.write_json(run / "environment.json", environment())
-        _execute(run, runs, Workers(jobs, tuple(modules)), progress, say)
+        with stoppable(run, lambda: None):  # also between its rows and its page
+            _execute(run, runs, Workers(jobs, tuple(modules)), progress, say)
     return run
 
 
@@ -72,7 +73,8 @@ def resume(
     with folder.locked(run), folder.logged(run):
         warn_of_other_versions(run)
         if not finished:
-            _execute(run, runs, Workers(several, tuple(modules)), progress, say)
+            with stoppable(run, lambda: None):
+                _execute(run, runs, Workers(several, tuple(modules)), progress, say)
     return run
 
 

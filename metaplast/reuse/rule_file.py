@@ -95,6 +95,9 @@ def save_rule(path: str | os.PathLike[str], document: Plain, tensors: Mapping[st
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
+    except OSError as error:
+        error.filename = str(target)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
     _sync_folder(target.parent)
