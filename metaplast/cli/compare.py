@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from metaplast.cli import _setup
+from metaplast.cli import _progress, _setup
 from metaplast.cli._complete import Word
 from metaplast.cli._paths import Given
 from metaplast.registry import BadInput
@@ -90,8 +90,8 @@ def _loops(
 
     plain = compose(words, Sources(config_dir))
     names = [name.strip() for name in only.split(",")] if only is not None else []
-    with _setup.progress(any(style)) as show:
-        made = compare_loops.start(plain, run_dir, show, names)
+    with _progress.progress(any(style), _progress.TRAININGS) as show:
+        made = compare_loops.start(plain, run_dir, show, names, show.say)
     click.echo(json.dumps(compare_loops.read(made)) if style[0] else compare_loops.render(made))
 
 

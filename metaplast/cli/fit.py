@@ -42,7 +42,7 @@ def command(  # noqa: PLR0913  (click gives each option as one argument)
     Without DATA: a made-up example, or the simulated data of experiment=NAME.
     Example: metaplast fit trials.npz network.hidden=[10] fit.bootstrap=100
     """
-    from metaplast.cli import _setup
+    from metaplast.cli import _progress, _setup
     from metaplast.launch import folder
 
     if run_dir is not None:
@@ -55,6 +55,6 @@ def command(  # noqa: PLR0913  (click gives each option as one argument)
     if describe:
         click.echo(fit.check(plain, recover).main.task.describe())  # pyright: ignore[reportAttributeAccessIssue]
         return
-    with _setup.progress(quiet or as_json) as show:
+    with _progress.progress(quiet or as_json, _progress.STARTS) as show:
         made = fit.start(plain, run_dir, show, recover)
     click.echo(json.dumps(json.loads((made / "fit.json").read_text())) if as_json else fit_report.render(made))

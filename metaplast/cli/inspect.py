@@ -26,7 +26,7 @@ def command(run_dirs: tuple[Path, ...], out: Path | None, lives: int, modules: t
     Scores, learning curves within a life, coefficients and their path over meta-training, the change of weight over two
     signals. Files of an earlier inspection in the same folder are replaced. Prints the paths of what it wrote.
     """
-    from metaplast.cli import _setup
+    from metaplast.cli import _progress, _setup
 
     _setup.prepare(modules)
     from metaplast.launch import folder, report, rule_report
@@ -38,7 +38,7 @@ def command(run_dirs: tuple[Path, ...], out: Path | None, lives: int, modules: t
         if len(run_dirs) == 1 and run_dirs[0].is_file():
             written = rule_report.inspect_rule(run_dirs[0], out)
         else:
-            with _setup.progress(quiet) as show:
+            with _progress.progress(quiet, _progress.ROWS) as show:
                 written = report.inspect_runs(run_dirs, out, lives, show)
     for path in written:
         click.echo(path)

@@ -43,7 +43,7 @@ def command(  # noqa: PLR0913  (click gives each option as one argument)
     combination together, each as a run of its own in one folder.
     Example: metaplast train experiment=oja outer.steps=400 seed=1
     """
-    from metaplast.cli import _setup
+    from metaplast.cli import _progress, _setup
     from metaplast.launch import folder
 
     if run_dir is not None:
@@ -53,7 +53,7 @@ def command(  # noqa: PLR0913  (click gives each option as one argument)
     from metaplast.launch.config import Sources, compose
 
     plain = compose(words, Sources(config_dir), config)
-    with _setup.progress(quiet or as_json) as show:
+    with _progress.progress(quiet or as_json, _progress.STEPS) as show:
         made = run.start(plain, run_dir, jobs, show, modules, show.say)
     click.echo(group.told(made, as_json))
     group.demand_whole(made)
