@@ -16,7 +16,11 @@ from metaplast.cli._paths import Given
     "folder inspect-<experiment>-<seeds> beside the first; for a rule file <name>_inspect beside it.",
 )
 @click.option(
-    "--lives", type=click.IntRange(2), default=128, show_default=True, help="Held-out lives per run behind the curves."
+    "--lives",
+    type=click.IntRange(2, 1_000_000),
+    default=128,
+    show_default=True,
+    help="Held-out lives per run behind the curves.",
 )
 @click.option("--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first.")
 @click.option("--quiet", is_flag=True, help="No progress bars.")

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import pkgutil
 import sys
 from contextlib import suppress
 from importlib import import_module
@@ -15,15 +14,16 @@ from metaplast.launch import stopping, threads
 EXIT_LOST, EXIT_BAD_INPUT, EXIT_BUSY, EXIT_NO_CHECKPOINT, EXIT_DISK, EXIT_DIVERGED, EXIT_INT = 1, 2, 3, 4, 5, 6, 130
 
 NO_PATH = (errno.ENAMETOOLONG, errno.ELOOP)
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+TOO_MANY = (errno.EMFILE, errno.ENFILE)
 
 
 class Verbs(click.Group):
     """Finds verbs by file name, so that `--help` imports neither jax nor pydantic."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        files = pkgutil.iter_modules([str(Path(__file__).parent)])
-        return sorted(f.name for f in files if f.name != "main" and not f.name.startswith("_"))
+        files = [Path(name) for name in os.listdir(Path(__file__).parent)]  # an error of it is told, not an empty list
+        return sorted(f.stem for f in files if f.suffix == ".py" and f.stem != "main" and not f.stem.startswith("_"))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.list_commands(ctx):
@@ -128,12 +128,15 @@ def _classify(error: Exception) -> tuple[str, int | None]:
 
 def _of_the_disk(error: OSError) -> tuple[str, int]:
     """Where and why, and what helps: a path that cannot be is bad input, all else is the disk's."""
-    what = f"{_shown(str(error.filename or 'standard output'))}: {error.strerror or error}"
+    nameless = "this process" if error.errno in TOO_MANY else "standard output"
+    what = f"{_shown(str(error.filename or nameless))}: {error.strerror or error}"
     if error.errno in NO_PATH:
         return f"{what} - expected the path of a file or folder - correct the path", EXIT_BAD_INPUT
     if error.errno in FULL:
         fix = "make room or choose another --run-dir; a run that has begun goes on with metaplast resume"
         return f"{what} - expected a disk that takes files - {fix}", EXIT_DISK
+    if error.errno in TOO_MANY:
+        return f"{what} - expected fewer than the limit - raise it (ulimit -n); metaplast resume goes on", EXIT_DISK
     fix = "correct the path or its permissions; a run that has begun goes on with metaplast resume"
     return f"{what} - expected a path that can be read and written - {fix}", EXIT_DISK
 
