@@ -139,8 +139,9 @@ def _entrants(config: Config, only: Sequence[str]) -> dict[str, tuple[AbstractOu
 
 def _execute(run: Path, config: Config, only: Sequence[str], progress: Progress) -> None:
     jax.config.update("jax_enable_x64", config.precision == "float64")
-    everybody, seeds = _entrants(config, only), range(config.seed, config.seed + config.compare.seeds)
+    seeds = range(config.seed, config.seed + config.compare.seeds)
     with stoppable(run, lambda: None) as stop:
+        everybody = _entrants(config, only)
         going: dict[str, Entrant] = {}
         for name, (outer, refused) in everybody.items():
             if refused:
