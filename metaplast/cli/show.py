@@ -5,24 +5,29 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from metaplast.cli import _complete
+
 if TYPE_CHECKING:
     from metaplast.reuse._node import Node
     from metaplast.reuse.rule_file import RuleFile
 
 
 @click.command("show")
-@click.argument("rule")
-def command(rule: str) -> None:
+@click.argument("rule", shell_complete=_complete.rules)
+@click.option("--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first.")
+def command(rule: str, modules: tuple[str, ...]) -> None:
     """Print the formula and the card of RULE: a rule.safetensors, or the name of a known rule (oja, hebb, delta, ...).
 
     The formula is computed from the numbers in the file, never from text in it; nothing in the file is run.
     """
+    from metaplast.cli import _setup
     from metaplast.reuse import formula
     from metaplast.reuse._node import node, nodes
     from metaplast.reuse.known import is_name, known_rule, said_of
     from metaplast.reuse.rule_file import read_rule
     from metaplast.rules._account import from_plain
 
+    _setup.import_plugins(modules)
     if is_name(rule):
         spec, said = known_rule(rule), said_of(rule)
         known = node(spec, from_plain(said["account"]), {})
