@@ -81,7 +81,7 @@ class AbstractRule(ABC):
 
 
 def cleared(rule: AbstractRule, state: RuleState, fresh: RuleState, reset: Array) -> RuleState:
-    """The state where a new trial begins, reset [] > 0: `fresh` at neurons unless `slow`, kept at synapses unless `fast`."""
+    """The state as a trial begins, reset [] > 0: `fresh` at neurons unless `slow`, kept at synapses unless `fast`."""
     keeps = {"post": rule.slow, "pre": rule.slow, "synapse": set(state.synapse) - rule.fast}
     sides = {}
     for side, kept in keeps.items():

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from metaplast.launch.config import Sources, compose
+from metaplast.launch.config import NEW, Sources, compose
 from metaplast.registry import BadInput
 
 
