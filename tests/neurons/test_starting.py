@@ -1,7 +1,6 @@
 """First membrane potentials: what a cell starts from is what was said, or drawn, and it goes on from there."""
 
 import math
-from dataclasses import replace
 from typing import Any
 
 import jax
@@ -134,7 +133,7 @@ def test_cells_go_on_from_where_they_start():
         v[v > 1.0] = 0.0
     np.testing.assert_array_equal(spikes, counted)
     assert len({tuple(train) for train in counted.T}) > 3
-    at_rest = neurons.lif(replace(neuron.neuron), {"soma": np.full((60, 6), drive)}, DT)[0]
+    at_rest = neurons.lif(neuron.neuron, {"soma": np.full((60, 6), drive)}, DT)[0]
     assert np.any(at_rest != counted)
 
 
