@@ -35,6 +35,7 @@ from metaplast.reuse.known import shipped_configs
 Plain = dict[str, Any]
 GROUPS = ("experiment", "task", "network", "feedback", "genome", "rule", "objective", "outer", "logging")
 DEFAULT_EXPERIMENT = "categories"
+NEW: Plain = {"spike_times": "synapse"}  # what a config made now says, and one of before does not
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -82,7 +83,8 @@ class Sources:
 def compose(words: Sequence[str], sources: Sources, file: Path | None = None) -> Plain:
     """The merged config: a file or an experiment, then `group=name` and `a.b=value` words in the order given.
 
-    Interpolations are kept, so that the text in a run folder says what was meant.
+    Interpolations are kept, so that the text in a run folder says what was meant. A whole config in a file keeps the
+    meaning that it had when it was written: what NEW says is not put into it.
     Raises: BadInput naming the word or file, and the nearest known name.
     """
     pairs = [_split(word) for word in words]
@@ -90,7 +92,7 @@ def compose(words: Sequence[str], sources: Sources, file: Path | None = None) ->
         if key in GROUPS and (hint := reader_of(value, key)):
             raise BadInput(f"{key}={value}", f"the name of one: {key}=NAME", hint)
     chosen = [value for key, value in pairs if key == "experiment"]
-    plain = read_file(file, "--config ") if file else {}
+    plain = read_file(file, "--config ") if file else NEW
     if chosen or not file:
         plain = _laid(plain, _experiment((chosen or [DEFAULT_EXPERIMENT])[-1], sources))
     for key, value in pairs:

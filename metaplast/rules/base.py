@@ -29,7 +29,8 @@ Mixes = Literal["", "neuron", "layer"]
 class AbstractRule(ABC):
     """(theta, state, view) -> (state, delta_w).
 
-    spike_timing: whether it pairs spikes of the two neurons by their times, so that a pair has a window to be shown.
+    spike_timing: whether it pairs spikes of the two neurons by their times: it sees each spike when it reaches the
+    synapse by the delays that the edge declares, any other rule what the edge transmits (_at_synapse.py).
     clock: what delta_w is per: `event` (a spike or a presentation: dt does not scale it), `time` (an integral over dt
     seconds), `mixed` (activities are spikes, other signals are integrated over dt), `trial` (dt is one trial).
     mixes: `neuron` or `layer` where the rule itself computes with numbers of several synapses or neurons (sums that it
@@ -95,6 +96,16 @@ class AbstractRule(ABC):
         a rule contains itself. Host arrays (NumPy).
         """
         return theta if other == self else None
+
+
+def cleared(rule: AbstractRule, state: RuleState, fresh: RuleState, reset: Array) -> RuleState:
+    """The state as a trial begins, reset [] > 0: `fresh` at neurons unless `slow`, kept at synapses unless `fast`."""
+    keeps = {"post": rule.slow, "pre": rule.slow, "synapse": set(state.synapse) - rule.fast}
+    sides = {}
+    for side, kept in keeps.items():
+        old, new = getattr(state, side), getattr(fresh, side)
+        sides[side] = {n: x if n in kept else jnp.where(reset > 0, new[n], x) for n, x in old.items()}
+    return state.replace(**sides)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 class Wrapper(AbstractRule):

@@ -29,7 +29,8 @@ class Sum(AbstractRule):
 
     theta and state are those of the parts, under their labels; a part that draws has its own random stream.
     Clock: `time` where all parts have it, `trial` where any part counts steps, else `mixed` or `event`.
-    Reach: the widest. Limits: one part is that rule.
+    Reach: the widest. A rule of spike times where a part is one: all parts then see what is at the synapse.
+    Limits: one part is that rule.
     Raises: BadInput for no part, a label that is no name or stands twice, or parts of clock `time` beside others.
     """
 
@@ -51,6 +52,10 @@ class Sum(AbstractRule):
     def clock(self) -> Clock:  # pyright: ignore[reportIncompatibleVariableOverride]
         clocks = {rule.clock for _, rule in self.rules}
         return next(clock for clock in ("time", "trial", "mixed", "event") if clock in clocks)
+
+    @property
+    def spike_timing(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return any(rule.spike_timing for _, rule in self.rules)
 
     @property
     def slow(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]

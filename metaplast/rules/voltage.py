@@ -1,5 +1,7 @@
 """Spike-timing-dependent plasticity that reads the membrane potential of the postsynaptic neuron."""
 
+from typing import ClassVar
+
 import jax.numpy as jnp
 from jax import Array
 
@@ -31,6 +33,8 @@ class Voltage(TermRule):
     spike; the change turns over at theta_plus + a_ltd / a_ltp. Defaults: visual cortex (table 1b). Clopath, Buesing,
     Vasilaki & Gerstner 2010; spike and delay: their code, ModelDB 144566.
     """
+
+    spike_timing: ClassVar[bool] = True
 
     a_ltd: NonNegative = 14e-5
     a_ltp: NonNegative = 8e-5
