@@ -121,7 +121,9 @@ def text(expression: Expression) -> str:
         head = ", ".join(text(part) for part in expression.inner)
     else:
         sizes = ", ".join(f"{printable(name)}{list(shape)}" for name, shape in expression.sizes)
-        head = f"{expression.n_numbers} numbers" + (f": {sizes}" if sizes else "")
+        head = f"{expression.n_numbers} number{'' if expression.n_numbers == 1 else 's'}" + (
+            f": {sizes}" if sizes else ""
+        )
     return f"{expression.name}({head}{'; ' if constants else ''}{constants})"
 
 
