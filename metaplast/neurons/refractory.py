@@ -50,6 +50,9 @@ class Refractory(NeuronWrapper):
     def init_state(self, theta: Theta, n: int) -> Theta:
         return {"remaining": jnp.zeros(n), "inner": self.neuron.init_state(theta, n)}
 
+    def unspiked(self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float, key: Key) -> Theta:
+        return {**state, "inner": self.neuron.unspiked(theta, state["inner"], drive, dt, key)}
+
     def step(
         self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float, key: Key
     ) -> tuple[Theta, NeuronView]:
