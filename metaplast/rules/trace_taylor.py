@@ -26,7 +26,8 @@ class TraceTaylor(TermList):
     tau_<trace> in seconds; exact decay, then the jump (pairing `nearest`: to 1). In a product with the neuron's own
     spike a trace is the one before the jump; elsewhere at_post_spike (of pre traces) and at_pre_spike (of post traces)
     say what is seen where both fire in one step (default: Brian2's order, pre pathway first).
-    Several spikes of a neuron in one step (a count) are the limit of close ones: each finds its own traces anew.
+    Several spikes of a neuron in one step (a count) are the limit of close ones: each finds its own traces anew. A
+    product with both pre and post acts where both fire in one step, once for each pair of a spike with a spike.
     A product without any spike acts all the time: it is multiplied by dt, and its c is per second.
     initial, scale, learn: as in polynomial. learn_tau: theta holds log_tau_<trace> [] of every trace in use, 0 at the
     start: a value is spec exp(5 theta). State: the traces in use. Clock `event`.
