@@ -172,6 +172,15 @@ def _unstable(config: Config) -> Iterator[str]:
             )
 
 
+def timed(config: Config) -> bool:
+    """Whether a rule or a cell has a time constant, so that the length of a step may matter."""
+    parts = (config.network, *(slot.rule for slot in config.slots()))
+    if any(tau for part in parts for _, tau in _time_constants(part, "")):
+        return True
+    populations = config.meta_problem().lifetime.wiring().populations
+    return any(population.neuron.spiking and population.neuron.stable_dt() < math.inf for population in populations)
+
+
 def _time_constants(part: Any, where: str) -> Iterator[tuple[str, float]]:
     """(name, seconds) of every field or property `tau...` in use, of a spec and of the specs inside it."""
     if dataclasses.is_dataclass(part):

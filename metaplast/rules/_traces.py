@@ -37,7 +37,7 @@ def among(spikes: Array, own: Sequence[tuple[Array, int]], pairing: Pairing = "a
     """spikes^power prod trace^n, where each spike finds its own neuron's traces as they are just before it: [n].
 
     own: (trace before this step's jump [n], exponent) each. Several spikes in one step, a count m > 1, are the limit
-    of close ones: the k-th finds x + k - 1, or (`nearest`) 1 from the second on; forward alone.
+    of close ones: the k-th finds x + k - 1, or (`nearest`) 1 from the second on.
     """
     first = spikes**power if power > 1 else spikes
     for trace, exponent in own:
@@ -51,7 +51,7 @@ def among(spikes: Array, own: Sequence[tuple[Array, int]], pairing: Pairing = "a
         every = product + spikes - 1.0
     else:
         every = _summed(spikes, own)
-    return first + lax.stop_gradient(jnp.where(spikes > 1, every - first, 0.0))
+    return first + jnp.where(spikes > 1, every - first, 0.0)
 
 
 def _summed(count: Array, own: Sequence[tuple[Array, int]]) -> Array:

@@ -1,7 +1,7 @@
 """Spike-timing-dependent plasticity that reads the membrane potential of the postsynaptic neuron."""
 
 import jax.numpy as jnp
-from jax import Array, lax
+from jax import Array
 
 from metaplast.connections.base import AbstractConnection, Term
 from metaplast.registry import register
@@ -75,7 +75,7 @@ class Voltage(TermRule):
     def products(self, theta: Theta, state: RuleState, view: SynapseView, dt: float) -> tuple[RuleState, list[Term]]:
         number = lambda name: value(self, theta, name)  # noqa: E731
         z, shown = view.post.activity, self.offset + self.scale * view.post.potential
-        more = lax.stop_gradient(jnp.maximum(z - 1.0, 0.0)) if self.spike_width else jnp.zeros_like(z)
+        more = jnp.where((z > 1.0) & (self.spike_width > 0), z - 1.0, 0.0)
         held = z - more if self.spike_width else jnp.zeros_like(z)
         u, once = shown + held * (self.spike_height - shown), dt + held * (self.spike_width - dt)
         h = once + more * self.spike_width

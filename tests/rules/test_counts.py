@@ -92,7 +92,9 @@ def test_a_membrane_that_is_read_late_is_the_same_for_all_spikes_of_a_count():
     assert three == pytest.approx(3 * one, rel=1e-9) and one > 0
 
 
-@pytest.mark.parametrize("rule", [Triplet(), TraceTaylor(terms=TRIPLETS), Voltage()], ids=lambda rule: type(rule).__name__)
+@pytest.mark.parametrize(
+    "rule", [Triplet(), TraceTaylor(terms=TRIPLETS), Voltage()], ids=lambda rule: type(rule).__name__
+)
 def test_the_gradient_through_single_spikes_is_as_if_there_were_no_counts(rule):
     """d delta_w / d spike at 0 and 1: the slope of the plain product, which is the same from 0 to 1."""
     with jax.enable_x64(True):
