@@ -1,5 +1,6 @@
 """Cells that have to fire at a set rate, whatever drives them."""
 
+from dataclasses import replace
 from typing import Annotated
 
 import jax
@@ -55,6 +56,9 @@ class TargetRate(AbstractTaskFamily):
 
     def shape(self) -> TaskShape:
         return TaskShape({"input": self.n_in}, self.n_out, ((self.n_steps, True),), frozenset(), differentiable=False)
+
+    def halved(self) -> "TargetRate":
+        return replace(self, n_steps=2 * self.n_steps, window=2 * self.window)
 
     def sample(self, key: Key, split: Split) -> Array:
         k_life, k_inputs = jax.random.split(jax.random.fold_in(key, SPLITS.index(split)))

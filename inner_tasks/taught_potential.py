@@ -1,6 +1,7 @@
 """A neuron whose potential has to follow a teacher's."""
 
 import math
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -50,6 +51,9 @@ class TaughtPotential(AbstractTaskFamily):
     def shape(self) -> TaskShape:
         phases = ((self.n_steps, True),)
         return TaskShape({"input": self.n_in}, 1, phases, frozenset({"teacher"}), differentiable=True)
+
+    def halved(self) -> "TaughtPotential":
+        return replace(self, n_steps=2 * self.n_steps)
 
     def sample(self, key: Key, split: Split) -> Somatic:
         k_chances, k_weights = jax.random.split(jax.random.fold_in(key, SPLITS.index(split)))

@@ -33,6 +33,11 @@ class AbstractTaskFamily(ABC):
         are drawn. They are then taken once each, in order, or drawn without replacement."""
         return None
 
+    def halved(self) -> "AbstractTaskFamily | None":
+        """The same tasks over the same seconds where dt is half as long: twice the steps. None, as here, where a step
+        is an event (an image, a choice, a row of a recording), which has no half."""
+        return None
+
     @abstractmethod
     def begin(self, task: Any, key: Key, dt: float) -> Any:
         """The task's state at the birth of a life."""

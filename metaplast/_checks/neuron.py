@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 import typing
 from collections.abc import Callable, Iterator
 from functools import cache, partial
@@ -23,6 +24,7 @@ from metaplast._checks.base import (
     nudged,
     quick_jit,
 )
+from metaplast.neurons._stability import LONGEST, largest_stable
 from metaplast.neurons.base import AbstractNeuron, SpikingNeuron
 from metaplast.signals import NeuronView, Theta
 
@@ -165,6 +167,14 @@ def check_order(neuron: AbstractNeuron, theta: Theta) -> None:
     )
 
 
+def check_stability(neuron: AbstractNeuron) -> None:
+    """`stable_dt` is where the numerically linearised step, over the states it visits, first grows what decays."""
+    stated, measured = neuron.stable_dt(), largest_stable(neuron)
+    demand(stated > 0, f"stable_dt is a time in seconds, not {stated}")
+    alike = math.isclose(stated, measured, rel_tol=0.02) or min(stated, measured) > LONGEST
+    demand(alike, f"stable_dt is where the linearised step grows: {measured:g} s, not {stated:g} s")
+
+
 def check_surrogates(neuron: AbstractNeuron, theta: Theta) -> None:
     """What goes backward does not change what goes forward, be it another surrogate or a slope that theta moves.
 
@@ -235,6 +245,7 @@ def check(neuron: AbstractNeuron, oracle: Oracle | None = None) -> None:
         check_gain(neuron, theta)
         check_lowering(neuron, theta)
         check_order(neuron, theta)
+        check_stability(neuron)
         check_surrogates(neuron, theta)
         check_gradient(neuron, theta)
         if oracle is not None:

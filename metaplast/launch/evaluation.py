@@ -35,12 +35,14 @@ class Evaluation:
     """Lives on which candidates are chosen (validation) and the final theta is judged (heldout); the start and
     `candidates` equally spaced outer steps compete, so every row may stop early alike. references: competitors from
     outside, row name -> plug-in (`name`, where it is not the row's) and its fields. prototype: the reference
-    `nearest_prototype` among them."""
+    `nearest_prototype` among them. halve_dt: whether a run whose rule or cells have time constants measures, on a few
+    lives of the searched rule, what half of dt does to its result (inspection/halving.py)."""
 
     validation: Judged = 256
     heldout: Judged = 1024
     candidates: Some = 4
     prototype: bool = False
+    halve_dt: bool = True
     references: Annotated[References, named(_reference), BeforeValidator(_named_by_key)] = ()
 
     def beside(self) -> References:

@@ -16,7 +16,7 @@ from metaplast.inspection.evaluate import PIECE
 from metaplast.interfaces import SPLITS
 from metaplast.launch.job import DISCOVERED, Config, Job
 from metaplast.launch.nesting import check_origins
-from metaplast.registry import BadInput
+from metaplast.registry import BadInput, name_of
 from metaplast.signals import Key
 
 log = logging.getLogger(__name__)
@@ -145,7 +145,8 @@ def check_splits(config: Config) -> None:
 
 
 def _too_fast(job: Job) -> list[str]:
-    """A line for every time constant of a network or a rule that dt does not resolve."""
+    """A line for every time constant of a network or a rule that dt does not resolve, and for every neuron that is not
+    stable at dt."""
     lines = {}
     for _, config in job.rows:
         for part in (config.network, *(slot.rule for slot in config.slots())):
@@ -154,7 +155,30 @@ def _too_fast(job: Job) -> list[str]:
                     lines[
                         f"{name}={tau:g} s is not resolved by dt={config.dt:g} s: expected dt of at most half of it"
                     ] = None
+        lines |= dict.fromkeys(_unstable(config))
     return list(lines)
+
+
+def _unstable(config: Config) -> Iterator[str]:
+    """A line for every population whose neuron states a limit of stability below dt."""
+    for population in config.meta_problem().lifetime.wiring().populations:
+        neuron = population.neuron
+        if config.dt > (limit := neuron.stable_dt()):
+            low, high = neuron.drives
+            yield (
+                f"{population.name}: neuron {name_of(type(neuron)) or type(neuron).__name__} is unstable at "
+                f"dt={config.dt:g} s under drives of {low:g} to {high:g}: expected dt of at most {limit:.3g} s, or "
+                "another method of integration"
+            )
+
+
+def timed(config: Config) -> bool:
+    """Whether a rule or a cell has a time constant, so that the length of a step may matter."""
+    parts = (config.network, *(slot.rule for slot in config.slots()))
+    if any(tau for part in parts for _, tau in _time_constants(part, "")):
+        return True
+    populations = config.meta_problem().lifetime.wiring().populations
+    return any(population.neuron.spiking and population.neuron.stable_dt() < math.inf for population in populations)
 
 
 def _time_constants(part: Any, where: str) -> Iterator[tuple[str, float]]:

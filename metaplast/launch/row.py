@@ -15,9 +15,9 @@ import numpy as np
 from safetensors.numpy import load_file, save
 
 from metaplast import train
-from metaplast.inspection import evaluate
+from metaplast.inspection import evaluate, halving
 from metaplast.interfaces import AbstractOuterLoop
-from metaplast.launch import nesting
+from metaplast.launch import nesting, preflight
 from metaplast.launch.config import Plain
 from metaplast.launch.folder import row_folder, write_bytes, write_json
 from metaplast.launch.job import DISCOVERED, Config, Single, parse
@@ -105,6 +105,10 @@ def _train_program(runs: Sequence[Single], name: str, tick: Tick) -> list[str]:
         wall_s = round(share + time.monotonic() - started, 2)
         diverged = it.search.get("diverged_lives", 0)
         facts = {"name": name, "diverged_lives": diverged, "search": it.search, "wall_s": wall_s}
+        if name == DISCOVERED and it.config.evaluation.halve_dt and preflight.timed(it.config):
+            facts["halving"] = halving.measure(problem, it.theta, it.config.seed)
+            say = log.warning if facts["halving"].get("changed") else log.info
+            say(halving.line(facts["halving"]))
         _save(it.folder / "validation.safetensors", it.validation)
         publish(it.folder, it.theta, scores, facts)
     return [

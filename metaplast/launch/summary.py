@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 
 from metaplast._units import FAULTS
 from metaplast.feedback.symmetric import Symmetric
-from metaplast.inspection import table
+from metaplast.inspection import halving, table
 from metaplast.launch import folder, reference_row, row_words
 from metaplast.launch.config import read_yaml
 from metaplast.launch.folder import row_folder
@@ -65,6 +65,9 @@ def summarise(run: Path, job: Job, wall_s: float) -> Plain:
         "scores": entries,
         "gap_closed": gap_closed(job, rows, metric, facts),
     }
+    discovered = json.loads((row_folder(run, DISCOVERED) / "row.json").read_text())
+    if "halving" in discovered:
+        summary["halving"] = discovered["halving"]
     problem = job.main.meta_problem()
     theta = theta_of(run, problem)
     if job.main.slots():
@@ -206,6 +209,8 @@ def render(run: Path) -> str:
                 parts.append(f"{name}: units that are {word} through a whole life: {told}.")
         if told := ", ".join(f"{n} {word} ({FAULTS[word]})" for word, n in fact.get("faults", {}).items() if n):
             parts.append(f"{name}: of its {summary['scores'][0]['n']} lives, {told}.")
+    if found := summary.get("halving"):
+        parts.append(halving.line(found))
     if summary["diverged_lives"]:
         parts.append(f"{summary['diverged_lives']} training lives were not finite and were left out.")
     if rule := summary.get("rule"):

@@ -138,6 +138,10 @@ class IntegrateAndFire(ThresholdNeuron):
             new["previous"] = state["v"]
         return {**new, "v": v}
 
+    def stable_dt(self) -> float:
+        """inf where `exact`; for `euler` |1 - dt / tau| <= 1 of every tau: twice the shortest."""
+        return math.inf if self.integration == "exact" else 2.0 * min(self.tau_m, self.tau_syn or self.tau_m)
+
     def fire(self, theta: Theta, state: Theta, dt: float, key: Key) -> NeuronView:
         level = self.level(state)
         unit = {"potential": 1.0, "threshold": self.threshold - self.v_rest, "adapted": level - self.v_rest}

@@ -1,5 +1,7 @@
 """The adaptive exponential integrate-and-fire neuron."""
 
+from typing import ClassVar
+
 import jax.numpy as jnp
 from jax import Array
 
@@ -26,6 +28,8 @@ class Adex(UpstrokeNeuron):
     small I, a step of it settles at E_L + I / (g_L + a).
     Raises: BadInput where v_reset is not below v_peak. Source: Brette & Gerstner 2005.
     """
+
+    drives: ClassVar[tuple[float, float]] = (-2000.0, 5000.0)
 
     v_peak: float = 20.0
     v_reset: float = -70.6

@@ -1,11 +1,13 @@
 """Dynamics of one unit, rate or spiking."""
 
+import math
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
 import jax.numpy as jnp
 from jax import Array
 
+from metaplast.neurons._stability import largest_stable
 from metaplast.neurons._surrogates import Name, Surrogate, spike
 from metaplast.registry import BadInput, name_of
 from metaplast.rules._grammar import RATE_UNIT
@@ -23,6 +25,7 @@ class AbstractNeuron(ABC):
     lowering: the ports whose drive lowers the potential where it is near what makes the unit active; none other does.
     competitive: whether a unit's activity depends on the drive of the others too; gain is then that of its own drive.
     spiking: whether its activity is 0 but for single steps, its spikes.
+    drives: the range of constant drives of the soma, in the neuron's own unit, over which `stable_dt` holds.
     """
 
     ports: ClassVar[tuple[str, ...]] = ("soma",)
@@ -31,6 +34,7 @@ class AbstractNeuron(ABC):
     spiking: ClassVar[bool] = False
     signed: ClassVar[tuple[str, ...]] = ("soma",)
     lowering: ClassVar[tuple[str, ...]] = ()
+    drives: ClassVar[tuple[float, float]] = (-10.0, 10.0)
 
     @abstractmethod
     def init(self, key: Key, n: int) -> Theta:
@@ -54,6 +58,19 @@ class AbstractNeuron(ABC):
         self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float, key: Key
     ) -> tuple[Theta, NeuronView]:
         """One step of `dt` seconds under the drive of each port [n]: (state, view)."""
+
+    def unspiked(self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float, key: Key) -> Theta:
+        """The state after a step, where spikes and resets can be left out without them: what `stable_dt` linearises."""
+        return self.step(theta, state, drive, dt, key)[0]
+
+    def stable_dt(self) -> float:
+        """The largest dt in seconds at which a step is stable wherever drives within `drives` take the unit; inf where
+        steps are exact or nothing is remembered.
+
+        Beyond it a perturbation that in truth decays grows from step to step (see `_stability.largest_stable`, which
+        measures it here; a concrete class may state its closed form, and the contract test compares the two).
+        """
+        return largest_stable(self)
 
 
 class NeuronWrapper(AbstractNeuron):
@@ -85,6 +102,13 @@ class NeuronWrapper(AbstractNeuron):
     def spiking(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.neuron.spiking
 
+    @property
+    def drives(self) -> tuple[float, float]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.neuron.drives
+
+    def stable_dt(self) -> float:
+        return self.neuron.stable_dt()
+
     def init(self, key: Key, n: int) -> Theta:
         return self.neuron.init(key, n)
 
@@ -101,6 +125,9 @@ class RateNeuron(AbstractNeuron):
 
     def init_state(self, theta: Theta, n: int) -> Theta:
         return {}
+
+    def stable_dt(self) -> float:
+        return math.inf
 
     def step(
         self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float, key: Key
@@ -134,6 +161,9 @@ class SpikingNeuron(AbstractNeuron):
     @abstractmethod
     def reset(self, theta: Theta, state: Theta, spikes: Array) -> Theta:
         """The integrated state after the spikes [n] of this step."""
+
+    def unspiked(self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float, key: Key) -> Theta:
+        return self.integrate(theta, state, drive, dt)
 
     def step(
         self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float, key: Key

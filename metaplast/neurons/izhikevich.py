@@ -1,15 +1,20 @@
 """The two-variable spiking neuron of Izhikevich."""
 
 import math
-from typing import Literal
+from typing import ClassVar, Literal
 
 import jax.numpy as jnp
 from jax import Array
 
+from metaplast.neurons._riccati import flow
 from metaplast.neurons._upstroke import MS, UpstrokeNeuron
 from metaplast.registry import register
 from metaplast.signals import Theta
 from metaplast.spec import Positive, spec
+
+SQUARE = 0.04  # 1 / (mV ms)
+VERTEX = -5.0 / (2.0 * SQUARE)  # mV: 0.04 v^2 + 5 v + 140 = 0.04 (v - VERTEX)^2 - LOWEST
+LOWEST = 25.0 / (4.0 * SQUARE) - 140.0  # mV / ms
 
 
 @register("neuron", "izhikevich")
@@ -19,8 +24,12 @@ class Izhikevich(UpstrokeNeuron):
 
     v in mV, u and I [n] in mV / ms, a in 1 / ms, b in 1 / ms, c (`v_reset`) in mV, d (`jump`) in mV / ms: as in the
     paper, times in milliseconds; dt stays in seconds. I is the drive of the soma, without a gain.
-    integration: `euler`: v and u from the values before the step; `half_steps`: the paper's own, v in two half steps,
-    then u from the new v. Both of first order; `substeps` makes either finer (`UpstrokeNeuron`).
+    integration: `exact`: u relaxes for half a step towards b v, then v moves by the closed form of its quadratic at
+    that u and I, then u again: no step, however long, carries v across a rest, and I from -200 to 200 at dt of 0.1 to
+    1 ms fires as a fine integration does, but for the wait of each spike for the end of its step. `euler`: v and u from
+    the values before the step; `half_steps`: the paper's own, v in two half steps, then u from the new v. These two are
+    of first order and overshoot where inhibition holds v low (`stable_dt`): at dt = 1 ms `euler` fires 250 times in
+    500 ms under I = -100, where nothing should. `substeps` makes each finer (`UpstrokeNeuron`).
     Types: regular spiking a 0.02, b 0.2, c -65, d 8 (the defaults); intrinsically bursting c -55, d 4; chattering
     c -50, d 2; fast spiking a 0.1, d 2; low-threshold spiking b 0.25, d 2.
     View: activity z (0/1), v before the reset, cut at v_peak + width, gain of the surrogate in 1 / mV.
@@ -31,9 +40,11 @@ class Izhikevich(UpstrokeNeuron):
     Source: Izhikevich 2003.
     """
 
+    drives: ClassVar[tuple[float, float]] = (-200.0, 200.0)
+
     a: Positive = 0.02
     b: float = 0.2
-    integration: Literal["euler", "half_steps"] = "euler"
+    integration: Literal["exact", "euler", "half_steps"] = "exact"
 
     @property
     def tau_u(self) -> float:
@@ -49,6 +60,12 @@ class Izhikevich(UpstrokeNeuron):
         return {**super().placed(state, potential), "slow": self.b * potential}
 
     def move(self, v: Array, slow: Array, current: Array, h: float) -> tuple[Array, Array]:
+        if self.integration == "exact":
+            kept = math.exp(-0.5 * h * self.a)
+            slow = self.b * v + kept * (slow - self.b * v)
+            x = flow(v - VERTEX, current - slow - LOWEST, SQUARE, h, self.v_peak + self.width - VERTEX)
+            v = x + VERTEX
+            return v, self.b * v + kept * (slow - self.b * v)
         if self.integration == "euler":
             return v + h * _slope(v, slow, current), slow + h * self.a * (self.b * v - slow)
         for _ in range(2):
@@ -57,4 +74,4 @@ class Izhikevich(UpstrokeNeuron):
 
 
 def _slope(v: Array, u: Array, current: Array) -> Array:
-    return 0.04 * v**2 + 5.0 * v + 140.0 - u + current
+    return SQUARE * v**2 + 5.0 * v + 140.0 - u + current

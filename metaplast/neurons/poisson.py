@@ -1,5 +1,6 @@
 """A Poisson source, driven by its rate."""
 
+import math
 from typing import ClassVar
 
 import jax.numpy as jnp
@@ -38,6 +39,9 @@ class Poisson(SpikingNeuron):
 
     def integrate(self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float) -> Theta:
         return {"drive": drive["soma"]}
+
+    def stable_dt(self) -> float:
+        return math.inf  # it remembers nothing
 
     def fire(self, theta: Theta, state: Theta, dt: float, key: Key) -> NeuronView:
         drive, count = state["drive"], self.scale * dt

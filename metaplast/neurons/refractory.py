@@ -17,7 +17,8 @@ from metaplast.spec import NonNegative, plugin, spec
 @register("neuron", "refractory")
 @spec
 class Refractory(NeuronWrapper):
-    """After a spike the inner neuron is silent for exactly period / dt steps, rounded half up; period in seconds.
+    """After a spike the inner neuron is silent for exactly period / dt steps, rounded half up; period in seconds. Brian2
+    counts the step of the spike in: its refractory=r is the period r - dt.
 
     during: `hold`: the membrane potential stays where the reset left it, and is what is shown; currents, conductances
     and adaptation go on (Brian2's `unless refractory` on v); `silent`: all dynamics go on, its spikes are left out and
@@ -52,6 +53,9 @@ class Refractory(NeuronWrapper):
 
     def placed(self, state: Theta, potential: Array) -> Theta:
         return {**state, "inner": self.neuron.placed(state["inner"], potential)}
+
+    def unspiked(self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float, key: Key) -> Theta:
+        return {**state, "inner": self.neuron.unspiked(theta, state["inner"], drive, dt, key)}
 
     def step(
         self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float, key: Key

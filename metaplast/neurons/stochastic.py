@@ -58,6 +58,9 @@ class Stochastic(SpikingNeuron):
         zeta = 1.0 if self.soma_input == "jump" else 1.0 - alpha
         return {"v": alpha * state["v"] + zeta * drive["soma"]}
 
+    def stable_dt(self) -> float:
+        return math.inf  # each equation is solved exactly while its drive is constant
+
     def fire(self, theta: Theta, state: Theta, dt: float, key: Key) -> NeuronView:
         v = state["v"]
         above = (v - self.threshold) / self.width

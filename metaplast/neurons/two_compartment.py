@@ -76,6 +76,9 @@ class TwoCompartment(SpikingNeuron):
         end = pulled / total
         return {"u": end + jnp.exp(-dt / self.tau_m * total) * (state["u"] - end), "dendrite": v_w}
 
+    def stable_dt(self) -> float:
+        return math.inf  # each equation is solved exactly while its drive is constant
+
     def fire(self, theta: Theta, state: Theta, dt: float, key: Key) -> NeuronView:
         u = state["u"]
         share = jax.nn.sigmoid(self.steepness * (u - self.threshold) - math.log(self.k))  # phi / phi_max

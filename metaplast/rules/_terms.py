@@ -1,7 +1,7 @@
 """Rules that are lists of terms with one coefficient each, and how products become few outer products."""
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Annotated, ClassVar, Literal
 
 import jax
@@ -117,13 +117,18 @@ def combination(mine: Sequence[str], others: Sequence[str]) -> np.ndarray | None
 Signal = Callable[[str], Array]  # name -> values of one side [n], or a scalar
 
 
-def fold(weighted: list[tuple[Product, Array]], signal: Signal) -> list[Term]:
+Joint = Callable[[tuple[tuple[str, int], ...]], Array | None]  # factors of one side -> their product [n]
+
+
+def fold(weighted: list[tuple[Product, Array]], signal: Signal, joint: Joint | None = None) -> list[Term]:
     """sum_k c_k product_k as few outer products: products that share one side's factors and w^k share one term.
 
     Scalars are summed first (coefficients and modulators), then the other side's vectors as one small matrix product.
     No per-synapse feature is ever stored, and the product keeps the compiler from recomputing the sums at each synapse
     (27 terms on 100 x 100 synapses: 2.1 times faster than summing the vectors one by one).
+    joint: what the factors of one side give together, where that is not the product of what each gives (None).
     """
+    joint = joint or partial(multiplied, signal=signal)
     shared = min(("post", "pre"), key=lambda side: len({(p.weight_power, p.side(side)) for p, _ in weighted}))
     other = "pre" if shared == "post" else "post"
     groups: dict[tuple, dict[tuple, Array]] = {}
@@ -136,22 +141,21 @@ def fold(weighted: list[tuple[Product, Array]], signal: Signal) -> list[Term]:
         group[factors] = group[factors] + value if factors in group else value
     terms = []
     for (power, factors), members in groups.items():
-        common = _factors(factors, signal)
-        summed = _summed(members, other, signal)
+        common = joint(factors)
+        summed = _summed(members, jnp.ones_like(signal(other)), joint)
         terms.append(Term(common, summed, power) if shared == "post" else Term(summed, common, power))
     return terms
 
 
-def _summed(members: dict[tuple, Array], side: str, signal: Signal) -> Array:
+def _summed(members: dict[tuple, Array], ones: Array, joint: Joint) -> Array:
     """sum over factors of coefficient * product of the factors, [n]."""
-    ones = jnp.ones_like(signal(side))
-    columns = [_factors(factors, signal) for factors in members]
+    columns = [joint(factors) for factors in members]
     matrix = [ones if column is None else column for column in columns]
     values = list(members.values())
     return values[0] * matrix[0] if len(values) == 1 else jnp.stack(values) @ jnp.stack(matrix)
 
 
-def _factors(factors: tuple[tuple[str, int], ...], signal: Signal) -> Array | None:
+def multiplied(factors: tuple[tuple[str, int], ...], signal: Signal) -> Array | None:
     """The product of one side's signals to their powers [n]; None where there are none."""
     result: Array | None = None
     for name, power in factors:

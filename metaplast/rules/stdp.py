@@ -30,6 +30,7 @@ class Stdp(BoundedRule):
     Brian2's order, pre pathway first: the post spike sees x after its jump, the pre spike y before its own, so an
     isolated coincident pair gives delta_w = + potentiation (w_max - w)^mu. `before`, `before` (or `none`, `none`)
     leaves out the coincident pair alone: the two spikes still pair with earlier ones.
+    A count of spikes in one step acts as that many close ones, all of which see w before the step.
     learn: theta holds log_potentiation, log_depression, log_tau_pre, log_tau_post [], 0 at the start: a value is
     spec exp(5 theta). Limits of mu: (0, 0) additive (Song, Miller & Abbott 2000), (0, 1) van Rossum, Bi & Turrigiano
     2000, (1, 1) multiplicative (Rubin, Lee & Sompolinsky 2001), between: Guetig et al. 2003.

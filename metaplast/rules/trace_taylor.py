@@ -12,8 +12,8 @@ from metaplast.registry import register
 from metaplast.rules._account import Account, grown
 from metaplast.rules._grammar import TRACES, field_of, read
 from metaplast.rules._learned import start, value
-from metaplast.rules._terms import TermList, Terms, fold, products
-from metaplast.rules._traces import Order, Pairing, faded, jumped, seen
+from metaplast.rules._terms import Signal, TermList, Terms, fold, multiplied, products
+from metaplast.rules._traces import Order, Pairing, among, faded, jumped, seen
 from metaplast.signals import CREDIT_FIELDS, Key, RuleState, SynapseView, Theta, rule_state
 from metaplast.spec import Positive, spec
 
@@ -30,6 +30,8 @@ class TraceTaylor(TermList):
     tau_<trace> in seconds; exact decay, then the jump (pairing `nearest`: to 1). In a product with the neuron's own
     spike a trace is the one before the jump; elsewhere at_post_spike (of pre traces) and at_pre_spike (of post traces)
     say what is seen where both fire in one step (default: Brian2's order, pre pathway first).
+    Several spikes of a neuron in one step (a count) are the limit of close ones: each finds its own traces anew. A
+    product with both pre and post acts where both fire in one step, once for each pair of a spike with a spike.
     A product without any spike acts all the time: it is multiplied by dt, and its c is per second.
     initial, scale, learn: as in polynomial. learn_tau: theta holds log_tau_<trace> [] of every trace in use, 0 at the
     start: a value is spec exp(5 theta). State: the traces in use. Clock `event`.
@@ -100,7 +102,8 @@ class TraceTaylor(TermList):
             members = [(p, c) for p, c in weighted if {n for n, _ in p.factors} & set(spikes) == fires]
             if members:
                 scaled = members if fires else [(p, dt * c) for p, c in members]
-                folded = fold(scaled, partial(self._signal, traces, fires, view))
+                signal = partial(self._signal, traces, fires, view)
+                folded = fold(scaled, signal, partial(self._together, signal=signal))
                 terms += [term._replace(sparse=sparse) for term in folded]
         after = {
             side: {**getattr(state, side), **{_leaf(n): x for n, (_, x) in traces.items() if TRACES[n][0] == side}}
@@ -116,6 +119,17 @@ class TraceTaylor(TermList):
         side = TRACES[name][0]
         order = self.at_post_spike if side == "pre" else self.at_pre_spike
         return before if side in fires else seen(before, after, order)
+
+    def _together(self, factors: tuple[tuple[str, int], ...], signal: Signal) -> Array | None:
+        """The factors of one side; own spikes and own traces as each of several spikes in one step finds them."""
+        powers = dict(factors)
+        side = next((side for side in ("pre", "post") if side in powers), None)
+        if side is None:
+            return multiplied(factors, signal)
+        own = [(signal(name), power) for name, power in factors if name in TRACES]
+        fired = among(signal(side), own, self.pairing, powers[side])
+        rest = multiplied(tuple((n, p) for n, p in factors if n != side and n not in TRACES), signal)
+        return fired if rest is None else fired * rest
 
 
 def _leaf(trace: str) -> str:

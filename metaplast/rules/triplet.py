@@ -6,7 +6,7 @@ from metaplast.connections.base import AbstractConnection, Term
 from metaplast.registry import register
 from metaplast.rules._bounded import BoundedRule
 from metaplast.rules._learned import start, value
-from metaplast.rules._traces import Order, Pairing, faded, jumped, seen
+from metaplast.rules._traces import Order, Pairing, among, faded, jumped, seen
 from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state
 from metaplast.spec import NonNegative, Positive, spec
 
@@ -20,6 +20,7 @@ class Triplet(BoundedRule):
     jump by 1, or (pairing `nearest`) to 1. Equations 3 and 4 of Pfister & Gerstner 2006: o2, r2 are always those just
     before the spike itself. Both fire in one step: at_post_spike, at_pre_spike say what each sees of r1, o1 (default:
     Brian2's order, pre pathway first); an isolated coincident pair gives + a2_plus.
+    Several spikes of a neuron in one step (a count) are the limit of close ones: the k-th sees o2 + k - 1.
     Amplitudes in units of w, times (w_max - w)^mu_potentiation and w^mu_depression: exponent 0 leaves them as they are,
     mu > 0 wants bounds 0 and w_max on the edge: beyond, a factor is negative, -|.|^mu.
     Default: the full all-to-all fit to visual cortex, which is also NEST's (NESTML has 7.5e-10 and 9.3e-3 for a2_plus
@@ -63,8 +64,10 @@ class Triplet(BoundedRule):
         o2 = faded(state.post["triplet_o2"], number("tau_y"), dt)
         r1_after, o1_after = jumped(r1, z_pre, self.pairing), jumped(o1, z_post, self.pairing)
         met_pre, met_post = seen(r1, r1_after, self.at_post_spike), seen(o1, o1_after, self.at_pre_spike)
-        up = Term(z_post * (number("a2_plus") + number("a3_plus") * o2), met_pre, sparse="post")
-        down = Term(met_post, z_pre * (number("a2_minus") + number("a3_minus") * r2), sparse="pre")
+        triplets = number("a3_plus") * among(z_post, [(o2, 1)], self.pairing)
+        up = Term(number("a2_plus") * z_post + triplets, met_pre, sparse="post")
+        triplets = number("a3_minus") * among(z_pre, [(r2, 1)], self.pairing)
+        down = Term(met_post, number("a2_minus") * z_pre + triplets, sparse="pre")
         pre = {"triplet_r1": r1_after, "triplet_r2": jumped(r2, z_pre, self.pairing)}
         post = {"triplet_o1": o1_after, "triplet_o2": jumped(o2, z_post, self.pairing)}
         return state.replace(pre={**state.pre, **pre}, post={**state.post, **post}), up, down  # pyright: ignore[reportAttributeAccessIssue]

@@ -23,6 +23,7 @@ class Vogels(TermRule):
     Fixed point for uncorrelated spikes, whatever the presynaptic rate: postsynaptic rate alpha/(2 tau) = target_rate.
     at_post_spike, at_pre_spike: what a spike sees of the other side's trace when both fire in one step; the default is
     Brian2's order, pre pathway first: an isolated coincident pair gives delta_w = rate (1 - alpha).
+    A count of spikes in one step acts as that many close ones.
     learn: theta holds log_rate, log_target_rate, log_tau [], 0 at the start: a value is spec exp(5 theta).
     Limits: target_rate = 0 is a symmetric Hebbian window. Weights need a lower bound of 0: put it on an edge whose
     population has sign -1, or at the port `inhibitory`. Vogels, Sprekeler, Zenke, Clopath & Gerstner 2011.

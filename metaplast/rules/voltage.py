@@ -26,6 +26,7 @@ class Voltage(TermRule):
     h: dt, but in the step of a postsynaptic spike u is spike_height for h = spike_width seconds, in every term: a
     neuron that is reset at once shows nothing of its upswing, and the authors hold a spike for 2 ms. spike_width = 0
     takes u and dt as they are. a_ltd in 1/mV, a_ltp in 1/mV^2, in units of w; hard bounds are those of the edge.
+    Several postsynaptic spikes in one step (a count) are held one after the other.
     F = 1; with u_ref_squared > 0 (60 mV^2) F = m^2 / u_ref_squared, m: [u - theta_minus]_+ low-passed over tau_mean,
     which a new trial keeps (the authors' code: the mean of the square over 1.2 s; NEST: the low-pass of u- itself).
     learn: theta holds log_<name> [] of a_ltd, a_ltp and the time constants in use: a value is spec exp(5 theta).
@@ -84,8 +85,10 @@ class Voltage(TermRule):
     def products(self, theta: Theta, state: RuleState, view: SynapseView, dt: float) -> tuple[RuleState, list[Term]]:
         number = lambda name: value(self, theta, name)  # noqa: E731
         z, shown = view.post.activity, self.offset + self.scale * view.post.potential
-        held = z if self.spike_width else jnp.zeros_like(z)
-        u, h = shown + held * (self.spike_height - shown), dt + held * (self.spike_width - dt)
+        more = jnp.where((z > 1.0) & (self.spike_width > 0), z - 1.0, 0.0)
+        held = z - more if self.spike_width else jnp.zeros_like(z)
+        u, once = shown + held * (self.spike_height - shown), dt + held * (self.spike_width - dt)
+        h = once + more * self.spike_width
         minus, plus = state.post["voltage_minus"], state.post["voltage_plus"]
         x = faded(state.pre["voltage_x"], number("tau_x"), dt)
         depression = number("a_ltd") * _above(minus[:, -1], self.theta_minus)
@@ -97,13 +100,24 @@ class Voltage(TermRule):
             mean, above = state.post["voltage_mean"], _above(u, self.theta_minus)
             depression = depression * mean**2 / self.u_ref_squared
             post["voltage_mean"] = above + jnp.exp(-h / number("tau_mean")) * (mean - above)
-        risen = _above(u, self.theta_plus) * _above(plus[:, -1], self.theta_minus)
+        reached = once * _above(plus[:, -1], self.theta_minus) + self._further(more, plus, number("tau_plus"))
         terms = [
             Term(-depression, view.pre.activity, sparse="pre"),
-            Term(h / number("tau_x") * number("a_ltp") * risen, x),
+            Term(number("a_ltp") / number("tau_x") * _above(u, self.theta_plus) * reached, x),
         ]
         pre = {**state.pre, "voltage_x": x + view.pre.activity}
         return state.replace(pre=pre, post={**state.post, **post}), terms  # pyright: ignore[reportAttributeAccessIssue]
+
+    def _further(self, more: Array, plus: Array, tau: float | Array) -> Array:
+        """sum of spike_width [u+ - theta_minus] over the `more` spikes of a step after its first [n]: in between u+
+        goes on towards spike_height, but for a `delay`, under which all of them see what the first one sees."""
+        before = plus[:, -1]
+        if self.delay:
+            return self.spike_width * more * _above(before, self.theta_minus)
+        kept = jnp.exp(-self.spike_width / tau)
+        faded_in = jnp.where(more > 0, (kept - kept ** (more + 1.0)) / jnp.where(kept < 1, 1.0 - kept, 1.0), 0.0)
+        room = self.spike_height - self.theta_minus
+        return self.spike_width * (more * room + (before - self.spike_height) * faded_in)
 
 
 def _above(u: Array, threshold: float) -> Array:

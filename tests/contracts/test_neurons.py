@@ -15,3 +15,8 @@ def test_a_neuron_keeps_its_promises(name):
 
 def test_no_neuron_is_its_own_oracle():
     assert not any(getattr(neurons, name).__module__.startswith("metaplast") for name in enrolled("neuron"))
+
+
+@pytest.mark.parametrize("name", enrolled("neuron"))
+def test_the_default_method_is_stable_at_the_default_step(name):
+    assert find("neuron", name)().stable_dt() >= 1e-3

@@ -74,6 +74,19 @@ def test_a_time_constant_that_dt_does_not_resolve_is_warned_about(caplog):
     assert record.getMessage().startswith("Feedforward.neuron.neuron.tau_m=0.000936667 s is not resolved by dt=0.001")
 
 
+def test_a_neuron_that_dt_makes_unstable_is_warned_about(caplog):
+    words = ("experiment=pointmass", "rows={}", "evaluation.references={}", "network.hidden=[3]")
+    preflight.check(_job(*words, "network.neuron={name: izhikevich}"), 1)
+    assert not caplog.records  # the default method is stable
+    cell = "{name: refractory, neuron: {name: izhikevich, integration: euler}}"
+    preflight.check(_job(*words, f"network.neuron={cell}"), 1)
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "hidden_1: neuron refractory is unstable at dt=0.001 s under drives of -200 to 200: expected dt of at most "
+        "0.000353 s, or another method of integration"
+    )
+
+
 def test_a_time_constant_that_plays_no_part_is_not_warned_about():
     def used(rule):
         return {name.partition(".tau_")[2] for name, _ in preflight._time_constants(rule, "rule")}

@@ -1,5 +1,6 @@
 """Izhikevich's neuron and AdEx: order of convergence, textbook behaviour against fine-step integration, overflow."""
 
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any
@@ -11,9 +12,11 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from metaplast._checks.base import quick_jit
+from metaplast._checks.neuron import check_oracle
 from metaplast.neurons.adex import Adex
 from metaplast.neurons.izhikevich import Izhikevich
 from tests.neurons._constant import population
+from tests.oracles import neurons as oracles
 
 Field = Callable[[float, float, float], tuple[float, float]]
 
@@ -46,14 +49,15 @@ def _solved(neuron: Any, current: float, end_ms: float) -> Any:
 
 
 CELLS = [
-    pytest.param(Izhikevich(), 1.0, np.linspace(8.0, 14.0, 8), id="izhikevich"),
-    pytest.param(Izhikevich(integration="half_steps"), 1.0, np.linspace(8.0, 14.0, 8), id="half_steps"),
-    pytest.param(Adex(), 300.0, np.linspace(800.0, 1500.0, 8), id="adex"),
+    pytest.param(Izhikevich(), 1.0, np.linspace(8.0, 14.0, 8), 2.0, id="izhikevich"),
+    pytest.param(Izhikevich(integration="euler"), 1.0, np.linspace(8.0, 14.0, 8), 1.0, id="euler"),
+    pytest.param(Izhikevich(integration="half_steps"), 1.0, np.linspace(8.0, 14.0, 8), 1.0, id="half_steps"),
+    pytest.param(Adex(), 300.0, np.linspace(800.0, 1500.0, 8), 1.0, id="adex"),
 ]
 
 
-@pytest.mark.parametrize(("neuron", "weak", "strong"), CELLS)
-def test_potential_and_time_of_the_first_spike_are_of_first_order_in_dt(neuron, weak, strong):
+@pytest.mark.parametrize(("neuron", "weak", "strong", "order"), CELLS)
+def test_the_potential_is_of_its_order_in_dt_and_the_time_of_the_first_spike_of_the_first(neuron, weak, strong, order):
     exact = _solved(neuron, weak, 16.0).y[0, -1]
     peaks = np.array([_solved(neuron, i, 100.0).t_events[0][0] for i in strong])
     steps, off, late = np.array([0.1, 0.05, 0.025]), [], []
@@ -63,7 +67,7 @@ def test_potential_and_time_of_the_first_spike_are_of_first_order_in_dt(neuron, 
         off.append(abs(view.potential[round(16 / h) - 1, 0] - exact))
         assert view.activity[:, 1:].any(axis=0).all()
         late.append(np.abs(h * (1 + view.activity[:, 1:].argmax(axis=0)) - peaks).mean())
-    assert np.polyfit(np.log(steps), np.log(off), 1)[0] == pytest.approx(1.0, abs=0.12)
+    assert np.polyfit(np.log(steps), np.log(off), 1)[0] == pytest.approx(order, abs=0.12)
     assert np.polyfit(np.log(steps), np.log(late), 1)[0] == pytest.approx(1.0, abs=0.25)
 
 
@@ -136,11 +140,11 @@ def test_small_currents_settle_where_the_linear_equations_say():
 def test_substeps_are_smaller_steps_up_to_the_peak(neuron):
     current = np.array([2.0 if isinstance(neuron, Izhikevich) else 300.0])
     coarse = population(neuron, 20, 8e-4, soma=current)
-    fine = population(type(neuron)(), 160, 1e-4, soma=current)
+    fine = population(dataclasses.replace(neuron, substeps=1), 160, 1e-4, soma=current)
     np.testing.assert_allclose(coarse.potential, fine.potential[7::8], rtol=1e-12)
 
 
-@pytest.mark.parametrize("neuron", [Izhikevich(), Adex(), Adex(substeps=5)], ids=str)
+@pytest.mark.parametrize("neuron", [Izhikevich(), Izhikevich(integration="euler"), Adex(), Adex(substeps=5)], ids=str)
 def test_no_drive_is_too_strong_for_finite_numbers(neuron):
     """In float32, at a coarse step, forward and backward."""
 
@@ -162,3 +166,59 @@ def test_no_drive_is_too_strong_for_finite_numbers(neuron):
 def test_a_reset_above_the_peak_is_refused_by_name():
     with pytest.raises(ValueError, match=r"v_reset=30\.0 - expected a value below v_peak=20\.0"):
         Adex(v_reset=30.0)
+
+
+CURRENTS = np.array([-200.0, -100.0, -50.0, -20.0, 0.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0])
+
+
+@pytest.fixture(scope="module")
+def counts() -> np.ndarray:
+    """Spikes of Izhikevich's cell in 500 ms under CURRENTS, by Euler steps of 2 us."""
+    h, v = 0.002, np.full(CURRENTS.size, -70.0)
+    u, n = 0.2 * v, np.zeros(CURRENTS.size)
+    for _ in range(round(500 / h)):
+        v, u = v + h * (0.04 * v * v + 5 * v + 140 - u + CURRENTS), u + h * 0.02 * (0.2 * v - u)
+        spikes = v > 30
+        n, v, u = n + spikes, np.where(spikes, -65.0, v), u + 8.0 * spikes
+    return n
+
+
+@pytest.mark.parametrize("dt", [1e-4, 2.5e-4, 5e-4, 1e-3])
+def test_izhikevich_fires_as_often_as_a_fine_integration_from_strong_inhibition_to_strong_drive(dt, counts):
+    assert (counts[:5] == 0).all() and counts[-1] > 200
+    view = population(Izhikevich(), round(0.5 / dt), dt, soma=CURRENTS)
+    n = view.activity.sum(axis=0)
+    assert (n[:5] == 0).all()
+    assert (np.abs(n - counts) <= 1 + 70.0 * dt * counts).all()  # a spike waits for the end of its step
+    if dt == 1e-3:  # the control: an explicit method overshoots
+        euler = population(Izhikevich(integration="euler"), 500, dt, soma=CURRENTS).activity.sum(axis=0)
+        assert (euler[:2] > 200).all()
+
+
+@pytest.mark.parametrize("drive", [-200.0, -20.0, 0.0, 2.0])
+def test_no_step_of_the_exact_method_is_too_long_for_a_cell_at_rest(drive):
+    settled = population(Izhikevich(), 400, 5e-3, soma=np.array([drive]))
+    assert not settled.activity.any()
+    np.testing.assert_allclose(settled.potential[-1, 0], min(np.roots([0.04, 4.8, 140.0 + drive])), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("method", "parts"), [("euler", 1), ("half_steps", 2)])
+def test_the_limit_of_an_explicit_method_is_that_of_its_fastest_slope(method, parts):
+    """Of dv/dt alone: |1 + h (0.08 v + 5)| = 1 at the lowest v, to the influence of u; twice as long by half steps."""
+    fine = population(Izhikevich(), 20_000, 2e-5, soma=np.array([-200.0]))
+    limit = 1e-3 * parts * 2.0 / -(0.08 * fine.potential.min() + 5.0)
+    assert Izhikevich(integration=method).stable_dt() == pytest.approx(limit, rel=0.03)
+    finer = Izhikevich(integration=method, substeps=3).stable_dt()
+    assert finer == pytest.approx(3 * Izhikevich(integration=method).stable_dt(), rel=0.03)
+
+
+def test_the_limit_of_adex_is_that_of_its_leak():
+    """The matrix of dv/dt and dw/dt below the upstroke: Euler is stable up to 2 / |its largest eigenvalue|."""
+    cell = Adex(g_leak=300.0, tau_w=0.1)
+    matrix = np.array([[-cell.g_leak / cell.capacitance, -1.0 / cell.capacitance], [cell.a / 100.0, -1.0 / 100.0]])
+    assert cell.stable_dt() == pytest.approx(2e-3 / np.abs(np.linalg.eigvals(matrix)).max(), rel=0.01)
+
+
+def test_euler_is_the_numpy_program_too():
+    with jax.enable_x64(True):
+        check_oracle(Izhikevich(integration="euler"), {}, oracles.izhikevich)

@@ -167,34 +167,50 @@ def poisson(neuron: Any, drive: Drive, dt: float) -> Output:
 
 
 def izhikevich(neuron: Any, drive: Drive, dt: float) -> Output:
-    """Euler in milliseconds; what is shown of an upstroke ends at v_peak + width."""
-
-    def slopes(v: float, u: float, i: float) -> tuple[float, float]:
-        return 0.04 * v * v + 5 * v + 140 - u + i, neuron.a * (neuron.b * v - u)
-
+    """In milliseconds: Euler, or v from its two rests (which may be complex) with u relaxing half a step on each side;
+    what is shown of an upstroke ends at v_peak + width."""
     rest = min(np.roots([0.04, 5 - neuron.b, 140]))
-    return _upstroke(neuron, drive, dt, slopes, (rest, neuron.b * rest))
+    end = neuron.v_peak + neuron.width
+
+    def euler(v: float, u: float, i: float, h: float) -> tuple[float, float]:
+        return v + h * (0.04 * v * v + 5 * v + 140 - u + i), u + h * neuron.a * (neuron.b * v - u)
+
+    def exact(v: float, u: float, i: float, h: float) -> tuple[float, float]:
+        u = neuron.b * v + (u - neuron.b * v) * math.exp(-0.5 * neuron.a * h)
+        low, high = np.roots([0.04 + 0j, 5, 140 - u + i])
+        apart = lambda x: (x - high) / (x - low)  # noqa: E731
+        until = np.log(apart(end) / apart(v)) / (0.04 * (high - low))  # the time from v to `end`, negative for none
+        if high.imag != 0:
+            until = until.real % (np.pi / (0.04 * abs((high - low).imag) / 2))
+        if abs(until.imag) < 1e-9 and 0 <= until.real <= h:
+            return end, neuron.b * end + (u - neuron.b * end) * math.exp(-0.5 * neuron.a * h)
+        ratio = apart(v) * np.exp(0.04 * (high - low) * h)
+        v = float(((high - ratio * low) / (1 - ratio)).real)
+        return v, neuron.b * v + (u - neuron.b * v) * math.exp(-0.5 * neuron.a * h)
+
+    move = euler if neuron.integration == "euler" else exact
+    return _upstroke(neuron, drive, dt, move, (rest, neuron.b * rest))
 
 
 def adex(neuron: Any, drive: Drive, dt: float) -> Output:
     """Euler in milliseconds, pA / pF = mV / ms."""
 
-    def slopes(v: float, w: float, i: float) -> tuple[float, float]:
+    def euler(v: float, w: float, i: float, h: float) -> tuple[float, float]:
         above = min((v - neuron.v_t) / neuron.delta_t, 10.0)
         leak, spike = neuron.g_leak * (neuron.e_leak - v), neuron.g_leak * neuron.delta_t * math.exp(above)
-        return (leak + spike - w + i) / neuron.capacitance, (neuron.a * (v - neuron.e_leak) - w) / (1000 * neuron.tau_w)
+        dw = (neuron.a * (v - neuron.e_leak) - w) / (1000 * neuron.tau_w)
+        return v + h * (leak + spike - w + i) / neuron.capacitance, w + h * dw
 
-    return _upstroke(neuron, drive, dt, slopes, (neuron.e_leak, 0.0))
+    return _upstroke(neuron, drive, dt, euler, (neuron.e_leak, 0.0))
 
 
-def _upstroke(neuron: Any, drive: Drive, dt: float, slopes: Any, rest: tuple[float, float]) -> Output:
+def _upstroke(neuron: Any, drive: Drive, dt: float, move: Any, rest: tuple[float, float]) -> Output:
     n_steps, n = drive["soma"].shape
     activity, potential = np.zeros((n_steps, n)), np.zeros((n_steps, n))
     for k in range(n):
         v, slow = rest
         for t in range(n_steps):
-            dv, dslow = slopes(v, slow, drive["soma"][t, k])
-            v, slow = v + 1000 * dt * dv, slow + 1000 * dt * dslow
+            v, slow = move(v, slow, drive["soma"][t, k], 1000 * dt)
             potential[t, k] = min(v, neuron.v_peak + neuron.width)
             if v > neuron.v_peak:
                 activity[t, k], v, slow = 1.0, neuron.v_reset, slow + neuron.jump
