@@ -39,7 +39,7 @@ def largest_stable(neuron: "AbstractNeuron") -> float:
 
         def stable(dt: float) -> bool:
             values = step(dt)
-            away = (np.abs(values) > 1.0 + GROWN) & ((values.real < 0) | resting[:, None])
+            away = (np.abs(values) > 1.0 + GROWN) & ((np.real(values) < 0) | resting[:, None])
             return not np.any(away[fading])
 
         low, high = FINE, 2.0 * FINE
