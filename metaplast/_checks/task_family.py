@@ -58,6 +58,14 @@ def check_shapes(family: AbstractTaskFamily, task: Any) -> None:
         demand(whole, f"the subject that is offered is an integer scalar, not {task.subject}")
 
 
+def check_halved(family: AbstractTaskFamily) -> None:
+    """The tasks of half a dt, where there are such, have twice the steps in each phase, and are the same otherwise."""
+    if (half := family.halved()) is not None:
+        one, two = family.shape(), half.shape()
+        doubled = tuple((2 * n, plastic) for n, plastic in one.phases)
+        demand(two == one._replace(phases=doubled), f"half of dt doubles the phases {one.phases} alone, not {two}")
+
+
 def check_splits(tasks: dict[str, list[Any]]) -> None:
     """One key gives different tasks in different splits, two keys different tasks in one."""
     for a, b in itertools.combinations(SPLITS, 2):
@@ -208,6 +216,7 @@ def check(family: AbstractTaskFamily, oracle: Oracle | None = None) -> None:
     tasks = {split: [sample(key, split) for key in keys(3, 2)] for split in SPLITS}
     task = tasks["train"][0]
     check_shapes(family, task)
+    check_halved(family)
     if family.whole("train") is None:
         check_splits(tasks)
     else:

@@ -1,5 +1,6 @@
 """How long a step of a neuron may be: where its linearised step turns what fades into what grows."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,7 @@ def largest_stable(neuron: "AbstractNeuron") -> float:
 
         def stable(dt: float) -> bool:
             values = step(dt)
-            away = (np.abs(values) > 1.0 + GROWN) & ((values.real < 0) | resting[:, None])
+            away = (np.abs(values) > 1.0 + GROWN) & ((np.real(values) < 0) | resting[:, None])
             return not np.any(away[fading])
 
         low, high = FINE, 2.0 * FINE
@@ -86,7 +87,7 @@ def _visited(neuron: "AbstractNeuron") -> tuple[Any, dict[str, np.ndarray], np.n
 
 
 def _eigenvalues(neuron: "AbstractNeuron", states: np.ndarray, drives: dict[str, np.ndarray], dt: float) -> np.ndarray:
-    """Of the linearised step at every state: [m, d]."""
+    """Of the linearised step at every state: [m, d]; 0 where a jump (a spike, a counter) lies too close to tell."""
     theta = neuron.init(jax.random.key(0), 1)
     shape = ravel_pytree(neuron.init_state(theta, 1))[1]
 
@@ -94,11 +95,18 @@ def _eigenvalues(neuron: "AbstractNeuron", states: np.ndarray, drives: dict[str,
         return ravel_pytree(neuron.unspiked(theta, shape(flat), drive, dt, jax.random.key(0)))[0]
 
     step = jax.vmap(moved)
+    sizes = (1e-5, 1e-6)
+    wide, narrow = (_slopes(lambda x: np.asarray(step(x, drives)), states, size) for size in sizes)
+    apart = np.abs(wide - narrow).max(axis=(1, 2)) > 1e-3 * (1.0 + np.abs(wide).max(axis=(1, 2)))
+    matrices = np.where(apart[:, None, None], 0.0, wide)
+    return np.linalg.eigvals(np.where(np.isfinite(matrices), matrices, 1e30))
+
+
+def _slopes(step: Callable[[np.ndarray], np.ndarray], states: np.ndarray, size: float) -> np.ndarray:
+    """d step / d state [m, d, d] by central differences of `size`, relative to 1 + |state|."""
     columns = []
     for k in range(states.shape[1]):
         small = np.zeros_like(states)
-        small[:, k] = 1e-5 * (1.0 + np.abs(states[:, k]))
-        ahead, behind = (np.asarray(step(states + sign * small, drives)) for sign in (1.0, -1.0))
-        columns.append((ahead - behind) / (2.0 * small[:, k : k + 1]))
-    matrices = np.stack(columns, axis=-1)
-    return np.linalg.eigvals(np.where(np.isfinite(matrices), matrices, 1e30))
+        small[:, k] = size * (1.0 + np.abs(states[:, k]))
+        columns.append((step(states + small) - step(states - small)) / (2.0 * small[:, k : k + 1]))
+    return np.stack(columns, axis=-1)

@@ -17,8 +17,8 @@ from metaplast.spec import NonNegative, plugin, spec
 @register("neuron", "refractory")
 @spec
 class Refractory(NeuronWrapper):
-    """After a spike the inner neuron is silent for exactly period / dt steps, rounded half up; period in seconds. Brian2
-    counts the step of the spike in: its refractory=r is the period r - dt.
+    """After a spike the inner neuron is silent for exactly period / dt steps, rounded half up; period in seconds.
+    Brian2 counts the step of the spike in: its refractory=r is the period r - dt.
 
     during: `hold`: the membrane potential stays where the reset left it, and is what is shown; currents, conductances
     and adaptation go on (Brian2's `unless refractory` on v); `silent`: all dynamics go on, its spikes are left out and

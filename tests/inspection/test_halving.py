@@ -32,12 +32,16 @@ def _measured(cell, dt):
     return halving.measure(problem, problem.init(jax.random.key(0)), 0)
 
 
-def test_steps_that_are_too_long_are_told_from_those_that_are_not():
-    coarse, fine = _measured(Izhikevich(integration="euler"), 1e-3), _measured(Izhikevich(), 2.5e-4)
-    assert "spikes_output" in coarse["changed"] and not fine["changed"]
-    assert "dt is too long for" in halving.line(coarse)
-    assert halving.line(fine).endswith("no change beyond chance.")
-    assert fine["before"]["spikes_output"] > 1
+def test_steps_that_are_too_long_are_told():
+    found = _measured(Izhikevich(integration="euler"), 1e-3)
+    assert "spikes_output" in found["changed"]
+    assert "dt is too long for" in halving.line(found)
+
+
+def test_steps_that_are_short_enough_are_told():
+    found = _measured(Izhikevich(), 5e-4)
+    assert found["before"]["spikes_output"] > 1 and not found["changed"]
+    assert halving.line(found).endswith("no change beyond chance.")
 
 
 def test_a_task_of_events_is_not_measured_and_says_so():
@@ -50,8 +54,8 @@ def test_a_task_of_events_is_not_measured_and_says_so():
 def test_half_the_step_is_the_same_seconds():
     task = TargetRate(n_steps=50, window=20)
     assert (task.halved().n_steps, task.halved().window) == (100, 40)
-    same = [np.asarray(each.sample(jax.random.key(1), "validation")) for each in (task, task.halved())]
-    np.testing.assert_array_equal(*same)
+    one, two = (np.asarray(each.sample(jax.random.key(1), "validation")) for each in (task, task.halved()))
+    np.testing.assert_array_equal(one, two)
 
 
 @pytest.mark.parametrize(
@@ -68,8 +72,13 @@ def test_what_counts_as_a_change(after, again, differs):
     assert halving._differs(np.array([1.0, 2.0, 3.0]), np.array(after), np.array(again)) is differs
 
 
-def test_networks_without_time_constants_are_left_alone():
-    timed = lambda *words: preflight.timed(parse(compose(words, Sources())).main)  # noqa: E731
-    assert not timed("experiment=digits", "rows={}")
-    assert timed("experiment=inhibition", "rows={}")
-    assert timed("experiment=regression", "rows={}", "network.hidden=[3]", "network.neuron={name: izhikevich}")
+@pytest.mark.parametrize(
+    ("words", "timed"),
+    [
+        (("experiment=digits",), False),
+        (("experiment=inhibition",), True),
+        (("experiment=regression", "network.hidden=[3]", "network.neuron={name: izhikevich}"), True),
+    ],
+)
+def test_networks_without_time_constants_are_left_alone(words, timed):
+    assert preflight.timed(parse(compose((*words, "rows={}"), Sources()), check=False).main) is timed

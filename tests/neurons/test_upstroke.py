@@ -14,7 +14,10 @@ from scipy.integrate import solve_ivp
 from metaplast._checks.base import quick_jit
 from metaplast._checks.neuron import check_oracle
 from metaplast.neurons.adex import Adex
+from metaplast.neurons.base import AbstractNeuron
 from metaplast.neurons.izhikevich import Izhikevich
+from metaplast.signals import neuron_view
+from metaplast.spec import spec
 from tests.neurons._constant import population
 from tests.oracles import neurons as oracles
 
@@ -222,3 +225,24 @@ def test_the_limit_of_adex_is_that_of_its_leak():
 def test_euler_is_the_numpy_program_too():
     with jax.enable_x64(True):
         check_oracle(Izhikevich(integration="euler"), {}, oracles.izhikevich)
+
+
+@spec
+class _Counting(AbstractNeuron):
+    """A plug-in that says nothing of its limit: an Euler membrane of 10 ms, reset and held for five steps in `step`."""
+
+    def init(self, key: Any, n: int) -> Any:
+        return {}
+
+    def init_state(self, theta: Any, n: int) -> Any:
+        return {"v": jnp.zeros(n), "left": jnp.zeros(n)}
+
+    def step(self, theta: Any, state: Any, drive: Any, dt: float, key: Any) -> Any:
+        v = jnp.where(state["left"] <= 0, state["v"] + dt / 10e-3 * (drive["soma"] - state["v"]), state["v"])
+        z = (v > 1.0).astype(v.dtype)
+        left = jnp.where(z > 0, 5.0, jnp.maximum(state["left"] - 1.0, 0.0))
+        return {"v": jnp.where(z > 0, 0.0, v), "left": left}, neuron_view(z, v, jnp.ones_like(v))
+
+
+def test_the_limit_of_a_neuron_that_states_none_is_measured_past_its_jumps():
+    assert _Counting().stable_dt() == pytest.approx(20e-3, rel=0.01)

@@ -1,5 +1,7 @@
 """Several spikes of a neuron in one step, a count, act as the limit of close spikes, in every rule of spikes."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -24,11 +26,12 @@ def _lived(rule, steps, potential=-50.0):
         theta, total = rule.init(jax.random.key(0), SYNAPSE), 0.0
         state, blank = rule.init_state(theta, SYNAPSE), blank_view(SYNAPSE, ())
         for dt, pre, post in steps:
-            view = blank.replace(
+            view = replace(
+                blank,
                 weight=jnp.full((1, 1), 0.5),
                 weight_max=jnp.ones(()),
-                pre=blank.pre.replace(activity=jnp.asarray([float(pre)])),
-                post=blank.post.replace(activity=jnp.asarray([float(post)]), potential=jnp.asarray([potential])),
+                pre=replace(blank.pre, activity=jnp.asarray([float(pre)])),
+                post=replace(blank.post, activity=jnp.asarray([float(post)]), potential=jnp.asarray([potential])),
             )
             state, delta = rule.step(theta, state, SYNAPSE, view, dt)
             total += float(delta[0, 0])
@@ -101,11 +104,13 @@ def test_the_gradient_through_single_spikes_is_as_if_there_were_no_counts(rule):
         theta, blank = rule.init(jax.random.key(0), SYNAPSE), blank_view(SYNAPSE, ())
         theta = jax.tree.map(lambda x: x + 0.3, theta)
         before = rule.init_state(theta, SYNAPSE)
-        view = blank.replace(post=blank.post.replace(activity=jnp.ones(1)), pre=blank.pre.replace(activity=jnp.ones(1)))
+        view = replace(
+            blank, post=replace(blank.post, activity=jnp.ones(1)), pre=replace(blank.pre, activity=jnp.ones(1))
+        )
         state = rule.step(theta, before, SYNAPSE, view, DT)[0]
 
         def change(z):
-            seen = view.replace(pre=view.pre.replace(activity=z))
+            seen = replace(view, pre=replace(view.pre, activity=z))
             return rule.step(theta, state, SYNAPSE, seen, DT)[1][0, 0]
 
         slopes = [float(jax.grad(change)(jnp.full(1, at))[0]) for at in (1.0, 0.999)]
