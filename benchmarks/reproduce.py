@@ -181,6 +181,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write docs/results.md from the JSONs and stop")
     parser.add_argument("--from-runs", type=Path, nargs="+", help="finished folders of --only")
     parser.add_argument("--tree", type=Path, default=ROOT, help="the checkout whose code made --from-runs")
+    parser.add_argument("--no-wall", action="store_true", help="--from-runs took several sessions: tell no wall time")
     parser.add_argument("--seeds", default="", help="others than those published; needs a --results of its own")
     parser.add_argument("--quick", action="store_true", help="two outer steps and few lives: a test; the same")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "reproduce")
@@ -215,6 +216,10 @@ def _renewed(name: str, given: argparse.Namespace) -> str:
     except RuntimeError as error:
         return str(error)
     found = told(name, folders, given.tree)
+    if given.no_wall:
+        found["wall_s"] = None
+        for row in found["rows"].values():
+            row.pop("wall_s", None)
     given.results.mkdir(parents=True, exist_ok=True)
     file = given.results / f"{name}.json"
     before = json.loads(file.read_text())["bits"] if file.is_file() else found["bits"]

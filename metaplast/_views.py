@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import jax.numpy as jnp
 from jax import Array
 
+from metaplast._at_synapse import AtSynapse
 from metaplast.feedback.base import AbstractFeedback
 from metaplast.registry import BadInput, name_of
 from metaplast.rules._aggregates import AGGREGATES, aggregates
@@ -90,7 +91,7 @@ def edge_view(
     used: frozenset[str],
     weights: tuple[Array, Array, float, float],
     views: dict[str, NeuronView],
-    sent: Array,
+    arrived: AtSynapse,
     credit: Credit,
     key: Key,
 ) -> SynapseView:
@@ -98,13 +99,13 @@ def edge_view(
 
     weights: now, at birth, their upper bound, and the sign with which they act (`Wiring.effect`): the credit of the
     postsynaptic neuron is seen as that of what the edge brings it, so that descent is the same rule on every edge.
-    sent: what the edge transmitted in this step.
+    arrived: what is at the synapses in this step.
     """
     now, born, largest, effect = weights
     told = lambda name: {field: getattr(credit, field)[name] for field in sorted(CREDIT_FIELDS)}  # noqa: E731
-    pre = views[edge.pre].replace(activity=sent, **told(edge.pre))  # pyright: ignore[reportAttributeAccessIssue]
+    pre = views[edge.pre].replace(activity=arrived.pre, **told(edge.pre))  # pyright: ignore[reportAttributeAccessIssue]
     acting = {field: values if effect == 1.0 else effect * values for field, values in told(edge.post).items()}
-    post = views[edge.post].replace(**acting)  # pyright: ignore[reportAttributeAccessIssue]
+    post = views[edge.post].replace(**arrived.post, **acting)  # pyright: ignore[reportAttributeAccessIssue]
     sides = aggregates(edge.connection, now, lambda name: attrgetter(name)(SimpleNamespace(pre=pre, post=post)), used)
     return SynapseView(
         pre=pre.replace(**sides["pre"]),

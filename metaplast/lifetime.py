@@ -10,7 +10,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from metaplast._at_synapse import AtSynapse, SpikeTimes, at_synapse, timed, waiting
 from metaplast._scan import pieces, plastic_at, scan
+from metaplast._slots import Slot, check_shared, theta_of
 from metaplast._views import answered, edge_reads, edge_view, with_surprise
 from metaplast.connections.base import Move
 from metaplast.feedback._alignment import angles
@@ -23,32 +25,24 @@ from metaplast.networks import base as network
 from metaplast.networks.base import AbstractNetwork, NetworkState
 from metaplast.networks.feedforward import Feedforward
 from metaplast.registry import BadInput
-from metaplast.rules.base import AbstractRule
-from metaplast.rules.polynomial import Polynomial
+from metaplast.rules.base import cleared
 from metaplast.signals import Credit, Key, NeuronView, RuleState, Synapses, Theta, Trace, pytree
 from metaplast.spec import Positive, decode, plugin, spec
 from metaplast.wiring import Edge, Wiring
 
 _NAME = re.compile(r"\w[\w-]{0,63}")
-
-
-@spec
-class Slot:
-    """A named place for a rule: plastic edges whose names match `edges` (a glob) share its theta, or own one each."""
-
-    name: str = "rule"
-    edges: str = "*"
-    rule: Annotated[AbstractRule, plugin("rule")] = Polynomial()
-    shared: bool = True
+POTENTIALS = 4  # of the keys that follow from one, after those of `split`
 
 
 @pytree
 class Life:
-    """Everything the next step needs. born: initial weights of the edges whose rule reads them; t: steps lived."""
+    """Everything the next step needs. born: initial weights of the edges whose rule reads them; behind: what is on its
+    way from the soma to the synapses of rules of spike times; t: steps lived."""
 
     synapses: dict[str, Synapses]
     born: dict[str, Array]
     network: NetworkState
+    behind: dict[str, Theta]
     rules: dict[str, RuleState]
     feedback: Theta
     task: Theta
@@ -64,6 +58,7 @@ class Lifetime:
     what is added to the metrics of every step: `alignment`, the angle between the credit of each hidden population and
     the one of symmetric feedback, in degrees, as `angle_<population>`; or to those of a whole life, in
     `MetaProblem.losses`: `units`, the shares of silent and saturated units (_units.py).
+    spike_times: when rules of spike times see a spike: when it is at the `synapse`, or `transmitted` (_at_synapse.py).
     Raises: BadInput (from `check`) for a slot without edges, an edge in two slots, or a rule that reads a signal which
     neither the wiring nor the task offers.
     """
@@ -78,6 +73,7 @@ class Lifetime:
     dt: Positive = 1e-3
     record: tuple[Literal["weights", "activity", "gain", "sent", "feedback"], ...] = ()
     measure: tuple[Literal["alignment", "units"], ...] = ()
+    spike_times: SpikeTimes = "synapse"
 
     def wiring(self) -> Wiring:
         return _wiring(self)
@@ -94,6 +90,14 @@ class Lifetime:
                 found[edge.name] = (edge, slots[0])
         return found
 
+    def _timed(self) -> dict[str, Edge]:
+        """The edges whose rule sees spikes at other times than those at which the edge transmits them."""
+        by_rule = {name: edge for name, (edge, slot) in self.plastic().items() if slot.rule.spike_timing}
+        return timed(self.wiring(), by_rule, self.dt) if self.spike_times == "synapse" else {}
+
+    def _behind(self) -> dict[str, Theta]:
+        return {name: waiting(edge, self.reads()[name], self.dt) for name, edge in self._timed().items()}
+
     def reads(self) -> dict[str, frozenset[str]]:
         """Edge name -> the fields of its view that its rule depends on (measured)."""
         return _reads(self)
@@ -107,27 +111,12 @@ class Lifetime:
                     raise BadInput(f"{kind} {name!r}", "a name of letters, digits, _ and -, used once", "rename it")
         network.check_watched(self.wiring(), self.task.shape())
         _reads(self)
-        self._check_shared()
+        check_shared(self.plastic())
         offers = self.task.shape().offers
         for need in sorted(self.genome.needs - offers):
             expected = f"one of what it offers: {', '.join(sorted(offers))}"
             raise BadInput(f"genome: needs {need!r} from the task", expected, "change genome or task")
         jax.eval_shape(lambda key: self.begin(self._init(key), some_task(self.task, key), key), jax.random.key(0))
-
-    def _check_shared(self) -> None:
-        """One theta cannot serve edges that need leaves of different shapes (numbers per synapse)."""
-        for slot in (slot for slot in self.slots if slot.shared):
-            shapes = {}
-            for name, (edge, its_slot) in self.plastic().items():
-                if its_slot == slot:
-                    theta = jax.eval_shape(lambda k, c=edge.connection: slot.rule.init(k, c), jax.random.key(0))  # noqa: B023
-                    shapes[name] = [leaf.shape for leaf in jax.tree.leaves(theta)]
-            if len({str(shape) for shape in shapes.values()}) > 1:
-                raise BadInput(
-                    f"slot {slot.name}: one theta for {', '.join(shapes)}",
-                    "edges of one shape, for numbers per synapse",
-                    "shared: false",
-                )
 
     def init(self, key: Key) -> Theta:
         """theta = {rules: {slot: theta, or {edge: theta}}, genome, feedback, neurons}."""
@@ -163,9 +152,10 @@ class Lifetime:
         return Life(
             synapses=synapses,
             born={name: synapses[name].weight for name in plastic if "weight_initial" in used[name]},
-            network=network.init_state(wiring, theta["neurons"], self.dt),
+            network=network.begin(wiring, theta["neurons"], self.dt, jax.random.fold_in(key, POTENTIALS)),
+            behind=self._behind(),
             rules={
-                name: slot.rule.init_state(_theta_of(theta, slot, name), edge.connection)
+                name: slot.rule.init_state(theta_of(theta, slot, name), edge.connection)
                 for name, (edge, slot) in plastic.items()
             },
             feedback=self.feedback.init_state(theta["feedback"], wiring, k_feedback),
@@ -196,9 +186,13 @@ class Lifetime:
         state, (views, sent) = network.step(
             wiring, theta["neurons"], life.synapses, life.network, stimulus, self.dt, k_network
         )
+        arrived, behind = {name: AtSynapse(signal, {}) for name, signal in sent.items()}, {}
+        for name, edge in self._timed().items():
+            both = (life.network, state)
+            behind[name], arrived[name] = at_synapse(wiring, edge, life.behind[name], both, views, self.dt)
         output = network.seen(wiring, self.task.shape(), views)
         task_state, outcome = self.task.step(task, life.task, output, k_task, self.dt)
-        new = life.replace(network=state, task=task_state, t=life.t + 1)  # pyright: ignore[reportAttributeAccessIssue]
+        new = life.replace(network=state, behind=behind, task=task_state, t=life.t + 1)  # pyright: ignore[reportAttributeAccessIssue]
         score = outcome.score
         if plastic is not False or "alignment" in self.measure:
             views, given = answered(views, wiring.output.name, outcome, self.task.shape().offers)
@@ -206,7 +200,7 @@ class Lifetime:
                 theta["feedback"], life.feedback, wiring, life.synapses, views, given, self.dt
             )
             if plastic is not False:
-                learned = (*self._learn(theta, new, views, sent, credit, (outcome.feedback.gate, k_rules)), told)
+                learned = (*self._learn(theta, new, views, arrived, credit, (outcome.feedback.gate, k_rules)), told)
                 if plastic is None or self.task.shape().rests:
                     on = plastic_at(self.task.shape(), life.t, outcome.feedback.gate)
                     before = (new.synapses, new.rules, new.feedback)
@@ -231,7 +225,7 @@ class Lifetime:
         theta: Theta,
         life: Life,
         views: dict[str, NeuronView],
-        sent: dict[str, Array],
+        arrived: dict[str, AtSynapse],
         credit: Credit,
         gate_and_key: tuple[Array, Key],
     ) -> tuple[dict[str, Synapses], dict[str, RuleState]]:
@@ -241,39 +235,27 @@ class Lifetime:
         for index, (name, (edge, slot)) in enumerate(self.plastic().items()):
             old, (low, high) = life.synapses[name], wiring.bounds(edge)
             weights = (old.weight, life.born.get(name, old.weight), high, wiring.effect(edge))
-            view = edge_view(edge, used[name], weights, views, sent[name], credit, jax.random.fold_in(key, index))
-            own, move = _theta_of(theta, slot, name), Move(old.mask, gate, low, high, wiring.spiking(edge))
+            view = edge_view(edge, used[name], weights, views, arrived[name], credit, jax.random.fold_in(key, index))
+            own, move = theta_of(theta, slot, name), Move(old.mask, gate, low, high, wiring.spiking(edge))
             rules[name], new = slot.rule.apply(own, life.rules[name], move, edge.connection, view, self.dt)
             synapses[name] = Synapses(weight=new, mask=old.mask)
         return synapses, rules
 
     def _reset(self, theta: Theta, life: Life, reset: Array) -> Life:
-        """A new trial: neurons and transmissions at rest, neuron-side traces cleared unless `slow`; weights stay, and
-        synapse-side state unless `fast`."""
-        rest = network.init_state(self.wiring(), theta["neurons"], self.dt)
+        """A new trial: neurons and transmissions as at birth, rules `cleared`; weights stay."""
+        key = jax.random.fold_in(life.key, life.t)
+        first = network.begin(self.wiring(), theta["neurons"], self.dt, jax.random.fold_in(key, POTENTIALS))
         rules = {}
         for name, (edge, slot) in self.plastic().items():
-            fresh = slot.rule.init_state(_theta_of(theta, slot, name), edge.connection)
-            old, slow = life.rules[name], slot.rule.slow
-            keeps = {"post": slow, "pre": slow, "synapse": set(old.synapse) - slot.rule.fast}
-            rules[name] = old.replace(  # pyright: ignore[reportAttributeAccessIssue]
-                **{
-                    side: {
-                        leaf: value if leaf in kept else _where(reset, getattr(fresh, side)[leaf], value)
-                        for leaf, value in getattr(old, side).items()
-                    }
-                    for side, kept in keeps.items()
-                }
-            )
-        return life.replace(network=_where(reset, rest, life.network), rules=rules)  # pyright: ignore[reportAttributeAccessIssue]
+            fresh = slot.rule.init_state(theta_of(theta, slot, name), edge.connection)
+            rules[name] = cleared(slot.rule, life.rules[name], fresh, reset)
+        fresh = (first, self._behind())
+        seen, behind = _where(reset, fresh, (life.network, life.behind))
+        return life.replace(network=seen, behind=behind, rules=rules)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _where(condition: Array, yes: Theta, no: Theta) -> Theta:
     return jax.tree.map(lambda a, b: jnp.where(condition > 0, a, b), yes, no)
-
-
-def _theta_of(theta: Theta, slot: Slot, edge: str) -> Theta:
-    return theta["rules"][slot.name] if slot.shared else theta["rules"][slot.name][edge]
 
 
 @lru_cache(maxsize=128)

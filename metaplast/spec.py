@@ -24,6 +24,9 @@ Probability = Annotated[float, Ge(0), Le(1)]
 LARGEST = 10**9  # of anything that is counted: what is larger is a slip, and is refused before memory is asked for it
 Count = Annotated[int, Ge(1), Le(LARGEST)]
 Natural = Annotated[int, Ge(0), Le(LARGEST)]
+MANY = 10**6  # lives that are judged, refits: each leaves numbers of its own
+Some = Annotated[int, Ge(1), Le(1000)]  # of what is trained or kept one by one
+Judged = Annotated[int, Ge(1), Le(MANY)]
 Members = Annotated[int, Ge(1), Le(10**6)]  # of a population: each has a theta of its own in every step
 Seed = Annotated[int, Ge(0), Le(2**31 - 1)]  # what a JAX key takes without x64
 

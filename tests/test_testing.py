@@ -10,7 +10,7 @@ import pytest
 
 from metaplast import train
 from metaplast._checks import neuron as neurons
-from metaplast._checks import outer_loop, task_family
+from metaplast._checks import outer_loop
 from metaplast._checks import rule as rules
 from metaplast.connections.base import Term
 from metaplast.interfaces import SPLITS, AbstractTaskFamily

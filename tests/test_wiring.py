@@ -156,7 +156,7 @@ def test_inhibitory_cells_of_conductances_are_told_to_fire_less_where_the_output
 
 
 SPIKES = ("adex", "alif", "conductance_lif", "izhikevich", "lif", "poisson", "refractory", "spikes", "stochastic")
-SPIKES = (*SPIKES, "two_compartment")  # by default
+SPIKES = (*SPIKES, "starting", "two_compartment")  # by default
 NEURONS = {  # spec -> whether it says that its activity is spikes
     **{name: (name, find("neuron", name)().spiking) for name in enrolled("neuron")},
     "two_compartment of rates": (RATE, False),

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from metaplast._checks import clocks, influence
+from metaplast._checks import account, clocks, influence
 from metaplast._checks.base import (
     demand,
     demand_close,
@@ -225,6 +225,7 @@ def check(rule: AbstractRule, oracle: Oracle | None = None, clock: bool = True) 
         check_copies(bench)
         check_layouts(bench)
         check_gradient(bench)
+        account.check(rule, bench.theta, account.World(bench.views, bench.weight, DENSE), bench.fields)
         check_vectorised(bench)
         check_oracle(bench, oracle)
         if clock:

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import click
 
-from metaplast.cli._folder import NewFolder
+from metaplast.cli import _progress, _setup
+from metaplast.cli._complete import Word
+from metaplast.cli._paths import Given
 from metaplast.registry import BadInput
 
 OF_LOOPS, OF_RUNS = (
-    ("--loops", "--run-dir", "--config-dir", "--import", "--json", "--quiet"),
+    ("--loops", "--run-dir", "--config-dir", "--json", "--quiet"),
     ("--row", "--against", "--out"),
 )
 
@@ -18,18 +20,16 @@ _WORD = re.compile(r"[\w.-]+=")
 
 
 @click.command("compare")
-@click.argument("what", nargs=-1, required=True, metavar="WORDS... | RUN_DIR...")
+@click.argument("what", nargs=-1, required=True, type=Word(), metavar="WORDS... | RUN_DIR...")
 @click.option("--loops", metavar="A,B,...", help="Outer loops that take part (default: those of compare.loops).")
-@click.option("--run-dir", type=NewFolder(), help="Folder of the comparison (default: runs/<date>-compare-...).")
-@click.option(
-    "--config-dir", type=click.Path(path_type=Path), help="Your own config groups, looked up before the shipped ones."
-)
+@click.option("--run-dir", type=Given("folder"), help="Folder of the comparison (default: runs/<date>-compare-...).")
+@click.option("--config-dir", type=Given("folder"), help="Your own config groups, looked up before the shipped ones.")
 @click.option("--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first.")
 @click.option("--json", "as_json", is_flag=True, help="Print compare.json instead of the tables.")
 @click.option("--quiet", is_flag=True, help="No progress bars.")
 @click.option("--row", help="Runs: whose differences to the reference to show (default: discovered).")
 @click.option("--against", multiple=True, metavar="NAME", help="Runs: a row that may be the reference.")
-@click.option("--out", type=click.Path(path_type=Path), help="Fits: PNG over the one numeric setting that varies.")
+@click.option("--out", type=Given(), help="Fits: PNG over the one numeric setting that varies.")
 def command(  # noqa: PLR0913  (click gives each option as one argument)
     what: tuple[str, ...],
     loops: str | None,
@@ -54,7 +54,7 @@ def command(  # noqa: PLR0913  (click gives each option as one argument)
     side by side too: one line per setting, over its seeds.
     """
     words = [text for text in what if _WORD.match(text)]
-    given = (loops is not None, run_dir, config_dir, modules, as_json, quiet)
+    given = (loops is not None, run_dir, config_dir, as_json, quiet)
     if words:
         _refuse(OF_RUNS, (row, against, out), "with runs only")
         if others := [text for text in what if text not in words]:
@@ -62,6 +62,7 @@ def command(  # noqa: PLR0913  (click gives each option as one argument)
         _loops(tuple(words), loops, (run_dir, config_dir), modules, (as_json, quiet))
     else:
         _refuse(OF_LOOPS, given, "with words only, such as experiment=oja")
+        _setup.import_plugins(modules)
         _runs([Path(text) for text in what], row or "discovered", against, out)
 
 
@@ -78,7 +79,6 @@ def _loops(
     modules: tuple[str, ...],
     style: tuple[bool, bool],
 ) -> None:
-    from metaplast.cli import _setup
     from metaplast.launch import folder
 
     run_dir, config_dir = folders
@@ -90,14 +90,17 @@ def _loops(
 
     plain = compose(words, Sources(config_dir))
     names = [name.strip() for name in only.split(",")] if only is not None else []
-    with _setup.progress(any(style)) as show:
-        made = compare_loops.start(plain, run_dir, show, names)
+    with _progress.progress(any(style), _progress.TRAININGS) as show:
+        made = compare_loops.start(plain, run_dir, show, names, show.say)
     click.echo(json.dumps(compare_loops.read(made)) if style[0] else compare_loops.render(made))
 
 
 def _runs(runs: list[Path], row: str, against: tuple[str, ...], out: Path | None) -> None:
     if not runs[0].is_dir():
-        raise BadInput(f"{runs[0]}", "a run folder, or words", f"did you mean experiment={runs[0]}?")
+        from metaplast.launch.files import reader_of
+
+        fix = reader_of(str(runs[0])) or f"did you mean experiment={runs[0]}?"
+        raise BadInput(f"{runs[0]}", "a run folder, or words", fix)
     from metaplast.launch import compare_loops, fit_compare, side_by_side
     from metaplast.launch.fit import is_fit
 

@@ -4,14 +4,16 @@ from pathlib import Path
 
 import click
 
+from metaplast.cli._paths import Given
+
 
 @click.command("configs")
-@click.option("--config-dir", type=click.Path(path_type=Path), help="Your own config groups as well.")
+@click.option("--config-dir", type=Given("folder"), help="Your own config groups as well.")
 def command(config_dir: Path | None) -> None:
     """Print the experiments and the files of every config group."""
+    from metaplast.cli._listed import listed
     from metaplast.launch.config import GROUPS, Sources
 
     sources = Sources(config_dir)
-    for group in GROUPS:
-        for name in sources.names(group):
-            click.echo(f"{group}={name:20} {sources.headline(group, name)}")
+    names = [(group, name) for group in GROUPS for name in sources.names(group)]
+    click.echo(listed((f"{group}={name}", sources.headline(group, name)) for group, name in names))

@@ -5,14 +5,17 @@ from pathlib import Path
 
 import click
 
+from metaplast.cli._complete import Word
+from metaplast.cli._paths import Given
+
 
 @click.command("diagnose")
-@click.argument("words", nargs=-1, metavar="[RUN_DIR] [WORDS]...")
-@click.option("--lives", type=click.IntRange(2), default=32, show_default=True, help="Lives that are measured.")
-@click.option("--json", "as_json", is_flag=True, help="Print every measurement as JSON instead of the text.")
+@click.argument("words", nargs=-1, type=Word(), metavar="[RUN_DIR] [WORDS]...")
 @click.option(
-    "--config-dir", type=click.Path(path_type=Path), help="Your own config groups, looked up before the shipped ones."
+    "--lives", type=click.IntRange(2, 1_000_000), default=32, show_default=True, help="Lives that are measured."
 )
+@click.option("--json", "as_json", is_flag=True, help="Print every measurement as JSON instead of the text.")
+@click.option("--config-dir", type=Given("folder"), help="Your own config groups, looked up before the shipped ones.")
 @click.option("--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first.")
 def command(
     words: tuple[str, ...], lives: int, as_json: bool, config_dir: Path | None, modules: tuple[str, ...]

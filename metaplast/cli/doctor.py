@@ -10,9 +10,10 @@ def command() -> None:
     Exit code 0 where training works; the line of a part that does not work says why.
     """
     from metaplast.cli import _setup
+    from metaplast.cli._listed import entry
 
     _setup.prepare()
     from metaplast.launch.doctor import findings
 
     for name, value in findings():
-        click.echo(f"{name:14} {value}")
+        click.echo(entry(name, value, 15))

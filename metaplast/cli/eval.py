@@ -4,10 +4,14 @@ from pathlib import Path
 
 import click
 
+from metaplast.cli._complete import Word
+
 
 @click.command("eval")
-@click.argument("arguments", nargs=-1, required=True, metavar="RUN_DIR... [A.B=VALUE...]")
-@click.option("--lives", type=click.IntRange(1), default=1024, show_default=True, help="Held-out lives per run.")
+@click.argument("arguments", nargs=-1, required=True, type=Word(), metavar="RUN_DIR... [A.B=VALUE...]")
+@click.option(
+    "--lives", type=click.IntRange(1, 1_000_000), default=1024, show_default=True, help="Held-out lives per run."
+)
 @click.option("--row", "rows", multiple=True, metavar="NAME", help="Judge this row beside `discovered` (default: all).")
 @click.option("--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first.")
 def command(arguments: tuple[str, ...], lives: int, rows: tuple[str, ...], modules: tuple[str, ...]) -> None:

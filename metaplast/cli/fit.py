@@ -5,11 +5,12 @@ from pathlib import Path
 
 import click
 
-from metaplast.cli._folder import NewFolder
+from metaplast.cli._complete import Word
+from metaplast.cli._paths import Given
 
 
 @click.command("fit")
-@click.argument("words", nargs=-1, metavar="[DATA] [WORDS]...")
+@click.argument("words", nargs=-1, type=Word(), metavar="[DATA] [WORDS]...")
 @click.option("--describe", is_flag=True, help="Print what was understood of the data, and fit nothing.")
 @click.option(
     "--recover",
@@ -19,10 +20,8 @@ from metaplast.cli._folder import NewFolder
     help="Simulate first: values from this rule (rule=oja, rule.rate=0.1, ...) on your stimuli, trials, mask and noise "
     "are fitted instead of your own, to see which terms this much data can tell. May be given several times.",
 )
-@click.option("--run-dir", type=NewFolder(), help="Folder of the fit (default: runs/<date>-fit-...).")
-@click.option(
-    "--config-dir", type=click.Path(path_type=Path), help="Your own config groups, looked up before the shipped ones."
-)
+@click.option("--run-dir", type=Given("folder"), help="Folder of the fit (default: runs/<date>-fit-...).")
+@click.option("--config-dir", type=Given("folder"), help="Your own config groups, looked up before the shipped ones.")
 @click.option("--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first.")
 @click.option("--json", "as_json", is_flag=True, help="Print fit.json instead of the text.")
 @click.option("--quiet", is_flag=True, help="No progress bars.")
@@ -43,7 +42,7 @@ def command(  # noqa: PLR0913  (click gives each option as one argument)
     Without DATA: a made-up example, or the simulated data of experiment=NAME.
     Example: metaplast fit trials.npz network.hidden=[10] fit.bootstrap=100
     """
-    from metaplast.cli import _setup
+    from metaplast.cli import _progress, _setup
     from metaplast.launch import folder
 
     if run_dir is not None:
@@ -56,6 +55,6 @@ def command(  # noqa: PLR0913  (click gives each option as one argument)
     if describe:
         click.echo(fit.check(plain, recover).main.task.describe())  # pyright: ignore[reportAttributeAccessIssue]
         return
-    with _setup.progress(quiet or as_json) as show:
+    with _progress.progress(quiet or as_json, _progress.STARTS) as show:
         made = fit.start(plain, run_dir, show, recover)
     click.echo(json.dumps(json.loads((made / "fit.json").read_text())) if as_json else fit_report.render(made))

@@ -4,17 +4,23 @@ from pathlib import Path
 
 import click
 
+from metaplast.cli._paths import Given
+
 
 @click.command("inspect")
-@click.argument("run_dirs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("run_dirs", nargs=-1, required=True, type=Given())
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=Given(),
     help="Folder for report.html, inspect.json and figures/. Default: the run's own folder; for several runs the "
     "folder inspect-<experiment>-<seeds> beside the first; for a rule file <name>_inspect beside it.",
 )
 @click.option(
-    "--lives", type=click.IntRange(2), default=128, show_default=True, help="Held-out lives per run behind the curves."
+    "--lives",
+    type=click.IntRange(2, 1_000_000),
+    default=128,
+    show_default=True,
+    help="Held-out lives per run behind the curves.",
 )
 @click.option("--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first.")
 @click.option("--quiet", is_flag=True, help="No progress bars.")
@@ -24,18 +30,19 @@ def command(run_dirs: tuple[Path, ...], out: Path | None, lives: int, modules: t
     Scores, learning curves within a life, coefficients and their path over meta-training, the change of weight over two
     signals. Files of an earlier inspection in the same folder are replaced. Prints the paths of what it wrote.
     """
-    from metaplast.cli import _setup
+    from metaplast.cli import _progress, _setup
 
     _setup.prepare(modules)
-    from metaplast.launch import report, rule_report
+    from metaplast.launch import folder, report, rule_report
     from metaplast.registry import BadInput
 
     if out is not None and out.exists() and not out.is_dir():
         raise BadInput(f"--out {out}", "a folder", "choose another path")
-    if len(run_dirs) == 1 and run_dirs[0].is_file():
-        written = rule_report.inspect_rule(run_dirs[0], out)
-    else:
-        with _setup.progress(quiet) as show:
-            written = report.inspect_runs(run_dirs, out, lives, show)
+    with folder.named(out or run_dirs[0]):
+        if len(run_dirs) == 1 and run_dirs[0].is_file():
+            written = rule_report.inspect_rule(run_dirs[0], out)
+        else:
+            with _progress.progress(quiet, _progress.ROWS) as show:
+                written = report.inspect_runs(run_dirs, out, lives, show)
     for path in written:
         click.echo(path)

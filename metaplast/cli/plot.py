@@ -4,12 +4,14 @@ from pathlib import Path
 
 import click
 
+from metaplast.cli._paths import Given
+
 
 @click.command("plot")
-@click.argument("run_dirs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("run_dirs", nargs=-1, required=True, type=Given())
 @click.option("--metric", default="loss", show_default=True, help="A number of metrics.jsonl.")
 @click.option("--row", default="discovered", show_default=True, help="Which row of the table.")
-@click.option("--out", type=click.Path(path_type=Path), default="curves.png", show_default=True, help="Picture.")
+@click.option("--out", type=Given(), default="curves.png", show_default=True, help="Picture.")
 def command(run_dirs: tuple[Path, ...], metric: str, row: str, out: Path) -> None:
     """Draw the curves of RUN_DIRS, finished or still training, against the outer step; print the picture's path."""
     from metaplast.launch.plot import plot

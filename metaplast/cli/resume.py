@@ -4,9 +4,11 @@ from pathlib import Path
 
 import click
 
+from metaplast.cli._paths import Given
+
 
 @click.command("resume")
-@click.argument("run_dir", type=click.Path(path_type=Path))
+@click.argument("run_dir", type=Given())
 @click.option("--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first.")
 @click.option(
     "--jobs",
@@ -16,19 +18,21 @@ import click
 @click.option("--quiet", is_flag=True, help="No progress bars.")
 def command(run_dir: Path, modules: tuple[str, ...], jobs: int | None, quiet: bool) -> None:
     """Go on from the newest checkpoints; the result has the same bits as an uninterrupted run."""
-    from metaplast.cli import _setup
+    from metaplast.cli import _progress, _setup
     from metaplast.launch import folder
 
     folder.check_idle(run_dir)  # at once, before JAX is imported
     _setup.prepare(modules)
     from metaplast.launch import compare_loops, fit, fit_report, group, run
 
-    with _setup.progress(quiet) as show:
-        if fit.is_fit(run_dir):
+    if fit.is_fit(run_dir):
+        with _progress.progress(quiet, _progress.STARTS) as show:
             finished, render = fit.resume(run_dir, show), fit_report.render
-        elif compare_loops.is_comparison(run_dir):
+    elif compare_loops.is_comparison(run_dir):
+        with _progress.progress(quiet, _progress.TRAININGS) as show:
             finished, render = compare_loops.resume(run_dir, show), compare_loops.render
-        else:
+    else:
+        with _progress.progress(quiet, _progress.STEPS) as show:
             finished, render = run.resume(run_dir, jobs, show, modules, show.say), group.told
     click.echo(render(finished))
     if render is group.told:

@@ -5,41 +5,50 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from metaplast.cli import _complete
+
 if TYPE_CHECKING:
+    from metaplast.reuse._node import Node
     from metaplast.reuse.rule_file import RuleFile
 
 
 @click.command("show")
-@click.argument("rule")
-def command(rule: str) -> None:
+@click.argument("rule", shell_complete=_complete.rules)
+@click.option("--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first.")
+def command(rule: str, modules: tuple[str, ...]) -> None:
     """Print the formula and the card of RULE: a rule.safetensors, or the name of a known rule (oja, hebb, delta, ...).
 
     The formula is computed from the numbers in the file, never from text in it; nothing in the file is run.
     """
+    from metaplast.cli import _setup
     from metaplast.reuse import formula
-    from metaplast.reuse.known import is_name, known_rule
+    from metaplast.reuse._node import node, nodes
+    from metaplast.reuse.known import is_name, known_rule, said_of
     from metaplast.reuse.rule_file import read_rule
+    from metaplast.rules._account import from_plain
 
+    _setup.import_plugins(modules)
     if is_name(rule):
-        spec = known_rule(rule)
-        click.echo(f"delta_w = {formula.text(formula.expression(spec, {}))}")
+        spec, said = known_rule(rule), said_of(rule)
+        known = node(spec, from_plain(said["account"]), {})
+        click.echo(f"delta_w = {formula.text(formula.expression(known))}")
         _print("rule", rule)
-        read = formula.fields(spec)
-        if read is None:  # only running it can tell
-            from metaplast.reuse.load import load_rule
-
-            read = load_rule(rule).reads
-        _reach(read)
+        _reach(said["reads"])
         return
     file = read_rule(rule)
+    if any("account" not in slot for slot in file.document["slots"].values()):
+        from metaplast.reuse.ask import whole
+
+        file = whole(file)
     click.echo(formula.formula(file.document, file.tensors))
     _print("rule", rule)
+    rules = nodes(file.document, file.tensors)
     for name, slot in file.document["slots"].items():
-        _slot(name, slot)
+        _slot(name, slot, next(rule for key, rule in rules.items() if key.partition("/")[0] == name))
     _card(file)
 
 
-def _slot(name: str, slot: dict[str, Any]) -> None:
+def _slot(name: str, slot: dict[str, Any], rule: "Node") -> None:
     from metaplast.reuse.formula import fields
 
     sizes = [f"{edge} {'x'.join(str(n) for n in facts['shape'])}" for edge, facts in slot["connections"].items()]
@@ -47,8 +56,11 @@ def _slot(name: str, slot: dict[str, Any]) -> None:
     _print("slot", f"{name}: edges {slot['edges']}, {owner}")
     _print("learned on", ", ".join(sizes))
     _print("form", " of ".join(_forms(slot["rule"])))
-    read = fields(slot["rule"])  # of other forms than terms, what is written in the file (`load_rule` measures it)
-    _reach(slot["reads"] if read is None else read, " (as written in the file)" if read is None else "")
+    read = fields(rule)
+    if read is None:  # only running it can tell, as `load_rule` does
+        _reach(slot["reads"], " (as written in the file)")
+    else:
+        _reach(read)
     _print("clock", slot["clock"])
 
 
@@ -72,9 +84,9 @@ def _card(file: "RuleFile") -> None:
 
 
 def _forms(spec: dict[str, Any]) -> list[str]:
-    from metaplast.reuse._document import children
+    from metaplast.reuse._document import nested
 
-    inner = [_forms(child) for _, child, _ in children(spec, {})]
+    inner = [_forms(child) for _, child in nested(spec)]
     return [spec["name"], *([] if not inner else inner[0] if len(inner) == 1 else [str(inner)])]
 
 

@@ -4,22 +4,19 @@ from pathlib import Path
 
 import click
 
-from metaplast.cli._folder import NewFolder
+from metaplast.cli._complete import Word
+from metaplast.cli._paths import Given
 
 
 @click.command("train")
-@click.argument("words", nargs=-1)
+@click.argument("words", nargs=-1, type=Word())
 @click.option(
     "--run-dir",
-    type=NewFolder(),
+    type=Given("folder"),
     help="Folder of the run (default: runs/<date>-<experiment>-<seed>-<id>).",
 )
-@click.option(
-    "--config", type=click.Path(path_type=Path), help="A whole config, such as the config.yaml of another run."
-)
-@click.option(
-    "--config-dir", type=click.Path(path_type=Path), help="Your own config groups, looked up before the shipped ones."
-)
+@click.option("--config", type=Given(), help="A whole config, such as the config.yaml of another run.")
+@click.option("--config-dir", type=Given("folder"), help="Your own config groups, looked up before the shipped ones.")
 @click.option("--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first.")
 @click.option(
     "--jobs",
@@ -46,7 +43,7 @@ def command(  # noqa: PLR0913  (click gives each option as one argument)
     combination together, each as a run of its own in one folder.
     Example: metaplast train experiment=oja outer.steps=400 seed=1
     """
-    from metaplast.cli import _setup
+    from metaplast.cli import _progress, _setup
     from metaplast.launch import folder
 
     if run_dir is not None:
@@ -56,7 +53,7 @@ def command(  # noqa: PLR0913  (click gives each option as one argument)
     from metaplast.launch.config import Sources, compose
 
     plain = compose(words, Sources(config_dir), config)
-    with _setup.progress(quiet or as_json) as show:
+    with _progress.progress(quiet or as_json, _progress.STEPS) as show:
         made = run.start(plain, run_dir, jobs, show, modules, show.say)
     click.echo(group.told(made, as_json))
     group.demand_whole(made)

@@ -66,7 +66,11 @@ def fit(
     for first in range(0, len(members), width):
         group = members[first : first + width]
         padded = [*group, *[group[-1]] * (width - len(group))]
-        found = _group(problem, outer, sessions, padded, settings, seed, tick)
+
+        def ticked(steps: int, total: int, before: int = first // width) -> None:
+            tick(before * total + steps, -(-len(members) // width) * total)
+
+        found = _group(problem, outer, sessions, padded, settings, seed, ticked)
         done += found[: len(group)]
     return done
 

@@ -10,12 +10,10 @@ import numpy as np
 
 from metaplast.lifetime import Lifetime
 from metaplast.registry import BadInput
-from metaplast.reuse._document import TERM_LISTS, children, own_leaves
-from metaplast.reuse.formula import rule_terms
-from metaplast.reuse.rule_file import flatten, subtree
-from metaplast.rules._grammar import RATE_UNIT, parse
+from metaplast.reuse._node import Node, coefficients, learned, rate, walk
+from metaplast.reuse.ask import node_of
+from metaplast.rules._grammar import parse
 from metaplast.signals import Theta
-from metaplast.spec import encode
 
 
 def numbers(lifetime: Lifetime, theta: Theta) -> dict[str, float]:
@@ -23,31 +21,29 @@ def numbers(lifetime: Lifetime, theta: Theta) -> dict[str, float]:
     carry their slot where there are several, edges where theta is one per edge, and labels under `sum`. A rate that
     multiplies terms is no number of its own: only the products can be known from data. Numbers that are not finite are
     told as they are."""
-    parts = {}
+    rules = {}
     for slot in lifetime.slots:
-        own = jax.tree.map(np.asarray, theta["rules"][slot.name])
-        named = {slot.name: own} if slot.shared else {f"{slot.name}/{edge}": part for edge, part in own.items()}
-        parts |= {name: (encode(slot.rule), subtree("it", flatten("it", part))) for name, part in named.items()}
-    found = {}
-    for name, (rule, part) in parts.items():
-        found |= _numbers(rule, part, "" if len(parts) == 1 else f"{name}: ")
-    return found
+        own = theta["rules"][slot.name]
+        if slot.shared:
+            rules[slot.name] = node_of(slot.rule, own)
+        else:
+            rules |= {f"{slot.name}/{edge}": node_of(slot.rule, part) for edge, part in own.items()}
+    values = {}
+    for name, rule in rules.items():
+        for mark, part in walk(rule, "" if len(rules) == 1 else f"{name}: "):
+            values |= _numbers(part, mark)
+    return values
 
 
-def _numbers(rule: dict[str, Any], theta: Any, mark: str) -> dict[str, float]:
-    """Of one rule, through wrappers."""
-    theta = theta if isinstance(theta, dict) else {}
-    own = {name.removeprefix("log_"): leaf for name, leaf in own_leaves(rule, theta).items() if leaf.size == 1}
-    found = {}
-    if rule["name"] in TERM_LISTS:
-        log_rate = own.pop("rate", None)
-        rate = rule["rate"] if log_rate is None else _grown(rule["rate"], log_rate)
-        found = {f"{mark}{canonical(name)}": float(rate * c) for name, c in rule_terms(rule, theta).items()}
-    found |= {f"{mark}{name}": _grown(rule[name], leaf) for name, leaf in own.items()}
-    inner = list(children(rule, theta))
-    for label, child, child_theta in inner:
-        found |= _numbers(child, child_theta, mark if len(inner) == 1 else f"{mark}{label}: ")
-    return found
+def _numbers(rule: Node, mark: str) -> dict[str, float]:
+    """Of one rule, without those inside it."""
+    products = {}
+    for term, coefficient in coefficients(rule).items():
+        products[f"{mark}{canonical(term)}"] = rate(rule) * coefficient
+    learnt = learned(rule)
+    if products:
+        learnt.pop("rate", None)
+    return products | {f"{mark}{name}": value for name, value in learnt.items()}
 
 
 def true_numbers(lifetime: Lifetime) -> dict[str, float]:
@@ -72,12 +68,6 @@ def canonical(term: str) -> str:
         return term
     factors = sorted(products[0].factors)
     return "*".join(name if power == 1 else f"{name}^{power}" for name, power in factors) or "1"
-
-
-def _grown(value: float, log: np.ndarray) -> float:
-    """value exp(5 log)."""
-    exponent = RATE_UNIT * float(log.reshape(-1)[0])
-    return float(value) * (math.exp(exponent) if exponent < 700 else math.inf)
 
 
 def vector(found: dict[str, float], names: list[str]) -> np.ndarray:

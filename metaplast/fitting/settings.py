@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from annotated_types import MinLen
+from annotated_types import Le, MinLen
 
-from metaplast.spec import Count, Natural, NonNegative, Positive, Probability, spec
+from metaplast.spec import MANY, Count, Natural, NonNegative, Positive, Probability, Some, spec
 
 
 @spec
@@ -18,12 +18,12 @@ class Fit:
     intervals. lags: steps of the past that the generalised linear null sees. chunk: members per program call (0: as
     many as fit a core's cache)."""
 
-    starts: Count = 3
+    starts: Some = 3
     strengths: Annotated[tuple[NonNegative, ...], MinLen(1)] = (1e-3, 1e-2, 1e-1)
     few: Natural = 6
     support: Probability = 0.05
     window: Count = 30
     tolerance: Positive = 1e-3
-    bootstrap: Natural = 20
+    bootstrap: Annotated[Natural, Le(MANY)] = 20
     lags: Natural = 3
     chunk: Natural = 0

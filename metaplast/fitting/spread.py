@@ -10,7 +10,7 @@ from metaplast.fitting.bootstrap import Bootstrap
 from metaplast.fitting.data import Source
 from metaplast.fitting.penalised import member
 from metaplast.inspection.surfaces import surfaces
-from metaplast.inspection.windows import gated, pairs
+from metaplast.inspection.windows import by_pairs, gated, pairs
 from metaplast.lifetime import Lifetime
 from metaplast.reuse.load import Rule
 from metaplast.rules._grammar import reach
@@ -89,7 +89,8 @@ def spike_window(lifetime: Lifetime, theta: Theta, source: Source | None, booted
 
 
 def _timed(lifetime: Lifetime) -> bool:
-    return bool(lifetime.slots) and lifetime.slots[0].rule.spike_timing and lifetime.slots[0].shared
+    slots = lifetime.slots
+    return bool(slots) and slots[0].shared and by_pairs(slots[0].rule, lifetime.reads()[_edge(lifetime)])
 
 
 def _pairs(lifetime: Lifetime, theta: Theta) -> np.ndarray:

@@ -1,16 +1,14 @@
 """The numbers of a discovered rule as they act: per slot and edge, over seeds, and along meta-training."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from metaplast.inspection.statistics import Estimate, student
-from metaplast.reuse._document import LEARNT, TERM_LISTS, children, entries, own_leaves
-from metaplast.reuse.formula import terms
-from metaplast.reuse.rule_file import subtree
-from metaplast.rules._grammar import RATE_UNIT
+from metaplast.reuse._document import entries
+from metaplast.reuse._node import learned, nodes, walk
+from metaplast.reuse.formula import rule_terms, terms
 
 Plain = dict[str, Any]
 Tensors = Mapping[str, np.ndarray]
@@ -19,11 +17,11 @@ Numbers = dict[str, dict[str, float]]  # entry (slot or slot/edge) -> name -> va
 
 def acting(document: Plain, tensors: Tensors) -> tuple[Numbers, Numbers]:
     """(coefficients c_k of the terms, before the rate; learnt positive constants such as rates), each per entry."""
-    constants = {
-        key: _constants(entry.slot["rule"], subtree(entry.prefix, tensors), "")
-        for key, entry in entries(document).items()
-    }
-    return terms(document, tensors), constants
+    coefficients, constants = {}, {}
+    for key, rule in nodes(document, tensors).items():
+        coefficients[key] = rule_terms(rule)
+        constants[key] = {f"{mark}{name}": value for mark, part in walk(rule) for name, value in learned(part).items()}
+    return coefficients, constants
 
 
 def over_seeds(runs: Sequence[Numbers]) -> dict[str, dict[str, Estimate]]:
@@ -66,25 +64,3 @@ def _stacked(steps: Sequence[Numbers]) -> dict[str, dict[str, list[float]]]:
     return {
         entry: {name: [step[entry][name] for step in steps] for name in values} for entry, values in steps[0].items()
     }
-
-
-def _constants(spec: Plain, theta: Any, mark: str) -> dict[str, float]:
-    """Learnt constants of a rule and of those inside it, `value exp(5 log)`."""
-    theta = theta if isinstance(theta, dict) else {}
-    found: dict[str, float] = {}
-    own = own_leaves(spec, theta)
-    if spec["name"] in TERM_LISTS:
-        own = {name: leaf for name, leaf in own.items() if name != "log_rate" or name in LEARNT[spec["learn"]]}
-    for name, leaf in own.items():
-        if leaf.size == 1:
-            field = name.removeprefix("log_")
-            found[f"{mark}{field}"] = _times(spec[field], leaf)
-    inner = list(children(spec, theta))
-    for label, child, child_theta in inner:
-        found.update(_constants(child, child_theta, mark if len(inner) == 1 else f"{mark}{label}: "))
-    return found
-
-
-def _times(value: float, log: np.ndarray) -> float:
-    exponent = RATE_UNIT * float(log.reshape(-1)[0])
-    return float(value) * (math.exp(exponent) if exponent < 700 else math.inf)

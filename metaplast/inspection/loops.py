@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from metaplast.inspection.statistics import Estimate, student
-from metaplast.inspection.table import aligned
+from metaplast.inspection.table import INTERVAL, aligned
 
 SCHEMA = "metaplast.compare/1"
 Plain = dict[str, Any]
@@ -144,9 +144,7 @@ def _table(result: Plain, budget: str, entered: Mapping[str, Plain]) -> str:
     ratio, best = result["scale"] == "ratio", result["best"][budget]
     sign, head = ("" if ratio else "+"), f"after {result['compare'][budget]:g} {UNITS[budget]}"
     against = f"{'over' if ratio else 'minus'} {best}" if best else "nobody is finite"
-    lines: list[tuple[str, ...]] = [
-        (head, "loss", "95 % interval", against, "95 % interval", "steps", "blown", "tuned to")
-    ]
+    lines: list[tuple[str, ...]] = [(head, "loss", INTERVAL, against, INTERVAL, "steps", "blown", "tuned to")]
     for name in sorted(entered, key=lambda n: _sortable(entered[n]["scores"][budget]["mean"])):
         score = entered[name]["scores"][budget]
         gap = score.get("to_best") if name != best else None

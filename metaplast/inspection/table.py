@@ -1,5 +1,6 @@
 """The table of a run or of several: every row on the same lives, differences paired."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,6 +9,8 @@ import numpy as np
 from metaplast.inspection.statistics import Estimate, estimate
 
 Plain = dict[str, Any]
+WIDTH, WIDE, GAP = 80, 40, "  "  # of a table as text, and of a column that is wrapped
+INTERVAL = "95 % interval"
 
 
 def scores(rows: Mapping[str, Sequence[np.ndarray]], metric: str, reference: str) -> list[Plain]:
@@ -76,16 +79,55 @@ def render(entries: Sequence[Plain], facts: Mapping[str, Plain], reference: str)
 
 
 def aligned(lines: Sequence[tuple[str, ...]]) -> str:
-    """Columns of equal width, the head underlined."""
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    rows = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines]
-    return "\n".join([rows[0], "-" * len(rows[0]), *rows[1:]])
+    """Columns of equal width, the head underlined. Columns that do not fit into 80 characters stand in further tables
+    below, each with the first column again; an interval stays beside what it belongs to, and the words of a wide column
+    go on below each other."""
+    widths = [max(1, *(len(line[i]) for line in lines)) for i in range(len(lines[0]))]
+    groups: list[list[int]] = []
+    for column in range(1, len(widths)):
+        if lines[0][column] == INTERVAL and groups:
+            groups[-1].append(column)
+        else:
+            groups.append([column])
+    parts: list[list[int]] = [[0]]
+    for group in groups:
+        parts = _placed(group, parts, widths)
+    return "\n\n".join(_part([tuple(line[i] for i in part) for line in lines]) for part in parts)
+
+
+def _placed(group: list[int], parts: list[list[int]], widths: Sequence[int]) -> list[list[int]]:
+    """The columns of `group` behind those of the first table that has room for them; else in one of their own."""
+    wide = max(widths[i] for i in group) > WIDE
+    for index, part in enumerate(parts):
+        room = WIDTH - _across([*(widths[i] for i in part), 0])
+        if _across([widths[i] for i in group]) <= room or (wide and room >= WIDE // 2) or part == [0]:
+            return [*parts[:index], [*part, *group], *parts[index + 1 :]]
+    return [*parts, [0, *group]]
+
+
+def _across(widths: Sequence[int]) -> int:
+    return sum(widths) + len(GAP) * (len(widths) - 1)
+
+
+def _part(lines: Sequence[tuple[str, ...]]) -> str:
+    widths = [max(1, *(len(line[i]) for line in lines)) for i in range(len(lines[0]))]
+    if _across(widths) > WIDTH:
+        widths[-1] = max(len(lines[0][-1]), WIDTH - _across([*widths[:-1], 0]))
+    rows = []
+    for line in lines:
+        *others, last = line
+        words = textwrap.wrap(last, widths[-1], break_long_words=False, break_on_hyphens=False) or [""]
+        cells = [cell.ljust(width) for cell, width in zip(others, widths, strict=False)]
+        blank = [" " * width for width in widths[:-1]]
+        rows.append(GAP.join([*cells, words[0]]).rstrip())
+        rows += [GAP.join([*blank, more]) for more in words[1:]]
+    return "\n".join([rows[0], "-" * min(WIDTH, max(len(row) for row in rows)), *rows[1:]])
 
 
 def cells(entries: Sequence[Plain], facts: Mapping[str, Plain], reference: str) -> list[tuple[str, ...]]:
     """The table cell by cell, its head first."""
     metric = entries[0]["metric"]
-    head = ("row", metric, "95 % interval", f"minus {reference}", "95 % interval", "reach", "learned", "n")
+    head = ("row", metric, INTERVAL, f"minus {reference}", INTERVAL, "reach", "learned", "n")
     lines: list[tuple[str, ...]] = [head]
     digits = _digits(entries)
     for entry in entries:

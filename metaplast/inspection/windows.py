@@ -13,6 +13,7 @@ from metaplast.inspection.surfaces import for_one_synapse
 from metaplast.reuse.load import Rule
 from metaplast.rules._locality import blank_view
 from metaplast.rules.base import AbstractRule, Wrapper
+from metaplast.rules.sum import Sum
 from metaplast.rules.three_factor import ThreeFactor
 from metaplast.signals import Theta
 
@@ -32,7 +33,7 @@ class Window(NamedTuple):
 
 def window(rule: Rule) -> Window | None:
     """The window of a rule that learns from the times of spikes, None for any other."""
-    if not rule.spec.spike_timing:
+    if not by_pairs(rule.spec, rule.reads):
         return None
     dt = 1e-3 if rule.dt is None else rule.dt
     lags = np.arange(-round(REACH / dt), round(REACH / dt) + 1)
@@ -40,6 +41,14 @@ def window(rule: Rule) -> Window | None:
     both = pairs(rule.spec, theta, dt, np.append(lags, NEVER), rule.reads)
     post_alone = _changes(rule.spec, theta, dt, np.zeros(len(lags)), (lags == 0)[:, None], rule.reads)
     return Window(lags * dt, both[:-1], float(both[-1] + post_alone[0]), gated(rule.spec))
+
+
+def by_pairs(rule: AbstractRule, reads: Iterable[str]) -> bool:
+    """Whether a pair of spikes alone says what a rule does: it is one rule of spike times, and reads no potential."""
+    inner = rule
+    while isinstance(inner, Wrapper):
+        inner = inner.rule
+    return rule.spike_timing and not isinstance(inner, Sum) and "post.potential" not in reads
 
 
 def gated(rule: AbstractRule) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from metaplast.launch.folder import sync
+from metaplast.launch.folder import named, sync
 from metaplast.registry import BadInput
 
 log = logging.getLogger(__name__)
@@ -139,7 +139,7 @@ def _steps(root: Path) -> list[int]:
 
 
 def _durable(path: Path, content: bytes) -> None:
-    with path.open("wb") as handle:
+    with named(path), path.open("wb") as handle:
         handle.write(content)
         handle.flush()
         os.fsync(handle.fileno())

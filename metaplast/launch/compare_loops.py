@@ -15,10 +15,12 @@ from metaplast.inspection import loop_figures, loops
 from metaplast.interfaces import AbstractOuterLoop
 from metaplast.launch import folder, preflight
 from metaplast.launch.budget import warm
+from metaplast.launch.compare_settings import Compare
 from metaplast.launch.config import Plain, read_file, to_yaml
 from metaplast.launch.entrant import Entrant
 from metaplast.launch.job import DISCOVERED, Config, Job, parse
 from metaplast.launch.run import environment, warn_of_other_versions
+from metaplast.launch.spans import duration
 from metaplast.launch.stopping import stoppable
 from metaplast.registry import BadInput
 from metaplast.space import within
@@ -27,11 +29,18 @@ from metaplast.spec import encode
 log = logging.getLogger(__name__)
 REQUEST, RESULT = "compare_request.json", "compare.json"
 TUNING = 10_000  # added to the seed of the trainings that are judged
-Progress = Callable[[str, int, int], None]
+Progress = Callable[[str, float, int], None]  # an outer loop, trainings done, of at most so many
 
 
-def start(plain: Plain, path: Path | None, progress: Progress, only: Sequence[str] = ()) -> Path:
-    """A new comparison. only: names of the outer loops that take part. Nothing on disk changes unless it is valid.
+def start(
+    plain: Plain,
+    path: Path | None,
+    progress: Progress,
+    only: Sequence[str] = (),
+    say: Callable[[str], None] = lambda line: None,
+) -> Path:
+    """A new comparison. only: names of the outer loops that take part; say: given a line on what it will cost at least,
+    before anything is compiled. Nothing on disk changes unless it is valid.
 
     Raises: BadInput, folder.Busy, stopping.Interrupted, OSError.
     """
@@ -45,6 +54,7 @@ def start(plain: Plain, path: Path | None, progress: Progress, only: Sequence[st
         folder.write_json(run / REQUEST, {"only": list(only), "config": _digest(to_yaml(plain))})
         folder.write_text(run / "config.yaml", to_yaml(plain))
         folder.write_json(run / "environment.json", environment())
+        say(f"{run}: {budget_words(config.compare, len(accepted))}")
         _execute(run, config, only, progress)
     return run
 
@@ -83,6 +93,16 @@ def read(run: Path) -> Plain:
     return json.loads((run / RESULT).read_text())
 
 
+def budget_words(compare: Compare, n_loops: int) -> str:
+    """What the budgets come to. Of a training with both budgets the one that ends later counts; the seeds of a loop
+    have one setting or, where each budget prefers another, two."""
+    trainings = n_loops * (compare.tries + compare.seeds)
+    each = [f"{compare.lives:,.0f} lives"] if compare.lives else []
+    each += [f"{duration(compare.cpu_s)} of CPU time"] if compare.cpu_s else []
+    whole = f": at least {duration(trainings * compare.cpu_s)} of CPU time in all" if compare.cpu_s else ""
+    return f"at least {trainings} trainings of {n_loops} outer loops, each with {' and '.join(each)}{whole}"
+
+
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -119,15 +139,16 @@ def _entrants(config: Config, only: Sequence[str]) -> dict[str, tuple[AbstractOu
 
 def _execute(run: Path, config: Config, only: Sequence[str], progress: Progress) -> None:
     jax.config.update("jax_enable_x64", config.precision == "float64")
-    everybody, seeds = _entrants(config, only), range(config.seed, config.seed + config.compare.seeds)
+    seeds = range(config.seed, config.seed + config.compare.seeds)
     with stoppable(run, lambda: None) as stop:
+        everybody = _entrants(config, only)
         going: dict[str, Entrant] = {}
         for name, (outer, refused) in everybody.items():
             if refused:
                 continue
 
             def tick(done: float, total: int, name: str = name) -> None:
-                progress(name, int(100 * done), 100 * total)
+                progress(name, float(done), total)
                 stop.check()
 
             going[name] = Entrant(run / "loops" / name, config, outer, tick)

@@ -9,7 +9,7 @@ from metaplast import registry
 from metaplast.interfaces import AbstractOuterLoop
 from metaplast.launch.folder import NAME
 from metaplast.registry import BadInput
-from metaplast.spec import Count, NonNegative, decode, encode, named, spec
+from metaplast.spec import NonNegative, Some, decode, encode, named, spec
 
 MEMBERS = 32  # of a generation
 CONSTANT = {"schedule": "constant_schedule", "schedule_options": {}}
@@ -35,13 +35,13 @@ class Compare:
     budget / 2^(points - 1). Raises: BadInput for a name that cannot name a folder."""
 
     loops: Annotated[tuple[tuple[str, AbstractOuterLoop], ...], named(lambda value: decode("outer", value))] = ()
-    seeds: Count = 5
+    seeds: Some = 5
     lives: NonNegative = 4000.0
     cpu_s: NonNegative = 10.0
-    tries: Count = 6
+    tries: Some = 6
     factor: Annotated[float, Gt(1)] = 10.0
     fixed: tuple[str, ...] = ("anneal",)
-    points: Count = 8
+    points: Some = 8
 
     def __post_init__(self) -> None:
         for name, _ in self.loops:

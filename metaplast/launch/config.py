@@ -5,26 +5,37 @@ A config file names registered things and can never import code; interpolation i
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
-from yaml.error import MarkedYAMLError
 
 from metaplast import registry
+from metaplast.launch.files import reader_of
+from metaplast.launch.yaml_text import (
+    MAX_DEPTH,
+    MAX_SAID,
+    RESOLVER,
+    depth,
+    headline,
+    one_line,
+    read_file,
+    read_yaml,
+    short,
+    text,
+    text_keys,
+)
 from metaplast.registry import BadInput
 from metaplast.reuse.known import shipped_configs
 
 Plain = dict[str, Any]
 GROUPS = ("experiment", "task", "network", "feedback", "genome", "rule", "objective", "outer", "logging")
 DEFAULT_EXPERIMENT = "categories"
-MAX_BYTES = 1_000_000
-MAX_DEPTH = 40
-_RESOLVER = re.compile(r"\$\{[^}]*:")
+NEW: Plain = {"spike_times": "synapse"}  # what a config made now says, and one of before does not
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -51,60 +62,37 @@ class Sources:
         """The content of one file of a group, or None where there is none."""
         for root in self.roots:
             file = root / group / f"{name}.yaml"
-            if _NAME.fullmatch(name) and file.is_file():
-                return read_yaml(file.read_text(), f"{group}/{name}.yaml")
+            if _NAME.fullmatch(name) and len(name) <= MAX_SAID and file.is_file():
+                where = f"{self._option(root)}{group}/{name}.yaml"
+                return read_yaml(text(file, where), where)
         return None
 
+    def _option(self, root: Traversable) -> str:
+        """What an error says before the name of a file: the option that reads it."""
+        return f"--config-dir {root}: " if root is not self.roots[-1] else ""
+
     def headline(self, group: str, name: str) -> str:
-        """The comment a file begins with, if it does."""
+        """The comment a file begins with, to the first line that ends a sentence; empty where there is none."""
         for root in self.roots:
             file = root / group / f"{name}.yaml"
             if file.is_file():
-                first = file.read_text().lstrip().partition("\n")[0]
-                return first.removeprefix("#").strip() if first.startswith("#") else ""
+                return headline(file.read_text(encoding="utf-8", errors="replace"))
         return ""
-
-
-def read_yaml(text: str, where: str) -> Plain:
-    """A YAML mapping with text keys. Raises: BadInput for anything else, duplicate keys included."""
-    if len(text) > MAX_BYTES:
-        raise BadInput(f"{where}: {len(text)} characters", f"at most {MAX_BYTES}", "give a smaller file")
-    if found := _RESOLVER.search(text):
-        raise BadInput(f"{where}: {found.group(0)}...", "plain ${key} at most", "write the value itself")
-    try:
-        plain = None if _depth(text) > MAX_DEPTH else OmegaConf.to_container(OmegaConf.create(text), resolve=False)
-    except (OmegaConfBaseException, YAMLError, ValueError, RecursionError) as error:
-        raise BadInput(f"{where}: {_one_line(error)}", "a YAML mapping", "correct the file") from None
-    if plain is None:
-        raise BadInput(f"{where}: nested too deep", f"at most {MAX_DEPTH} levels", "write it flatter")
-    if not isinstance(plain, dict):
-        raise BadInput(f"{where}: a {type(plain).__name__}", "a YAML mapping", "correct the file")
-    return _text_keys(plain, where)
-
-
-def _depth(text: str) -> int:
-    """Of mappings and lists within each other, as far as MAX_DEPTH and one more: a loader that goes deeper crashes."""
-    depth = deepest = 0
-    for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            deepest = max(deepest, depth)
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        if deepest > MAX_DEPTH:
-            break
-    return deepest
 
 
 def compose(words: Sequence[str], sources: Sources, file: Path | None = None) -> Plain:
     """The merged config: a file or an experiment, then `group=name` and `a.b=value` words in the order given.
 
-    Interpolations are kept, so that the text in a run folder says what was meant.
+    Interpolations are kept, so that the text in a run folder says what was meant. A whole config in a file keeps the
+    meaning that it had when it was written: what NEW says is not put into it.
     Raises: BadInput naming the word or file, and the nearest known name.
     """
     pairs = [_split(word) for word in words]
+    for key, value in pairs:
+        if key in GROUPS and (hint := reader_of(value, key)):
+            raise BadInput(f"{key}={value}", f"the name of one: {key}=NAME", hint)
     chosen = [value for key, value in pairs if key == "experiment"]
-    plain = read_file(file, "--config ") if file else {}
+    plain = read_file(file, "--config ") if file else NEW
     if chosen or not file:
         plain = _laid(plain, _experiment((chosen or [DEFAULT_EXPERIMENT])[-1], sources))
     for key, value in pairs:
@@ -159,21 +147,11 @@ def resolve(plain: Plain) -> Plain:
     try:
         return OmegaConf.to_container(OmegaConf.create(plain), resolve=True)  # pyright: ignore[reportReturnType]
     except OmegaConfBaseException as error:
-        raise BadInput(f"config: {_one_line(error)}", "${key} of an existing key", "correct it") from None
+        raise BadInput(f"config: {one_line(error)}", "${key} of an existing key", "correct it") from None
 
 
 def to_yaml(plain: Plain) -> str:
     return OmegaConf.to_yaml(OmegaConf.create(plain))
-
-
-def read_file(file: Path, said: str = "") -> Plain:
-    """The YAML mapping in a file; `said` stands before its name in an error. Raises: BadInput."""
-    if file.exists() and not file.is_file():
-        raise BadInput(f"{said}{file}", "a file: a folder or a pipe cannot be read again", "correct the path")
-    try:
-        return read_yaml(file.read_text(encoding="utf-8"), str(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{said}{file}: {_one_line(error)}", "a readable YAML file", "correct the path") from None
 
 
 def _experiment(name: str, sources: Sources, above: tuple[str, ...] = ()) -> Plain:
@@ -213,32 +191,30 @@ def _expand(plain: Plain, sources: Sources) -> Plain:
 def _split(word: str) -> tuple[str, str]:
     key, equals, value = word.partition("=")
     if not equals or not key:
-        hint = (
-            f"did you mean experiment={word}?" if _is_name(word) else "write experiment=NAME, group=NAME or a.b=value"
-        )
-        raise BadInput(f"{word!r}", "key=value", hint)
-    if _RESOLVER.search(value):
+        usual = "write experiment=NAME, group=NAME or a.b=value"
+        hint = f"did you mean experiment={word}?" if _is_name(word) else usual
+        raise BadInput(f"{short(word)!r}", "key=value", reader_of(word) or hint)
+    if RESOLVER.search(value):
         raise BadInput(f"{word!r}", "a plain value", "write the value itself")
     return key, value
 
 
 def _dotted(key: str, value: str) -> Plain:
-    if not all(_NAME.fullmatch(part) for part in key.split(".")):
-        raise BadInput(f"{key!r}", "names joined by dots", "write a.b=value")
+    parts = key.split(".")
+    if not all(_NAME.fullmatch(part) for part in parts):
+        raise BadInput(f"{short(key)!r}", "names joined by dots", "write a.b=value")
+    if len(parts) > MAX_DEPTH:
+        raise BadInput(f"{short(key)!r}: nested too deep", f"at most {MAX_DEPTH} levels", "write it flatter")
+    plain: Plain | None = None
     try:
-        plain = OmegaConf.to_container(OmegaConf.from_dotlist([f"{key}={value}"]), resolve=False)
+        if depth(value) <= MAX_DEPTH:
+            plain = OmegaConf.to_container(OmegaConf.from_dotlist([f"{key}={value}"]), resolve=False)  # pyright: ignore[reportAssignmentType]
     except (OmegaConfBaseException, YAMLError, ValueError, RecursionError) as error:
-        raise BadInput(f"{key}={value!r}: {_one_line(error)}", "a YAML value", "quote it") from None
-    return _text_keys(plain, key)  # pyright: ignore[reportArgumentType]
-
-
-def _text_keys(plain: Any, where: str) -> Any:
-    if isinstance(plain, Mapping):
-        for key in plain:
-            if not isinstance(key, str) and (type(key) is not int or str(key) in plain):
-                raise BadInput(f"{where}: key {key!r}", "text keys, each once", "quote the key, or remove it")
-        return {str(key): _text_keys(value, where) for key, value in plain.items()}
-    return [_text_keys(item, where) for item in plain] if isinstance(plain, list) else plain
+        raise BadInput(f"{key}={short(value)!r}: {one_line(error)}", "a YAML value", "quote it") from None
+    if plain is None:
+        what = f"{key}={short(value)!r}: nested too deep"
+        raise BadInput(what, f"at most {MAX_DEPTH} levels", "write it flatter")
+    return text_keys(plain, key)
 
 
 def _is_name(value: str) -> bool:
@@ -248,9 +224,3 @@ def _is_name(value: str) -> bool:
 def _nearest(given: str, known: Sequence[str], otherwise: str) -> str:
     near = difflib.get_close_matches(given, known, n=1)
     return f"did you mean {near[0]!r}?" if near else f"see '{otherwise}'"
-
-
-def _one_line(error: Exception) -> str:
-    if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
-        return f"line {error.problem_mark.line + 1}: {error.problem}"[:200]
-    return str(error).splitlines()[0].strip()[:200] if str(error) else type(error).__name__

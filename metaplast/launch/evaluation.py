@@ -12,7 +12,7 @@ from metaplast.objectives.final_loss import FinalLoss
 from metaplast.objectives.mean_loss import MeanLoss
 from metaplast.references.base import DROP, AbstractReference
 from metaplast.registry import BadInput
-from metaplast.spec import Count, decode, named, spec
+from metaplast.spec import Judged, Some, decode, named, spec
 
 PROTOTYPE = "nearest_prototype"
 References = tuple[tuple[str, AbstractReference], ...]
@@ -37,9 +37,9 @@ class Evaluation:
     outside, row name -> plug-in (`name`, where it is not the row's) and its fields. prototype: the reference
     `nearest_prototype` among them."""
 
-    validation: Count = 256
-    heldout: Count = 1024
-    candidates: Count = 4
+    validation: Judged = 256
+    heldout: Judged = 1024
+    candidates: Some = 4
     prototype: bool = False
     references: Annotated[References, named(_reference), BeforeValidator(_named_by_key)] = ()
 

@@ -19,6 +19,7 @@ from metaplast.launch import folder
 from metaplast.launch.fit_problem import problem_of
 from metaplast.launch.folder import DISCOVERED
 from metaplast.launch.job import Job
+from metaplast.reuse.ask import whole
 from metaplast.reuse.formula import formula
 from metaplast.reuse.rule_file import read_rule
 
@@ -121,7 +122,7 @@ def _digits(value: float | None) -> str:
 
 
 def _formula(run: Path) -> str:
-    file = read_rule(run / "rule.safetensors")
+    file = whole(read_rule(run / "rule.safetensors"))
     return formula(file.document, file.tensors)
 
 

@@ -12,11 +12,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from metaplast.launch.files import reader_of
 from metaplast.registry import BadInput
 
 DISCOVERED = "discovered"  # the name of the row that a run is about
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")  # of what becomes a folder
 MAX_NAME = 255  # bytes, on the common file systems
+MAX_SHOWN = 100  # characters of a path in an error
 
 
 class Busy(RuntimeError):
@@ -38,28 +40,39 @@ def fresh_path(experiment: str, seed: int | str) -> Path:
 
 def check_free(path: Path) -> None:
     """Raises: Busy where a folder already holds something; BadInput where no folder can stand."""
+    where = f"--run-dir {shown(path)}"
     if not str(path).isprintable():
-        raise BadInput(f"--run-dir {path}", "a name without control characters", "choose another path")
+        raise BadInput(where, "a name without control characters", "choose another path")
     try:
+        links = [part for part in (path, *path.parents) if part.is_symlink() and not part.exists()]
         occupied = path.is_dir() and any(path.iterdir())
         above = next(parent for parent in path.absolute().parents if parent.exists())
-        sane = above.is_dir() and all(len(os.fsencode(part)) <= MAX_NAME for part in path.parts)
     except (ValueError, OSError) as error:
-        raise BadInput(f"--run-dir {path}: {error}", "the path of a folder", "choose another path") from None
-    if not sane:
-        raise BadInput(
-            f"--run-dir {path}", f"a folder in a folder, names of at most {MAX_NAME} bytes", "choose another"
-        )
+        reason = getattr(error, "strerror", None) or error
+        fix = f"choose another path, of names of at most {MAX_NAME} bytes"
+        raise BadInput(f"{where}: {reason}", "the path of a folder", fix) from None
+    if links:
+        what = f"{where}: {links[0]} is a symbolic link to {os.readlink(links[0])}, which is not there"
+        raise BadInput(what, "the path of a folder", "remove the link, or make what it names")
+    if not above.is_dir():
+        raise BadInput(where, f"a folder in a folder: {above} is a file", "choose another path")
     if occupied:
         raise Busy(f"{path} - expected an empty or new folder - choose another --run-dir, or: metaplast resume {path}")
     if path.exists() and not path.is_dir():
-        raise BadInput(f"--run-dir {path}", "a folder", "choose another path")
+        raise BadInput(where, "a folder", "choose another path")
+
+
+def shown(path: Path | str) -> str:
+    """A path in an error: of a long one both ends."""
+    text, half = str(path), MAX_SHOWN // 2
+    return text if len(text) <= MAX_SHOWN else f"{text[:half]}...{text[-half:]}"
 
 
 def check_idle(path: Path) -> None:
     """Raises: Busy where another process holds the lock of a run folder; BadInput where none is."""
     if not (path / "config.yaml").is_file():
-        raise BadInput(f"{path}", "a run folder, with a config.yaml", "give the folder that train printed")
+        fix = reader_of(str(path)) or "give the folder that train printed"
+        raise BadInput(f"{path}", "a run folder, with a config.yaml", fix)
     with locked(path):
         pass
 
@@ -77,12 +90,23 @@ def locked(path: Path) -> Iterator[None]:
 
     Raises: Busy where another process holds it.
     """
-    with (path / ".lock").open("w") as handle:
+    with named(path), (path / ".lock").open("w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise Busy(f"{path} - expected a folder no other run is using - wait for it, or stop it") from None
         yield
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Within, an error of the disk that names no file names `path`: a write to an open file knows no name."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 @contextmanager
@@ -114,7 +138,7 @@ def write_text(path: Path, text: str) -> None:
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace a file in one step: it holds the old content or the new one, whatever happens."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as handle:
+    with named(path), temporary.open("wb") as handle:
         handle.write(content)
         handle.flush()
         os.fsync(handle.fileno())

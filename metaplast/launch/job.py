@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import pydantic
 
 from metaplast import train
+from metaplast._at_synapse import SpikeTimes
 from metaplast._unroll import Curriculum
 from metaplast.feedback.base import AbstractFeedback
 from metaplast.feedback.random import Random as RandomFeedback
@@ -84,7 +85,8 @@ class Config:
     shared: one theta for all edges of the slot, or one per edge. space: names with the coordinates in which some leaves
     of theta are searched (see metaplast.space.Coordinate). measure: what is added to the metrics of every life
     (see Lifetime); where the task reports no accuracy, the table then shows the angle. fit, compare: what the verbs
-    `metaplast fit` and `metaplast compare` do.
+    `metaplast fit` and `metaplast compare` do. spike_times: see Lifetime; a config that does not say was written before
+    there was a choice, and means `transmitted` (a new one says: config.NEW).
     """
 
     task: Annotated[AbstractTaskFamily, plugin("task")]
@@ -102,6 +104,7 @@ class Config:
     space: Annotated[Space, named(reader(Coordinate))] = ()
     dt: Positive = 1e-3
     measure: tuple[Literal["alignment"], ...] = ()
+    spike_times: SpikeTimes = "transmitted"
     problem: Annotated[Numbers, nested(Numbers)] = Numbers()
     evaluation: Annotated[Evaluation, nested(Evaluation)] = Evaluation()
     fit: Annotated[Fit, nested(Fit)] = Fit()
@@ -135,6 +138,7 @@ class Config:
             slots=self.slots(),
             dt=self.dt,
             measure=self.measure,
+            spike_times=self.spike_times,
         )
         n = self.problem
         numbers = {field.name: getattr(n, field.name) for field in fields(n)}  # pyright: ignore[reportArgumentType]

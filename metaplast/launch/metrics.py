@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from metaplast.launch.folder import write_text
+from metaplast.launch.folder import named, write_text
 
 
 class MetricsFile:
@@ -28,12 +28,14 @@ class MetricsFile:
         row |= {name: plain_number(value) for name, value in sorted(metrics.items()) if getattr(value, "ndim", 0) == 0}
         for name, values in (vectors or {}).items():
             row[name] = [plain_number(float(f"{value:.6g}")) for value in values]
-        self._handle.write(json.dumps(row, allow_nan=False) + "\n")
-        self._handle.flush()
+        with named(Path(self._handle.name)):
+            self._handle.write(json.dumps(row, allow_nan=False) + "\n")
+            self._handle.flush()
 
     def sync(self) -> None:
         """Make every line written so far durable."""
-        os.fsync(self._handle.fileno())
+        with named(Path(self._handle.name)):
+            os.fsync(self._handle.fileno())
 
     def close(self) -> None:
         self._handle.close()

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from metaplast.inspection import figures
+from metaplast.launch import folder
 from metaplast.launch.folder import row_folder
 from metaplast.launch.metrics import read
 from metaplast.registry import BadInput
@@ -19,7 +20,8 @@ def plot(runs: Sequence[Path], metric: str, row: str, out: Path) -> Path:
     if len(set(names)) < len(names):
         raise BadInput(f"runs {', '.join(names)}", "folders of distinct names", "name every run once")
     found = {name: _values(run, metric, row) for name, run in zip(names, runs, strict=True)}
-    figures.training(found, out, names[:1], f"{metric}, {row} (running median)")
+    with folder.named(out):
+        figures.training(found, out, names[:1], f"{metric}, {row} (running median)")
     return out
 
 

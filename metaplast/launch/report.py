@@ -17,6 +17,7 @@ from metaplast.launch.metrics import read
 from metaplast.launch.row import theta_of
 from metaplast.launch.rule_report import rule_parts, text, write
 from metaplast.launch.worlds import finished
+from metaplast.reuse.ask import whole
 from metaplast.reuse.describe import plain
 from metaplast.reuse.formula import formula
 from metaplast.reuse.rule_file import RuleFile, read_rule
@@ -78,7 +79,7 @@ def default_out(runs: Sequence[Run]) -> Path:
 
 def _read(path: Path) -> Run:
     config, file = finished(path), path / "rule.safetensors"
-    rule = read_rule(file) if file.is_file() else None
+    rule = whole(read_rule(file)) if file.is_file() else None
     return Run(path, parse(config, check=False), json.loads((path / "summary.json").read_text()), rule)
 
 

@@ -129,8 +129,8 @@ def _origin(one: Single, name: str, problem: MetaProblem) -> Theta | None:
 def _choose(problem: MetaProblem, trained: Trainee) -> Chosen:
     """The candidate with the lowest mean objective on validation lives; the held-out lives are not looked at.
 
-    The start is one of them, so that no row ends below it. A life that is worse than the worst one of the start counts
-    as that one, if they are few: losses of thousands once sent a row of accuracy .8 back to its start.
+    The start is one of them, so that no row ends below it. Losses of a few lives do not decide,
+    see `best_of`: they once sent rows of accuracy .8 back to their start.
     """
     candidates, config = jax.device_get(trained.state.candidates), trained.config
     n = len(jax.tree.leaves(candidates)[0])
@@ -148,22 +148,28 @@ def best_of(scores: Sequence[dict[str, np.ndarray]]) -> int:
 
     That with the lowest mean loss, among those whose mean accuracy (mean loss where a task tells none) is no worse than
     that of the start and whose losses are finite. Where a share of at most FEW of a candidate's lives is worse than the
-    worst one of the start, these count as that one.
+    worst one of the start, these count as that one. Where more of some candidate's lives are, a few large losses would
+    decide: the highest mean accuracy is chosen instead, if the task tells it.
     """
     start = scores[0]
     finite = start["loss"][np.isfinite(start["loss"])]
     worst = finite.max() if finite.size else np.inf
-    capped = []
+    losses, errors, many = [], [], False
     for each in scores:
         if "accuracy" in start:
             below = each["accuracy"].mean() < start["accuracy"].mean()
         else:
             below = each["loss"].mean() > start["loss"].mean()
-        sound = np.isfinite(each["loss"]).all() and not below
+        if below or not np.isfinite(each["loss"]).all():
+            losses.append(np.inf)
+            errors.append(np.inf)
+            continue
         few = np.mean(each["loss"] > worst) <= FEW
-        judged = np.minimum(each["loss"], worst) if few else each["loss"]
-        capped.append(judged.mean() if sound else np.inf)
-    return int(np.argmin(capped))
+        many = many or not few
+        losses.append(np.mean(np.minimum(each["loss"], worst) if few else each["loss"]))
+        errors.append(-each["accuracy"].mean() if "accuracy" in start else 0.0)
+    by_accuracy = many and "accuracy" in start
+    return int(np.argmin(errors if by_accuracy else losses))
 
 
 def _search_of(folder: Path) -> Plain:

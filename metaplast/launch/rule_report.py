@@ -10,6 +10,7 @@ from metaplast.inspection.surfaces import surfaces
 from metaplast.inspection.windows import window
 from metaplast.launch import folder
 from metaplast.reuse._document import entries
+from metaplast.reuse.ask import whole
 from metaplast.reuse.formula import formula
 from metaplast.reuse.load import load_rule
 from metaplast.reuse.rule_file import RuleFile, read_rule
@@ -20,7 +21,7 @@ Plain = dict[str, Any]
 
 def inspect_rule(path: Path, out: Path | None) -> list[Path]:
     """The page of a rule file: card, formula, coefficients and surfaces; the files written. Raises: BadInput."""
-    file = read_rule(path)
+    file = whole(read_rule(path))
     target = out or path.with_name(f"{path.stem}_inspect")
     pictures = target / "figures"
     pictures.mkdir(parents=True, exist_ok=True)

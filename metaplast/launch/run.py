@@ -49,8 +49,18 @@ def start(
     with folder.locked(run), folder.logged(run):
         folder.write_text(run / "config.yaml", to_yaml(first if several.alone else plain))
         folder.write_json(run / "environment.json", environment())
-        _execute(run, runs, Workers(jobs, tuple(modules)), progress, say)
+        say(f"{run}: {_size(runs, jobs)}")
+        with stoppable(run, lambda: None):  # also between its rows and its page
+            _execute(run, runs, Workers(jobs, tuple(modules)), progress, say)
     return run
+
+
+def _size(runs: Sequence[Single], jobs: int) -> str:
+    job = parse(runs[0].plain, check=False)
+    n_rows = len(job.rows) + len(job.main.references())
+    several = f"{len(runs)} runs of " if len(runs) > 1 else ""
+    at_once = f", {min(jobs, n_rows)} at a time" if n_rows > 1 else ""
+    return f"{several}{n_rows} row{'s' if n_rows > 1 else ''}{at_once}"
 
 
 def resume(
@@ -72,7 +82,8 @@ def resume(
     with folder.locked(run), folder.logged(run):
         warn_of_other_versions(run)
         if not finished:
-            _execute(run, runs, Workers(several, tuple(modules)), progress, say)
+            with stoppable(run, lambda: None):
+                _execute(run, runs, Workers(several, tuple(modules)), progress, say)
     return run
 
 
@@ -158,6 +169,7 @@ def _train_and_judge(run: Path, runs: Sequence[Single], workers: Workers, progre
 
         if len(names) == 1:
             row.train_row(runs, DISCOVERED, tick)
+            announcer.look()
         jax.config.update("jax_enable_x64", job.main.precision == "float64")  # where workers did it, for what follows
         for one in group.unfinished(runs):
             if all((folder.row_folder(one.folder, name) / "row.json").is_file() for name in names):

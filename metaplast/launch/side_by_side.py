@@ -44,7 +44,7 @@ def compare(runs: Sequence[Path], row: str = DISCOVERED, against: Sequence[str] 
         f"{key}  {label or 'the world of the first run'}; {len(groups[label])} runs" for label, key in keys.items()
     ]
     gaps = [_gap(key, pools[label], groups[label], (row, against)) for label, key in keys.items() if against]
-    head = ("world", row, "best of the references", first.metric, f"minus {row}", "95 % interval", "n", "each run")
+    head = ("world", row, "best of the references", first.metric, f"minus {row}", table.INTERVAL, "n", "each run")
     lines = [(f"mean {first.metric}", *keys.values(), "reach", "feedback", "learned"), *_means(pools)]
     differences = [table.aligned([head, *gaps])] if against else []
     return "\n\n".join(["\n".join(legend), table.aligned(lines), *differences])

@@ -20,18 +20,22 @@ PATIENCE = 3.0  # seconds the main thread is given, after the save, to come to a
 
 
 class Interrupted(RuntimeError):
-    """Stopped by a signal after saving; `code` is 128 + its number (SIGINT 130, SIGTERM 143)."""
+    """Stopped by a signal after saving; `code` is 128 + its number (SIGINT 130, SIGTERM 143). run: None where there is
+    nothing to go on with."""
 
-    def __init__(self, run: Path, number: int) -> None:
+    def __init__(self, run: Path | None, number: int) -> None:
         self.code = 128 + number
-        super().__init__(f"interrupted: {run} - expected to run to its end - go on with: metaplast resume {run}")
+        if run is None:
+            super().__init__(f"interrupted by {signal.Signals(number).name} - expected to run to its end - start again")
+        else:
+            super().__init__(f"interrupted: {run} - expected to run to its end - go on with: metaplast resume {run}")
 
 
 class Stop:
     """What became of the signals of a block: numbers: those that came; saved: what was finished is on disk; left: the
     block was left. quiet: the process ends without a word (its parent has the last one)."""
 
-    def __init__(self, run: Path, quiet: bool = False) -> None:
+    def __init__(self, run: Path | None, quiet: bool = False) -> None:
         self.run, self.quiet = run, quiet
         self.numbers: list[int] = []
         self.saved, self.left = threading.Event(), threading.Event()
@@ -44,10 +48,10 @@ class Stop:
 
 
 @contextmanager
-def stoppable(run: Path, save: Callable[[], Any], patience: float = PATIENCE) -> Iterator[Stop]:
+def stoppable(run: Path | None, save: Callable[[], Any], patience: float = PATIENCE) -> Iterator[Stop]:
     """Within, the first signal calls `save` in a thread of its own. Then the main thread has `patience` seconds to
     leave the block (by `Stop.check`, or because it is done); else the process ends with the words and the code of
-    Interrupted. A second SIGINT ends the process at once.
+    Interrupted. A second SIGINT ends the process at once. Blocks may lie in each other: the innermost one counts.
 
     Off the main thread, where no handler can be set, nothing is listened to.
     """
@@ -66,6 +70,21 @@ def stoppable(run: Path, save: Callable[[], Any], patience: float = PATIENCE) ->
         for number, handler in before.items():
             signal.signal(number, handler)
         os.close(writer)  # the listener reads the end of the pipe
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Within, signals wait; a process that is started within holds them until it calls `released`."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def released() -> None:
+    """Signals that were held reach this process from now on."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 def listen(stop: Stop, save: Callable[[], Any], patience: float) -> tuple[int, int]:

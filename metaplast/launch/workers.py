@@ -53,7 +53,8 @@ def train_rows(
             while pending or waiting:
                 ready = [name for name in names if name in waiting and origins.get(name, name) in over | {name}]
                 waiting -= set(ready)
-                pending |= {pool.submit(_work, runs, name): name for name in ready}
+                with stopping.held():  # a worker that is just starting would die of them with a traceback
+                    pending |= {pool.submit(_work, runs, name): name for name in ready}
                 done, _ = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
                 stop.check()
                 over |= {pending.pop(finished) for finished in done}
@@ -100,6 +101,7 @@ def _start(parent: int, run: Path, modules: tuple[str, ...]) -> None:
     threads.one_each()
     stopping.listen(Stop(run, quiet=True), keeper.HERE.end, patience=0.0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    stopping.released()
     folder.logged(run).__enter__()
 
     def watch() -> None:

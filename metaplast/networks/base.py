@@ -38,6 +38,15 @@ def init(wiring: Wiring, key: Key) -> Theta:
     return {name: theta for name, theta in thetas.items() if jax.tree.leaves(theta)}
 
 
+def begin(wiring: Wiring, theta: Theta, dt: float, key: Key) -> NetworkState:
+    """The first state of a life or of a trial: at rest, but for the potentials that a neuron draws."""
+    neurons = {
+        p.name: p.neuron.begin(theta.get(p.name, {}), p.n, jax.random.fold_in(key, index))
+        for index, p in enumerate(wiring.populations)
+    }
+    return init_state(wiring, theta, dt).replace(neurons=neurons)  # pyright: ignore[reportAttributeAccessIssue]
+
+
 def init_state(wiring: Wiring, theta: Theta, dt: float) -> NetworkState:
     """Everything at rest."""
     sources = {e.pre for e in wiring.edges if wiring.backwards(e)}

@@ -116,6 +116,10 @@ class IntegrateAndFire(ThresholdNeuron):
             state["spikes"] = jnp.zeros(n)
         return state
 
+    def placed(self, state: Theta, potential: Array) -> Theta:
+        shown = {"previous": potential} if self.spike_on == "previous" else {}
+        return {**super().placed(state, potential), **shown}
+
     def integrate(self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float) -> Theta:
         new, acting = {**self.adapt(state, dt)}, drive["soma"]
         left = self._left(dt, self.tau_m)

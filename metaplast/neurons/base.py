@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from metaplast.neurons._surrogates import Name, Surrogate, spike
+from metaplast.registry import BadInput, name_of
 from metaplast.rules._grammar import RATE_UNIT
 from metaplast.signals import Key, NeuronView, Theta, neuron_view
 from metaplast.spec import NonNegative, Positive, spec
@@ -38,6 +39,15 @@ class AbstractNeuron(ABC):
     @abstractmethod
     def init_state(self, theta: Theta, n: int) -> Theta:
         """State at rest."""
+
+    def begin(self, theta: Theta, n: int, key: Key) -> Theta:
+        """State at the birth of a life, or of a trial: at rest, but for what neuron `starting` says."""
+        return self.init_state(theta, n)
+
+    def placed(self, state: Theta, potential: Array) -> Theta:
+        """A state with this membrane potential [n]. Raises: BadInput for a neuron that has none."""
+        name = name_of(type(self)) or type(self).__name__
+        raise BadInput(f"neuron {name!r}: a first potential", "a neuron with a membrane", "leave starting out")
 
     @abstractmethod
     def step(
@@ -108,6 +118,10 @@ class SpikingNeuron(AbstractNeuron):
 
     spiking: ClassVar[bool] = True
     membrane: ClassVar[frozenset[str]] = frozenset({"v"})
+
+    def placed(self, state: Theta, potential: Array) -> Theta:
+        held = dict.fromkeys(sorted(self.membrane), potential)
+        return {**state, **held} if held else super().placed(state, potential)
 
     @abstractmethod
     def integrate(self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float) -> Theta:

@@ -25,8 +25,9 @@ class Izhikevich(UpstrokeNeuron):
     c -50, d 2; fast spiking a 0.1, d 2; low-threshold spiking b 0.25, d 2.
     View: activity z (0/1), v before the reset, cut at v_peak + width, gain of the surrogate in 1 / mV.
     State: v, slow: u [n]; from rest, the lower root of 0.04 v^2 + (5 - b) v + 140 (the vertex where there is none),
-    u = b v; the paper's script begins at v = -65. It tests v >= 30 at the beginning of the next step: the same
-    comparison, one step later. Limits: I above (5 - b)^2 / 0.16 - 140 = 4 leaves no rest, and the neuron fires on.
+    u = b v, which `starting` keeps; the paper's script begins at v = -65. It tests v >= 30 at the beginning of the next
+    step: the same comparison, one step later. Limits: I above (5 - b)^2 / 0.16 - 140 = 4 leaves no rest, and the neuron
+    fires on.
     Source: Izhikevich 2003.
     """
 
@@ -43,6 +44,9 @@ class Izhikevich(UpstrokeNeuron):
         linear = 5.0 - self.b
         v = jnp.zeros(n) - (linear + math.sqrt(max(0.0, linear**2 - 4 * 0.04 * 140.0))) / (2 * 0.04)
         return {"v": v, "slow": self.b * v}
+
+    def placed(self, state: Theta, potential: Array) -> Theta:
+        return {**super().placed(state, potential), "slow": self.b * potential}
 
     def move(self, v: Array, slow: Array, current: Array, h: float) -> tuple[Array, Array]:
         if self.integration == "euler":

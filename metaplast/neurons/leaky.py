@@ -6,7 +6,7 @@ from typing import Annotated
 import jax.numpy as jnp
 from jax import Array
 
-from metaplast.neurons.base import AbstractNeuron, NeuronWrapper
+from metaplast.neurons.base import AbstractNeuron, NeuronWrapper, RateNeuron
 from metaplast.neurons.tanh import Tanh
 from metaplast.registry import register
 from metaplast.signals import Key, NeuronView, Theta
@@ -30,6 +30,14 @@ class Leaky(NeuronWrapper):
 
     def init_state(self, theta: Theta, n: int) -> Theta:
         return {"u": jnp.zeros(n), "inner": self.neuron.init_state(theta, n)}
+
+    def begin(self, theta: Theta, n: int, key: Key) -> Theta:
+        return {"u": jnp.zeros(n), "inner": self.neuron.begin(theta, n, key)}
+
+    def placed(self, state: Theta, potential: Array) -> Theta:
+        if isinstance(self.neuron, RateNeuron):
+            return {**state, "u": potential}
+        return {**state, "inner": self.neuron.placed(state["inner"], potential)}
 
     def step(
         self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float, key: Key

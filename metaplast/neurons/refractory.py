@@ -50,6 +50,9 @@ class Refractory(NeuronWrapper):
     def init_state(self, theta: Theta, n: int) -> Theta:
         return {"remaining": jnp.zeros(n), "inner": self.neuron.init_state(theta, n)}
 
+    def placed(self, state: Theta, potential: Array) -> Theta:
+        return {**state, "inner": self.neuron.placed(state["inner"], potential)}
+
     def step(
         self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float, key: Key
     ) -> tuple[Theta, NeuronView]:

@@ -1,6 +1,7 @@
 """What the document of a rule file says, and the checks that need neither JAX nor the rule's own code.
 
-    slots: {slot: {edges: glob, shared, rule: {name, fields}, connections: {edge: {n_post, n_pre, shape, spec}},
+    slots: {slot: {edges: glob, shared, rule: {name, fields}, account: how theta moves the rule's numbers (plain of
+                   rules/_account.py; not in files of version 0.1.0), connections: {edge: {n_post, n_pre, shape, spec}},
                    clock, reads: [field of the view], reach}}
     reference: {entry: delta_w [step][post][pre]}     an entry is `slot`, or `slot/edge` where theta is not shared
     dt: seconds; activity_reference: hertz; provenance: {...}; scores: [...] as in summary.json
@@ -11,7 +12,7 @@ Tensors are named `slot.leaf` or `slot.edge.leaf`.
 import math
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
@@ -19,12 +20,12 @@ from metaplast import registry
 from metaplast.registry import BadInput
 from metaplast.reuse.text import quote
 from metaplast.rules import _expression
+from metaplast.rules._account import LAWS, LISTED, Account, Shows, from_plain
 from metaplast.rules._grammar import MAX_TERMS, REACHES, parse, reach
 
 SCHEMA = "metaplast.rule/1"
 CLOCKS = ("event", "time", "mixed", "trial")
-TERM_LISTS = frozenset({"polynomial", "trace_taylor"})  # rule forms with `terms` and a coefficient for each
-LEARNT = {"none": (), "rate": ("log_rate",), "coefficients": ("coefficients",), "both": ("coefficients", "log_rate")}
+LEARN = ("none", "rate", "coefficients", "both")  # what theta of a list of terms may move
 MAX_SLOTS, MAX_EDGES, MAX_NESTED, MAX_PARTS, MAX_SYNAPSES = 256, 4096, 8, 16, 2**28
 REFERENCE_SHAPE = (4, 2, 3)  # steps, post, pre
 _NAME = re.compile(r"\w[\w-]{0,63}")
@@ -53,33 +54,15 @@ def entries(document: Plain) -> dict[str, Entry]:
     return found
 
 
-def children(spec: Plain, theta: Any) -> Iterator[tuple[str, Plain, Any]]:
-    """The rules inside a wrapper: (label, spec, theta). A wrapper that learns constants of its own (`log_rate` for its
-    `rate`) keeps the theta of the inner rule under the field's name; one that learns nothing passes it through."""
-    theta = theta if isinstance(theta, dict) else {}
+def nested(spec: Plain) -> Iterator[tuple[str, Plain]]:
+    """The rules inside a plain spec: (label, spec)."""
     for field, value in spec.items():
-        if not isinstance(value, dict):
-            continue
-        own = set(own_leaves(spec, theta))
-        inner = theta[field] if field in theta and set(theta) <= own | {field} else _without(theta, own)
-        if isinstance(value.get("name"), str):
-            yield field, value, inner
-        else:
-            rules = {label: item for label, item in value.items() if isinstance(item, dict)}
-            yield from ((label, item, inner.get(label, {})) for label, item in rules.items())
-
-
-def own_leaves(spec: Plain, theta: Plain) -> dict[str, np.ndarray]:
-    """The learnt constants of this very rule: leaves `log_<field>` of its numeric fields."""
-    return {
-        name: leaf
-        for name, leaf in theta.items()
-        if _is_number(spec.get(name.removeprefix("log_"))) and name[:4] == "log_"
-    }
-
-
-def _without(theta: Plain, names: set[str]) -> Plain:
-    return {name: leaf for name, leaf in theta.items() if name not in names}
+        if isinstance(value, dict) and isinstance(value.get("name"), str):
+            yield field, value
+        elif isinstance(value, dict):
+            for label, item in value.items():
+                if isinstance(item, dict):
+                    yield label, item
 
 
 def check(document: Plain, tensors: Mapping[str, np.ndarray], where: str) -> None:
@@ -108,7 +91,8 @@ def check(document: Plain, tensors: Mapping[str, np.ndarray], where: str) -> Non
 
 
 def _slot(slot: Any, where: str) -> None:
-    _keys(slot, {"edges", "shared", "rule", "connections", "clock", "reads", "reach"}, where)
+    expected = {"edges", "shared", "rule", "connections", "clock", "reads", "reach"}
+    _keys(slot, expected | ({"account"} & set(slot) if isinstance(slot, dict) else set()), where)
     _must(isinstance(slot["edges"], str), f"{where}: edges", slot["edges"], "a pattern")
     _must(isinstance(slot["shared"], bool), f"{where}: shared", slot["shared"], "true or false")
     _must(slot["clock"] in CLOCKS, f"{where}: clock", slot["clock"], f"one of {', '.join(CLOCKS)}")
@@ -128,6 +112,8 @@ def _slot(slot: Any, where: str) -> None:
         _name(edge, f"{where}: edge")
         _connection(connection, f"{where}: edge {edge}")
     _rule(slot["rule"], where, MAX_NESTED)
+    if "account" in slot:
+        _account(slot["account"], slot["rule"], where, MAX_NESTED)
 
 
 def _connection(connection: Any, where: str) -> None:
@@ -152,29 +138,60 @@ def _rule(spec: Any, where: str, left: int) -> None:
     for field, value in spec.items():  # they are shown beside the formula
         _name(field, f"{where}: field of a rule")
         _must(not isinstance(value, str) or value.isprintable(), f"{where}: {field}", value, "printable text")
-    if spec["name"] in TERM_LISTS:
-        _term_list(spec, where)
-    if spec["name"] == "symbolic":
-        _symbolic(spec, where)
-    for label, inner, _ in children(spec, {}):
+    for label, inner in nested(spec):
         _name(label, f"{where}: label of a rule")
         _rule(inner, where, left - 1)
 
 
-def _term_list(spec: Plain, where: str) -> None:
+def _account(account: Any, spec: Any, where: str, left: int) -> None:
+    """An account that fits the spec: formulas are computed by it."""
+    where = f"{where}: account"
+    _must(left > 0, where, "nested too deep", f"at most {MAX_NESTED} levels")
+    _keys(account, {"moved", "shows", "traces", "silent", "parts"}, where)
+    _must(account["shows"] in get_args(Shows), f"{where}: shows", account["shows"], f"one of {get_args(Shows)}")
+    for flag in ("traces", "silent"):
+        _must(isinstance(account[flag], bool), f"{where}: {flag}", account[flag], "true or false")
+    _must(isinstance(account["moved"], dict), f"{where}: moved", account["moved"], "a mapping")
+    _must(isinstance(account["parts"], dict), f"{where}: parts", account["parts"], "a mapping")
+    if account["shows"] == "terms":
+        _term_list(spec, account["traces"], where)
+    if account["shows"] == "expression":
+        _symbolic(spec, where)
+    lists = LISTED.get(account["shows"])
+    for field, pair in account["moved"].items():
+        _must(_texts(pair) and len(pair) == 2 and pair[1] in tuple(LAWS), f"{where}: {field}", pair, "[leaf, law]")
+        _must(field == lists or _is_number(spec.get(field)), f"{where}: {field}", spec.get(field), "a number")
+    for label, part in account["parts"].items():
+        _name(label, f"{where}: label of a rule")
+        _keys(part, {"fields", "leaves", "account"}, where)
+        for path in ("fields", "leaves"):
+            _must(_texts(part[path]) and len(part[path]) <= 2, f"{where}: {path}", part[path], "up to two names")
+        inner = spec
+        for name in part["fields"]:
+            inner = inner.get(name) if isinstance(inner, dict) else None
+        inside = isinstance(inner, dict) and inner is not spec and "name" in inner
+        _must(inside, f"{where}: fields", part["fields"], "where a rule stands")
+        _account(part["account"], inner, where, left - 1)
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _term_list(spec: Plain, traces: bool, where: str) -> None:
     terms: Any = spec.get("terms")
     initial: Any = spec.get("initial", [])
     _must(isinstance(terms, list) and 0 < len(terms) <= MAX_TERMS, f"{where}: terms", terms, f"1 to {MAX_TERMS} terms")
     for term in terms:
         _must(isinstance(term, str), f"{where}: term", term, "text")
         try:
-            parse(term, traces=spec["name"] == "trace_taylor")
+            parse(term, traces)
         except BadInput as error:
             raise BadInput(f"{where}: {quote(error.what, 120)}", error.expected, _FIX) from None
     sane = isinstance(initial, list) and len(initial) in (0, len(terms)) and all(_is_number(v) for v in initial)
     _must(sane, f"{where}: initial", initial, f"none or {len(terms)} numbers")
     _positive(spec, "rate", where)
-    _must(spec.get("learn") in tuple(LEARNT), f"{where}: learn", spec.get("learn"), f"one of {', '.join(LEARNT)}")
+    _must(spec.get("learn") in LEARN, f"{where}: learn", spec.get("learn"), f"one of {', '.join(LEARN)}")
     for field in spec:
         if field.startswith("tau_"):
             _positive(spec, field, where)
@@ -225,26 +242,31 @@ def _tensors(found: dict[str, Entry], tensors: Mapping[str, np.ndarray], where: 
         _must(node.get(path[-1], {}) == {}, f"{where}: tensor", name, "a name that is no branch of another tensor's")
         node[path[-1]] = value
     for entry in found.values():
-        _theta(entry.slot["rule"], trees[entry.prefix], f"{where}: {entry.key}")
+        if "account" in entry.slot:
+            account = from_plain(entry.slot["account"])
+            _theta(account, entry.slot["rule"], trees[entry.prefix], f"{where}: {entry.key}")
 
 
-def _theta(spec: Plain, theta: Any, where: str) -> None:
-    if spec["name"] in TERM_LISTS:
-        shapes = {"coefficients": (len(spec["terms"]),)}
-        for leaf in (*LEARNT[spec["learn"]], *own_leaves(spec, theta if isinstance(theta, dict) else {})):
-            value = theta.get(leaf) if isinstance(theta, dict) else None
-            given = list(value.shape) if isinstance(value, np.ndarray) else "missing"
-            shape = shapes.get(leaf, ())
-            sane = isinstance(value, np.ndarray) and value.shape == shape and value.dtype.kind == "f"
-            _must(sane, f"{where}: {leaf}", given, f"floats of shape {list(shape)}")
-    if spec["name"] == "symbolic":
-        n = len(_expression.numbers(_expression.parse(spec["expression"])))
-        for leaf, shape in {"constants": (n,), "log_rate": ()}.items():
-            value = theta.get(leaf) if isinstance(theta, dict) else None
-            sane = value is None or (isinstance(value, np.ndarray) and value.shape == shape and value.dtype.kind == "f")
-            _must(sane, f"{where}: {leaf}", getattr(value, "shape", value), f"floats of shape {list(shape)}")
-    for _, inner, inner_theta in children(spec, theta):
-        _theta(inner, inner_theta, where)
+def _theta(account: Account, spec: Plain, theta: Any, where: str) -> None:
+    """The leaves that move numbers of a rule, and of those inside it, are there and have their shapes."""
+    sizes: dict[str, tuple[int, ...]] = {}
+    if account.shows == "terms":
+        sizes["initial"] = (len(spec["terms"]),)
+    if account.shows == "expression":
+        sizes["expression"] = (len(_expression.numbers(_expression.parse(spec["expression"]))),)
+    for field, moved in account.moved.items():
+        value = theta.get(moved.leaf) if isinstance(theta, dict) else None
+        given = list(value.shape) if isinstance(value, np.ndarray) else "missing"
+        shape = sizes.get(field, ())
+        sane = isinstance(value, np.ndarray) and value.shape == shape and value.dtype.kind == "f"
+        _must(sane, f"{where}: {moved.leaf}", given, f"floats of shape {list(shape)}")
+    for part in account.parts.values():
+        inner, inner_spec = theta, spec
+        for name in part.leaves:
+            inner = inner.get(name) if isinstance(inner, dict) else None
+        for name in part.fields:
+            inner_spec = inner_spec[name]
+        _theta(part.account, inner_spec, inner, where)
 
 
 def _must(holds: bool, what: str, given: Any, expected: str) -> None:

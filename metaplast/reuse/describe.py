@@ -11,8 +11,10 @@ import numpy as np
 
 from metaplast.lifetime import Lifetime
 from metaplast.registry import BadInput
+from metaplast.reuse.ask import account_of
 from metaplast.reuse.reference import reference
 from metaplast.reuse.rule_file import flatten
+from metaplast.rules import _account
 from metaplast.rules._grammar import reach
 from metaplast.signals import Theta
 from metaplast.spec import encode
@@ -45,6 +47,7 @@ def describe_rule(
             "edges": slot.edges,
             "shared": slot.shared,
             "rule": encode(slot.rule),
+            "account": _account.plain(account_of(slot.rule)),
             "connections": {name: _connection(edge.connection) for name, edge in edges.items()},
             "clock": slot.rule.clock,
             "reads": fields,

@@ -41,6 +41,13 @@ def known_rule(name: str) -> dict[str, Any]:
     return _expanded(plain) if isinstance(plain, dict) else {}
 
 
+def said_of(name: str) -> dict[str, Any]:
+    """{account, reads} of a rule that ships: what its code says and does, kept so that it need not be run."""
+    text = resources.files("metaplast.reuse").joinpath("known_rules.yaml").read_text(encoding="utf-8")
+    kept = OmegaConf.to_container(OmegaConf.create(text))
+    return kept[name]  # pyright: ignore[reportCallIssue, reportArgumentType, reportOptionalSubscript, reportReturnType]
+
+
 def _expanded(plain: Any) -> Any:
     """Families such as `taylor 2 of post pre weight` written out, at any depth."""
     if not isinstance(plain, dict):

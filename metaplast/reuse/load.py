@@ -18,18 +18,20 @@ from metaplast.connections.dense import Dense
 from metaplast.registry import BadInput
 from metaplast.reuse import formula as formulas
 from metaplast.reuse._document import Entry, entries
+from metaplast.reuse.ask import account_of, node_of
 from metaplast.reuse.known import is_name, known_rule
 from metaplast.reuse.reference import TINY, compare, floats, reference
 from metaplast.reuse.rule_file import read_rule
 from metaplast.reuse.text import quote
 from metaplast.reuse.view import check_step, check_weights, complete
+from metaplast.rules._account import plain
 from metaplast.rules._grammar import REACHES, reach
-from metaplast.rules._locality import reads as measure
+from metaplast.rules._locality import measured
 from metaplast.rules.base import AbstractRule, Clock
 from metaplast.signals import RuleState, SynapseView, Theta
-from metaplast.spec import decode, encode, explain
+from metaplast.spec import decode, explain
 
-MAX_STATE, MAX_CHANNELS = 2**24, 64
+MAX_STATE = 2**24
 Plain = dict[str, Any]
 
 
@@ -114,12 +116,14 @@ def load_rule(path_or_name: str | os.PathLike[str], edge: str | None = None) -> 
     entry = _choose(entries(file.document), edge, where)
     spec = _decode("rule", entry.slot["rule"], f"{where}: {entry.key}")
     theta = _theta(spec, entry, file.tensors, f"{where}: {entry.key}")
-    channels, reads = _measured(spec)
+    channels, reads = measured(spec, TINY)
     if REACHES.index(reach(reads)) > REACHES.index(entry.slot["reach"]):
         raise BadInput(f"{where}: reach={entry.slot['reach']}", f"{reach(reads)}, as measured", "write it again")
     compare(file.document["reference"][entry.key], reference(spec, theta, channels, file.document["dt"]), where)
-    numbers = {name: np.asarray(value) for name, value in file.tensors.items()}
-    text = formulas.text(formulas.expressions(file.document, numbers)[entry.key])
+    account = account_of(spec)
+    if plain(account) != entry.slot.get("account", plain(account)):
+        raise BadInput(f"{where}: account of its numbers", "what the rule's own code says of them", "write it again")
+    text = formulas.text(formulas.expression(node_of(spec, theta)))
     return Rule(
         name=entry.key,
         spec=spec,
@@ -137,15 +141,20 @@ def load_rule(path_or_name: str | os.PathLike[str], edge: str | None = None) -> 
 
 
 def _known(name: str) -> Rule:
-    plain = known_rule(name)
-    coefficients = formulas.rule_terms(plain, {}).values()
+    rule = known(name)
+    coefficients = formulas.rule_terms(node_of(rule.spec, rule.theta)).values()
     if coefficients and not any(coefficients):
         raise BadInput(
             f"rule {name}", "a rule whose coefficients are known", "it is a space to search: train rule=" + name
         )
-    spec = _decode("rule", plain, f"rule {name}")
+    return rule
+
+
+def known(name: str) -> Rule:
+    """A rule that ships, by name; also a space to search, whose coefficients are those at the start."""
+    spec = _decode("rule", known_rule(name), f"rule {name}")
     theta = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), _templates(spec, TINY)[0])
-    _, reads = _measured(spec)
+    _, reads = measured(spec, TINY)
     return Rule(
         name=name,
         spec=spec,
@@ -157,7 +166,7 @@ def _known(name: str) -> Rule:
         clock=spec.clock,
         dt=None,
         activity_reference=1.0,
-        formula=f"delta_w = {formulas.text(formulas.expression(encode(spec), {}))}",
+        formula=f"delta_w = {formulas.text(formulas.expression(node_of(spec, theta)))}",
         document={},
     )
 
@@ -180,9 +189,9 @@ def _choose(found: dict[str, Entry], edge: str | None, where: str) -> Entry:
     )
 
 
-def _decode(kind: str, plain: Plain, where: str) -> Any:
+def _decode(kind: str, spec: Plain, where: str) -> Any:
     try:
-        return decode(kind, plain)
+        return decode(kind, spec)
     except pydantic.ValidationError as error:
         raise explain(error, where) from None
     except BadInput as error:
@@ -224,20 +233,6 @@ def _templates(spec: AbstractRule, connection: AbstractConnection) -> tuple[Thet
     """Shapes of theta and of the state."""
     theta = jax.eval_shape(lambda: spec.init(jax.random.key(0), connection))
     return theta, jax.eval_shape(lambda t: spec.init_state(t, connection), theta)
-
-
-@lru_cache(maxsize=256)
-def _measured(spec: AbstractRule) -> tuple[tuple[str, ...], frozenset[str]]:
-    """(modulator channels the rule needs, fields it reads), found by running it on nothing."""
-    channels: tuple[str, ...] = ()
-    while True:
-        try:
-            return channels, measure(spec, TINY, channels)
-        except KeyError as missing:
-            name = str(missing.args[0])
-            if name in channels or len(channels) >= MAX_CHANNELS:
-                raise
-            channels = (*channels, name)
 
 
 def _check_state(state: Any, template: RuleState) -> None:

@@ -1,9 +1,11 @@
 """`rule.safetensors`: one learned rule, shareable. Numbers as tensors, everything else as one JSON document.
 
 Reading a file never runs code: no pickle, no JAX, nothing imported by a name that stands in it. Sizes are capped before
-anything is read; only known dtypes and rule forms pass; every string stays text.
+anything is read; only known dtypes and rule forms pass; every string stays text. The document carries a checksum over
+itself and the tensors, so that a flipped bit is noticed by whoever reads the file. A file of 0.1.0 has none.
 """
 
+import hashlib
 import json
 import math
 import os
@@ -27,6 +29,7 @@ MAX_BYTES = 64 * 2**20
 MAX_HEADER = 4 * 2**20  # names, shapes and the document
 MAX_TENSORS = 10_000
 MAX_DEPTH = 24
+CHECKSUM = "sha256"  # of the document that is without it
 DTYPES = {"F32": np.dtype(np.float32), "F64": np.dtype(np.float64), "I32": np.dtype(np.int32)}
 Plain = dict[str, Any]
 
@@ -95,6 +98,9 @@ def save_rule(path: str | os.PathLike[str], document: Plain, tensors: Mapping[st
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
+    except OSError as error:
+        error.filename = str(target)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
     _sync_folder(target.parent)
@@ -115,11 +121,26 @@ def _pack(document: Plain, tensors: Mapping[str, np.ndarray]) -> bytes:
         if value.dtype not in DTYPES.values():
             raise BadInput(f"tensor {quote(name)} of dtype {value.dtype}", "float32, float64 or int32", "convert it")
     try:
-        text = json.dumps(document, allow_nan=False, ensure_ascii=True, separators=(",", ":"))
+        summed = document | {CHECKSUM: checksum(document, whole)}
+        text = _text(summed)
     except (TypeError, ValueError, RecursionError) as error:
         raise BadInput(f"document: {quote(str(error))}", "plain data with finite numbers", "convert it") from None
     # One metadata entry alone: safetensors writes several in an order that changes from process to process.
     return pack_tensors(whole, {SCHEMA: text})
+
+
+def checksum(document: Plain, tensors: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 of the document without its checksum, and of every tensor's name, dtype, shape and numbers."""
+    summed = hashlib.sha256(_text(document).encode())
+    for name in sorted(tensors):
+        value = tensors[name]
+        summed.update(f"\n{name} {value.dtype.str} {list(value.shape)}\n".encode())
+        summed.update(np.ascontiguousarray(value).tobytes())
+    return summed.hexdigest()
+
+
+def _text(document: Plain) -> str:
+    return json.dumps(document, allow_nan=False, ensure_ascii=True, separators=(",", ":"))
 
 
 def _read_bytes(path: str | os.PathLike[str], where: str) -> bytes:
@@ -169,7 +190,11 @@ def _parse(data: bytes, where: str) -> RuleFile:
         value.setflags(write=False)
         if not np.isfinite(value).all():
             raise BadInput(f"{where}: {quote(name)} holds a number that is not finite", "finite numbers", "train again")
+    summed = CHECKSUM in document
+    said = document.pop(CHECKSUM, None)
     check(document, tensors, where)
+    if summed and said != checksum(document, tensors):
+        raise BadInput(f"{where}: other content than its checksum says", "the file as written", "fetch it again")
     return RuleFile(document=document, tensors=dict(sorted(tensors.items())))
 
 

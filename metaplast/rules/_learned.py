@@ -11,6 +11,11 @@ from metaplast.rules._grammar import RATE_UNIT
 from metaplast.signals import Theta
 
 
+def start(rule: Any) -> Theta:
+    """A leaf log_<name> [] of 0 for every name in the rule's `own`."""
+    return {f"log_{name}": jnp.zeros(()) for name in rule.own}
+
+
 def value(rule: Any, theta: Theta, name: str) -> float | Array:
     """The rule's own number `name`, times exp(5 log_name) where theta holds that leaf."""
     number, leaf = getattr(rule, name), f"log_{name}"

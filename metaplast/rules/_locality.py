@@ -17,6 +17,7 @@ from metaplast.rules._mixing import leaf_name, mixing
 from metaplast.rules.base import AbstractRule
 from metaplast.signals import NeuronView, SynapseView
 
+MAX_CHANNELS = 64
 LARGEST = 2**20  # synapses; of a larger matrix, mixing is measured on a part of this size
 
 
@@ -58,6 +59,20 @@ def reads(rule: AbstractRule, connection: AbstractConnection, modulators: tuple[
             return frozenset(fields | {MIXING["layer"]})
     mixed = mixing(program, given, connection)
     return frozenset(fields | ({mixed} if mixed else set()))
+
+
+@lru_cache(maxsize=256)
+def measured(rule: AbstractRule, connection: AbstractConnection) -> tuple[tuple[str, ...], frozenset[str]]:
+    """(modulator channels that the rule needs, fields that it reads), found by running it on nothing."""
+    channels: tuple[str, ...] = ()
+    while True:
+        try:
+            return channels, reads(rule, connection, channels)
+        except KeyError as missing:
+            name = str(missing.args[0])
+            if name in channels or len(channels) >= MAX_CHANNELS:
+                raise
+            channels = (*channels, name)
 
 
 def _program(rule: AbstractRule, connection: AbstractConnection, modulators: tuple[str, ...]) -> tuple[Any, Any]:

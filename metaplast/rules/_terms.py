@@ -13,6 +13,7 @@ from pydantic import BeforeValidator
 
 from metaplast.connections.base import AbstractConnection, Term
 from metaplast.registry import BadInput
+from metaplast.rules._account import Account, Moved, grown
 from metaplast.rules._grammar import RATE_UNIT, Product, expand, parse
 from metaplast.rules.base import TermRule
 from metaplast.signals import Key, Theta
@@ -56,6 +57,14 @@ class TermList(TermRule):
         for i, term in enumerate(self.terms):
             if meant[i] in meant[:i]:
                 raise BadInput(f"term {term!r}, which stands twice", "distinct terms", "remove one")
+
+    def account(self) -> Account:
+        moved = {}
+        if self.learn in ("coefficients", "both"):
+            moved["initial"] = Moved("coefficients", "plus")
+        if self.learn in ("rate", "both"):
+            moved |= grown("rate")
+        return Account(moved, "terms", self.traces, silent=True)
 
     def init(self, key: Key, connection: AbstractConnection) -> Theta:
         theta = {}

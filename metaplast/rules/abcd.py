@@ -34,6 +34,11 @@ class Abcd(KernelRule):
     def per_synapse(self) -> bool:
         return not self.shared
 
+    @property
+    def own(self) -> tuple[str, ...]:
+        """One rate for all synapses; a rate of each is no single number."""
+        return ("rate",) if self.learn_rate and self.shared else ()
+
     def init(self, key: Key, connection: AbstractConnection) -> Theta:
         layout = () if self.shared else connection.shape
         drawn = self.scale * jax.random.normal(key, (len(LEAVES), *layout))

@@ -30,6 +30,7 @@ class Adam(Wrapper):
     """
 
     still: ClassVar[bool] = True
+    silent: ClassVar[bool] = True
 
     rule: Annotated[AbstractRule, plugin("rule")] = DELTA
     rate: Positive = 1e-2

@@ -15,6 +15,10 @@ import numpy as np
 from jax import Array
 
 from metaplast.connections.base import AbstractConnection, Move, Term
+from metaplast.rules._account import Account as Account
+from metaplast.rules._account import Moved as Moved
+from metaplast.rules._account import Part as Part
+from metaplast.rules._account import grown as grown
 from metaplast.rules._learned import log_of
 from metaplast.signals import Key, NeuronView, RuleState, SynapseView, Theta, rule_state
 
@@ -25,7 +29,8 @@ Mixes = Literal["", "neuron", "layer"]
 class AbstractRule(ABC):
     """(theta, state, view) -> (state, delta_w).
 
-    spike_timing: whether it pairs spikes of the two neurons by their times, so that a pair has a window to be shown.
+    spike_timing: whether it pairs spikes of the two neurons by their times: it sees each spike when it reaches the
+    synapse by the delays that the edge declares, any other rule what the edge transmits (_at_synapse.py).
     clock: what delta_w is per: `event` (a spike or a presentation: dt does not scale it), `time` (an integral over dt
     seconds), `mixed` (activities are spikes, other signals are integrated over dt), `trial` (dt is one trial).
     mixes: `neuron` or `layer` where the rule itself computes with numbers of several synapses or neurons (sums that it
@@ -42,6 +47,20 @@ class AbstractRule(ABC):
     unused: ClassVar[frozenset[str]] = frozenset()
     slow: ClassVar[frozenset[str]] = frozenset()
     fast: ClassVar[frozenset[str]] = frozenset()
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """Names of the rule's own constants that theta moves, as `log_<name>` (_learned.value)."""
+        return ()
+
+    def account(self) -> Account:
+        """How theta moves the rule's numbers: what formulas, pages and files show of it.
+
+        The contract test holds it against changes of `step`. Override it where theta moves numbers in
+        another way than `own` says. Where a rule says nothing, files try the laws of rules/_account.py
+        on its step, and show a leaf of theta as it is where none fits.
+        """
+        return Account(grown(*self.own))
 
     @abstractmethod
     def init(self, key: Key, connection: AbstractConnection) -> Theta:
@@ -79,21 +98,34 @@ class AbstractRule(ABC):
         return theta if other == self else None
 
 
+def cleared(rule: AbstractRule, state: RuleState, fresh: RuleState, reset: Array) -> RuleState:
+    """The state as a trial begins, reset [] > 0: `fresh` at neurons unless `slow`, kept at synapses unless `fast`."""
+    keeps = {"post": rule.slow, "pre": rule.slow, "synapse": set(state.synapse) - rule.fast}
+    sides = {}
+    for side, kept in keeps.items():
+        old, new = getattr(state, side), getattr(fresh, side)
+        sides[side] = {n: x if n in kept else jnp.where(reset > 0, new[n], x) for n, x in old.items()}
+    return state.replace(**sides)  # pyright: ignore[reportAttributeAccessIssue]
+
+
 class Wrapper(AbstractRule):
     """A rule around another, its field `rule`: same clock and state unless a concrete class says otherwise.
 
-    own: names of the wrapper's own constants that theta moves, as `log_<name>` [], 0 at the start (_learned.value).
-    theta: {rule: the inner theta, log_<name> ...}, or just the inner theta where there are none.
+    theta: {rule: the inner theta, log_<name> [] of every name in `own`, 0 at the start}, or just the inner theta
+        where `own` is empty.
     still: whether nothing changes where the inner rule changes nothing.
+    silent: whether the wrapper itself reads nothing of the view.
     """
 
     still: ClassVar[bool] = False
+    silent: ClassVar[bool] = False
 
     rule: AbstractRule
 
-    @property
-    def own(self) -> tuple[str, ...]:
-        return ()
+    def account(self) -> Account:
+        leaves = ("rule",) if self.own else ()
+        part = Part(("rule",), leaves, self.rule.account())
+        return Account(grown(*self.own), silent=self.silent, parts={"rule": part})
 
     @property
     def spike_timing(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from metaplast.connections.base import AbstractConnection, Term
 from metaplast.registry import register
-from metaplast.rules._learned import value
+from metaplast.rules._learned import start, value
 from metaplast.rules._traces import faded
 from metaplast.rules.base import Clock, TermRule
 from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state
@@ -34,8 +34,12 @@ class Bcm(TermRule):
     def slow(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
         return frozenset({"bcm_threshold"})
 
+    @property
+    def own(self) -> tuple[str, ...]:
+        return ("rate", "tau") if self.learn else ()
+
     def init(self, key: Key, connection: AbstractConnection) -> Theta:
-        return {f"log_{name}": jnp.zeros(()) for name in ("rate", "tau")} if self.learn else {}
+        return start(self)
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
         return rule_state(post={"bcm_threshold": jnp.zeros(connection.n_post)})

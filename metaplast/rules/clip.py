@@ -22,6 +22,7 @@ class Clip(Wrapper):
     """
 
     still: ClassVar[bool] = True
+    silent: ClassVar[bool] = True
 
     rule: Annotated[AbstractRule, plugin("rule")] = Polynomial()
     limit: Positive = 0.2

@@ -7,7 +7,7 @@ from jax import Array
 
 from metaplast.connections.base import AbstractConnection
 from metaplast.registry import register
-from metaplast.rules._learned import value
+from metaplast.rules._learned import start, value
 from metaplast.rules._traces import faded
 from metaplast.rules.base import AbstractRule
 from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state
@@ -65,9 +65,14 @@ class Eprop(AbstractRule):
     def fast(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
         return frozenset(self._on_synapse())
 
+    @property
+    def own(self) -> tuple[str, ...]:
+        if not self.learn:
+            return ()
+        return tuple(n for n in ("rate", "tau_m", "tau_a", "tau_out", "tau_rate") if n not in self.unused)
+
     def init(self, key: Key, connection: AbstractConnection) -> Theta:
-        used = [n for n in ("rate", "tau_m", "tau_a", "tau_out", "tau_rate") if n not in self.unused]
-        return {f"log_{name}": jnp.zeros(()) for name in used} if self.learn else {}
+        return start(self)
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
         return rule_state(

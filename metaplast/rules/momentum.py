@@ -26,6 +26,7 @@ class Momentum(Wrapper):
     """
 
     still: ClassVar[bool] = True
+    silent: ClassVar[bool] = True
 
     rule: Annotated[AbstractRule, plugin("rule")] = DELTA
     decay: Annotated[float, Ge(0), Lt(1)] = 0.9

@@ -1,6 +1,6 @@
 """A factor in front of a rule."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from jax import Array
 
@@ -21,6 +21,8 @@ class Scale(Wrapper):
     learn: log_factor [] in theta: a step size for a rule that has none of its own, or one per edge where theta is not
     shared. State, reach and clock are those of the inner rule. factor = 1 without learning is the inner rule.
     """
+
+    silent: ClassVar[bool] = True
 
     rule: Annotated[AbstractRule, plugin("rule")] = Polynomial()
     factor: Positive = 1.0

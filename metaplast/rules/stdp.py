@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from metaplast.connections.base import AbstractConnection, Term
 from metaplast.registry import register
 from metaplast.rules._bounded import BoundedRule
-from metaplast.rules._learned import value
+from metaplast.rules._learned import start, value
 from metaplast.rules._traces import Order, Pairing, faded, jumped, seen
 from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state
 from metaplast.spec import NonNegative, Positive, spec
@@ -45,9 +45,12 @@ class Stdp(BoundedRule):
     at_pre_spike: Order = "before"
     learn: bool = False
 
+    @property
+    def own(self) -> tuple[str, ...]:
+        return ("potentiation", "depression", "tau_pre", "tau_post") if self.learn else ()
+
     def init(self, key: Key, connection: AbstractConnection) -> Theta:
-        names = ("potentiation", "depression", "tau_pre", "tau_post")
-        return {f"log_{name}": jnp.zeros(()) for name in names} if self.learn else {}
+        return start(self)
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
         x, y = jnp.zeros(connection.n_pre), jnp.zeros(connection.n_post)

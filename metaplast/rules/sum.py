@@ -10,6 +10,7 @@ from jax import Array
 
 from metaplast.connections.base import AbstractConnection
 from metaplast.registry import BadInput, register
+from metaplast.rules._account import Account, Part
 from metaplast.rules.base import AbstractRule, Clock, Mixes
 from metaplast.rules.polynomial import Polynomial
 from metaplast.signals import Key, RuleState, SynapseView, Theta
@@ -28,7 +29,8 @@ class Sum(AbstractRule):
 
     theta and state are those of the parts, under their labels; a part that draws has its own random stream.
     Clock: `time` where all parts have it, `trial` where any part counts steps, else `mixed` or `event`.
-    Reach: the widest. Limits: one part is that rule.
+    Reach: the widest. A rule of spike times where a part is one: all parts then see what is at the synapse.
+    Limits: one part is that rule.
     Raises: BadInput for no part, a label that is no name or stands twice, or parts of clock `time` beside others.
     """
 
@@ -52,6 +54,10 @@ class Sum(AbstractRule):
         return next(clock for clock in ("time", "trial", "mixed", "event") if clock in clocks)
 
     @property
+    def spike_timing(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return any(rule.spike_timing for _, rule in self.rules)
+
+    @property
     def slow(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
         return frozenset(f"{label}.{name}" for label, rule in self.rules for name in rule.slow)
 
@@ -65,6 +71,10 @@ class Sum(AbstractRule):
         if "layer" in parts:
             return "layer"
         return "neuron" if "neuron" in parts else ""
+
+    def account(self) -> Account:
+        parts = {label: Part(("rules", label), (label,), rule.account()) for label, rule in self.rules}
+        return Account(silent=True, parts=parts)
 
     def init(self, key: Key, connection: AbstractConnection) -> Theta:
         keys = jax.random.split(key, len(self.rules))

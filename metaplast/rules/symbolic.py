@@ -12,6 +12,7 @@ from metaplast.connections.base import AbstractConnection
 from metaplast.registry import BadInput, register
 from metaplast.rules import _expression as expression
 from metaplast.rules import _machine
+from metaplast.rules._account import Account, Moved, grown
 from metaplast.rules._expression import ELIGIBILITY, Apply, Number, Signal, Tree
 from metaplast.rules._grammar import RATE_UNIT, read
 from metaplast.rules._traces import faded
@@ -75,6 +76,14 @@ class Symbolic(KernelRule):
     @property
     def per_synapse(self) -> bool:
         return False
+
+    def account(self) -> Account:
+        moved = grown("rate") if self.learn in ("rate", "both") else {}
+        if self.size:
+            return Account(moved)
+        if self.learn in ("constants", "both") and self.numbers():
+            moved["expression"] = Moved("constants", "plus")
+        return Account(moved, "expression", silent=True)
 
     def init(self, key: Key, connection: AbstractConnection) -> Theta:
         theta: Theta = {}

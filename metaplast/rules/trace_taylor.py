@@ -1,5 +1,6 @@
 """Spike-timing rules as a list of terms over spikes, their traces and the weight."""
 
+from dataclasses import replace
 from functools import partial
 from typing import ClassVar
 
@@ -8,12 +9,15 @@ from jax import Array
 
 from metaplast.connections.base import AbstractConnection, Term
 from metaplast.registry import register
-from metaplast.rules._grammar import TRACES, read
-from metaplast.rules._learned import value
+from metaplast.rules._account import Account, grown
+from metaplast.rules._grammar import TRACES, field_of, read
+from metaplast.rules._learned import start, value
 from metaplast.rules._terms import TermList, Terms, fold, products
 from metaplast.rules._traces import Order, Pairing, faded, jumped, seen
-from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state
+from metaplast.signals import CREDIT_FIELDS, Key, RuleState, SynapseView, Theta, rule_state
 from metaplast.spec import Positive, spec
+
+CREDITS = frozenset(f"post.{name}" for name in (*CREDIT_FIELDS, "score", "gain", "dendrite", "target"))
 
 
 @register("rule", "trace_taylor")
@@ -29,12 +33,13 @@ class TraceTaylor(TermList):
     A product without any spike acts all the time: it is multiplied by dt, and its c is per second.
     initial, scale, learn: as in polynomial. learn_tau: theta holds log_tau_<trace> [] of every trace in use, 0 at the
     start: a value is spec exp(5 theta). State: the traces in use. Clock `event`.
+    A rule of spike times, but where a term reads a credit signal of the postsynaptic neuron (error, learning_signal,
+    score, post_gain, dendrite, target): then pre is what the edge transmits.
     Limits: pre*post_trace, post*pre_trace with c = (-1, 1) is additive pair STDP; (pre, pre*post_trace, post,
     post*pre_trace) is the family of Confavreux et al. 2020, with Vogels' rule at (-alpha, 1, 0, 1); post*pre_trace,
     post*post_slow*pre_trace ... are triplets (Pfister & Gerstner 2006).
     """
 
-    spike_timing: ClassVar[bool] = True
     traces: ClassVar[bool] = True
 
     terms: Terms = ("pre", "pre*post_trace", "post", "post*pre_trace")
@@ -48,6 +53,12 @@ class TraceTaylor(TermList):
     learn_tau: bool = False
 
     @property
+    def spike_timing(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """False where a term gives credit for what was transmitted, as `score*pre_trace` does."""
+        read_by = {name for _, product in products(self.terms, self.traces) for name, _ in product.factors}
+        return not any(field_of(name) in CREDITS for name in read_by)
+
+    @property
     def kept(self) -> tuple[str, ...]:
         """The traces that some term reads."""
         read_by = {name for _, product in products(self.terms, self.traces) for name, _ in product.factors}
@@ -57,9 +68,16 @@ class TraceTaylor(TermList):
     def unused(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
         return frozenset(f"tau_{name}" for name in TRACES if name not in self.kept)
 
+    @property
+    def own(self) -> tuple[str, ...]:
+        return tuple(f"tau_{name}" for name in self.kept) if self.learn_tau else ()
+
+    def account(self) -> Account:
+        account = super().account()
+        return replace(account, moved={**account.moved, **grown(*self.own)})
+
     def init(self, key: Key, connection: AbstractConnection) -> Theta:
-        taus = {f"log_tau_{name}": jnp.zeros(()) for name in self.kept} if self.learn_tau else {}
-        return {**super().init(key, connection), **taus}
+        return {**super().init(key, connection), **start(self)}
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
         sizes = {"pre": connection.n_pre, "post": connection.n_post}

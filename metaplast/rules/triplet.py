@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from metaplast.connections.base import AbstractConnection, Term
 from metaplast.registry import register
 from metaplast.rules._bounded import BoundedRule
-from metaplast.rules._learned import value
+from metaplast.rules._learned import start, value
 from metaplast.rules._traces import Order, Pairing, faded, jumped, seen
 from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state
 from metaplast.spec import NonNegative, Positive, spec
@@ -42,9 +42,13 @@ class Triplet(BoundedRule):
     at_pre_spike: Order = "before"
     learn: bool = False
 
+    @property
+    def own(self) -> tuple[str, ...]:
+        amplitudes = ("a2_plus", "a3_plus", "a2_minus", "a3_minus")
+        return (*amplitudes, "tau_plus", "tau_x", "tau_minus", "tau_y") if self.learn else ()
+
     def init(self, key: Key, connection: AbstractConnection) -> Theta:
-        names = ("a2_plus", "a3_plus", "a2_minus", "a3_minus", "tau_plus", "tau_x", "tau_minus", "tau_y")
-        return {f"log_{name}": jnp.zeros(()) for name in names} if self.learn else {}
+        return start(self)
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
         pre, post = jnp.zeros(connection.n_pre), jnp.zeros(connection.n_post)

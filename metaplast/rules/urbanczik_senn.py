@@ -9,7 +9,7 @@ from jax import Array
 
 from metaplast.connections.base import AbstractConnection, Term
 from metaplast.registry import BadInput, register
-from metaplast.rules._learned import value
+from metaplast.rules._learned import start, value
 from metaplast.rules._traces import faded
 from metaplast.rules.base import AbstractRule, Clock
 from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state
@@ -57,10 +57,15 @@ class UrbanczikSenn(AbstractRule):
     def clock(self) -> Clock:  # pyright: ignore[reportIncompatibleVariableOverride]
         return "mixed"
 
-    def init(self, key: Key, connection: AbstractConnection) -> Theta:
+    @property
+    def own(self) -> tuple[str, ...]:
+        if not self.learn:
+            return ()
         traces = ("tau_rise", "tau_decay") if self.received == "spikes" else ()
-        names = ("rate", *traces, *(("tau_delta",) if self.tau_delta else ()))
-        return {f"log_{name}": jnp.zeros(()) for name in names} if self.learn else {}
+        return ("rate", *traces, *(("tau_delta",) if self.tau_delta else ()))
+
+    def init(self, key: Key, connection: AbstractConnection) -> Theta:
+        return start(self)
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
         names = ("urbanczik_senn_rise", "urbanczik_senn_decay") if self.received == "spikes" else ()

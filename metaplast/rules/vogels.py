@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from metaplast.connections.base import AbstractConnection, Term
 from metaplast.registry import register
-from metaplast.rules._learned import value
+from metaplast.rules._learned import start, value
 from metaplast.rules._traces import Order, faded, jumped, seen
 from metaplast.rules.base import TermRule
 from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state
@@ -37,8 +37,12 @@ class Vogels(TermRule):
     at_pre_spike: Order = "before"
     learn: bool = False
 
+    @property
+    def own(self) -> tuple[str, ...]:
+        return ("rate", "target_rate", "tau") if self.learn else ()
+
     def init(self, key: Key, connection: AbstractConnection) -> Theta:
-        return {f"log_{name}": jnp.zeros(()) for name in ("rate", "target_rate", "tau")} if self.learn else {}
+        return start(self)
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
         x, y = jnp.zeros(connection.n_pre), jnp.zeros(connection.n_post)

@@ -1,11 +1,13 @@
 """Spike-timing-dependent plasticity that reads the membrane potential of the postsynaptic neuron."""
 
+from typing import ClassVar
+
 import jax.numpy as jnp
 from jax import Array
 
 from metaplast.connections.base import AbstractConnection, Term
 from metaplast.registry import register
-from metaplast.rules._learned import value
+from metaplast.rules._learned import start, value
 from metaplast.rules._traces import faded
 from metaplast.rules.base import Clock, TermRule
 from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state
@@ -31,6 +33,8 @@ class Voltage(TermRule):
     spike; the change turns over at theta_plus + a_ltd / a_ltp. Defaults: visual cortex (table 1b). Clopath, Buesing,
     Vasilaki & Gerstner 2010; spike and delay: their code, ModelDB 144566.
     """
+
+    spike_timing: ClassVar[bool] = True
 
     a_ltd: NonNegative = 14e-5
     a_ltp: NonNegative = 8e-5
@@ -60,9 +64,15 @@ class Voltage(TermRule):
     def slow(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
         return frozenset({"voltage_mean"} if self.u_ref_squared else ())
 
-    def init(self, key: Key, connection: AbstractConnection) -> Theta:
+    @property
+    def own(self) -> tuple[str, ...]:
+        if not self.learn:
+            return ()
         names = ("a_ltd", "a_ltp", "tau_x", "tau_minus", "tau_plus", "tau_mean")
-        return {f"log_{name}": jnp.zeros(()) for name in names if name not in self.unused} if self.learn else {}
+        return tuple(name for name in names if name not in self.unused)
+
+    def init(self, key: Key, connection: AbstractConnection) -> Theta:
+        return start(self)
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
         rest = jnp.full((connection.n_post, 1 + self.delay), self.theta_minus, jnp.zeros(()).dtype)  # newest first

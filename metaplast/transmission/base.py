@@ -11,6 +11,8 @@ from metaplast.signals import Theta
 class AbstractTransmission(ABC):
     """Turns the presynaptic output [n_pre] into the signal an edge transmits [n_pre]; rules see that very signal.
 
+    Rules of spike times see what is at the synapse, `at_synapse`: a delay may lie before it, on the axon, or behind it,
+    on the dendrite.
     keeps_silence: whether it transmits exactly 0 in all steps but those in which a spike arrives.
     """
 
@@ -23,3 +25,11 @@ class AbstractTransmission(ABC):
     @abstractmethod
     def step(self, state: Theta, pre: Array, dt: float) -> tuple[Theta, Array]:
         """One step of `dt` seconds: (state, transmitted)."""
+
+    def at_synapse(self, state: Theta, pre: Array, dt: float) -> Array:
+        """What is at the synapse [n_pre] in the step that `step` makes of the same arguments."""
+        return self.step(state, pre, dt)[1]
+
+    def dendritic_steps(self, dt: float) -> int:
+        """The steps from the synapse to the soma, and back again for a postsynaptic spike."""
+        return 0

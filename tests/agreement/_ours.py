@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from metaplast._at_synapse import SpikeTimes
 from metaplast._checks.base import quick_jit
 from metaplast.feedback.none import None_ as NoFeedback
 from metaplast.genomes.given import Given
@@ -67,13 +68,18 @@ class Fixed(AbstractNetwork):
 
 
 def run(
-    graph: Wiring, rules: dict[str, Any], spikes: dict[str, np.ndarray], weights: dict[str, np.ndarray], dt: float
+    graph: Wiring,
+    rules: dict[str, Any],
+    spikes: dict[str, np.ndarray],
+    weights: dict[str, np.ndarray],
+    dt: float,
+    spike_times: SpikeTimes = "synapse",
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """(spikes of every population [T, n], weights of every edge at the end), in float64. rules: edge -> its rule."""
     n_steps = len(next(iter(spikes.values())))
     task = Replay(tuple((name, s.shape[1]) for name, s in spikes.items()), graph.output.n, n_steps)
     slots = tuple(Slot(f"slot_{edge}", edge, rule) for edge, rule in rules.items())
-    life = Lifetime(task, Fixed(graph), NoFeedback(), Given(), slots, dt, record=("activity",))
+    life = Lifetime(task, Fixed(graph), NoFeedback(), Given(), slots, dt, record=("activity",), spike_times=spike_times)
     with jax.enable_x64(True):
         trains = jax.tree.map(lambda x: jnp.asarray(x, float), Trains(spikes=spikes, weights=weights))
         activity, ended = _live(life, trains, n_steps)

@@ -30,6 +30,17 @@ STDP = (
     "into_post += pull * w; x += potentiation; w = clip(w + y, 0, largest)",
     "y -= depression; w = clip(w + x, 0, largest)",
 )
+TRIPLET = (
+    """
+w : 1
+dr1/dt = -r1 / tau_plus : 1 (event-driven)
+dr2/dt = -r2 / tau_x : 1 (event-driven)
+do1/dt = -o1 / tau_minus : 1 (event-driven)
+do2/dt = -o2 / tau_y : 1 (event-driven)
+""",
+    "into_post += pull * w; w = clip(w - o1 * (a2_minus + a3_minus * r2), 0, largest); r1 += 1; r2 += 1",
+    "w = clip(w + r1 * (a2_plus + a3_plus * o2), 0, largest); o1 += 1; o2 += 1",
+)
 VOGELS = (
     TRACES,
     "into_post += pull * w; x += 1; w = clip(w + rate * (y - alpha), 0, largest)",
@@ -39,7 +50,10 @@ VOGELS = (
 
 class Edge(NamedTuple):
     """Synapses of which graph = (post, pre) names the neurons; weight in their order. A spike adds pull * weight to the
-    variable `into` of its target; numbers: the constants of the model, seconds."""
+    variable `into` of its target; numbers: the constants of the model, seconds.
+
+    delay: until a presynaptic spike is at the synapse; dendrite: until a postsynaptic one is; lag: from the synapse on
+    until a presynaptic spike acts on the target."""
 
     pre: str
     post: str
@@ -50,6 +64,8 @@ class Edge(NamedTuple):
     into: str = "I"
     pull: float = 1.0
     delay: float = 0.0
+    dendrite: float = 0.0
+    lag: float = 0.0
 
 
 def run(
@@ -58,10 +74,12 @@ def run(
     spikes: dict[str, np.ndarray],
     neuron: tuple[str, dict[str, float]],
     dt: float,
+    first: float = 0.0,
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """(spikes of every population in `sizes` [T, n], weights of every edge at the end).
 
-    neuron: CURRENT or CONDUCTANCES, and its constants with `refractory`, seconds; spikes: input population -> [T, n].
+    neuron: CURRENT or CONDUCTANCES, and its constants with `refractory`, seconds; spikes: input population -> [T, n];
+    first: the potential of all cells at the beginning.
     """
     b.start_scope()
     b.defaultclock.dt = dt * b.second
@@ -75,6 +93,7 @@ def run(
     firing |= {"method": METHODS[membrane], "namespace": _with_units(numbers)}
     for name, n in sizes.items():
         groups[name] = b.NeuronGroup(n, membrane, **firing)
+        groups[name].v = first
     synapses = {name: _synapses(edge, groups) for name, edge in edges.items()}
     monitors = {name: b.SpikeMonitor(groups[name]) for name in sizes}
     b.Network(*groups.values(), *synapses.values(), *monitors.values()).run(n_steps * dt * b.second)
@@ -87,18 +106,22 @@ def run(
 
 def _synapses(edge: Edge, groups: dict[str, b.Group]) -> b.Synapses:
     model, on_pre, on_post = edge.model
+    sends, _, learns = on_pre.partition("; ")
+    delays = {"sends": edge.delay + edge.lag} | ({"pre": edge.delay, "post": edge.dendrite} if learns else {})
+    on_pre = {"sends": sends.replace("into", edge.into)} | ({"pre": learns.replace("; ", "\n")} if learns else {})
     made = b.Synapses(
         groups[edge.pre],
         groups[edge.post],
         model,
-        on_pre=on_pre.replace("into", edge.into).replace("; ", "\n"),
+        on_pre=on_pre,
         on_post=on_post.replace("; ", "\n") or None,
         namespace=_with_units({**edge.numbers, "pull": edge.pull}),
     )
     made.connect(i=edge.graph[1], j=edge.graph[0])
     made.w = edge.weight
-    if edge.delay:
-        made.pre.delay = edge.delay * b.second
+    made.sends.order = -2  # before what is learned in the step in which it arrives
+    for pathway, delay in delays.items():
+        getattr(made, pathway).delay = delay * b.second
     return made
 
 

@@ -13,7 +13,9 @@ potential from step s + 1 on, while plasticity counts it in step s. What means t
 - A synapse without delay from a group whose spikes are given (SpikeGeneratorGroup): an edge whose pre stands before its
   post. Such an edge with `delayed` has the delay that Brian2 is told.
 - In a recurrence: an edge that goes back (its pre does not stand before its post) is one step late by itself. So
-  delay = dt is such an edge as it is, delay = d one with `delayed` of d - dt, and no delay at all does not exist.
+  delay = dt is such an edge as it is, delay = d one with `delayed` of d - dt, and no delay at all does not exist. Its
+  rule learns with Brian2's delay too, d in all, under spike_times="transmitted"; by itself a rule of spike times sees
+  the declared delay alone (test_brian2_plastic_recurrence.py).
 - `on_pre: w = clip(w + y, 0, w_max)`, `on_post: w = clip(w + x, 0, w_max)`, x and y event-driven: rules `stdp` and
   `vogels` with their default orders. The presynaptic spike sees y before, the postsynaptic one x after its own jump.
 - The two clips: by themselves the rules are bounded once a step, on the sum of both changes, which differs at a synapse

@@ -3,7 +3,7 @@
 80 excitatory and 20 inhibitory `lif`, refractory for 2 ms, under 100 Poisson trains; all synapses sparse, exponential
 currents, 1 ms of delay in the recurrence, inhibition of the excitatory cells plastic by Vogels' rule; the same trains
 on both sides. An edge that goes back is one step late by itself, and is given a delay one step shorter, as
-test_brian2.py says.
+test_brian2.py says; its rule sees what it transmits (`spike_times`): Brian2's one pathway learns when it transmits.
 """
 
 from collections.abc import Callable
@@ -69,7 +69,7 @@ def here(
         sent = Instant() if pre == "input" else Delayed(delay if ahead else delay - DT)
         edges.append(Edge(pre, post, connection(name), sent, bounds=(0.0, 5.0)))
     graph = Wiring((Population("input", SIZES["input"]), *populations), tuple(edges))
-    return _ours.run(graph, {"i_to_e": RULE}, trains(seed, hertz), weights(), DT)
+    return _ours.run(graph, {"i_to_e": RULE}, trains(seed, hertz), weights(), DT, "transmitted")
 
 
 @cache

@@ -108,6 +108,7 @@ def test_one_line_exit_2_nothing_on_disk(
     for name, content in FILES.items():
         Path(name).write_bytes(content)
     Path("folder").mkdir()
+    Path("dangling").symlink_to("nowhere")
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(SystemExit) as ended:
         main(words)
@@ -120,6 +121,13 @@ def test_one_line_exit_2_nothing_on_disk(
     for text in expected:
         assert text in error, error
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_long_name_is_quoted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        main(["train", "experiment=oja", "--run-dir", "x" * 300])
+    assert capsys.readouterr().err.count("x" * 50) == 2  # its two ends
 
 
 def test_help_imports_neither_jax_nor_pydantic() -> None:

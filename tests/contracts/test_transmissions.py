@@ -32,6 +32,8 @@ SETTINGS += [
     DualExponential(tau_rise=4e-3, tau_decay=4e-3),
     DualExponential(tau_rise=7e-3, tau_decay=3e-3),
     Delayed(delay=2e-3, transmission=Nmda(tau_decay=50e-3)),
+    Delayed(delay=4e-3, transmission=Exponential(tau=2e-3), dendrite=1e-3),
+    Delayed(delay=2e-3, dendrite=2e-3),
 ]
 
 
@@ -71,6 +73,23 @@ def test_the_queue_is_as_long_as_the_delay_at_any_dt():
         assert queue.shape == (round(2e-3 / dt), N)
     assert Delayed(delay=6e-4).init_state(N, 1e-4)["queue"].shape == (6, N)  # 5.999999999999999 in floats
     assert Delayed(delay=1e-5).init_state(N, 1e-3)["queue"].shape == (1, N)
+
+
+def test_axon_and_dendrite_make_up_the_delay_and_the_synapse_lies_between():
+    for dendrite, dt in ((1e-3, 1e-3), (1.4e-3, 1e-3), (3.5e-3, 1e-3), (0.6e-3, 1e-4), (3.7e-3, 1e-3)):
+        split, whole = Delayed(delay=3.7e-3, dendrite=dendrite), len(Delayed(delay=3.7e-3).init_state(N, dt)["queue"])
+        assert split.dendritic_steps(dt) == math.floor(dendrite / dt + 0.5 + 1e-9)
+        assert len(split.init_state(N, dt)["queue"]) == whole - split.dendritic_steps(dt)
+    synapse, spikes = TsodyksMarkram(), (np.random.default_rng(1).random((300, N)) < 0.03).astype(float)
+    split = Delayed(delay=4e-3, transmission=synapse, dendrite=1e-3)
+
+    def step(state: Any, x: Any) -> Any:
+        return split.step(state, x, DT)[0], split.at_synapse(state, x, DT)
+
+    with jax.enable_x64(True):
+        seen = np.asarray(quick_jit(lambda: jax.lax.scan(step, split.init_state(N, DT), spikes)[1])())
+    late = np.concatenate([np.zeros((3, N)), spikes[:-3]])
+    np.testing.assert_allclose(seen, _tsodyks_markram(synapse, late), atol=1e-12)
 
 
 def test_short_term_plasticity_is_its_event_loop_on_spikes():

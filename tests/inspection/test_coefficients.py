@@ -5,13 +5,16 @@ import pytest
 from scipy import stats
 
 from metaplast.inspection import coefficients
+from metaplast.rules._account import plain
+from metaplast.spec import decode
 
 TERMS = ["post*pre", "post^2*weight"]
 SPEC = {"name": "polynomial", "terms": TERMS, "initial": [1.0, -1.0], "rate": 0.1, "learn": "both"}
 
 
 def document(rule=SPEC):
-    slot = {"shared": False, "rule": rule, "connections": {"a": {}, "b": {}}}
+    account = plain(decode("rule", rule).account())
+    slot = {"shared": False, "rule": rule, "account": account, "connections": {"a": {}, "b": {}}}
     return {"slots": {"rule": slot}}
 
 

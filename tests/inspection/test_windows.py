@@ -10,10 +10,13 @@ from metaplast.connections.dense import Dense
 from metaplast.inspection import sections
 from metaplast.inspection.windows import window
 from metaplast.reuse.load import load_rule
+from metaplast.rules.polynomial import Polynomial
 from metaplast.rules.scale import Scale
 from metaplast.rules.stdp import Stdp
+from metaplast.rules.sum import Sum
 from metaplast.rules.three_factor import ThreeFactor
 from metaplast.rules.vogels import Vogels
+from metaplast.rules.voltage import Voltage
 
 
 def _of(spec, **fields):
@@ -52,3 +55,11 @@ def test_a_modulated_window_is_that_of_what_becomes_eligible(around, tmp_path):
 
 def test_a_rule_without_spike_times_has_no_window():
     assert window(load_rule("oja")) is None
+
+
+def test_a_rule_of_spike_times_that_a_pair_alone_does_not_tell_has_no_window():
+    """One that reads the potential, one that gives credit for a score, one of several parts, bare or wrapped."""
+    voltage = _of(Voltage(), reads=frozenset({"pre.activity", "post.potential"}))
+    parts = Sum((("pairs", Stdp()), ("decay", Polynomial(("weight",), learn="none"))))
+    assert [voltage, window(load_rule("policy_gradient")), _of(parts), _of(Scale(parts))] == [None] * 4
+    assert _of(Scale(Stdp(), learn=False)) is not None

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from metaplast.launch.config import Sources, compose
+from metaplast.launch.config import NEW, Sources, compose
 from metaplast.registry import BadInput
 
 
@@ -24,6 +24,7 @@ def test_an_experiment_takes_what_it_does_not_say_from_its_base(tmp_path):
     )
     plain = compose(["experiment=high", "outer.steps=7"], sources)
     assert plain == {
+        **NEW,
         "experiment": "high",
         "task": {"name": "digits", "shots": 4, "queries": 2},
         "outer": {"name": "bptt", "steps": 7},

@@ -36,6 +36,16 @@ def test_many_lives_that_are_worse_than_any_at_the_start_count_in_full(accuracy)
     assert best_of([start, sometimes, always]) == 2
 
 
+def test_a_tenth_of_lives_that_explode_does_not_send_a_row_back_to_its_start():
+    """As on seed 2 of `readout`: the row `ageing` had .82 at its end and was left at .54."""
+    start = _lives([1.1] * 39 + [1.46], [0.54] * 40)
+    half_way = _lives([0.5] * 32 + [30.0] * 8, [0.9] * 32 + [0.2] * 8)
+    end = _lives([0.4] * 36 + [12.0] * 4, [0.88] * 36 + [0.3] * 4)
+    assert half_way["loss"].mean() > end["loss"].mean() > start["loss"].mean()
+    assert best_of([start, half_way, end]) == 2
+    assert best_of([start, end, half_way]) == 1
+
+
 def test_no_candidate_below_its_start_is_chosen():
     below = _lives([0.2, 0.2, 0.2, 0.2], [0.5, 0.5, 0.5, 0.5])
     assert best_of([START, below]) == 0

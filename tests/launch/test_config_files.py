@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from metaplast.launch.config import MAX_DEPTH, read_file
+from metaplast.launch.config import MAX_DEPTH, Sources, compose, read_file
 from metaplast.registry import BadInput
 
 
@@ -35,6 +35,32 @@ def test_an_error_of_yaml_names_its_line_and_its_cause(tmp_path):
     _refused(file, "line 3: found duplicate key seed")
     file.write_text("task: digits\nrule: [1, 2\n")
     _refused(file, r"line \d: (did not find )?expected ',' or '\]'")
+
+
+def test_a_character_that_no_yaml_has_is_named_by_its_line(tmp_path):
+    file = tmp_path / "control.yaml"
+    file.write_text("task: digits\nnote: a\x01b\n")
+    _refused(file, f"--config {file}: line 2: control characters are not allowed")
+
+
+def test_an_interpolation_that_is_cut_off_is_named_by_its_key(tmp_path):
+    file = tmp_path / "cut.yaml"
+    file.write_text("task: digits\nnote: ${seed\n")
+    _refused(file, r"\(at note\)")
+
+
+def test_of_a_file_without_end_no_more_is_read_than_a_config_may_hold(tmp_path):
+    file = tmp_path / "long.yaml"
+    with file.open("wb") as handle:
+        handle.truncate(2**40)  # a hole: it takes no room on the disk
+    _refused(file, "more than 1000000 characters")
+
+
+def test_a_file_of_a_group_is_named_by_the_option_that_reads_it(tmp_path):
+    (tmp_path / "rule").mkdir()
+    (tmp_path / "rule" / "mine.yaml").write_text("name: oja\nname: hebb\n")
+    with pytest.raises(BadInput, match=f"--config-dir {tmp_path}: rule/mine.yaml: line 2: found duplicate key name"):
+        compose(["experiment=oja", "rule=mine"], Sources(tmp_path))
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names are of Unix")

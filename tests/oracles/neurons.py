@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from metaplast._checks.base import keys
+from metaplast.registry import name_of
 
 Drive = dict[str, np.ndarray]
 Output = tuple[np.ndarray, np.ndarray]
@@ -123,6 +124,11 @@ def refractory(neuron: Any, drive: Drive, dt: float) -> Output:
             left = left[(left <= early[0]) | (left > early[0] + held)]
         activity[left, k], potential[left, k] = z, v
     return activity, potential
+
+
+def starting(neuron: Any, drive: Drive, dt: float) -> Output:
+    """From rest, as `init_state` has it; first potentials: tests/neurons/test_starting.py."""
+    return globals()[name_of(type(neuron.neuron))](neuron.neuron, drive, dt)
 
 
 def stochastic(neuron: Any, drive: Drive, dt: float) -> Output:

@@ -1,5 +1,7 @@
 """Formulas: what is printed is what the numbers do."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,9 +9,22 @@ from hypothesis import strategies as st
 
 from metaplast.registry import BadInput
 from metaplast.reuse import formula as f
+from metaplast.reuse._node import Node, node
 from metaplast.reuse.known import known_rule, known_rules
 from metaplast.reuse.rule_file import read_rule
+from metaplast.rules._account import Account
 from metaplast.rules._grammar import MAX_POWER, SIGNALS, Product, parse, show
+from metaplast.spec import decode
+
+
+def node_from(spec: dict, theta: Any) -> Node:
+    """A rule of the spec as it stands, with the account of its code."""
+    return node(spec, decode("rule", spec).account(), theta)
+
+
+def expression(spec: dict, theta: Any) -> f.Expression:
+    return f.expression(node_from(spec, theta))
+
 
 channels = st.from_regex(r"modulator\.[A-Za-z][A-Za-z0-9_]{0,8}", fullmatch=True)
 names = st.sampled_from(sorted(SIGNALS)) | channels
@@ -46,46 +61,44 @@ def poly(terms: list[str], initial: list[float], rate: float = 0.5, learn: str =
 def test_known_sum() -> None:
     theta = {"coefficients": np.array([0.2, 0.1, 0.0, 1e-6]), "log_rate": np.array(0.2)}
     spec = poly(["error*pre", "post*pre - 2*post*predicted", "weight", "post"], [-1.0, 0.0, 0.0, 0.0])
-    text = f.text(f.expression(spec, theta))
+    text = f.text(expression(spec, theta))
     assert text == f"{0.5 * np.e:.4g} * (-0.8000*error*pre - 0.2000*post*predicted + 0.1000*post*pre) [2 smaller terms]"
-    assert f.rule_terms(spec, theta) == pytest.approx(
+    assert f.rule_terms(node_from(spec, theta)) == pytest.approx(
         {"error*pre": -0.8, "post*pre - 2*post*predicted": 0.1, "weight": 0.0, "post": 1e-6}
     )
 
 
 def test_equal_products_are_merged() -> None:
     spec = poly(["post*pre - post", "post"], [1.0, 1.0], learn="none")
-    assert f.text(f.expression(spec, {})) == "0.5 * (1.000*post*pre) [1 smaller terms]"
+    assert f.text(expression(spec, {})) == "0.5 * (1.000*post*pre) [1 smaller terms]"
 
 
 def test_small_terms_are_judged_in_their_own_unit() -> None:
     """0.01*weight with c = 0.1 matters as much as any other term with c = 0.1; what cancels is left out."""
     spec = poly(["pre", "0.001*weight", "post", "post - error"], [1.0, 0.1, -0.5, 0.5001], rate=1.0, learn="none")
-    assert f.text(f.expression(spec, {})) == "1 * (1.000*pre - 0.5001*error + 0.0001000*weight) [1 smaller terms]"
+    assert f.text(expression(spec, {})) == "1 * (1.000*pre - 0.5001*error + 0.0001000*weight) [1 smaller terms]"
 
 
 def test_only_what_is_learnt_is_added() -> None:
     theta = {"coefficients": np.array([5.0]), "log_rate": np.array(1.0)}
-    assert f.text(f.expression(poly(["pre"], [1.0], learn="none"), theta)) == "0.5 * (1.000*pre)"
-    assert f.text(f.expression(poly(["pre"], [1.0], learn="coefficients"), theta)) == "0.5 * (6.000*pre)"
-    assert f.text(f.expression(poly(["pre"], [], learn="none"), theta)) == "0"
+    assert f.text(expression(poly(["pre"], [1.0], learn="none"), theta)) == "0.5 * (1.000*pre)"
+    assert f.text(expression(poly(["pre"], [1.0], learn="coefficients"), theta)) == "0.5 * (6.000*pre)"
+    assert f.text(expression(poly(["pre"], [], learn="none"), theta)) == "0"
 
 
 @given(st.lists(st.floats(-1e3, 1e3), min_size=4, max_size=4))
 @settings(deadline=None)
 def test_brackets_are_in_the_grammar(values: list[float]) -> None:
     spec = poly(["error*pre", "post*pre", "weight^2", "1"], values, rate=1.0, learn="none")
-    expression = f.expression(spec, {})
-    text = f.text(expression)
-    if isinstance(expression, f.Sum) and expression.products:
+    shown = expression(spec, {})
+    text = f.text(shown)
+    if isinstance(shown, f.Sum) and shown.products:
         inside = text[text.index("(") + 1 : text.index(")")]
         back = parse(inside)
-        assert [p.factors for p in back] == [p.factors for p in expression.products]
-        np.testing.assert_allclose([p.scale for p in back], [p.scale for p in expression.products], rtol=6e-4)
-        assert [abs(p.scale) for p in expression.products] == sorted(
-            (abs(p.scale) for p in expression.products), reverse=True
-        )
-        assert len(expression.products) + expression.dropped == 4
+        assert [p.factors for p in back] == [p.factors for p in shown.products]
+        np.testing.assert_allclose([p.scale for p in back], [p.scale for p in shown.products], rtol=6e-4)
+        assert [abs(p.scale) for p in shown.products] == sorted((abs(p.scale) for p in shown.products), reverse=True)
+        assert len(shown.products) + shown.dropped == 4
 
 
 def test_wrappers_take_their_own_leaves() -> None:
@@ -94,21 +107,21 @@ def test_wrappers_take_their_own_leaves() -> None:
     adam = {"name": "adam", "rule": inner, "rate": 0.01, "b1": 0.9}
     theta = {"rule": {"coefficients": np.array([1.0]), "log_rate": np.array(0.2)}, "log_rate": np.array(-0.2)}
     expected = f"adam({0.5 * np.e:.4g} * (2.000*pre); rate={0.01 / np.e:.4g}, b1=0.9)"
-    assert f.text(f.expression(adam, theta)) == expected
+    assert f.text(expression(adam, theta)) == expected
     clip = {"name": "clip", "rule": adam, "limit": 0.2}
-    assert f.text(f.expression(clip, theta)) == f"clip({expected}; limit=0.2)"
-    assert f.rule_terms(clip, theta) == {"pre": 2.0}
+    assert f.text(expression(clip, theta)) == f"clip({expected}; limit=0.2)"
+    assert f.rule_terms(node_from(clip, theta)) == {"pre": 2.0}
     bare = {"name": "adam", "rule": poly(["pre"], [1.0], learn="none"), "rate": 0.01}
-    assert f.text(f.expression(bare, {"log_rate": np.array(0.2)})) == f"adam(0.5 * (1.000*pre); rate={0.01 * np.e:.4g})"
+    assert f.text(expression(bare, {"log_rate": np.array(0.2)})) == f"adam(0.5 * (1.000*pre); rate={0.01 * np.e:.4g})"
     flat = {"name": "clip", "rule": inner, "limit": 0.2}
-    assert f.text(f.expression(flat, theta["rule"])) == f"clip({0.5 * np.e:.4g} * (2.000*pre); limit=0.2)"
+    assert f.text(expression(flat, theta["rule"])) == f"clip({0.5 * np.e:.4g} * (2.000*pre); limit=0.2)"
 
 
 def test_a_mapping_of_rules() -> None:
     spec = {"name": "sum", "rules": {"a": poly(["pre"], [1.0], learn="none"), "b": poly(["pre", "post"], [2.0, 3.0])}}
-    theta = {"rules": {"b": {"coefficients": np.array([1.0, 0.0]), "log_rate": np.array(0.0)}}}
-    assert f.text(f.expression(spec, theta)) == "sum(0.5 * (1.000*pre), 0.5 * (3.000*pre + 3.000*post))"
-    assert f.rule_terms(spec, theta) == {"a: pre": 1.0, "b: pre": 3.0, "b: post": 3.0}
+    theta = {"b": {"coefficients": np.array([1.0, 0.0]), "log_rate": np.array(0.0)}}
+    assert f.text(expression(spec, theta)) == "sum(0.5 * (1.000*pre), 0.5 * (3.000*pre + 3.000*post))"
+    assert f.rule_terms(node_from(spec, theta)) == {"a: pre": 1.0, "b: pre": 3.0, "b: post": 3.0}
 
 
 def test_card_of_a_form_without_terms() -> None:
@@ -117,14 +130,14 @@ def test_card_of_a_form_without_terms() -> None:
         "layer_0": {"weight": np.zeros((3, 2)), "bias": np.zeros(3)},
         "layer_1": {"weight": np.zeros((1, 3)), "bias": np.zeros(1)},
     }
-    text = f.text(f.expression(spec, theta))
+    text = f.text(expression(spec, theta))
     assert text.startswith("mlp(13 numbers: layer_0.weight[3, 2], layer_0.bias[3], layer_1.weight[1, 3]")
     assert text.endswith("; inputs=[pre, post], hidden=[3], rate=0.1, learnt layer_1.bias=0)")
     stdp = {"name": "stdp", "tau_pre": 0.02, "depression": 0.01, "learn": True}
     learnt = {"log_tau_pre": np.array(0.2), "log_depression": np.array(0.0)}
     shown = f"stdp(2 numbers; tau_pre={0.02 * np.e:.4g}, depression=0.01, learn=True)"
-    assert f.text(f.expression(stdp, learnt)) == shown
-    assert f.rule_terms(stdp, learnt) == {}
+    assert f.text(expression(stdp, learnt)) == shown
+    assert f.rule_terms(node_from(stdp, learnt)) == {}
 
 
 def test_formula_of_a_file_per_edge(files) -> None:
@@ -143,29 +156,32 @@ def test_formula_of_a_file_per_edge(files) -> None:
 
 
 def test_fields_from_terms() -> None:
-    assert f.fields(known_rule("oja_subspace")) == {"pre.activity", "post.activity", "pre.returned"}
-    assert f.fields({"name": "clip", "rule": known_rule("delta")}) == {"pre.activity", "post.feedback"}
-    assert f.fields(poly(["modulator.reward*pre"], [])) == {"modulators.reward", "pre.activity"}
-    assert f.fields({"name": "mlp"}) is None
-    assert f.fields({"name": "three_factor", "modulator": "reward", "rule": known_rule("hebb")}) is None
+    def fields(spec: dict) -> frozenset[str] | None:
+        return f.fields(node_from(spec, {}))
+
+    assert fields(known_rule("oja_subspace")) == {"pre.activity", "post.activity", "pre.returned"}
+    assert fields({"name": "clip", "rule": known_rule("delta")}) == {"pre.activity", "post.feedback"}
+    assert fields(poly(["modulator.reward*pre"], [])) == {"modulators.reward", "pre.activity"}
+    assert fields({"name": "mlp"}) is None
+    assert fields({"name": "three_factor", "modulator": "reward", "rule": known_rule("hebb")}) is None
 
 
 def test_latex() -> None:
     spec = poly(["modulator.reward_a*pre^2", "post*predicted"], [2e-9, 1e-9], rate=1e-5, learn="none")
-    assert f.latex(f.expression(spec, {})) == (
+    assert f.latex(expression(spec, {})) == (
         r"1\times 10^{-5} \left(2.000\times 10^{-9}\, M_{\text{reward\_a}}\, {x_i}^{2}"
         r" + 1.000\times 10^{-9}\, y_j\, \hat{x}_i\right)"
     )
-    call = f.latex(f.expression({"name": "clip", "rule": poly(["pre"], [1.0]), "limit": 0.2}, {}))
+    call = f.latex(expression({"name": "clip", "rule": poly(["pre"], [1.0]), "limit": 0.2}, {}))
     assert call == r"\operatorname{clip}\left(0.5 \left(1.000\, x_i\right);\; \text{limit}=0.2\right)"
-    hostile = f.latex(f.expression({"name": "mlp", "note": r"\input{/etc/passwd}" + "\x1b"}, {}))
+    hostile = f.latex(f.expression(node({"name": "mlp", "note": r"\input{/etc/passwd}" + "\x1b"}, Account(), {})))
     assert r"\input" not in hostile
     assert hostile.isprintable()
 
 
 def test_every_signal_has_a_symbol() -> None:
     spec = poly(list(SIGNALS), [1.0] * len(SIGNALS), learn="none")
-    assert f.latex(f.expression(spec, {})).count(r"\, ") == len(SIGNALS)
+    assert f.latex(expression(spec, {})).count(r"\, ") == len(SIGNALS)
 
 
 def test_taylor_has_27_distinct_terms() -> None:

@@ -15,7 +15,7 @@ import pytest
 from metaplast.registry import BadInput
 from metaplast.reuse._document import SCHEMA
 from metaplast.reuse.formula import formula
-from metaplast.reuse.rule_file import read_rule
+from metaplast.reuse.rule_file import CHECKSUM, read_rule
 
 HOSTILE: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 1, 2**31, 2**63, -(2**70), 10**400, 1e308, 1e-320, 0.5),
@@ -76,8 +76,17 @@ def _join(header: Any, body: bytes) -> bytes:
     return struct.pack("<Q", len(text)) + text + body
 
 
-def _in_document(chance: random.Random, data: bytes) -> bytes:
+def _without_checksum(data: bytes) -> bytes:
+    """As a file of before: with its checksum nothing that comes after it would be reached."""
     header, body = _split(data)
+    document = json.loads(header["__metadata__"][SCHEMA])
+    del document[CHECKSUM]
+    header["__metadata__"][SCHEMA] = json.dumps(document)
+    return _join(header, body)
+
+
+def _in_document(chance: random.Random, data: bytes) -> bytes:
+    header, body = _split(_without_checksum(data))
     document = json.loads(header["__metadata__"][SCHEMA])
     for _ in range(chance.randint(1, 3)):
         _tree(chance, document)
@@ -86,13 +95,13 @@ def _in_document(chance: random.Random, data: bytes) -> bytes:
 
 
 def _in_header(chance: random.Random, data: bytes) -> bytes:
-    header, body = _split(data)
+    header, body = _split(_without_checksum(data))
     _tree(chance, header)
     return _join(header, body)
 
 
 def _in_bytes(chance: random.Random, data: bytes) -> bytes:
-    changed = bytearray(data)
+    changed = bytearray(chance.choice((data, _without_checksum(data))))
     for _ in range(chance.choice((1, 1, 2, 8, 64))):
         at = chance.randrange(len(changed))
         kind = chance.randrange(4)

@@ -12,6 +12,8 @@ import metaplast as mp
 from metaplast.connections.dense import Dense
 from metaplast.registry import BadInput
 from metaplast.reuse import formula as f
+from metaplast.reuse._node import nodes
+from metaplast.reuse.ask import node_of
 from metaplast.reuse.known import known_rule, known_rules
 from metaplast.reuse.rule_file import read_rule
 from metaplast.rules._aggregates import AGGREGATES, aggregates
@@ -60,9 +62,9 @@ LISTS = [name for name in known_rules() if known_rule(name)["name"] == "polynomi
 def test_known_rule_does_what_its_formula_says(name: str) -> None:
     rule = mp.load_rule(name)
     _, delta = rule.update(view(), rule.init(W), dt=1.0)
-    expected = evaluate(f.expression(known_rule(name), {}))
+    expected = evaluate(f.expression(node_of(rule.spec, rule.theta)))
     np.testing.assert_allclose(delta, expected, rtol=2e-5, atol=1e-7)
-    assert rule.reads == f.fields(known_rule(name))
+    assert rule.reads == f.fields(node_of(rule.spec, rule.theta))
 
 
 def test_closed_forms() -> None:
@@ -119,7 +121,7 @@ def test_shared_file_fits_weights_of_any_size(files) -> None:
     assert rule.document["provenance"]["outer_steps"] == 200
     _, delta = rule.update(view(), rule.init(W), dt=1e-3)
     np.testing.assert_allclose(
-        delta, evaluate(f.expressions(file.document, file.tensors)["rule"]), rtol=1e-4, atol=1e-7
+        delta, evaluate(f.expression(nodes(file.document, file.tensors)["rule"])), rtol=1e-4, atol=1e-7
     )
 
 
@@ -131,7 +133,7 @@ def test_file_per_edge(files) -> None:
         mp.load_rule(files["per_edge"], edge="hidden_to_output")
     rule = mp.load_rule(files["per_edge"], edge="hidden_1_to_output")
     file = read_rule(files["per_edge"])
-    expression = f.expressions(file.document, file.tensors)["rule/hidden_1_to_output"]
+    expression = f.expression(nodes(file.document, file.tensors)["rule/hidden_1_to_output"])
     adam = expression.inner[0]
     g = evaluate(adam.inner[0])
     expected = np.clip(dict(adam.constants)["rate"] * g / np.sqrt(g**2 + 1e-8), -0.2, 0.2)

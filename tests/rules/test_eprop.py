@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from metaplast._at_synapse import AtSynapse
 from metaplast._checks import rule as _rule
 from metaplast._checks.base import quick_jit
 from metaplast._views import edge_view
@@ -128,9 +129,8 @@ def learned(wiring: Wiring, rules: dict[str, Eprop], weights: Any, shown: Any, s
         for edge in wiring.edges:
             w, rule = weights[edge.name], rules[edge.name]
             used = reads(rule, edge.connection, ())
-            view = edge_view(
-                edge, used, (w, w, 10.0, wiring.effect(edge)), views, sent[edge.name], credit, jax.random.key(0)
-            )
+            weight, arrived = (w, w, 10.0, wiring.effect(edge)), AtSynapse(sent[edge.name], {})
+            view = edge_view(edge, used, weight, views, arrived, credit, jax.random.key(0))
             new[edge.name], deltas[edge.name] = rule.step({}, states[edge.name], edge.connection, view, DT)
             seen[edge.name] = (view.pre.activity, view.post.gain, view.post.learning_signal)
         return (state, new), (deltas, seen, views["recurrent"].activity)

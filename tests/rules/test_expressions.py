@@ -15,10 +15,11 @@ from metaplast._checks.base import quick_jit
 from metaplast._checks.rule import Bench, check_gradient, check_locality
 from metaplast.registry import BadInput
 from metaplast.reuse import formula
+from metaplast.reuse.ask import node_of
 from metaplast.rules import _expression as e
 from metaplast.rules import _machine
 from metaplast.rules.symbolic import Symbolic
-from metaplast.spec import build, explain
+from metaplast.spec import build, decode, explain
 
 SIZE = 7
 LEAVES = (e.Signal("pre"), e.Signal("post"), e.Signal("weight"), e.Number(0.5))
@@ -150,8 +151,9 @@ def test_what_a_search_found_is_the_same_rule_as_its_expression():
 def test_the_formula_shows_the_numbers_as_they_act():
     plain = {"name": "symbolic", "expression": KEPT.expression, "rate": 0.1, "eligibility": "0.5*post*pre", "tau": 5e-3}
     theta = {"constants": np.asarray([0.2, 0.0]), "log_rate": np.asarray(0.2)}
-    found = formula.expression(plain, theta)
+    rule = node_of(decode("rule", plain), theta)
+    found = formula.expression(rule)
     kept = "eligibility <- exp(-dt/0.005) eligibility + 0.5*post*pre"
     assert formula.text(found) == f"0.2718 * ((modulator.reward - 1)*eligibility/(2 + post*post)); {kept}"
     assert r"\frac{\left(M_{\text{reward}} - 1\right)\, E}{2 + y_j\, y_j}" in formula.latex(found)
-    assert formula.fields(plain) == {"pre.activity", "post.activity", "modulators.reward"}
+    assert formula.fields(rule) == {"pre.activity", "post.activity", "modulators.reward"}

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from metaplast._at_synapse import AtSynapse
 from metaplast._checks.base import quick_jit
 from metaplast._views import edge_view
 from metaplast.feedback.none import None_
@@ -62,7 +63,8 @@ def library(name: str) -> tuple[np.ndarray, dict[str, dict[str, np.ndarray]]]:
         credit, new = None_().step({}, {}, wiring, synapses, views, told, DT)[1], {}
         for (of, rule), edge in itertools.product(rules.items(), wiring.edges):
             used, w = reads(rule, edge.connection, ("reward",)), synapses[edge.name].weight
-            view = edge_view(edge, used, (w, w, 10.0, wiring.effect(edge)), views, sent[edge.name], credit, now[1])
+            arrived = AtSynapse(sent[edge.name], {})
+            view = edge_view(edge, used, (w, w, 10.0, wiring.effect(edge)), views, arrived, credit, now[1])
             new[of, edge.name], _ = rule.step(thetas[of], states[of, edge.name], edge.connection, view, DT)
         return (state, new), views["output"].activity
 

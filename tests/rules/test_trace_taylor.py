@@ -16,6 +16,7 @@ from metaplast.connections.sparse import Sparse
 from metaplast.lifetime import Lifetime, Slot
 from metaplast.registry import BadInput
 from metaplast.reuse import formula
+from metaplast.reuse._node import node
 from metaplast.reuse.describe import describe_rule
 from metaplast.reuse.known import known_rule
 from metaplast.rules._grammar import SIGNALS, TRACES
@@ -117,13 +118,14 @@ def test_the_formula_shows_the_time_constants_that_act():
         "log_tau_pre_trace": np.array(0.2),
         "log_tau_post_trace": np.array(0.0),
     }
-    found = formula.expression(spec, theta)
+    rule = node(spec, decode("rule", spec).account(), theta)
+    found = formula.expression(rule)
     e = math.e
     tail = f"tau_pre_trace={0.054 * e:.4g}, tau_post_trace=0.097, pairing=nearest"
     body = "1.080*post_trace*pre - 1.000*pre + 0.7200*post*pre_trace"
     assert formula.text(found) == f"{0.01 * e:.4g} * ({body}) [1 smaller terms] with {tail}"
     assert r"\bar{y}_j\, x_i" in formula.latex(found) and r"\text{tau\_post\_trace}=0.097" in formula.latex(found)
-    assert formula.fields(spec) == {"pre.activity", "post.activity"}
+    assert formula.fields(rule) == {"pre.activity", "post.activity"}
 
 
 def test_a_known_rule_is_ready_for_use():

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.system
 def test_one_line_exit_2(words: list[str], part: str, tmp_path: Path) -> None:
     (tmp_path / "taken").write_bytes(b"x")
     (tmp_path / "folder").mkdir()
+    (tmp_path / "dangling").symlink_to("nowhere")
     before = sorted(tmp_path.rglob("*"))
     done = metaplast(*words, cwd=tmp_path)
     assert done.returncode == 2, done.stderr
