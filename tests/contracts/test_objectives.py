@@ -151,3 +151,27 @@ def test_final_weights_pull_at_the_measured_synapses_alone():
     for name, w in ENDED.items():
         pull = np.nan_to_num((w - MEASURED[name]) / 0.25 / 10) if name in MEASURED else np.zeros_like(w)
         np.testing.assert_allclose(found[name], pull, rtol=1e-5, atol=1e-7)
+
+
+def test_a_short_and_a_long_last_phase_are_told_from_the_rest():
+    for last in (1, 3, 5, 7):
+        shape = SHAPE._replace(phases=((8 - last, True), (last, False)))
+        ones = np.ones(8, np.float32)
+        lived = _scored(weight=ones)._replace(shape=shape)
+        np.testing.assert_allclose(FinalLoss().loss(THETA, lived), np.mean(LOSS[-last:]), rtol=1e-6)
+        whole = FinalLoss().window(THETA, lived.trace.score, shape, jnp.asarray(0))
+        np.testing.assert_allclose(whole, np.mean(LOSS[-last:]), rtol=1e-6)
+    three = SHAPE._replace(phases=((2, True), (3, False), (3, True)))
+    np.testing.assert_allclose(
+        FinalLoss().loss(THETA, _scored(weight=ones)._replace(shape=three)), np.mean(LOSS[5:]), rtol=1e-6
+    )
+    np.testing.assert_allclose(
+        FinalLoss().window(THETA, lived.trace.score, three, jnp.asarray(0)), np.mean(LOSS[5:]), rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("total", [0.0, 0.25, 1.0, 40.0])
+def test_a_mean_does_not_depend_on_the_unit_of_the_weights(total):
+    weight = np.asarray([0, 0, 0, 0, 0, 0, 1, 3], np.float32) * np.float32(total / 4)
+    expected = (LOSS[6] + 3 * LOSS[7]) / 4 if total else 0.0
+    np.testing.assert_allclose(MeanLoss().loss(THETA, _scored(weight=weight)), expected, rtol=1e-6)

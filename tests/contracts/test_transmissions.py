@@ -89,7 +89,7 @@ def test_axon_and_dendrite_make_up_the_delay_and_the_synapse_lies_between():
     with jax.enable_x64(True):
         seen = np.asarray(quick_jit(lambda: jax.lax.scan(step, split.init_state(N, DT), spikes)[1])())
     late = np.concatenate([np.zeros((3, N)), spikes[:-3]])
-    np.testing.assert_allclose(seen, _tsodyks_markram(synapse, late), atol=1e-12)
+    np.testing.assert_allclose(seen, PROGRAMS["tsodyks_markram"](synapse, late, DT), atol=1e-12)
 
 
 def test_short_term_plasticity_is_its_event_loop_on_spikes():
