@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from metaplast.fitting import summary
+from metaplast.fitting.bootstrap import Bootstrap, Direction
 
 ALL = ["a", "b", "c"]
 
@@ -142,6 +143,18 @@ def test_a_number_within_a_quarter_of_the_truth_is_recovered(true: float, fitted
     (told,) = summary.recovered({"a": true}, {"a": fitted}, {"a": [0.0, 1.0]})
     assert told["verdict"] == verdict
     assert told["ci95"] == [0.0, 1.0]
+
+
+def test_a_bootstrap_is_told_by_its_counts_intervals_and_five_loosest_directions():
+    directions = [Direction({"a": 1.0, "b": float("nan")}, sd, sd > 3.0) for sd in (6.0, 5.0, 4.0, 3.0, 2.0, 1.0)]
+    refits = Bootstrap(["a"], np.ones((7, 1)), {"a": (-1.0, np.inf)}, directions, {}, failed=2, unsettled=1)
+    told = summary.of_bootstrap(refits)
+    assert told is not None and summary.of_bootstrap(None) is None
+    assert (told["refits"], told["failed"], told["unsettled"]) == (9, 2, 1)
+    assert told["ci95"] == {"a": [-1.0, None]}
+    assert [d["sd"] for d in told["directions"]] == [6.0, 5.0, 4.0, 3.0, 2.0]
+    assert [d["loose"] for d in told["directions"]] == [True, True, True, False, False]
+    assert told["directions"][0]["weights"] == {"a": 1.0, "b": None}
 
 
 def test_numbers_that_are_not_finite_are_null():
