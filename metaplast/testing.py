@@ -51,7 +51,8 @@ def check_task_family(family: AbstractTaskFamily, oracle: _task_family.Oracle | 
     value, whether it is one of the output or a last weight; each has some. Where only last weights are judged, answers
     are not compared.
 
-    oracle: (task, state) -> a good answer [n_out]; required where the family offers neither target nor gradient.
+    oracle: (task, state) -> a good answer [n_out]. A family that offers neither target nor gradient and has no oracle
+    is only asked that some answers are better than others.
     Raises: ContractBroken naming the promise.
     """
     _task_family.check(family, oracle)

@@ -101,6 +101,24 @@ def test_one_life_is_that_of_a_batch_and_its_gradient_that_of_every_synapse():
     np.testing.assert_allclose(slope, by_hand, rtol=1e-10)
 
 
+@pytest.mark.parametrize("power", [0, 1, 2, 3])
+def test_a_power_of_the_weight_is_its_power_from_spike_to_spike(power):
+    rng = np.random.default_rng(7)
+    (pre, post), w = ((rng.random(n) < 0.1).astype(float) for n in (N_PRE, N_POST)), rng.random(GRAPH.shape)
+    x, y, graph = rng.random(N_PRE), rng.random(N_POST), GRAPH.topology()
+
+    @quick_jit
+    def changed(w: Any, pre: Any, post: Any) -> Any:
+        terms = [Term(y, pre, power, "pre"), Term(post, x, power, "post")]
+        return GRAPH.changed(w, terms, Move(jnp.ones(()), jnp.asarray(0.7), 0.0, 99.0, SPIKES))
+
+    with jax.enable_x64(True):
+        new = np.asarray(changed(w, pre, post))
+    products = (y[graph.post] * pre[graph.pre] + post[graph.post] * x[graph.pre]) * w**power
+    assert 0 < np.count_nonzero(products) < w.size
+    np.testing.assert_allclose(new, w + 0.7 * products, rtol=1e-12)
+
+
 def test_what_is_sparse_on_no_spiking_side_takes_the_plain_way():
     """A rule of spikes between rate units: its terms claim silence that is not there, and nothing goes wrong."""
     terms = [Term(jnp.ones(N_POST), jnp.arange(1.0, N_PRE + 1.0), 1, "pre"), Term(jnp.ones(N_POST), None)]

@@ -10,7 +10,7 @@ import pytest
 
 from metaplast import train
 from metaplast._checks import neuron as neurons
-from metaplast._checks import outer_loop, task_family
+from metaplast._checks import outer_loop
 from metaplast._checks import rule as rules
 from metaplast.connections.base import Term
 from metaplast.interfaces import SPLITS, AbstractTaskFamily
@@ -504,11 +504,29 @@ def test_a_task_family_without_fault_is_not():
     check_task_family(Faithful())
 
 
-def test_a_family_without_target_and_gradient_needs_an_oracle():
-    shape = Faithful().shape()._replace(offers=frozenset(), differentiable=False)
-    blind = type("Blind", (), {"shape": lambda self: shape})()
-    with pytest.raises(ContractBroken, match="against an oracle, and none was given"):
-        task_family.answers(blind, None, None)
+@spec
+class Blind(Echo):
+    """Reward alone: neither target nor gradient says what a good answer is."""
+
+    indifferent: bool = False
+
+    def shape(self) -> Any:
+        return super().shape()._replace(offers=frozenset({"reward"}), differentiable=False)
+
+    def step(self, task: Any, state: Any, output: Any, key: Any, dt: float) -> Any:
+        answer = jnp.zeros(2) if self.indifferent else output.activity
+        loss = jnp.sum((answer - task[state]) ** 2)
+        score = Score(loss=jax.lax.stop_gradient(loss), weight=jnp.ones(()), metrics={})
+        return state + 1, Outcome(feedback=feedback(2, modulators={"reward": -score.loss}), score=score)
+
+
+def test_a_family_without_target_and_gradient_is_held_to_its_oracle_or_to_caring_for_answers():
+    check_task_family(Blind())
+    check_task_family(Blind(), lambda task, state: task[state])
+    with pytest.raises(ContractBroken, match="oracle < chance < wrong"):
+        check_task_family(Blind(), lambda task, state: -task[state])
+    with pytest.raises(ContractBroken, match="some answers are better than others"):
+        check_task_family(Blind(indifferent=True))
 
 
 @spec

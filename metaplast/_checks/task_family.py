@@ -171,17 +171,20 @@ def check_feedback(shape: TaskShape, out: dict[str, Any], judged: bool = True) -
         demand(np.any(out["slope"] != 0), "a differentiable task passes the gradient of its loss to the output")
 
 
+def can_answer(shape: TaskShape) -> bool:
+    """Whether what the family offers says what a good answer is."""
+    return "target" in shape.offers or shape.differentiable
+
+
 def answers(family: AbstractTaskFamily, task: Any, oracle: Oracle | None) -> dict[str, Any]:
     """Lives that differ in their output, stacked: the oracle's answer times 1, 20, 0 and -20, and random numbers.
 
-    Without an oracle the answer is the target, or a step down the slope of the loss. Of recordings it is taken
-    at an activity of 1, to which all answers are added: at 0, the edge of what a rate can be, counts have no slope.
+    Without an oracle the answer is the target, or a step down the slope of the loss, or else random numbers. Of
+    recordings it is taken at an activity of 1, to which all answers are added: at 0, the edge of what a rate can be,
+    counts have no slope.
     """
     shape = family.shape()
-    demand(
-        oracle is not None or "target" in shape.offers or shape.differentiable,
-        "a family without target and gradient is checked against an oracle, and none was given",
-    )
+    blind = oracle is None and not can_answer(shape)
     recorded = oracle is None and "target" not in shape.offers and family.whole("train") is not None
     rest = np.full(shape.n_seen, 1.0 if recorded else 0.0, np.float32)
 
@@ -189,9 +192,13 @@ def answers(family: AbstractTaskFamily, task: Any, oracle: Oracle | None) -> dic
         at = lambda y: family.step(task, state, _show(y), keys(0, 1)[0], DT)[1].score.loss  # noqa: E731
         return jax.grad(at)(jnp.asarray(rest, float))
 
+    guess = jnp.asarray(np.random.default_rng(1).normal(size=shape.n_seen), np.float32)
+
     def good(task: Any, state: Any, blank: Outcome) -> Array:
         if oracle is not None:
             return oracle(task, state)
+        if blind:
+            return guess
         return blank.feedback.target if "target" in shape.offers else -0.1 * slope(task, state)
 
     def one(task: Any, scale: Array, offset: Array) -> dict[str, Any]:
@@ -208,6 +215,12 @@ def check_bracket(score: Score) -> None:
     loss = (score.weight * score.loss).sum(axis=1) / score.weight.sum(axis=1)
     best, chance, ill = min(loss[:2]), loss[2], loss[3]
     demand(best < chance < ill, f"oracle < chance < wrong answers, in loss: {best:.4g}, {chance:.4g}, {ill:.4g}")
+
+
+def check_differs(score: Score) -> None:
+    """Where nobody can say what a good answer is, answers still matter."""
+    loss = (score.weight * score.loss).sum(axis=1) / score.weight.sum(axis=1)
+    demand(np.ptp(loss) > 0, f"some answers are better than others, and not all of loss {loss[0]:.4g}")
 
 
 def check(family: AbstractTaskFamily, oracle: Oracle | None = None) -> None:
@@ -227,5 +240,7 @@ def check(family: AbstractTaskFamily, oracle: Oracle | None = None) -> None:
     demand(np.isfinite(score.loss).all(), "the loss is finite")
     demand((score.weight >= 0).all(), "no step has a negative weight")
     check_feedback(family.shape(), jax.tree.map(lambda x: x[-1], out), judged)
-    if judged:
+    if judged and (oracle is not None or can_answer(family.shape())):
         check_bracket(score)
+    elif judged:
+        check_differs(score)

@@ -18,7 +18,7 @@ from metaplast.genomes.base import AbstractGenome
 from metaplast.genomes.random import Random as RandomGenome
 from metaplast.interfaces import AbstractOuterLoop, AbstractTaskFamily
 from metaplast.launch.compare_settings import Compare
-from metaplast.launch.config import Plain, merge, resolve
+from metaplast.launch.config import NEW, Plain, merge, resolve
 from metaplast.launch.evaluation import PROTOTYPE, Evaluation, References, check_references
 from metaplast.launch.folder import DISCOVERED, NAME
 from metaplast.launch.loggers.base import AbstractLogger
@@ -186,6 +186,8 @@ def parse(plain: Plain, check: bool = True) -> Job:
     Raises: BadInput naming the field and the fix.
     """
     resolved = resolve(plain)
+    if not NEW.keys() <= resolved.keys():
+        resolved = _as_before(resolved)
     rows = resolved.pop("rows", None) or {}
     if not isinstance(rows, dict):
         raise BadInput("rows", "a mapping of row names to what differs", "correct the config")
@@ -203,6 +205,20 @@ def parse(plain: Plain, check: bool = True) -> Job:
         check_references(main.evaluation, main.task, main.objective)
     _check_origins(origins, tuple(configs))
     return Job(tuple(configs.items()), tuple(origins.items()))
+
+
+def _as_before(plain: Any) -> Any:
+    """A config written before NEW: a neuron whose default has changed keeps the one of then."""
+    if isinstance(plain, list):
+        return [_as_before(item) for item in plain]
+    if not isinstance(plain, dict):
+        return plain
+    kept = {key: _as_before(value) for key, value in plain.items()}
+    if kept.get("neuron") == "izhikevich":
+        kept["neuron"] = {"name": "izhikevich", "integration": "euler"}
+    if kept.get("name") == "izhikevich":
+        kept.setdefault("integration", "euler")
+    return kept
 
 
 def _check_origins(origins: Plain, names: Sequence[str]) -> None:

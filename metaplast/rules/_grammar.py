@@ -163,12 +163,12 @@ def show(product: Product) -> str:
 def _product(body: str, sign: float, text: str, traces: bool) -> Product:
     scale, powers = sign, {}
     for part in body.split("*"):
-        name, _, power = (piece.strip() for piece in part.partition("^"))
-        if not power and _NUMBER.fullmatch(name):
+        name, caret, power = (piece.strip() for piece in part.partition("^"))
+        if not caret and _NUMBER.fullmatch(name):
             scale *= float(name)
             continue
         check_signal(name, text, traces)
-        if power and not (power.isascii() and power.isdigit() and 1 <= int(power[:3]) <= MAX_POWER):
+        if caret and not (power.isascii() and power.isdigit() and 1 <= int(power[:3]) <= MAX_POWER):
             raise BadInput(f"power {power!r} in term {text!r}", f"an integer from 1 to {MAX_POWER}", "correct it")
         powers[name] = powers.get(name, 0) + int(power or 1)
         if powers[name] > MAX_POWER:

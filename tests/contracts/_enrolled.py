@@ -1,14 +1,16 @@
-"""Which plug-ins the contracts hold for: every file in the rooms of this distribution, found by the registry."""
+"""Which plug-ins the contracts hold for, and what they are compared with: by name alone, so that one file is enough."""
 
 import importlib
 import importlib.util
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 from metaplast import registry
 
 
 def enrolled(kind: str) -> list[str]:
-    """The names of a kind, without what other tests may have registered."""
+    """The names of a kind: every file in its room, without what other tests may have registered."""
     package = registry.KINDS[kind][0]
     return [name for name in registry.names(kind) if registry.find(kind, name).__module__ == f"{package}.{name}"]
 
@@ -17,3 +19,15 @@ def oracle(name: str) -> Any:
     """The module tests/oracles/<name>.py; None where there is none."""
     found = importlib.util.find_spec(f"tests.oracles.{name}")
     return importlib.import_module(f"tests.oracles.{name}") if found else None
+
+
+def programs(room: str) -> dict[str, Callable[..., Any]]:
+    """{plug-in: its plain program}: the public functions of tests/oracles/<room>.py. A plug-in without one is held to
+    what its kind promises, and to nothing more."""
+    module = importlib.import_module(f"tests.oracles.{room}")
+    functions = inspect.getmembers(module, inspect.isfunction)
+    return {
+        name: function
+        for name, function in functions
+        if function.__module__ == module.__name__ and not name.startswith("_")
+    }

@@ -93,16 +93,27 @@ def test_given_weights_come_with_the_task_or_are_missed_by_name():
         Given().weights({}, WIRING, SimpleNamespace(weights={"a_to_b": 0, "c_to_c": 0}), jax.random.key(0))
 
 
-def test_every_genome_leaves_out_what_a_mask_leaves_out():
-    masked = Masked(40, 50, probability=0.3)
-    wiring = Wiring((Population("b", 50), Population("c", 40)), (Edge("b", "c", masked, gain=2.0),))
-    task = _task({"b_to_c": np.ones((40, 50), np.float32)})
-    for name in enrolled("genome"):
-        genome = Constant(value=2.0) if name == "constant" else find("genome", name)()  # by default it is 0 everywhere
-        born = genome.weights(genome.init(jax.random.key(1), wiring), wiring, task, jax.random.key(0))["b_to_c"]
-        np.testing.assert_array_equal(np.asarray(born.weight) != 0, masked.support())
-        np.testing.assert_array_equal(born.mask, masked.support())
-    drawn = np.asarray(Random().weights({}, wiring, task, jax.random.key(0))["b_to_c"].weight)[masked.support()]
+MASKED = Masked(40, 50, probability=0.3)
+THROUGH_A_MASK = Wiring((Population("b", 50), Population("c", 40)), (Edge("b", "c", MASKED, gain=2.0),))
+
+
+def _through_a_mask(genome: Any) -> Any:
+    task, theta = _task({"b_to_c": np.ones((40, 50), np.float32)}), genome.init(jax.random.key(1), THROUGH_A_MASK)
+    return genome.weights(theta, THROUGH_A_MASK, task, jax.random.key(0))["b_to_c"]
+
+
+@pytest.mark.parametrize("name", enrolled("genome"))
+def test_every_genome_leaves_out_what_a_mask_leaves_out(name):
+    born = _through_a_mask(find("genome", name)())
+    assert not np.asarray(born.weight)[~MASKED.support()].any()
+    np.testing.assert_array_equal(born.mask, MASKED.support())
+
+
+@pytest.mark.parametrize("genome", [Constant(value=2.0), Direct(), Given(), Parts(), PerSubject(), Random()], ids=str)
+def test_what_a_mask_leaves_has_weights(genome):
+    np.testing.assert_array_equal(np.asarray(_through_a_mask(genome).weight) != 0, MASKED.support())
+    masked = MASKED
+    drawn = np.asarray(_through_a_mask(Random()).weight)[masked.support()]
     assert abs(np.sqrt(np.mean(drawn**2) * masked.fan_in) / 2.0 - 1) < 4 / np.sqrt(2 * drawn.size)
 
 

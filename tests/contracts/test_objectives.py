@@ -13,9 +13,9 @@ from metaplast.objectives.final_loss import FinalLoss
 from metaplast.objectives.final_weights import FinalWeights
 from metaplast.objectives.l1 import L1
 from metaplast.objectives.mean_loss import MeanLoss
-from metaplast.registry import BadInput, find
+from metaplast.registry import BadInput, find, name_of
 from metaplast.signals import Score, Synapses, TaskShape, Trace
-from tests.contracts._enrolled import enrolled
+from tests.contracts._enrolled import enrolled, programs
 
 SHAPE = TaskShape({"input": 1}, 1, ((5, True), (3, False)), frozenset(), differentiable=True)
 LOSS = np.arange(1.0, 9.0, dtype=np.float32) ** 2
@@ -34,49 +34,64 @@ LIVED = Lived(
 )
 
 
-def _distance() -> float:
-    off = [(ENDED[name] - w)[np.isfinite(w)] for name, w in MEASURED.items()]
-    return float(np.mean(np.concatenate(off) ** 2) / 2)
-
-
-PLAIN = {
-    "mean_loss": sum(WEIGHT * LOSS) / sum(WEIGHT),
-    "final_loss": sum(WEIGHT[5:] * LOSS[5:]) / sum(WEIGHT[5:]),
-    "final_weights": _distance(),
-    "l1": sum(WEIGHT * LOSS) / sum(WEIGHT) + 1e-7 * 3.0,
-}
+PROGRAMS = programs("objectives")
 
 
 def _scored(**given: np.ndarray) -> Lived:
     return LIVED._replace(trace=TRACE.replace(score=TRACE.score.replace(**given)))
 
 
+def _plain(objective: Any, theta: Any, lived: Lived) -> float | None:
+    """What its plain program says; None where there is none."""
+    program = PROGRAMS.get(name_of(type(objective)))
+    return program(objective, theta, lived) if program else None
+
+
 @pytest.mark.parametrize("name", enrolled("objective"))
-def test_an_objective_is_its_plain_sum(name):
-    loss = find("objective", name)().loss(THETA, LIVED)
+def test_an_objective_is_a_number_and_its_plain_sum(name):
+    objective = find("objective", name)()
+    loss, expected = objective.loss(THETA, LIVED), _plain(objective, THETA, LIVED)
     assert loss.shape == ()
-    np.testing.assert_allclose(loss, PLAIN[name], rtol=1e-6)
+    assert np.isfinite(loss)
+    if expected is not None:
+        np.testing.assert_allclose(loss, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", enrolled("objective"))
 def test_a_step_without_weight_counts_for_nothing(name):
+    objective = find("objective", name)()
     lived = _scored(loss=np.where(WEIGHT == 0, 1e6, LOSS).astype(np.float32))
-    np.testing.assert_allclose(find("objective", name)().loss(THETA, lived), PLAIN[name], rtol=1e-6)
+    np.testing.assert_allclose(objective.loss(THETA, lived), objective.loss(THETA, LIVED), rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", enrolled("objective"))
-def test_a_life_without_any_weight_or_measurement_has_a_finite_loss(name):
+def test_an_objective_looks_at_what_was_lived(name):
+    objective = find("objective", name)()
+    others = _scored(loss=LOSS + 1.0)._replace(synapses=jax.tree.map(lambda w: w + 1.0, LIVED.synapses))
+    assert objective.loss(THETA, others) != objective.loss(THETA, LIVED)
+
+
+@pytest.mark.parametrize("name", enrolled("objective"))
+def test_a_life_without_any_weight_or_measurement_has_a_finite_loss_and_slope(name):
+    objective, theta = find("objective", name)(), {"rules": {}}
     blank = {edge: np.full_like(w, np.nan) for edge, w in MEASURED.items()}
     for final in (blank, {}):
         lived = _scored(weight=np.zeros(8, np.float32))._replace(task=SimpleNamespace(final=final))
-        assert find("objective", name)().loss({"rules": {}}, lived) == 0
+        loss, expected = objective.loss(theta, lived), _plain(objective, theta, lived)
+        assert np.isfinite(loss)
+        assert expected is None or loss == expected == 0.0
+        slope = jax.grad(lambda synapses, lived=lived: objective.loss(theta, lived._replace(synapses=synapses)))
+        for leaf in jax.tree.leaves(slope(LIVED.synapses)):
+            assert np.isfinite(leaf).all()
 
 
 def test_the_penalty_is_on_the_rules_alone_and_added_to_any_objective():
     for name in ("final_loss", "final_weights"):
-        penalised = L1(objective=find("objective", name)(), strength=10.0)
-        np.testing.assert_allclose(penalised.loss(THETA, LIVED), PLAIN[name] + 30.0, rtol=1e-6)
-        assert penalised.needs == find("objective", name)().needs
+        objective = find("objective", name)()
+        penalised, plain = L1(objective=objective, strength=10.0), _plain(objective, THETA, LIVED)
+        assert plain is not None
+        np.testing.assert_allclose(penalised.loss(THETA, LIVED), plain + 30.0, rtol=1e-6)
+        assert penalised.needs == objective.needs
     assert FinalLoss().needs == frozenset()
     assert FinalWeights().needs == {"final_weights"}
 
@@ -90,12 +105,24 @@ def _windows(objective: Any, weight: np.ndarray, size: int) -> float:
     return float(sum(parts))
 
 
-@pytest.mark.parametrize("name", [name for name in enrolled("objective") if name != "final_weights"])
+@pytest.mark.parametrize("name", enrolled("objective"))
 @pytest.mark.parametrize("size", [8, 4, 2, 1])
-def test_the_windows_of_a_life_add_up_to_its_loss(name, size):
+def test_the_windows_of_a_life_add_up_to_its_loss_or_are_refused(name, size):
     objective = find("objective", name)()
     ones = np.ones(8, np.float32)
-    np.testing.assert_allclose(_windows(objective, ones, size), objective.loss(THETA, _scored(weight=ones)), rtol=1e-6)
+    try:
+        whole = _windows(objective, ones, size)
+    except BadInput:
+        assert name not in ("mean_loss", "final_loss", "l1")
+        return
+    np.testing.assert_allclose(whole, objective.loss(THETA, _scored(weight=ones)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("size", [8, 2])
+def test_the_penalty_of_a_window_is_its_share_of_that_of_the_life(size):
+    ones, inner = np.ones(8, np.float32), MeanLoss()
+    of_windows = _windows(L1(objective=inner, strength=10.0), ones, size) - _windows(inner, ones, size)
+    np.testing.assert_allclose(of_windows, 30.0, rtol=1e-5)
 
 
 @pytest.mark.parametrize("objective", [MeanLoss(), FinalLoss()])
@@ -117,8 +144,34 @@ def test_final_weights_pull_at_the_measured_synapses_alone():
         synapses = {name: Synapses(weight=w, mask=np.ones((), np.float32)) for name, w in weights.items()}
         return FinalWeights(sd=0.5).loss(THETA, LIVED._replace(synapses=synapses))
 
-    np.testing.assert_allclose(loss(ENDED), PLAIN["final_weights"] / 0.25, rtol=1e-6)
+    expected = _plain(FinalWeights(), THETA, LIVED)
+    assert expected is not None
+    np.testing.assert_allclose(loss(ENDED), 4.0 * expected, rtol=1e-6)
     found = jax.grad(loss)(ENDED)
     for name, w in ENDED.items():
         pull = np.nan_to_num((w - MEASURED[name]) / 0.25 / 10) if name in MEASURED else np.zeros_like(w)
         np.testing.assert_allclose(found[name], pull, rtol=1e-5, atol=1e-7)
+
+
+def test_a_short_and_a_long_last_phase_are_told_from_the_rest():
+    for last in (1, 3, 5, 7):
+        shape = SHAPE._replace(phases=((8 - last, True), (last, False)))
+        ones = np.ones(8, np.float32)
+        lived = _scored(weight=ones)._replace(shape=shape)
+        np.testing.assert_allclose(FinalLoss().loss(THETA, lived), np.mean(LOSS[-last:]), rtol=1e-6)
+        whole = FinalLoss().window(THETA, lived.trace.score, shape, jnp.asarray(0))
+        np.testing.assert_allclose(whole, np.mean(LOSS[-last:]), rtol=1e-6)
+    three = SHAPE._replace(phases=((2, True), (3, False), (3, True)))
+    np.testing.assert_allclose(
+        FinalLoss().loss(THETA, _scored(weight=ones)._replace(shape=three)), np.mean(LOSS[5:]), rtol=1e-6
+    )
+    np.testing.assert_allclose(
+        FinalLoss().window(THETA, lived.trace.score, three, jnp.asarray(0)), np.mean(LOSS[5:]), rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("total", [0.0, 0.25, 1.0, 40.0])
+def test_a_mean_does_not_depend_on_the_unit_of_the_weights(total):
+    weight = np.asarray([0, 0, 0, 0, 0, 0, 1, 3], np.float32) * np.float32(total / 4)
+    expected = (LOSS[6] + 3 * LOSS[7]) / 4 if total else 0.0
+    np.testing.assert_allclose(MeanLoss().loss(THETA, _scored(weight=weight)), expected, rtol=1e-6)

@@ -1,5 +1,7 @@
 """Every rule file keeps every promise; a rule of wider reach than `synapse` needs tests/oracles/<name>.py."""
 
+import dataclasses
+
 import jax
 import pytest
 
@@ -88,3 +90,19 @@ def test_the_polynomials_above_cover_the_grammar():
 def test_a_wide_rule_without_an_oracle_is_refused():
     with pytest.raises(ContractBroken, match="NumPy oracle"):
         check_rule(decode("rule", POOL))
+
+
+WRAPPERS = [name for name in enrolled("rule") if "rule" in {f.name for f in dataclasses.fields(find("rule", name))}]
+
+
+@pytest.mark.parametrize("name", WRAPPERS)
+def test_what_a_rule_keeps_through_a_reset_is_kept_in_every_wrapper_too(name):
+    wrapper = find("rule", name)
+    own = wrapper().slow - wrapper().rule.slow
+    for inner in (decode("rule", "bcm"), decode("rule", "scaling")):
+        assert inner.slow
+        try:
+            around = wrapper(rule=inner)
+        except ValueError:
+            pytest.skip(f"{name} takes rules of terms alone")
+        assert around.slow == inner.slow | own

@@ -18,19 +18,15 @@ from metaplast.spec import build, decode, spec
 from metaplast.testing import ContractBroken, check_task_family
 from tests._segments import needs_river
 from tests._tiny import TASKS
-from tests.contracts._enrolled import enrolled
+from tests.contracts._enrolled import enrolled, programs
 
-ORACLES = {
-    "bandit": lambda task, state: task,  # the arm that pays most is the largest
-    "target_rate": lambda task, state: jnp.full(40, 10.0 * 1e-3),  # the target's spikes per step
-    "rewarded_patterns": lambda task, state: 2.0 * task.wanted[task.order[state.t // 15]][None] - 1.0,
-}
+PROGRAMS = programs("tasks")
 FAMILIES = [pytest.param(name, marks=needs_river) if name == "segments" else name for name in enrolled("task")]
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_task_family_keeps_its_promises(name):
-    check_task_family(find("task", name)(), ORACLES.get(name))
+    check_task_family(find("task", name)(), PROGRAMS.get(name))
 
 
 HARD = {"categories": {"shortest": 1}, "digits": {"blocks": 2}, "prototypes": {"blocks": 3}}
@@ -39,7 +35,7 @@ HARD = {"categories": {"shortest": 1}, "digits": {"blocks": 2}, "prototypes": {"
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_task_family_holds_in_double_precision(name):
     hard = {**HARD[name], "label_noise": 0.3, "input_noise": 0.2} if name in HARD else {}
-    family = decode("task", {"name": name, **TASKS[name], **hard})
+    family = decode("task", {"name": name, **TASKS.get(name, {}), **hard})
     with jax.enable_x64(True):
         task = jax.eval_shape(lambda: family.sample(jax.random.key(0), "train"))
         floats = [x.dtype for x in jax.tree.leaves(task) if jnp.issubdtype(x.dtype, jnp.floating)]

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from metaplast.launch.config import NEW, Sources, compose
+from metaplast.launch.job import parse
 from metaplast.registry import BadInput
 
 
@@ -61,3 +62,13 @@ def test_an_experiment_drops_rows_of_its_base_by_null_and_none_that_are_not_ther
     assert compose(["experiment=high", "rows.c=null"], sources)["rows"] == {"a": {"note": "again"}}
     with pytest.raises(BadInput, match=r"rows.bb=null - expected a row of the experiment: b, c - did you mean 'b'"):
         compose(["experiment=wrong"], sources)
+
+
+def test_a_config_of_before_keeps_the_integration_that_was_the_default():
+    words = ["experiment=oja", "network.neuron={name: izhikevich}"]
+    new = compose(words, Sources())
+    before = {key: value for key, value in new.items() if key not in NEW}
+    assert parse(new, check=False).rows[0][1].network.neuron.integration == "exact"
+    assert parse(before, check=False).rows[0][1].network.neuron.integration == "euler"
+    before["network"]["neuron"] = "izhikevich"
+    assert parse(before, check=False).rows[0][1].network.neuron.integration == "euler"

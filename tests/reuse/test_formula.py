@@ -54,6 +54,12 @@ def test_power_has_one_limit_however_it_is_written() -> None:
         parse("*".join(["pre"] * (MAX_POWER + 1)))
 
 
+@pytest.mark.parametrize("power", ["", "-1", "0", "x", "1.5", "²", "٣", "1000", "10000000000000", "2 2", "^2"])
+def test_what_is_no_power_is_refused(power: str) -> None:
+    with pytest.raises(BadInput, match=r"power .* - expected an integer from 1 to"):
+        parse(f"pre^{power}")
+
+
 def poly(terms: list[str], initial: list[float], rate: float = 0.5, learn: str = "both") -> dict:
     return {"name": "polynomial", "terms": terms, "initial": initial, "rate": rate, "learn": learn}
 

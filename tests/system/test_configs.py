@@ -2,10 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from metaplast.launch.config import Sources, compose, to_yaml
+from metaplast.launch.folder import row_folder
 from metaplast.launch.job import parse
 from tests._segments import needs_river
 from tests.system._commands import TINY, here, metaplast
@@ -21,6 +25,28 @@ NEEDS = {"categories_segments": needs_river}
 EXPERIMENTS = [pytest.param(name, marks=NEEDS.get(name, ())) for name in Sources().names("experiment")]
 
 
+def _demand_scores(run: Path, summary: dict[str, Any], rows: set[str]) -> None:
+    """Every row is scored on the same lives, by a number that is theirs: the mean over its file of lives."""
+    scores = {entry["name"]: entry for entry in summary["scores"]}
+    assert rows <= set(scores)
+    assert len({(entry["split"], entry["metric"], entry["n"]) for entry in scores.values()}) == 1
+    assert summary["scores"][0]["split"] == "heldout"
+    lowest, highest = {"accuracy": (0.0, 1.0)}.get(summary["scores"][0]["metric"], (-np.inf, np.inf))
+    means = {}
+    for name, entry in scores.items():
+        lives = load_file(row_folder(run, name) / "lives.safetensors")[entry["metric"]].astype(float)
+        assert len(lives) == entry["n"] > 0
+        assert np.isfinite(lives).all() and entry["not_finite"] == 0, f"{name}: {lives}"
+        assert lowest <= lives.min() <= lives.max() <= highest
+        means[name] = lives.mean()
+        assert entry["mean"] == pytest.approx(means[name], rel=1e-4, abs=1e-9)
+        low, high = entry["ci95"]
+        assert lives.min() - 1e-6 * abs(low) <= low <= entry["mean"] <= high <= lives.max() + 1e-6 * abs(high)
+        gap = entry["minus_discovered"]["mean"]
+        scale = abs(means[name]) + abs(means["discovered"])
+        assert gap == pytest.approx(means[name] - means["discovered"], rel=1e-3, abs=1e-5 * scale)
+
+
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_experiment_runs(name: str, tmp_path: Path) -> None:
     run, config = tmp_path / "run", tmp_path / "config.yaml"
@@ -34,7 +60,7 @@ def test_experiment_runs(name: str, tmp_path: Path) -> None:
     summary = json.loads((run / "summary.json").read_text())
     assert summary["schema"] == "metaplast.summary/1"
     assert summary["outer_steps"] == 2
-    assert {entry["split"] for entry in summary["scores"]} == {"heldout"}
+    _demand_scores(run, summary, {"discovered", *list(rows)[-most:]})
     assert summary["rule"]["formula"].splitlines()[0] in done.stdout
     for path in [run / "rule.safetensors", *(run / "figures").glob("*.png")]:
         assert str(path) in done.stdout

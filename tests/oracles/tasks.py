@@ -1,0 +1,18 @@
+"""A good answer [n_out] of each task family that offers neither a target nor a gradient: (task, state) -> answer."""
+
+from typing import Any
+
+import jax.numpy as jnp
+from jax import Array
+
+
+def bandit(task: Any, state: Any) -> Array:
+    return task  # the arm that pays most is the largest
+
+
+def target_rate(task: Any, state: Any) -> Array:
+    return jnp.full(40, 10.0 * 1e-3)  # the target's spikes per step
+
+
+def rewarded_patterns(task: Any, state: Any) -> Array:
+    return 2.0 * task.wanted[task.order[state.t // 15]][None] - 1.0
