@@ -56,7 +56,7 @@ def test_power_has_one_limit_however_it_is_written() -> None:
 
 @pytest.mark.parametrize("power", ["", "-1", "0", "x", "1.5", "²", "٣", "1000", "10000000000000", "2 2", "^2"])
 def test_what_is_no_power_is_refused(power: str) -> None:
-    with pytest.raises(BadInput, match="power .* - expected an integer from 1 to"):
+    with pytest.raises(BadInput, match=r"power .* - expected an integer from 1 to"):
         parse(f"pre^{power}")
 
 
