@@ -7,7 +7,7 @@ from typing import Annotated
 import jax
 import jax.numpy as jnp
 import numpy as np
-from annotated_types import MinLen
+from annotated_types import Le, MinLen
 from jax import Array
 
 from metaplast.connections.base import AbstractConnection
@@ -34,7 +34,7 @@ class Mlp(KernelRule):
 
     inputs: Annotated[tuple[str, ...], MinLen(1)] = ("pre", "post", "weight")
     hidden: tuple[Count, ...] = (16,)
-    n_state: Natural = 0
+    n_state: Annotated[Natural, Le(1000)] = 0  # each with a name of its own
     tau: Positive = 20e-3
     rate: Positive = 0.1
     scale: NonNegative = 0.1

@@ -11,8 +11,7 @@ from outer_loops import _trees
 
 pytestmark = pytest.mark.golden
 
-# Seeds that find it in the shortened form: a test that the search still works, no estimate of how often it does.
-SEEDS = {"symbolic_oja": (1, 6, 3), "symbolic_error": (0, 1, 2), "symbolic_reward": (0, 1, 2)}
+SEEDS = (0, 1, 2)  # the first three, whatever comes of them
 TOLERANCE = 0.05  # root mean square distance of two rules on the probes, each scaled to a root mean square of 1
 
 
@@ -44,7 +43,7 @@ def search(name, seed, *words):
 )
 def test_the_rule_is_found_up_to_its_rate_in_one_of_three_runs(name, target, words):
     distances = []
-    for seed in SEEDS[name]:
+    for seed in SEEDS:
         found, metrics = search(name, seed, *words)
         assert metrics["saved"] >= 0.8
         distances.append(apart(found, target, ("modulator.reward",)))

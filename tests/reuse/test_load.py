@@ -16,6 +16,7 @@ from metaplast.reuse._node import nodes
 from metaplast.reuse.ask import node_of
 from metaplast.reuse.known import known_rule, known_rules
 from metaplast.reuse.rule_file import read_rule
+from metaplast.reuse.view import complete
 from metaplast.rules._aggregates import AGGREGATES, aggregates
 
 RNG = np.random.default_rng(7)
@@ -250,3 +251,13 @@ def test_names() -> None:
         mp.load_rule(3)  # pyright: ignore[reportArgumentType]
     with pytest.raises(BadInput, match="fits all"):
         mp.load_rule("oja", edge="a")
+
+
+def test_a_rule_that_draws_needs_a_key() -> None:
+    edge, read = Dense(2, 3), frozenset({"weight", "key"})
+    given = mp.synapse_view(pre=np.ones(3), post=np.ones(2), weight=np.ones((2, 3)), key=jax.random.key(3))
+    done = complete(given, edge, read, "drawing")
+    np.testing.assert_array_equal(jax.random.key_data(done.key), jax.random.key_data(jax.random.key(3)))
+    without = mp.synapse_view(pre=np.ones(3), post=np.ones(2), weight=np.ones((2, 3)))
+    with pytest.raises(BadInput, match="rule drawing reads key - expected it in the view - give key="):
+        complete(without, edge, read, "drawing")

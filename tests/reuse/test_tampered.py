@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 import metaplast as mp
+from metaplast.lifetime import Slot
 from metaplast.registry import BadInput
 from metaplast.reuse.rule_file import read_rule, save_rule
+from metaplast.rules.mlp import Mlp
+from tests.reuse.conftest import describe
 
 
 def _tampered(made: Any, kind: str, path: Path, change: Any) -> Path:
@@ -91,3 +94,15 @@ def test_shapes_of_each_edge_are_checked(made, tmp_path: Path) -> None:
     for change, expected in ((cut, r"b of shape \(2, 3\)"), (missing, "missing tensor 'rule.hidden_1_to_output.b'")):
         with pytest.raises(BadInput, match=expected):
             mp.load_rule(_tampered(made, "per_synapse", tmp_path, change), edge="hidden_1_to_output")
+
+
+def test_a_state_of_many_numbers_is_read_and_one_without_measure_is_refused_at_once(tmp_path: Path) -> None:
+    made = {"memory": describe(5, Slot(rule=Mlp(n_state=64)))}
+    path = _tampered(made, "memory", tmp_path, lambda *_: None)
+    assert mp.load_rule(path).spec == Mlp(n_state=64)
+
+    def huge(document: Any, tensors: Any) -> None:
+        document["slots"]["rule"]["rule"]["n_state"] = 10**7
+
+    with pytest.raises(BadInput, match="n_state=10000000 - expected .*1000"):
+        mp.load_rule(_tampered(made, "memory", tmp_path, huge))
