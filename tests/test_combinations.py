@@ -102,4 +102,4 @@ def test_a_combination_lives(index):
     moved = any(np.any(a != b) for a, b in zip(*map(jax.tree.leaves, (start, outer.theta(state))), strict=True))
     assert all(np.isfinite(m["loss"]) for m in told), f"{choice}: {told}"
     assert told[-1]["skipped"] == 0, f"{choice}: {told}"
-    assert moved
+    assert moved or not jax.tree.leaves(start), f"{choice}: theta stands still"
