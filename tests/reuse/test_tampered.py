@@ -105,7 +105,7 @@ def test_a_state_of_many_numbers_is_read_and_one_without_measure_is_refused_at_o
     def huge(document: Any, tensors: Any) -> None:
         document["slots"]["rule"]["rule"]["n_state"] = 10**7
 
-    with pytest.raises(BadInput, match="n_state=10000000 - expected .*1000"):
+    with pytest.raises(BadInput, match=r"n_state=10000000 - expected .*1000"):
         mp.load_rule(_tampered(made, "memory", tmp_path, huge))
 
 
