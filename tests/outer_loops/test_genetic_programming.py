@@ -148,6 +148,16 @@ def test_a_search_counts_what_it_saves_and_finds_a_better_rule_that_a_file_holds
     assert load_rule(tmp_path / "rule.safetensors").spec.expression == found["expression"]  # pyright: ignore
 
 
+def test_the_best_parents_are_moved_down_the_gradient_of_their_numbers():
+    """Lives: 4 tasks for 3 parents, for 2 parents moved by 5 lengths, for 6 new trees under 3 rates; and a gradient for
+    each of the 2. Without any number to move there are none of these."""
+    rule = Symbolic(expression="pre", size=4, inputs=("pre", "post", "weight"), n_constants=1)
+    outer = GeneticProgramming(steps=1, mu=3, lambda_=6, proposals=64, n_rates=3, refine=2, lengths=5)
+    lives = problem(rule, input_sd=1.0)
+    ((_, _, metrics),) = train.steps(lives, outer, 0, train.begin(lives, outer, 0), 0, 1)
+    assert metrics["lives"] == 4 * (3 + 2 * 5 + 6 * 3) + 2 * 4
+
+
 def test_what_cannot_be_searched_is_refused():
     with pytest.raises(BadInput, match="one theta"):
         train.begin(problem(Symbolic(expression="1", size=2, inputs=("pre",)), shared=False), GeneticProgramming(), 0)

@@ -11,7 +11,9 @@ from outer_loops import _trees
 
 pytestmark = pytest.mark.golden
 
-SEEDS = (0, 1, 2)  # the first three, whatever comes of them
+# The first eight, whatever comes of them. Tried so far, in the shortened form: symbolic_oja is found on 1 and 2, not
+# on 0, 100, 101, 102, 103; symbolic_error on 0, and not on 100; symbolic_reward on 0 and 1.
+SEEDS = range(8)
 TOLERANCE = 0.05  # root mean square distance of two rules on the probes, each scaled to a root mean square of 1
 
 
@@ -41,7 +43,7 @@ def search(name, seed, *words):
         ("symbolic_reward", "(modulator.reward - 1)*eligibility", ("outer.steps=12",)),
     ],
 )
-def test_the_rule_is_found_up_to_its_rate_in_one_of_three_runs(name, target, words):
+def test_the_rule_is_found_up_to_its_rate_in_one_of_eight_runs(name, target, words):
     distances = []
     for seed in SEEDS:
         found, metrics = search(name, seed, *words)

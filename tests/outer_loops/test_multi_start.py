@@ -49,7 +49,9 @@ def test_a_start_that_blows_up_ranks_behind_all_others():
     state, told = run(outer, wall, state, [edge], 3)
     assert int(told[-1]["diverged"]) == 1 and np.isnan(told[-1]["loss"])
     assert outer.theta(state)["w"][0] <= edge + 0.2
-    assert int(jnp.argmax(state.blown)) == best
+    assert state.blown.tolist() == [int(k == best) for k in range(4)]
+    again, _ = run(outer, wall, state, [9.0], 3)
+    assert not np.any(again.blown)  # a healthy step begins the count anew
     state, told = run(outer, wall, state, [-9.0], 4)
     assert int(told[-1]["skipped"]) == 1
     assert int(told[-1]["diverged"]) == 4

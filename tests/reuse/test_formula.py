@@ -14,7 +14,7 @@ from metaplast.reuse.known import known_rule, known_rules
 from metaplast.reuse.rule_file import read_rule
 from metaplast.rules._account import Account
 from metaplast.rules._grammar import MAX_POWER, SIGNALS, Product, parse, show
-from metaplast.spec import decode
+from metaplast.spec import decode, encode
 
 
 def node_from(spec: dict, theta: Any) -> Node:
@@ -183,6 +183,12 @@ def test_latex() -> None:
     hostile = f.latex(f.expression(node({"name": "mlp", "note": r"\input{/etc/passwd}" + "\x1b"}, Account(), {})))
     assert r"\input" not in hostile
     assert hostile.isprintable()
+
+
+def test_latex_of_nothing_and_of_a_tree() -> None:
+    assert f.latex(expression(poly(["pre"], [0.0], learn="none"), {})) == "0"
+    tree = encode(decode("rule", {"name": "symbolic", "expression": "post*(pre - post)/2", "learn": "none"}))
+    assert f.latex(expression(tree, {})).endswith(r"\left(\frac{y_j\, \left(x_i - y_j\right)}{2}\right)")
 
 
 def test_every_signal_has_a_symbol() -> None:

@@ -12,6 +12,7 @@ from metaplast.lifetime import Slot
 from metaplast.registry import BadInput
 from metaplast.reuse.rule_file import read_rule, save_rule
 from metaplast.rules.mlp import Mlp
+from metaplast.rules.polynomial import Polynomial
 from tests.reuse.conftest import describe
 
 
@@ -106,3 +107,15 @@ def test_a_state_of_many_numbers_is_read_and_one_without_measure_is_refused_at_o
 
     with pytest.raises(BadInput, match=r"n_state=10000000 - expected .*1000"):
         mp.load_rule(_tampered(made, "memory", tmp_path, huge))
+
+
+def test_a_rule_that_reads_a_channel_is_loaded_and_asks_for_it(tmp_path: Path) -> None:
+    terms = ("modulator.surprise*pre", "post")
+    made = {"paid": describe(6, Slot(rule=Polynomial(terms=terms, initial=(1.0, 2.0), rate=0.5, learn="none")))}
+    rule = mp.load_rule(_tampered(made, "paid", tmp_path, lambda *_: None))
+    weights = np.zeros((2, 3), np.float32)
+    seen = {"pre": np.ones(3, np.float32), "post": np.ones(2, np.float32), "weight": weights}
+    _, delta = rule.update(mp.synapse_view(**seen, modulators={"surprise": -3.0}), rule.init(weights), dt=1e-3)
+    np.testing.assert_allclose(delta, np.full((2, 3), 0.5 * (-3.0 + 2.0)))
+    with pytest.raises(BadInput, match=r"reads modulators?\.surprise"):
+        rule.update(mp.synapse_view(**seen), rule.init(weights), dt=1e-3)
