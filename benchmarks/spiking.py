@@ -126,7 +126,9 @@ def problem(work: Work, n_steps: int = STEPS) -> MetaProblem:
     )
     rule = Stdp(potentiation=UP * largest, depression=DOWN * largest)
     slots = (Slot(edges=PLASTIC, rule=rule),)
-    return MetaProblem(Lifetime(task, loop, NoFeedback(), Given(), slots, DT), MeanLoss(), n_tasks=work.networks)
+    # The native step and the recorded numbers pair a spike when it is transmitted.
+    lifetime = Lifetime(task, loop, NoFeedback(), Given(), slots, DT, spike_times="transmitted")
+    return MetaProblem(lifetime, MeanLoss(), n_tasks=work.networks)
 
 
 def graph(connection: AbstractConnection) -> tuple[np.ndarray, np.ndarray]:
