@@ -18,7 +18,7 @@ from metaplast.spec import NonNegative, Positive, spec
 class Stdp(BoundedRule):
     """delta_w_ji = potentiation (w_max - w)^mu_potentiation z_j x_i - depression w^mu_depression y_j z_i.
 
-    z: spikes of this step (0/1; the presynaptic ones as transmitted: leave the transmission instant or delayed); traces
+    z: spikes that are at the synapse in this step (0/1: leave the transmission of the edge instant or delayed); traces
     x <- exp(-dt/tau_pre) x + z_i on the pre, y <- exp(-dt/tau_post) y + z_j on the post side, tau in seconds: exact
     decay, then the jump. Isolated pairs: post `t` s after pre gives + potentiation (..) exp(-t/tau_pre), pre after post
     - depression (..) exp(-t/tau_post). Both parts see w before the step, hard bounds their sum; w_max: the edge's upper
