@@ -10,7 +10,7 @@ from metaplast._checks.base import demand, demand_close
 from metaplast._checks.worlds import DT, moment, with_aggregates
 from metaplast.connections.base import AbstractConnection
 from metaplast.reuse._node import coefficients, tree
-from metaplast.reuse.ask import account_of, node_of, substituted
+from metaplast.reuse.ask import account_of, inside, node_of, substituted
 from metaplast.reuse.formula import fields
 from metaplast.rules import _expression
 from metaplast.rules.base import AbstractRule
@@ -44,13 +44,12 @@ def check(rule: AbstractRule, theta: Theta, world: World, read: frozenset[str]) 
         promise = f"account: `{field}` moved by theta's `{moved.leaf}` under the law `{moved.law}` is what acts"
         demand_close(actual, expected, promise)
     for label, part in account.parts.items():
-        inner, own = rule, theta
-        for name in part.fields:
-            inner = dict(inner)[name] if isinstance(inner, tuple) else getattr(inner, name)
+        part_rule = inside(rule, part.fields)
+        part_theta = theta
         for name in part.leaves:
-            own = own[name]
-        template = jax.eval_shape(lambda rule=inner: rule.init(jax.random.key(0), world.connection))
-        same = jax.tree.structure(template) == jax.tree.structure(own)
+            part_theta = part_theta[name]
+        template = jax.eval_shape(lambda rule=part_rule: rule.init(jax.random.key(0), world.connection))
+        same = jax.tree.structure(template) == jax.tree.structure(part_theta)
         demand(same, f"account: the theta of part {label!r} stands at {list(part.leaves)}")
     if account.silent:
         said = fields(node_of(rule, theta))

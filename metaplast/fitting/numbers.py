@@ -23,11 +23,11 @@ def numbers(lifetime: Lifetime, theta: Theta) -> dict[str, float]:
     told as they are."""
     rules = {}
     for slot in lifetime.slots:
-        own = theta["rules"][slot.name]
+        slot_theta = theta["rules"][slot.name]
         if slot.shared:
-            rules[slot.name] = node_of(slot.rule, own)
+            rules[slot.name] = node_of(slot.rule, slot_theta)
         else:
-            rules |= {f"{slot.name}/{edge}": node_of(slot.rule, part) for edge, part in own.items()}
+            rules |= {f"{slot.name}/{edge}": node_of(slot.rule, part) for edge, part in slot_theta.items()}
     values = {}
     for name, rule in rules.items():
         for mark, part in walk(rule, "" if len(rules) == 1 else f"{name}: "):

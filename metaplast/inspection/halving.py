@@ -42,7 +42,7 @@ def measure(problem: MetaProblem, theta: Theta, seed: int) -> Plain:
 
 
 def line(found: Plain) -> str:
-    """One line for the log, the console and the page."""
+    """One line for the log and the console."""
     if "before" not in found:
         return (
             f"Not measured whether half of dt={found['dt']:g} s changes the result: task {found['task']} counts events."

@@ -256,10 +256,10 @@ def _theta(account: Account, spec: Plain, theta: Any, where: str) -> None:
         sizes["expression"] = (len(_expression.numbers(_expression.parse(spec["expression"]))),)
     for field, moved in account.moved.items():
         value = theta.get(moved.leaf) if isinstance(theta, dict) else None
-        given = list(value.shape) if isinstance(value, np.ndarray) else "missing"
+        actual = list(value.shape) if isinstance(value, np.ndarray) else "missing"
         shape = sizes.get(field, ())
         sane = isinstance(value, np.ndarray) and value.shape == shape and value.dtype.kind == "f"
-        _must(sane, f"{where}: {moved.leaf}", given, f"floats of shape {list(shape)}")
+        _must(sane, f"{where}: {moved.leaf}", actual, f"floats of shape {list(shape)}")
     for part in account.parts.values():
         inner, inner_spec = theta, spec
         for name in part.leaves:

@@ -53,7 +53,7 @@ def account_of(rule: AbstractRule) -> Account:
     """What the rule says, and for scalar leaves of which it says nothing the law that its step obeys, if any does."""
     account = rule.account()
     parts = {
-        label: part._replace(account=account_of(_inside(rule, part.fields))) for label, part in account.parts.items()
+        label: part._replace(account=account_of(inside(rule, part.fields))) for label, part in account.parts.items()
     }
     moved = dict(account.moved)
     for leaf, field in _unsaid(rule, account):
@@ -118,7 +118,8 @@ def _same(one: np.ndarray, other: np.ndarray) -> bool:
     return bool(np.abs(one - other).max() <= SAME * max(np.abs(one).max(), np.abs(other).max()))
 
 
-def _inside(rule: Any, path: tuple[str, ...]) -> Any:
+def inside(rule: Any, path: tuple[str, ...]) -> Any:
+    """The rule that stands at `path` among the fields of another (Part.fields)."""
     for name in path:
         rule = dict(rule)[name] if isinstance(rule, tuple) else getattr(rule, name)
     return rule

@@ -1,6 +1,7 @@
 """The numbers of a plug-in rule are shown as they act, whether it says how theta moves them or not."""
 
 import math
+from abc import abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,9 @@ RATE = 0.0554
 class Hebb(TermRule):
     """delta_w = rate(theta) post pre."""
 
+    @abstractmethod
     def acts(self, theta: Any) -> Any:
-        raise NotImplementedError
+        """The rate."""
 
     def products(self, theta: Any, state: Any, view: Any, dt: float) -> Any:
         return rule_state(), [Term(self.acts(theta) * view.post.activity, view.pre.activity)]
