@@ -19,6 +19,7 @@ Plain = dict[str, Any]
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 40
 MAX_SAID = 200  # characters of an error, or of what it quotes
+TOO_DEEP = "exceeded maximum nesting depth"  # libyaml's own limit since PyYAML 6.0.4: it reads ahead
 RESOLVER = re.compile(r"\$\{[^}]*:")
 
 
@@ -58,14 +59,19 @@ def read_yaml(content: str, where: str) -> Plain:
 def depth(content: str) -> int:
     """Of mappings and lists within each other, as far as MAX_DEPTH and one more: a loader that goes deeper crashes."""
     depth = deepest = 0
-    for event in yaml.parse(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            deepest = max(deepest, depth)
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        if deepest > MAX_DEPTH:
-            break
+    try:
+        for event in yaml.parse(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+                deepest = max(deepest, depth)
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+            if deepest > MAX_DEPTH:
+                break
+    except MarkedYAMLError as error:
+        if error.problem != TOO_DEEP:
+            raise
+        return MAX_DEPTH + 1
     return deepest
 
 

@@ -20,7 +20,7 @@ def test_a_config_nested_without_end_is_refused(tmp_path, text):
     """The loader of YAML goes as deep as the text: 100,000 levels end the interpreter."""
     file = tmp_path / "deep.yaml"
     file.write_text(text)
-    _refused(file, f"nested too deep - expected at most {MAX_DEPTH} levels|exceeded maximum nesting depth")
+    _refused(file, f"nested too deep - expected at most {MAX_DEPTH} levels")
 
 
 def test_a_config_as_deep_as_allowed_is_read(tmp_path):
