@@ -6,10 +6,13 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from inner_tasks import _fitted, _npz, _nwb
-from inner_tasks._describe import Info, describe
+from inner_tasks import _columns, _fitted, _npz, _nwb
+from inner_tasks._coding import FIELD, Option, coded
+from inner_tasks._describe import Info, describe, doubts
+from inner_tasks._file import fingerprint, stamp
 from inner_tasks._fitted import Judges, Target
-from inner_tasks._npz import Arrays, Rows, fingerprint
+from inner_tasks._npz import Arrays, Rows
+from inner_tasks._said import nothing, plain
 from metaplast.likelihoods.base import AbstractLikelihood
 from metaplast.likelihoods.gaussian import Gaussian
 from metaplast.recording import AbstractRecording, HeldOut, Recorded, Session, Truth
@@ -27,8 +30,10 @@ class Recordings(AbstractRecording):
     path: without one, a small made-up example. sha256: of the file, where a fit must not go on with other data.
     target: which of `activity` and `choice` is fitted, where a file has both; `both`: the two together, activity first.
     units: of both, the population whose activity was recorded (hidden_1); left out, units and choice are all output
-    units. reward_window: rewards (not rows) behind the expected reward in `advantage`. nwb_*: what to take from an .nwb
-    file.
+    units. choice_values: the options as the file writes them, in the order 0, 1 ... ([left,right], [-1,1], [1,2]); every
+    other value is no choice; left out, choices are 0, 1 ... and negative ones none. reward_window: rewards (not rows)
+    behind the expected reward in `advantage`. nwb_*: what to take from an .nwb file; nwb_reward: a column, or several
+    whose sum it is.
     Choices need likelihood bernoulli (0 or 1; one output unit) or categorical (one output unit per choice), and
     likelihood joint beside activity.
     Raises: BadInput, when the data are first needed, for a file that breaks the schema or values that the likelihood
@@ -39,15 +44,22 @@ class Recordings(AbstractRecording):
     sha256: str = ""
     target: Target = ""
     units: str = ""
+    choice_values: tuple[Option, ...] = ()
     reward_window: Count = 10
     nwb_stimulus: tuple[str, ...] = ()
     nwb_stimulus_series: str = ""
     nwb_activity_series: str = ""
+    nwb_choice: str = ""
+    nwb_reward: str | tuple[str, ...] = ()
     likelihood: Annotated[AbstractLikelihood, plugin("likelihood")] = Gaussian()
     held: Annotated[HeldOut, nested(HeldOut)] = HeldOut()
     clamp: bool = False
 
     def __post_init__(self) -> None:
+        named = {str(option) for option in self.choice_values}
+        if self.choice_values and len(named) < max(2, len(self.choice_values)):
+            given = f"{FIELD}={list(self.choice_values)}"
+            raise BadInput(given, "two options or more, each once", "leave it out where choices are 0, 1 ...")
         if self.units and self.target != "both":
             given = f"units={self.units} with target={self.target or 'one array'}"
             layers = "network.hidden=[], or network=recurrent network.readout=false"
@@ -71,13 +83,24 @@ class Recordings(AbstractRecording):
         activity = _rows(self._source()).activity if self.units else None
         return () if activity is None else ((self.units, activity.shape[1]),)
 
+    def seconds(self) -> float | None:
+        return _rows(self._source()).dt
+
     def describe(self) -> str:
         """What was understood, as text."""
+        return describe(*self._understood())
+
+    def warnings(self) -> tuple[str, ...]:
+        """What was not taken as it stands in the file, and what in it is doubtful."""
+        return doubts(*self._understood())
+
+    def _understood(self) -> tuple[Recorded, Info]:
         recorded, info = _understood(self._source(), self._reading())
-        return describe(recorded, info._replace(held=self.held, units=self.units))
+        return recorded, info._replace(held=self.held, units=self.units)
 
     def implied(self) -> dict[str, Any]:
-        """What the file says of itself: sha256; likelihood that suits what is fitted; rewards, weights: are there any.
+        """What the file says of itself: sha256; likelihood that suits what is fitted; rewards, weights: are there any;
+        dt: seconds per row, or None.
 
         Of both, the sd of the gaussian is that of the training values about each unit's mean.
         Raises: BadInput for a file that breaks the schema.
@@ -95,26 +118,32 @@ class Recordings(AbstractRecording):
             "likelihood": likelihood,
             "rewards": rows.reward is not None,
             "weights": bool(rows.weights),
+            "dt": rows.dt,
         }
 
     def _source(self) -> "Source":
-        wanted = _nwb.Wanted(self.nwb_stimulus, self.nwb_stimulus_series, self.nwb_activity_series)
-        if any(wanted) and not self.path.endswith(".nwb"):
+        paid = (self.nwb_reward,) if isinstance(self.nwb_reward, str) and self.nwb_reward else tuple(self.nwb_reward)
+        series = (self.nwb_stimulus_series, self.nwb_activity_series)
+        wanted = _nwb.Wanted(self.nwb_stimulus, *series, self.nwb_choice, paid)
+        if any(wanted) and not _is_nwb(self.path):
             raise BadInput(f"task.nwb_... with task.path={self.path!r}", "an .nwb file", "leave task.nwb_... out")
-        stamp = _npz.stamp(self.path) if self.path else (0, 0)
-        return Source(self.path, self.sha256, stamp, wanted, not self.path and self.target in ("choice", "both"))
+        age = stamp(self.path) if self.path else (0, 0)
+        made_up = not self.path and self.target in ("choice", "both")
+        return Source(self.path, self.sha256, age, wanted, self.choice_values, made_up)
 
     def _reading(self) -> "Reading":
         return Reading(self.target, self.reward_window, self.likelihood)
 
 
 class Source(NamedTuple):
-    """Where the data are; `stamp` changes when the file does; choices: has the example to hold them."""
+    """Where the data are; `stamp` changes when the file does; options: of the choices; choices: has the example to hold
+    them."""
 
     path: str
     sha256: str
     stamp: tuple[int, int]
     wanted: _nwb.Wanted
+    options: tuple[Option, ...]
     choices: bool
 
 
@@ -133,13 +162,24 @@ def _rows(source: Source) -> Rows:
     if source.sha256 and (found := fingerprint(source.path)) != source.sha256.lower():
         given = f"recordings {source.path!r}: sha256 {found}"
         raise BadInput(given, f"sha256 {source.sha256!r}", "use the file of the first fit, or leave task.sha256 out")
-    if not source.path:
-        arrays = example(source.choices)
-    elif source.path.endswith(".nwb"):
-        arrays = _nwb.read(source.path, source.wanted)
+    said = nothing()
+    if _is_nwb(source.path):
+        arrays = _nwb.read(source.path, source.wanted, source.options, said)
     else:
-        arrays = _npz.read(source.path)
-    return _npz.check(arrays)
+        arrays = _npz.read(source.path) if source.path else example(source.choices)
+        if "choice" in arrays:
+            choice = coded("array 'choice'", arrays["choice"], source.options, arrays.get("reward"), said)
+            arrays = {**arrays, "choice": choice}
+    rows = _npz.check(arrays)
+    if source.options and rows.choice is None:
+        raise BadInput(f"{FIELD} for a file without choices", "an array 'choice'", f"leave {FIELD} out")
+    _columns.explain(arrays, rows, said)
+    names = tuple(plain(np.asarray(option)[()]) for option in source.options)
+    return rows._replace(options=names, columns=tuple(said.columns), warnings=tuple(said.warnings))
+
+
+def _is_nwb(path: str) -> bool:
+    return path.lower().endswith(".nwb")
 
 
 @lru_cache(maxsize=8)
@@ -149,7 +189,8 @@ def _understood(source: Source, reading: Reading) -> tuple[Recorded, Info]:
     n = _fitted.sizes(rows, reading.likelihood, found)
     paid = np.zeros(0) if rows.reward is None else rows.reward[np.isfinite(rows.reward)].astype(np.float64)
     reward = float(paid.mean()) if len(paid) else 0.0
-    info = Info(source.path, n.get("choice", 0), len(paid), reward, rows.trial is not None, rows.dt)
+    told = (rows.options, rows.columns, rows.warnings)
+    info = Info(source.path, n.get("choice", 0), len(paid), reward, rows.trial is not None, rows.dt, *told)
     return _assemble(rows, found, n, reading.reward_window), info
 
 

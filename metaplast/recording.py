@@ -107,8 +107,16 @@ class AbstractRecording(AbstractTaskFamily):
         """The columns of `target` by the likelihood that judges them."""
         return self.likelihood.parts(self.recorded().sessions.target.shape[2])
 
+    def seconds(self) -> float | None:
+        """Seconds per row, where the data say so."""
+        return None
+
+    def warnings(self) -> tuple[str, ...]:
+        """What of the data was filled, dropped, re-ordered or re-interpreted, counted, and what in them is doubtful."""
+        return ()
+
     def describe(self) -> str:
-        """What there is, as text."""
+        """What there is, as text; the last lines are the warnings."""
         found = self.recorded()
         s = found.sessions
         steps = int((found.trial >= 0).sum())

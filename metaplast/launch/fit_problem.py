@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from metaplast.recording import AbstractRecording
 from metaplast.registry import BadInput
 
 log = logging.getLogger(__name__)
+SAME_STEP = 1e-3  # of the data's dt
 
 
 def check(plain: Plain, recover: Plain | None) -> Job:
@@ -56,6 +58,30 @@ def _check_split(family: AbstractRecording, split: Split) -> None:
         if not sessions.observed[..., part.columns].any():
             what = "recorded value" if part.name == "unit" else f"value of {part.name}"
             raise BadInput(f"split {split}: no {what} is left for it", "at least one", fix)
+
+
+def reading_of(job: Job) -> Plain:
+    """How the data were read: the description, line by line, and the warnings, with those of the run's dt."""
+    family: AbstractRecording = job.main.task
+    away = list(_other_steps(job))
+    lines = [*family.describe().splitlines(), *(f"warning: {line}" for line in away)]
+    return {"description": lines, "warnings": [*family.warnings(), *away]}
+
+
+def _other_steps(job: Job) -> Iterator[str]:
+    """A line for every dt of a row that is not that of the data."""
+    told = job.main.task.seconds()
+    for dt in dict.fromkeys(config.dt for _, config in job.rows):
+        if told is not None and abs(dt - told) > SAME_STEP * told:
+            yield (
+                f"the data say {told:g} s per row, the fit runs with dt={dt:g} s: every time constant it finds is "
+                f"{told / dt:.3g} times too small; leave dt out, or correct the one in the file"
+            )
+
+
+def warn_of_data(reading: Plain) -> None:
+    for line in reading["warnings"]:
+        log.warning("data: %s", line)
 
 
 def warn_of_minibatches(config: Config) -> None:

@@ -38,6 +38,7 @@ def render(run: Path) -> str:
     parts += [_formula(run)] if (run / "rule.safetensors").is_file() else []
     if found := _number_rows(told):
         parts.append(aligned([_head(told), *found]))
+    parts += _data_warnings(told)
     parts += (
         ["\n".join(["Reasons to doubt it:", *(f"- {d}" for d in told["doubts"])])]
         if told["doubts"]
@@ -47,6 +48,12 @@ def render(run: Path) -> str:
     files["figure"] = sorted((run / "figures").glob("*.png"))
     parts.append("\n".join(f"{kind:8} {p}" for kind, paths in files.items() for p in paths if p.is_file()))
     return "\n\n".join(parts)
+
+
+def _data_warnings(told: Plain) -> list[str]:
+    """None of fits of before, which kept none."""
+    said = told.get("reading", {}).get("warnings", [])
+    return ["\n".join(["Of the data:", *(f"- {line}" for line in said)])] if said else []
 
 
 def _about(told: Plain) -> str:
@@ -140,6 +147,7 @@ def write(run: Path, job: Job, data: Data, rows: dict[str, Row], booted: Any, to
         _rule_section(run, told, pictures),
         *_spread(job, rows[DISCOVERED], data, booted, pictures),
         *_session(job, data, rows, pictures),
+        Section("How the data were read", told["reading"]["description"]),
         _path_section(told),
         Section("Reasons to doubt it", told["doubts"] or ["None was found by the checks of this page."]),
         Section("What this page does not show", _LIMITS),
