@@ -110,7 +110,9 @@ def _unused(where: str, values: np.ndarray, codes: np.ndarray, names: list[str],
     made = set(np.unique(codes[codes >= 0]).tolist())
     never = [name for k, name in enumerate(names) if k not in made]
     if never and (chosen or len(made) > 1):
-        fix = f"correct {FIELD} if it is misspelt" if chosen else f"say {FIELD}={_yaml(_options(values))} for these alone"
+        fix = (
+            f"correct {FIELD} if it is misspelt" if chosen else f"say {FIELD}={_yaml(_options(values))} for these alone"
+        )
         yield f"{where}: options never chosen, in 0 of {len(codes)} rows: {listed(never)}; {fix}"
 
 

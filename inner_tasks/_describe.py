@@ -86,6 +86,11 @@ def _signals(recorded: Recorded, info: Info) -> Iterator[str]:
     if info.rewards:
         yield f"rewards: {info.rewards}, mean {info.reward:.4g}"
     yield f"modulators: {', '.join(sorted(channels)) or 'none'}"
+    if info.n_choices == 1:
+        option = info.options[1] if info.options else "1"
+        yield f"choice model: post of the output is the log odds of {option}; modulator.probability is its probability"
+    elif info.n_choices:
+        yield "choice model: post of output unit k goes into a softmax; modulator.probability_k is its probability"
     gate = recorded.sessions.gate[recorded.trial >= 0]
     yield f"plasticity: on in {percent(np.count_nonzero(gate), gate.size)} of the rows, mean gate {gate.mean():.4g}"
 
@@ -161,4 +166,3 @@ def _constant(recorded: Recorded) -> list[int]:
 
 def _count(n: int, what: str) -> str:
     return f"{n} {what}" + ("" if n == 1 else "s")
-

@@ -24,7 +24,7 @@ import numpy as np
 from inner_tasks._coding import Option
 from inner_tasks._file import looks, stamp
 from inner_tasks._npz import Arrays
-from inner_tasks._nwb_series import UNITS, named, nearest, series, spike_counts, step_of
+from inner_tasks._nwb_series import UNITS, known_series, named, nearest, series, spike_counts, step_of
 from inner_tasks._nwb_trials import choices, columns_of, demand_choice, inputs, numbers, rewards, trials
 from inner_tasks._said import Said, counted
 from metaplast.registry import BadInput
@@ -48,11 +48,6 @@ def read(path: str, wanted: Wanted, options: tuple[Option, ...], said: Said) -> 
 
     Raises: BadInput for a file that pynwb cannot read, or that lacks what is wanted.
     """
-    needs_rows = wanted.activity not in ("", UNITS) and not wanted.stimulus
-    if bool(wanted.columns) == bool(wanted.stimulus) or needs_rows:
-        expected = "either task.nwb_stimulus (one row per trial) or task.nwb_stimulus_series (one row per sample)"
-        fix = "set one of them; task.nwb_activity_series goes with the second"
-        raise BadInput(f"recordings {path!r}: what is the stimulus?", expected, fix)
     stamp(path)
     try:
         from pynwb import NWBHDF5IO  # an extra; it takes a second to import
@@ -69,11 +64,14 @@ def read(path: str, wanted: Wanted, options: tuple[Option, ...], said: Said) -> 
         seems, fix = looks(path)
         what = f"recordings {path!r}: {type(error).__name__}" + (f", it is {seems}" if seems else "")
         other = fix and "HDF5" not in seems
-        raise BadInput(what, "an .nwb file that pynwb can read", fix if other else "check it with nwbinspector") from None
+        raise BadInput(
+            what, "an .nwb file that pynwb can read", fix if other else "check it with nwbinspector"
+        ) from None
 
 
 def _arrays(found: Any, wanted: Wanted, options: tuple[Option, ...], said: Said) -> Arrays:
     table = trials(found, said)
+    _demand_stimulus(found, wanted, table)
     if table:
         said.columns.append(f"columns of trials: {columns_of(table)}")
     shown = inputs(wanted.columns, table, said) if wanted.columns else None
@@ -91,11 +89,22 @@ def _arrays(found: Any, wanted: Wanted, options: tuple[Option, ...], said: Said)
     return arrays
 
 
+def _demand_stimulus(found: Any, wanted: Wanted, table: Arrays) -> None:
+    needs_rows = wanted.activity not in ("", UNITS) and not wanted.stimulus
+    if bool(wanted.columns) == bool(wanted.stimulus) or needs_rows:
+        expected = "either task.nwb_stimulus (one row per trial) or task.nwb_stimulus_series (one row per sample)"
+        has = f"the file has columns {columns_of(table)} of trials and time series {known_series(found)}"
+        fix = f"set one of them; task.nwb_activity_series goes with the second; {has}"
+        raise BadInput("an .nwb file: what is the stimulus?", expected, fix)
+
+
 def _samples(found: Any, wanted: Wanted, trial: tuple[Arrays, Arrays], said: Said) -> Arrays:
     """One row per sample of the stimulus. trial: the table of trials; the choice and reward of each."""
     time, stimulus = series(found, wanted.stimulus, "task.nwb_stimulus_series")
     arrays, step = {"stimulus": stimulus}, step_of(wanted.stimulus, time, said)
-    said.columns.append(f"time series {wanted.stimulus!r}: {stimulus.shape[1]} inputs, a row per sample, every {step:g} s")
+    said.columns.append(
+        f"time series {wanted.stimulus!r}: {stimulus.shape[1]} inputs, a row per sample, every {step:g} s"
+    )
     if np.isfinite(step):
         arrays["dt"] = np.asarray(step)
     if wanted.activity:

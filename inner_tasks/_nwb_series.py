@@ -57,12 +57,17 @@ def _one(found: Any, name: str, field: str) -> Any:
     every = {path: one for path, one in _paths(found).items() if _ends(path, name)}
     if len(every) == 1:
         return next(iter(every.values()))
-    names = [path.rpartition("/")[2] for path in _paths(found)]
-    paths = (path if names.count(path.rpartition("/")[2]) > 1 else path.rpartition("/")[2] for path in _paths(found))
-    known = ", ".join(sorted(repr(path) for path in paths)) or "none"
     first = min(every, default="").removeprefix("processing/")
     fix = f"say which by its path: {field}={first}" if every else f"correct {field}"
-    raise BadInput(f"{len(every)} time series {name!r}", f"one of {known}", fix)
+    raise BadInput(f"{len(every)} time series {name!r}", f"one of {known_series(found)}", fix)
+
+
+def known_series(found: Any) -> str:
+    """The names of all time series, with their paths where a name is there twice."""
+    paths = list(_paths(found))
+    names = [path.rpartition("/")[2] for path in paths]
+    shown = (path if names.count(name) > 1 else name for path, name in zip(paths, names, strict=True))
+    return ", ".join(sorted(map(repr, shown))) or "none"
 
 
 def _paths(found: Any) -> dict[str, Any]:
@@ -95,7 +100,9 @@ def step_of(name: str, time: np.ndarray, said: Said) -> float:
     uneven = int(np.sum(np.abs(steps - median) > UNEVEN * median))
     if uneven:
         words = f"are more than a tenth off the median of {median:.6g} s, the longest {steps.max():.6g} s"
-        said.warnings.append(f"time series {name!r}: {counted(uneven, len(steps), 'steps')} {words}; rows count as even")
+        said.warnings.append(
+            f"time series {name!r}: {counted(uneven, len(steps), 'steps')} {words}; rows count as even"
+        )
     return median
 
 
@@ -120,7 +127,9 @@ def nearest(names: tuple[str, str], time: np.ndarray, at: np.ndarray, values: np
     if again.any():
         said.warnings.append(f"time series {mine!r}: {counted(again.sum(), n)} repeat the sample of the row before")
     if unused:
-        said.warnings.append(f"time series {mine!r}: {counted(unused, len(at), 'samples')} are not used: no row is nearest")
+        said.warnings.append(
+            f"time series {mine!r}: {counted(unused, len(at), 'samples')} are not used: no row is nearest"
+        )
     return np.where(near[:, None], values[index], np.nan)
 
 

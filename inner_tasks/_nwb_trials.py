@@ -41,7 +41,9 @@ def _odd(table: Arrays) -> list[str]:
     start, stop = numbers("start_time", table), numbers("stop_time", table) if "stop_time" in table else None
     n, words = len(start), []
     if same := int(np.sum(np.diff(start) == 0)):
-        words.append(f"trials: {counted(same, n, 'trials')} begin when the one before begins; taken in the table's order")
+        words.append(
+            f"trials: {counted(same, n, 'trials')} begin when the one before begins; taken in the table's order"
+        )
     if stop is None:
         return words
     if none := int(np.isnan(stop).sum()):
