@@ -21,7 +21,7 @@ def coded(where: str, values: np.ndarray, options: tuple[Option, ...], reward: n
     if values.ndim != 1:
         return values  # refused as any array of another shape
     if options:
-        codes, names = _named(where, values, options), [plain(np.asarray(option)[()]) for option in options]
+        codes, names = _named(where, values, options), [plain(option) for option in options]
     else:
         codes = _numbered(where, values)
         names = [str(k) for k in range(min(max(int(codes.max(initial=-1)) + 1, 2), 2 * MANY))]
@@ -77,7 +77,7 @@ def _options(values: np.ndarray) -> tuple[Option, ...]:
 
 
 def _yaml(options: tuple[Option, ...]) -> str:
-    return f"[{','.join(plain(np.asarray(option)[()]) for option in options[:MANY])}]"
+    return f"[{','.join(plain(option) for option in options[:MANY])}]"
 
 
 def _paid(values: np.ndarray, reward: np.ndarray | None) -> np.ndarray | None:

@@ -76,7 +76,7 @@ def _doubtful(arrays: Arrays, rows: Rows) -> Iterator[str]:
         changes = inside & (np.diff(rows.trial) != 0)
         if falls.any():
             where = counted(falls.sum(), int(changes.sum()), "changes of trial inside a session")
-            yield f"array 'trial': falls at {where}; rows are taken in the order of the file, not in that of the numbers"
+            yield f"array 'trial': falls at {where}; rows are taken in the order of the file"
 
 
 def _size(values: np.ndarray, what: str) -> str:

@@ -29,7 +29,6 @@ from inner_tasks._nwb_trials import choices, columns_of, demand_choice, inputs, 
 from inner_tasks._said import Said, counted
 from metaplast.registry import BadInput
 
-
 LONGEST = 1.5  # steps: so much is a row, where the next one is late
 
 

@@ -128,7 +128,7 @@ def nearest(names: tuple[str, str], time: np.ndarray, at: np.ndarray, values: np
         said.warnings.append(f"time series {mine!r}: {counted(again.sum(), n)} repeat the sample of the row before")
     if unused:
         said.warnings.append(
-            f"time series {mine!r}: {counted(unused, len(at), 'samples')} are not used: no row is nearest"
+            f"time series {mine!r}: {counted(unused, len(at), 'samples')} are not used, as others are nearer to the rows"
         )
     return np.where(near[:, None], values[index], np.nan)
 
@@ -138,7 +138,8 @@ def _demand_one_clock(names: tuple[str, str], time: np.ndarray, at: np.ndarray, 
     spans = sorted([time[-1] - time[0], at[-1] - at[0]])
     apart = spans[0] > 0 and spans[1] > MANY_TIMES * spans[0] and max(np.mean(~near), np.mean(again)) > MOST
     if apart or not near.any():
-        given = f"time series {names[1]!r} from {at[0]:.6g} to {at[-1]:.6g}, {names[0]!r} from {time[0]:.6g} to {time[-1]:.6g}"
+        theirs = f"{names[0]!r} from {time[0]:.6g} to {time[-1]:.6g}"
+        given = f"time series {names[1]!r} from {at[0]:.6g} to {at[-1]:.6g}, {theirs}"
         raise BadInput(given, "times of one session, both in seconds", "write timestamps (or rate) in seconds")
 
 

@@ -92,7 +92,7 @@ def _one_hot(name: str, value: np.ndarray, said: Said) -> np.ndarray:
 
 
 def rewards(names: tuple[str, ...], table: Arrays, said: Said) -> np.ndarray | None:
-    """[n_trials]: the column, or the sum of several where one has a value; NaN: no outcome. None: there is no column."""
+    """[n_trials]: the column, or the sum of several where one has a value; NaN: no outcome. None: no column."""
     if not names and "reward" not in table:
         return None
     names = names or ("reward",)

@@ -1,7 +1,7 @@
 """What reading a file did to it, said in words: a line for every column, a warning for whatever is not as it stood."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,11 +22,11 @@ def nothing() -> Said:
     return Said([], [])
 
 
-def percent(part: float | np.number, whole: float) -> str:
+def percent(part: Any, whole: float) -> str:
     return f"{100.0 * float(part) / max(whole, 1):.1f} %"
 
 
-def counted(part: float | np.number, whole: int, what: str = "rows") -> str:
+def counted(part: Any, whole: int, what: str = "rows") -> str:
     """`283 of 640 rows (44.2 %)`."""
     return f"{int(part)} of {whole} {what} ({percent(part, whole)})"
 
@@ -46,6 +46,6 @@ def tally(values: np.ndarray) -> str:
     return listed(each)
 
 
-def plain(value: np.generic) -> str:
+def plain(value: Any) -> str:
     """A value as a user writes it: 1 for 1.0, left for 'left'."""
-    return f"{float(value):g}" if value.dtype.kind in "fiub" else str(value) or "''"
+    return (str(value) or "''") if isinstance(value, str) else f"{float(value):g}"

@@ -30,10 +30,10 @@ class Recordings(AbstractRecording):
     path: without one, a small made-up example. sha256: of the file, where a fit must not go on with other data.
     target: which of `activity` and `choice` is fitted, where a file has both; `both`: the two together, activity first.
     units: of both, the population whose activity was recorded (hidden_1); left out, units and choice are all output
-    units. choice_values: the options as the file writes them, in the order 0, 1 ... ([left,right], [-1,1], [1,2]); every
-    other value is no choice; left out, choices are 0, 1 ... and negative ones none. reward_window: rewards (not rows)
-    behind the expected reward in `advantage`. nwb_*: what to take from an .nwb file; nwb_reward: a column, or several
-    whose sum it is.
+    units. choice_values: the options as the file writes them, in the order 0, 1 ... ([left,right], [-1,1], [1,2]);
+    every other value is no choice; left out, choices are 0, 1 ... and negative ones none. reward_window: rewards (not
+    rows) behind the expected reward in `advantage`. nwb_*: what to take from an .nwb file; nwb_reward: a column, or
+    several whose sum it is.
     Choices need likelihood bernoulli (0 or 1; one output unit) or categorical (one output unit per choice), and
     likelihood joint beside activity.
     Raises: BadInput, when the data are first needed, for a file that breaks the schema or values that the likelihood
@@ -174,7 +174,7 @@ def _rows(source: Source) -> Rows:
     if source.options and rows.choice is None:
         raise BadInput(f"{FIELD} for a file without choices", "an array 'choice'", f"leave {FIELD} out")
     _columns.explain(arrays, rows, said)
-    names = tuple(plain(np.asarray(option)[()]) for option in source.options)
+    names = tuple(plain(option) for option in source.options)
     return rows._replace(options=names, columns=tuple(said.columns), warnings=tuple(said.warnings))
 
 

@@ -62,15 +62,14 @@ def _check_split(family: AbstractRecording, split: Split) -> None:
 
 def reading_of(job: Job) -> Plain:
     """How the data were read: the description, line by line, and the warnings, with those of the run's dt."""
-    family: AbstractRecording = job.main.task
-    away = list(_other_steps(job))
+    family: AbstractRecording = job.main.task  # pyright: ignore[reportAssignmentType]
+    away = list(_other_steps(job, family.seconds()))
     lines = [*family.describe().splitlines(), *(f"warning: {line}" for line in away)]
     return {"description": lines, "warnings": [*family.warnings(), *away]}
 
 
-def _other_steps(job: Job) -> Iterator[str]:
+def _other_steps(job: Job, told: float | None) -> Iterator[str]:
     """A line for every dt of a row that is not that of the data."""
-    told = job.main.task.seconds()
     for dt in dict.fromkeys(config.dt for _, config in job.rows):
         if told is not None and abs(dt - told) > SAME_STEP * told:
             yield (

@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, log_softmax
 
 from metaplast.fitting.deviance import deviances, explained, r2
-from metaplast.fitting.history import last_seen, missed, own_features, scaler, shared_features
+from metaplast.fitting.history import missed, own_features, scaler, shared_features
 from metaplast.fitting.nulls import STRENGTHS, history_glm, mean_null
 from metaplast.likelihoods.bernoulli import Bernoulli
 from metaplast.likelihoods.categorical import Categorical
