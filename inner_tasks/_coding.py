@@ -1,5 +1,8 @@
 """Choices as they stand in a file, and as they are fitted: 0, 1, 2 ... for the options, -1 for none made."""
 
+import json
+import re
+
 import numpy as np
 
 from inner_tasks._npz import integers
@@ -8,6 +11,7 @@ from metaplast.registry import BadInput
 
 Option = bool | int | float | str
 FIELD = "task.choice_values"
+RESERVED = frozenset(("y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"))  # no text in YAML
 
 
 def coded(where: str, values: np.ndarray, options: tuple[Option, ...], reward: np.ndarray | None, said: Said):
@@ -77,7 +81,14 @@ def _options(values: np.ndarray) -> tuple[Option, ...]:
 
 
 def _yaml(options: tuple[Option, ...]) -> str:
-    return f"[{','.join(plain(option) for option in options[:MANY])}]"
+    return f"[{','.join(_item(option) for option in options[:MANY])}]"
+
+
+def _item(option: Option) -> str:
+    """As YAML reads it back: text that would be a number, yes, no or null there stands in quotes."""
+    if not isinstance(option, str) or (re.fullmatch(r"[A-Za-z_]\w*", option) and option.lower() not in RESERVED):
+        return plain(option)
+    return json.dumps(option)
 
 
 def _paid(values: np.ndarray, reward: np.ndarray | None) -> np.ndarray | None:
@@ -89,7 +100,9 @@ def _paid(values: np.ndarray, reward: np.ndarray | None) -> np.ndarray | None:
 
 def _read(codes: np.ndarray, names: list[str]) -> str:
     """What became of the values."""
-    each = [f"{name} = option {k} ({np.sum(codes == k)} rows)" for k, name in enumerate(names)]
+    rows = [int(np.sum(codes == k)) for k in range(len(names))]
+    shown = [k for k in range(len(names)) if rows[k] or len(names) <= MANY]
+    each = [f"{names[k]} = option {k} ({rows[k]} rows)" for k in shown]
     none = int(np.sum(codes < 0))
     return listed([*each[:MANY], *([f"no choice ({none} rows, {percent(none, len(codes))})"] if none else [])])
 
@@ -108,12 +121,13 @@ def _missed(where: str, values: np.ndarray, codes: np.ndarray, paid: np.ndarray 
 
 def _unused(where: str, values: np.ndarray, codes: np.ndarray, names: list[str], chosen: bool):
     made = set(np.unique(codes[codes >= 0]).tolist())
+    n_options = max(len(names), max(made, default=0) + 1)
     never = [name for k, name in enumerate(names) if k not in made]
     if never and (chosen or len(made) > 1):
-        fix = (
-            f"correct {FIELD} if it is misspelt" if chosen else f"say {FIELD}={_yaml(_options(values))} for these alone"
-        )
-        yield f"{where}: options never chosen, in 0 of {len(codes)} rows: {listed(never)}; {fix}"
+        alone = f"say {FIELD}={_yaml(_options(values))} where there are no others"
+        fix = f"correct {FIELD} if it is misspelt" if chosen else alone
+        which = ", ".join(never[:MANY]) + (" ..." if n_options - len(made) > MANY else "")
+        yield f"{where}: {n_options - len(made)} of {n_options} options never chosen: {which}; {fix}"
 
 
 def _unpaid(where: str, values: np.ndarray, codes: np.ndarray, paid: np.ndarray | None):

@@ -127,9 +127,8 @@ def nearest(names: tuple[str, str], time: np.ndarray, at: np.ndarray, values: np
     if again.any():
         said.warnings.append(f"time series {mine!r}: {counted(again.sum(), n)} repeat the sample of the row before")
     if unused:
-        said.warnings.append(
-            f"time series {mine!r}: {counted(unused, len(at), 'samples')} are not used, as others are nearer to the rows"
-        )
+        left = counted(unused, len(at), "samples")
+        said.warnings.append(f"time series {mine!r}: {left} are not used, as others are nearer to the rows")
     return np.where(near[:, None], values[index], np.nan)
 
 

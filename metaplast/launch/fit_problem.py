@@ -10,6 +10,7 @@ from metaplast.genomes.base import AbstractGenome
 from metaplast.genomes.parts import Parts
 from metaplast.genomes.per_subject import PerSubject
 from metaplast.interfaces import SPLITS, Split
+from metaplast.launch import preflight
 from metaplast.launch.config import Plain
 from metaplast.launch.job import Config, Job, parse
 from metaplast.problem import MetaProblem
@@ -63,18 +64,21 @@ def _check_split(family: AbstractRecording, split: Split) -> None:
 def reading_of(job: Job) -> Plain:
     """How the data were read: the description, line by line, and the warnings, with those of the run's dt."""
     family: AbstractRecording = job.main.task  # pyright: ignore[reportAssignmentType]
-    away = list(_other_steps(job, family.seconds()))
-    lines = [*family.describe().splitlines(), *(f"warning: {line}" for line in away)]
-    return {"description": lines, "warnings": [*family.warnings(), *away]}
+    steps = list(_steps(job, family))
+    lines = [*family.describe().splitlines(), *(f"warning: {line}" for line in (*steps, *preflight.too_fast(job)))]
+    return {"description": lines, "warnings": [*family.warnings(), *steps]}
 
 
-def _other_steps(job: Job, told: float | None) -> Iterator[str]:
-    """A line for every dt of a row that is not that of the data."""
+def _steps(job: Job, family: AbstractRecording) -> Iterator[str]:
+    """A line for every dt of a row that is not that of the data, or that nobody told where time constants matter."""
+    told, main = family.seconds(), job.main
+    if told is None and family.truth() is None and main.dt == Config.dt and preflight.timed(main):
+        yield f"the data do not say how long a row is, and the fit takes dt={main.dt:g} s: say dt=SECONDS"
     for dt in dict.fromkeys(config.dt for _, config in job.rows):
         if told is not None and abs(dt - told) > SAME_STEP * told:
             yield (
-                f"the data say {told:g} s per row, the fit runs with dt={dt:g} s: every time constant it finds is "
-                f"{told / dt:.3g} times too small; leave dt out, or correct the one in the file"
+                f"the data say {told:g} s per row, the fit runs with dt={dt:g} s: every time constant that it finds is "
+                f"off by the factor {dt / told:.3g}; leave dt out, or correct the one in the file"
             )
 
 
