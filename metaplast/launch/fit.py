@@ -11,10 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from metaplast.fitting import bootstrap, summary
+from metaplast.fitting.advice import advice
 from metaplast.fitting.data import Data, Source, arrays, data_of
 from metaplast.fitting.numbers import numbers, true_numbers
-from metaplast.fitting.predict import drawn, weights_explained
+from metaplast.fitting.predict import activity, drawn, weights_explained
 from metaplast.fitting.rows import Row, agreement, fit_row, residual_sd
+from metaplast.fitting.verdict import verdict
 from metaplast.fitting.worth import null_models
 from metaplast.interfaces import SPLITS
 from metaplast.launch import fit_files, fit_report, folder, preflight
@@ -82,6 +84,7 @@ def _execute(run: Path, plain: Plain, recover: Plain | None, progress: Progress)
         booted = _bootstrap(run, job, rows[DISCOVERED], data, lambda a, b: (progress("bootstrap", a, b), stop.check()))
         told = _told(job, data, rows, booted)
         told["recover"] = recover
+        told["verdict"] = verdict(told, DISCOVERED)
         told["wall_s"] = round(time.monotonic() - started, 2)
         _save_rule(run, job, rows[DISCOVERED], told)
         folder.write_json(run / "fit.json", told)
@@ -148,6 +151,7 @@ def _told(job: Job, data: Data, rows: dict[str, Row], booted: Any) -> Plain:
         "bootstrap": summary.of_bootstrap(booted),
     }
     told["doubts"] = summary.doubts(told, DISCOVERED)
+    told["advice"] = _advice(job.main, rows[DISCOVERED], data)
     if data.source is not None:
         true, searched = true_numbers(data.source.lifetime), set(told["rows"][DISCOVERED]["searched"])
         drawn_at_random = any(np.any(leaf) for leaf in jax.tree.leaves(data.source.theta["rules"]))
@@ -157,6 +161,16 @@ def _told(job: Job, data: Data, rows: dict[str, Row], booted: Any) -> Plain:
         else:
             told["doubts"].append("The truth has another form than the rule searched: judge by R2 dw, not by terms.")
     return told
+
+
+def _advice(config: Config, row: Row, data: Data) -> list[Plain]:
+    """What the residuals of the main row ask for; nothing where measured weights are judged."""
+    problem, train = problem_of(config), data.sessions["train"]
+    if getattr(config.task, "clamp", False):
+        return []
+    predicted = activity(problem.lifetime, row.theta, train, config.seed)
+    found = advice(problem.lifetime, predicted, train)
+    return [{**one._asdict(), "share": summary.finite(one.share)} for one in found]
 
 
 def _facts(config: Config, row: Row, data: Data) -> Plain:

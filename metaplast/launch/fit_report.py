@@ -31,6 +31,7 @@ def render(run: Path) -> str:
     """What `metaplast fit` prints at the end."""
     told = json.loads((run / "fit.json").read_text())
     parts = [
+        "\n".join(_verdict(told)),
         _about(told),
         *(f"{words}{aligned(_scores(told, part))}" for part, words in _parts(told).items()),
         *(f"{n}: {v['note']}" for n, v in told["nulls"].items()),
@@ -43,10 +44,21 @@ def render(run: Path) -> str:
         if told["doubts"]
         else ["No reason to doubt it was found by the checks above; they cannot show that the network itself is right."]
     )
+    if advised := _advice(told):
+        parts.append("\n".join(["What would help, by the residuals:", *(f"- {words}" for words in advised)]))
     files = {"fit": [run / "fit.json"], "rule": [run / "rule.safetensors"], "report": [run / "report.html"]}
     files["figure"] = sorted((run / "figures").glob("*.png"))
     parts.append("\n".join(f"{kind:8} {p}" for kind, paths in files.items() for p in paths if p.is_file()))
     return "\n\n".join(parts)
+
+
+def _verdict(told: Plain) -> list[str]:
+    """fit.json of 0.1.0 has none."""
+    return told.get("verdict", [])
+
+
+def _advice(told: Plain) -> list[str]:
+    return [one["words"] for one in told.get("advice", [])]
 
 
 def _about(told: Plain) -> str:
@@ -131,6 +143,7 @@ def write(run: Path, job: Job, data: Data, rows: dict[str, Row], booted: Any, to
     pictures = run / "figures"
     pictures.mkdir(exist_ok=True)
     sections = [
+        Section("Verdict", _verdict(told)),
         Section(
             "What is explained",
             [_about(told), *_notes(told)],
@@ -142,6 +155,7 @@ def write(run: Path, job: Job, data: Data, rows: dict[str, Row], booted: Any, to
         *_session(job, data, rows, pictures),
         _path_section(told),
         Section("Reasons to doubt it", told["doubts"] or ["None was found by the checks of this page."]),
+        Section("What would help, by the residuals", _advice(told)) if told["advice"] else None,
         Section("What this page does not show", _LIMITS),
     ]
     facts = [("experiment", told["experiment"]), ("seed", str(told["seed"])), ("time", f"{told['wall_s']:.0f} s")]
