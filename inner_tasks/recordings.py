@@ -27,8 +27,12 @@ class Recordings(AbstractRecording):
     path: without one, a small made-up example. sha256: of the file, where a fit must not go on with other data.
     target: which of `activity` and `choice` is fitted, where a file has both; `both`: the two together, activity first.
     units: of both, the population whose activity was recorded (hidden_1); left out, units and choice are all output
-    units. reward_window: rewards (not rows) behind the expected reward in `advantage`. nwb_*: what to take from an .nwb
-    file.
+    units.
+    tell_choice: rules may read the choice of a row once it was made: `target` of the output is 1 at the option that
+    was taken, `error` (with a feedback, such as feedback=symmetric) is p - target, `modulator.surprise` is -log p; all
+    are 0 where no choice was made.
+    reward_window: rewards (not rows) behind the expected reward in `advantage`.
+    nwb_*: what to take from an .nwb file.
     Choices need likelihood bernoulli (0 or 1; one output unit) or categorical (one output unit per choice), and
     likelihood joint beside activity.
     Raises: BadInput, when the data are first needed, for a file that breaks the schema or values that the likelihood
@@ -39,6 +43,7 @@ class Recordings(AbstractRecording):
     sha256: str = ""
     target: Target = ""
     units: str = ""
+    tell_choice: bool = False
     reward_window: Count = 10
     nwb_stimulus: tuple[str, ...] = ()
     nwb_stimulus_series: str = ""
@@ -53,6 +58,9 @@ class Recordings(AbstractRecording):
             layers = "network.hidden=[], or network=recurrent network.readout=false"
             fix = f"leave units out: where one array is fitted, its columns are the output ({layers})"
             raise BadInput(given, "target=both", fix)
+        if self.tell_choice and (self.clamp or self.target == "activity"):
+            given = "task.tell_choice=true where no choice is fitted"
+            raise BadInput(given, "task.target=choice or both", "leave task.tell_choice out")
         if self.clamp and self.target == "both":
             expected = "activity alone, which then drives the rule"
             raise BadInput("clamp=true with target=both", expected, "set task.target=activity, or leave task.clamp out")
@@ -105,7 +113,7 @@ class Recordings(AbstractRecording):
         return Source(self.path, self.sha256, stamp, wanted, not self.path and self.target in ("choice", "both"))
 
     def _reading(self) -> "Reading":
-        return Reading(self.target, self.reward_window, self.likelihood)
+        return Reading(self.target, self.reward_window, self.likelihood, self.tell_choice)
 
 
 class Source(NamedTuple):
@@ -124,6 +132,7 @@ class Reading(NamedTuple):
     target: Target
     reward_window: int
     likelihood: AbstractLikelihood
+    tell_choice: bool
 
 
 @lru_cache(maxsize=8)
@@ -150,7 +159,11 @@ def _understood(source: Source, reading: Reading) -> tuple[Recorded, Info]:
     paid = np.zeros(0) if rows.reward is None else rows.reward[np.isfinite(rows.reward)].astype(np.float64)
     reward = float(paid.mean()) if len(paid) else 0.0
     info = Info(source.path, n.get("choice", 0), len(paid), reward, rows.trial is not None, rows.dt)
-    return _assemble(rows, found, n, reading.reward_window), info
+    if reading.tell_choice and "choice" not in found:
+        given = "task.tell_choice=true where no choice is fitted"
+        raise BadInput(given, "an array 'choice' in the file", "leave task.tell_choice out")
+    assembled = _assemble(rows, found, n, reading.reward_window)
+    return _told(assembled, n["choice"]) if reading.tell_choice else assembled, info
 
 
 def _clamped(found: Recorded) -> Recorded:
@@ -159,6 +172,13 @@ def _clamped(found: Recorded) -> Recorded:
         raise BadInput("task.clamp=true", "arrays final_weights.<edge> in the file", "add them, or leave clamp out")
     blank = np.zeros_like(found.sessions.observed)
     return found._replace(sessions=found.sessions.replace(observed=blank))  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _told(found: Recorded, n_choice: int) -> Recorded:
+    """Rules may read what was chosen; its columns are the last."""
+    target, observed = (x[..., -n_choice:] for x in (found.sessions.target, found.sessions.observed))
+    told = {"choice": target, "made": (observed > 0).any(axis=2).astype(np.float32)}
+    return found._replace(sessions=found.sessions.replace(told=told))  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _assemble(rows: Rows, judges: Judges, n: dict[str, int], window: int) -> Recorded:
