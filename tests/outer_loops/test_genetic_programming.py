@@ -79,6 +79,15 @@ def test_a_number_makes_another_member_of_the_same_form():
     assert (found.form[0] == found.form[1]).all()
 
 
+def test_a_key_is_the_sum_that_searches_of_before_have_kept():
+    """1 + sum_i w_i x_i modulo 2^32, x in units of ROUNDING, w odd: no change of one x alone leaves it as it was."""
+    steps = [3, -2, 0, 7]
+    drawn = np.random.RandomState(0).randint(0, 2**32, size=(2, 4), dtype=np.uint64)
+    weights = [[int(w) | 1 for w in row] for row in drawn]
+    expected = [(1 + sum(w * x for w, x in zip(row, steps, strict=True))) % 2**32 for row in weights]
+    assert _trees._hashed(_trees.ROUNDING * jnp.asarray(steps, float)).tolist() == expected
+
+
 def test_every_mutant_is_a_tree_and_some_differ():
     mutate = quick_jit(jax.vmap(lambda k: _trees.mutated(WHERE, jnp.asarray(FLAT[0]), k, 0.5, 0.2)))
     mutants = np.asarray(mutate(jax.random.split(jax.random.key(0), 200)))

@@ -57,6 +57,18 @@ def test_a_start_that_blows_up_ranks_behind_all_others():
     assert int(told[-1]["diverged"]) == 4
 
 
+def test_starts_are_ranked_by_a_running_mean_of_their_losses():
+    """A plain mean of as many losses as `memory` says, and then one that forgets; a step without a loss is left out."""
+    flat = Written(lambda w, batch: batch + 0.0 * w[0], n=1)
+    outer, mean = MultiStart(n=2, inner=INNER, memory=3), 0.0
+    losses = [1.0, 5.0, np.nan, -3.0, 7.0, 2.0]
+    _, metrics = run(outer, flat, init(outer, flat, START), losses)
+    for seen, index in enumerate([0, 1, 3, 4, 5], 1):
+        mean += (losses[index] - mean) / min(seen, 3)
+        assert metrics[index]["lowest_mean"] == pytest.approx(mean, rel=1e-6)
+        assert metrics[index]["highest_mean"] == pytest.approx(mean, rel=1e-6)
+
+
 def test_a_loop_that_grows_is_refused_by_name():
     outer = MultiStart(inner=Es(restarts=2))
     with pytest.raises(BadInput, match="inner es with restarts - expected a state of one shape - set restarts=0"):
