@@ -131,6 +131,18 @@ def test_the_small_survive_and_each_doing_once():
     assert cheap.size[1] == known.size[0]
 
 
+def test_how_much_harder_lives_are_is_the_median_of_the_parents_that_lived_before():
+    never, blown = 0.0, _selection.LARGEST
+    before, now = [1.0, 2.0, 5.0, blown, 3.0, 4.0], [1.5, 2.75, 5.125, 0.0, 99.0, blown]
+    flat, known, loss, _ = _people(["pre"] * 6, before)
+    kept: dict[str, Any] = {name: getattr(known, name) for name in ("key", "form", "size", "n_nodes")}
+    count = np.asarray([1.0, 7.0, 16.0, 3.0, never, 2.0], np.float32)
+    parents = _selection.Parents(flat=jnp.asarray(flat), loss=jnp.asarray(loss), count=jnp.asarray(count), **kept)
+    assert _selection.harder(parents, jnp.asarray(now)) == 0.5  # of 0.5, 0.75 and 0.125
+    newborn = parents.replace(count=jnp.zeros(6))  # pyright: ignore[reportAttributeAccessIssue]
+    assert _selection.harder(newborn, jnp.asarray(now)) == 0.0
+
+
 def test_a_search_counts_what_it_saves_and_finds_a_better_rule_that_a_file_holds(tmp_path):
     rule = Symbolic(expression="1", size=4, inputs=("pre", "post", "weight"), n_constants=1)
     outer = GeneticProgramming(steps=12, mu=3, lambda_=6, proposals=64, n_rates=3, refine=0)
