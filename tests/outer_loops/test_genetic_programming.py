@@ -73,6 +73,13 @@ def test_trees_that_do_the_same_up_to_the_rate_have_one_key_and_others_have_not(
     assert found.size[5] == pytest.approx(2 * found.size[4], rel=1e-5)
 
 
+def test_a_tree_below_a_millionth_does_nothing():
+    rms = float(_facts(_member("pre")).size[0])
+    nothing, small, large = _facts(*(_member("1*pre", c / rms - 1.0) for c in (0.0, 0.8e-6, 1.25e-6))).key
+    assert (small == nothing).all()
+    assert (large != nothing).any()
+
+
 def test_a_number_makes_another_member_of_the_same_form():
     found = _facts(*(_member("pre + 1", c) for c in (0.0, 0.3)))
     assert (found.key[0] != found.key[1]).any()

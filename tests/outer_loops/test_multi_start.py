@@ -35,6 +35,7 @@ def test_every_start_is_the_inner_loop_alone_and_the_lowest_is_kept(spread):
     assert told[0]["best_start"] == 0 and told[-1]["best_start"] > 0
     assert told[-1]["lowest_mean"] < told[-1]["highest_mean"] - 0.3
     assert told[-1]["lives"] == 6
+    assert outer.n_steps == INNER.steps
     hyper = {"inner_learning_rate", "spread"}
     assert set(outer.hyper()) == hyper
 
