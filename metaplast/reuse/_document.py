@@ -147,7 +147,9 @@ def _account(account: Any, spec: Any, where: str, left: int) -> None:
     """An account that fits the spec: formulas are computed by it."""
     where = f"{where}: account"
     _must(left > 0, where, "nested too deep", f"at most {MAX_NESTED} levels")
-    _keys(account, {"moved", "shows", "traces", "silent", "parts"}, where)
+    hidden = {"hidden"} & set(account) if isinstance(account, dict) else set()
+    _keys(account, {"moved", "shows", "traces", "silent", "parts"} | hidden, where)
+    _must(_texts(account.get("hidden", [])), f"{where}: hidden", account.get("hidden"), "a list of names")
     _must(account["shows"] in get_args(Shows), f"{where}: shows", account["shows"], f"one of {get_args(Shows)}")
     for flag in ("traces", "silent"):
         _must(isinstance(account[flag], bool), f"{where}: {flag}", account[flag], "true or false")
@@ -160,7 +162,9 @@ def _account(account: Any, spec: Any, where: str, left: int) -> None:
     lists = LISTED.get(account["shows"])
     for field, pair in account["moved"].items():
         _must(_texts(pair) and len(pair) == 2 and pair[1] in tuple(LAWS), f"{where}: {field}", pair, "[leaf, law]")
-        _must(field == lists or _is_number(spec.get(field)), f"{where}: {field}", spec.get(field), "a number")
+        value = spec.get(field)
+        numbers = isinstance(value, list) and value and all(map(_is_number, value))
+        _must(field == lists or numbers or _is_number(value), f"{where}: {field}", value, "a number")
     for label, part in account["parts"].items():
         _name(label, f"{where}: label of a rule")
         _keys(part, {"fields", "leaves", "account"}, where)
