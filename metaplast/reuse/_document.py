@@ -259,9 +259,11 @@ def _theta(account: Account, spec: Plain, theta: Any, where: str) -> None:
     if account.shows == "expression":
         sizes["expression"] = (len(_expression.numbers(_expression.parse(spec["expression"]))),)
     for field, moved in account.moved.items():
-        value = theta.get(moved.leaf) if isinstance(theta, dict) else None
+        value = theta
+        for name in moved.leaf.split(".") if moved.leaf else ():
+            value = value.get(name) if isinstance(value, dict) else None
         actual = list(value.shape) if isinstance(value, np.ndarray) else "missing"
-        shape = sizes.get(field, ())
+        shape = sizes.get(field, (len(spec[field]),) if isinstance(spec.get(field), list) else ())
         sane = isinstance(value, np.ndarray) and value.shape == shape and value.dtype.kind == "f"
         _must(sane, f"{where}: {moved.leaf}", actual, f"floats of shape {list(shape)}")
     for part in account.parts.values():
