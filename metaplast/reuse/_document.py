@@ -134,7 +134,8 @@ def _rule(spec: Any, where: str, left: int) -> None:
     _must(isinstance(spec, dict), f"{where}: rule", spec, "a mapping with 'name'")
     _must(left > 0, f"{where}: rule", "nested too deep", f"at most {MAX_NESTED} levels")
     known = registry.names("rule")
-    _must(spec.get("name") in known, f"{where}: rule form", spec.get("name"), f"one of {', '.join(known)}")
+    plugin = "name the module that registers it: --import MODULE, or import it before"
+    _must(spec.get("name") in known, f"{where}: rule form", spec.get("name"), f"one of {', '.join(known)}", plugin)
     for field, value in spec.items():  # they are shown beside the formula
         _name(field, f"{where}: field of a rule")
         _must(not isinstance(value, str) or value.isprintable(), f"{where}: {field}", value, "printable text")
@@ -163,7 +164,7 @@ def _account(account: Any, spec: Any, where: str, left: int) -> None:
     for field, pair in account["moved"].items():
         _must(_texts(pair) and len(pair) == 2 and pair[1] in tuple(LAWS), f"{where}: {field}", pair, "[leaf, law]")
         value = spec.get(field)
-        numbers = isinstance(value, list) and value and all(map(_is_number, value))
+        numbers = isinstance(value, list) and bool(value) and all(map(_is_number, value))
         _must(field == lists or numbers or _is_number(value), f"{where}: {field}", value, "a number")
     for label, part in account["parts"].items():
         _name(label, f"{where}: label of a rule")
@@ -275,9 +276,9 @@ def _theta(account: Account, spec: Plain, theta: Any, where: str) -> None:
         _theta(part.account, inner_spec, inner, where)
 
 
-def _must(holds: bool, what: str, given: Any, expected: str) -> None:
+def _must(holds: bool, what: str, given: Any, expected: str, fix: str = _FIX) -> None:
     if not holds:
-        raise BadInput(f"{what}={quote(given)}", expected, _FIX)
+        raise BadInput(f"{what}={quote(given)}", expected, fix)
 
 
 def _keys(value: Any, expected: set[str], where: str) -> None:

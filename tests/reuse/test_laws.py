@@ -1,6 +1,7 @@
 """Rules as a user writes them: whatever theta does to their numbers, what is shown is what acts, or nothing is."""
 
 import math
+from pathlib import Path
 from typing import Annotated, Any
 
 import jax
@@ -8,16 +9,25 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import metaplast as mp
 from metaplast.connections.base import Term
+from metaplast.connections.dense import Dense
+from metaplast.inspection.coefficients import acting
+from metaplast.lifetime import Slot
 from metaplast.registry import BadInput, register
 from metaplast.reuse._node import constants, learned
 from metaplast.reuse.ask import account_of, node_of
+from metaplast.reuse.describe import describe_rule
+from metaplast.reuse.formula import formula
+from metaplast.reuse.rule_file import read_rule, save_rule
+from metaplast.rules._account import plain
 from metaplast.rules.base import AbstractRule, Account, Moved, Part, TermRule, Wrapper, grown
 from metaplast.rules.clip import Clip
 from metaplast.rules.polynomial import Polynomial
 from metaplast.rules.sum import Sum
 from metaplast.signals import rule_state
 from metaplast.spec import plugin, spec
+from tests.reuse.conftest import lifetime_of
 
 RATE = 0.0554
 FORMS: dict[str, tuple[Any, Any]] = {  # name -> (leaf at the start, rate as it acts) of (field, leaf)
@@ -136,13 +146,13 @@ class Vectors(TermRule):
 
 
 def test_a_list_of_numbers_is_shown_as_it_acts() -> None:
-    node = node_of(Vectors(), {"v": np.log(np.float32([0.3, 0.4]))})
+    node = node_of(Vectors(), {"v": np.log(np.array([0.3, 0.4], np.float32))})
     assert constants(node)["weights"] == "[0.3, 0.4]"
     assert learned(node) == {"weights[0]": pytest.approx(0.3), "weights[1]": pytest.approx(0.4)}
 
 
 def test_numbers_that_a_vector_moves_together_are_hidden() -> None:
-    shown = constants(node_of(Vectors(per=True), {"v": np.log(np.float32([0.3, 0.4]))}))
+    shown = constants(node_of(Vectors(per=True), {"v": np.log(np.array([0.3, 0.4], np.float32))}))
     assert "up" not in shown and "down" not in shown
 
 
@@ -178,7 +188,7 @@ def test_theta_of_any_shape_is_read(shape: str) -> None:
 
 
 def test_a_number_a_synapse_is_no_rate_of_the_first_one() -> None:
-    theta = {"log_rate": np.log(np.float32([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]]))}
+    theta = {"log_rate": np.log(np.array([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]], np.float32))}
     assert "rate" not in constants(node_of(Shaped(shape="each"), theta))
 
 
@@ -213,7 +223,7 @@ def test_inside_wrappers_each_rule_has_its_own() -> None:
     inner = Formed(leaf="log_limit")
     known = Polynomial(terms=("post*pre",), initial=(1.0,), rate=0.3, learn="rate")
     rule: AbstractRule = Clip(limit=0.2, rule=Sum(rules=(("a", inner), ("b", known))))
-    theta = rule.init(jax.random.key(0), None)
+    theta = rule.init(jax.random.key(0), Dense(2, 3))
     theta = {**theta, "a": {"log_limit": np.float32(math.log(0.4))}, "b": {"log_rate": np.float32(0.2)}}
     node = node_of(rule, theta)
     assert constants(node)["limit"] == 0.2
@@ -255,3 +265,49 @@ def test_a_wrapper_of_ones_own() -> None:
 def test_a_wrapper_that_says_wrongly_where_theta_is_is_refused() -> None:
     with pytest.raises(BadInput, match=r"rule amplified: account: part 'rule'"):
         account_of(Amplified(says=()))
+
+
+@pytest.mark.parametrize(
+    ("rule", "right"),
+    [
+        (Formed(form="logit"), "rate=0.0554,"),
+        (Formed(form="scaled"), "learnt eta=0.1847"),
+        (Vectors(weights=(0.03, 0.04)), "weights=[0.03, 0.04]"),
+        (Shaped(shape="nested"), "rate=0.0554,"),
+        (Shaped(shape="bare"), "rate=0.0554,"),
+    ],
+)
+def test_console_file_page_and_loaded_rule_say_the_same(rule: Any, right: str, tmp_path: Path) -> None:
+    lifetime = lifetime_of(Slot(rule=rule))
+    document, tensors = describe_rule(lifetime, lifetime.init(jax.random.key(0)))
+    line = formula(document, tensors)
+    path = tmp_path / "rule.safetensors"
+    save_rule(path, document, tensors)
+    file = read_rule(path)
+    assert right in f"{line}," and str(RATE) not in line.replace("rate=0.0554", "")
+    assert formula(file.document, file.tensors) == line == mp.load_rule(path).formula
+    acts = acting(file.document, file.tensors)[1]["rule"]
+    assert all(f"{value:.4g}" in line for value in acts.values())
+
+
+def test_a_file_of_before_with_what_a_rule_said_wrongly_loads_and_is_told_rightly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until now a file held the account as the rule gave it; the loaded rule is shown by what its step does."""
+    monkeypatch.setattr(Formed, "account", lambda self: Account(grown("rate")))
+    account_of.cache_clear()
+    lifetime = lifetime_of(Slot(rule=Formed(leaf="log_rate")))
+    document, tensors = describe_rule(lifetime, lifetime.init(jax.random.key(0)))
+    document["slots"]["rule"]["account"] = plain(Account(grown("rate")))
+    save_rule(tmp_path / "rule.safetensors", document, tensors)
+    told = mp.load_rule(tmp_path / "rule.safetensors").formula
+    account_of.cache_clear()
+    assert f"rate={RATE}" in told
+
+
+def test_a_file_of_a_rule_that_nobody_imported_says_how_to(tmp_path: Path) -> None:
+    lifetime = lifetime_of(Slot(rule=Formed()))
+    document, tensors = describe_rule(lifetime, lifetime.init(jax.random.key(0)))
+    document["slots"]["rule"]["rule"]["name"] = "of_a_module"
+    with pytest.raises(BadInput, match="--import MODULE"):
+        save_rule(tmp_path / "rule.safetensors", document, tensors)
