@@ -35,10 +35,10 @@ class Bench(NamedTuple):
 
 def bench(rule: AbstractRule) -> Bench:
     channels, _ = measured(rule, TINY)
-    return _bench(rule, tuple(view_at(step, channels) for step in range(N_STEPS)))
+    return bench_of(rule, tuple(view_at(step, channels) for step in range(N_STEPS)))
 
 
-def _bench(rule: AbstractRule, views: tuple[SynapseView, ...]) -> Bench:
+def bench_of(rule: AbstractRule, views: tuple[SynapseView, ...]) -> Bench:
     theta = rule.init(jax.random.key(0), TINY)
     return Bench(rule, views, theta, named(theta))
 
@@ -75,7 +75,7 @@ def obeyed(it: Bench, moved: Mapping[str, Moved], unseen: bool = False) -> bool:
         return False
     base, compared = changes(it, it.start), []
     for probe in PROBES:
-        theta = {**it.start, leaf: it.start[leaf] + _spread(probe, it.start[leaf].shape)}
+        theta = {**it.start, leaf: it.start[leaf] + spread(probe, it.start[leaf].shape)}
         values = {field: acting(law, numbers(it.rule)[field], theta[leaf]) for field, (_, law) in moved.items()}
         try:
             other = _replaced(it, values)
@@ -159,7 +159,7 @@ def _fits(it: Bench, field: str, leaf: str) -> bool:
 
 def _replaced(it: Bench, values: Mapping[str, Numbers]) -> Bench:
     other: Any = replace(it.rule, **values)  # pyright: ignore[reportArgumentType]
-    return _bench(other, it.views)
+    return bench_of(other, it.views)
 
 
 def _slopes_of_leaf(it: Bench, leaf: str) -> list[np.ndarray]:
@@ -174,7 +174,7 @@ def _slopes_of_leaf(it: Bench, leaf: str) -> list[np.ndarray]:
 
 def _slope_of_leaf(it: Bench, leaf: str) -> np.ndarray:
     """How the changes of weight follow a leaf all of whose numbers are moved, by different amounts."""
-    nudge = _spread(NUDGE, it.start[leaf].shape)
+    nudge = spread(NUDGE, it.start[leaf].shape)
     return _slope(lambda sign: changes(it, {**it.start, leaf: it.start[leaf] + sign * nudge}))
 
 
@@ -186,7 +186,7 @@ def _slopes_of_field(it: Bench, field: str) -> list[np.ndarray]:
     if whole:
         return []
     size = np.asarray(value, np.float64)
-    nudge = NUDGE * np.maximum(np.abs(size), NUDGE) * _spread(1.0, size.shape)
+    nudge = NUDGE * np.maximum(np.abs(size), NUDGE) * spread(1.0, size.shape)
 
     def moved(sign: float) -> Bench:
         there = size + sign * nudge
@@ -223,7 +223,7 @@ def _made_of(one: np.ndarray, others: list[np.ndarray]) -> bool:
     return bool(np.linalg.norm(columns @ weights - one) <= ALONG * np.linalg.norm(one))
 
 
-def _spread(size: float, shape: tuple[int, ...]) -> np.ndarray:
+def spread(size: float, shape: tuple[int, ...]) -> np.ndarray:
     """A different share of `size` for each number, so that they cannot be confused."""
     count = int(np.prod(shape))
     return size * (1.0 - 0.5 * np.arange(count) / max(count, 1)).reshape(shape)

@@ -11,16 +11,20 @@ import pydantic
 
 from metaplast.registry import BadInput, name_of
 from metaplast.reuse import _laws
-from metaplast.reuse._node import Node, node
+from metaplast.reuse._node import Node, coefficients, node, rate, tree
 from metaplast.reuse.formula import fields
 from metaplast.reuse.reference import TINY
 from metaplast.reuse.rule_file import RuleFile, flatten, subtree
+from metaplast.rules import _expression
 from metaplast.rules._account import LAWS, Account, Moved, Part, plain
 from metaplast.rules._locality import measured
 from metaplast.rules.base import AbstractRule
+from metaplast.rules.polynomial import Polynomial
+from metaplast.rules.symbolic import Symbolic
 from metaplast.signals import Theta
 from metaplast.spec import decode, encode, explain
 
+AWAY = 0.03  # by how much leaves are moved from their start where a formula is tried
 Plain = dict[str, Any]
 
 
@@ -61,12 +65,48 @@ def account_of(rule: AbstractRule) -> Account:
     """
     account = rule.account()
     parts = {label: _part_of(rule, label, part) for label, part in account.parts.items()}
+    account = replace(account, parts=parts)
     with jax.enable_x64(True):
-        account = replace(account, **_measured(rule, account))
-    if account.silent and not parts:
-        said = fields(_node(rule, account, rule.init(jax.random.key(0), TINY)))
-        account = replace(account, silent=said is not None and measured(rule, TINY)[1] - {"key"} <= said)
-    return replace(account, parts=parts)
+        measurable = replace(account, **_measured(rule, account))
+        if not _is_what_it_shows(rule, measurable):
+            constants = replace(account, shows="constants", silent=False)
+            measurable = replace(constants, **_measured(rule, constants))
+    return replace(measurable, silent=account.silent and _reads_no_more(rule, measurable))
+
+
+def _reads_no_more(rule: AbstractRule, account: Account) -> bool:
+    """Whether the rule reads nothing but what its terms or its parts read."""
+    said = fields(_node(rule, account, rule.init(jax.random.key(0), TINY)))
+    return said is not None and measured(rule, TINY)[1] - {"key"} <= said
+
+
+def _is_what_it_shows(rule: AbstractRule, account: Account) -> bool:
+    """Whether a rule that is shown by its terms, or by its expression, is that sum or tree, at the numbers that act."""
+    if account.shows == "constants":
+        return True
+    it = _laws.bench(rule)
+    theta = {name: leaf + _laws.spread(AWAY, leaf.shape) for name, leaf in it.start.items()}
+    moved = jax.tree.unflatten(jax.tree.structure(it.theta), list(theta.values()))
+    try:
+        plain_rule = _plain_rule(rule, _node(rule, account, moved))
+        if plain_rule is None:
+            return True
+        expected = _laws.changes(_laws.bench_of(plain_rule, it.views), {})
+    except (BadInput, pydantic.ValidationError, KeyError, AttributeError, TypeError):
+        return False
+    return bool(np.allclose(_laws.changes(it, theta), expected, rtol=1e-6, atol=1e-9 * np.abs(expected).max()))
+
+
+def _plain_rule(rule: Any, node: Node) -> AbstractRule | None:
+    """The rule of the house that what is shown of a rule stands for, all numbers fixed; None for terms of traces, whose
+    conventions are the rule's own."""
+    if node.account.shows == "expression":
+        kept = {name: getattr(rule, name) for name in ("eligibility", "tau")}
+        return Symbolic(expression=_expression.show(tree(node)), rate=rate(node), learn="none", **kept)
+    if node.account.traces:
+        return None
+    values = tuple(coefficients(node).values())
+    return Polynomial(terms=tuple(node.spec["terms"]), initial=values, rate=rate(node), learn="none")
 
 
 def accounts_of_before(rule: AbstractRule) -> tuple[Account, Account]:

@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -18,15 +18,16 @@ from metaplast.registry import BadInput, register
 from metaplast.reuse._node import constants, learned
 from metaplast.reuse.ask import account_of, node_of
 from metaplast.reuse.describe import describe_rule
-from metaplast.reuse.formula import formula
+from metaplast.reuse.formula import expression, formula, text
 from metaplast.reuse.rule_file import read_rule, save_rule
 from metaplast.rules._account import plain
+from metaplast.rules._terms import TermList
 from metaplast.rules.base import AbstractRule, Account, Moved, Part, TermRule, Wrapper, grown
 from metaplast.rules.clip import Clip
 from metaplast.rules.polynomial import Polynomial
 from metaplast.rules.sum import Sum
 from metaplast.signals import rule_state
-from metaplast.spec import plugin, spec
+from metaplast.spec import Positive, plugin, spec
 from tests.reuse.conftest import lifetime_of
 
 RATE = 0.0554
@@ -311,3 +312,46 @@ def test_a_file_of_a_rule_that_nobody_imported_says_how_to(tmp_path: Path) -> No
     document["slots"]["rule"]["rule"]["name"] = "of_a_module"
     with pytest.raises(BadInput, match="--import MODULE"):
         save_rule(tmp_path / "rule.safetensors", document, tensors)
+
+
+@register("rule", "louder_sum")
+@spec
+class LouderSum(TermList):
+    """A list of terms that does more than its account, which it inherits, says: twice the sum, or a leaf of its own."""
+
+    rate: Positive = 0.1
+    initial: tuple[float, ...] = (0.5,)
+    learn: Literal["none", "rate", "coefficients", "both"] = "rate"
+    how: str = "twice"
+
+    def init(self, key: Any, connection: Any) -> Any:
+        own = {"gain": jnp.ones(())} if self.how == "leaf" else {}
+        return {**TermList.init(self, key, connection), **own}
+
+    def products(self, theta: Any, state: Any, view: Any, dt: float) -> Any:
+        more = {"twice": 2.0, "plain": 1.0, "leaf": theta.get("gain", 1.0), "reads": view.pre.potential}[self.how]
+        rate, c = self.effective(theta)
+        return state, [Term(rate * c[0] * view.post.activity, more * view.pre.activity)]
+
+
+def test_a_sum_of_terms_is_shown_as_one() -> None:
+    line = text(expression(node_of(LouderSum(how="plain"), {"log_rate": np.float32(0.2)})))
+    assert line == f"{0.1 * math.e:.4g} * (0.5000*post*pre)"
+
+
+@pytest.mark.parametrize("how", ["twice", "leaf", "reads"])
+def test_a_rule_that_does_more_than_its_terms_is_not_shown_as_their_sum(how: str) -> None:
+    rule = LouderSum(how=how)
+    theta = {"log_rate": np.float32(0.2), **({"gain": np.float32(3.0)} if how == "leaf" else {})}
+    node = node_of(rule, theta)
+    assert text(expression(node)).startswith("louder_sum(")
+    assert not node.account.silent
+
+
+@pytest.mark.parametrize("shows", ["terms", "expression"])
+def test_a_rule_that_says_it_is_a_sum_and_has_no_terms(shows: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Formed, "account", lambda self: Account({"initial": Moved("eta", "plus")}, shows, silent=True))
+    account_of.cache_clear()
+    line = text(expression(node_of(Formed(), {"eta": np.float32(math.log(0.4))})))
+    account_of.cache_clear()
+    assert line.startswith("formed(") and "rate=0.4," in line
