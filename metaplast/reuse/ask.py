@@ -64,7 +64,9 @@ def account_of(rule: AbstractRule) -> Account:
     Raises: BadInput where a part of the rule, or its theta, is not where the rule says.
     """
     account = rule.account()
-    parts = {label: _part_of(rule, label, part) for label, part in account.parts.items()}
+    parts = {}
+    for label, part in account.parts.items():
+        parts[label] = part._replace(account=account_of(_inner(rule, label, part)))
     account = replace(account, parts=parts)
     with jax.enable_x64(True):
         measurable = replace(account, **_measured(rule, account))
@@ -149,8 +151,17 @@ def _of(part: Part, it: _laws.Bench) -> list[str]:
     return [name for name in it.start if not prefix or name == prefix or name.startswith(f"{prefix}.")]
 
 
-def _part_of(rule: AbstractRule, label: str, part: Part) -> Part:
-    """The part with its own account. Raises: BadInput where neither it nor its theta is where the rule says."""
+def check_parts(rule: AbstractRule) -> None:
+    """What can be refused before a search: a part of a rule, or its theta, that is not where the rule says.
+
+    Raises: BadInput.
+    """
+    for label, part in rule.account().parts.items():
+        check_parts(_inner(rule, label, part))
+
+
+def _inner(rule: AbstractRule, label: str, part: Part) -> AbstractRule:
+    """The rule of a part. Raises: BadInput where it, or its theta, is not where the rule says."""
     where = f"rule {name_of(type(rule)) or type(rule).__name__}: account: part {label!r}"
     try:
         inner = inside(rule, part.fields)
@@ -163,7 +174,7 @@ def _part_of(rule: AbstractRule, label: str, part: Part) -> Part:
     if jax.tree.structure(theta) != jax.tree.structure(shapes[1]):
         expected = f"the leaves of theta that are its own, not {list(part.leaves)}"
         raise BadInput(where, expected, "correct account(), such as parts with leaves=('rule',)")
-    return part._replace(account=account_of(inner))
+    return inner
 
 
 def substituted(rule: AbstractRule, moved: Mapping[str, Moved], theta: Theta) -> tuple[AbstractRule, Theta]:

@@ -83,7 +83,7 @@ def test_a_neuron_that_dt_makes_unstable_is_warned_about(caplog):
     (record,) = caplog.records
     assert record.getMessage() == (
         "hidden_1: neuron refractory is unstable at dt=0.001 s under drives of -200 to 200: expected dt of at most "
-        "0.000353 s, or another method of integration"
+        "0.000352 s, or another method of integration"
     )
 
 

@@ -16,7 +16,7 @@ from metaplast.inspection.coefficients import acting
 from metaplast.lifetime import Slot
 from metaplast.registry import BadInput, register
 from metaplast.reuse._node import constants, learned
-from metaplast.reuse.ask import account_of, node_of
+from metaplast.reuse.ask import account_of, check_parts, node_of
 from metaplast.reuse.describe import describe_rule
 from metaplast.reuse.formula import expression, formula, text
 from metaplast.reuse.rule_file import read_rule, save_rule
@@ -264,8 +264,10 @@ def test_a_wrapper_of_ones_own() -> None:
 
 
 def test_a_wrapper_that_says_wrongly_where_theta_is_is_refused() -> None:
-    with pytest.raises(BadInput, match=r"rule amplified: account: part 'rule'"):
-        account_of(Amplified(says=()))
+    check_parts(Amplified())
+    for ask in (account_of, check_parts):
+        with pytest.raises(BadInput, match=r"rule amplified: account: part 'rule'"):
+            ask(Amplified(says=()))
 
 
 @pytest.mark.parametrize(
