@@ -59,7 +59,7 @@ def _account_of_spec(spec: Plain) -> Plain:
 @lru_cache(maxsize=256)
 def account_of(rule: AbstractRule) -> Account:
     """What the rule says of its numbers where its step bears it out, else the laws that its step obeys (_laws.py); what
-    obeys none is `hidden`.
+    obeys none is `hidden`. A rule of this package is not measured again, which takes seconds: its contract test holds it.
 
     Raises: BadInput where a part of the rule, or its theta, is not where the rule says.
     """
@@ -68,12 +68,18 @@ def account_of(rule: AbstractRule) -> Account:
     for label, part in account.parts.items():
         parts[label] = part._replace(account=account_of(_inner(rule, label, part)))
     account = replace(account, parts=parts)
+    if _is_of_the_house(rule):
+        return account
     with jax.enable_x64(True):
         measurable = replace(account, **_measured(rule, account))
         if not _is_what_it_shows(rule, measurable):
             constants = replace(account, shows="constants", silent=False)
             measurable = replace(constants, **_measured(rule, constants))
     return replace(measurable, silent=account.silent and _reads_no_more(rule, measurable))
+
+
+def _is_of_the_house(rule: AbstractRule) -> bool:
+    return type(rule).__module__.partition(".")[0] == __name__.partition(".")[0]
 
 
 def _reads_no_more(rule: AbstractRule, account: Account) -> bool:
