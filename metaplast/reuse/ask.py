@@ -58,8 +58,10 @@ def _account_of_spec(spec: Plain) -> Plain:
 
 @lru_cache(maxsize=256)
 def account_of(rule: AbstractRule) -> Account:
-    """What the rule says of its numbers where its step bears it out, else the laws that its step obeys (_laws.py); what
-    obeys none is `hidden`. A rule of this package is not measured again, for that takes seconds: its contract test does.
+    """What the rule says of its numbers where its step bears it out, else the laws that its step obeys (_laws.py).
+
+    What obeys none is `hidden`. A rule of this package is not measured again, for that takes seconds: its contract test
+    does it.
 
     Raises: BadInput where a part of the rule, or its theta, is not where the rule says.
     """
