@@ -51,8 +51,8 @@ def difference_ci(a: np.ndarray, b: np.ndarray, null: np.ndarray, subject: np.nd
     if n < 2:
         return Estimate(mean, float("nan"), float("nan"), n)
     if n < FEW:
-        without = _lead(*(sums.sum(axis=1, keepdims=True) - sums))
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore"):  # deviances of a model that diverged may be infinite
+            without = _lead(*(sums.sum(axis=1, keepdims=True) - sums))
             half = t_quantile(n - 1) * float(np.sqrt((n - 1) ** 2 / n) * without.std(ddof=1))
         return Estimate(mean, mean - half, mean + half, n)
     drawn = np.random.default_rng(seed).integers(n, size=(RESAMPLES, n))

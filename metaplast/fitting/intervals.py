@@ -9,6 +9,7 @@ from metaplast.fitting.data import Data
 from metaplast.fitting.flat import flattened, of_rules, unflattened
 from metaplast.fitting.geometry import Direction, Space, axes, echelon
 from metaplast.fitting.numbers import numbers
+from metaplast.fitting.penalised import of_terms
 from metaplast.fitting.sensitivity import Sensitivity, sensitivity
 from metaplast.fitting.separation import Separation
 from metaplast.lifetime import Lifetime
@@ -16,6 +17,7 @@ from metaplast.signals import Theta
 
 MOST = 1000  # numbers fitted, initial weights among them, beyond which nothing is said: the matrices grow with its square
 SHARE = 1e-3  # a number is open where so much of its own direction is
+NEARLY = 0.75  # of the choices: only where so many are predicted can all of them be
 FEW_SESSIONS = 5  # so many sessions of one subject stand for others of its own
 
 
@@ -68,8 +70,17 @@ def intervals(lifetime: Lifetime, data: Data, fitted: tuple[Theta, Theta], seed:
     moved = sensitivity(lifetime, theta, mask, data.sessions["train"], seed)
     if not all(np.isfinite(x).all() for x in (moved.score, moved.fisher, moved.noise)):
         return _unknown("its predictions have no finite derivative")
-    groups, over = _groups(data.subject["train"])
-    return _known(lifetime, theta, moved, (groups, over))
+    seen = [moved]
+    if np.mean(moved.odds > 0) > NEARLY:
+        seen.append(sensitivity(lifetime, _fainter(theta), mask, data.sessions["train"], seed))
+    return _known(lifetime, theta, seen, _groups(data.subject["train"]))
+
+
+def _fainter(theta: Theta) -> Theta:
+    """A tenth of every coefficient and first weight: where weights end at their bounds, these alone keep a likelihood
+    from rising for ever, and what choices say of the numbers is seen at weights that do not."""
+    less = lambda tree: jax.tree.map(lambda leaf: 0.1 * leaf, tree)  # noqa: E731
+    return {**theta, "genome": less(theta["genome"]), "rules": of_terms(less, lambda leaf: leaf, theta["rules"])}
 
 
 def _unknown(why: str) -> Known:
@@ -86,16 +97,19 @@ def _groups(subject: np.ndarray) -> tuple[np.ndarray, str]:
     return np.zeros(len(subject), int), "values"
 
 
-def _known(lifetime: Lifetime, theta: Theta, moved: Sensitivity, grouped: tuple[np.ndarray, str]) -> Known:
+def _known(lifetime: Lifetime, theta: Theta, seen: list[Sensitivity], grouped: tuple[np.ndarray, str]) -> Known:
+    """seen: at the fitted rule, and where choices may be separated, at a fainter one."""
+    moved = seen[0]
     names, value, slopes = number_slopes(lifetime, theta, moved.free)
     space = Space(moved, *grouped)
     scaled = slopes / space.unit
     size = np.linalg.norm(scaled, axis=1)
-    cone = Separation(moved.choices / space.unit, moved.odds, space.null(moved.others))
-    away = scaled @ (space.null(moved.gram) if cone.exists else space.flat)  # a sure prediction holds no information
+    cones = [Separation(s.choices / space.unit, s.odds, space.null(s.others)) for s in seen]
+    endless = any(cone.exists for cone in cones)
+    away = scaled @ (space.null(moved.gram) if endless else space.flat)  # a sure prediction holds no information
     is_open = np.linalg.norm(away, axis=1) > SHARE * size
     away[~is_open] = 0.0
-    separated = [bool(cone.exists and cone.moves(row)) for row in scaled]
+    separated = [any(cone.exists and cone.moves(row) for cone in cones) for row in scaled]
     half = space.half(scaled)
     hidden = is_open | separated | (size == 0)
     interval = {
@@ -107,7 +121,7 @@ def _known(lifetime: Lifetime, theta: Theta, moved: Sensitivity, grouped: tuple[
         names=names,
         interval=interval,
         open=[_named(names, row) for row in echelon(away.T)],
-        settled=[] if cone.exists else _settled(names, value, space, scaled, (is_open, away)),
+        settled=[] if endless else _settled(names, value, space, scaled, (is_open, away)),
         separated=[name for name, it in zip(names, separated, strict=True) if it],
         over=grouped[1],
         n=space.n,
