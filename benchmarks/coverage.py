@@ -102,7 +102,11 @@ def problem_of(name: str) -> MetaProblem:
 
 def true_theta(design: Design, like: Theta) -> Theta:
     coefficients = jnp.asarray(design.truth, float) / RATE
-    return {**like, "rules": {"rule": {"coefficients": coefficients}}, "genome": {EDGE: jnp.asarray([design.w0], float)}}
+    return {
+        **like,
+        "rules": {"rule": {"coefficients": coefficients}},
+        "genome": {EDGE: jnp.asarray([design.w0], float)},
+    }
 
 
 def run(name: str, n_sets: int) -> None:
@@ -151,7 +155,9 @@ def _reference(problem: MetaProblem, design: Design, theta: Theta, sessions: Ses
     space = Space(moved, np.zeros(len(moved.score), int), "values")
     names, _, slopes = number_slopes(problem.lifetime, true, moved.free)
     between = np.zeros(len(flattened(true)))
-    rules = np.concatenate([np.full(np.size(leaf), name == "rules") for name in sorted(true) for leaf in jax.tree.leaves(true[name])])
+    rules = np.concatenate(
+        [np.full(np.size(leaf), name == "rules") for name in sorted(true) for leaf in jax.tree.leaves(true[name])]
+    )
     between[rules] = (design.differ / RATE) ** 2
     total = moved.fisher.sum(axis=0)
     middle = total + sum(f @ np.diag(between[moved.free]) @ f for f in moved.fisher)
@@ -168,7 +174,9 @@ def clopper_pearson(hits: int, n: int) -> tuple[float, float]:
 
 
 def table() -> None:
-    print(f"{'design':20} {'number':26} {'sets':>4} {'covered':>8} {'95 %':>14} {'width':>6} {'named':>6} {'at rest':>7}")
+    print(
+        f"{'design':20} {'number':26} {'sets':>4} {'covered':>8} {'95 %':>14} {'width':>6} {'named':>6} {'at rest':>7}"
+    )
     for name, design in DESIGNS.items():
         path = OUT / f"{name}.json"
         sets = json.loads(path.read_text())["sets"] if path.is_file() else []

@@ -49,10 +49,10 @@ def bootstrap(
 
     fitted: (theta, mask, residual standard deviation). settings.bootstrap data sets are drawn from the fitted rule on
     the training sessions' own stimuli, gates, rewards and mask, and refitted on the fitted support, each from another
-    place around the fitted theta; intervals are the 2.5 and 97.5 % points of ENOUGH refits, of fewer Student's t for one
-    more refit. What differs between subjects is not drawn: see `intervals`. The choice of the support is not repeated: intervals hold given the terms.
-    Rewards and gates stay those that were recorded, also where a drawn choice would have led to others.
-    None where nothing is asked for or nothing is learned.
+    place around the fitted theta; intervals are the 2.5 and 97.5 % points of ENOUGH refits, of fewer Student's t for
+    one more refit. What differs between subjects is not drawn: see `intervals`. The choice of the support is not
+    repeated: intervals hold given the terms. Rewards and gates stay those that were recorded, also where a drawn choice
+    would have led to others. None where nothing is asked for or nothing is learned.
     """
     theta, mask, spread = fitted
     if not settings.bootstrap or not jax.tree.leaves(theta["rules"]):

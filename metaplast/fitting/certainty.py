@@ -46,7 +46,9 @@ def of_bootstrap(refits: Bootstrap | None, told: Plain | None = None) -> Plain |
         "failed": refits.failed if refits else 0,
         "unsettled": refits.unsettled if refits else 0,
         "ci95": told["ci95"] if told is not None and known else own,
-        "directions": of_directions(refits.directions) if refits else told["directions"] if told else [],
+        "directions": told["directions"]
+        if told is not None and known
+        else of_directions(refits.directions if refits else []),
     }
 
 

@@ -35,24 +35,27 @@ class Space:
         firm = sizes > FLAT
         self.flat = vectors[:, ~firm]
         self.condition = float(sizes.max(initial=0.0) / sizes.min()) if firm.all() and len(sizes) else float("inf")
-        inverse = (vectors[:, firm] / sizes[firm]) @ vectors[:, firm].T
-        self.model = inverse @ self._scaled(moved.noise) @ inverse
+        self.inverse = (vectors[:, firm] / sizes[firm]) @ vectors[:, firm].T
+        self.model = self.inverse @ self._scaled(moved.noise) @ self.inverse
         self.values_t = t_quantile(max(int(moved.n_values) - len(own), 1))
         self.n = int(moved.n_values) if over == "values" else int(group.max()) + 1
-        self.over = None if over == "values" else self._jackknife(moved, group, vectors[:, firm])
-        self.over_t = t_quantile(self.n - 1) if over != "values" else 0.0
+        self.groups = [] if over == "values" else [self._group(moved, group == index) for index in range(self.n)]
+        self.over = self._jackknife(vectors[:, firm]) if self.groups else None
+        self.over_t = t_quantile(self.n - 1) if self.groups else 0.0
 
     def _scaled(self, matrix: np.ndarray) -> np.ndarray:
         return matrix / np.outer(self.unit, self.unit)
 
-    def _jackknife(self, moved: Sensitivity, group: np.ndarray, firm: np.ndarray) -> np.ndarray:
+    def _group(self, moved: Sensitivity, mine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(score, Fisher information) of one group of sessions."""
+        return moved.score[mine].sum(axis=0) / self.unit, self._scaled(moved.fisher[mine].sum(axis=0))
+
+    def _jackknife(self, firm: np.ndarray) -> np.ndarray:
         """(n - 1) / n sum (d_s - mean d) (d_s - mean d)^T of the moves d_s; what one group alone settles stays."""
         moves = []
-        for index in range(self.n):
-            mine = group == index
-            score = firm.T @ (moved.score[mine].sum(axis=0) / self.unit)
-            rest = firm.T @ (self.fisher - self._scaled(moved.fisher[mine].sum(axis=0))) @ firm
-            moves.append(firm @ (np.linalg.pinv(rest, rcond=FLAT, hermitian=True) @ score))
+        for score, fisher in self.groups:
+            rest = firm.T @ (self.fisher - fisher) @ firm
+            moves.append(firm @ (np.linalg.pinv(rest, rcond=FLAT, hermitian=True) @ (firm.T @ score)))
         off = np.stack(moves) - np.mean(moves, axis=0)
         return (self.n - 1) / self.n * off.T @ off
 
@@ -60,6 +63,22 @@ class Space:
         """Half the width of the interval of numbers with these derivatives [n_numbers, n_free]."""
         sd = lambda covariance: np.sqrt(np.maximum(np.einsum("ki,ij,kj->k", rows, covariance, rows), 0.0))  # noqa: E731
         return np.maximum(self.values_t * sd(self.model), 0.0 if self.over is None else self.over_t * sd(self.over))
+
+    def each(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(moves, variances) [n_groups, n_numbers]: by how much a number would move if a group were fitted alone, in
+        one step of Newton's; NaN where the group does not settle it."""
+        moves, variances = (np.full((len(self.groups), len(rows)), np.nan) for _ in range(2))
+        square = lambda matrix: np.einsum("ki,ij,kj->k", rows, matrix, rows)  # noqa: E731
+        dispersion = square(self.model) / np.maximum(square(self.inverse), TINY)
+        for index, (score, fisher) in enumerate(self.groups):
+            sizes, vectors = np.linalg.eigh(fisher)
+            firm = vectors[:, sizes > FLAT * sizes.max(initial=0.0)]
+            beyond = np.linalg.norm(rows - rows @ firm @ firm.T, axis=1)
+            settles = beyond <= 1e-4 * np.linalg.norm(rows, axis=1)
+            inverse = np.linalg.pinv(fisher, rcond=FLAT, hermitian=True)
+            moves[index] = np.where(settles, -rows @ inverse @ score, np.nan)
+            variances[index] = np.where(settles, dispersion * square(inverse), np.nan)
+        return moves, variances
 
     def covariance(self, rows: np.ndarray) -> np.ndarray:
         """Of numbers [n, n]: over groups where there are some, or where the model is right, whichever is larger."""

@@ -1,10 +1,12 @@
 """How well data fix the numbers of a fitted rule: intervals over subjects, and what no data of this kind can settle."""
 
+import math
 from typing import NamedTuple
 
 import jax
 import numpy as np
 
+from metaplast.fitting.between import between
 from metaplast.fitting.data import Data
 from metaplast.fitting.flat import flattened, of_rules, unflattened
 from metaplast.fitting.geometry import Direction, Space, axes, echelon
@@ -15,7 +17,9 @@ from metaplast.fitting.separation import Separation
 from metaplast.lifetime import Lifetime
 from metaplast.signals import Theta
 
-MOST = 1000  # numbers fitted, initial weights among them, beyond which nothing is said: the matrices grow with its square
+MOST = (
+    1000  # numbers fitted, initial weights among them, beyond which nothing is said: the matrices grow with its square
+)
 SHARE = 1e-3  # a number is open where so much of its own direction is
 NEARLY = 0.75  # of the choices: only where so many are predicted can all of them be
 FEW_SESSIONS = 5  # so many sessions of one subject stand for others of its own
@@ -58,8 +62,9 @@ def intervals(lifetime: Lifetime, data: Data, fitted: tuple[Theta, Theta], seed:
     fitted: (theta, mask). With the score g_s and Fisher information F_s of subject s and F = sum F_s, all other numbers
     of theta fitted along, leaving out s moves theta by (F - F_s)^-1 g_s; the jackknife of these moves (the
     cluster-robust variance CV3; MacKinnon, Nielsen & Webb 2023) with Student's t of n - 1 degrees of freedom sees that
-    subjects differ. The interval is the wider of that and the one of F alone, that holds where the model is right. One
-    subject: over its sessions, where there are five; else F alone speaks, of this subject only.
+    subjects differ. The interval is the wider of that and the one of F alone, that holds where the model is right, and
+    it takes in that of the mean over subjects (`between`) where they differ by more than chance. One subject: over its
+    sessions, where there are five; else F alone speaks, of this subject only.
     """
     theta, mask = fitted
     if not jax.tree.leaves(theta["rules"]) or not numbers(lifetime, theta):
@@ -71,7 +76,7 @@ def intervals(lifetime: Lifetime, data: Data, fitted: tuple[Theta, Theta], seed:
     if not all(np.isfinite(x).all() for x in (moved.score, moved.fisher, moved.noise)):
         return _unknown("its predictions have no finite derivative")
     seen = [moved]
-    if np.mean(moved.odds > 0) > NEARLY:
+    if np.sum(moved.odds > 0) > NEARLY * len(moved.odds):
         seen.append(sensitivity(lifetime, _fainter(theta), mask, data.sessions["train"], seed))
     return _known(lifetime, theta, seen, _groups(data.subject["train"]))
 
@@ -110,10 +115,10 @@ def _known(lifetime: Lifetime, theta: Theta, seen: list[Sensitivity], grouped: t
     is_open = np.linalg.norm(away, axis=1) > SHARE * size
     away[~is_open] = 0.0
     separated = [any(cone.exists and cone.moves(row) for cone in cones) for row in scaled]
-    half = space.half(scaled)
+    low, high = _edges(space, scaled)
     hidden = is_open | separated | (size == 0)
     interval = {
-        name: (float("nan"),) * 2 if hidden[i] else (float(value[i] - half[i]), float(value[i] + half[i]))
+        name: (math.nan, math.nan) if hidden[i] else (float(value[i] + low[i]), float(value[i] + high[i]))
         for i, name in enumerate(names)
     }
     covariance = space.covariance(scaled[~hidden])
@@ -130,6 +135,13 @@ def _known(lifetime: Lifetime, theta: Theta, seen: list[Sensitivity], grouped: t
         spread=None if hidden.any() else space.moves(theta, moved.free),
         why="",
     )
+
+
+def _edges(space: Space, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How far below and above the fitted numbers their intervals end."""
+    half = space.half(rows)
+    middle, wide = np.asarray([between(*one) for one in zip(*(x.T for x in space.each(rows)), strict=True)]).T
+    return np.fmin(-half, middle - wide), np.fmax(half, middle + wide)
 
 
 def _named(names: list[str], row: np.ndarray) -> dict[str, float]:
@@ -150,8 +162,8 @@ def _settled(
         row = row / np.abs(row).max()
         weights = np.zeros(len(names))
         weights[at] = row
-        middle, half = float(weights @ value), float(space.half((weights @ scaled)[None])[0])
-        told.append(Settled(_named(names, weights), middle, middle - half, middle + half))
+        middle, ends = float(weights @ value), _edges(space, (weights @ scaled)[None])
+        told.append(Settled(_named(names, weights), middle, middle + float(ends[0][0]), middle + float(ends[1][0])))
     return told
 
 

@@ -41,8 +41,9 @@ def fit_row(
 ) -> Row:
     """Fit one family of rules. Deterministic in its arguments.
 
-    Starts differ in theta alone, and those that coincide are one. A rule with more than `settings.few` terms goes along the path of penalties from the
-    best start, its supports are refitted, and validation trials choose; any other takes the best start.
+    Starts differ in theta alone, and those that coincide are one. A rule with more than `settings.few` terms goes along
+    the path of penalties from the best start, its supports are refitted, and validation trials choose; any other takes
+    the best start.
     """
     sessions = data.sessions["train"]
     inits = _distinct([problem.init(train.stream(seed, "theta", jnp.asarray(i))) for i in range(settings.starts)])
@@ -67,8 +68,8 @@ def fit_row(
 
 
 def _distinct(thetas: list[Theta]) -> list[Theta]:
-    """One of each."""
-    flat = [flattened(theta).tobytes() for theta in thetas]
+    """One of each, -0 and 0 being the same."""
+    flat = [(flattened(theta) + 0.0).tobytes() for theta in thetas]
     return [theta for i, theta in enumerate(thetas) if flat[i] not in flat[:i]]
 
 

@@ -28,11 +28,12 @@ class Sensitivity(NamedTuple):
     """Of n_free numbers of theta, `free` [n_free] their places in its flat vector, without any penalty.
 
     score [n_sessions, n_free]: d loss / d number, summed over a session's values; fisher [n_sessions, n_free, n_free]:
-    the expected second derivative, J^T W J with J the derivative of the activity and W that of the loss; noise
-    [n_free, n_free]: the variance of the summed score where the model is right, `fisher` times the dispersion that
-    gaussian values leave; gram [n_free, n_free]: J^T J over what was recorded, blind to how sure predictions are; choices [n_rows, n_free]: what raises the odds of every choice that was made, against every
-    other; odds [n_rows]: the log odds themselves; others [n_free, n_free]: the part of `fisher` that is of no choice;
-    n_values: how many values were compared.
+    the expected second derivative, J^T W J with J the derivative of the activity and W that of the loss; noise [n_free,
+    n_free]: the variance of the summed score where the model is right, `fisher` times the dispersion that gaussian
+    values leave; gram [n_free, n_free]: J^T J over what was recorded, blind to how sure predictions are; choices
+    [n_rows, n_free]: what raises the odds of every choice that was made, against every other; odds [n_rows]: the log
+    odds themselves; others [n_free, n_free]: the part of `fisher` that is of no choice; n_values: how many values were
+    compared.
     """
 
     free: np.ndarray

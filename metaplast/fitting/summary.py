@@ -121,9 +121,11 @@ def _others(path: list[Plain]) -> list[int]:
 
 
 def _coincident(starts: Plain) -> str:
+    asked, n = starts["asked"], starts["n"]
+    how_many = f"The {asked} starts are one point" if n == 1 else f"Of the {asked} starts {n} differ"
     return (
-        f"The {starts['asked']} starts are {starts['n']}: starts that coincide are one start, and that it agrees with "
-        "itself says nothing. Begin at random (rule.scale above 0, where the rule has one)."
+        f"{how_many}: starts that coincide are one start, and that it agrees with itself says nothing. Begin at random "
+        "(rule.scale above 0, where the rule has one)."
     )
 
 
