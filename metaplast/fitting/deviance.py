@@ -31,7 +31,7 @@ def explained(model: np.ndarray, null: np.ndarray) -> float:
 
 
 def explained_ci(model: np.ndarray, null: np.ndarray, subject: np.ndarray, seed: int = 0) -> Estimate:
-    """`explained` with its 95 % interval over subjects, all sessions of one together: percentile bootstrap, or, of fewer
+    """`explained` with its 95 % interval over subjects, all sessions of one together: percentile bootstrap; of fewer
     than FEW subjects, Student's t of the jackknife.
 
     model, null: deviances [n_sessions]; subject [n_sessions]: whose sessions they are. n counts the subjects with

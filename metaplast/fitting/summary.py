@@ -181,6 +181,15 @@ def doubts(fit: Plain, main: str) -> list[str]:
     if others := _others(row["path"]):
         counts = ", ".join(map(str, others))
         said.append(f"Validation trials cannot tell the chosen set of terms from others, of {counts} numbers.")
+    said += _of_numbers(fit, row)
+    if row["diverged"]:
+        said.append(f"{row['diverged']} lives of the search were not finite and were left out of its steps.")
+    return said
+
+
+def _of_numbers(fit: Plain, row: Plain) -> list[str]:
+    """How well the numbers are known."""
+    said = []
     if fit["bootstrap"] is None and row["numbers"]:
         said.append("How well the numbers are determined was not asked: set fit.bootstrap=200 or more.")
     said += certainty.doubts(fit.get("intervals"))
@@ -189,6 +198,4 @@ def doubts(fit: Plain, main: str) -> list[str]:
     loose = [d for d in (fit["bootstrap"] or {}).get("directions", []) if d["loose"]]
     for direction in loose[:3]:
         said.append(f"Hardly determined (sd {direction['sd']:.3g}): the combination {words(direction['weights'])}.")
-    if row["diverged"]:
-        said.append(f"{row['diverged']} lives of the search were not finite and were left out of its steps.")
     return said

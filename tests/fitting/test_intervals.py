@@ -11,6 +11,7 @@ import pytest
 from inner_tasks.taught import Taught
 from metaplast.feedback.none import None_
 from metaplast.fitting import intervals as module
+from metaplast.fitting.between import between
 from metaplast.fitting.data import Data, data_of
 from metaplast.fitting.geometry import Space
 from metaplast.fitting.intervals import Known, intervals
@@ -82,16 +83,19 @@ def test_an_interval_is_the_wider_of_the_jackknife_over_subjects_and_of_least_sq
     known = known_of(lifetime_of(FAMILY, "pre"), data, fitted)
     low, high = known.interval["pre"]
     assert jackknife > 1.5 * plain
-    assert (low + high) / 2 == pytest.approx(RATE * fitted, rel=1e-5)
-    assert (high - low) / 2 == pytest.approx(RATE * jackknife, rel=1e-4)
+    each = np.sum(z * y, axis=1) / np.sum(z * z, axis=1)  # every animal fitted alone
+    left = np.sum((y - fitted * z) ** 2) / (y.size - 1)
+    mean, half = between(each, left / np.sum(z * z, axis=1))
+    assert low == pytest.approx(RATE * min(fitted - jackknife, mean - half), rel=1e-3)
+    assert high == pytest.approx(RATE * max(fitted + jackknife, mean + half), rel=1e-3)
     assert (known.over, known.n, known.open, known.separated) == ("subjects", 6, [], [])
     alone = data._replace(subject={**data.subject, "train": np.zeros(6, int)})
     short = with_values(alone, **jax.tree.map(lambda v: v[:4], _fields(data)))
     short = short._replace(subject={**data.subject, "train": np.zeros(4, int)})
     assert known_of(lifetime_of(FAMILY, "pre"), alone, fitted).over == "sessions"
     one = known_of(lifetime_of(FAMILY, "pre"), short, fitted)
-    left = (y - fitted * z)[:4]
-    width = t_quantile(47) * np.sqrt(np.sum(left**2) / 47 / np.sum(z[:4] ** 2))
+    rest = (y - fitted * z)[:4]
+    width = t_quantile(47) * np.sqrt(np.sum(rest**2) / 47 / np.sum(z[:4] ** 2))
     assert (one.over, one.n) == ("values", 48)
     assert (one.interval["pre"][1] - one.interval["pre"][0]) / 2 == pytest.approx(RATE * width, rel=1e-4)
 
@@ -114,10 +118,13 @@ def test_the_scores_and_information_of_choices_are_those_of_logistic_regression(
     p = 1 / (1 + np.exp(-first - c * z))
     fisher, score = (p * (1 - p) * z * z).sum(axis=1), ((p - chosen) * z).sum(axis=1)
     moves = score / (fisher.sum() - fisher)
-    over = t_quantile(5) * np.sqrt(5 / 6 * np.sum((moves - moves.mean()) ** 2))
-    plain = t_quantile(71) / np.sqrt(fisher.sum())
+    half = max(
+        t_quantile(5) * np.sqrt(5 / 6 * np.sum((moves - moves.mean()) ** 2)), t_quantile(71) / fisher.sum() ** 0.5
+    )
+    mean, wide = between(-score / fisher, 1 / fisher)
     low, high = known_of(lifetime_of(family, "pre"), choices, c).interval["pre"]
-    assert (high - low) / 2 == pytest.approx(RATE * max(over, plain), rel=1e-4)
+    assert low == pytest.approx(RATE * (c + np.fmin(-half, mean - wide)), rel=1e-3)
+    assert high == pytest.approx(RATE * (c + np.fmax(half, mean + wide)), rel=1e-3)
 
 
 def test_terms_that_are_the_same_number_are_open_and_their_sum_is_settled(data: Data):

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from metaplast.fitting.data import Source
-from metaplast.fitting.spread import LAGS, spike_window
+from metaplast.fitting.intervals import Known
+from metaplast.fitting.spread import LAGS, half_width, spike_window
 from metaplast.lifetime import Lifetime, Slot
 from metaplast.rules.stdp import Stdp
 from metaplast.rules.three_factor import ThreeFactor
@@ -29,3 +30,17 @@ def test_a_modulated_rule_and_a_truth_with_numbers_of_its_own_have_windows():
     np.testing.assert_allclose(lag, LAGS, rtol=1e-6)
     assert made[60 + 10] == pytest.approx(0.3 * np.exp(-0.5), rel=1e-4)
     np.testing.assert_allclose(found.curves["true"][1], made, atol=1e-6)
+
+
+def test_half_an_interval_of_what_a_rule_does_is_that_of_the_delta_method():
+    """f = a . x with covariance V: t sqrt(a V a); the wider of two covariances counts; none where one is open."""
+    rng = np.random.default_rng(0)
+    a, roots = rng.normal(size=(5, 2)), rng.normal(size=(2, 2, 2))
+    theta = {"rules": {"c": np.array([0.3, -0.2])}}
+    spread = [(t, [{"rules": {"c": move}} for move in root]) for t, root in zip((2.0, 3.0), roots, strict=True)]
+    known = Known(["c"], {}, [], [], [], "subjects", 5, 1.0, [], spread, "")
+    found = half_width(theta, known, lambda theta: a @ theta["rules"]["c"])
+    each = [t * np.sqrt(np.einsum("ki,ij,kj->k", a, r.T @ r, a)) for t, r in zip((2.0, 3.0), roots, strict=True)]
+    np.testing.assert_allclose(found, np.max(each, axis=0))
+    assert half_width(theta, known._replace(spread=None), lambda theta: a[0]) is None
+    assert half_width(theta, None, lambda theta: a[0]) is None
