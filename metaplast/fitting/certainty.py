@@ -29,6 +29,7 @@ def of_intervals(known: Known | None, refits: Bootstrap | None) -> Plain | None:
             for s in known.settled[:SHOWN]
         ],
         "separated": known.separated,
+        "swaps": [_weights(weights) for weights in known.swaps[:SHOWN]],
         "condition": finite(known.condition),
         "directions": of_directions(known.directions),
         "why": known.why,
@@ -75,6 +76,11 @@ def doubts(told: Plain | None) -> list[str]:
         low, high = combination["ci95"]
         span = "" if low is None else f" [{low:.4g}, {high:.4g}]"
         said.append(f"These data settle only {words(combination['weights'])}: {combination['value']:.4g}{span}.")
+    for weights in told["swaps"]:
+        said.append(
+            f"A number that was kept cannot be told from one that was left out: {words(weights)} is not settled by "
+            "these data, and either may be meant."
+        )
     if told["over"] != "subjects" and told["ci95"]:
         said.append(
             f"Only one subject was fitted: intervals of the numbers are over {told['n']} {told['over']} of it, and say "

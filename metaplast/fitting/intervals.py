@@ -41,7 +41,8 @@ class Known(NamedTuple):
     `subjects`, `sessions` or `values`, and n of them; condition: of the Fisher information at unit information of every
     number; directions: the loosest first; spread: pairs (t, moves) of t quantiles and moves of theta by one standard
     deviation, along all axes of the covariance of the rule's numbers, of which the wider counts; None where something
-    is open; why: what kept the intervals from being known, if anything did."""
+    is open; why: what kept the intervals from being known, if anything did; swaps: flat combinations of
+    numbers that were kept and others that the choice of terms left out."""
 
     names: list[str]
     interval: dict[str, tuple[float, float]]
@@ -54,6 +55,7 @@ class Known(NamedTuple):
     directions: list[Direction]
     spread: list[tuple[float, list[Theta]]] | None
     why: str
+    swaps: list[dict[str, float]] = []  # noqa: RUF012  (never changed)
 
 
 def intervals(lifetime: Lifetime, data: Data, fitted: tuple[Theta, Theta], seed: int) -> Known | None:
@@ -78,7 +80,28 @@ def intervals(lifetime: Lifetime, data: Data, fitted: tuple[Theta, Theta], seed:
     seen = [moved]
     if np.sum(moved.odds > 0) > NEARLY * len(moved.odds):
         seen.append(sensitivity(lifetime, _fainter(theta), mask, data.sessions["train"], seed))
-    return _known(lifetime, theta, seen, _groups(data.subject["train"]))
+    known = _known(lifetime, theta, seen, _groups(data.subject["train"]))
+    return known._replace(swaps=_swaps(lifetime, data, fitted, set(known.names), seed))
+
+
+def _swaps(
+    lifetime: Lifetime, data: Data, fitted: tuple[Theta, Theta], kept: set[str], seed: int
+) -> list[dict[str, float]]:
+    """Flat combinations of numbers that were kept and others that were left out: data do not say which it is."""
+    theta, mask = fitted
+    every = jax.tree.map(np.ones_like, mask)
+    if all(np.all(leaf) for leaf in jax.tree.leaves(mask["rules"])) or len(flattened(theta)) > MOST:
+        return []
+    moved = sensitivity(lifetime, theta, {**mask, "rules": every["rules"]}, data.sessions["train"], seed)
+    if not np.isfinite(moved.fisher).all():
+        return []
+    names, _, slopes = number_slopes(lifetime, theta, moved.free)
+    space = Space(moved, np.zeros(len(moved.score), int), "values")
+    scaled = slopes / space.unit
+    away = scaled @ space.flat
+    away[np.linalg.norm(away, axis=1) <= SHARE * np.linalg.norm(scaled, axis=1)] = 0.0
+    found = [_named(names, row) for row in echelon(away.T)]
+    return [weights for weights in found if kept & set(weights) and not set(weights) <= kept]
 
 
 def _fainter(theta: Theta) -> Theta:

@@ -146,6 +146,20 @@ def test_terms_that_are_the_same_number_are_open_and_their_sum_is_settled(data: 
     assert known.spread is None and known.condition == np.inf
 
 
+def test_a_term_that_was_left_out_is_named_where_it_could_stand_for_one_that_was_kept(data: Data):
+    x = RNG.integers(2, size=(6, 12, 2)).astype(np.float32)
+    lifetime = lifetime_of(FAMILY, "pre", "pre^2", "weight")
+    theta = theta_of(lifetime, 0.7, 0.0, 0.0)
+    mask = {**everything(theta), "rules": {"rule": {"coefficients": np.array([1.0, 0.0, 0.0])}}}
+    found = intervals(lifetime, with_values(data, stimulus=x), (theta, mask), 0)
+    assert found is not None
+    assert found.names == ["pre"] and found.open == [] and np.isfinite(found.interval["pre"]).all()
+    (swap,) = found.swaps
+    assert set(swap) == {"pre", "pre^2"}
+    told_apart = intervals(lifetime, data, (theta, mask), 0)
+    assert told_apart is not None and told_apart.swaps == []
+
+
 def test_a_term_that_was_never_seen_is_open_and_others_keep_their_interval(data: Data):
     """Where w = 0 from the first to the last row of every session, nothing tells what a weight would do to itself."""
     weights = {"input_to_output": np.zeros((6, 1, 2), np.float32)}

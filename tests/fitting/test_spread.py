@@ -41,6 +41,7 @@ def test_half_an_interval_of_what_a_rule_does_is_that_of_the_delta_method():
     known = Known(["c"], {}, [], [], [], "subjects", 5, 1.0, [], spread, "")
     found = half_width(theta, known, lambda theta: a @ theta["rules"]["c"])
     each = [t * np.sqrt(np.einsum("ki,ij,kj->k", a, r.T @ r, a)) for t, r in zip((2.0, 3.0), roots, strict=True)]
+    assert found is not None
     np.testing.assert_allclose(found, np.max(each, axis=0))
     assert half_width(theta, known._replace(spread=None), lambda theta: a[0]) is None
     assert half_width(theta, None, lambda theta: a[0]) is None
