@@ -7,8 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from metaplast.fitting.bootstrap import Bootstrap
 from metaplast.fitting.data import Source
 from metaplast.fitting.intervals import Known
+from metaplast.fitting.penalised import member
+from metaplast.inspection.statistics import t_quantile
 from metaplast.inspection.surfaces import surfaces
 from metaplast.inspection.windows import by_pairs, gated, pairs
 from metaplast.lifetime import Lifetime
@@ -18,6 +21,7 @@ from metaplast.signals import Theta
 
 LAGS = np.arange(-60, 61)  # steps
 MOST = 40  # numbers of a rule: each is moved twice
+Sure = tuple[Known | None, Bootstrap | None]  # what is known of the numbers, and refits where some were asked for
 
 
 class Spread(NamedTuple):
@@ -39,24 +43,28 @@ class Window(NamedTuple):
     gated: tuple[str, ...]
 
 
-def surface_of(lifetime: Lifetime, theta: Theta, known: Known | None) -> Spread | None:
+def surface_of(lifetime: Lifetime, theta: Theta, sure: Sure) -> Spread | None:
     """The first surface of the first slot's rule (inspection/surfaces.py); None where the data leave a number open."""
     found = _surface(lifetime, theta)
-    half = half_width(theta, known, lambda theta: _surface(lifetime, theta).delta_w)
+    half = half_width(theta, sure, lambda theta: _surface(lifetime, theta).delta_w)
     if found is None or half is None:
         return None
     held = ", ".join(f"{name} = {value:g}" for name, value in found.held.items()) or "nothing else is read"
     return Spread((found.x_values, found.y_values), found.delta_w, half, (found.x, found.y), held)
 
 
-def half_width(theta: Theta, known: Known | None, of: Callable[[Theta], np.ndarray]) -> np.ndarray | None:
+def half_width(theta: Theta, sure: Sure, of: Callable[[Theta], np.ndarray]) -> np.ndarray | None:
     """Half the width of the 95 % interval of anything that a rule does, `of(theta)`.
 
     t sqrt(sum_k ((f(theta + m_k) - f(theta - m_k)) / 2)^2) over the moves m_k of `Known.spread`, the wider of its
-    pairs; None where numbers are open, or more than MOST.
+    pairs. Where numbers are open, or more than MOST, or have no name, Student's t over refits, if there are some.
     """
+    known, refits = sure
     if known is None or not known.spread or len(known.spread[0][1]) > MOST:
-        return None
+        if refits is None or len(refits.values) < 2:
+            return None
+        n = len(refits.values)
+        return t_quantile(n - 1) * np.std([of(member(refits.thetas, i)) for i in range(n)], axis=0, ddof=1)
     halves = []
     for t, moves in known.spread:
         each = [0.5 * (of(_moved(theta, move, 1.0)) - of(_moved(theta, move, -1.0))) for move in moves]
@@ -89,7 +97,7 @@ def _surface(lifetime: Lifetime, theta: Theta) -> Any:
     return next(iter(surfaces(rule)), None)
 
 
-def spike_window(lifetime: Lifetime, theta: Theta, source: Source | None, known: Known | None) -> Window | None:
+def spike_window(lifetime: Lifetime, theta: Theta, source: Source | None, sure: Sure) -> Window | None:
     """The change of one weight by one pair of spikes; None for a rule that is no spike-timing rule."""
     if not _timed(lifetime):
         return None
@@ -99,7 +107,7 @@ def spike_window(lifetime: Lifetime, theta: Theta, source: Source | None, known:
         lifetimes["true"] = source.lifetime
         curves["true"] = (lag, _pairs(source.lifetime, source.theta))
     by_modulator = tuple(name for name, its in lifetimes.items() if gated(its.slots[0].rule))
-    half = half_width(theta, known, lambda theta: _pairs(lifetime, theta))
+    half = half_width(theta, sure, lambda theta: _pairs(lifetime, theta))
     middle = curves["fitted"][1]
     band = None if half is None else (lag, middle - half, middle + half)
     return Window(curves, band, by_modulator)

@@ -13,10 +13,11 @@ import numpy as np
 
 from metaplast.fitting import bootstrap, certainty, summary
 from metaplast.fitting.data import Data, Source, arrays, data_of
-from metaplast.fitting.intervals import Known, intervals
+from metaplast.fitting.intervals import intervals
 from metaplast.fitting.numbers import numbers, true_numbers
 from metaplast.fitting.predict import drawn, weights_explained
 from metaplast.fitting.rows import Row, agreement, fit_row, residual_sd
+from metaplast.fitting.spread import Sure
 from metaplast.fitting.worth import null_models
 from metaplast.interfaces import SPLITS
 from metaplast.launch import fit_files, fit_report, folder, preflight
@@ -85,13 +86,14 @@ def _execute(run: Path, plain: Plain, recover: Plain | None, progress: Progress)
         booted = _bootstrap(run, job, rows[DISCOVERED], data, lambda a, b: (progress("bootstrap", a, b), stop.check()))
         main = rows[DISCOVERED]
         known = intervals(problem_of(job.main).lifetime, data, (main.theta, main.mask), job.main.seed)
-        told = _told(job, data, rows, (known, booted))
+        sure = (known, booted)
+        told = _told(job, data, rows, sure)
         told["recover"] = recover
         told["wall_s"] = round(time.monotonic() - started, 2)
         _save_rule(run, job, rows[DISCOVERED], told)
         folder.write_json(run / "fit.json", told)
         stop.check()
-        fit_report.write(run, job, data, rows, known, told)
+        fit_report.write(run, job, data, rows, sure, told)
 
 
 def _data(config: Config, plain: Plain, recover: Plain | None) -> Data:
@@ -132,7 +134,7 @@ def _bootstrap(run: Path, job: Job, row: Row, data: Data, tick: Callable[[int, i
     return bootstrap.bootstrap(problem_of(config), config.outer, data, fitted, config.fit, config.seed + 2, tick)
 
 
-def _told(job: Job, data: Data, rows: dict[str, Row], sure: tuple[Known | None, Any]) -> Plain:
+def _told(job: Job, data: Data, rows: dict[str, Row], sure: Sure) -> Plain:
     """fit.json."""
     family: Any = job.main.task
     nulls = null_models(family, data, job.main.fit.lags)

@@ -9,10 +9,9 @@ import numpy as np
 
 from metaplast.fitting import summary
 from metaplast.fitting.data import Data
-from metaplast.fitting.intervals import Known
 from metaplast.fitting.predict import activity
 from metaplast.fitting.rows import Row
-from metaplast.fitting.spread import spike_window, surface_of
+from metaplast.fitting.spread import Sure, spike_window, surface_of
 from metaplast.inspection import fit_figures
 from metaplast.inspection.report import Figure, Page, Section, Table, html
 from metaplast.inspection.table import aligned
@@ -129,7 +128,7 @@ def _formula(run: Path) -> str:
     return formula(file.document, file.tensors)
 
 
-def write(run: Path, job: Job, data: Data, rows: dict[str, Row], known: Known | None, told: Plain) -> None:
+def write(run: Path, job: Job, data: Data, rows: dict[str, Row], sure: Sure, told: Plain) -> None:
     """Figures and report.html, which comes last."""
     pictures = run / "figures"
     pictures.mkdir(exist_ok=True)
@@ -141,7 +140,7 @@ def write(run: Path, job: Job, data: Data, rows: dict[str, Row], known: Known | 
             tables=[_table(told, part) for part in _parts(told)],
         ),
         _rule_section(run, told, pictures),
-        *_spread(job, rows[DISCOVERED], data, known, pictures),
+        *_spread(job, rows[DISCOVERED], data, sure, pictures),
         *_session(job, data, rows, pictures),
         _path_section(told),
         Section("Reasons to doubt it", told["doubts"] or ["None was found by the checks of this page."]),
@@ -215,10 +214,10 @@ def _source(told: Plain) -> str:
     return f"{over}, or {drawn}, whichever reaches further" if refits else over
 
 
-def _spread(job: Job, row: Row, data: Data, known: Known | None, pictures: Path) -> list[Section]:
+def _spread(job: Job, row: Row, data: Data, sure: Sure, pictures: Path) -> list[Section]:
     """The change of weight over two signals, or over the lag of two spikes, with its interval."""
     problem = problem_of(job.main)
-    if window := spike_window(problem.lifetime, row.theta, data.source, known):
+    if window := spike_window(problem.lifetime, row.theta, data.source, sure):
         path = pictures / "window.png"
         fit_figures.window(window.curves, window.band, path)
         ends = ", ".join(f"{n} {c.min():.4g} to {c.max():.4g}" for n, (_, c) in window.curves.items())
@@ -227,7 +226,7 @@ def _spread(job: Job, row: Row, data: Data, known: Known | None, pictures: Path)
         )
         figure = Figure(path, f"Spike-timing window: {ends}", caption)
         return [Section("The window", figures=[figure])]
-    if not (found := surface_of(problem.lifetime, row.theta, known)):
+    if not (found := surface_of(problem.lifetime, row.theta, sure)):
         return []
     path = pictures / "surface.png"
     fit_figures.surface_spread(found.grid, found.change, found.half, found.names, path)
