@@ -136,11 +136,16 @@ def _judged(problem: MetaProblem, design: Design, theta: Theta, sessions: Sessio
     names = [canonical(term) for term in design.terms]
     told = {name: _plain(known.interval.get(name, (np.nan, np.nan))) for name in names}
     width = _reference(problem, design, theta, sessions) if not design.open else {}
-    return {"fitted": {n: value[n] for n in names}, "ci95": told, "named": _named(known), "reference": width}
+    fitted = {n: _short(value[n]) for n in names}
+    return {"fitted": fitted, "ci95": told, "named": _named(known), "reference": width}
 
 
 def _plain(ends: tuple[float, float]) -> list[float] | None:
-    return [float(end) for end in ends] if np.isfinite(ends).all() else None
+    return [_short(end) for end in ends] if np.isfinite(ends).all() else None
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.6g}")
 
 
 def _named(known: Known) -> list[str]:
@@ -164,7 +169,7 @@ def _reference(problem: MetaProblem, design: Design, theta: Theta, sessions: Ses
     inverse = np.linalg.inv(total)
     sd = np.sqrt(np.einsum("ki,ij,kj->k", slopes, inverse @ middle @ inverse, slopes))
     assert space.flat.size == 0
-    return {name: 1.96 * float(x) for name, x in zip(names, sd, strict=True)}
+    return {name: _short(1.96 * float(x)) for name, x in zip(names, sd, strict=True)}
 
 
 def clopper_pearson(hits: int, n: int) -> tuple[float, float]:
