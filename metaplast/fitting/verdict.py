@@ -33,7 +33,8 @@ def _worth(told: Plain, row: Plain) -> str:
     if high < 0:
         return f"Not found: the rule is worse than {hardest}. It explains {about}."
     if low <= 0:
-        return f"Not found: the rule is not told apart from {hardest}. It explains {about}."
+        n = value["n"]
+        return f"Not settled: over {n} held out, the rule is not told apart from {hardest}. It explains {about}."
     return f"Found: the rule explains {about}, and more of every other null."
 
 
@@ -62,6 +63,11 @@ def _numbers(told: Plain, row: Plain) -> list[str]:
         loose.append("no other start came as low")
     if starts["n"] > 1 and starts["spread"] > SPREAD:
         loose.append(f"starts of equal loss differ by {100 * starts['spread']:.0f} % of the largest")
+    known = told.get("intervals") or {}
+    if known.get("separated"):
+        loose.append("choices are predicted without fault")
+    elif known.get("open"):
+        loose.append("the data leave combinations of them open")
     if loose:
         return [f"Its numbers are not settled: {', and '.join(loose)}."]
     intervals = (told["bootstrap"] or {}).get("ci95", {})
@@ -80,6 +86,8 @@ def _numbers(told: Plain, row: Plain) -> list[str]:
 def _next(told: Plain, row: Plain) -> str:
     if told.get("advice"):
         return f"Next: {told['advice'][0]['words']}"
+    if any((value["ci95"][0] or 0.0) < 0 < (value["ci95"][1] or 0.0) for value in row["explained"].values()):
+        return "Next: hold out more subjects (task.held.subjects), or record more: the interval is too wide to tell."
     if not row["stable"]:
         return "Next: raise outer.steps, for the numbers were still moving."
     if told.get("recover") is None and "truth" not in told:

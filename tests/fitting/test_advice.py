@@ -130,7 +130,7 @@ def _told(low: float, high: float, **changes: Any) -> dict[str, Any]:
     ("low", "high", "begins"),
     [
         (0.1, 0.3, "Found: the rule explains 0.200 of the deviance that glm_history leaves"),
-        (-0.1, 0.3, "Not found: the rule is not told apart from glm_history."),
+        (-0.1, 0.3, "Not settled: over 3 held out, the rule is not told apart from glm_history."),
         (-0.3, -0.1, "Not found: the rule is worse than glm_history."),
     ],
 )
@@ -157,3 +157,12 @@ def test_a_verdict_names_the_family_that_is_better():
 def test_a_verdict_ends_with_the_advice():
     told = {**_told(-0.3, -0.1), "advice": [{"words": "A constant input would explain 72 %."}]}
     assert verdict(told, "discovered")[-1] == "Next: A constant input would explain 72 %."
+
+
+def test_numbers_that_the_data_leave_open_are_not_settled():
+    told = {**_told(0.1, 0.3), "intervals": {"open": [{"pre": 0.7, "pre^2": -0.7}], "separated": []}}
+    assert verdict(told, "discovered")[1] == "Its numbers are not settled: the data leave combinations of them open."
+
+
+def test_an_interval_that_is_too_wide_asks_for_more_subjects():
+    assert "task.held.subjects" in verdict(_told(-0.1, 0.3), "discovered")[-1]

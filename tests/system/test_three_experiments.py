@@ -98,6 +98,7 @@ def test_a_rewarded_rule_that_reads_how_likely_the_choice_was(tmp_path):
     data = _rewarded(tmp_path / "rewarded.npz")
     terms = "rule.terms=[modulator.reward*error*pre,pre,weight]"
     words = ("task.tell_choice=true", "feedback=symmetric", "rows=null", "rule.name=polynomial", terms)
+    words += ("task.held.subjects=0.4",)
     told = _fit(tmp_path, data, *words)
     assert told["verdict"][0].startswith("Found")
     _interval_holds(told, {"error*modulator.reward*pre": -0.3, "pre": 0.0, "weight": 0.0})
