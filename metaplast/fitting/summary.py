@@ -129,6 +129,17 @@ def _coincident(starts: Plain) -> str:
     )
 
 
+def _no_better(null: str, found: Plain) -> str:
+    """Of a null whose interval reaches 0: is the rule worse, no better here, or perhaps no better?"""
+    low, high = found["ci95"]
+    told = f"Against {null} the rule explains {found['mean']:.3f} of the deviance [{low:.3f}, {high:.3f}]"
+    if high < 0:
+        return f"{told}: it is worse on subjects it has not seen."
+    claim = "it is no better here" if found["mean"] <= 0 else "it may be no better on subjects it has not seen"
+    few = f" (over {found['n']} held out: raise task.held.subjects, or record more)" if found["n"] < FEW else ""
+    return f"{told}: {claim}{few}."
+
+
 def doubts(fit: Plain, main: str) -> list[str]:
     """Reasons not to believe the fit, each with its number; none found is said by an empty list."""
     row, said = fit["rows"][main], []
@@ -150,12 +161,7 @@ def doubts(fit: Plain, main: str) -> list[str]:
         elif low is None:
             said.append(f"No interval against {null}: fewer than two subjects were held out.")
         elif low <= 0:
-            claim = "it may be no better on subjects it has not seen"
-            if found["n"] < FEW:
-                claim += f" (over {found['n']} held out: raise task.held.subjects, or record more)"
-            said.append(
-                f"Against {null} the rule explains {found['mean']:.3f} of the deviance, at least {low:.3f}: {claim}."
-            )
+            said.append(_no_better(null, found))
     if row.get("sd") and row["residual_sd"] and not WEIGHED < row["residual_sd"] / row["sd"] < 1 / WEIGHED:
         ratio, sd = (row["residual_sd"] / row["sd"]) ** 2, row["residual_sd"]
         said.append(

@@ -32,6 +32,8 @@ def _worth(told: Plain, row: Plain) -> str:
     about = f"{share} [{low:.3f}, {high:.3f}]"
     if high < 0:
         return f"Not found: the rule is worse than {hardest}. It explains {about}."
+    if value["mean"] <= 0:
+        return f"Not found: the rule is no better than {hardest}. It explains {about}."
     if low <= 0:
         n = value["n"]
         return f"Not settled: over {n} held out, the rule is not told apart from {hardest}. It explains {about}."

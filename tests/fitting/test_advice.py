@@ -132,6 +132,7 @@ def _told(low: float, high: float, **changes: Any) -> dict[str, Any]:
         (0.1, 0.3, "Found: the rule explains 0.200 of the deviance that glm_history leaves"),
         (-0.1, 0.3, "Not settled: over 3 held out, the rule is not told apart from glm_history."),
         (-0.3, -0.1, "Not found: the rule is worse than glm_history."),
+        (-0.3, 0.1, "Not found: the rule is no better than glm_history."),
     ],
 )
 def test_a_verdict_is_about_the_hardest_null(low, high, begins):

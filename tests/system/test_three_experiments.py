@@ -60,7 +60,7 @@ def test_a_covariance_rule_with_a_bias_bounded_rates_and_first_weights_of_every_
     data = _covariance(tmp_path / "covariance.npz")
     (tmp_path / "first").mkdir()
     first = _fit(tmp_path / "first", data, "fit.bootstrap=0")
-    assert first["verdict"][0].startswith("Not found: the rule is worse than")
+    assert first["verdict"][0].startswith("Not found: the rule is no better than")
     advised = " ".join(one["words"] for one in first["advice"])
     for words in ("network.bias=true", "genome=per_subject", "network.output.name=sigmoid", "task.held.subjects=0"):
         assert words in advised
