@@ -80,6 +80,9 @@ def _numbers(told: Plain, row: Plain) -> list[str]:
             settled.append(name)
     if not intervals:
         return []
+    if len(row["numbers"]) == 1:
+        claim = "leaves out 0" if settled else "holds 0"
+        return [f"Its one number, of {next(iter(row['numbers']))}, has an interval that {claim}."]
     shown = ", ".join(settled[:3]) + (" ..." if len(settled) > 3 else "")
     rest = f": {shown}" if settled else ""
     return [f"{len(settled)} of its {len(row['numbers'])} numbers have an interval that leaves out 0{rest}."]

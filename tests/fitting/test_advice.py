@@ -141,6 +141,8 @@ def test_a_verdict_is_about_the_hardest_null(low, high, begins):
 
 def test_a_verdict_counts_the_numbers_that_are_settled():
     assert verdict(_told(0.1, 0.3), "discovered")[1].startswith("1 of its 2 numbers")
+    alone = verdict(_told(0.1, 0.3, numbers={"pre": 1.0}), "discovered")
+    assert alone[1] == "Its one number, of pre, has an interval that leaves out 0."
     moving = verdict(_told(0.1, 0.3, stable=False), "discovered")
     assert moving[1] == "Its numbers are not settled: they were still moving when the search ended."
     assert moving[-1].startswith("Next: raise outer.steps")
