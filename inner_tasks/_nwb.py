@@ -42,8 +42,9 @@ class Wanted(NamedTuple):
     reward: tuple[str, ...] = ()
 
 
-def read(path: str, wanted: Wanted, options: tuple[Option, ...], said: Said) -> Arrays:
-    """The arrays of an .nwb file, by the names of the schema; choices as `_coding.coded` has them.
+def read(path: str, wanted: Wanted, options: tuple[Option, ...] | None, said: Said) -> Arrays:
+    """The arrays of an .nwb file, by the names of the schema; choices as `_coding.coded` has them, none where
+    options is None.
 
     Raises: BadInput for a file that pynwb cannot read, or that lacks what is wanted.
     """
@@ -68,14 +69,14 @@ def read(path: str, wanted: Wanted, options: tuple[Option, ...], said: Said) -> 
         ) from None
 
 
-def _arrays(found: Any, wanted: Wanted, options: tuple[Option, ...], said: Said) -> Arrays:
+def _arrays(found: Any, wanted: Wanted, options: tuple[Option, ...] | None, said: Said) -> Arrays:
     table = trials(found, said)
     _demand_stimulus(found, wanted, table)
     if table:
         said.columns.append(f"columns of trials: {columns_of(table)}")
     shown = inputs(wanted.columns, table, said) if wanted.columns else None
     reward = rewards(wanted.reward, table, said)
-    choice = choices(wanted.choice, options, table, reward, said)
+    choice = None if options is None else choices(wanted.choice, options, table, reward, said)
     if choice is None and not wanted.activity:
         demand_choice(table)
     told = {name: value for name, value in (("choice", choice), ("reward", reward)) if value is not None}

@@ -9,10 +9,11 @@ import numpy as np
 from inner_tasks import _columns, _fitted, _npz, _nwb
 from inner_tasks._coding import FIELD, Option, coded
 from inner_tasks._describe import Info, describe, doubts
+from inner_tasks._example import example
 from inner_tasks._file import fingerprint, stamp
 from inner_tasks._fitted import Judges, Target
-from inner_tasks._npz import Arrays, Rows
-from inner_tasks._said import nothing, plain
+from inner_tasks._npz import Rows
+from inner_tasks._said import Said, nothing, plain
 from metaplast.likelihoods.base import AbstractLikelihood
 from metaplast.likelihoods.gaussian import Gaussian
 from metaplast.recording import AbstractRecording, HeldOut, Recorded, Session, Truth
@@ -30,10 +31,14 @@ class Recordings(AbstractRecording):
     path: without one, a small made-up example. sha256: of the file, where a fit must not go on with other data.
     target: which of `activity` and `choice` is fitted, where a file has both; `both`: the two together, activity first.
     units: of both, the population whose activity was recorded (hidden_1); left out, units and choice are all output
-    units. choice_values: the options as the file writes them, in the order 0, 1 ... ([left,right], [-1,1], [1,2]);
-    every other value is no choice; left out, choices are 0, 1 ... and negative ones none. reward_window: rewards (not
-    rows) behind the expected reward in `advantage`. nwb_*: what to take from an .nwb file; nwb_reward: a column, or
-    several whose sum it is.
+    units.
+    choice_values: the options as the file writes them, in the order 0, 1 ... ([left,right], [-1,1], [1,2]); every other
+    value is no choice; left out, choices are 0, 1 ... and negative ones none.
+    tell_choice: rules may read the choice of a row once it was made: `target` of the output is 1 at the option that
+    was taken, `error` (with a feedback, such as feedback=symmetric) is p - target, `modulator.surprise` is -log p; all
+    are 0 where no choice was made.
+    reward_window: rewards (not rows) behind the expected reward in `advantage`.
+    nwb_*: what to take from an .nwb file; nwb_reward: a column, or several whose sum it is.
     Choices need likelihood bernoulli (0 or 1; one output unit) or categorical (one output unit per choice), and
     likelihood joint beside activity.
     Raises: BadInput, when the data are first needed, for a file that breaks the schema or values that the likelihood
@@ -45,6 +50,7 @@ class Recordings(AbstractRecording):
     target: Target = ""
     units: str = ""
     choice_values: tuple[Option, ...] = ()
+    tell_choice: bool = False
     reward_window: Count = 10
     nwb_stimulus: tuple[str, ...] = ()
     nwb_stimulus_series: str = ""
@@ -65,6 +71,9 @@ class Recordings(AbstractRecording):
             layers = "network.hidden=[], or network=recurrent network.readout=false"
             fix = f"leave units out: where one array is fitted, its columns are the output ({layers})"
             raise BadInput(given, "target=both", fix)
+        if self.tell_choice and (self.clamp or self.target == "activity"):
+            given = "task.tell_choice=true where no choice is fitted"
+            raise BadInput(given, "task.target=choice or both", "leave task.tell_choice out")
         if self.clamp and self.target == "both":
             expected = "activity alone, which then drives the rule"
             raise BadInput("clamp=true with target=both", expected, "set task.target=activity, or leave task.clamp out")
@@ -128,23 +137,22 @@ class Recordings(AbstractRecording):
         if any(wanted) and not _is_nwb(self.path):
             raise BadInput(f"task.nwb_... with task.path={self.path!r}", "an .nwb file", "leave task.nwb_... out")
         age = stamp(self.path) if self.path else (0, 0)
-        made_up = not self.path and self.target in ("choice", "both")
-        return Source(self.path, self.sha256, age, wanted, self.choice_values, made_up)
+        return Source(self.path, self.sha256, age, wanted, self.choice_values, self.target)
 
     def _reading(self) -> "Reading":
-        return Reading(self.target, self.reward_window, self.likelihood)
+        return Reading(self.target, self.reward_window, self.likelihood, self.tell_choice)
 
 
 class Source(NamedTuple):
-    """Where the data are; `stamp` changes when the file does; options: of the choices; choices: has the example to hold
-    them."""
+    """Where the data are; `stamp` changes when the file does; options: of the choices; target: which arrays are
+    needed."""
 
     path: str
     sha256: str
     stamp: tuple[int, int]
     wanted: _nwb.Wanted
     options: tuple[Option, ...]
-    choices: bool
+    target: Target
 
 
 class Reading(NamedTuple):
@@ -153,6 +161,7 @@ class Reading(NamedTuple):
     target: Target
     reward_window: int
     likelihood: AbstractLikelihood
+    tell_choice: bool
 
 
 @lru_cache(maxsize=8)
@@ -162,20 +171,30 @@ def _rows(source: Source) -> Rows:
     if source.sha256 and (found := fingerprint(source.path)) != source.sha256.lower():
         given = f"recordings {source.path!r}: sha256 {found}"
         raise BadInput(given, f"sha256 {source.sha256!r}", "use the file of the first fit, or leave task.sha256 out")
-    said = nothing()
+    said, activity_alone = nothing(), source.target == "activity"
     if _is_nwb(source.path):
-        arrays = _nwb.read(source.path, source.wanted, source.options, said)
+        alone = activity_alone and bool(source.wanted.activity)
+        arrays = _nwb.read(source.path, source.wanted, None if alone else source.options, said)
     else:
-        arrays = _npz.read(source.path) if source.path else example(source.choices)
-        if "choice" in arrays:
-            choice = coded("array 'choice'", arrays["choice"], source.options, arrays.get("reward"), said)
-            arrays = {**arrays, "choice": choice}
+        arrays = _npz.read(source.path) if source.path else example(source.target in ("choice", "both"))
+        arrays = _coded(arrays, source.options, activity_alone and "activity" in arrays, said)
     rows = _npz.check(arrays)
-    if source.options and rows.choice is None:
+    if source.options and rows.choice is None and source.target != "activity":
         raise BadInput(f"{FIELD} for a file without choices", "an array 'choice'", f"leave {FIELD} out")
     _columns.explain(arrays, rows, said)
     names = tuple(plain(option) for option in source.options)
     return rows._replace(options=names, columns=tuple(said.columns), warnings=tuple(said.warnings))
+
+
+def _coded(arrays: Arrays, options: tuple[Option, ...], left_out: bool, said: Said) -> Arrays:
+    """The arrays of an .npz file with choices as `_coding.coded` has them, or without."""
+    choice, rest = arrays.get("choice"), {name: value for name, value in arrays.items() if name != "choice"}
+    if choice is None:
+        return arrays
+    if left_out:
+        said.columns.append("array 'choice': not read, as task.target=activity")
+        return rest
+    return {**rest, "choice": coded("array 'choice'", choice, options, rest.get("reward"), said)}
 
 
 def _is_nwb(path: str) -> bool:
@@ -189,9 +208,13 @@ def _understood(source: Source, reading: Reading) -> tuple[Recorded, Info]:
     n = _fitted.sizes(rows, reading.likelihood, found)
     paid = np.zeros(0) if rows.reward is None else rows.reward[np.isfinite(rows.reward)].astype(np.float64)
     reward = float(paid.mean()) if len(paid) else 0.0
-    told = (rows.options, rows.columns, rows.warnings)
-    info = Info(source.path, n.get("choice", 0), len(paid), reward, rows.trial is not None, rows.dt, *told)
-    return _assemble(rows, found, n, reading.reward_window), info
+    facts = (rows.options, rows.columns, rows.warnings)
+    info = Info(source.path, n.get("choice", 0), len(paid), reward, rows.trial is not None, rows.dt, *facts)
+    if reading.tell_choice and "choice" not in found:
+        given = "task.tell_choice=true where no choice is fitted"
+        raise BadInput(given, "an array 'choice' in the file", "leave task.tell_choice out")
+    assembled = _assemble(rows, found, n, reading.reward_window)
+    return _told(assembled, n["choice"]) if reading.tell_choice else assembled, info
 
 
 def _clamped(found: Recorded) -> Recorded:
@@ -200,6 +223,13 @@ def _clamped(found: Recorded) -> Recorded:
         raise BadInput("task.clamp=true", "arrays final_weights.<edge> in the file", "add them, or leave clamp out")
     blank = np.zeros_like(found.sessions.observed)
     return found._replace(sessions=found.sessions.replace(observed=blank))  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _told(found: Recorded, n_choice: int) -> Recorded:
+    """Rules may read what was chosen; its columns are the last."""
+    target, observed = (x[..., -n_choice:] for x in (found.sessions.target, found.sessions.observed))
+    told = {"choice": target, "made": (observed > 0).any(axis=2).astype(np.float32)}
+    return found._replace(sessions=found.sessions.replace(told=told))  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _assemble(rows: Rows, judges: Judges, n: dict[str, int], window: int) -> Recorded:
@@ -257,29 +287,3 @@ def advantage(reward: np.ndarray, starts: np.ndarray, window: int) -> np.ndarray
         begin = np.maximum(k - window, 0)
         out[given] = reward[given] - (total[k] - total[begin]) / np.maximum(k - begin, 1)
     return out
-
-
-@lru_cache(maxsize=2)
-def example(choices: bool = False) -> Arrays:
-    """Eight made-up subjects, one session each of up to 40 rows: 3 stimuli, 2 units whose synapses change with the
-    reward, and trials of 3 to 6 rows; with `choices` also one per row, 1 with P = sigmoid(2 (y_0 - y_1)). Seeded; see
-    the schema for what the arrays mean."""
-    rng = np.random.default_rng(0)
-    rows: dict[str, list] = {name: [] for name in ("stimulus", "activity", "reward", "session", "trial", "subject")}
-    for session, length in enumerate((40, 37, 33, 40, 36, 31, 40, 35)):
-        weights, trial, left = rng.normal(0.0, 0.5, (2, 3)), 0, int(rng.integers(3, 7))
-        for row in range(length):
-            left -= 1
-            x = rng.normal(size=3)
-            y = weights @ x + 0.1 * rng.normal(size=2)
-            over = left == 0 or row == length - 1
-            paid = float(rng.random() < 1.0 / (1.0 + np.exp(-y[0]))) if over else np.nan
-            weights = weights + 0.05 * np.nan_to_num(paid) * np.outer(y, x) - 0.01 * weights
-            for name, value in zip(rows, (x, y, paid, session, trial, f"subject {session + 1}"), strict=True):
-                rows[name].append(value)
-            if over:
-                trial, left = trial + 1, int(rng.integers(3, 7))
-    made = {name: np.asarray(values) for name, values in rows.items()}
-    if choices:
-        made["choice"] = (rng.logistic(size=len(made["trial"])) < 2.0 * (made["activity"] @ [1.0, -1.0])).astype(int)
-    return made

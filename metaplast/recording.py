@@ -1,6 +1,7 @@
 """Recorded lives: what was shown, done and paid, and how probable it is under a network that learns by some rule."""
 
 from abc import abstractmethod
+from dataclasses import field
 from functools import lru_cache
 from typing import Annotated, Any, NamedTuple
 
@@ -15,7 +16,7 @@ from metaplast.likelihoods.base import AbstractLikelihood, Part
 from metaplast.networks.base import AbstractNetwork
 from metaplast.registry import BadInput
 from metaplast.rules.base import AbstractRule
-from metaplast.signals import Key, NeuronView, Outcome, Score, TaskShape, feedback, pytree
+from metaplast.signals import SURPRISE, Key, NeuronView, Outcome, Score, TaskShape, feedback, pytree
 from metaplast.spec import Natural, Probability, spec
 
 CLAMPED = "recorded"  # the population that shows what was recorded, where the task clamps it
@@ -31,7 +32,9 @@ class Session:
     reset [n_steps]: a new trial begins after this step; modulators {channel: [n_steps]}; weights, final {edge: its
     layout}: the first and the last weights where they are known (NaN in `final`: unknown); subject []: whose life it
     is, -1 for a subject that training does not see; share []: times the session's mean loss, so that every recorded
-    value of a split counts alike.
+    value of a split counts alike; told: where rules may read the choice {"choice": [n_steps, size of the output], 1 at
+    the option that was taken; "made": [n_steps], 0 where none was}. Like rewards and gates it stays as it was recorded
+    where values are drawn anew.
     """
 
     stimulus: Array
@@ -44,6 +47,7 @@ class Session:
     final: dict[str, Array]
     subject: Array
     share: Array
+    told: dict[str, Array] = field(default_factory=dict)
 
 
 class Recorded(NamedTuple):
@@ -80,9 +84,11 @@ class AbstractRecording(AbstractTaskFamily):
     Input population `input`; the output's activity, and that of `watched` populations, is judged by `likelihood`. With
     `clamp` a second input population, `recorded`, shows the recorded values themselves (network `clamped`), and nothing
     is left to judge but `final`.
-    Rules see modulators, never errors or targets: what was recorded must not leak into the weights. Of a choice they
-    also see how probable the network holds it (`probability`, of several options `probability_0` ...), for its `post`
-    is the log odds; a recorded modulator of that name goes before.
+    Rules see modulators, never errors: what was recorded must not leak into the weights. Of a choice they also see how
+    probable the network holds it (`probability`, of several options `probability_0` ...), as its `post` is the log
+    odds; a recorded modulator of that name goes before. A choice is known to the
+    animal once it was made: where sessions tell it, rules read it as `target` of the output, c, and have the credit of
+    choosing it, error = d -log P(c) / d activity (p - c for bernoulli and categorical) and surprise = -log P(c).
     """
 
     likelihood: AbstractLikelihood
@@ -146,6 +152,7 @@ class AbstractRecording(AbstractTaskFamily):
         n_out = n_seen - sum(n for _, n in watched)
         offers = {"gate", "reset", "subject", *self.channels(), *s.modulators}
         offers |= {name for name, given in (("weights", s.weights), ("final_weights", s.final)) if given}
+        offers |= {"target", "error"} if s.told else set()
         inputs = {"input": s.stimulus.shape[2], **({CLAMPED: n_out} if self.clamp else {})}
         phases = ((n_steps, True),)
         return TaskShape(inputs, n_out, phases, frozenset(offers), differentiable=True, watched=watched)
@@ -173,8 +180,26 @@ class AbstractRecording(AbstractTaskFamily):
         expected = self.likelihood.mean(output.activity)
         modulators = {name: expected[column] for name, column in self.channels().items()}
         modulators |= {name: values[state] for name, values in task.modulators.items()}
-        told = feedback(self.shape().n_out, gate=task.gate[state], reset=task.reset[state], modulators=modulators)
+        credit, surprise = self._chosen(task, state, output.activity)
+        told = feedback(
+            self.shape().n_out,
+            **credit,
+            gate=task.gate[state],
+            reset=task.reset[state],
+            modulators=modulators | surprise,
+        )
         return state + 1, Outcome(feedback=told, score=score)
+
+    def _chosen(self, task: Session, state: Array, activity: Array) -> tuple[dict[str, Array], dict[str, Array]]:
+        """(target and error, surprise) of the choice that was made in a step; nothing where sessions do not tell it."""
+        if not task.told:
+            return {}, {}
+        chosen, made = task.told["choice"][state], task.told["made"][state]
+        likelihood = self.parts()[-1].likelihood
+        share = likelihood.share(len(chosen))
+        loss = lambda a: jnp.sum(share * likelihood.loss(a, chosen))  # noqa: E731
+        surprise, error = jax.value_and_grad(loss)(activity[-len(chosen) :])
+        return {"target": chosen, "error": made * error}, {SURPRISE: made * surprise}
 
 
 def _dtype(x: Any) -> Any:

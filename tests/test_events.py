@@ -101,6 +101,13 @@ def test_one_life_is_that_of_a_batch_and_its_gradient_that_of_every_synapse():
     np.testing.assert_allclose(slope, by_hand, rtol=1e-10)
 
 
+@pytest.mark.parametrize(("n_pre", "walks"), [(128, False), (129, True)])
+def test_few_synapses_are_summed_at_once_and_more_from_spike_to_spike(n_pre, walks):
+    dense = Dense(128, n_pre)
+    program = jax.make_jaxpr(dense.propagate_spikes)(jnp.zeros((128, n_pre)), jnp.zeros(n_pre))
+    assert ("while" in str(program)) == walks
+
+
 @pytest.mark.parametrize("power", [0, 1, 2, 3])
 def test_a_power_of_the_weight_is_its_power_from_spike_to_spike(power):
     rng = np.random.default_rng(7)

@@ -1,5 +1,6 @@
 """The numbers that a rule says theta moves are the numbers that act."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from metaplast.reuse._node import coefficients, tree
 from metaplast.reuse.ask import account_of, inside, node_of, substituted
 from metaplast.reuse.formula import fields
 from metaplast.rules import _expression
+from metaplast.rules._account import Moved
 from metaplast.rules.base import AbstractRule
 from metaplast.signals import SynapseView, Theta
 
@@ -35,13 +37,14 @@ def check(rule: AbstractRule, theta: Theta, world: World, read: frozenset[str]) 
     """
     account = account_of(rule)
     expected = _changes(rule, theta, world)
-    for field, moved in account.moved.items():
+    for leaf, together in _by_leaf({**account.moved, **rule.account().moved}).items():
+        field, moved = next(iter(together.items()))
         if field == account.listed:
-            other, start = _listed(rule, field, moved.leaf, theta)
+            other, start = _listed(rule, field, leaf, theta)
         else:
-            other, start = substituted(rule, field, moved, theta)
+            other, start = substituted(rule, together, theta)
         actual = _changes(other, start, world)
-        promise = f"account: `{field}` moved by theta's `{moved.leaf}` under the law `{moved.law}` is what acts"
+        promise = f"account: `{field}` moved by theta's `{leaf}` under the law `{moved.law}` is what acts"
         demand_close(actual, expected, promise)
     for label, part in account.parts.items():
         part_rule = inside(rule, part.fields)
@@ -51,9 +54,16 @@ def check(rule: AbstractRule, theta: Theta, world: World, read: frozenset[str]) 
         template = jax.eval_shape(lambda rule=part_rule: rule.init(jax.random.key(0), world.connection))
         same = jax.tree.structure(template) == jax.tree.structure(part_theta)
         demand(same, f"account: the theta of part {label!r} stands at {list(part.leaves)}")
-    if account.silent:
+    if rule.account().silent:
         said = fields(node_of(rule, theta))
         demand(said is not None and said >= read - {"key"}, f"account: a silent rule reads {said}, not {sorted(read)}")
+
+
+def _by_leaf(moved: Mapping[str, Moved]) -> dict[str, dict[str, Moved]]:
+    leaves: dict[str, dict[str, Moved]] = {}
+    for field, pair in moved.items():
+        leaves.setdefault(pair.leaf, {})[field] = pair
+    return leaves
 
 
 def _listed(rule: AbstractRule, field: str, leaf: str, theta: Theta) -> tuple[AbstractRule, Theta]:

@@ -173,6 +173,7 @@ def _numbers(tree: Any) -> Any:
 def check(outer: AbstractOuterLoop, n_steps: int = 40) -> None:
     """Everything above (metaplast.testing.check_outer_loop)."""
     problem = quadratic()
+    demand(isinstance(outer.n_steps, int) and outer.n_steps > 0, "n_steps is a number of outer steps")
     for name, value in outer.hyper().items():
         demand(value.shape == () and jnp.issubdtype(value.dtype, jnp.floating), f"hyper {name} is a float scalar")
     state = train.begin(problem, outer, 0)

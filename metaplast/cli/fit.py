@@ -40,7 +40,7 @@ def command(  # noqa: PLR0913  (click gives each option as one argument)
     DATA: an .npz file (see docs/fit.md) or an .nwb file. WORDS: experiment=NAME, group=NAME, a.b=value, as in train;
     what the file implies (likelihood, given weights, rewards) is set unless you say otherwise.
     Without DATA: a made-up example, or the simulated data of experiment=NAME.
-    Example: metaplast fit trials.npz network.hidden=[10] fit.bootstrap=100
+    Example: metaplast fit trials.npz network.hidden=[10] fit.bootstrap=200
     """
     from metaplast.cli import _progress, _setup
     from metaplast.launch import folder

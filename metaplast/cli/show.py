@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from metaplast.reuse.rule_file import RuleFile
 
 
+COLUMN = 15  # where the words of the card begin
+
+
 @click.command("show")
 @click.argument("rule", shell_complete=_complete.rules)
 @click.option("--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first.")
@@ -103,6 +106,7 @@ def _number(value: Any) -> str:
 
 
 def _print(label: str, value: Any) -> None:
+    from metaplast.cli._listed import entry
     from metaplast.reuse.text import printable
 
-    click.echo(f"{printable(label):14} {printable(str(value))}")
+    click.echo(entry(printable(label), printable(str(value)), COLUMN))

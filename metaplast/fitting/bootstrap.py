@@ -8,23 +8,18 @@ import numpy as np
 
 from metaplast.fitting.data import Data, arrays
 from metaplast.fitting.engine import Member, Tick, fit
+from metaplast.fitting.geometry import Direction, axes
 from metaplast.fitting.numbers import numbers, vector
-from metaplast.fitting.penalised import member
+from metaplast.fitting.penalised import member, of_terms
 from metaplast.fitting.predict import drawn
 from metaplast.fitting.settings import Fit
+from metaplast.inspection.statistics import t_quantile
 from metaplast.interfaces import AbstractOuterLoop
 from metaplast.problem import MetaProblem
 from metaplast.signals import Theta
 
-LOOSE = 0.25  # a direction is sloppy where its standard deviation exceeds this share of the vector of numbers
-
-
-class Direction(NamedTuple):
-    """A combination of a rule's numbers, of unit length, and the standard deviation with which the data fix it."""
-
-    weights: dict[str, float]
-    sd: float
-    loose: bool
+SCATTER = 0.3  # of the largest number of a leaf of coefficients, and of other leaves in their own unit
+ENOUGH = 200  # refits of which the percentiles are known
 
 
 class Bootstrap(NamedTuple):
@@ -53,10 +48,11 @@ def bootstrap(
     """Parametric bootstrap (Efron & Tibshirani 1993, chapter 6), with the design held fixed.
 
     fitted: (theta, mask, residual standard deviation). settings.bootstrap data sets are drawn from the fitted rule on
-    the training sessions' own stimuli, gates, rewards and mask, and refitted from the fitted theta on its support;
-    intervals are the 2.5 and 97.5 % points. The choice of the support is not repeated: intervals hold given the terms.
-    Rewards and gates stay those that were recorded, also where a drawn choice would have led to others.
-    None where nothing is asked for or nothing is learned.
+    the training sessions' own stimuli, gates, rewards and mask, and refitted on the fitted support, each from another
+    place around the fitted theta; intervals are the 2.5 and 97.5 % points of ENOUGH refits, of fewer Student's t for
+    one more refit. What differs between subjects is not drawn: see `intervals`. The choice of the support is not
+    repeated: intervals hold given the terms. Rewards and gates stay those that were recorded, also where a drawn choice
+    would have led to others. None where nothing is asked for or nothing is learned.
     """
     theta, mask, spread = fitted
     if not settings.bootstrap or not jax.tree.leaves(theta["rules"]):
@@ -66,14 +62,15 @@ def bootstrap(
     for index in range(settings.bootstrap):
         key = jax.random.fold_in(jax.random.key(seed), index)
         values = drawn(problem.lifetime, theta, arrays(train), key, jnp.asarray(spread, float))
-        members.append(Member(theta, mask, 0.0, jax.tree.map(np.asarray, values)))
+        start = {**theta, "rules": _scattered(theta["rules"], np.random.default_rng([seed, index]))}
+        members.append(Member(start, mask, 0.0, jax.tree.map(np.asarray, values)))
     found = fit(problem, outer, train, members, settings, seed, tick)
     told = [numbers(problem.lifetime, f.theta) for f in found]
     names = [name for name in told[0] if _varies([t[name] for t in told])]
     values = np.stack([vector(t, names) for t in told])
     fine = np.isfinite(values).all(axis=1)
     values = values[fine]
-    edges = np.quantile(values, [0.025, 0.975], axis=0) if len(values) > 1 else np.full((2, len(names)), np.nan)
+    edges = _edges(values)
     return Bootstrap(
         names=names,
         values=values,
@@ -89,16 +86,25 @@ def directions(names: list[str], values: np.ndarray, centre: np.ndarray) -> list
     """Principal axes of the spread of the numbers, the loosest first. Loose: beyond LOOSE of the length of `centre`."""
     if len(values) < 3:
         return []
-    _, spread, axes = np.linalg.svd(values - values.mean(axis=0), full_matrices=False)
-    sds = spread / np.sqrt(len(values) - 1)
-    return [
-        Direction(
-            {names[i]: float(axis[i]) for i in np.argsort(-np.abs(axis)) if abs(axis[i]) >= 0.1},
-            float(sd),
-            bool(sd > LOOSE * np.linalg.norm(centre)),
-        )
-        for sd, axis in zip(sds, axes, strict=True)
-    ]
+    return axes(names, np.cov(values.T).reshape(len(names), len(names)), centre)
+
+
+def _edges(values: np.ndarray) -> np.ndarray:
+    """[2, n_names]: what 95 % of refits [n_refits, n_names] lie between."""
+    n = len(values)
+    if n < 2:
+        return np.full((2, values.shape[1]), np.nan)
+    if n >= ENOUGH:
+        return np.quantile(values, [0.025, 0.975], axis=0)
+    half = t_quantile(n - 1) * np.sqrt(1.0 + 1.0 / n) * values.std(axis=0, ddof=1)
+    return values.mean(axis=0) + np.stack([-half, half])
+
+
+def _scattered(rules: Theta, rng: np.random.Generator) -> Theta:
+    def near(leaf: np.ndarray, size: float) -> np.ndarray:
+        return np.asarray(leaf + SCATTER * size * rng.normal(size=np.shape(leaf)), np.asarray(leaf).dtype)
+
+    return of_terms(lambda leaf: near(leaf, float(np.abs(leaf).max(initial=0.0))), lambda leaf: near(leaf, 1.0), rules)
 
 
 def _varies(values: list[float]) -> bool:

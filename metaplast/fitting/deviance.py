@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from metaplast.inspection.statistics import RESAMPLES, Estimate
+from metaplast.inspection.statistics import FEW, RESAMPLES, Estimate, t_quantile
 from metaplast.likelihoods.base import AbstractLikelihood
 from metaplast.recording import Session
 
@@ -31,7 +31,8 @@ def explained(model: np.ndarray, null: np.ndarray) -> float:
 
 
 def explained_ci(model: np.ndarray, null: np.ndarray, subject: np.ndarray, seed: int = 0) -> Estimate:
-    """`explained` with its 95 % percentile bootstrap over subjects: all sessions of a drawn subject go along.
+    """`explained` with its 95 % interval over subjects, all sessions of one together: percentile bootstrap; of fewer
+    than FEW subjects, Student's t of the jackknife.
 
     model, null: deviances [n_sessions]; subject [n_sessions]: whose sessions they are. n counts the subjects with
     something to explain; with fewer than two the interval is NaN, for one animal says nothing about others.
@@ -49,6 +50,11 @@ def difference_ci(a: np.ndarray, b: np.ndarray, null: np.ndarray, subject: np.nd
     mean = float(_lead(*sums.sum(axis=1)))
     if n < 2:
         return Estimate(mean, float("nan"), float("nan"), n)
+    if n < FEW:
+        with np.errstate(invalid="ignore"):  # deviances of a model that diverged may be infinite
+            without = _lead(*(sums.sum(axis=1, keepdims=True) - sums))
+            half = t_quantile(n - 1) * float(np.sqrt((n - 1) ** 2 / n) * without.std(ddof=1))
+        return Estimate(mean, mean - half, mean + half, n)
     drawn = np.random.default_rng(seed).integers(n, size=(RESAMPLES, n))
     with np.errstate(invalid="ignore"):  # deviances of a model that diverged may be infinite
         low, high = np.quantile(_lead(*sums[:, drawn].sum(axis=2)), [0.025, 0.975])

@@ -9,6 +9,7 @@ import numpy as np
 from metaplast import train
 from metaplast.fitting.data import Data, n_values
 from metaplast.fitting.engine import Fitted, Member, Tick, fit
+from metaplast.fitting.flat import flattened
 from metaplast.fitting.numbers import numbers
 from metaplast.fitting.penalised import everything
 from metaplast.fitting.settings import Fit
@@ -40,11 +41,12 @@ def fit_row(
 ) -> Row:
     """Fit one family of rules. Deterministic in its arguments.
 
-    Starts differ in theta alone. A rule with more than `settings.few` terms goes along the path of penalties from the
-    best start, its supports are refitted, and validation trials choose; any other takes the best start.
+    Starts differ in theta alone, and those that coincide are one. A rule with more than `settings.few` terms goes along
+    the path of penalties from the best start, its supports are refitted, and validation trials choose; any other takes
+    the best start.
     """
     sessions = data.sessions["train"]
-    inits = [problem.init(train.stream(seed, "theta", jnp.asarray(i))) for i in range(settings.starts)]
+    inits = _distinct([problem.init(train.stream(seed, "theta", jnp.asarray(i))) for i in range(settings.starts)])
     if not jax.tree.leaves(inits[0]):
         return _judged(problem, data, inits[0], inits[0], seed, ([], [], 0, None))
     long = is_long(problem.lifetime, settings.few)
@@ -63,6 +65,12 @@ def fit_row(
     ]
     at = chosen(path)
     return _judged(problem, data, refitted[at].theta, members[at].mask, seed, (starts, path, at, refitted[at]))
+
+
+def _distinct(thetas: list[Theta]) -> list[Theta]:
+    """One of each, -0 and 0 being the same."""
+    flat = [(flattened(theta) + 0.0).tobytes() for theta in thetas]
+    return [theta for i, theta in enumerate(thetas) if flat[i] not in flat[:i]]
 
 
 def _order(found: Fitted) -> tuple[bool, float]:
@@ -111,7 +119,7 @@ def residual_sd(family: AbstractRecording, found: Worth, sessions: Session) -> f
 def agreement(problem: MetaProblem, row: Row) -> dict[str, float]:
     """How far apart the starts ended: the largest spread of a number over the largest number, among the starts whose
     loss is within 1 % of the best (`same`: how many those are, of `n`)."""
-    if not row.starts:
+    if not row.starts or not problem.lifetime.slots:
         return {"n": 0, "same": 0, "spread": 0.0}
     best = row.starts[0].loss
     same = [s for s in row.starts if np.isfinite(s.loss) and s.loss <= best + 0.01 * abs(best)]

@@ -1,5 +1,6 @@
-"""How well the data fix what a rule does, not only its numbers: surfaces and spike-timing windows over the refits."""
+"""How well the data fix what a rule does, not only its numbers: surfaces and spike-timing windows."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -8,7 +9,9 @@ import numpy as np
 
 from metaplast.fitting.bootstrap import Bootstrap
 from metaplast.fitting.data import Source
+from metaplast.fitting.intervals import Known
 from metaplast.fitting.penalised import member
+from metaplast.inspection.statistics import t_quantile
 from metaplast.inspection.surfaces import surfaces
 from metaplast.inspection.windows import by_pairs, gated, pairs
 from metaplast.lifetime import Lifetime
@@ -17,10 +20,12 @@ from metaplast.rules._grammar import reach
 from metaplast.signals import Theta
 
 LAGS = np.arange(-60, 61)  # steps
+MOST = 40  # numbers of a rule: each is moved twice
+Sure = tuple[Known | None, Bootstrap | None]  # what is known of the numbers, and refits where some were asked for
 
 
 class Spread(NamedTuple):
-    """delta_w over two signals [n_y, n_x], and half the width of its 95 % interval over the refits."""
+    """delta_w over two signals [n_y, n_x], and half the width of its 95 % interval."""
 
     grid: tuple[np.ndarray, np.ndarray]
     change: np.ndarray
@@ -30,7 +35,7 @@ class Spread(NamedTuple):
 
 
 class Window(NamedTuple):
-    """curves: {fitted, true: (lag in ms, change of weight)}; band: (lag, low, high) over the refits, or None.
+    """curves: {fitted, true: (lag in ms, change of weight)}; band: (lag, low, high), 95 %, or None.
     gated: those whose changes become eligible, for a modulator to apply."""
 
     curves: dict[str, tuple[np.ndarray, np.ndarray]]
@@ -38,16 +43,37 @@ class Window(NamedTuple):
     gated: tuple[str, ...]
 
 
-def surface_of(lifetime: Lifetime, theta: Theta, booted: Bootstrap) -> Spread | None:
-    """The first surface of the first slot's rule (inspection/surfaces.py), for the fit and for every refit."""
+def surface_of(lifetime: Lifetime, theta: Theta, sure: Sure) -> Spread | None:
+    """The first surface of the first slot's rule (inspection/surfaces.py); None where the data leave a number open."""
     found = _surface(lifetime, theta)
-    if found is None:
+    half = half_width(theta, sure, lambda theta: _surface(lifetime, theta).delta_w)
+    if found is None or half is None:
         return None
-    n = len(booted.values)
-    each = np.stack([_surface(lifetime, member(booted.thetas, i)).delta_w for i in range(n)])  # pyright: ignore[reportOptionalMemberAccess]
-    low, high = np.quantile(each, [0.025, 0.975], axis=0) if n > 1 else (found.delta_w, found.delta_w)
     held = ", ".join(f"{name} = {value:g}" for name, value in found.held.items()) or "nothing else is read"
-    return Spread((found.x_values, found.y_values), found.delta_w, 0.5 * (high - low), (found.x, found.y), held)
+    return Spread((found.x_values, found.y_values), found.delta_w, half, (found.x, found.y), held)
+
+
+def half_width(theta: Theta, sure: Sure, of: Callable[[Theta], np.ndarray]) -> np.ndarray | None:
+    """Half the width of the 95 % interval of anything that a rule does, `of(theta)`.
+
+    t sqrt(sum_k ((f(theta + m_k) - f(theta - m_k)) / 2)^2) over the moves m_k of `Known.spread`, the wider of its
+    pairs. Where numbers are open, or more than MOST, or have no name, Student's t over refits, if there are some.
+    """
+    known, refits = sure
+    if known is None or not known.spread or len(known.spread[0][1]) > MOST:
+        if refits is None or len(refits.values) < 2:
+            return None
+        n = len(refits.values)
+        return t_quantile(n - 1) * np.std([of(member(refits.thetas, i)) for i in range(n)], axis=0, ddof=1)
+    halves = []
+    for t, moves in known.spread:
+        each = [0.5 * (of(_moved(theta, move, 1.0)) - of(_moved(theta, move, -1.0))) for move in moves]
+        halves.append(t * np.sqrt(np.sum(np.square(each), axis=0)))
+    return np.max(halves, axis=0)
+
+
+def _moved(theta: Theta, move: Theta, sign: float) -> Theta:
+    return jax.tree.map(lambda x, m: np.asarray(x + sign * m, np.asarray(x).dtype), theta, move)
 
 
 def _surface(lifetime: Lifetime, theta: Theta) -> Any:
@@ -71,7 +97,7 @@ def _surface(lifetime: Lifetime, theta: Theta) -> Any:
     return next(iter(surfaces(rule)), None)
 
 
-def spike_window(lifetime: Lifetime, theta: Theta, source: Source | None, booted: Bootstrap | None) -> Window | None:
+def spike_window(lifetime: Lifetime, theta: Theta, source: Source | None, sure: Sure) -> Window | None:
     """The change of one weight by one pair of spikes; None for a rule that is no spike-timing rule."""
     if not _timed(lifetime):
         return None
@@ -81,11 +107,10 @@ def spike_window(lifetime: Lifetime, theta: Theta, source: Source | None, booted
         lifetimes["true"] = source.lifetime
         curves["true"] = (lag, _pairs(source.lifetime, source.theta))
     by_modulator = tuple(name for name, its in lifetimes.items() if gated(its.slots[0].rule))
-    if booted is None or len(booted.values) < 2:
-        return Window(curves, None, by_modulator)
-    every = np.stack([_pairs(lifetime, member(booted.thetas, i)) for i in range(len(booted.values))])
-    low, high = np.quantile(every, [0.025, 0.975], axis=0)
-    return Window(curves, (lag, low, high), by_modulator)
+    half = half_width(theta, sure, lambda theta: _pairs(lifetime, theta))
+    middle = curves["fitted"][1]
+    band = None if half is None else (lag, middle - half, middle + half)
+    return Window(curves, band, by_modulator)
 
 
 def _timed(lifetime: Lifetime) -> bool:

@@ -1,16 +1,16 @@
 """What a fit says, as plain data: every row against every null, on values that training did not see."""
 
-import math
 from typing import Any
 
 import numpy as np
 
-from metaplast.fitting.bootstrap import Bootstrap
+from metaplast.fitting import certainty
+from metaplast.fitting.certainty import finite, words
 from metaplast.fitting.data import Data, n_values
 from metaplast.fitting.deviance import difference_ci, explained_ci
 from metaplast.fitting.support import Choice
 from metaplast.fitting.worth import Worth
-from metaplast.inspection.statistics import Estimate
+from metaplast.inspection.statistics import FEW, Estimate
 from metaplast.interfaces import SPLITS, Split
 from metaplast.reuse.formula import NEGLIGIBLE
 
@@ -52,10 +52,6 @@ def estimate(value: Estimate) -> Plain:
     return {"mean": finite(value.mean), "ci95": [finite(value.low), finite(value.high)], "n": value.n}
 
 
-def finite(value: float) -> float | None:
-    return float(f"{value:.6g}") if math.isfinite(value) else None
-
-
 def of_data(data: Data) -> Plain:
     """How much there is, and what is held out."""
     heldout = sorted({int(s) for s in data.subject["heldout"]} - {int(s) for s in data.subject["train"]})
@@ -81,21 +77,6 @@ def _of_worth(found: Worth) -> Plain:
 
 def of_choice(choice: Choice, taken: bool) -> Plain:
     return {**choice._asdict(), "deviance": finite(choice.deviance), "error": finite(choice.error), "chosen": taken}
-
-
-def of_bootstrap(found: Bootstrap | None) -> Plain | None:
-    if found is None:
-        return None
-    return {
-        "refits": len(found.values) + found.failed,
-        "failed": found.failed,
-        "unsettled": found.unsettled,
-        "ci95": {name: [finite(low), finite(high)] for name, (low, high) in found.interval.items()},
-        "directions": [
-            {"sd": finite(d.sd), "loose": d.loose, "weights": {n: finite(w) for n, w in d.weights.items()}}
-            for d in found.directions[:5]
-        ],
-    }
 
 
 def recovered(true: dict[str, float], fitted: dict[str, float], interval: dict[str, Any]) -> list[Plain]:
@@ -139,11 +120,33 @@ def _others(path: list[Plain]) -> list[int]:
     return sorted({c["n_terms"] for c in good if not same(c)})
 
 
+def _coincident(starts: Plain) -> str:
+    asked, n = starts["asked"], starts["n"]
+    how_many = f"The {asked} starts are one point" if n == 1 else f"Of the {asked} starts {n} differ"
+    return (
+        f"{how_many}: starts that coincide are one start, and that it agrees with itself says nothing. Begin at random "
+        "(rule.scale above 0, where the rule has one)."
+    )
+
+
+def _no_better(null: str, found: Plain) -> str:
+    """Of a null whose interval reaches 0: is the rule worse, no better here, or perhaps no better?"""
+    low, high = found["ci95"]
+    told = f"Against {null} the rule explains {found['mean']:.3f} of the deviance [{low:.3f}, {high:.3f}]"
+    if high < 0:
+        return f"{told}: it is worse on subjects it has not seen."
+    claim = "it is no better here" if found["mean"] <= 0 else "it may be no better on subjects it has not seen"
+    few = f" (over {found['n']} held out: raise task.held.subjects, or record more)" if found["n"] < FEW else ""
+    return f"{told}: {claim}{few}."
+
+
 def doubts(fit: Plain, main: str) -> list[str]:
     """Reasons not to believe the fit, each with its number; none found is said by an empty list."""
     row, said = fit["rows"][main], []
     if not row["stable"]:
         said.append(f"The numbers of the rule were still moving after {row['steps']} outer steps: raise outer.steps.")
+    if 0 < row["starts"]["n"] < row["starts"].get("asked", 0):
+        said.append(_coincident(row["starts"]))
     if row["starts"]["n"] > 1 and row["starts"]["spread"] > 0.1:
         said.append(
             f"{row['starts']['same']} of {row['starts']['n']} starts reach the same loss with numbers that differ by "
@@ -158,10 +161,7 @@ def doubts(fit: Plain, main: str) -> list[str]:
         elif low is None:
             said.append(f"No interval against {null}: fewer than two subjects were held out.")
         elif low <= 0:
-            words = "it may be no better on subjects it has not seen"
-            said.append(
-                f"Against {null} the rule explains {found['mean']:.3f} of the deviance, at least {low:.3f}: {words}."
-            )
+            said.append(_no_better(null, found))
     if row.get("sd") and row["residual_sd"] and not WEIGHED < row["residual_sd"] / row["sd"] < 1 / WEIGHED:
         ratio, sd = (row["residual_sd"] / row["sd"]) ** 2, row["residual_sd"]
         said.append(
@@ -187,14 +187,21 @@ def doubts(fit: Plain, main: str) -> list[str]:
     if others := _others(row["path"]):
         counts = ", ".join(map(str, others))
         said.append(f"Validation trials cannot tell the chosen set of terms from others, of {counts} numbers.")
+    said += _of_numbers(fit, row)
+    if row["diverged"]:
+        said.append(f"{row['diverged']} lives of the search were not finite and were left out of its steps.")
+    return said
+
+
+def _of_numbers(fit: Plain, row: Plain) -> list[str]:
+    """How well the numbers are known."""
+    said = []
     if fit["bootstrap"] is None and row["numbers"]:
-        said.append("How well the numbers are determined was not asked: set fit.bootstrap=20 or more.")
+        said.append("How well the numbers are determined was not asked: set fit.bootstrap=200 or more.")
+    said += certainty.doubts(fit.get("intervals"))
     if unsettled := (fit["bootstrap"] or {}).get("unsettled", 0):
         said.append(f"{unsettled} refits of the bootstrap were not at rest: intervals may be too narrow.")
     loose = [d for d in (fit["bootstrap"] or {}).get("directions", []) if d["loose"]]
     for direction in loose[:3]:
-        words = " ".join(f"{value:+.2f} {name}" for name, value in direction["weights"].items())
-        said.append(f"Hardly determined (sd {direction['sd']:.3g}): the combination {words}.")
-    if row["diverged"]:
-        said.append(f"{row['diverged']} lives of the search were not finite and were left out of its steps.")
+        said.append(f"Hardly determined (sd {direction['sd']:.3g}): the combination {words(direction['weights'])}.")
     return said

@@ -8,7 +8,7 @@ import numpy as np
 
 from metaplast._compile import program
 from metaplast.inspection.evaluate import PIECE, batches
-from metaplast.inspection.statistics import t_quantile
+from metaplast.inspection.statistics import FEW, t_quantile
 from metaplast.problem import Batch, MetaProblem
 from metaplast.signals import Score, Theta
 
@@ -61,7 +61,8 @@ def band(groups: Sequence[Steps], phases: Sequence[tuple[int, bool]], h: int, se
     """The moving mean over `2 h + 1` steps of a phase, averaged over lives, then over groups (one per split).
 
     At the ends of a phase the window is cut: it never mixes phases. Several groups: Student's interval over their
-    means (`statistics.estimate` says why). One: the percentile bootstrap over whole lives, the same at every step.
+    means (`statistics.estimate` says why). One: the percentile bootstrap over whole lives, the same at every step, or,
+    of fewer than FEW lives, Student's t of the jackknife over them.
     """
     smooth = [tuple(_moving_sum(x, phases, h) for x in (_counted(g), g.weight)) for g in groups]
     means = np.stack([_ratio(top.sum(axis=0), bottom.sum(axis=0)) for top, bottom in smooth])
@@ -70,6 +71,10 @@ def band(groups: Sequence[Steps], phases: Sequence[tuple[int, bool]], h: int, se
         half = t_quantile(n_groups - 1) * means.std(axis=0, ddof=1) / np.sqrt(n_groups)
         return Band(mean, mean - half, mean + half)
     (top, bottom), n = smooth[0], len(smooth[0][0])
+    if 1 < n < FEW:
+        without = _ratio(top.sum(axis=0) - top, bottom.sum(axis=0) - bottom)
+        half = t_quantile(n - 1) * np.sqrt((n - 1) ** 2 / n) * without.std(axis=0, ddof=1)
+        return Band(mean, mean - half, mean + half)
     times = np.random.default_rng(seed).multinomial(n, np.full(n, 1.0 / n), size=RESAMPLES).astype(np.float64)
     low, high = np.quantile(_ratio(times @ top, times @ bottom), [0.025, 0.975], axis=0)
     return Band(mean, low, high)

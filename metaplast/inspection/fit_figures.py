@@ -38,7 +38,7 @@ def explained(rows: Mapping[str, Mapping[str, Any]], path: Path, main: str, of: 
 
 
 def numbers(found: Mapping[str, float], interval: Mapping[str, Any], true: Mapping[str, float], path: Path) -> None:
-    """The numbers of the fitted rule, with bootstrap intervals, and the true ones where they are known."""
+    """The numbers of the fitted rule, with 95 % intervals, and the true ones where they are known."""
     names = list(dict.fromkeys([*found, *(n for n, v in true.items() if v)]))[:40]
     figure, axes = plt.subplots(figsize=(7, 0.32 * len(names) + 1.3), layout="constrained")
     for y, name in enumerate(reversed(names)):
@@ -84,7 +84,7 @@ def window(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], band: Any, path:
     """The change of weight by one pair of spikes against post time minus pre time in ms."""
     figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
     if band is not None:
-        axes.fill_between(band[0], band[1], band[2], color=OURS, alpha=0.25, lw=0, label="95 % of refits")
+        axes.fill_between(band[0], band[1], band[2], color=OURS, alpha=0.25, lw=0, label="95 % interval")
     for (name, (lag, change)), colour in zip(curves.items(), itertools.cycle((OURS, TRUE, *PALETTE)), strict=False):
         axes.plot(lag, change, lw=1.6, color=colour, ls="-" if colour == OURS else "--", label=name)
     axes.axhline(0.0, color="black", lw=0.8)

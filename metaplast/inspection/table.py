@@ -53,9 +53,11 @@ def failed(verdict: Plain | None) -> bool:
 
 
 def marked(name: str, fact: Plain) -> str:
-    """The name of a row, with the verdict where its search failed."""
+    """The name of a row, with the verdict where its search failed, and whether its dt is too long (`too_long`)."""
     verdict = fact.get("verdict")
-    return f"{name} ({verdict['state']})" if verdict and failed(verdict) else name
+    words = [verdict["state"]] if verdict and failed(verdict) else []
+    words += ["dt too long"] if fact.get("too_long") else []
+    return f"{name} ({', '.join(words)})" if words else name
 
 
 def ahead(entries: Sequence[Plain], facts: Mapping[str, Plain], reference: str) -> list[str]:

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
+from annotated_types import Ge, Le
 from pydantic import BeforeValidator
 
+from metaplast.inspection.halving import LIVES
 from metaplast.interfaces import AbstractTaskFamily
 from metaplast.launch.folder import DISCOVERED, NAME
 from metaplast.objectives.base import AbstractObjective
@@ -12,7 +14,7 @@ from metaplast.objectives.final_loss import FinalLoss
 from metaplast.objectives.mean_loss import MeanLoss
 from metaplast.references.base import DROP, AbstractReference
 from metaplast.registry import BadInput
-from metaplast.spec import Judged, Some, decode, named, spec
+from metaplast.spec import MANY, Judged, Some, decode, named, spec
 
 PROTOTYPE = "nearest_prototype"
 References = tuple[tuple[str, AbstractReference], ...]
@@ -36,13 +38,14 @@ class Evaluation:
     `candidates` equally spaced outer steps compete, so every row may stop early alike. references: competitors from
     outside, row name -> plug-in (`name`, where it is not the row's) and its fields. prototype: the reference
     `nearest_prototype` among them. halve_dt: whether a run whose rule or cells have time constants measures, on a few
-    lives of the searched rule, what half of dt does to its result (inspection/halving.py)."""
+    lives of the searched rule, `halve_lives` of them, what half of dt does to its result (inspection/halving.py)."""
 
     validation: Judged = 256
     heldout: Judged = 1024
     candidates: Some = 4
     prototype: bool = False
     halve_dt: bool = True
+    halve_lives: Annotated[int, Ge(2), Le(MANY)] = LIVES
     references: Annotated[References, named(_reference), BeforeValidator(_named_by_key)] = ()
 
     def beside(self) -> References:

@@ -1,6 +1,7 @@
 """A fit from its config to its folder: every family of rules fitted, judged, doubted; finished rows are kept."""
 
 import json
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,11 +11,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from metaplast.fitting import bootstrap, summary
+from metaplast.fitting import bootstrap, certainty, summary
+from metaplast.fitting.advice import advice
 from metaplast.fitting.data import Data, Source, arrays, data_of
+from metaplast.fitting.intervals import intervals
 from metaplast.fitting.numbers import numbers, true_numbers
-from metaplast.fitting.predict import drawn, weights_explained
+from metaplast.fitting.predict import activity, drawn, weights_explained
 from metaplast.fitting.rows import Row, agreement, fit_row, residual_sd
+from metaplast.fitting.spread import Sure
+from metaplast.fitting.verdict import verdict
 from metaplast.fitting.worth import null_models
 from metaplast.interfaces import SPLITS
 from metaplast.launch import fit_files, fit_report, folder, preflight
@@ -27,6 +32,7 @@ from metaplast.launch.stopping import stoppable
 from metaplast.reuse.describe import describe_rule
 from metaplast.reuse.rule_file import save_rule
 
+log = logging.getLogger(__name__)
 SCHEMA, REQUEST = "metaplast.fit/1", "fit_request.json"
 Progress = Callable[[str, int, int], None]
 
@@ -82,13 +88,17 @@ def _execute(run: Path, plain: Plain, recover: Plain | None, progress: Progress)
 
             rows[name] = _row(run, name, config, data, tick)
         booted = _bootstrap(run, job, rows[DISCOVERED], data, lambda a, b: (progress("bootstrap", a, b), stop.check()))
-        told = _told(job, data, rows, booted)
+        main = rows[DISCOVERED]
+        known = intervals(problem_of(job.main).lifetime, data, (main.theta, main.mask), job.main.seed)
+        sure = (known, booted)
+        told = _told(job, data, rows, sure)
         told["recover"] = recover
+        told["verdict"] = verdict(told, DISCOVERED)
         told["wall_s"] = round(time.monotonic() - started, 2)
         _save_rule(run, job, rows[DISCOVERED], told)
         folder.write_json(run / "fit.json", told)
         stop.check()
-        fit_report.write(run, job, data, rows, booted, told)
+        fit_report.write(run, job, data, rows, sure, told)
 
 
 def _data(config: Config, plain: Plain, recover: Plain | None) -> Data:
@@ -129,7 +139,7 @@ def _bootstrap(run: Path, job: Job, row: Row, data: Data, tick: Callable[[int, i
     return bootstrap.bootstrap(problem_of(config), config.outer, data, fitted, config.fit, config.seed + 2, tick)
 
 
-def _told(job: Job, data: Data, rows: dict[str, Row], booted: Any) -> Plain:
+def _told(job: Job, data: Data, rows: dict[str, Row], sure: Sure) -> Plain:
     """fit.json."""
     family: Any = job.main.task
     nulls = null_models(family, data, job.main.fit.lags)
@@ -148,9 +158,13 @@ def _told(job: Job, data: Data, rows: dict[str, Row], booted: Any) -> Plain:
             name: {"note": note, **summary.of_worths(worths), **compared.get(f"null: {name}", {})}
             for name, (note, worths) in nulls.items()
         },
-        "bootstrap": summary.of_bootstrap(booted),
+        "intervals": certainty.of_intervals(*sure),
     }
+    told["bootstrap"] = certainty.of_bootstrap(sure[1], told["intervals"])
+    for line in certainty.warnings(told["intervals"]):
+        log.warning("%s", line)
     told["doubts"] = summary.doubts(told, DISCOVERED)
+    told["advice"] = _advice(job.main, rows[DISCOVERED], data)
     if data.source is not None:
         true, searched = true_numbers(data.source.lifetime), set(told["rows"][DISCOVERED]["searched"])
         drawn_at_random = any(np.any(leaf) for leaf in jax.tree.leaves(data.source.theta["rules"]))
@@ -160,6 +174,16 @@ def _told(job: Job, data: Data, rows: dict[str, Row], booted: Any) -> Plain:
         else:
             told["doubts"].append("The truth has another form than the rule searched: judge by R2 dw, not by terms.")
     return told
+
+
+def _advice(config: Config, row: Row, data: Data) -> list[Plain]:
+    """What the residuals of the main row ask for; nothing where measured weights are judged."""
+    problem, train = problem_of(config), data.sessions["train"]
+    if getattr(config.task, "clamp", False):
+        return []
+    predicted = activity(problem.lifetime, row.theta, train, config.seed)
+    found = advice(problem.lifetime, predicted, train)
+    return [{**one._asdict(), "share": summary.finite(one.share)} for one in found]
 
 
 def _facts(config: Config, row: Row, data: Data) -> Plain:
@@ -180,7 +204,7 @@ def _facts(config: Config, row: Row, data: Data) -> Plain:
         "stable": row.last.stable if row.last else True,
         "loss": summary.finite(row.last.loss) if row.last else None,
         "diverged": sum(f.diverged for f in [*row.starts, *([row.last] if row.last else [])]),
-        "starts": agreement(problem, row) if problem.lifetime.slots else {"n": 0, "same": 0, "spread": 0.0},
+        "starts": {**agreement(problem, row), "asked": config.fit.starts},
         "path": [summary.of_choice(c, i == row.at) for i, c in enumerate(row.path)],
         "splits": summary.of_worths(row.worths),
         "weights": weights,

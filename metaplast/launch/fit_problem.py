@@ -87,6 +87,12 @@ def warn_of_data(reading: Plain) -> None:
         log.warning("data: %s", line)
 
 
+def said_of_data(told: Plain) -> list[str]:
+    """The warnings of fit.json as a paragraph; none of fits of before, which kept none."""
+    said = told.get("reading", {}).get("warnings", [])
+    return ["\n".join(["Of the data:", *(f"- {line}" for line in said)])] if said else []
+
+
 def warn_of_minibatches(config: Config) -> None:
     n, n_sessions = config.problem.n_tasks, len(config.task.whole("train").subject)
     if n < n_sessions:

@@ -11,12 +11,12 @@ from metaplast.fitting import summary
 from metaplast.fitting.data import Data
 from metaplast.fitting.predict import activity
 from metaplast.fitting.rows import Row
-from metaplast.fitting.spread import spike_window, surface_of
+from metaplast.fitting.spread import Sure, spike_window, surface_of
 from metaplast.inspection import fit_figures
 from metaplast.inspection.report import Figure, Page, Section, Table, html
 from metaplast.inspection.table import aligned
 from metaplast.launch import folder
-from metaplast.launch.fit_problem import problem_of
+from metaplast.launch.fit_problem import problem_of, said_of_data
 from metaplast.launch.folder import DISCOVERED
 from metaplast.launch.job import Job
 from metaplast.reuse.ask import whole
@@ -31,6 +31,7 @@ def render(run: Path) -> str:
     """What `metaplast fit` prints at the end."""
     told = json.loads((run / "fit.json").read_text())
     parts = [
+        "\n".join(_verdict(told)),
         _about(told),
         *(f"{words}{aligned(_scores(told, part))}" for part, words in _parts(told).items()),
         *(f"{n}: {v['note']}" for n, v in told["nulls"].items()),
@@ -38,22 +39,27 @@ def render(run: Path) -> str:
     parts += [_formula(run)] if (run / "rule.safetensors").is_file() else []
     if found := _number_rows(told):
         parts.append(aligned([_head(told), *found]))
-    parts += _data_warnings(told)
+    parts += said_of_data(told)
     parts += (
         ["\n".join(["Reasons to doubt it:", *(f"- {d}" for d in told["doubts"])])]
         if told["doubts"]
         else ["No reason to doubt it was found by the checks above; they cannot show that the network itself is right."]
     )
+    if advised := _advice(told):
+        parts.append("\n".join(["What would help, by the residuals:", *(f"- {words}" for words in advised)]))
     files = {"fit": [run / "fit.json"], "rule": [run / "rule.safetensors"], "report": [run / "report.html"]}
     files["figure"] = sorted((run / "figures").glob("*.png"))
     parts.append("\n".join(f"{kind:8} {p}" for kind, paths in files.items() for p in paths if p.is_file()))
     return "\n\n".join(parts)
 
 
-def _data_warnings(told: Plain) -> list[str]:
-    """None of fits of before, which kept none."""
-    said = told.get("reading", {}).get("warnings", [])
-    return ["\n".join(["Of the data:", *(f"- {line}" for line in said)])] if said else []
+def _verdict(told: Plain) -> list[str]:
+    """fit.json of 0.1.0 has none."""
+    return told.get("verdict", [])
+
+
+def _advice(told: Plain) -> list[str]:
+    return [one["words"] for one in told.get("advice", [])]
 
 
 def _about(told: Plain) -> str:
@@ -107,14 +113,12 @@ def _short(value: float | None) -> str:
 
 
 def _head(told: Plain) -> tuple[str, ...]:
-    return ("number", "fitted", "95 % of refits", *(("true", "verdict") if "truth" in told else ()))
+    return ("number", "fitted", "95 % interval", *(("true", "verdict") if "truth" in told else ()))
 
 
 def _number_rows(told: Plain) -> list[tuple[str, ...]]:
     interval = (told["bootstrap"] or {}).get("ci95", {})
-    bounds = lambda name: (  # noqa: E731
-        f"[{interval[name][0]:.4g}, {interval[name][1]:.4g}]" if interval.get(name, [None])[0] is not None else "-"
-    )
+    bounds = lambda name: _bounds(*interval[name]) if name in interval else "-"  # noqa: E731
     if "truth" in told:
         return [
             (r["name"], _digits(r["fitted"]), bounds(r["name"]), _digits(r["true"]), r["verdict"])
@@ -122,6 +126,10 @@ def _number_rows(told: Plain) -> list[tuple[str, ...]]:
         ]
     found = sorted(told["rows"][DISCOVERED]["numbers"].items(), key=lambda pair: -abs(pair[1] or 0.0))
     return [(name, _digits(value), bounds(name)) for name, value in found[:SHOWN]]
+
+
+def _bounds(low: float | None, high: float | None) -> str:
+    return "not determined" if low is None or high is None else f"[{low:.4g}, {high:.4g}]"
 
 
 def _digits(value: float | None) -> str:
@@ -133,11 +141,12 @@ def _formula(run: Path) -> str:
     return formula(file.document, file.tensors)
 
 
-def write(run: Path, job: Job, data: Data, rows: dict[str, Row], booted: Any, told: Plain) -> None:
+def write(run: Path, job: Job, data: Data, rows: dict[str, Row], sure: Sure, told: Plain) -> None:
     """Figures and report.html, which comes last."""
     pictures = run / "figures"
     pictures.mkdir(exist_ok=True)
     sections = [
+        Section("Verdict", _verdict(told)),
         Section(
             "What is explained",
             [_about(told), *_notes(told)],
@@ -145,11 +154,12 @@ def write(run: Path, job: Job, data: Data, rows: dict[str, Row], booted: Any, to
             tables=[_table(told, part) for part in _parts(told)],
         ),
         _rule_section(run, told, pictures),
-        *_spread(job, rows[DISCOVERED], data, booted, pictures),
+        *_spread(job, rows[DISCOVERED], data, sure, pictures),
         *_session(job, data, rows, pictures),
         Section("How the data were read", told["reading"]["description"]),
         _path_section(told),
         Section("Reasons to doubt it", told["doubts"] or ["None was found by the checks of this page."]),
+        Section("What would help, by the residuals", _advice(told)) if told["advice"] else None,
         Section("What this page does not show", _LIMITS),
     ]
     facts = [("experiment", told["experiment"]), ("seed", str(told["seed"])), ("time", f"{told['wall_s']:.0f} s")]
@@ -200,22 +210,30 @@ def _rule_section(run: Path, told: Plain, pictures: Path) -> Section:
     interval = (told["bootstrap"] or {}).get("ci95", {})
     fit_figures.numbers(dict(sorted(found.items(), key=lambda p: -abs(p[1]))), interval, true, path)
     alt = "Numbers of the rule: " + ", ".join(f"{name} {value:.3g}" for name, value in found.items())
-    caption = "Rate times coefficient of every term that is kept" + (
-        f"; bars: 95 % of {told['bootstrap']['refits']} refits to data drawn from the fitted rule." if interval else "."
-    )
+    caption = "Rate times coefficient of every term that is kept" + (f"; bars: {_source(told)}." if interval else ".")
     row, starts = told["rows"][DISCOVERED], told["rows"][DISCOVERED]["starts"]
     words = [
-        f"{starts['n']} starts, {starts['same']} of them within 1 % of the best loss, numbers within "
+        f"{starts['n']} different starts, {starts['same']} of them within 1 % of the best loss, numbers within "
         f"{100 * starts['spread']:.1f} % of the largest; at rest after {row['steps']} outer steps: {row['stable']}."
     ]
     tables = [Table("The numbers", _head(told), _number_rows(told))]
     return Section("The rule", words, [_formula(run)], [Figure(path, alt, caption)], tables)
 
 
-def _spread(job: Job, row: Row, data: Data, booted: Any, pictures: Path) -> list[Section]:
-    """The change of weight over two signals, or over the lag of two spikes, with its interval over the refits."""
+def _source(told: Plain) -> str:
+    """Where the intervals of the numbers come from."""
+    known, refits = told.get("intervals"), told["bootstrap"]["refits"]
+    drawn = f"95 % of {refits} refits to data drawn from the fitted rule"
+    if not known or known["why"]:
+        return drawn
+    over = f"95 %, Student's t over {known['n']} {known['over']}"
+    return f"{over}, or {drawn}, whichever reaches further" if refits else over
+
+
+def _spread(job: Job, row: Row, data: Data, sure: Sure, pictures: Path) -> list[Section]:
+    """The change of weight over two signals, or over the lag of two spikes, with its interval."""
     problem = problem_of(job.main)
-    if window := spike_window(problem.lifetime, row.theta, data.source, booted):
+    if window := spike_window(problem.lifetime, row.theta, data.source, sure):
         path = pictures / "window.png"
         fit_figures.window(window.curves, window.band, path)
         ends = ", ".join(f"{n} {c.min():.4g} to {c.max():.4g}" for n, (_, c) in window.curves.items())
@@ -224,7 +242,7 @@ def _spread(job: Job, row: Row, data: Data, booted: Any, pictures: Path) -> list
         )
         figure = Figure(path, f"Spike-timing window: {ends}", caption)
         return [Section("The window", figures=[figure])]
-    if booted is None or not len(booted.values) or not (found := surface_of(problem.lifetime, row.theta, booted)):
+    if not (found := surface_of(problem.lifetime, row.theta, sure)):
         return []
     path = pictures / "surface.png"
     fit_figures.surface_spread(found.grid, found.change, found.half, found.names, path)

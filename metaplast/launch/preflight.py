@@ -17,6 +17,7 @@ from metaplast.interfaces import SPLITS
 from metaplast.launch.job import DISCOVERED, Config, Job
 from metaplast.launch.nesting import check_origins
 from metaplast.registry import BadInput, name_of
+from metaplast.reuse.ask import check_parts
 from metaplast.signals import Key
 
 log = logging.getLogger(__name__)
@@ -46,8 +47,8 @@ class Forecast(NamedTuple):
 
 def check(job: Job, jobs: int, together: int = 1, lockstep: bool | None = None) -> None:
     """Refuse, with the setting that would help, what fails only after minutes: tasks that a split cannot give, a row
-    that starts from one it does not contain, an outer loop that cannot work on the task, devices that are not there,
-    more memory than this machine has.
+    that starts from one it does not contain, a rule whose parts are not where it says, an outer loop that cannot work
+    on the task, devices that are not there, more memory than this machine has.
 
     together: how many runs of the job train at the same time (lockstep: see `train.steps_many`). Shapes alone are
     computed (`jax.eval_shape`). Raises: BadInput.
@@ -55,6 +56,8 @@ def check(job: Job, jobs: int, together: int = 1, lockstep: bool | None = None) 
     job.main.logging.check()
     _check_devices(job.main)
     check_splits(job.main)
+    for slot in (slot for _, config in job.rows for slot in config.slots()):
+        check_parts(slot.rule)
     check_origins(job)
     for line in too_fast(job):
         log.warning(line)

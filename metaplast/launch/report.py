@@ -139,8 +139,9 @@ def _scores(runs: Sequence[Run], pool: summary.Pool, pictures: Path) -> sections
     words = [summary.say_gap(pool.gap)] if pool.gap else []
     words += table.ahead(pool.scores, pool.facts, DISCOVERED)
     numbers = {"metric": pool.metric, "table": pool.scores, "gap_closed": pool.gap, "means": pool.means}
+    numbers["halving"] = {str(run.summary["seed"]): run.summary.get("halving") for run in runs}
     numbers["verdicts"] = {name: fact.get("verdict") for name, fact in pool.facts.items()}
-    return Section("Scores", [*words, *pool.words, *blown], figures=drawn, tables=tables), plain(numbers)
+    return Section("Scores", [*words, *pool.words, *pool.dt, *blown], figures=drawn, tables=tables), plain(numbers)
 
 
 def _note(fact: Plain) -> str:

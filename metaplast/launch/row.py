@@ -106,8 +106,8 @@ def _train_program(runs: Sequence[Single], name: str, tick: Tick) -> list[str]:
         diverged = it.search.get("diverged_lives", 0)
         facts = {"name": name, "diverged_lives": diverged, "search": it.search, "wall_s": wall_s}
         if name == DISCOVERED and it.config.evaluation.halve_dt and preflight.timed(it.config):
-            facts["halving"] = halving.measure(problem, it.theta, it.config.seed)
-            say = log.warning if facts["halving"].get("changed") else log.info
+            facts["halving"] = halving.measure(problem, it.theta, it.config.seed, it.config.evaluation.halve_lives)
+            say = log.warning if halving.too_long(facts["halving"]) else log.info
             say(halving.line(facts["halving"]))
         _save(it.folder / "validation.safetensors", it.validation)
         publish(it.folder, it.theta, scores, facts)

@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from metaplast.inspection import halving
 from metaplast.inspection.table import failed
+from metaplast.launch.folder import DISCOVERED
 from metaplast.launch.verdict import NOT_TRAINED, OVERFITTED, START
 
 Plain = dict[str, Any]
@@ -34,9 +36,17 @@ def lines(summaries: Sequence[Plain], facts: Mapping[str, Plain]) -> list[str]:
     return told
 
 
+def on_dt(summaries: Sequence[Plain]) -> list[str]:
+    """The line on what half of dt does to the searched row; none where it was not measured."""
+    return halving.over_runs({summary["seed"]: summary["halving"] for summary in summaries if "halving" in summary})
+
+
 def over_runs(summaries: Sequence[Plain]) -> dict[str, Plain]:
-    """The facts on every row of several runs: those of the first, with the worst verdict of all."""
-    first = summaries[0]["rows"]
+    """The facts on every row of several runs: those of the first, with the worst verdict of all; and of the searched
+    one `too_long`, whether half of dt changed it in one."""
+    first = dict(summaries[0]["rows"])
+    if any(halving.too_long(summary.get("halving", {})) for summary in summaries):
+        first[DISCOVERED] = {**first[DISCOVERED], "too_long": True}
     if len(summaries) == 1:
         return first
     merged = {}

@@ -47,7 +47,8 @@ def compare(runs: Sequence[Path], row: str = DISCOVERED, against: Sequence[str] 
     head = ("world", row, "best of the references", first.metric, f"minus {row}", table.INTERVAL, "n", "each run")
     lines = [(f"mean {first.metric}", *keys.values(), "reach", "feedback", "learned"), *_means(pools)]
     differences = [table.aligned([head, *gaps])] if against else []
-    return "\n\n".join(["\n".join(legend), table.aligned(lines), *differences])
+    steps = [f"{key}: {said}" for label, key in keys.items() for said in pools[label].dt]
+    return "\n\n".join(["\n".join(legend), table.aligned(lines), *differences, *steps])
 
 
 def _means(pools: Mapping[str, summary.Pool]) -> list[Line]:
@@ -56,8 +57,8 @@ def _means(pools: Mapping[str, summary.Pool]) -> list[Line]:
     for name in next(iter(pools.values())).means:
         fact = facts.get(name, {})
         told = (str(fact.get(what, "-")) for what in ("reach", "feedback", "learned"))
-        worst = next((pool for pool in pools.values() if _failed(pool, name)), None)
-        label = table.marked(name, worst.facts[name]) if worst else name
+        labels = [table.marked(name, pool.facts[name]) for pool in pools.values() if _noted(pool, name)]
+        label = labels[0] if labels else name
         lines.append((label, *(f"{np.mean(pool.means[name]):.3f}" for pool in pools.values()), *told))
     return lines
 
@@ -79,6 +80,10 @@ def _gap(key: str, pool: summary.Pool, runs: list[Path], who: tuple[str, Sequenc
 
 def _failed(pool: summary.Pool, name: str) -> bool:
     return table.failed(pool.facts.get(name, {}).get("verdict"))
+
+
+def _noted(pool: summary.Pool, name: str) -> bool:
+    return _failed(pool, name) or bool(pool.facts.get(name, {}).get("too_long"))
 
 
 def _exact(run: Path, row: str) -> list[str]:

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 
 from metaplast._units import FAULTS
 from metaplast.feedback.symmetric import Symmetric
-from metaplast.inspection import halving, table
+from metaplast.inspection import table
 from metaplast.launch import folder, reference_row, row_words
 from metaplast.launch.config import read_yaml
 from metaplast.launch.folder import row_folder
@@ -130,7 +130,7 @@ def gap_closed(job: Job, rows: Mapping[str, list[np.ndarray]], metric: str, fact
 
 class Pool(NamedTuple):
     """One or several runs of one experiment: scores and gap as in summary.json, facts per row, the means of every row
-    in each run, and a line for every search that needs one."""
+    in each run, a line for every search that needs one, and one on what half of dt does (none: not measured)."""
 
     metric: str
     scores: list[Plain]
@@ -138,6 +138,7 @@ class Pool(NamedTuple):
     gap: Plain | None
     means: dict[str, list[float]]
     words: list[str]
+    dt: list[str]
 
 
 def pool(runs: list[Path]) -> Pool:
@@ -157,7 +158,8 @@ def pool(runs: list[Path]) -> Pool:
     facts = row_words.over_runs(summaries)
     gap = gap_closed(job, rows, metric, facts)
     words = row_words.lines(summaries, facts)
-    return Pool(metric, table.scores(rows, metric, DISCOVERED), facts, gap, means, words)
+    dt = row_words.on_dt(summaries)
+    return Pool(metric, table.scores(rows, metric, DISCOVERED), facts, gap, means, words, dt)
 
 
 def pooled(runs: list[Path]) -> str:
@@ -166,7 +168,7 @@ def pooled(runs: list[Path]) -> str:
     parts = [table.render(found.scores, found.facts, DISCOVERED)]
     if found.gap:
         parts.append(say_gap(found.gap))
-    parts += found.words
+    parts += [*found.words, *found.dt]
     parts += table.ahead(found.scores, found.facts, DISCOVERED)
     kind = f"t intervals over {len(runs)} splits" if len(runs) > 1 else "bootstrap intervals over lives of one split"
     parts.append(f"95 % {kind}. Per seed, {found.metric}:")
@@ -189,10 +191,11 @@ def rule_card(document: Plain, tensors: Mapping[str, np.ndarray]) -> Plain:
 def render(run: Path) -> str:
     """What `metaplast train` prints at the end."""
     summary = json.loads((run / "summary.json").read_text())
-    parts = [table.render(summary["scores"], summary["rows"], DISCOVERED)]
+    facts = row_words.over_runs([summary])
+    parts = [table.render(summary["scores"], facts, DISCOVERED)]
     if gap := summary["gap_closed"]:
         parts.append(say_gap(gap))
-    parts += row_words.lines([summary], summary["rows"])
+    parts += [*row_words.lines([summary], facts), *row_words.on_dt([summary])]
     parts += table.ahead(summary["scores"], summary["rows"], DISCOVERED)
     unless = " (but for rows that start from others)" if any(f.get("from") for f in summary["rows"].values()) else ""
     parts.append(
@@ -209,8 +212,6 @@ def render(run: Path) -> str:
                 parts.append(f"{name}: units that are {word} through a whole life: {told}.")
         if told := ", ".join(f"{n} {word} ({FAULTS[word]})" for word, n in fact.get("faults", {}).items() if n):
             parts.append(f"{name}: of its {summary['scores'][0]['n']} lives, {told}.")
-    if found := summary.get("halving"):
-        parts.append(halving.line(found))
     if summary["diverged_lives"]:
         parts.append(f"{summary['diverged_lives']} training lives were not finite and were left out.")
     if rule := summary.get("rule"):

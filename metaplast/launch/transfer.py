@@ -47,7 +47,9 @@ def transfer(runs: Sequence[Path], words: Sequence[str], n: int, only: Sequence[
     values = {name: [np.asarray(s[metric], np.float64) for s in groups] for name, groups in rows.items()}
     said = " ".join(words) or "the world they were trained in"
     head = f"{len(runs)} run(s), every row as it was trained, in: {said}"
-    return f"{head}\n\n{table.render(table.scores(values, metric, DISCOVERED), found.facts, DISCOVERED)}"
+    trained = found.facts[DISCOVERED]
+    here = {**found.facts, DISCOVERED: {key: fact for key, fact in trained.items() if key != "too_long"}}
+    return f"{head}\n\n{table.render(table.scores(values, metric, DISCOVERED), here, DISCOVERED)}"
 
 
 def _wanted(known: list[str], only: Sequence[str]) -> list[str]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from metaplast.neurons.base import AbstractNeuron
 
 FINE, VISIT = 2e-5, 1.0  # seconds: a step that is short enough, and how long a neuron is watched
-SEEN = 100  # states of it that are linearised
+SEEN = 100  # states of it that are linearised, beside the least and the largest value of each of its numbers
 LONGEST = 1.0  # seconds: a neuron that is stable here is stable at any step
 N_DRIVES = 9
 OTHER = 10.0  # the drive of other ports, which are in units of a leak or of a potential
@@ -77,7 +77,9 @@ def _visited(neuron: "AbstractNeuron") -> tuple[Any, dict[str, np.ndarray], np.n
 
         keys = jax.random.split(jax.random.key(0), n_steps)
         before, after = jax.lax.scan(step, born, keys)[1]
-        return before[:: n_steps // SEEN], after[:: n_steps // SEEN]
+        extremes = [jnp.argmin(before, axis=0), jnp.argmax(before, axis=0)]  # a brief overshoot lies between two others
+        seen = jnp.concatenate([jnp.arange(0, n_steps, n_steps // SEEN), *extremes])
+        return before[seen], after[seen]
 
     before, after = (np.asarray(x) for x in jax.vmap(live)(jax.tree.map(jnp.asarray, drives)))
     moving = np.abs(after - before) > FINE * STILL * (1.0 + np.abs(before))

@@ -134,7 +134,8 @@ def _rule(spec: Any, where: str, left: int) -> None:
     _must(isinstance(spec, dict), f"{where}: rule", spec, "a mapping with 'name'")
     _must(left > 0, f"{where}: rule", "nested too deep", f"at most {MAX_NESTED} levels")
     known = registry.names("rule")
-    _must(spec.get("name") in known, f"{where}: rule form", spec.get("name"), f"one of {', '.join(known)}")
+    plugin = "name the module that registers it: --import MODULE, or import it before"
+    _must(spec.get("name") in known, f"{where}: rule form", spec.get("name"), f"one of {', '.join(known)}", plugin)
     for field, value in spec.items():  # they are shown beside the formula
         _name(field, f"{where}: field of a rule")
         _must(not isinstance(value, str) or value.isprintable(), f"{where}: {field}", value, "printable text")
@@ -147,7 +148,9 @@ def _account(account: Any, spec: Any, where: str, left: int) -> None:
     """An account that fits the spec: formulas are computed by it."""
     where = f"{where}: account"
     _must(left > 0, where, "nested too deep", f"at most {MAX_NESTED} levels")
-    _keys(account, {"moved", "shows", "traces", "silent", "parts"}, where)
+    hidden = {"hidden"} & set(account) if isinstance(account, dict) else set()
+    _keys(account, {"moved", "shows", "traces", "silent", "parts"} | hidden, where)
+    _must(_texts(account.get("hidden", [])), f"{where}: hidden", account.get("hidden"), "a list of names")
     _must(account["shows"] in get_args(Shows), f"{where}: shows", account["shows"], f"one of {get_args(Shows)}")
     for flag in ("traces", "silent"):
         _must(isinstance(account[flag], bool), f"{where}: {flag}", account[flag], "true or false")
@@ -160,7 +163,9 @@ def _account(account: Any, spec: Any, where: str, left: int) -> None:
     lists = LISTED.get(account["shows"])
     for field, pair in account["moved"].items():
         _must(_texts(pair) and len(pair) == 2 and pair[1] in tuple(LAWS), f"{where}: {field}", pair, "[leaf, law]")
-        _must(field == lists or _is_number(spec.get(field)), f"{where}: {field}", spec.get(field), "a number")
+        value = spec.get(field)
+        numbers = isinstance(value, list) and bool(value) and all(map(_is_number, value))
+        _must(field == lists or numbers or _is_number(value), f"{where}: {field}", value, "a number")
     for label, part in account["parts"].items():
         _name(label, f"{where}: label of a rule")
         _keys(part, {"fields", "leaves", "account"}, where)
@@ -255,9 +260,11 @@ def _theta(account: Account, spec: Plain, theta: Any, where: str) -> None:
     if account.shows == "expression":
         sizes["expression"] = (len(_expression.numbers(_expression.parse(spec["expression"]))),)
     for field, moved in account.moved.items():
-        value = theta.get(moved.leaf) if isinstance(theta, dict) else None
+        value = theta
+        for name in moved.leaf.split(".") if moved.leaf else ():
+            value = value.get(name) if isinstance(value, dict) else None
         actual = list(value.shape) if isinstance(value, np.ndarray) else "missing"
-        shape = sizes.get(field, ())
+        shape = sizes.get(field, (len(spec[field]),) if isinstance(spec.get(field), list) else ())
         sane = isinstance(value, np.ndarray) and value.shape == shape and value.dtype.kind == "f"
         _must(sane, f"{where}: {moved.leaf}", actual, f"floats of shape {list(shape)}")
     for part in account.parts.values():
@@ -269,9 +276,9 @@ def _theta(account: Account, spec: Plain, theta: Any, where: str) -> None:
         _theta(part.account, inner_spec, inner, where)
 
 
-def _must(holds: bool, what: str, given: Any, expected: str) -> None:
+def _must(holds: bool, what: str, given: Any, expected: str, fix: str = _FIX) -> None:
     if not holds:
-        raise BadInput(f"{what}={quote(given)}", expected, _FIX)
+        raise BadInput(f"{what}={quote(given)}", expected, fix)
 
 
 def _keys(value: Any, expected: set[str], where: str) -> None:

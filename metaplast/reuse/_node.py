@@ -1,6 +1,6 @@
 """The rules of a file one by one, with their numbers as they act; without JAX."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -87,7 +87,16 @@ def tree(node: Node) -> Tree:
 
 def learned(node: Node) -> dict[str, float]:
     """The constants that theta moves, as they act; neither coefficients nor the numbers of an expression."""
-    return {name: _acting(node, name) for name in node.account.moved if name != node.account.listed}
+    values: dict[str, float] = {}
+    for name in node.account.moved:
+        if name == node.account.listed:
+            continue
+        start = node.spec[name]
+        if isinstance(start, list):
+            values |= {f"{name}[{index}]": each for index, each in enumerate(_acting_each(node, name, start))}
+        else:
+            values[name] = _acting(node, name)
+    return values
 
 
 def unmoving(node: Node) -> dict[str, np.ndarray]:
@@ -100,14 +109,21 @@ def constants(node: Node) -> dict[str, Number]:
     values: dict[str, Number] = {}
     scalars = {name: leaf for name, leaf in unmoving(node).items() if leaf.size == 1}
     for name, value in node.spec.items():
+        if name in node.account.hidden:
+            continue
         if name in node.account.moved and name != node.account.listed:
-            values[name] = _acting(node, name)
+            values[name] = _listed(_acting_each(node, name, value)) if isinstance(value, list) else _acting(node, name)
         elif name != "name" and isinstance(value, int | float | str) and not _shadowed(name, scalars):
             values[name] = value
         elif isinstance(value, list):
-            values[name] = "[" + ", ".join(str(item) for item in value) + "]"
+            values[name] = _listed(value)
     values.update({f"learnt {printable(name)}": float(leaf.reshape(-1)[0]) for name, leaf in scalars.items()})
     return values
+
+
+def _listed(values: Iterable[Any]) -> str:
+    shown = (f"{each:.4g}" if isinstance(each, float) else str(each) for each in values)
+    return "[" + ", ".join(shown) + "]"
 
 
 def _shadowed(name: str, scalars: Mapping[str, np.ndarray]) -> bool:
@@ -120,7 +136,7 @@ def _acting(node: Node, field: str) -> float:
     moved = node.account.moved.get(field)
     if moved is None or moved.leaf not in node.leaves:
         return value
-    return LAWS[moved.law](value, float(node.leaves[moved.leaf].reshape(-1)[0]))
+    return LAWS[moved.law].acts(value, float(node.leaves[moved.leaf].reshape(-1)[0]))
 
 
 def _acting_each(node: Node, field: str, start: list[float]) -> list[float]:
@@ -130,7 +146,7 @@ def _acting_each(node: Node, field: str, start: list[float]) -> list[float]:
     leaf = node.leaves[moved.leaf]
     if leaf.shape != (len(start),):
         raise BadInput(f"{moved.leaf} of shape {list(leaf.shape)}", f"[{len(start)}]", "correct the file")
-    return [LAWS[moved.law](value, float(more)) for value, more in zip(start, leaf, strict=True)]
+    return [LAWS[moved.law].acts(value, float(more)) for value, more in zip(start, leaf, strict=True)]
 
 
 def _moved(account: Account) -> set[str]:

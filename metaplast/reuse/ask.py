@@ -1,6 +1,7 @@
-"""What a rule says of its numbers, asked of its own code; and what its step says where the rule does not."""
+"""What a rule says of its numbers, held against its own step; and what its step says where the rule does not."""
 
-from dataclasses import fields, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -8,26 +9,33 @@ import jax
 import numpy as np
 import pydantic
 
-from metaplast.registry import BadInput
-from metaplast.reuse._node import Node, node
-from metaplast.reuse.reference import TINY, reference
+from metaplast.registry import BadInput, name_of
+from metaplast.reuse import _laws
+from metaplast.reuse._node import Node, coefficients, node, rate, tree
+from metaplast.reuse.formula import fields
+from metaplast.reuse.reference import TINY
 from metaplast.reuse.rule_file import RuleFile, flatten, subtree
-from metaplast.rules._account import LAWS, Account, Moved, plain
+from metaplast.rules import _expression
+from metaplast.rules._account import LAWS, Account, Moved, Part, plain
 from metaplast.rules._locality import measured
 from metaplast.rules.base import AbstractRule
+from metaplast.rules.polynomial import Polynomial
+from metaplast.rules.symbolic import Symbolic
 from metaplast.signals import Theta
 from metaplast.spec import decode, encode, explain
 
-STEP = 0.05  # by how much a leaf is moved; 5 STEP is a factor of 1.28 under the law `grown`
-DT = 1e-3
-SAME = 1e-4  # relative: below it two changes are the same
+AWAY = 0.03  # by how much leaves are moved from their start where a formula is tried
 Plain = dict[str, Any]
 
 
 def node_of(rule: AbstractRule, theta: Theta) -> Node:
     """The rule with its theta, ready for formulas and tables."""
+    return _node(rule, account_of(rule), theta)
+
+
+def _node(rule: AbstractRule, account: Account, theta: Theta) -> Node:
     leaves = flatten("it", jax.tree.map(np.asarray, theta))
-    return node(encode(rule), account_of(rule), subtree("it", leaves))
+    return node(encode(rule), account, subtree("it", leaves))
 
 
 def whole(file: RuleFile) -> RuleFile:
@@ -50,72 +58,146 @@ def _account_of_spec(spec: Plain) -> Plain:
 
 @lru_cache(maxsize=256)
 def account_of(rule: AbstractRule) -> Account:
-    """What the rule says, and for scalar leaves of which it says nothing the law that its step obeys, if any does."""
+    """What the rule says of its numbers where its step bears it out, else the laws that its step obeys (_laws.py).
+
+    What obeys none is `hidden`. A rule of this package is not measured again, for that takes seconds: its contract test
+    does it.
+
+    Raises: BadInput where a part of the rule, or its theta, is not where the rule says.
+    """
     account = rule.account()
-    parts = {
-        label: part._replace(account=account_of(inside(rule, part.fields))) for label, part in account.parts.items()
-    }
-    moved = dict(account.moved)
-    for leaf, field in _unsaid(rule, account):
-        law = _law(rule, leaf, field)
-        if law is not None:
-            moved[field] = Moved(leaf, law)
-    return replace(account, moved=moved, parts=parts)
+    parts = {}
+    for label, part in account.parts.items():
+        parts[label] = part._replace(account=account_of(_inner(rule, label, part)))
+    account = replace(account, parts=parts)
+    if _is_of_the_house(rule):
+        return account
+    with jax.enable_x64(True):
+        measurable = replace(account, **_measured(rule, account))
+        if not _is_what_it_shows(rule, measurable):
+            constants = replace(account, shows="constants", silent=False)
+            measurable = replace(constants, **_measured(rule, constants))
+    return replace(measurable, silent=account.silent and _reads_no_more(rule, measurable))
 
 
-def substituted(rule: AbstractRule, field: str, moved: Moved, theta: Theta) -> tuple[AbstractRule, Theta]:
-    """The rule whose field has the value that theta gives it, and theta with that leaf as such a rule starts."""
-    value = LAWS[moved.law](float(getattr(rule, field)), float(np.asarray(theta[moved.leaf])))
-    other: Any = replace(rule, **{field: value})  # pyright: ignore[reportArgumentType]
-    start = other.init(jax.random.key(0), TINY)
-    return other, {**theta, moved.leaf: start[moved.leaf]}
+def _is_of_the_house(rule: AbstractRule) -> bool:
+    return type(rule).__module__.partition(".")[0] == __name__.partition(".")[0]
 
 
-def _unsaid(rule: AbstractRule, account: Account) -> list[tuple[str, str]]:
-    """(leaf, field) of scalar leaves that nothing is said of and that bear the name of a number of the rule."""
-    template = jax.eval_shape(lambda: rule.init(jax.random.key(0), TINY))
-    if not isinstance(template, dict):
-        return []
-    said = {moved.leaf for moved in account.moved.values()}
-    inside = {part.leaves[0] for part in account.parts.values() if part.leaves}
-    numbers = []
-    for item in fields(rule):  # pyright: ignore[reportArgumentType]
-        value = getattr(rule, item.name)
-        if isinstance(value, int | float) and not isinstance(value, bool) and item.name not in account.moved:
-            numbers.append(item.name)
-    pairs = []
-    for leaf, value in template.items():
-        if leaf in said or leaf in inside or getattr(value, "shape", None) != ():
-            continue
-        pairs += [(leaf, name) for name in numbers if leaf == name or leaf.endswith(f"_{name}")]
-    return pairs
+def _reads_no_more(rule: AbstractRule, account: Account) -> bool:
+    """Whether the rule reads nothing but what its terms or its parts read."""
+    said = fields(_node(rule, account, rule.init(jax.random.key(0), TINY)))
+    return said is not None and measured(rule, TINY)[1] - {"key"} <= said
 
 
-def _law(rule: AbstractRule, leaf: str, field: str) -> str | None:
-    """The one law under which a rule with the acting value in its field changes weights as the rule with theta does."""
-    channels, _ = measured(rule, TINY)
-    theta = rule.init(jax.random.key(0), TINY)
-    theta = {**theta, leaf: np.asarray(theta[leaf]) + STEP}
+def _is_what_it_shows(rule: AbstractRule, account: Account) -> bool:
+    """Whether a rule that is shown by its terms, or by its expression, is that sum or tree, at the numbers that act."""
+    if account.shows == "constants":
+        return True
+    it = _laws.bench(rule)
+    theta = {name: leaf + _laws.spread(AWAY, leaf.shape) for name, leaf in it.start.items()}
+    moved = jax.tree.unflatten(jax.tree.structure(it.theta), list(theta.values()))
     try:
-        there = reference(rule, theta, channels, DT)
-        still = reference(rule, rule.init(jax.random.key(0), TINY), channels, DT)
-    except BadInput:
-        return None
-    if _same(there, still):  # the leaf shows in nothing: no law can be told
-        return None
-    fitting = []
-    for law in LAWS:
-        try:
-            other, moved = substituted(rule, field, Moved(leaf, law), theta)
-            if _same(reference(other, moved, channels, DT), there):
-                fitting.append(law)
-        except (BadInput, ValueError):  # a value that the field cannot have
-            continue
-    return fitting[0] if len(fitting) == 1 else None
+        plain_rule = _plain_rule(rule, _node(rule, account, moved))
+        if plain_rule is None:
+            return True
+        expected = _laws.changes(_laws.bench_of(plain_rule, it.views), {})
+    except (BadInput, pydantic.ValidationError, KeyError, AttributeError, TypeError):
+        return False
+    return bool(np.allclose(_laws.changes(it, theta), expected, rtol=1e-6, atol=1e-9 * np.abs(expected).max()))
 
 
-def _same(one: np.ndarray, other: np.ndarray) -> bool:
-    return bool(np.abs(one - other).max() <= SAME * max(np.abs(one).max(), np.abs(other).max()))
+def _plain_rule(rule: Any, node: Node) -> AbstractRule | None:
+    """The rule of the house that what is shown of a rule stands for, all numbers fixed; None for terms of traces, whose
+    conventions are the rule's own."""
+    if node.account.shows == "expression":
+        kept = {name: getattr(rule, name) for name in ("eligibility", "tau")}
+        return Symbolic(expression=_expression.show(tree(node)), rate=rate(node), learn="none", **kept)
+    if node.account.traces:
+        return None
+    values = tuple(coefficients(node).values())
+    return Polynomial(terms=tuple(node.spec["terms"]), initial=values, rate=rate(node), learn="none")
+
+
+def accounts_of_before(rule: AbstractRule) -> tuple[Account, Account]:
+    """What files may hold that were written before an account was held against the step: what the rule says itself,
+    and that with nothing hidden."""
+    return rule.account(), _unhidden(account_of(rule))
+
+
+def _unhidden(account: Account) -> Account:
+    parts = {label: part._replace(account=_unhidden(part.account)) for label, part in account.parts.items()}
+    return replace(account, parts=parts, hidden=())
+
+
+def _measured(rule: AbstractRule, account: Account) -> Plain:
+    """{moved, hidden}."""
+    it = _laws.bench(rule)
+    moved = {field: pair for field, pair in account.moved.items() if field == account.listed}
+    taken = {pair.leaf for pair in moved.values()} | {name for part in account.parts.values() for name in _of(part, it)}
+    said: dict[str, dict[str, Moved]] = {}
+    for field, pair in account.moved.items():
+        if field not in moved:
+            said.setdefault(pair.leaf, {})[field] = pair
+    for leaf, together in said.items():
+        if _laws.obeyed(it, together, unseen=True):
+            moved |= together
+            taken.add(leaf)
+    free = set(_laws.numbers(rule)) - {account.listed}
+    for leaf in (name for name in it.start if name not in taken and it.start[name].size <= _laws.TABLE):
+        laws = _laws.found(it, leaf, [name for name in _laws.numbers(rule) if name in free - set(moved)])
+        moved |= laws
+        taken |= {leaf} if laws else set()
+    unsaid = [name for name in it.start if name not in taken]
+    hidden = _laws.doubtful(it, unsaid, sorted(free), moved) if unsaid else ()
+    return {"moved": {field: pair for field, pair in moved.items() if field not in hidden}, "hidden": hidden}
+
+
+def _of(part: Part, it: _laws.Bench) -> list[str]:
+    """The leaves of theta that are a part's."""
+    prefix = ".".join(part.leaves)
+    return [name for name in it.start if not prefix or name == prefix or name.startswith(f"{prefix}.")]
+
+
+def check_parts(rule: AbstractRule) -> None:
+    """What can be refused before a search: a part of a rule, or its theta, that is not where the rule says.
+
+    Raises: BadInput.
+    """
+    for label, part in rule.account().parts.items():
+        check_parts(_inner(rule, label, part))
+
+
+def _inner(rule: AbstractRule, label: str, part: Part) -> AbstractRule:
+    """The rule of a part. Raises: BadInput where it, or its theta, is not where the rule says."""
+    where = f"rule {name_of(type(rule)) or type(rule).__name__}: account: part {label!r}"
+    try:
+        inner = inside(rule, part.fields)
+    except (AttributeError, KeyError):
+        raise BadInput(f"{where} at {list(part.fields)}", "fields that hold a rule", "correct account()") from None
+    shapes = [jax.eval_shape(lambda each=each: each.init(jax.random.key(0), TINY)) for each in (rule, inner)]
+    theta = shapes[0]
+    for name in part.leaves:
+        theta = theta.get(name) if isinstance(theta, dict) else None
+    if jax.tree.structure(theta) != jax.tree.structure(shapes[1]):
+        expected = f"the leaves of theta that are its own, not {list(part.leaves)}"
+        raise BadInput(where, expected, "correct account(), such as parts with leaves=('rule',)")
+    return inner
+
+
+def substituted(rule: AbstractRule, moved: Mapping[str, Moved], theta: Theta) -> tuple[AbstractRule, Theta]:
+    """The rule whose fields have the values that one leaf of theta gives them, and theta with that leaf as such a rule
+    has it: the neutral one of the law, or that of its start. moved: of one leaf."""
+    leaf, law = next(iter(moved.values()))
+    leaves = _laws.named(theta)
+    values = {field: _laws.acting(pair.law, getattr(rule, field), leaves[leaf]) for field, pair in moved.items()}
+    other: Any = replace(rule, **values)  # pyright: ignore[reportArgumentType]
+    neutral = LAWS[law].neutral
+    back = np.full_like(leaves[leaf], neutral or 0.0)
+    if neutral is None:
+        back = _laws.named(other.init(jax.random.key(0), TINY))[leaf]
+    flat = [back if name == leaf else value for name, value in leaves.items()]
+    return other, jax.tree.unflatten(jax.tree.structure(theta), flat)
 
 
 def inside(rule: Any, path: tuple[str, ...]) -> Any:

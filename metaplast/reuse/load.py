@@ -18,13 +18,13 @@ from metaplast.connections.dense import Dense
 from metaplast.registry import BadInput
 from metaplast.reuse import formula as formulas
 from metaplast.reuse._document import Entry, entries
-from metaplast.reuse.ask import account_of, node_of
+from metaplast.reuse.ask import account_of, accounts_of_before, node_of
 from metaplast.reuse.known import is_name, known_rule
 from metaplast.reuse.reference import TINY, compare, floats, reference
 from metaplast.reuse.rule_file import read_rule
 from metaplast.reuse.text import quote
 from metaplast.reuse.view import check_step, check_weights, complete
-from metaplast.rules._account import plain
+from metaplast.rules._account import from_plain
 from metaplast.rules._grammar import REACHES, reach
 from metaplast.rules._locality import measured
 from metaplast.rules.base import AbstractRule, Clock
@@ -120,8 +120,10 @@ def load_rule(path_or_name: str | os.PathLike[str], edge: str | None = None) -> 
     if REACHES.index(reach(reads)) > REACHES.index(entry.slot["reach"]):
         raise BadInput(f"{where}: reach={entry.slot['reach']}", f"{reach(reads)}, as measured", "write it again")
     compare(file.document["reference"][entry.key], reference(spec, theta, channels, file.document["dt"]), where)
-    account = account_of(spec)
-    if plain(account) != entry.slot.get("account", plain(account)):
+    if "account" in entry.slot and from_plain(entry.slot["account"]) not in (
+        *accounts_of_before(spec),
+        account_of(spec),
+    ):
         raise BadInput(f"{where}: account of its numbers", "what the rule's own code says of them", "write it again")
     text = formulas.text(formulas.expression(node_of(spec, theta)))
     return Rule(

@@ -31,7 +31,7 @@ def reference(rule: AbstractRule, theta: Theta, channels: tuple[str, ...], dt: f
     state, deltas = rule.init_state(cut, TINY), []
     with jax.default_matmul_precision("highest"):
         for step in range(N_STEPS):
-            state, delta = _change(rule, dt, cut, state, _view(step, channels))
+            state, delta = _change(rule, dt, cut, state, view_at(step, channels))
             deltas.append(np.asarray(delta, np.float64))
     values = np.stack(deltas)
     if not np.isfinite(values).all():
@@ -70,7 +70,7 @@ def _cut(rule: AbstractRule, theta: Theta) -> Theta:
     return floats(jax.tree.map(lambda leaf, tiny: np.resize(np.asarray(leaf), tiny.shape), theta, template))
 
 
-def _view(step: int, channels: tuple[str, ...]) -> SynapseView:
+def view_at(step: int, channels: tuple[str, ...]) -> SynapseView:
     def side(name: str, n: int) -> NeuronView:
         return NeuronView(**{f: _draw(f"{name}.{f}", step, (n,)) for f in NeuronView.__dataclass_fields__})
 

@@ -138,3 +138,10 @@ def test_the_table_in_the_docs_has_the_same_names() -> None:
     for name in ("pre", "post", "error", "learning_signal", "target", "weight", "predicted", "post_gain"):
         row = next(line for line in text.splitlines() if line.startswith("|") and f"`{name}`" in line.split("|")[1])
         assert f"`view.{field_of(name)}`" in row, name
+
+
+def test_the_card_of_a_rule_fits_a_terminal(tmp_path: Path) -> None:
+    code, out, _ = here("show", "feedback_pool", cwd=tmp_path)
+    _, *card = out.splitlines()
+    assert code == 0 and max(map(len, card)) <= 80
+    assert "pre.returned, weight" in " ".join(line.strip() for line in card)

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from metaplast.launch.job import Config
 from metaplast.registry import find
 from metaplast.spec import encode
 
 # {kind: {name: its fields by default}}, as they were published. What came later need not stand here.
 PUBLISHED = json.loads((Path(__file__).parent / "defaults.json").read_text())
+CONFIG = PUBLISHED.pop("config")  # every field of a config but the two that have no default
 CASES = [(kind, name) for kind, specs in PUBLISHED.items() for name in specs]
 
 
@@ -18,3 +20,10 @@ def test_defaults_are_those_that_were_published(kind, name):
     now, then = json.loads(json.dumps(encode(find(kind, name)()))), PUBLISHED[kind][name]
     assert {field: now[field] for field in then} == then
     assert len(now) >= len(then) > 0
+
+
+@pytest.mark.parametrize("field", CONFIG)
+def test_a_field_that_a_config_leaves_out_is_what_was_published(field):
+    config = Config(task=find("task", "teacher_student")(), outer=find("outer", "bptt")())
+    now, then = json.loads(json.dumps(encode(config)))[field], CONFIG[field]
+    assert ({name: now[name] for name in then} if isinstance(then, dict) else now) == then

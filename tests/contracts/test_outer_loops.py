@@ -29,6 +29,11 @@ def test_an_outer_loop_keeps_its_promises(name):
     check_outer_loop(find("outer", name)())
 
 
+@pytest.mark.parametrize("name", [name for name in enrolled("outer") if hasattr(find("outer", name)(), "steps")])
+def test_a_loop_goes_on_for_the_steps_that_it_is_given(name):
+    assert find("outer", name)(steps=7).n_steps == 7
+
+
 @pytest.mark.system  # tests/outer_loops/test_es.py asks most of it of every strategy, on smaller programs
 @pytest.mark.parametrize("strategy", TESTED)
 def test_so_does_es_with_every_strategy_that_counts_as_tested(strategy):

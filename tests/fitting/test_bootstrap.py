@@ -10,9 +10,10 @@ import pytest
 from inner_tasks.taught import Taught
 from metaplast.feedback.none import None_
 from metaplast.fitting import bootstrap as module
-from metaplast.fitting.bootstrap import LOOSE, bootstrap, directions
+from metaplast.fitting.bootstrap import bootstrap, directions
 from metaplast.fitting.data import Data, data_of
 from metaplast.fitting.engine import Fitted
+from metaplast.fitting.geometry import LOOSE
 from metaplast.fitting.penalised import everything
 from metaplast.fitting.settings import Fit
 from metaplast.genomes.given import Given

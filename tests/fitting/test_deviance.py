@@ -77,15 +77,29 @@ def _loop(a, b, null, subject, seed):
     return np.percentile(draws, [2.5, 97.5])
 
 
-def test_intervals_are_those_of_a_plain_loop():
-    subject = np.array([4, 4, 1, 2, 2, 2, 9, 7])
-    null, a, b = RNG.random((3, 8)) + np.array([[2.0], [1.0], [0.5]])
+def test_intervals_over_ten_subjects_are_those_of_a_plain_loop():
+    subject = np.array([4, 4, 1, 2, 2, 2, 9, 7, 11, 12, 13, 14, 15])
+    null, a, b = RNG.random((3, 13)) + np.array([[2.0], [1.0], [0.5]])
     found = explained_ci(a, null, subject, seed=3)
-    assert found.mean == pytest.approx(1 - a.sum() / null.sum()) == explained(a, null) and found.n == 5
+    assert found.mean == pytest.approx(1 - a.sum() / null.sum()) == explained(a, null) and found.n == 10
     np.testing.assert_allclose(found[1:3], _loop(a, null, null, subject, 3), rtol=1e-9)
     found = difference_ci(a, b, null, subject, seed=4)
-    assert found.mean == pytest.approx(explained(a, null) - explained(b, null)) and found.n == 5
+    assert found.mean == pytest.approx(explained(a, null) - explained(b, null)) and found.n == 10
     np.testing.assert_allclose(found[1:3], _loop(a, b, null, subject, 4), rtol=1e-9)
+
+
+def test_over_fewer_than_ten_subjects_an_interval_is_student_s():
+    """With nulls that are all alike, explained is a plain mean over subjects, whose t interval is in every textbook;
+    with others, subjects are left out one by one."""
+    a = np.array([0.2, 0.5, 0.1, 0.4, 0.3])
+    found = explained_ci(np.repeat(a, 2), np.ones(10), np.repeat(np.arange(5), 2))
+    half = 2.7764451 * a.std(ddof=1) / np.sqrt(5)
+    assert found == pytest.approx((0.7, 0.7 - half, 0.7 + half, 5))
+    null = np.array([1.0, 2.0, 1.5, 3.0, 1.2])
+    found = explained_ci(a, null, np.arange(5))
+    without = [explained(np.delete(a, i), np.delete(null, i)) for i in range(5)]
+    half = 2.7764451 * np.sqrt(4 / 5 * np.sum((np.asarray(without) - np.mean(without)) ** 2))
+    assert (found.high - found.low) / 2 == pytest.approx(half, rel=1e-6)
 
 
 def test_a_difference_is_paired():

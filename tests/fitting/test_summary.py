@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from metaplast.fitting import summary
-from metaplast.fitting.bootstrap import Bootstrap, Direction
+from metaplast.fitting import certainty, summary
+from metaplast.fitting.bootstrap import Bootstrap
+from metaplast.fitting.geometry import Direction
 
 ALL = ["a", "b", "c"]
 
@@ -48,7 +49,9 @@ def test_a_sound_fit_is_not_doubted():
         ({"stable": False}, "still moving after 50"),
         ({"starts": {"n": 3, "same": 2, "spread": 0.2}}, "2 of 3 starts"),
         ({"starts": {"n": 3, "same": 1, "spread": 0.0}}, "Only 1 of 3 starts"),
-        ({"explained": {"mean": {"mean": 0.1, "ci95": [-0.1, 0.3], "n": 5}}}, "at least -0.100"),
+        ({"explained": {"mean": {"mean": 0.1, "ci95": [-0.1, 0.3], "n": 5}}}, "[-0.100, 0.300]: it may be no better"),
+        ({"explained": {"mean": {"mean": -0.1, "ci95": [-0.3, 0.1], "n": 5}}}, "[-0.300, 0.100]: it is no better here"),
+        ({"explained": {"mean": {"mean": -0.2, "ci95": [-0.3, -0.1], "n": 5}}}, "[-0.300, -0.100]: it is worse"),
         ({"explained": {"mean": {"mean": 0.1, "ci95": [None, None], "n": 1}}}, "fewer than two subjects"),
         ({"diverged": 4}, "4 lives"),
     ],
@@ -148,8 +151,8 @@ def test_a_number_within_a_quarter_of_the_truth_is_recovered(true: float, fitted
 def test_a_bootstrap_is_told_by_its_counts_intervals_and_five_loosest_directions():
     directions = [Direction({"a": 1.0, "b": float("nan")}, sd, sd > 3.0) for sd in (6.0, 5.0, 4.0, 3.0, 2.0, 1.0)]
     refits = Bootstrap(["a"], np.ones((7, 1)), {"a": (-1.0, np.inf)}, directions, {}, failed=2, unsettled=1)
-    told = summary.of_bootstrap(refits)
-    assert told is not None and summary.of_bootstrap(None) is None
+    told = certainty.of_bootstrap(refits)
+    assert told is not None and certainty.of_bootstrap(None) is None
     assert (told["refits"], told["failed"], told["unsettled"]) == (9, 2, 1)
     assert told["ci95"] == {"a": [-1.0, None]}
     assert [d["sd"] for d in told["directions"]] == [6.0, 5.0, 4.0, 3.0, 2.0]

@@ -70,6 +70,14 @@ def test_the_band_of_one_split_agrees_with_the_normal_interval_and_splits_widen_
     np.testing.assert_allclose(wide.high - wide.low, 2 * half, rtol=0.05)
 
 
+def test_the_band_of_few_lives_is_student_s():
+    values = np.array([[0.2, 1.0], [0.9, 1.5], [0.4, 0.1], [0.7, 0.6]])
+    band = curves.band([Steps(values, np.ones_like(values))], ((2, True),), 0)
+    half = 3.1824463 * values.std(axis=0, ddof=1) / 2
+    np.testing.assert_allclose(band.high - band.mean, half, rtol=1e-6)
+    np.testing.assert_allclose(band.mean - band.low, half, rtol=1e-6)
+
+
 def test_lives_that_blow_up_are_counted():
     values = np.array([[1.0, 2.0], [np.inf, 1.0], [3.0, np.nan]])
     assert curves.n_blown(Steps(values, np.ones_like(values))) == 2

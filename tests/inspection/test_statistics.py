@@ -35,6 +35,13 @@ def test_a_single_value_has_no_interval_and_two_have_the_widest() -> None:
     assert student([1.0, 3.0]) == pytest.approx((2.0, 2.0 - 12.7062, 2.0 + 12.7062, 2), rel=1e-4)
 
 
+def test_an_interval_over_few_lives_is_student_s() -> None:
+    values = np.array([0.2, 0.9, 0.4, 0.7])
+    half = 3.1824463 * values.std(ddof=1) / 2
+    assert estimate([values]) == pytest.approx((0.55, 0.55 - half, 0.55 + half, 4))
+    assert np.isnan(estimate([values[:1]]).low)
+
+
 def test_the_interval_of_one_split_lies_at_the_percentiles_of_a_bootstrap() -> None:
     """Of 0 and 1 in equal parts the mean of n draws is binomial: its percentiles are SciPy's, with 2000 resamples to
     within 1.5 steps of 1 / n."""

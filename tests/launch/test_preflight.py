@@ -10,6 +10,7 @@ from metaplast.registry import BadInput
 from metaplast.rules.eprop import Eprop
 from metaplast.rules.trace_taylor import TraceTaylor
 from metaplast.rules.voltage import Voltage
+from tests.reuse.test_laws import Amplified as Amplified  # registers the rule `amplified`
 
 
 def _job(*words: str) -> Job:
@@ -83,7 +84,7 @@ def test_a_neuron_that_dt_makes_unstable_is_warned_about(caplog):
     (record,) = caplog.records
     assert record.getMessage() == (
         "hidden_1: neuron refractory is unstable at dt=0.001 s under drives of -200 to 200: expected dt of at most "
-        "0.000353 s, or another method of integration"
+        "0.000352 s, or another method of integration"
     )
 
 
@@ -96,3 +97,10 @@ def test_a_time_constant_that_plays_no_part_is_not_warned_about():
     assert used(TraceTaylor()) == {"pre_trace", "post_trace"}
     assert used(TraceTaylor(terms=("post*post_slow*pre_trace",))) == {"pre_trace", "post_slow"}
     assert used(Voltage()) == {"x", "minus", "plus"} == used(Voltage(u_ref_squared=60.0)) - {"mean"}
+
+
+def test_a_rule_whose_theta_is_not_where_it_says_is_refused_before_a_search():
+    words = ("experiment=pointmass", "rows={}", "evaluation.references={}", "network.hidden=[3]")
+    preflight.check(_job(*words, "rule={name: amplified}"), 1)
+    with pytest.raises(BadInput, match="rule amplified: account: part 'rule'"):
+        preflight.check(_job(*words, "rule={name: amplified, says: []}"), 1)

@@ -246,3 +246,18 @@ class _Counting(AbstractNeuron):
 
 def test_the_limit_of_a_neuron_that_states_none_is_measured_past_its_jumps():
     assert _Counting().stable_dt() == pytest.approx(20e-3, rel=0.01)
+
+
+def test_the_limit_of_euler_is_that_of_the_lowest_potential_on_the_way():
+    """Own Jacobian of Izhikevich's equations (ms, mV), at the lowest potential that a second under the strongest
+    inhibition comes by: its overshoot lasts a few ms. 1 + h lambda leaves the unit circle at h = 2 / |lambda|."""
+    cell = Izhikevich(integration="euler")
+    v = lowest = -65.0
+    u = 0.2 * v
+    for _ in range(50_000):
+        dv = 0.04 * v * v + 5.0 * v + 140.0 - u + cell.drives[0]
+        v, u = v + 0.02 * dv, u + 0.02 * 0.02 * (0.2 * v - u)
+        lowest = min(lowest, v)
+    slopes = np.array([[0.08 * lowest + 5.0, -1.0], [0.02 * 0.2, -0.02]])
+    limit = 2e-3 / np.abs(np.linalg.eigvals(slopes).real).max()
+    np.testing.assert_allclose(cell.stable_dt(), limit, rtol=3e-3)

@@ -13,7 +13,7 @@ from evosax.algorithms import algorithms
 
 from metaplast._checks.base import quick_jit
 from metaplast.registry import BadInput
-from outer_loops._evosax import TESTED, UNTESTED
+from outer_loops._evosax import TESTED, UNTESTED, begun
 from outer_loops.es import Es, graded
 
 STRATEGIES = ("SNES", "CMA_ES", "Sep_CMA_ES", "Open_ES", "PGPE", "SimpleGA")
@@ -212,3 +212,13 @@ def test_what_cannot_evolve_is_refused_in_one_line():
     for theta, words in (({}, "a number to learn"), ({"n": jnp.asarray(3)}, "floats")):
         with pytest.raises(BadInput, match=words):
             es.init(PROBLEM, theta, jax.random.key(0), es.hyper())
+
+
+@pytest.mark.parametrize(("strategy", "sd"), [("SimpleGA", 0.0), ("DifferentialEvolution", 0.5), ("PSO", 0.5)])
+def test_a_population_begins_with_theta_itself_and_others_around_it(strategy, sd):
+    theta = jnp.linspace(-1.0, 1.0, 50)
+    population = np.asarray(begun(strategy, MEMBERS, theta, jnp.asarray(0.5), jax.random.key(0)).population)
+    np.testing.assert_array_equal(population[0], theta)
+    noise = population[1:] - np.asarray(theta)
+    assert noise.std() == pytest.approx(sd, rel=4.5 / np.sqrt(2 * noise.size))
+    assert np.all(noise.std(axis=1) > 0.5 * sd) or sd == 0.0

@@ -73,10 +73,26 @@ def test_trees_that_do_the_same_up_to_the_rate_have_one_key_and_others_have_not(
     assert found.size[5] == pytest.approx(2 * found.size[4], rel=1e-5)
 
 
+def test_a_tree_below_a_millionth_does_nothing():
+    rms = float(_facts(_member("pre")).size[0])
+    nothing, small, large = _facts(*(_member("1*pre", c / rms - 1.0) for c in (0.0, 0.8e-6, 1.25e-6))).key
+    assert (small == nothing).all()
+    assert (large != nothing).any()
+
+
 def test_a_number_makes_another_member_of_the_same_form():
     found = _facts(*(_member("pre + 1", c) for c in (0.0, 0.3)))
     assert (found.key[0] != found.key[1]).any()
     assert (found.form[0] == found.form[1]).all()
+
+
+def test_a_key_is_the_sum_that_searches_of_before_have_kept():
+    """1 + sum_i w_i x_i modulo 2^32, x in units of ROUNDING, w odd: no change of one x alone leaves it as it was."""
+    steps = [3, -2, 0, 7]
+    drawn = np.random.RandomState(0).randint(0, 2**32, size=(2, 4), dtype=np.uint64)
+    weights = [[int(w) | 1 for w in row] for row in drawn]
+    expected = [(1 + sum(w * x for w, x in zip(row, steps, strict=True))) % 2**32 for row in weights]
+    assert _trees._hashed(_trees.ROUNDING * jnp.asarray(steps, float)).tolist() == expected
 
 
 def test_every_mutant_is_a_tree_and_some_differ():
@@ -120,6 +136,18 @@ def test_the_small_survive_and_each_doing_once():
     assert cheap.n_nodes.tolist() == [11, 7]  # drift: the newer of two twins
     assert first
     assert cheap.size[1] == known.size[0]
+
+
+def test_how_much_harder_lives_are_is_the_median_of_the_parents_that_lived_before():
+    never, blown = 0.0, _selection.LARGEST
+    before, now = [1.0, 2.0, 5.0, blown, 3.0, 4.0], [1.5, 2.75, 5.125, 0.0, 99.0, blown]
+    flat, known, loss, _ = _people(["pre"] * 6, before)
+    kept: dict[str, Any] = {name: getattr(known, name) for name in ("key", "form", "size", "n_nodes")}
+    count = np.asarray([1.0, 7.0, 16.0, 3.0, never, 2.0], np.float32)
+    parents = _selection.Parents(flat=jnp.asarray(flat), loss=jnp.asarray(loss), count=jnp.asarray(count), **kept)
+    assert _selection.harder(parents, jnp.asarray(now)) == 0.5  # of 0.5, 0.75 and 0.125
+    newborn = parents.replace(count=jnp.zeros(6))  # pyright: ignore[reportAttributeAccessIssue]
+    assert _selection.harder(newborn, jnp.asarray(now)) == 0.0
 
 
 def test_a_search_counts_what_it_saves_and_finds_a_better_rule_that_a_file_holds(tmp_path):

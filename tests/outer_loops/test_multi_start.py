@@ -35,6 +35,7 @@ def test_every_start_is_the_inner_loop_alone_and_the_lowest_is_kept(spread):
     assert told[0]["best_start"] == 0 and told[-1]["best_start"] > 0
     assert told[-1]["lowest_mean"] < told[-1]["highest_mean"] - 0.3
     assert told[-1]["lives"] == 6
+    assert outer.n_steps == INNER.steps
     hyper = {"inner_learning_rate", "spread"}
     assert set(outer.hyper()) == hyper
 
@@ -55,6 +56,18 @@ def test_a_start_that_blows_up_ranks_behind_all_others():
     state, told = run(outer, wall, state, [-9.0], 4)
     assert int(told[-1]["skipped"]) == 1
     assert int(told[-1]["diverged"]) == 4
+
+
+def test_starts_are_ranked_by_a_running_mean_of_their_losses():
+    """A plain mean of as many losses as `memory` says, and then one that forgets; a step without a loss is left out."""
+    flat = Written(lambda w, batch: batch + 0.0 * w[0], n=1)
+    outer, mean = MultiStart(n=2, inner=INNER, memory=3), 0.0
+    losses = [1.0, 5.0, np.nan, -3.0, 7.0, 2.0]
+    _, metrics = run(outer, flat, init(outer, flat, START), losses)
+    for seen, index in enumerate([0, 1, 3, 4, 5], 1):
+        mean += (losses[index] - mean) / min(seen, 3)
+        assert metrics[index]["lowest_mean"] == pytest.approx(mean, rel=1e-6)
+        assert metrics[index]["highest_mean"] == pytest.approx(mean, rel=1e-6)
 
 
 def test_a_loop_that_grows_is_refused_by_name():

@@ -13,7 +13,7 @@ from metaplast.reuse._node import Node, node
 from metaplast.reuse.known import known_rule, known_rules
 from metaplast.reuse.rule_file import read_rule
 from metaplast.rules._account import Account
-from metaplast.rules._grammar import MAX_POWER, SIGNALS, Product, parse, show
+from metaplast.rules._grammar import MAX_POWER, SIGNALS, TRACES, Product, parse, show
 from metaplast.spec import decode, encode
 
 
@@ -58,6 +58,13 @@ def test_power_has_one_limit_however_it_is_written() -> None:
 def test_what_is_no_power_is_refused(power: str) -> None:
     with pytest.raises(BadInput, match=r"power .* - expected an integer from 1 to"):
         parse(f"pre^{power}")
+
+
+@pytest.mark.parametrize("name", TRACES)
+def test_traces_are_signals_only_where_a_rule_keeps_them(name: str) -> None:
+    assert parse(f"2*{name}^3", traces=True) == (Product(2.0, ((name, 3),)),)
+    with pytest.raises(BadInput, match=f"signal '{name}' .* - rule trace_taylor keeps traces"):
+        parse(f"2*{name}^3")
 
 
 def poly(terms: list[str], initial: list[float], rate: float = 0.5, learn: str = "both") -> dict:

@@ -4,15 +4,20 @@ import copy
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
 import metaplast as mp
 from metaplast.lifetime import Slot
 from metaplast.registry import BadInput
+from metaplast.reuse.reference import reference
 from metaplast.reuse.rule_file import read_rule, save_rule
+from metaplast.rules.base import AbstractRule
 from metaplast.rules.mlp import Mlp
 from metaplast.rules.polynomial import Polynomial
+from metaplast.signals import rule_state
+from metaplast.spec import spec
 from tests.reuse.conftest import describe
 
 
@@ -53,6 +58,26 @@ def test_the_reference_vector_sees_state(made, tmp_path: Path) -> None:
     assert np.ptp(np.abs(vector), axis=0).max() > 1e-3
     with pytest.raises(BadInput, match="reference vector differs"):
         mp.load_rule(_tampered(made, "per_edge", tmp_path, decay), edge="hidden_1_to_output")
+
+
+@spec
+class Drawing(AbstractRule):
+    """delta_w ~ N(0, 1)."""
+
+    def init(self, key: Any, connection: Any) -> Any:
+        return {}
+
+    def init_state(self, theta: Any, connection: Any) -> Any:
+        return rule_state()
+
+    def step(self, theta: Any, state: Any, connection: Any, view: Any, dt: float) -> Any:
+        return state, jax.random.normal(view.key, connection.shape)
+
+
+def test_a_rule_that_draws_is_asked_with_the_keys_of_the_files_of_before() -> None:
+    vector = reference(Drawing(), {}, (), 1e-3)
+    drawn = [jax.random.normal(jax.random.fold_in(jax.random.key(0), k), vector.shape[1:]) for k in range(len(vector))]
+    np.testing.assert_allclose(vector, np.stack(drawn), rtol=1e-6)
 
 
 def _extra(document: Any, tensors: Any) -> None:

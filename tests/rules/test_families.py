@@ -55,3 +55,39 @@ def test_a_family_that_cannot_be_is_refused(term, words):
 def test_a_term_that_a_family_holds_already_stands_twice():
     with pytest.raises(ValueError, match="stands twice"):
         Polynomial(terms=("post", "taylor 1 of post"))
+
+
+LEARNT = {
+    "none": set(),
+    "coefficients": {"coefficients"},
+    "rate": {"log_rate"},
+    "both": {"coefficients", "log_rate"},
+}
+MOVED = {"coefficients": np.asarray([0.25, 0.5]), "log_rate": np.asarray(0.1)}
+CONTAINED = [("none", "none"), ("rate", "none"), ("rate", "rate")]
+CONTAINED += [(wide, narrow) for wide in ("coefficients", "both") for narrow in LEARNT]
+
+
+def _acts(rule: Polynomial, theta: dict[str, np.ndarray]) -> np.ndarray:
+    """rate exp(5 log_rate) c_k of every term."""
+    c = np.asarray(rule.initial) + theta.get("coefficients", 0.0)
+    return rule.rate * np.exp(5.0 * theta.get("log_rate", 0.0)) * c
+
+
+@pytest.mark.parametrize("wide", LEARNT)
+@pytest.mark.parametrize("narrow", LEARNT)
+def test_a_list_of_terms_holds_another_where_its_theta_can_get_there(wide, narrow):
+    inner = Polynomial(terms=("pre", "2*post*pre"), initial=(0.5, -0.25), rate=0.2, learn=narrow)
+    rate = 0.05 if wide == "none" else 0.1  # nothing moves: the same rule already
+    outer = Polynomial(terms=("post*pre", "weight", "pre"), initial=(-2.0, 0.0, 2.0), rate=rate, learn=wide)
+    theta = {name: MOVED[name] for name in LEARNT[narrow]}
+    placed = outer.embed(inner, theta, {})
+    if (wide, narrow) in CONTAINED:
+        assert placed is not None
+        assert placed.keys() == LEARNT[wide]
+        pre, post_pre = _acts(inner, theta)
+        np.testing.assert_allclose(_acts(outer, placed), [2.0 * post_pre, 0.0, pre], rtol=1e-12, atol=1e-15)
+    else:
+        assert placed is None
+    opposite = Polynomial(terms=inner.terms, initial=(-0.5, 0.25), rate=0.2, learn="none")
+    assert (outer.embed(opposite, {}, {}) is None) == ("coefficients" not in LEARNT[wide])

@@ -7,10 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from metaplast.connections.base import Move
 from metaplast.connections.dense import Dense
 from metaplast.connections.sparse import Sparse
 from metaplast.rules._locality import blank_view
 from metaplast.rules._traces import jumped
+from metaplast.rules.pathways import Pathways
 from metaplast.rules.stdp import Stdp
 from metaplast.rules.vogels import Vogels
 from tests.rules._drive import drive
@@ -31,6 +33,22 @@ def test_the_window_is_two_exponentials(lag):
     rule = Stdp(potentiation=0.3, depression=0.4, tau_pre=17e-3, tau_post=34e-3)
     exact = 0.3 * math.exp(-lag * DT / 17e-3) if lag > 0 else -0.4 * math.exp(lag * DT / 34e-3)
     assert _pair(rule, lag) == pytest.approx(exact, rel=1e-5)
+
+
+@pytest.mark.parametrize("weight", [0.1, 0.9])
+def test_pathways_bound_what_the_presynaptic_spike_did_before_the_postsynaptic_one_acts(weight):
+    """A post spike, and in the next step one of either side: y = exp(-dt / tau) there, and x = 1 after its jump."""
+    rule = Pathways(rule=Stdp(potentiation=0.3, depression=0.4))
+    blank, move = blank_view(ONE, ()), Move(jnp.ones(()), jnp.ones(()), 0.0, 1.0)
+    state, w = rule.init_state({}, ONE), jnp.full((1, 1), weight)
+    for pre, post in ((0.0, 1.0), (1.0, 1.0)):
+        sides = {
+            "pre": blank.pre.replace(activity=jnp.full(1, pre)),
+            "post": blank.post.replace(activity=jnp.full(1, post)),
+        }
+        state, w = rule.apply({}, state, move, ONE, blank.replace(weight=w, **sides), DT)
+    after_pre = max(0.0, weight - 0.4 * math.exp(-DT / 20e-3))
+    assert float(w[0, 0]) == pytest.approx(min(1.0, after_pre + 0.3), rel=1e-6)
 
 
 @pytest.mark.parametrize(

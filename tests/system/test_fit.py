@@ -181,3 +181,29 @@ def test_constants_keep_their_shape_on_the_way_through_files(data: Path, tmp_pat
     import metaplast as mp
 
     assert mp.load_rule(tmp_path / "run" / "rule.safetensors").theta["log_rate"].shape == ()
+
+
+@pytest.mark.parametrize(
+    ("alike", "terms", "said"),
+    [
+        (False, "[modulator.advantage*pre,modulator.advantage*pre^2]", "is not settled by these data"),
+        (True, "[modulator.advantage*pre,pre]", "(separation)"),
+    ],
+)
+def test_what_data_leave_open_gets_no_interval(alike: bool, terms: str, said: str, tmp_path: Path) -> None:
+    """Inputs of 0 and 1, whose squares they are; choices that are all alike, whose likelihood has no maximum."""
+    rng = np.random.default_rng(0)
+    mouse = np.repeat(np.arange(8), 60)
+    fields = {"stimulus": rng.integers(2, size=(480, 2)).astype(float), "session": mouse, "subject": mouse}
+    choice = np.ones(480, int) if alike else rng.integers(2, size=480)
+    np.savez(tmp_path / "data.npz", choice=choice, reward=rng.integers(2, size=480).astype(float), **fields)
+    words = ("rule=polynomial", f"rule.terms={terms}", "rule.scale=0", "genome=constant", "rows={}", "outer.steps=60")
+    done = metaplast("fit", "data.npz", *words, "--quiet", "--run-dir", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert said in done.stdout and said in done.stderr and "not determined" in done.stdout
+    assert "The 3 starts are one point" in done.stdout
+    told = json.loads((tmp_path / "run" / "fit.json").read_text())
+    for name in terms.strip("[]").split(","):
+        assert told["intervals"]["ci95"][name] == told["bootstrap"]["ci95"][name] == [None, None]
+    assert told["rows"]["discovered"]["starts"]["n"] == 1
+    assert said in (tmp_path / "run" / "report.html").read_text()

@@ -116,6 +116,45 @@ class ScratchFeedback(AbstractFeedback):
         signals = {p.name: jnp.broadcast_to(mean, (p.n,)) for p in wiring.populations}
         return state, credit({**signals, wiring.output.name: feedback.error}, views, feedback)
 ''',
+    "likelihood": '''
+"""How many of two release sites released."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import xlogy
+
+from metaplast.likelihoods.base import AbstractLikelihood, demand_values
+from metaplast.registry import register
+from metaplast.spec import spec
+
+
+@register("likelihood", "scratch_likelihood")
+@spec
+class ScratchLikelihood(AbstractLikelihood):
+    """y_j ~ Binomial(2, sigmoid(a_j)): loss = 2 log(1 + exp(a)) - y a."""
+
+    def loss(self, activity, value):
+        return 2.0 * jax.nn.softplus(activity) - value * activity
+
+    def saturated(self, value):
+        return -xlogy(value, value / 2.0) - xlogy(2.0 - value, 1.0 - value / 2.0)
+
+    def mean(self, activity):
+        return 2.0 * jax.nn.sigmoid(activity)
+
+    def activity(self, mean):
+        p = np.clip(np.asarray(mean) / 2.0, 1e-6, 1.0 - 1e-6)
+        return np.log(p) - np.log1p(-p)
+
+    def draw(self, key, activity, spread):
+        released = jax.random.bernoulli(key, jax.nn.sigmoid(activity)[None], (2, *activity.shape))
+        return released.sum(axis=0).astype(activity.dtype)
+
+    def check(self, values):
+        possible = np.isin(values, (0, 1, 2))
+        demand_values(bool(possible.all()), values[~possible], "0, 1 or 2", "count the sites that released")
+''',
     "genome": '''
 """Weak synapses at birth."""
 

@@ -1,0 +1,66 @@
+"""Curvature of every likelihood against its textbook formula, and what raises the odds of a choice."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from metaplast.fitting.sensitivity import _curved, _raising
+from metaplast.likelihoods.bernoulli import Bernoulli
+from metaplast.likelihoods.categorical import Categorical
+from metaplast.likelihoods.gaussian import Gaussian
+from metaplast.likelihoods.poisson import Poisson
+
+RNG = np.random.default_rng(0)
+A = RNG.normal(size=(5, 3))
+J = RNG.normal(size=(2, 5, 3))
+COUNTS = np.ones((5, 3))
+COUNTS[1] = 0.0  # nothing was recorded there
+
+
+def softmax(a: np.ndarray) -> np.ndarray:
+    return np.exp(a) / np.exp(a).sum(axis=1, keepdims=True)
+
+
+def bend_of_choice(p: np.ndarray) -> np.ndarray:
+    return np.einsum("tj,jk->tjk", p, np.eye(3)) - np.einsum("tj,tk->tjk", p, p)
+
+
+def own(curve: np.ndarray) -> np.ndarray:
+    return np.einsum("tj,jk->tjk", curve, np.eye(3))
+
+
+P, M = 1 / (1 + np.exp(-A)), np.abs(A) + 0.5
+CASES = {
+    "gaussian": (Gaussian(sd=0.5), A, RNG.normal(size=A.shape), lambda y: (A - y) / 0.25, own(np.full_like(A, 4.0))),
+    "bernoulli": (Bernoulli(), A, (A > 0.3).astype(float), lambda y: P - y, own(P * (1 - P))),
+    "poisson": (Poisson(), M, RNG.poisson(2.0, size=A.shape).astype(float), lambda y: 1 - y / M, own(1 / M)),
+    "categorical": (Categorical(), A, np.eye(3)[[0, 1, 2, 2, 1]], lambda y: softmax(A) - y, bend_of_choice(softmax(A))),
+}
+
+
+@pytest.mark.parametrize("name", list(CASES))
+def test_slope_and_expected_curvature_are_those_of_the_textbook(name: str):
+    likelihood, activity, target, slope_of, bend = CASES[name]
+    observed = COUNTS * likelihood.share(3)
+    with jax.enable_x64(True):
+        given = [jnp.asarray(x) for x in (activity, target, observed, J)]
+        _, slope, bent = (np.asarray(x) for x in _curved(likelihood, *given))
+    seen = COUNTS[:, :1]
+    np.testing.assert_allclose(slope, slope_of(target) * seen, atol=1e-12)
+    np.testing.assert_allclose(bent, np.einsum("tjk,ptk->ptj", bend, J) * seen, atol=1e-12)
+
+
+def test_what_raises_the_odds_of_choices():
+    chosen = np.array([0, 1, 2, 2, 1])
+    rows, odds = _raising(Categorical(), A, J, np.eye(3)[chosen], COUNTS / 3)
+    expected = []
+    for t in (0, 2, 3, 4):
+        others = [k for k in range(3) if k != chosen[t]]
+        expected += [(A[t, chosen[t]] - A[t, k], *(J[:, t, chosen[t]] - J[:, t, k])) for k in others]
+    made = sorted((o, *row) for o, row in zip(odds, rows, strict=True))
+    np.testing.assert_allclose(made, sorted(expected))
+    rows, odds = _raising(Bernoulli(), A, J, (A > 0.3).astype(float), COUNTS)
+    sign = np.where(A > 0.3, 1.0, -1.0)[COUNTS > 0]
+    np.testing.assert_allclose(odds, sign * A[COUNTS > 0])
+    np.testing.assert_allclose(rows, (sign * J[:, COUNTS > 0]).T)

@@ -1,0 +1,38 @@
+"""The designs of the coverage benchmark: their plain NumPy lives are those of the library, and what is open is so."""
+
+import numpy as np
+import pytest
+
+from benchmarks.coverage import clopper_pearson, fields_of, problem_of, true_theta
+from benchmarks.coverage_designs import DESIGNS, data_set
+from metaplast.fitting.penalised import everything
+from metaplast.fitting.sensitivity import sensitivity
+
+
+@pytest.mark.parametrize("name", ["five_terms"])
+def test_the_log_odds_of_a_plain_life_are_those_of_the_fitted_network(name: str):
+    design, problem = DESIGNS[name], problem_of(name)
+    data = data_set(design, 3)
+    theta = true_theta(design, {"feedback": {}, "neurons": {}, "rules": {}, "genome": {}})
+    task = problem.lifetime.task
+    sessions = task.whole("train").replace(**fields_of(data))  # pyright: ignore[reportAttributeAccessIssue]
+    odds = sensitivity(problem.lifetime, theta, everything(theta), sessions, 0).odds
+    assert len(odds) == design.n_subjects * design.n_steps
+    # choices were drawn at these odds: made ones are likelier, by as much as they say
+    p = 1 / (1 + np.exp(-np.abs(odds)))
+    right, error = np.mean(odds > 0), np.sqrt(np.mean(p * (1 - p)) / len(odds))
+    assert abs(right - p.mean()) < 4 * error
+    assert right > 0.6
+
+
+def test_designs_are_ten_of_at_most_five_terms_with_seeds_of_their_own():
+    assert len(DESIGNS) == len({d.seed for d in DESIGNS.values()}) == 10
+    assert all(len(d.terms) == len(d.truth) <= 5 and set(d.open) <= set(d.terms) for d in DESIGNS.values())
+    one, again, other = (data_set(DESIGNS["missing"], i)["target"] for i in (1, 1, 2))
+    np.testing.assert_array_equal(one, again)
+    assert np.any(one != other)
+
+
+def test_clopper_pearson_is_that_of_tables():
+    np.testing.assert_allclose(clopper_pearson(8, 10), (0.4439, 0.9748), atol=1e-4)
+    np.testing.assert_allclose(clopper_pearson(0, 10), (0.0, 0.3085), atol=1e-4)
