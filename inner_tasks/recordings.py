@@ -12,7 +12,7 @@ from inner_tasks._describe import Info, describe, doubts
 from inner_tasks._example import example
 from inner_tasks._file import fingerprint, stamp
 from inner_tasks._fitted import Judges, Target
-from inner_tasks._npz import Rows
+from inner_tasks._npz import Arrays, Rows
 from inner_tasks._said import Said, nothing, plain
 from metaplast.likelihoods.base import AbstractLikelihood
 from metaplast.likelihoods.gaussian import Gaussian

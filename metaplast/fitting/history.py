@@ -25,7 +25,8 @@ def missed(seen: np.ndarray) -> np.ndarray:
     """1 where nothing was recorded of a unit [n_sessions, n_steps, n_out], 0 after the last step with a value of any of
     these units: a miss is neither the value 0 nor the end of a session."""
     known: np.ndarray = np.greater(seen, 0)
-    going_on = np.cumsum(known.any(axis=2)[:, ::-1], axis=1)[:, ::-1] > 0
+    later = np.cumsum(np.any(known, axis=2)[:, ::-1], axis=1)
+    going_on = later[:, ::-1] > 0
     return (~known & going_on[:, :, None]).astype(np.float64)
 
 
