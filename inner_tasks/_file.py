@@ -3,7 +3,6 @@
 import hashlib
 import os
 import stat
-from pathlib import Path
 
 from inner_tasks._said import listed
 from metaplast.registry import BadInput
@@ -14,6 +13,7 @@ KINDS = {  # how a file begins -> (what it is, what to do with it)
     b"\x93NUMPY": ("one array (.npy)", "save all arrays in one file: numpy.savez(path, stimulus=..., choice=...)"),
     b"MATLAB": ("a MATLAB file", "scipy.io.loadmat reads it; save its arrays with numpy.savez"),
 }
+ENDS = (".npz", ".nwb")
 TEXT = ("text, such as a CSV file", "docs/fit.md, section 1, makes arrays of a CSV file")
 
 
@@ -33,7 +33,7 @@ def stamp(path: str) -> tuple[int, int]:
 
 def _inside(path: str) -> str:
     try:
-        files = sorted(str(file) for file in Path(path).iterdir() if file.suffix.lower() in (".npz", ".nwb"))
+        files = sorted(os.path.join(path, name) for name in os.listdir(path) if name.lower().endswith(ENDS))
     except OSError:
         files = []
     return f": it holds {listed(files)}" if files else ""

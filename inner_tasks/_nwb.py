@@ -105,6 +105,9 @@ def _samples(found: Any, wanted: Wanted, trial: tuple[Arrays, Arrays], said: Sai
     said.columns.append(
         f"time series {wanted.stimulus!r}: {stimulus.shape[1]} inputs, a row per sample, every {step:g} s"
     )
+    if stimulus.shape[1] > len(stimulus):
+        shape = f"{len(stimulus)} samples of {stimulus.shape[1]} channels"
+        said.warnings.append(f"time series {wanted.stimulus!r}: {shape}; is it transposed?")
     if np.isfinite(step):
         arrays["dt"] = np.asarray(step)
     if wanted.activity:

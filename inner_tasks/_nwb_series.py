@@ -13,6 +13,7 @@ REACH = 0.75  # of the step of a series: so far may the nearest sample lie, beyo
 UNEVEN = 0.1  # of the median step
 MANY_TIMES = 100  # beyond this ratio two recordings of one session are in different units of time
 MOST = 0.9  # of the rows
+A_DAY = 86_400.0  # seconds
 SECTIONS = ("acquisition", "stimulus", "processing", "analysis", "scratch")
 
 
@@ -97,6 +98,9 @@ def step_of(name: str, time: np.ndarray, said: Said) -> float:
     if not len(steps):
         return np.inf
     median = float(np.median(steps))
+    if time[-1] - time[0] > A_DAY:
+        hours = (time[-1] - time[0]) / 3600
+        said.warnings.append(f"time series {name!r}: lasts {hours:.3g} hours, if its {len(time)} times are in seconds")
     uneven = int(np.sum(np.abs(steps - median) > UNEVEN * median))
     if uneven:
         words = f"are more than a tenth off the median of {median:.6g} s, the longest {steps.max():.6g} s"
@@ -118,7 +122,7 @@ def nearest(names: tuple[str, str], time: np.ndarray, at: np.ndarray, values: np
     index = np.where(time - at[right - 1] <= at[later] - time, right - 1, later)
     step = float(np.median(np.diff(at))) if len(at) > 1 else float(np.median(np.diff(time))) if len(time) > 1 else 1.0
     near = np.abs(at[index] - time) <= REACH * step
-    again = near & (np.diff(index, prepend=-1) == 0)
+    again = near & np.append(False, near[:-1]) & (np.diff(index, prepend=-1) == 0)
     _demand_one_clock(names, time, at, (near, again))
     n, unused = len(time), len(at) - len(np.unique(index[near]))
     if not near.all():
@@ -153,9 +157,13 @@ def spike_counts(found: Any, begin: np.ndarray, end: np.ndarray, said: Said) -> 
     whole = np.isfinite(begin) & np.isfinite(end)
     first, last = np.where(whole, begin, 0.0), np.where(whole, end, 0.0)
     counts = np.stack([np.searchsorted(t, last) - np.searchsorted(t, first) for t in trains], axis=1).astype(np.float64)
-    if not counts.any():
-        span = f"rows from {np.nanmin(begin):.6g} to {np.nanmax(end):.6g}"
-        given = f"units: none of {n_spikes} spikes lies in a row; {span}"
+    inside = int(counts.sum())
+    every = np.concatenate(trains) if n_spikes else np.zeros(1)
+    rows = last.max() - first[whole].min() if whole.any() else 0.0
+    apart = np.nanmax(every) - np.nanmin(every) > MANY_TIMES * rows and inside < (1.0 - MOST) * n_spikes
+    if apart or not inside:
+        span = f"spikes from {np.nanmin(every):.6g} to {np.nanmax(every):.6g}, rows over {rows:.6g} s"
+        given = f"units: {counted(inside, n_spikes, 'spikes')} lie in rows: {span}"
         raise BadInput(given, "spike_times in seconds, of the same clock", "correct spike_times")
     seen = whole[:, None] & _observed(found.units, trains, begin, end)
     lost, n = int(np.sum(~seen)), seen.size
