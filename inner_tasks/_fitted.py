@@ -71,13 +71,14 @@ def judges(rows: Rows, target: Target, likelihood: AbstractLikelihood) -> Judges
 
 def choice_kind(rows: Rows) -> str:
     """The likelihood that suits the choices of a file."""
-    return "bernoulli" if rows.choice is None or rows.choice.max() <= 1 else "categorical"
+    most = 1 if rows.choice is None else int(rows.choice.max())
+    return "bernoulli" if max(most + 1, len(rows.options)) <= 2 else "categorical"
 
 
 def n_choices(rows: Rows, judge: AbstractLikelihood) -> int:
     """Output units that stand for a choice: one for 0 or 1, else one per option."""
     most = 0 if rows.choice is None else int(rows.choice.max())
-    return 1 if isinstance(judge, Bernoulli) else max(2, most + 1)
+    return 1 if isinstance(judge, Bernoulli) else max(2, most + 1, len(rows.options))
 
 
 def sizes(rows: Rows, likelihood: AbstractLikelihood, found: Judges) -> dict[str, int]:

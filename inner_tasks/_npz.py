@@ -4,36 +4,36 @@ Rows are time steps; N of them, one session after the other, each in time order.
 
     stimulus [N, n_in]          what the inputs show; required, finite
     activity [N, n_units]       what was recorded; NaN: missing         } one of the two is required; with both,
-    choice [N]                  0, 1, 2 ...; negative: no choice made   } `task.target` says what is fitted
+    choice [N]                  0, 1, 2 ...; negative or NaN: none made } `task.target` says what is fitted. Other
+                                values, text too, where `task.choice_values` names the options (_coding.py)
     recorded [n_units] or [N, n_units]   which units of `activity` (and when) count: true/false, default all
     reward [N]                  what was paid; NaN: nothing was said. Gives two modulators, 0 where it is NaN: `reward`,
                                 and `advantage` = reward - the mean of the last `task.reward_window` rewards before it
                                 in its session (of as many as there are; 0 before the first)
     modulator.<name> [N]        further channels, finite; name: a-z, 0-9, _
     plastic [N]                 is plasticity on, 0 to 1; default 1
-    session [N]                 whole numbers; default: one session
+    session [N]                 whole numbers; default: one session. Weights begin anew in each: days through which an
+                                animal goes on learning are one session
     trial [N]                   whole numbers; each change begins a new trial, and neurons are then at rest (`reset` on
                                 the last row before it). Without it no neuron is ever reset, and every row is a trial of
                                 its own where trials are held out
     subject [N]                 whole numbers or text, one per session; default: every session is its own subject
     weights.<edge>              [post, pre] or [n_sessions, post, pre]: the first weights, finite
     final_weights.<edge>        likewise, the last ones; NaN: not measured
-    dt                          seconds per row; for the reader only
+    dt                          seconds per row; `metaplast fit` runs with it unless told another dt
 
 Nothing in a file becomes code: no pickle, no object arrays. Raises everywhere: BadInput that names the array.
 """
 
 import difflib
-import hashlib
-import os
 import re
-import stat
 import zipfile
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+from inner_tasks._file import looks, stamp
 from metaplast.registry import BadInput
 from metaplast.signals import FEEDBACK_FIELDS
 
@@ -46,7 +46,8 @@ Arrays = dict[str, np.ndarray]
 
 class Rows(NamedTuple):
     """One checked file, row by row. session: counted from 0; starts [n_sessions]: their first rows; trial: as given,
-    or None; subject [n_sessions]: index into `names`; weights, final: {edge: [n_sessions, post, pre]}."""
+    or None; subject [n_sessions]: index into `names`; weights, final: {edge: [n_sessions, post, pre]}. options: the
+    values that the choices 0, 1 ... stand for, where they were named; columns, warnings: as _said.Said has them."""
 
     stimulus: np.ndarray
     activity: np.ndarray | None
@@ -63,29 +64,9 @@ class Rows(NamedTuple):
     weights: Arrays
     final: Arrays
     dt: float | None
-
-
-def stamp(path: str) -> tuple[int, int]:
-    """(time of the last change in ns, size in bytes) of a regular file; opening a pipe would wait for ever."""
-    try:
-        found = os.stat(path)
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise BadInput(f"recordings {path!r}: {why}", "a file that can be read", "correct task.path") from None
-    if not stat.S_ISREG(found.st_mode):
-        raise BadInput(f"recordings {path!r}", "a file, not a folder or a device", "correct task.path")
-    return found.st_mtime_ns, found.st_size
-
-
-def fingerprint(path: str) -> str:
-    """SHA-256 of a file, in hex."""
-    stamp(path)
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        given = f"recordings {path!r}: {error.strerror}"
-        raise BadInput(given, "a file that can be read", "correct task.path") from None
+    options: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def read(path: str) -> Arrays:
@@ -101,7 +82,9 @@ def read(path: str) -> Arrays:
         raise
     except Exception as error:  # damaged bytes make the zip and header parsers raise nearly anything
         why = getattr(error, "strerror", None) or type(error).__name__
-        raise BadInput(f"recordings {path!r}: {why}", "an .npz file that can be read", AGAIN) from None
+        is_, fix = ("", "") if isinstance(error, OSError) else looks(path)
+        given = f"recordings {path!r}: {why}" + (f", it is {is_}" if is_ else "")
+        raise BadInput(given, "an .npz file that can be read", fix or AGAIN) from None
 
 
 def _contents(file: BinaryIO, path: str) -> list[str]:
@@ -282,7 +265,8 @@ def _layouts(kind: str, given: Arrays, n_sessions: int) -> Arrays:
 
 
 def _dt(given: np.ndarray) -> float:
-    value = float(numbers("dt", given.reshape(-1), (1,))[0])
+    numbers("dt", given.reshape(-1), (1,))
+    value = float(given.reshape(-1)[0])
     if value <= 0:
         raise BadInput(f"array 'dt': {value:g}", "seconds per row, more than 0", "correct it or leave it out")
-    return value
+    return float(f"{value:.6g}")  # single precision in a file is no other dt

@@ -6,10 +6,14 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from inner_tasks import _fitted, _npz, _nwb
-from inner_tasks._describe import Info, describe
+from inner_tasks import _columns, _fitted, _npz, _nwb
+from inner_tasks._coding import FIELD, Option, coded
+from inner_tasks._describe import Info, describe, doubts
+from inner_tasks._example import example
+from inner_tasks._file import fingerprint, stamp
 from inner_tasks._fitted import Judges, Target
-from inner_tasks._npz import Arrays, Rows, fingerprint
+from inner_tasks._npz import Arrays, Rows
+from inner_tasks._said import Said, nothing, plain
 from metaplast.likelihoods.base import AbstractLikelihood
 from metaplast.likelihoods.gaussian import Gaussian
 from metaplast.recording import AbstractRecording, HeldOut, Recorded, Session, Truth
@@ -28,11 +32,13 @@ class Recordings(AbstractRecording):
     target: which of `activity` and `choice` is fitted, where a file has both; `both`: the two together, activity first.
     units: of both, the population whose activity was recorded (hidden_1); left out, units and choice are all output
     units.
+    choice_values: the options as the file writes them, in the order 0, 1 ... ([left,right], [-1,1], [1,2]); every other
+    value is no choice; left out, choices are 0, 1 ... and negative ones none.
     tell_choice: rules may read the choice of a row once it was made: `target` of the output is 1 at the option that
     was taken, `error` (with a feedback, such as feedback=symmetric) is p - target, `modulator.surprise` is -log p; all
     are 0 where no choice was made.
     reward_window: rewards (not rows) behind the expected reward in `advantage`.
-    nwb_*: what to take from an .nwb file.
+    nwb_*: what to take from an .nwb file; nwb_reward: a column, or several whose sum it is.
     Choices need likelihood bernoulli (0 or 1; one output unit) or categorical (one output unit per choice), and
     likelihood joint beside activity.
     Raises: BadInput, when the data are first needed, for a file that breaks the schema or values that the likelihood
@@ -43,16 +49,23 @@ class Recordings(AbstractRecording):
     sha256: str = ""
     target: Target = ""
     units: str = ""
+    choice_values: tuple[Option, ...] = ()
     tell_choice: bool = False
     reward_window: Count = 10
     nwb_stimulus: tuple[str, ...] = ()
     nwb_stimulus_series: str = ""
     nwb_activity_series: str = ""
+    nwb_choice: str = ""
+    nwb_reward: str | tuple[str, ...] = ()
     likelihood: Annotated[AbstractLikelihood, plugin("likelihood")] = Gaussian()
     held: Annotated[HeldOut, nested(HeldOut)] = HeldOut()
     clamp: bool = False
 
     def __post_init__(self) -> None:
+        named = {str(option) for option in self.choice_values}
+        if self.choice_values and len(named) < max(2, len(self.choice_values)):
+            given = f"{FIELD}={list(self.choice_values)}"
+            raise BadInput(given, "two options or more, each once", "leave it out where choices are 0, 1 ...")
         if self.units and self.target != "both":
             given = f"units={self.units} with target={self.target or 'one array'}"
             layers = "network.hidden=[], or network=recurrent network.readout=false"
@@ -79,13 +92,24 @@ class Recordings(AbstractRecording):
         activity = _rows(self._source()).activity if self.units else None
         return () if activity is None else ((self.units, activity.shape[1]),)
 
+    def seconds(self) -> float | None:
+        return _rows(self._source()).dt
+
     def describe(self) -> str:
         """What was understood, as text."""
+        return describe(*self._understood())
+
+    def warnings(self) -> tuple[str, ...]:
+        """What was not taken as it stands in the file, and what in it is doubtful."""
+        return doubts(*self._understood())
+
+    def _understood(self) -> tuple[Recorded, Info]:
         recorded, info = _understood(self._source(), self._reading())
-        return describe(recorded, info._replace(held=self.held, units=self.units))
+        return recorded, info._replace(held=self.held, units=self.units)
 
     def implied(self) -> dict[str, Any]:
-        """What the file says of itself: sha256; likelihood that suits what is fitted; rewards, weights: are there any.
+        """What the file says of itself: sha256; likelihood that suits what is fitted; rewards, weights: are there any;
+        dt: seconds per row, or None.
 
         Of both, the sd of the gaussian is that of the training values about each unit's mean.
         Raises: BadInput for a file that breaks the schema.
@@ -103,27 +127,32 @@ class Recordings(AbstractRecording):
             "likelihood": likelihood,
             "rewards": rows.reward is not None,
             "weights": bool(rows.weights),
+            "dt": rows.dt,
         }
 
     def _source(self) -> "Source":
-        wanted = _nwb.Wanted(self.nwb_stimulus, self.nwb_stimulus_series, self.nwb_activity_series)
-        if any(wanted) and not self.path.endswith(".nwb"):
+        paid = (self.nwb_reward,) if isinstance(self.nwb_reward, str) and self.nwb_reward else tuple(self.nwb_reward)
+        series = (self.nwb_stimulus_series, self.nwb_activity_series)
+        wanted = _nwb.Wanted(self.nwb_stimulus, *series, self.nwb_choice, paid)
+        if any(wanted) and not _is_nwb(self.path):
             raise BadInput(f"task.nwb_... with task.path={self.path!r}", "an .nwb file", "leave task.nwb_... out")
-        stamp = _npz.stamp(self.path) if self.path else (0, 0)
-        return Source(self.path, self.sha256, stamp, wanted, not self.path and self.target in ("choice", "both"))
+        age = stamp(self.path) if self.path else (0, 0)
+        return Source(self.path, self.sha256, age, wanted, self.choice_values, self.target)
 
     def _reading(self) -> "Reading":
         return Reading(self.target, self.reward_window, self.likelihood, self.tell_choice)
 
 
 class Source(NamedTuple):
-    """Where the data are; `stamp` changes when the file does; choices: has the example to hold them."""
+    """Where the data are; `stamp` changes when the file does; options: of the choices; target: which arrays are
+    needed."""
 
     path: str
     sha256: str
     stamp: tuple[int, int]
     wanted: _nwb.Wanted
-    choices: bool
+    options: tuple[Option, ...]
+    target: Target
 
 
 class Reading(NamedTuple):
@@ -142,13 +171,34 @@ def _rows(source: Source) -> Rows:
     if source.sha256 and (found := fingerprint(source.path)) != source.sha256.lower():
         given = f"recordings {source.path!r}: sha256 {found}"
         raise BadInput(given, f"sha256 {source.sha256!r}", "use the file of the first fit, or leave task.sha256 out")
-    if not source.path:
-        arrays = example(source.choices)
-    elif source.path.endswith(".nwb"):
-        arrays = _nwb.read(source.path, source.wanted)
+    said, activity_alone = nothing(), source.target == "activity"
+    if _is_nwb(source.path):
+        alone = activity_alone and bool(source.wanted.activity)
+        arrays = _nwb.read(source.path, source.wanted, None if alone else source.options, said)
     else:
-        arrays = _npz.read(source.path)
-    return _npz.check(arrays)
+        arrays = _npz.read(source.path) if source.path else example(source.target in ("choice", "both"))
+        arrays = _coded(arrays, source.options, activity_alone and "activity" in arrays, said)
+    rows = _npz.check(arrays)
+    if source.options and rows.choice is None and source.target != "activity":
+        raise BadInput(f"{FIELD} for a file without choices", "an array 'choice'", f"leave {FIELD} out")
+    _columns.explain(arrays, rows, said)
+    names = tuple(plain(option) for option in source.options)
+    return rows._replace(options=names, columns=tuple(said.columns), warnings=tuple(said.warnings))
+
+
+def _coded(arrays: Arrays, options: tuple[Option, ...], left_out: bool, said: Said) -> Arrays:
+    """The arrays of an .npz file with choices as `_coding.coded` has them, or without."""
+    choice, rest = arrays.get("choice"), {name: value for name, value in arrays.items() if name != "choice"}
+    if choice is None:
+        return arrays
+    if left_out:
+        said.columns.append("array 'choice': not read, as task.target=activity")
+        return rest
+    return {**rest, "choice": coded("array 'choice'", choice, options, rest.get("reward"), said)}
+
+
+def _is_nwb(path: str) -> bool:
+    return path.lower().endswith(".nwb")
 
 
 @lru_cache(maxsize=8)
@@ -158,7 +208,8 @@ def _understood(source: Source, reading: Reading) -> tuple[Recorded, Info]:
     n = _fitted.sizes(rows, reading.likelihood, found)
     paid = np.zeros(0) if rows.reward is None else rows.reward[np.isfinite(rows.reward)].astype(np.float64)
     reward = float(paid.mean()) if len(paid) else 0.0
-    info = Info(source.path, n.get("choice", 0), len(paid), reward, rows.trial is not None, rows.dt)
+    facts = (rows.options, rows.columns, rows.warnings)
+    info = Info(source.path, n.get("choice", 0), len(paid), reward, rows.trial is not None, rows.dt, *facts)
     if reading.tell_choice and "choice" not in found:
         given = "task.tell_choice=true where no choice is fitted"
         raise BadInput(given, "an array 'choice' in the file", "leave task.tell_choice out")
@@ -236,29 +287,3 @@ def advantage(reward: np.ndarray, starts: np.ndarray, window: int) -> np.ndarray
         begin = np.maximum(k - window, 0)
         out[given] = reward[given] - (total[k] - total[begin]) / np.maximum(k - begin, 1)
     return out
-
-
-@lru_cache(maxsize=2)
-def example(choices: bool = False) -> Arrays:
-    """Eight made-up subjects, one session each of up to 40 rows: 3 stimuli, 2 units whose synapses change with the
-    reward, and trials of 3 to 6 rows; with `choices` also one per row, 1 with P = sigmoid(2 (y_0 - y_1)). Seeded; see
-    the schema for what the arrays mean."""
-    rng = np.random.default_rng(0)
-    rows: dict[str, list] = {name: [] for name in ("stimulus", "activity", "reward", "session", "trial", "subject")}
-    for session, length in enumerate((40, 37, 33, 40, 36, 31, 40, 35)):
-        weights, trial, left = rng.normal(0.0, 0.5, (2, 3)), 0, int(rng.integers(3, 7))
-        for row in range(length):
-            left -= 1
-            x = rng.normal(size=3)
-            y = weights @ x + 0.1 * rng.normal(size=2)
-            over = left == 0 or row == length - 1
-            paid = float(rng.random() < 1.0 / (1.0 + np.exp(-y[0]))) if over else np.nan
-            weights = weights + 0.05 * np.nan_to_num(paid) * np.outer(y, x) - 0.01 * weights
-            for name, value in zip(rows, (x, y, paid, session, trial, f"subject {session + 1}"), strict=True):
-                rows[name].append(value)
-            if over:
-                trial, left = trial + 1, int(rng.integers(3, 7))
-    made = {name: np.asarray(values) for name, values in rows.items()}
-    if choices:
-        made["choice"] = (rng.logistic(size=len(made["trial"])) < 2.0 * (made["activity"] @ [1.0, -1.0])).astype(int)
-    return made

@@ -62,6 +62,9 @@ class SpikePairing(AbstractRecording):
         rule = Stdp(self.potentiation, self.depression, self.tau_pre, self.tau_post)
         return Truth(Clamped(bounds=BOUNDS), {"*": rule}) if self.clamp else None
 
+    def seconds(self) -> float:
+        return self.dt_s
+
     def begin(self, task: Session, key: Key, dt: float) -> Array:
         if not math.isclose(dt, self.dt_s):
             raise BadInput(f"dt={dt:g} with task.dt_s={self.dt_s:g}", "two equal steps", "change one of the two")

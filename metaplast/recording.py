@@ -84,7 +84,9 @@ class AbstractRecording(AbstractTaskFamily):
     Input population `input`; the output's activity, and that of `watched` populations, is judged by `likelihood`. With
     `clamp` a second input population, `recorded`, shows the recorded values themselves (network `clamped`), and nothing
     is left to judge but `final`.
-    Rules see modulators, never errors: what was recorded must not leak into the weights. A choice is known to the
+    Rules see modulators, never errors: what was recorded must not leak into the weights. Of a choice they also see how
+    probable the network holds it (`probability`, of several options `probability_0` ...), as its `post` is the log
+    odds; a recorded modulator of that name goes before. A choice is known to the
     animal once it was made: where sessions tell it, rules read it as `target` of the output, c, and have the credit of
     choosing it, error = d -log P(c) / d activity (p - c for bernoulli and categorical) and surprise = -log P(c).
     """
@@ -113,8 +115,26 @@ class AbstractRecording(AbstractTaskFamily):
         """The columns of `target` by the likelihood that judges them."""
         return self.likelihood.parts(self.recorded().sessions.target.shape[2])
 
+    def seconds(self) -> float | None:
+        """Seconds per row, where the data say so."""
+        return None
+
+    def warnings(self) -> tuple[str, ...]:
+        """What of the data was filled, dropped, re-ordered or re-interpreted, counted, and what in them is doubtful."""
+        return ()
+
+    def channels(self) -> dict[str, int]:
+        """{modulator: column of `target`} of the probabilities that rules are told."""
+        if self.clamp:
+            return {}
+        columns = {}
+        for part in self.parts():
+            names = part.likelihood.channels(part.columns.stop - part.columns.start)
+            columns |= {name: part.columns.start + k for k, name in enumerate(names)}
+        return columns
+
     def describe(self) -> str:
-        """What there is, as text."""
+        """What there is, as text; the last lines are the warnings."""
         found = self.recorded()
         s = found.sessions
         steps = int((found.trial >= 0).sum())
@@ -130,7 +150,7 @@ class AbstractRecording(AbstractTaskFamily):
         n_steps, n_seen = s.target.shape[1:]
         watched = self.watched()
         n_out = n_seen - sum(n for _, n in watched)
-        offers = {"gate", "reset", "subject", *s.modulators}
+        offers = {"gate", "reset", "subject", *self.channels(), *s.modulators}
         offers |= {name for name, given in (("weights", s.weights), ("final_weights", s.final)) if given}
         offers |= {"target", "error"} if s.told else set()
         inputs = {"input": s.stimulus.shape[2], **({CLAMPED: n_out} if self.clamp else {})}
@@ -157,7 +177,9 @@ class AbstractRecording(AbstractTaskFamily):
         count = jnp.sum(observed)
         loss = jnp.sum(observed * self.likelihood.loss(output.activity, task.target[state]))
         score = Score(loss=task.share * loss / jnp.where(count > 0, count, 1.0), weight=count, metrics={})
-        modulators = {name: values[state] for name, values in task.modulators.items()}
+        expected = self.likelihood.mean(output.activity)
+        modulators = {name: expected[column] for name, column in self.channels().items()}
+        modulators |= {name: values[state] for name, values in task.modulators.items()}
         credit, surprise = self._chosen(task, state, output.activity)
         told = feedback(
             self.shape().n_out,

@@ -21,12 +21,32 @@ def seen_values(session: Session, seen: np.ndarray) -> np.ndarray:
     return np.where(np.asarray(seen) > 0, np.asarray(session.target, np.float64), 0.0)
 
 
-def shared_features(session: Session, seen: np.ndarray, lags: int, everyone: bool) -> np.ndarray:
+def missed(seen: np.ndarray) -> np.ndarray:
+    """1 where nothing was recorded of a unit [n_sessions, n_steps, n_out], 0 after the last step with a value of any of
+    these units: a miss is neither the value 0 nor the end of a session."""
+    known: np.ndarray = np.greater(seen, 0)
+    later = np.cumsum(np.any(known, axis=2)[:, ::-1], axis=1)
+    going_on = later[:, ::-1] > 0
+    return (~known & going_on[:, :, None]).astype(np.float64)
+
+
+def last_seen(seen: np.ndarray, lag: int) -> np.ndarray:
+    """The step of the `lag`-th last value before every step [n_sessions, n_steps, n_out]; -1 where there is none."""
+    known = np.asarray(seen) > 0
+    before = np.cumsum(known, axis=1) - known
+    n_sessions, n_steps, n_out = known.shape
+    steps = np.full((n_sessions, n_steps + 1, n_out), -1)
+    session, step, unit = np.nonzero(known)
+    steps[session, before[session, step, unit], unit] = step
+    return np.where(before >= lag, np.take_along_axis(steps, np.maximum(before - lag, 0), axis=1), -1)
+
+
+def shared_features(session: Session, seen: np.ndarray, lags: int, everyone: bool, gaps: bool = False) -> np.ndarray:
     """Features that all units share [n_sessions, n_steps, n_features]; none looks at its own step's values.
 
     x(t), x(t - l), m(t - l) for l = 1 .. lags, x(t) m(t - 1), and t. x: stimuli; m: every modulator, in the order of
     their names (that of the same step may be a consequence of the value to be predicted). With `everyone` also the
-    past of all units, y(t - l) and y(t - 1) m(t - 1). seen: as in `seen_values`.
+    past of all units, as `own_features`. seen: as in `seen_values`; gaps: as there.
     """
     x = np.asarray(session.stimulus, np.float64)
     m = _modulators(session)
@@ -35,16 +55,41 @@ def shared_features(session: Session, seen: np.ndarray, lags: int, everyone: boo
     parts.append(_products(x, past(m, 1)))
     parts.append(np.broadcast_to(np.arange(n_steps, dtype=np.float64)[None, :, None], (n_sessions, n_steps, 1)))
     if everyone:
-        own = own_features(session, seen, lags, np.arange(seen.shape[2]))
+        own = own_features(session, seen, lags, np.arange(seen.shape[2]), gaps)
         parts.append(own.reshape(n_sessions, n_steps, -1))
     return np.concatenate(parts, axis=2)
 
 
-def own_features(session: Session, seen: np.ndarray, lags: int, units: np.ndarray) -> np.ndarray:
-    """y(t - l) for l = 1 .. lags, and y(t - 1) m(t - 1), of each of `units`: [n_sessions, n_steps, n_units, n]."""
+def own_features(session: Session, seen: np.ndarray, lags: int, units: np.ndarray, gaps: bool = False) -> np.ndarray:
+    """y(t - l) for l = 1 .. lags, and y(t - 1) m(t - 1), of each of `units`: [n_sessions, n_steps, n_units, n].
+
+    With `gaps`, for units that were missed at times, also what of the l-th last value (at t_l) these do not tell:
+    whether that of t - l was missed, y(t_l) - y(t - l), m(t_l) - m(t - l), and y(t_1) m(t_1) - y(t - 1) m(t - 1). So
+    the last choices that were made are known beyond misses, and a miss is no choice 0.
+    """
+    m, mine = _modulators(session), np.asarray(seen)[:, :, units]
     y = seen_values(session, seen)[:, :, units]
     lagged = np.stack([past(y, lag) for lag in range(1, lags + 1)], axis=3)
-    return np.concatenate([lagged, lagged[..., :1] * past(_modulators(session), 1)[:, :, None, :]], axis=3)
+    parts = [lagged, lagged[..., :1] * past(m, 1)[:, :, None, :]]
+    if gaps:
+        parts += [past(missed(mine), lag)[..., None] for lag in range(1, lags + 1)]
+        for lag in range(1, lags + 1):
+            at = last_seen(mine, lag)
+            parts += [(_at(y, at) - lagged[..., lag - 1])[..., None], _all_at(m, at) - past(m, lag)[:, :, None, :]]
+        first = last_seen(mine, 1)
+        parts.append(_at(y, first)[..., None] * _all_at(m, first) - parts[1])
+    return np.concatenate(parts, axis=3)
+
+
+def _at(values: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """values [n_sessions, n_steps, n] at `step` of the same shape; 0 where it is -1."""
+    return np.where(step >= 0, np.take_along_axis(values, np.maximum(step, 0), axis=1), 0.0)
+
+
+def _all_at(values: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """values [n_sessions, n_steps, n_modulators] at `step` [n_sessions, n_steps, n]: one more axis."""
+    session = np.arange(len(values))[:, None, None]
+    return np.where(step[..., None] >= 0, values[session, np.maximum(step, 0)], 0.0)
 
 
 class Scaler(NamedTuple):

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from metaplast.fitting.deviance import deviances
-from metaplast.fitting.history import FEW, Scaler, own_features, scaler, shared_features
+from metaplast.fitting.history import FEW, Scaler, missed, own_features, scaler, shared_features
 from metaplast.likelihoods.base import AbstractLikelihood
 from metaplast.likelihoods.bernoulli import Bernoulli
 from metaplast.likelihoods.categorical import Categorical
@@ -54,6 +54,7 @@ def history_glm(
     standardised by the rows fitted to. The strength, one for all units, is that of STRENGTHS with the least deviance
     on `validation`; of equals the stronger. Links: gaussian eta, poisson exp(eta) (at most twice the largest count of
     the training rows), bernoulli log odds, categorical softmax.
+    Where values are missing, it knows that they are, and the last `lags` values that were recorded before.
     Unit j sees its own past; the past of all units with at most 4 of them, or if they are one choice (categorical).
     train, validation: the same stacked sessions, `observed` by split; seen: as `Null.predict` takes it.
     Raises: BadInput for a likelihood without a link, fewer than one lag, arrays that do not fit together, or where
@@ -63,18 +64,21 @@ def history_glm(
     everyone = isinstance(likelihood, Categorical) or seen.shape[2] <= FEW
     mean = likelihood.activity(_means(train))
 
-    def own(session: Session, seen: np.ndarray, units: np.ndarray) -> np.ndarray:
-        if everyone:
-            return np.zeros((*seen.shape[:2], len(units), 0))
-        return own_features(session, seen, lags, units)
+    holed = lambda units: bool(missed(seen[:, :, units]).any())  # noqa: E731
+    gaps = holed(np.arange(seen.shape[2]))
 
-    shared = shared_features(train, seen, lags, everyone)
+    def own(session: Session, theirs: np.ndarray, units: np.ndarray) -> np.ndarray:
+        if everyone:
+            return np.zeros((*theirs.shape[:2], len(units), 0))
+        return own_features(session, theirs, lags, units, holed(units))
+
+    shared = shared_features(train, seen, lags, everyone, gaps)
     groups = [
         _fit(likelihood, train, units, _Design(shared, own(train, seen, units))) for units in _alike(likelihood, train)
     ]
 
     def predict(session: Session, seen: np.ndarray, chosen: tuple[int, ...]) -> list[np.ndarray]:
-        known = shared_features(session, seen, lags, everyone)
+        known = shared_features(session, seen, lags, everyone, gaps)
         out = [np.tile(mean, (*known.shape[:2], 1)) for _ in chosen]
         for group in groups:
             design = _Design(group.shared(known), group.own(own(session, seen, group.units)))

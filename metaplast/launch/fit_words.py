@@ -37,8 +37,8 @@ def composed(words: Sequence[str], truth: Sequence[str], sources: Sources) -> tu
 
 
 def _implied(path: str, said: Sequence[str], sources: Sources) -> list[str]:
-    """The words that a data file stands for: its path and sum, the experiment, the likelihood, given weights. What the
-    user says comes after them, and changes them field by field."""
+    """The words that a data file stands for: its path and sum, the experiment, the likelihood, given weights, dt.
+    What the user says comes after them, and changes them field by field."""
     keys = {word.partition("=")[0] for word in said}
     file = ["task={name: recordings}", f"task.path={json.dumps(path)}"]
     experiment = [] if "experiment" in keys else [f"experiment={EXPERIMENTS[False]}"]
@@ -53,4 +53,6 @@ def _implied(path: str, said: Sequence[str], sources: Sources) -> list[str]:
     words += [*file, f"task.sha256={json.dumps(facts['sha256'])}", f"task.likelihood={json.dumps(facts['likelihood'])}"]
     if facts["weights"] and "genome" not in keys:
         words.append("genome=given")
+    if facts["dt"] and "dt" not in keys:
+        words.append(f"dt={facts['dt']!r}")
     return words

@@ -59,7 +59,7 @@ def check(job: Job, jobs: int, together: int = 1, lockstep: bool | None = None) 
     for slot in (slot for _, config in job.rows for slot in config.slots()):
         check_parts(slot.rule)
     check_origins(job)
-    for line in _too_fast(job):
+    for line in too_fast(job):
         log.warning(line)
     _check_memory(*_largest(job, together, lockstep), min(jobs, len(job.rows)))
 
@@ -147,7 +147,7 @@ def check_splits(config: Config) -> None:
     jax.eval_shape(drawn, jax.random.key(0))
 
 
-def _too_fast(job: Job) -> list[str]:
+def too_fast(job: Job) -> list[str]:
     """A line for every time constant of a network or a rule that dt does not resolve, and for every neuron that is not
     stable at dt."""
     lines = {}

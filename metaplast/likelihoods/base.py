@@ -49,6 +49,11 @@ class AbstractLikelihood(ABC):
         """What one recorded value counts [n_out]."""
         return np.ones(n_out)
 
+    def channels(self, n_out: int) -> tuple[str, ...]:
+        """Names of modulators that tell rules the expected value `mean` of each output unit; empty: they are not told,
+        as `post` is that value itself."""
+        return ()
+
     def parts(self, n_out: int) -> tuple[Part, ...]:
         """The columns by what judges them: more than one part where values of several kinds were recorded."""
         return (Part("unit", self, slice(0, n_out)),)

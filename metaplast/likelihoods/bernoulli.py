@@ -31,6 +31,10 @@ class Bernoulli(AbstractLikelihood):
         p = np.clip(mean, _EDGE, 1.0 - _EDGE)
         return np.log(p) - np.log1p(-p)
 
+    def channels(self, n_out: int) -> tuple[str, ...]:
+        """P(y = 1) of a choice, whose log odds are `post`."""
+        return ("probability",) if n_out == 1 else ()
+
     def draw(self, key: Key, activity: Array, spread: Array) -> Array:
         return jax.random.bernoulli(key, jax.nn.sigmoid(activity)).astype(activity.dtype)
 

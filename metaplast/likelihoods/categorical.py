@@ -33,6 +33,10 @@ class Categorical(AbstractLikelihood):
     def activity(self, mean: np.ndarray) -> np.ndarray:
         return np.log(np.clip(mean, _EDGE, None))
 
+    def channels(self, n_out: int) -> tuple[str, ...]:
+        """P(choice = k) of every option."""
+        return tuple(f"probability_{k}" for k in range(n_out))
+
     def draw(self, key: Key, activity: Array, spread: Array) -> Array:
         return jax.nn.one_hot(jax.random.categorical(key, activity), activity.shape[-1], dtype=activity.dtype)
 

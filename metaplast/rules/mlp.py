@@ -53,6 +53,10 @@ class Mlp(KernelRule):
     def per_synapse(self) -> bool:
         return False
 
+    @property
+    def unused(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return frozenset(() if self.n_state else {"tau"})
+
     def init(self, key: Key, connection: AbstractConnection) -> Theta:
         sizes = (len(self.inputs) + self.n_state, *self.hidden, 1 + self.n_state)
         theta = {}

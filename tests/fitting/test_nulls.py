@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, log_softmax
 
 from metaplast.fitting.deviance import deviances, explained, r2
-from metaplast.fitting.history import own_features, scaler, shared_features
+from metaplast.fitting.history import missed, own_features, scaler, shared_features
 from metaplast.fitting.nulls import STRENGTHS, history_glm, mean_null
 from metaplast.likelihoods.bernoulli import Bernoulli
 from metaplast.likelihoods.categorical import Categorical
@@ -56,9 +56,10 @@ def world(likelihood, n_out=3, seed=0, lost=0.1):
 
 def rows_of(train, seen, unit, lags, everyone):
     """Standardised features, values, and the features of all steps, for one unit."""
-    features = shared_features(train, seen, lags, everyone)
+    features = shared_features(train, seen, lags, everyone, bool(missed(seen).any()))
     if not everyone:
-        features = np.concatenate([features, own_features(train, seen, lags, np.array([unit]))[:, :, 0]], axis=2)
+        gaps = bool(missed(seen[:, :, [unit]]).any())
+        features = np.concatenate([features, own_features(train, seen, lags, np.array([unit]), gaps)[:, :, 0]], axis=2)
     used = train.observed[:, :, unit] > 0
     x = features[used]
     sd = x.std(axis=0)

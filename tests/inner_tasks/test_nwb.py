@@ -10,7 +10,7 @@ import pytest
 from pynwb import NWBHDF5IO, NWBFile, TimeSeries
 from pynwb.file import Subject
 
-from inner_tasks import _nwb
+from inner_tasks import _nwb_trials
 from inner_tasks.recordings import Recordings
 from metaplast.launch.config import Sources
 from metaplast.launch.fit_words import composed
@@ -132,13 +132,17 @@ def test_broken_nwb_files_and_a_missing_package_are_named(path, tmp_path, monkey
 
 def test_trials_that_cannot_be_placed_and_sizes_are_named(path, tmp_path, monkeypatch):
     wrong = _write(tmp_path / "a.nwb", stop=[0.5, 3.0, 4.5])
-    with pytest.raises(BadInput, match="trials - expected start_time rising, and stop_time after it"):
+    with pytest.raises(BadInput, match=r"1 of 3 trials .33.3 %. stop before they start.* - expected start_time rising"):
         Recordings(path=wrong, nwb_stimulus_series="flat", likelihood=Bernoulli()).recorded()
-    with pytest.raises(BadInput, match="trial 1: no sample of 'sparse' in it - expected one for its choice"):
+    with pytest.raises(
+        BadInput, match=r"trial 1: no sample of 'sparse' in it, nor in 1 of 3.* - expected one for its choice"
+    ):
         Recordings(path=path, nwb_stimulus_series="sparse", likelihood=Bernoulli()).recorded()
-    with pytest.raises(BadInput, match="time series 'stuck': its times - expected one per sample, rising"):
+    with pytest.raises(
+        BadInput, match=r"time series 'stuck': its times: not rising at 1 of 3 samples .* - expected one per sample"
+    ):
         Recordings(path=path, nwb_stimulus_series="stuck", likelihood=Bernoulli()).recorded()
-    monkeypatch.setattr(_nwb, "MAX_BYTES", 100)
+    monkeypatch.setattr(_nwb_trials, "MAX_BYTES", 100)
     with pytest.raises(BadInput, match="'image': 176 bytes unpacked - expected at most 100 bytes"):
         Recordings(path=path, nwb_stimulus_series="image", nwb_activity_series="flat", target="activity").recorded()
 

@@ -57,7 +57,7 @@ def test_one_kind_of_values_is_judged_by_what_suits_it(tmp_path: Path) -> None:
 
 
 def test_a_task_beside_the_file_and_a_split_without_choices_are_refused(tmp_path: Path) -> None:
-    path = _file(tmp_path / "a.npz", choice=np.where(np.arange(N) < 10, 1, -1), activity=np.ones((N, 2)))
+    path = _file(tmp_path / "a.npz", choice=np.where(np.arange(N) < 10, np.arange(N) % 2, -1), activity=np.ones((N, 2)))
     for words in (["task=taught"], ["task=recordings"], ["task.path=other.npz"], ["task.target=none"]):
         with pytest.raises(BadInput, match="task"):
             composed([path, *words], (), Sources())
