@@ -89,6 +89,52 @@ def test_a_fit_says_what_it_found_and_goes_on_with_the_same_bits(data: Path, tmp
     assert finished.stdout == again.stdout
 
 
+def test_what_was_dropped_is_told_before_the_fit_after_it_and_on_the_page(data: Path, tmp_path: Path) -> None:
+    given = dict(np.load(data))
+    given["choice"] = np.where(np.arange(len(given["choice"])) % 4 == 0, -1, given["choice"])
+    np.savez(tmp_path / "missed.npz", **given)
+    done = metaplast("fit", "missed.npz", "rows={}", *QUICK, "--run-dir", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    words = "array 'choice': no choice made in 90 of 360 rows (25.0 %): -1 (90 rows)"
+    assert f"data: {words}" in done.stderr
+    assert f"Of the data:\n- {words}" in done.stdout
+    reading = json.loads((tmp_path / "run" / "fit.json").read_text())["reading"]
+    assert reading["warnings"][0].startswith(words)
+    assert words in (tmp_path / "run" / "log.txt").read_text()
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "How the data were read" in page
+    assert words.replace("'", "&#x27;") in page
+    assert (
+        here("fit", "missed.npz", "--describe", cwd=tmp_path)[1].splitlines()[-1]
+        == f"warning: {reading['warnings'][-1]}"
+    )
+
+
+def test_the_dt_of_a_file_is_that_of_its_time_constants(tmp_path: Path) -> None:
+    """Pair STDP with tau 20 ms in rows of 10 ms, by NumPy, without noise."""
+    rng, n, rows = np.random.default_rng(0), 6, 200
+    pre, post = (rng.random((n, rows, 3)) < 0.15).astype(float), (rng.random((n, rows, 2)) < 0.15).astype(float)
+    before = rng.uniform(0.3, 0.7, (n, 2, 3))
+    after = before.copy()
+    for s in range(n):
+        x, y = np.zeros(3), np.zeros(2)
+        for t in range(rows):
+            x, y = x * np.exp(-0.01 / 0.02), y * np.exp(-0.01 / 0.02)
+            after[s] -= 0.0105 * np.outer(y, pre[s, t])
+            x = x + pre[s, t]
+            after[s] += 0.01 * np.outer(post[s, t], x)
+            y = y + post[s, t]
+    edges = {"weights.input_to_recorded": before, "final_weights.input_to_recorded": after}
+    arrays = {"stimulus": pre.reshape(-1, 3), "activity": post.reshape(-1, 2), "session": np.repeat(np.arange(n), rows)}
+    np.savez(tmp_path / "spikes.npz", dt=0.01, **arrays, **edges)
+    stdp = ("task.clamp=true", "network=clamped", "objective=final_weights", "rule=stdp", "rule.learn=true", "rows={}")
+    done = metaplast("fit", "spikes.npz", *stdp, "outer.steps=60", "fit.starts=1", "--quiet", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)["rows"]["discovered"]["numbers"]
+    assert found["tau_pre"] == pytest.approx(0.02, rel=1e-2)
+    assert found["tau_post"] == pytest.approx(0.02, rel=1e-2)
+
+
 def test_a_known_rule_is_recovered_on_the_users_own_design(data: Path, tmp_path: Path) -> None:
     true = ["rule=polynomial", "rule.terms=[modulator.advantage*pre]", "rule.initial=[1.0]", "rule.rate=0.6"]
     flags = [part for word in [*true, "rule.learn=none"] for part in ("--recover", word)]
