@@ -48,12 +48,12 @@ def command(  # noqa: PLR0913  (click gives each option as one argument)
     if run_dir is not None:
         folder.check_free(run_dir)  # at once, before JAX is imported
     _setup.prepare(modules)
-    from metaplast.launch import fit, fit_problem, fit_report, fit_words
+    from metaplast.launch import fit, fit_reading, fit_report, fit_words
     from metaplast.launch.config import Sources
 
     plain, recover = fit_words.composed(words, truth, Sources(config_dir))
     if describe:
-        click.echo("\n".join(fit_problem.reading_of(fit_problem.check(plain, recover))["description"]))
+        click.echo("\n".join(fit_reading.reading_of(fit.check(plain, recover))["description"]))
         return
     with _progress.progress(quiet or as_json, _progress.STARTS) as show:
         made = fit.start(plain, run_dir, show, recover)

@@ -22,9 +22,9 @@ from metaplast.fitting.spread import Sure
 from metaplast.fitting.verdict import verdict
 from metaplast.fitting.worth import null_models
 from metaplast.interfaces import SPLITS
-from metaplast.launch import fit_files, fit_report, folder, preflight
+from metaplast.launch import fit_files, fit_reading, fit_report, folder, preflight
 from metaplast.launch.config import Plain, read_file, to_yaml
-from metaplast.launch.fit_problem import check, problem_of, reading_of, warn_of_data, warn_of_minibatches
+from metaplast.launch.fit_problem import check, problem_of, warn_of_minibatches
 from metaplast.launch.folder import DISCOVERED, row_folder
 from metaplast.launch.job import Config, Job, parse
 from metaplast.launch.run import environment
@@ -46,13 +46,13 @@ def start(plain: Plain, path: Path | None, progress: Progress, recover: Plain | 
     job = check(plain, recover)
     preflight.check(job, 1)
     warn_of_minibatches(job.main)
-    reading = reading_of(job)
+    reading = fit_reading.reading_of(job)
     run = folder.create(path or folder.fresh_path(f"fit-{job.main.experiment}", job.main.seed))
     with folder.locked(run), folder.logged(run):
         folder.write_text(run / "config.yaml", to_yaml(plain))
         folder.write_json(run / "environment.json", environment())
         folder.write_json(run / REQUEST, {"recover": recover})
-        warn_of_data(reading)
+        fit_reading.warn(reading)
         _execute(run, plain, recover, progress)
     return run
 
@@ -152,7 +152,7 @@ def _told(job: Job, data: Data, rows: dict[str, Row], sure: Sure) -> Plain:
         "experiment": job.main.experiment,
         "seed": job.main.seed,
         "data": summary.of_data(data),
-        "reading": reading_of(job),
+        "reading": fit_reading.reading_of(job),
         "rows": {name: _facts(job.row(name), row, data) | compared[name] for name, row in rows.items()},
         "nulls": {
             name: {"note": note, **summary.of_worths(worths), **compared.get(f"null: {name}", {})}

@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-from collections.abc import Iterator
 
 import numpy as np
 
@@ -10,7 +9,6 @@ from metaplast.genomes.base import AbstractGenome
 from metaplast.genomes.parts import Parts
 from metaplast.genomes.per_subject import PerSubject
 from metaplast.interfaces import SPLITS, Split
-from metaplast.launch import preflight
 from metaplast.launch.config import Plain
 from metaplast.launch.job import Config, Job, parse
 from metaplast.problem import MetaProblem
@@ -18,7 +16,6 @@ from metaplast.recording import AbstractRecording
 from metaplast.registry import BadInput
 
 log = logging.getLogger(__name__)
-SAME_STEP = 1e-3  # of the data's dt
 
 
 def check(plain: Plain, recover: Plain | None) -> Job:
@@ -59,38 +56,6 @@ def _check_split(family: AbstractRecording, split: Split) -> None:
         if not sessions.observed[..., part.columns].any():
             what = "recorded value" if part.name == "unit" else f"value of {part.name}"
             raise BadInput(f"split {split}: no {what} is left for it", "at least one", fix)
-
-
-def reading_of(job: Job) -> Plain:
-    """How the data were read: the description, line by line, and the warnings, with those of the run's dt."""
-    family: AbstractRecording = job.main.task  # pyright: ignore[reportAssignmentType]
-    steps = list(_steps(job, family))
-    lines = [*family.describe().splitlines(), *(f"warning: {line}" for line in (*steps, *preflight.too_fast(job)))]
-    return {"description": lines, "warnings": [*family.warnings(), *steps]}
-
-
-def _steps(job: Job, family: AbstractRecording) -> Iterator[str]:
-    """A line for every dt of a row that is not that of the data, or that nobody told where time constants matter."""
-    told, main = family.seconds(), job.main
-    if told is None and family.truth() is None and main.dt == Config.dt and preflight.timed(main):
-        yield f"the data do not say how long a row is, and the fit takes dt={main.dt:g} s: say dt=SECONDS"
-    for dt in dict.fromkeys(config.dt for _, config in job.rows):
-        if told is not None and abs(dt - told) > SAME_STEP * told:
-            yield (
-                f"the data say {told:g} s per row, the fit runs with dt={dt:g} s: every time constant that it finds is "
-                f"off by the factor {dt / told:.3g}; leave dt out, or correct the one in the file"
-            )
-
-
-def warn_of_data(reading: Plain) -> None:
-    for line in reading["warnings"]:
-        log.warning("data: %s", line)
-
-
-def said_of_data(told: Plain) -> list[str]:
-    """The warnings of fit.json as a paragraph; none of fits of before, which kept none."""
-    said = told.get("reading", {}).get("warnings", [])
-    return ["\n".join(["Of the data:", *(f"- {line}" for line in said)])] if said else []
 
 
 def warn_of_minibatches(config: Config) -> None:

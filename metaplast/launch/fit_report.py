@@ -15,8 +15,8 @@ from metaplast.fitting.spread import Sure, spike_window, surface_of
 from metaplast.inspection import fit_figures
 from metaplast.inspection.report import Figure, Page, Section, Table, html
 from metaplast.inspection.table import aligned
-from metaplast.launch import folder
-from metaplast.launch.fit_problem import problem_of, said_of_data
+from metaplast.launch import fit_reading, folder
+from metaplast.launch.fit_problem import problem_of
 from metaplast.launch.folder import DISCOVERED
 from metaplast.launch.job import Job
 from metaplast.reuse.ask import whole
@@ -39,7 +39,7 @@ def render(run: Path) -> str:
     parts += [_formula(run)] if (run / "rule.safetensors").is_file() else []
     if found := _number_rows(told):
         parts.append(aligned([_head(told), *found]))
-    parts += said_of_data(told)
+    parts += fit_reading.warnings_of(told)
     parts += (
         ["\n".join(["Reasons to doubt it:", *(f"- {d}" for d in told["doubts"])])]
         if told["doubts"]
@@ -156,7 +156,7 @@ def write(run: Path, job: Job, data: Data, rows: dict[str, Row], sure: Sure, tol
         _rule_section(run, told, pictures),
         *_spread(job, rows[DISCOVERED], data, sure, pictures),
         *_session(job, data, rows, pictures),
-        Section("How the data were read", told["reading"]["description"]),
+        fit_reading.section(told["reading"]),
         _path_section(told),
         Section("Reasons to doubt it", told["doubts"] or ["None was found by the checks of this page."]),
         Section("What would help, by the residuals", _advice(told)) if told["advice"] else None,

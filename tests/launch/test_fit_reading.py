@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from metaplast.launch.config import Sources
-from metaplast.launch.fit_problem import check, reading_of, said_of_data
+from metaplast.launch.fit_problem import check
+from metaplast.launch.fit_reading import reading_of, warnings_of
 from metaplast.launch.fit_words import composed
 from metaplast.registry import BadInput
 
@@ -136,5 +137,5 @@ def test_a_folder_is_named_with_the_files_in_it(tmp_path):
 
 
 def test_fits_of_before_have_no_reading():
-    assert said_of_data({}) == []
-    assert said_of_data({"reading": {"warnings": ["a", "b"]}}) == ["Of the data:\n- a\n- b"]
+    assert warnings_of({}) == []
+    assert warnings_of({"reading": {"warnings": ["a", "b"]}}) == ["Of the data:\n- a\n- b"]
