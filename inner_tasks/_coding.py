@@ -115,8 +115,9 @@ def _missed(where: str, values: np.ndarray, codes: np.ndarray, paid: np.ndarray 
     if paid is not None and (given := int(np.isfinite(paid[none]).sum())):
         others = int(np.sum(np.nan_to_num(paid[none]) != 0))
         words += f"; {given} of these rows have a reward, {others} another than 0, and it counts as an outcome"
+    hint = f"; if they are options, say {FIELD}={_yaml(_options(values))}, without what is no choice"
     negative = values.dtype.kind in "fi" and np.any(values[none] < 0)
-    yield words + (f"; if they are options, say {FIELD}={_yaml(_options(values))}" if negative and not chosen else "")
+    yield words + (hint if negative and not chosen else "")
 
 
 def _unused(where: str, values: np.ndarray, codes: np.ndarray, names: list[str], chosen: bool):

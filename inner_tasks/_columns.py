@@ -51,7 +51,7 @@ def _placed(arrays: Arrays, rows: Rows) -> Iterator[str]:
     if rows.trial is not None:
         yield f"array 'trial': neurons are at rest where it changes, from {rows.trial.min()} to {rows.trial.max()}"
     if "subject" in arrays:
-        yield f"array 'subject': {len(rows.names)} subjects"
+        yield f"array 'subject': {len(rows.names)} subject" + ("" if len(rows.names) == 1 else "s")
     for kind, weights in (("weights", rows.weights), ("final_weights", rows.final)):
         for edge in sorted(weights):
             each = "one for every session" if arrays[f"{kind}.{edge}"].ndim == 3 else "the same for every session"
