@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -14,7 +15,9 @@ FIELD = "task.choice_values"
 RESERVED = frozenset(("y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"))  # no text in YAML
 
 
-def coded(where: str, values: np.ndarray, options: tuple[Option, ...], reward: np.ndarray | None, said: Said):
+def coded(
+    where: str, values: np.ndarray, options: tuple[Option, ...], reward: np.ndarray | None, said: Said
+) -> np.ndarray:
     """values [n] as whole numbers [n]: the place in `options`; -1 for every other value, where no choice was made.
 
     Without `options`, whole numbers are the options themselves, and negative ones and NaN no choice. What is dropped,
@@ -107,7 +110,7 @@ def _read(codes: np.ndarray, names: list[str]) -> str:
     return listed([*each[:MANY], *([f"no choice ({none} rows, {percent(none, len(codes))})"] if none else [])])
 
 
-def _missed(where: str, values: np.ndarray, codes: np.ndarray, paid: np.ndarray | None, chosen: bool):
+def _missed(where: str, values: np.ndarray, codes: np.ndarray, paid: np.ndarray | None, chosen: bool) -> Iterator[str]:
     none = codes < 0
     if not none.any():
         return
@@ -120,7 +123,7 @@ def _missed(where: str, values: np.ndarray, codes: np.ndarray, paid: np.ndarray 
     yield words + (hint if negative and not chosen else "")
 
 
-def _unused(where: str, values: np.ndarray, codes: np.ndarray, names: list[str], chosen: bool):
+def _unused(where: str, values: np.ndarray, codes: np.ndarray, names: list[str], chosen: bool) -> Iterator[str]:
     made = set(np.unique(codes[codes >= 0]).tolist())
     n_options = max(len(names), max(made, default=0) + 1)
     never = [name for k, name in enumerate(names) if k not in made]
@@ -131,7 +134,7 @@ def _unused(where: str, values: np.ndarray, codes: np.ndarray, names: list[str],
         yield f"{where}: {n_options - len(made)} of {n_options} options never chosen: {which}; {fix}"
 
 
-def _unpaid(where: str, values: np.ndarray, codes: np.ndarray, paid: np.ndarray | None):
+def _unpaid(where: str, values: np.ndarray, codes: np.ndarray, paid: np.ndarray | None) -> Iterator[str]:
     """Options that are never rewarded, where others are: a third number often stands for no choice."""
     made = np.unique(codes[codes >= 0])
     if paid is None or len(made) < 3:

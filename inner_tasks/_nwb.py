@@ -77,6 +77,8 @@ def _arrays(found: Any, wanted: Wanted, options: tuple[Option, ...] | None, said
     shown = inputs(wanted.columns, table, said) if wanted.columns else None
     reward = rewards(wanted.reward, table, said)
     choice = None if options is None else choices(wanted.choice, options, table, reward, said)
+    if options is None:
+        said.columns.append("choices: not read, as task.target=activity")
     if choice is None and not wanted.activity:
         demand_choice(table)
     told = {name: value for name, value in (("choice", choice), ("reward", reward)) if value is not None}

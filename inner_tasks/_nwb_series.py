@@ -136,7 +136,9 @@ def nearest(names: tuple[str, str], time: np.ndarray, at: np.ndarray, values: np
     return np.where(near[:, None], values[index], np.nan)
 
 
-def _demand_one_clock(names: tuple[str, str], time: np.ndarray, at: np.ndarray, rows: tuple[np.ndarray, np.ndarray]):
+def _demand_one_clock(
+    names: tuple[str, str], time: np.ndarray, at: np.ndarray, rows: tuple[np.ndarray, np.ndarray]
+) -> None:
     near, again = rows
     spans = sorted([time[-1] - time[0], at[-1] - at[0]])
     apart = spans[0] > 0 and spans[1] > MANY_TIMES * spans[0] and max(np.mean(~near), np.mean(again)) > MOST

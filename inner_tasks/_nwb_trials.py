@@ -110,7 +110,9 @@ def rewards(names: tuple[str, ...], table: Arrays, said: Said) -> np.ndarray | N
     return np.where(known.any(axis=1), np.where(known, every, 0.0).sum(axis=1), np.nan)
 
 
-def choices(name: str, options: tuple[Option, ...], table: Arrays, reward: np.ndarray | None, said: Said):
+def choices(
+    name: str, options: tuple[Option, ...], table: Arrays, reward: np.ndarray | None, said: Said
+) -> np.ndarray | None:
     """[n_trials] as `_coding.coded` has it; None where there is no such column and none was asked for."""
     if not name and "choice" not in table:
         return None
@@ -141,7 +143,8 @@ def _named(name: str, table: Arrays, field: str) -> np.ndarray:
 def numbers(name: str, table: Arrays) -> np.ndarray:
     value = table[name]
     if value.dtype.kind not in "fiub" or value.ndim != 1:
-        raise BadInput(f"column {name!r} of trials: {_kind(value)}", "one number per trial", "choose another column")
+        fix = "choose another column, or write it as numbers"
+        raise BadInput(f"column {name!r} of trials: {_kind(value)}", "one number per trial", fix)
     return value.astype(np.float64)
 
 

@@ -46,13 +46,12 @@ def start(plain: Plain, path: Path | None, progress: Progress, recover: Plain | 
     job = check(plain, recover)
     preflight.check(job, 1)
     warn_of_minibatches(job.main)
-    reading = fit_reading.reading_of(job)
     run = folder.create(path or folder.fresh_path(f"fit-{job.main.experiment}", job.main.seed))
     with folder.locked(run), folder.logged(run):
         folder.write_text(run / "config.yaml", to_yaml(plain))
         folder.write_json(run / "environment.json", environment())
         folder.write_json(run / REQUEST, {"recover": recover})
-        fit_reading.warn(reading)
+        fit_reading.warn(job)
         _execute(run, plain, recover, progress)
     return run
 

@@ -16,9 +16,14 @@ SAME_STEP = 1e-3  # of the data's dt
 def reading_of(job: Job) -> Plain:
     """How the data were read: the description, line by line, and the warnings, with those of the run's dt."""
     family: AbstractRecording = job.main.task  # pyright: ignore[reportAssignmentType]
-    steps = list(_steps(job, family))
-    lines = [*family.describe().splitlines(), *(f"warning: {line}" for line in (*steps, *preflight.too_fast(job)))]
-    return {"description": lines, "warnings": [*family.warnings(), *steps]}
+    away = [*_steps(job, family), *preflight.too_fast(job)]
+    lines = [*family.describe().splitlines(), *(f"warning: {line}" for line in away)]
+    return {"description": lines, "warnings": list(_warnings(job, family))}
+
+
+def _warnings(job: Job, family: AbstractRecording) -> Iterator[str]:
+    yield from family.warnings()
+    yield from _steps(job, family)
 
 
 def _steps(job: Job, family: AbstractRecording) -> Iterator[str]:
@@ -34,9 +39,11 @@ def _steps(job: Job, family: AbstractRecording) -> Iterator[str]:
             )
 
 
-def warn(reading: Plain) -> None:
-    for line in reading["warnings"]:
-        log.warning("data: %s", line)
+def warn(job: Job) -> None:
+    """Say the warnings of a job whose task is a recording."""
+    if isinstance(job.main.task, AbstractRecording):
+        for line in _warnings(job, job.main.task):
+            log.warning("data: %s", line)
 
 
 def warnings_of(told: Plain) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import jax
 
-from metaplast.launch import folder, group, keeper, preflight, row
+from metaplast.launch import fit_reading, folder, group, keeper, preflight, row
 from metaplast.launch.announce import Announcer, Say
 from metaplast.launch.config import Plain, to_yaml
 from metaplast.launch.follow import followed
@@ -49,6 +49,7 @@ def start(
     with folder.locked(run), folder.logged(run):
         folder.write_text(run / "config.yaml", to_yaml(first if several.alone else plain))
         folder.write_json(run / "environment.json", environment())
+        fit_reading.warn(job)
         say(f"{run}: {_size(runs, jobs)}")
         with stoppable(run, lambda: None):  # also between its rows and its page
             _execute(run, runs, Workers(jobs, tuple(modules)), progress, say)

@@ -10,6 +10,8 @@ from metaplast.fitting.predict import activity
 from metaplast.launch.config import Sources
 from metaplast.launch.fit_problem import check, problem_of
 from metaplast.launch.fit_words import composed
+from metaplast.likelihoods.categorical import Categorical
+from metaplast.likelihoods.joint import Joint
 
 N_ANIMALS, N_ROWS, RATE = 5, 40, 0.3
 SMALL = ("rows={}", "genome=constant", "rule=polynomial", "rule.learn=none", f"rule.rate={RATE}")
@@ -61,5 +63,8 @@ def test_a_recorded_signal_of_that_name_goes_before(tmp_path):
     assert outcome.feedback.modulators["probability"] == pytest.approx(told[3])
 
 
-def test_neurons_tell_no_probability():
+def test_neurons_tell_no_probability_and_a_choice_beside_them_does():
     assert Recordings().channels() == {}
+    assert Recordings(target="both", likelihood=Joint()).channels() == {"probability": 2}  # after two units
+    options = Joint(choices=Categorical(), n_choices=2)
+    assert Recordings(target="both", likelihood=options).channels() == {"probability_0": 2, "probability_1": 3}

@@ -8,9 +8,10 @@ import pytest
 
 from metaplast.launch.config import Sources
 from metaplast.launch.fit_problem import check
-from metaplast.launch.fit_reading import reading_of, warnings_of
+from metaplast.launch.fit_reading import reading_of, warn, warnings_of
 from metaplast.launch.fit_words import composed
-from metaplast.registry import BadInput
+from metaplast.launch.job import Config, Job
+from metaplast.registry import BadInput, find
 
 N = 40
 STDP = ("task.clamp=true", "network=clamped", "objective=final_weights", "rule=stdp", "rule.learn=true")
@@ -139,3 +140,15 @@ def test_a_folder_is_named_with_the_files_in_it(tmp_path):
 def test_fits_of_before_have_no_reading():
     assert warnings_of({}) == []
     assert warnings_of({"reading": {"warnings": ["a", "b"]}}) == ["Of the data:\n- a\n- b"]
+
+
+def test_a_training_on_recordings_says_the_same_and_other_tasks_nothing(tmp_path, caplog):
+    choice = np.where(np.arange(N) % 4, np.arange(N) % 2, -1)
+    path = _file(tmp_path / "a.npz", choice=choice, dt=0.1)
+    job = check(composed([path, "rows={}", "task.target=choice", "dt=0.001"], (), Sources())[0], None)
+    warn(job)
+    assert any("no choice made in 10 of 40 rows (25.0 %)" in line for line in caplog.messages)
+    assert any("the data say 0.1 s per row, the fit runs with dt=0.001 s" in line for line in caplog.messages)
+    caplog.clear()
+    warn(Job((("discovered", Config(task=find("task", "teacher_student")(), outer=find("outer", "bptt")())),)))
+    assert caplog.messages == []
