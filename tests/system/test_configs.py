@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from scipy import stats
 
 from metaplast.launch.config import Sources, compose, to_yaml
 from metaplast.launch.folder import row_folder
@@ -42,7 +43,8 @@ def _demand_scores(run: Path, summary: dict[str, Any], rows: set[str]) -> None:
         assert entry["mean"] == pytest.approx(means[name], rel=1e-4, abs=1e-9)
         low, high = entry["ci95"]
         rounding = 1e-5 * np.abs(lives).max()  # a summary holds six digits
-        assert lives.min() - rounding <= low <= entry["mean"] <= high <= lives.max() + rounding
+        half = stats.t.ppf(0.975, len(lives) - 1) * stats.sem(lives)  # of few lives Student's
+        np.testing.assert_allclose([low, high], [means[name] - half, means[name] + half], rtol=1e-4, atol=rounding)
         gap = entry["minus_discovered"]["mean"]
         scale = abs(means[name]) + abs(means["discovered"])
         assert gap == pytest.approx(means[name] - means["discovered"], rel=1e-3, abs=1e-5 * scale)
