@@ -22,11 +22,16 @@ OWN_FIELDS = ("activity", "potential", "gain", "score", "dendrite")  # of a Neur
 
 
 class AtSynapse(NamedTuple):
-    """pre [n_pre]: the presynaptic activity; post: fields of the postsynaptic view [n_post] that are not those of this
-    step."""
+    """What is at the synapses of an edge in one step.
+
+    pre: the presynaptic activity, [n_pre].
+    post: the fields of the postsynaptic view that are not those of this step, each [n_post].
+    sent: the presynaptic activity that the edge transmits, [n_pre], where that is another one.
+    """
 
     pre: Array
     post: dict[str, Array]
+    sent: Array | None = None
 
 
 def timed(wiring: Wiring, edges: Mapping[str, Edge], dt: float) -> dict[str, Edge]:

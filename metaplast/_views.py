@@ -99,7 +99,7 @@ def edge_view(
 
     weights: now, at birth, their upper bound, and the sign with which they act (`Wiring.effect`): the credit of the
     postsynaptic neuron is seen as that of what the edge brings it, so that descent is the same rule on every edge.
-    arrived: what is at the synapses in this step.
+    arrived: what is at the synapses in this step; where that is not what the edge transmits, the view holds both.
     """
     now, born, largest, effect = weights
     told = lambda name: {field: getattr(credit, field)[name] for field in sorted(CREDIT_FIELDS)}  # noqa: E731
@@ -107,6 +107,9 @@ def edge_view(
     acting = {field: values if effect == 1.0 else effect * values for field, values in told(edge.post).items()}
     post = views[edge.post].replace(**arrived.post, **acting)  # pyright: ignore[reportAttributeAccessIssue]
     sides = aggregates(edge.connection, now, lambda name: attrgetter(name)(SimpleNamespace(pre=pre, post=post)), used)
+    transmitted = None
+    if arrived.sent is not None:
+        transmitted = edge_view(edge, used, weights, views, AtSynapse(arrived.sent, {}), credit, key)
     return SynapseView(
         pre=pre.replace(**sides["pre"]),
         post=post.replace(**sides["post"]),
@@ -115,4 +118,5 @@ def edge_view(
         weight_max=jnp.asarray(largest),
         modulators=credit.modulators,
         key=key,
+        transmitted=transmitted,
     )

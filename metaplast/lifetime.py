@@ -189,7 +189,8 @@ class Lifetime:
         arrived, behind = {name: AtSynapse(signal, {}) for name, signal in sent.items()}, {}
         for name, edge in self._timed().items():
             both = (life.network, state)
-            behind[name], arrived[name] = at_synapse(wiring, edge, life.behind[name], both, views, self.dt)
+            behind[name], seen = at_synapse(wiring, edge, life.behind[name], both, views, self.dt)
+            arrived[name] = seen._replace(sent=sent[name])
         output = network.seen(wiring, self.task.shape(), views)
         task_state, outcome = self.task.step(task, life.task, output, k_task, self.dt)
         new = life.replace(network=state, behind=behind, task=task_state, t=life.t + 1)  # pyright: ignore[reportAttributeAccessIssue]

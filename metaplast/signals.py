@@ -53,6 +53,7 @@ class SynapseView:
     weight_max: Array  # upper bound, scalar
     modulators: dict[str, Array]  # channel -> scalar
     key: Key
+    transmitted: "SynapseView | None" = None  # this step as the edge transmits it; None where `pre` and `post` are that
 
 
 @pytree

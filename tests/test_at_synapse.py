@@ -20,6 +20,7 @@ from metaplast.neurons.lif import Lif
 from metaplast.rules.pathways import Pathways
 from metaplast.rules.polynomial import Polynomial
 from metaplast.rules.scale import Scale
+from metaplast.rules.sliding import Sliding
 from metaplast.rules.stdp import Stdp
 from metaplast.rules.sum import Sum
 from metaplast.rules.three_factor import ThreeFactor
@@ -161,6 +162,37 @@ def test_terms_of_credit_see_what_is_transmitted_and_terms_of_spikes_the_spikes(
         ages = np.subtract.outer(np.arange(STEPS), np.arange(STEPS)) * DT
         traces = np.where(ages >= 0.0, np.exp(-np.maximum(ages, 0.0) / 20e-3), 0.0) @ late(cells, lag)
         np.testing.assert_allclose(last, born + 1e-4 * cells.T @ traces, rtol=0.0, atol=1e-12)
+
+
+WEAK = replace(PAIR, potentiation=4e-8, depression=3e-8)  # too weak to move a spike of these cells
+RATES = Polynomial(("post*pre",), (1.0,), rate=1e-8, learn="none")
+
+
+@pytest.mark.parametrize("transmission, sent", [(NONE, 1), (AXON, 4), (NEST, 4)])
+def test_each_part_of_a_sum_sees_spikes_at_its_own_times(transmission, sent):
+    """The change by a sum: that of its part of spike times alone, and products of what was transmitted."""
+    cells, born, alone_last = alone(WEAK, transmission)
+    pairs = RATES.rate * cells.T @ late(cells, sent)
+    for parts in ((("times", WEAK), ("rates", RATES)), (("rates", RATES), ("times", WEAK))):
+        spikes, _, last = alone(Sum(parts), transmission)
+        np.testing.assert_array_equal(spikes, cells)
+        np.testing.assert_allclose(last, alone_last + pairs, rtol=0.0, atol=1e-13)
+    assert np.abs(alone_last - born).max() > 1e-7
+    assert np.abs(pairs - RATES.rate * cells.T @ cells).max() > 1e-8
+
+
+def test_a_sum_within_a_sliding_mean_keeps_both_times():
+    """The part of rates: deviations of the postsynaptic spikes from their mean, times what was transmitted."""
+    silent = replace(PAIR, potentiation=1e-30, depression=1e-30)
+    rule = Scale(Sliding(Sum((("times", silent), ("rates", RATES))), steps=20.0), learn=False)
+    cells, born, last = alone(rule)
+    mean, deviations = np.zeros(N), []
+    for spikes in cells:
+        deviations.append(spikes - mean)
+        mean = mean + (spikes - mean) / 20.0
+    wanted = born + RATES.rate * np.array(deviations).T @ late(cells, 1)
+    np.testing.assert_allclose(last, wanted, rtol=0.0, atol=1e-13)
+    assert np.abs(last - born).max() > 1e-8
 
 
 def test_the_rule_of_potentials_sees_presynaptic_spikes_at_their_times():

@@ -120,7 +120,7 @@ def _fields(view: SynapseView) -> dict[str, Any]:
             flat.update({f"{name}.{field}": getattr(value, field) for field in value.__dataclass_fields__})
         elif name == "modulators":
             flat.update({f"modulators.{channel}": item for channel, item in value.items()})
-        else:
+        elif name != "transmitted":  # a loaded rule steps by the view that it is given
             flat[name] = value
     return flat
 

@@ -235,7 +235,7 @@ class KernelRule(AbstractRule):
         def at_synapse(
             theta_s: Theta, state_s: dict[str, Array], pre: NeuronView, post: NeuronView, w: Array, w0: Array
         ):
-            scalar_view = view.replace(pre=pre, post=post, weight=w, weight_initial=w0)  # pyright: ignore[reportAttributeAccessIssue]
+            scalar_view = view.replace(pre=pre, post=post, weight=w, weight_initial=w0, transmitted=None)  # pyright: ignore[reportAttributeAccessIssue]
             return self.kernel(theta_s if self.per_synapse else theta, state_s, scalar_view, dt)
 
         def spread(values: Array) -> Array:

@@ -1,5 +1,7 @@
 """A sliding bias: a rule that sees activities as deviations from their own running mean."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import jax.numpy as jnp
@@ -24,6 +26,7 @@ class Sliding(Wrapper):
 
     sides: whose activity is taken relative to its mean, `post`, `pre` or `both`; steps: over how many steps it is.
     State: b [n_post] and/or [n_pre], 0 at birth, which a new trial keeps. Clock `trial`: the mean counts steps.
+    Around a `sum` with a part of spike times, b is the mean of what is at the synapse, for all parts.
     Fixed point: b = mean activity; inner Hebb with independent x and y then changes nothing on average: with `both` or
     either side it is the covariance rule (Sejnowski 1977), delta_w = eta cov(x, y) on average.
     learn: log_steps [] in theta. Limits: steps -> infinity is the inner rule. Reach is that of the inner rule.
@@ -59,9 +62,20 @@ class Sliding(Wrapper):
         self, theta: Theta, state: RuleState, connection: AbstractConnection, view: SynapseView, dt: float
     ) -> tuple[RuleState, Array]:
         bias = {side: getattr(state, side)[f"sliding_{side}"] for side in self._biased}
-        seen = {s: getattr(view, s).replace(activity=getattr(view, s).activity - b) for s, b in bias.items()}
-        new, delta = self.rule.step(self.inner(theta), state, connection, view.replace(**seen), dt)  # pyright: ignore[reportAttributeAccessIssue]
+        seen = _relative(view, bias)
+        if view.transmitted is not None:
+            seen = replace(seen, transmitted=_relative(view.transmitted, bias))
+        new, delta = self.rule.step(self.inner(theta), state, connection, seen, dt)
         steps = value(self, theta, "steps")
         after = {s: moved(b, getattr(view, s).activity, steps) for s, b in bias.items()}
         sides = {s: {**getattr(new, s), f"sliding_{s}": b} for s, b in after.items()}
         return new.replace(**sides), delta  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _relative(view: SynapseView, bias: Mapping[str, Array]) -> SynapseView:
+    """The view with the activity of each side in `bias` relative to it."""
+    sides = {}
+    for side, mean in bias.items():
+        neurons = getattr(view, side)
+        sides[side] = replace(neurons, activity=neurons.activity - mean)
+    return replace(view, **sides)

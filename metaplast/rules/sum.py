@@ -1,6 +1,7 @@
 """Several rules at one synapse."""
 
 import re
+from dataclasses import replace
 from functools import reduce
 from operator import add
 from typing import Annotated
@@ -29,7 +30,8 @@ class Sum(AbstractRule):
 
     theta and state are those of the parts, under their labels; a part that draws has its own random stream.
     Clock: `time` where all parts have it, `trial` where any part counts steps, else `mixed` or `event`.
-    Reach: the widest. A rule of spike times where a part is one: all parts then see what is at the synapse.
+    Reach: the widest. Spikes: a part of spike times sees them when they are at the synapse, every other part when the
+    edge transmits them (`view.transmitted`).
     Limits: one part is that rule.
     Raises: BadInput for no part, a label that is no name or stands twice, or parts of clock `time` beside others.
     """
@@ -103,8 +105,9 @@ class Sum(AbstractRule):
     ) -> tuple[RuleState, Array]:
         states, changes = {}, []
         for index, (label, rule) in enumerate(self.rules):
-            own = view.replace(key=jax.random.fold_in(view.key, index))  # pyright: ignore[reportAttributeAccessIssue]
-            states[label], change = rule.step(theta[label], _part(state, label), connection, own, dt)
+            seen = view if rule.spike_timing or view.transmitted is None else view.transmitted
+            seen = replace(seen, key=jax.random.fold_in(view.key, index))
+            states[label], change = rule.step(theta[label], _part(state, label), connection, seen, dt)
             changes.append(change)
         return _joined(states), reduce(add, changes)
 
