@@ -10,15 +10,15 @@ from metaplast.fitting.data import Data, arrays
 from metaplast.fitting.engine import Member, Tick, fit
 from metaplast.fitting.geometry import Direction, axes
 from metaplast.fitting.numbers import numbers, vector
-from metaplast.fitting.penalised import member, of_terms
+from metaplast.fitting.penalised import member
 from metaplast.fitting.predict import drawn
+from metaplast.fitting.scatter import scattered
 from metaplast.fitting.settings import Fit
 from metaplast.inspection.statistics import t_quantile
 from metaplast.interfaces import AbstractOuterLoop
 from metaplast.problem import MetaProblem
 from metaplast.signals import Theta
 
-SCATTER = 0.3  # of the largest number of a leaf of coefficients, and of other leaves in their own unit
 ENOUGH = 200  # refits of which the percentiles are known
 
 
@@ -62,7 +62,7 @@ def bootstrap(
     for index in range(settings.bootstrap):
         key = jax.random.fold_in(jax.random.key(seed), index)
         values = drawn(problem.lifetime, theta, arrays(train), key, jnp.asarray(spread, float))
-        start = {**theta, "rules": _scattered(theta["rules"], np.random.default_rng([seed, index]))}
+        start = {**theta, "rules": scattered(theta["rules"], np.random.default_rng([seed, index]))}
         members.append(Member(start, mask, 0.0, jax.tree.map(np.asarray, values)))
     found = fit(problem, outer, train, members, settings, seed, tick)
     told = [numbers(problem.lifetime, f.theta) for f in found]
@@ -98,13 +98,6 @@ def _edges(values: np.ndarray) -> np.ndarray:
         return np.quantile(values, [0.025, 0.975], axis=0)
     half = t_quantile(n - 1) * np.sqrt(1.0 + 1.0 / n) * values.std(axis=0, ddof=1)
     return values.mean(axis=0) + np.stack([-half, half])
-
-
-def _scattered(rules: Theta, rng: np.random.Generator) -> Theta:
-    def near(leaf: np.ndarray, size: float) -> np.ndarray:
-        return np.asarray(leaf + SCATTER * size * rng.normal(size=np.shape(leaf)), np.asarray(leaf).dtype)
-
-    return of_terms(lambda leaf: near(leaf, float(np.abs(leaf).max(initial=0.0))), lambda leaf: near(leaf, 1.0), rules)
 
 
 def _varies(values: list[float]) -> bool:

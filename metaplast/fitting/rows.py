@@ -9,9 +9,9 @@ import numpy as np
 from metaplast import train
 from metaplast.fitting.data import Data, n_values
 from metaplast.fitting.engine import Fitted, Member, Tick, fit
-from metaplast.fitting.flat import flattened
 from metaplast.fitting.numbers import numbers
 from metaplast.fitting.penalised import everything
+from metaplast.fitting.scatter import starts as starts_of
 from metaplast.fitting.settings import Fit
 from metaplast.fitting.support import Choice, chosen, is_long, n_kept, refits
 from metaplast.fitting.worth import Worth, cut, worth
@@ -41,12 +41,12 @@ def fit_row(
 ) -> Row:
     """Fit one family of rules. Deterministic in its arguments.
 
-    Starts differ in theta alone, and those that coincide are one. A rule with more than `settings.few` terms goes along
+    Starts differ in theta alone (`scatter.starts`). A rule with more than `settings.few` terms goes along
     the path of penalties from the best start, its supports are refitted, and validation trials choose; any other takes
     the best start.
     """
     sessions = data.sessions["train"]
-    inits = _distinct([problem.init(train.stream(seed, "theta", jnp.asarray(i))) for i in range(settings.starts)])
+    inits = starts_of(problem, settings.starts, seed)
     if not jax.tree.leaves(inits[0]):
         return _judged(problem, data, inits[0], inits[0], seed, ([], [], 0, None))
     long = is_long(problem.lifetime, settings.few)
@@ -65,12 +65,6 @@ def fit_row(
     ]
     at = chosen(path)
     return _judged(problem, data, refitted[at].theta, members[at].mask, seed, (starts, path, at, refitted[at]))
-
-
-def _distinct(thetas: list[Theta]) -> list[Theta]:
-    """One of each, -0 and 0 being the same."""
-    flat = [(flattened(theta) + 0.0).tobytes() for theta in thetas]
-    return [theta for i, theta in enumerate(thetas) if flat[i] not in flat[:i]]
 
 
 def _order(found: Fitted) -> tuple[bool, float]:

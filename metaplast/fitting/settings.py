@@ -14,7 +14,7 @@ class Fit:
     support, the terms whose |coefficient| is at least `support` of the largest, that is refitted without penalty, and
     validation trials choose among them (the sparsest within one standard error of the best). A fit stops when, over
     `window` outer steps, no number of theta moved by more than `tolerance` times the largest (or at the end of
-    outer.steps, and then says so). Starts that coincide are one start. Intervals of the numbers are Student's t over
+    outer.steps, and then says so). A start that repeats an earlier one is scattered. Intervals of the numbers are Student's t over
     subjects (`fitting.intervals`); bootstrap: refits, from scattered starts, to data simulated from the fitted rule,
     that widen them where they reach further (200 or more, or none). lags: steps of the past that the generalised linear
     null sees. chunk: members per program call (0: as many as fit a core's cache)."""

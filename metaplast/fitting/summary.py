@@ -120,15 +120,6 @@ def _others(path: list[Plain]) -> list[int]:
     return sorted({c["n_terms"] for c in good if not same(c)})
 
 
-def _coincident(starts: Plain) -> str:
-    asked, n = starts["asked"], starts["n"]
-    how_many = f"The {asked} starts are one point" if n == 1 else f"Of the {asked} starts {n} differ"
-    return (
-        f"{how_many}: starts that coincide are one start, and that it agrees with itself says nothing. Begin at random "
-        "(rule.scale above 0, where the rule has one)."
-    )
-
-
 def _no_better(null: str, found: Plain) -> str:
     """Of a null whose interval reaches 0: is the rule worse, no better here, or perhaps no better?"""
     low, high = found["ci95"]
@@ -145,8 +136,6 @@ def doubts(fit: Plain, main: str) -> list[str]:
     row, said = fit["rows"][main], []
     if not row["stable"]:
         said.append(f"The numbers of the rule were still moving after {row['steps']} outer steps: raise outer.steps.")
-    if 0 < row["starts"]["n"] < row["starts"].get("asked", 0):
-        said.append(_coincident(row["starts"]))
     if row["starts"]["n"] > 1 and row["starts"]["spread"] > 0.1:
         said.append(
             f"{row['starts']['same']} of {row['starts']['n']} starts reach the same loss with numbers that differ by "

@@ -203,7 +203,7 @@ def _facts(config: Config, row: Row, data: Data) -> Plain:
         "stable": row.last.stable if row.last else True,
         "loss": summary.finite(row.last.loss) if row.last else None,
         "diverged": sum(f.diverged for f in [*row.starts, *([row.last] if row.last else [])]),
-        "starts": {**agreement(problem, row), "asked": config.fit.starts},
+        "starts": agreement(problem, row),
         "path": [summary.of_choice(c, i == row.at) for i, c in enumerate(row.path)],
         "splits": summary.of_worths(row.worths),
         "weights": weights,

@@ -10,8 +10,6 @@ from metaplast.fitting.between import between
 from metaplast.fitting.bootstrap import Bootstrap
 from metaplast.fitting.geometry import Direction, axes, echelon
 from metaplast.fitting.intervals import Known, Settled
-from metaplast.fitting.rows import _distinct
-from metaplast.fitting.summary import _coincident
 
 KNOWN = Known(
     names=["a", "b"],
@@ -87,13 +85,6 @@ def test_the_old_key_of_fit_json_holds_the_intervals_that_count():
     assert old["ci95"] == plain["ci95"] and old["directions"] == plain["directions"]
     counted = certainty.of_bootstrap(refits(a=(0.2, 0.4)), plain)
     assert counted is not None and counted["refits"] == 201 and counted["ci95"] == plain["ci95"]
-
-
-def test_starts_that_coincide_are_one():
-    thetas = [{"rules": {"c": np.array(x, np.float32)}} for x in ([0.0, 1.0], [-0.0, 1.0], [0.0, 2.0], [0.0, 1.0])]
-    assert [t["rules"]["c"][1] for t in _distinct(thetas)] == [1.0, 2.0]
-    assert _coincident({"n": 1, "asked": 3}).startswith("The 3 starts are one point")
-    assert _coincident({"n": 2, "asked": 3}).startswith("Of the 3 starts 2 differ")
 
 
 def test_echelon_spans_the_same_with_more_zeros():

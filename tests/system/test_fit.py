@@ -248,9 +248,9 @@ def test_what_data_leave_open_gets_no_interval(alike: bool, terms: str, said: st
     done = metaplast("fit", "data.npz", *words, "--quiet", "--run-dir", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert said in done.stdout and said in done.stderr and "not determined" in done.stdout
-    assert "The 3 starts are one point" in done.stdout
     told = json.loads((tmp_path / "run" / "fit.json").read_text())
     for name in terms.strip("[]").split(","):
         assert told["intervals"]["ci95"][name] == told["bootstrap"]["ci95"][name] == [None, None]
-    assert told["rows"]["discovered"]["starts"]["n"] == 1
+    starts = told["rows"]["discovered"]["starts"]
+    assert starts["n"] == 3 and (alike or starts["spread"] > 0.1)  # another start, another place on the same ridge
     assert said in (tmp_path / "run" / "report.html").read_text()
