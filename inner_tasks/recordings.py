@@ -21,6 +21,7 @@ from metaplast.registry import BadInput, register
 from metaplast.spec import Count, decode, nested, plugin, spec
 
 MAX_PADDED = 4 * _npz.MAX_BYTES
+UNTOLD = "task.tell_choice=true where no choice is fitted"
 
 
 @register("task", "recordings")
@@ -72,8 +73,7 @@ class Recordings(AbstractRecording):
             fix = f"leave units out: where one array is fitted, its columns are the output ({layers})"
             raise BadInput(given, "target=both", fix)
         if self.tell_choice and (self.clamp or self.target == "activity"):
-            given = "task.tell_choice=true where no choice is fitted"
-            raise BadInput(given, "task.target=choice or both", "leave task.tell_choice out")
+            raise BadInput(UNTOLD, "task.target=choice or both", "leave task.tell_choice out")
         if self.clamp and self.target == "both":
             expected = "activity alone, which then drives the rule"
             raise BadInput("clamp=true with target=both", expected, "set task.target=activity, or leave task.clamp out")
@@ -211,8 +211,7 @@ def _understood(source: Source, reading: Reading) -> tuple[Recorded, Info]:
     facts = (rows.options, rows.columns, rows.warnings)
     info = Info(source.path, n.get("choice", 0), len(paid), reward, rows.trial is not None, rows.dt, *facts)
     if reading.tell_choice and "choice" not in found:
-        given = "task.tell_choice=true where no choice is fitted"
-        raise BadInput(given, "an array 'choice' in the file", "leave task.tell_choice out")
+        raise BadInput(UNTOLD, "an array 'choice' in the file", "leave task.tell_choice out")
     assembled = _assemble(rows, found, n, reading.reward_window)
     return _told(assembled, n["choice"]) if reading.tell_choice else assembled, info
 

@@ -61,7 +61,8 @@ def marked(name: str, fact: Plain) -> str:
 
 
 def ahead(entries: Sequence[Plain], facts: Mapping[str, Plain], reference: str) -> list[str]:
-    """A line for every row from outside (facts: `kind` reference) that is better than the row `reference`."""
+    """A line for every row from outside (facts: `kind` reference) whose mean is better than that of the row
+    `reference`: better where the interval of the difference leaves 0 out."""
     lines = []
     for entry in entries:
         difference, metric = entry[f"minus_{reference}"], entry["metric"]
@@ -71,7 +72,10 @@ def ahead(entries: Sequence[Plain], facts: Mapping[str, Plain], reference: str) 
         if gain > 0:
             digits = f"+{_digits(entries)}"
             by = f"{_number(difference['mean'], digits)} {_interval(difference['ci95'], digits)}"
-            lines.append(f"{entry['name']}, a reference, is better than {reference}: {metric} {by}.")
+            low, high = difference["ci95"]
+            apart = low is not None and low * high > 0
+            claim = f"is better than {reference}" if apart else f"is not told apart from {reference}"
+            lines.append(f"{entry['name']}, a reference, {claim}: {metric} {by}.")
     return lines
 
 

@@ -125,12 +125,15 @@ def test_references_are_named_by_their_keys_and_dropped_by_null():
     assert old.beside() == (("nearest_prototype", find("reference", "nearest_prototype")()),)
 
 
-def test_a_reference_ahead_of_the_discovered_row_is_said_with_its_interval():
+def test_a_reference_ahead_of_the_discovered_row_is_better_where_the_interval_leaves_0_out():
     rows = {"discovered": [np.asarray([0.5, 0.7])], "near": [np.asarray([0.6, 0.9])], "sgd": [np.asarray([0.9, 0.9])]}
     facts = {"near": {"kind": "reference"}, "sgd": {}}
     (line,) = table.ahead(table.scores(rows, "accuracy", "discovered"), facts, "discovered")
     # differences .1 and .2: Student's t of one degree of freedom, 12.706, times a standard error of .05
-    assert line == "near, a reference, is better than discovered: accuracy +0.150 [-0.485, +0.785]."
+    assert line == "near, a reference, is not told apart from discovered: accuracy +0.150 [-0.485, +0.785]."
+    rows["near"] = [np.asarray([0.600, 0.802])]
+    (line,) = table.ahead(table.scores(rows, "accuracy", "discovered"), facts, "discovered")
+    assert line == "near, a reference, is better than discovered: accuracy +0.101 [+0.088, +0.114]."
     assert not table.ahead(table.scores(rows, "loss", "discovered"), facts, "discovered")
 
 
