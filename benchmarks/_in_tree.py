@@ -16,11 +16,11 @@ if __name__ == "__main__":
 import jax
 
 from metaplast import train
-from metaplast.inspection import evaluate
-from metaplast.launch import config, folder
-from metaplast.launch.job import Config, parse
-from metaplast.launch.metrics import plain_number
-from metaplast.launch.row import theta_of
+from metaplast.results import evaluate
+from metaplast.runs import config, folder
+from metaplast.runs.job import Config, parse
+from metaplast.runs.metrics import plain_number
+from metaplast.runs.row_files import theta_of
 
 Plain = dict[str, Any]
 UNTRAINED = ("prototype", "references")  # in older trees and in newer ones

@@ -13,7 +13,9 @@ from typing import Any
 
 import jax
 
-from metaplast.launch import report, row, run
+from metaplast.training import page as report
+from metaplast.training import run
+from metaplast.training import train_row as row
 
 STAGES = {
     "/jax/core/compile/jaxpr_trace_duration": "trace",

@@ -24,18 +24,18 @@ from metaplast.fitting.flat import flattened
 from metaplast.fitting.geometry import Space
 from metaplast.fitting.intervals import Known, intervals, number_slopes
 from metaplast.fitting.numbers import canonical, numbers
-from metaplast.fitting.penalised import everything
 from metaplast.fitting.sensitivity import sensitivity
-from metaplast.fitting.settings import Fit
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.likelihoods.base import AbstractLikelihood
 from metaplast.likelihoods.bernoulli import Bernoulli
 from metaplast.likelihoods.gaussian import Gaussian
 from metaplast.objectives.mean_loss import MeanLoss
-from metaplast.problem import MetaProblem
+from metaplast.problem.meta_problem import MetaProblem
+from metaplast.problem.penalised import everything
 from metaplast.recording import AbstractRecording, HeldOut, Recorded, Session
 from metaplast.registry import register
 from metaplast.rules.polynomial import Polynomial
+from metaplast.settings.fit import Fit
 from metaplast.signals import Theta
 from metaplast.spec import build, nested, plugin, spec
 from outer_loops.lbfgs import Lbfgs

@@ -25,16 +25,16 @@ from benchmarks import plain_evolution
 from benchmarks.run import cpu_seconds
 from benchmarks.workload import Work
 from metaplast.genomes.given import Given
-from metaplast.interfaces import AbstractTaskFamily, Split
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
 from metaplast.neurons.tanh import Tanh
 from metaplast.objectives.mean_loss import MeanLoss
-from metaplast.problem import MetaProblem
+from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import register
 from metaplast.rules.abcd import Abcd
 from metaplast.signals import Key, NeuronView, Outcome, Score, TaskShape, feedback
 from metaplast.spec import Count, spec
+from metaplast.tasks import AbstractTaskFamily, Split
 from outer_loops.es import Es
 
 SIZES, STEPS, MEMBERS, FEW, MANY, REPEATS = (4, 128, 64, 2), 200, 256, 64, 1024, 9

@@ -19,16 +19,16 @@ from benchmarks import plain_fit
 from inner_tasks.odour_choice import OdourChoice
 from metaplast import train
 from metaplast.fitting.engine import Member, fit, in_one_chunk
-from metaplast.fitting.penalised import Penalised, everything
-from metaplast.fitting.settings import Fit
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.likelihoods.base import AbstractLikelihood
 from metaplast.likelihoods.bernoulli import Bernoulli
 from metaplast.objectives.mean_loss import MeanLoss
-from metaplast.problem import MetaProblem
+from metaplast.problem.meta_problem import MetaProblem
+from metaplast.problem.penalised import Penalised, everything
 from metaplast.recording import AbstractRecording, HeldOut, Recorded, Session, Truth
 from metaplast.registry import register
 from metaplast.rules.polynomial import Polynomial
+from metaplast.settings.fit import Fit
 from metaplast.signals import Theta
 from metaplast.spec import Count, build, nested, plugin, spec
 from outer_loops.bptt import Bptt

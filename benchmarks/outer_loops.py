@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from metaplast.inspection.diagnosis_advice import EVOLUTION, GRADIENT
-from metaplast.inspection.loops import UNITS
-from metaplast.inspection.statistics import student
+from metaplast.diagnosis.advice import EVOLUTION, GRADIENT
+from metaplast.results.loops import UNITS
+from metaplast.results.statistics import student
 
 BRIEF = "compare.lives=0 compare.cpu_s=5 compare.tries=4 compare.seeds=4 compare.points=4 evaluation.heldout=512"
 SET = {

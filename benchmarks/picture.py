@@ -15,12 +15,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from metaplast.inspection import coefficients, curves
-from metaplast.inspection.figures import OURS, PALETTE
-from metaplast.launch.config import Sources, compose
-from metaplast.launch.job import DISCOVERED, parse
-from metaplast.launch.row import row_folder, theta_of
+from metaplast.figures.drawing import OURS, PALETTE
+from metaplast.results import coefficients, curves
 from metaplast.reuse.rule_file import read_rule
+from metaplast.runs.config import Sources, compose
+from metaplast.runs.job import parse
+from metaplast.runs.row_files import theta_of
+from metaplast.settings.names import DISCOVERED
+from metaplast.training.train_row import row_folder
 
 ROWS = {
     DISCOVERED: "discovered (random feedback)",

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import results_page
-from metaplast.launch import summary
-from metaplast.launch.config import Sources, compose, read_file
-from metaplast.launch.run import environment
+from metaplast.runs.config import Sources, compose, read_file
+from metaplast.training import summary
+from metaplast.training.run import environment
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"

@@ -21,8 +21,8 @@ from pathlib import Path
 import jax
 
 from metaplast import train
-from metaplast.launch.config import Sources, compose
-from metaplast.launch.job import parse
+from metaplast.runs.config import Sources, compose
+from metaplast.runs.job import parse
 
 N, STEPS, FEW, REPEATS = 8, 100, 10, 7
 WORDS = ("experiment=oja", f"outer.steps={STEPS}", "evaluation.heldout=256")
@@ -32,8 +32,8 @@ IN_ONE = f"""
 from pathlib import Path
 from metaplast.cli import _setup
 _setup.prepare()
-from metaplast.launch import run
-from metaplast.launch.config import Sources, compose
+from metaplast.training import run
+from metaplast.runs.config import Sources, compose
 for seed in range({N}):
     run.start(compose([*{WORDS!r}, f"seed={{seed}}"], Sources()), Path(f"run{{seed}}"), 1, lambda *_: None)
 """

@@ -32,16 +32,16 @@ from metaplast.connections.dense import Dense
 from metaplast.connections.sparse import Sparse
 from metaplast.feedback.none import None_ as NoFeedback
 from metaplast.genomes.given import Given
-from metaplast.interfaces import AbstractTaskFamily, Split
-from metaplast.lifetime import Life, Lifetime, Slot
+from metaplast.life.lifetime import Life, Lifetime, Slot
 from metaplast.networks.recurrent import Recurrent
 from metaplast.neurons.lif import Lif
 from metaplast.objectives.mean_loss import MeanLoss
-from metaplast.problem import MetaProblem
+from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import register
 from metaplast.rules.stdp import Stdp
 from metaplast.signals import Key, NeuronView, Outcome, Score, TaskShape, feedback, pytree
 from metaplast.spec import Count, Positive, spec
+from metaplast.tasks import AbstractTaskFamily, Split
 
 DT, TAU, STEPS, NETWORKS, REPEATS = 1e-3, 20e-3, 5000, 32, 5
 CURRENTS = (0.85, 1.15)  # of the neurons, uniform; the threshold is at 1

@@ -20,11 +20,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from metaplast.inspection.statistics import student
-from metaplast.launch.config import read_file
-from metaplast.launch.folder import row_folder
-from metaplast.launch.job import parse
-from metaplast.launch.nesting import contained
+from metaplast.results.statistics import student
+from metaplast.runs.config import read_file
+from metaplast.runs.folder import row_folder
+from metaplast.runs.job import parse
+from metaplast.runs.nesting import contained
 
 ROOT = Path(__file__).resolve().parents[1]
 MARGIN = 0.01

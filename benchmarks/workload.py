@@ -8,16 +8,16 @@ import jax.numpy as jnp
 from jax import Array
 
 from metaplast.genomes.given import Given
-from metaplast.interfaces import AbstractTaskFamily, Split
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
 from metaplast.neurons.tanh import Tanh
 from metaplast.objectives.mean_loss import MeanLoss
-from metaplast.problem import MetaProblem
+from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import register
 from metaplast.rules.polynomial import Polynomial
 from metaplast.signals import Key, NeuronView, Outcome, Score, TaskShape, feedback, pytree
 from metaplast.spec import Count, spec
+from metaplast.tasks import AbstractTaskFamily, Split
 
 POWERS = tuple(itertools.product(range(3), repeat=3))  # of pre, reward, weight
 

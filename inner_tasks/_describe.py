@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from inner_tasks._said import MANY, listed, percent
-from metaplast.interfaces import SPLITS
 from metaplast.recording import HeldOut, Recorded, split_sessions, trials_of
 from metaplast.reuse.text import printable
+from metaplast.tasks import SPLITS
 
 
 class Info(NamedTuple):

@@ -15,10 +15,10 @@ import numpy as np
 from jax import Array
 
 from inner_tasks import _few_shot
-from metaplast.interfaces import SPLITS, AbstractTaskFamily, Split
 from metaplast.registry import BadInput
 from metaplast.signals import Key, NeuronView, Outcome, TaskShape, pytree
 from metaplast.spec import Count, Natural, NonNegative, Probability, spec
+from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
 
 GROUPING_SHARES = {"train": 0.5, "validation": 0.25, "heldout": 0.25}
 

@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from metaplast.interfaces import SPLITS, AbstractTaskFamily, Split
 from metaplast.registry import BadInput, register
 from metaplast.signals import Key, NeuronView, Outcome, Score, TaskShape, feedback
 from metaplast.spec import Count, spec
+from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
 
 
 @register("task", "bandit")

@@ -5,9 +5,9 @@ from functools import lru_cache
 from jax import Array
 
 from inner_tasks import _digit_images, _groups
-from metaplast.interfaces import Split
 from metaplast.registry import register
 from metaplast.spec import NonNegative, spec
+from metaplast.tasks import Split
 
 
 @register("task", "categories")

@@ -9,10 +9,10 @@ import numpy as np
 from jax import Array
 
 from inner_tasks import _digit_images, _few_shot
-from metaplast.interfaces import AbstractTaskFamily, Split
 from metaplast.registry import BadInput, register
 from metaplast.signals import Key, NeuronView, Outcome, TaskShape
 from metaplast.spec import Count, Natural, NonNegative, Probability, spec
+from metaplast.tasks import AbstractTaskFamily, Split
 
 N_HELD_OUT = 4
 VALIDATION_SHARE = 0.3

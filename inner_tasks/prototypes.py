@@ -7,10 +7,10 @@ import jax.numpy as jnp
 from jax import Array
 
 from inner_tasks import _few_shot
-from metaplast.interfaces import SPLITS, AbstractTaskFamily, Split
 from metaplast.registry import register
 from metaplast.signals import Key, NeuronView, Outcome, TaskShape
 from metaplast.spec import Count, NonNegative, Probability, spec
+from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
 
 
 @register("task", "prototypes")

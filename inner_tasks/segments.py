@@ -6,9 +6,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from inner_tasks import _bundled, _groups
-from metaplast.interfaces import Split
 from metaplast.registry import register
 from metaplast.spec import NonNegative, spec
+from metaplast.tasks import Split
 
 N_FEATURES, N_CLASSES = 18, 7
 

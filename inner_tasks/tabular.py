@@ -9,10 +9,10 @@ import numpy as np
 from jax import Array
 
 from inner_tasks import _bundled, _few_shot
-from metaplast.interfaces import SPLITS, AbstractTaskFamily, Split
 from metaplast.registry import BadInput, register
 from metaplast.signals import Key, NeuronView, Outcome, TaskShape
 from metaplast.spec import Count, Natural, NonNegative, Probability, spec
+from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
 
 FILES = {"wine": ("wine_data.csv", 13, 3), "breast_cancer": ("breast_cancer.csv", 30, 2), "iris": ("iris.csv", 4, 3)}
 SHARES = {"train": 0.5, "validation": 0.2, "heldout": 0.3}  # of the rows of every class

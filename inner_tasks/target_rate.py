@@ -8,10 +8,10 @@ import jax.numpy as jnp
 from annotated_types import Gt, Lt
 from jax import Array
 
-from metaplast.interfaces import SPLITS, AbstractTaskFamily, Split
 from metaplast.registry import register
 from metaplast.signals import Key, NeuronView, Outcome, Score, TaskShape, feedback, pytree
 from metaplast.spec import Count, NonNegative, Positive, spec
+from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
 
 SLOWEST, FASTEST = 0.1, 100.0  # hertz, of the population: beyond them a life has blown up
 WATCH = 0.1  # seconds over which that rate is taken

@@ -7,7 +7,6 @@ import jax
 import numpy as np
 
 from inner_tasks.teacher_student import OJA, TeacherStudent
-from metaplast.interfaces import AbstractTaskFamily
 from metaplast.likelihoods.base import AbstractLikelihood
 from metaplast.likelihoods.gaussian import Gaussian
 from metaplast.networks.feedforward import Feedforward
@@ -17,6 +16,7 @@ from metaplast.registry import register
 from metaplast.rules.base import AbstractRule
 from metaplast.signals import neuron_view
 from metaplast.spec import Count, Natural, NonNegative, Probability, nested, plugin, spec
+from metaplast.tasks import AbstractTaskFamily
 from metaplast.wiring import NeuronField
 
 

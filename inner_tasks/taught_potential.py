@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from metaplast.interfaces import SPLITS, AbstractTaskFamily, Split
 from metaplast.registry import register
 from metaplast.signals import Key, NeuronView, Outcome, Score, TaskShape, feedback, pytree
 from metaplast.spec import Count, NonNegative, Positive, spec
+from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
 
 
 @pytree

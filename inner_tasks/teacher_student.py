@@ -7,14 +7,14 @@ import jax.numpy as jnp
 from jax import Array
 
 from metaplast.connections.dense import Dense
-from metaplast.interfaces import SPLITS, AbstractTaskFamily, Split
+from metaplast.locality.reads import blank_view
 from metaplast.neurons.tanh import Tanh
 from metaplast.registry import register
-from metaplast.rules._locality import blank_view
 from metaplast.rules.base import AbstractRule
 from metaplast.rules.polynomial import Polynomial
 from metaplast.signals import Key, NeuronView, Outcome, RuleState, Score, TaskShape, feedback, pytree
 from metaplast.spec import Count, Natural, NonNegative, plugin, spec
+from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
 from metaplast.wiring import NeuronField
 
 OJA = Polynomial(terms=("post*pre", "post^2*weight"), initial=(1.0, -1.0), rate=0.1, learn="none")

@@ -8,9 +8,11 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from metaplast import _moved
+
 if TYPE_CHECKING:
-    from metaplast.lifetime import Lifetime, Slot
-    from metaplast.problem import MetaProblem
+    from metaplast.life.lifetime import Lifetime, Slot
+    from metaplast.problem.meta_problem import MetaProblem
     from metaplast.registry import BadInput, find, register
     from metaplast.reuse.describe import describe_rule
     from metaplast.reuse.load import Rule, load_rule
@@ -23,11 +25,11 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "BadInput": "metaplast.registry",
-    "Lifetime": "metaplast.lifetime",
+    "Lifetime": "metaplast.life.lifetime",
     "MetaProblem": "metaplast.problem",
     "NeuronView": "metaplast.signals",
     "Rule": "metaplast.reuse.load",
-    "Slot": "metaplast.lifetime",
+    "Slot": "metaplast.life.lifetime",
     "SynapseView": "metaplast.signals",
     "describe_rule": "metaplast.reuse.describe",
     "find": "metaplast.registry",
@@ -92,4 +94,5 @@ class _Package(ModuleType):
         pass
 
 
+_moved.install()
 sys.modules[__name__].__class__ = _Package

@@ -11,13 +11,13 @@ import numpy as np
 from annotated_types import Ge, Le
 from jax import Array
 
-from metaplast.interfaces import AbstractTaskFamily, Split
 from metaplast.likelihoods.base import AbstractLikelihood, Part
 from metaplast.networks.base import AbstractNetwork
 from metaplast.registry import BadInput
 from metaplast.rules.base import AbstractRule
 from metaplast.signals import SURPRISE, Key, NeuronView, Outcome, Score, TaskShape, feedback, pytree
 from metaplast.spec import Natural, Probability, spec
+from metaplast.tasks import AbstractTaskFamily, Split
 
 CLAMPED = "recorded"  # the population that shows what was recorded, where the task clamps it
 

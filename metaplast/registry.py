@@ -28,7 +28,7 @@ KINDS: dict[str, tuple[str, str]] = {  # kind -> (its package, its plural: CLI w
     "task": ("inner_tasks", "tasks"),
     "outer": ("outer_loops", "outer"),
     "reference": ("metaplast.references", "references"),
-    "logging": ("metaplast.launch.loggers", "loggers"),
+    "logging": ("metaplast.runs.loggers", "loggers"),
 }
 
 _registered: dict[tuple[str, str], type] = {}

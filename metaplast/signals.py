@@ -11,6 +11,7 @@ from jax import Array
 
 Theta = Any  # a pytree of float arrays
 Key = Array
+Metrics = dict[str, Array]
 
 T = TypeVar("T")
 
@@ -44,7 +45,7 @@ class NeuronView:
 
 @pytree
 class SynapseView:
-    """Everything a learning rule may look at; what it does look at is measured (rules/_locality.py)."""
+    """Everything a learning rule may look at; what it does look at is measured (locality/reads.py)."""
 
     pre: NeuronView
     post: NeuronView

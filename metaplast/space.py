@@ -10,13 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from metaplast.interfaces import AbstractOuterLoop, Metrics, Split
-from metaplast.lifetime import Lifetime
+from metaplast.life.lifetime import Lifetime
 from metaplast.objectives.base import AbstractObjective
-from metaplast.problem import Batch, Births, Lives, MetaProblem, Window
+from metaplast.outer import AbstractOuterLoop
+from metaplast.problem.meta_problem import Batch, Births, Lives, MetaProblem, Window
 from metaplast.registry import BadInput
-from metaplast.signals import Key, TaskShape, Theta
+from metaplast.signals import Key, Metrics, TaskShape, Theta
 from metaplast.spec import Positive, spec
+from metaplast.tasks import Split
 
 
 @spec

@@ -9,11 +9,12 @@ import jax.numpy as jnp
 from jax import Array
 
 from metaplast import watch
-from metaplast._compile import program
-from metaplast.interfaces import AbstractOuterLoop, AbstractTaskFamily, Metrics, Split
-from metaplast.problem import Batch, MetaProblem, sample_batch
+from metaplast.numerics.compiler import program
+from metaplast.outer import AbstractOuterLoop
+from metaplast.problem.meta_problem import Batch, MetaProblem, sample_batch
 from metaplast.registry import BadInput
-from metaplast.signals import Key, Theta
+from metaplast.signals import Key, Metrics, Theta
+from metaplast.tasks import AbstractTaskFamily, Split
 from metaplast.watch import Watch
 
 _STREAMS = ("theta", "outer", "tasks", "step", "validation", "heldout", "diagnosis")

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from metaplast.interfaces import AbstractOuterLoop, Metrics
-from metaplast.signals import pytree
+from metaplast.outer import AbstractOuterLoop
+from metaplast.signals import Metrics, pytree
 
 WINDOW = 9  # outer steps of a median
 # Steps in a row without anything gained: sound searches of the digits passed through chaotic regions

@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from metaplast.interfaces import AbstractOuterLoop, Metrics
-from metaplast.problem import Batch, MetaProblem
+from metaplast.outer import AbstractOuterLoop
+from metaplast.problem.meta_problem import Batch, MetaProblem
 from metaplast.registry import BadInput, name_of
-from metaplast.signals import Key, Theta, pytree
+from metaplast.signals import Key, Metrics, Theta, pytree
 from metaplast.spec import Count, NonNegative, Options, Positive, spec
 from outer_loops._foreign import relaxed, strong
 from outer_loops._nested import scaled

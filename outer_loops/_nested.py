@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array
 
-from metaplast.interfaces import Metrics
+from metaplast.signals import Metrics
 from outer_loops._foreign import relaxed
 
 

@@ -11,11 +11,11 @@ import numpy as np
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
-from metaplast.problem import MetaProblem
+from metaplast.language import machine as _machine
+from metaplast.language.expression import limits
+from metaplast.language.grammar import RATE_UNIT
+from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import BadInput
-from metaplast.rules import _machine
-from metaplast.rules._expression import limits
-from metaplast.rules._grammar import RATE_UNIT
 from metaplast.rules.symbolic import Symbolic
 from metaplast.signals import Theta
 

@@ -10,10 +10,9 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 
 from metaplast import train
-from metaplast.interfaces import Metrics
-from metaplast.problem import Batch, Births, Lives, MetaProblem
+from metaplast.problem.meta_problem import Batch, Births, Lives, MetaProblem
 from metaplast.registry import BadInput
-from metaplast.signals import Key, Score, Theta, pytree
+from metaplast.signals import Key, Metrics, Score, Theta, pytree
 from metaplast.spec import Members, Natural, Positive, spec
 from outer_loops._descent import AbstractDescent, DescentState, demand_floats
 

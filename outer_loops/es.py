@@ -10,10 +10,10 @@ from annotated_types import Ge, Le
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
-from metaplast.interfaces import AbstractOuterLoop, Metrics
-from metaplast.problem import Batch, MetaProblem
+from metaplast.outer import AbstractOuterLoop
+from metaplast.problem.meta_problem import Batch, MetaProblem
 from metaplast.registry import register
-from metaplast.signals import Key, Theta, pytree
+from metaplast.signals import Key, Metrics, Theta, pytree
 from metaplast.spec import Count, Members, Natural, NonNegative, Positive, Probability, spec
 from outer_loops import _evosax, _restarts
 from outer_loops._descent import demand_floats

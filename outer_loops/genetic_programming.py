@@ -6,10 +6,10 @@ import numpy as np
 from jax import Array, lax
 from jax.flatten_util import ravel_pytree
 
-from metaplast.interfaces import AbstractOuterLoop, Metrics
-from metaplast.problem import Batch, MetaProblem
+from metaplast.outer import AbstractOuterLoop
+from metaplast.problem.meta_problem import Batch, MetaProblem
 from metaplast.registry import register
-from metaplast.signals import Key, Theta, pytree
+from metaplast.signals import Key, Metrics, Theta, pytree
 from metaplast.spec import Count, Members, Natural, NonNegative, Positive, Probability, spec
 from outer_loops import _selection, _trees
 from outer_loops._descent import demand_floats

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from metaplast.interfaces import AbstractOuterLoop, Metrics
-from metaplast.problem import Batch, MetaProblem
+from metaplast.outer import AbstractOuterLoop
+from metaplast.problem.meta_problem import Batch, MetaProblem
 from metaplast.registry import BadInput, register
-from metaplast.signals import Key, Theta, pytree
+from metaplast.signals import Key, Metrics, Theta, pytree
 from metaplast.spec import Count, Positive, spec
 from outer_loops._descent import demand_differentiable
 from outer_loops._foreign import relaxed, strong

@@ -1,9 +1,8 @@
 """Truncated backpropagation through learning: lives go on, the gradient goes back one window."""
 
-from metaplast.interfaces import Metrics
-from metaplast.problem import Batch, MetaProblem
+from metaplast.problem.meta_problem import Batch, MetaProblem
 from metaplast.registry import register
-from metaplast.signals import Key, Theta
+from metaplast.signals import Key, Metrics, Theta
 from metaplast.spec import Natural, spec
 from outer_loops._descent import AbstractDescent, DescentState, demand_differentiable
 from outer_loops._windows import UnderWay, births, cut, embark, resume, settle

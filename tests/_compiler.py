@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from metaplast._compile import CPU_OPTIONS
+from metaplast.numerics.compiler import CPU_OPTIONS
 
 # From JAX 0.11 on these are the only emitters, and there is no option.
 OLD = jax.__version_info__ < (0, 11)

@@ -8,17 +8,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from metaplast._checks.base import quick_jit
 from metaplast.feedback.random import Random
 from metaplast.feedback.symmetric import Symmetric
-from metaplast.launch.config import Sources, compose
-from metaplast.launch.job import parse
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
 from metaplast.networks.recurrent import Recurrent
-from metaplast.problem import sample_batch
+from metaplast.problem.meta_problem import sample_batch
 from metaplast.rules.polynomial import Polynomial
+from metaplast.runs.config import Sources, compose
+from metaplast.runs.job import parse
 from metaplast.spec import decode
+from metaplast.testing.base import quick_jit
 from tests._compiler import as_users_jit
 
 N_LIVES, N_STEPS = 32, 300

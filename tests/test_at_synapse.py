@@ -10,11 +10,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from metaplast._at_synapse import SpikeTimes, at_synapse, waiting
 from metaplast.connections.dense import Dense
 from metaplast.connections.sparse import Sparse
-from metaplast.launch.config import Sources, compose, read_yaml, to_yaml
-from metaplast.launch.job import parse
+from metaplast.life.at_synapse import SpikeTimes, at_synapse, waiting
 from metaplast.networks import base as network
 from metaplast.neurons.lif import Lif
 from metaplast.rules.pathways import Pathways
@@ -28,6 +26,8 @@ from metaplast.rules.trace_taylor import TraceTaylor
 from metaplast.rules.triplet import Triplet
 from metaplast.rules.vogels import Vogels
 from metaplast.rules.voltage import Voltage
+from metaplast.runs.config import Sources, compose, read_yaml, to_yaml
+from metaplast.runs.job import parse
 from metaplast.signals import neuron_view
 from metaplast.spec import decode
 from metaplast.transmission.base import AbstractTransmission

@@ -5,8 +5,8 @@ import pytest
 
 from benchmarks.coverage import clopper_pearson, fields_of, problem_of, true_theta
 from benchmarks.coverage_designs import DESIGNS, data_set
-from metaplast.fitting.penalised import everything
 from metaplast.fitting.sensitivity import sensitivity
+from metaplast.problem.penalised import everything
 
 
 @pytest.mark.parametrize("name", ["five_terms"])

@@ -9,7 +9,7 @@ import pytest
 from benchmarks import fits, plain_fit
 from inner_tasks.odour_choice import OdourChoice
 from metaplast import train
-from metaplast._checks.base import quick_jit
+from metaplast.testing.base import quick_jit
 
 
 @pytest.mark.system  # a program of many seconds

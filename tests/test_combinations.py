@@ -11,11 +11,11 @@ import numpy as np
 import pydantic
 import pytest
 
-from metaplast._checks.base import quick_jit
-from metaplast.lifetime import Lifetime, Slot
-from metaplast.problem import MetaProblem
+from metaplast.life.lifetime import Lifetime, Slot
+from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import BadInput, find
 from metaplast.spec import decode, explain
+from metaplast.testing.base import quick_jit
 from tests._tiny import NETWORKS, OUTER, TASKS
 from tests.contracts._enrolled import enrolled
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from metaplast import testing
-from metaplast.launch.config import Sources, compose
-from metaplast.launch.job import parse
 from metaplast.registry import find
+from metaplast.runs.config import Sources, compose
+from metaplast.runs.job import parse
 
 TEXT = (Path(__file__).resolve().parents[1] / "CONTRIBUTING.md").read_text()
 PYTHON = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)

@@ -11,18 +11,18 @@ import pytest
 
 from inner_tasks.teacher_student import TeacherStudent
 from metaplast import train
-from metaplast._checks.base import quick_jit
-from metaplast._checks.outer_loop import quadratic
-from metaplast._unroll import cut
-from metaplast.launch.config import Sources, compose
-from metaplast.launch.job import Numbers, parse
-from metaplast.lifetime import Lifetime
+from metaplast.life.lifetime import Lifetime
 from metaplast.networks.feedforward import Feedforward
 from metaplast.objectives.final_loss import FinalLoss
 from metaplast.objectives.mean_loss import MeanLoss
-from metaplast.problem import MetaProblem
+from metaplast.problem.meta_problem import MetaProblem
+from metaplast.problem.unroll import cut
 from metaplast.registry import BadInput, find
+from metaplast.runs.config import Sources, compose
+from metaplast.runs.job import Numbers, parse
 from metaplast.spec import build, encode
+from metaplast.testing.base import quick_jit
+from metaplast.testing.outer_loop import quadratic
 from outer_loops.bptt import Bptt
 from tests.contracts._enrolled import enrolled
 

@@ -9,14 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from metaplast._checks.base import quick_jit
 from metaplast.connections._ways import STRETCH
 from metaplast.connections.base import AbstractConnection, Move, Term
 from metaplast.connections.dense import Dense
 from metaplast.connections.masked import Masked
 from metaplast.connections.sparse import Sparse
-from metaplast.rules._locality import blank_view
+from metaplast.locality.reads import blank_view
 from metaplast.spec import decode
+from metaplast.testing.base import quick_jit
 
 N_POST, N_PRE, N_STEPS, DT = 47, 55, 60, 1e-3
 GRAPH = Sparse(N_POST, N_PRE, probability=0.3, seed=2)

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from inner_tasks.prototypes import Prototypes
-from metaplast._checks.base import quick_jit
-from metaplast._scan import segment_length
 from metaplast.genomes.random import Random as Drawn
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
+from metaplast.life.scan import segment_length
 from metaplast.networks.feedforward import Feedforward
 from metaplast.registry import BadInput
 from metaplast.rules.polynomial import Polynomial
 from metaplast.rules.stdp import Stdp
+from metaplast.testing.base import quick_jit
 from tests._compiler import as_users_jit
 from tests.oracles import life as oracle
 

@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 
 from inner_tasks.teacher_student import TeacherStudent
-from metaplast._checks.base import demand_gradient, quick_jit
-from metaplast._checks.outer_loop import blown
-from metaplast._lives import Layout, spread
 from metaplast.genomes.random import Random as Drawn
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
 from metaplast.objectives.mean_loss import MeanLoss
-from metaplast.problem import Batch, Births, MetaProblem
+from metaplast.problem.lives import Layout, spread
+from metaplast.problem.meta_problem import Batch, Births, MetaProblem
 from metaplast.registry import BadInput
 from metaplast.rules.adam import Adam
 from metaplast.rules.metaplastic import Metaplastic
 from metaplast.rules.polynomial import Polynomial
+from metaplast.testing.base import demand_gradient, quick_jit
+from metaplast.testing.outer_loop import blown
 
 OJA = Polynomial(terms=("post*pre", "post^2*weight"), initial=(0.8, -0.9), rate=0.3, learn="both")
 PROBLEM = MetaProblem(

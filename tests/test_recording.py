@@ -11,11 +11,8 @@ import numpy as np
 import pytest
 
 from metaplast import train
-from metaplast._checks.base import quick_jit
 from metaplast.genomes.given import Given
-from metaplast.inspection import evaluate
-from metaplast.interfaces import SPLITS
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.likelihoods.base import AbstractLikelihood
 from metaplast.likelihoods.gaussian import Gaussian
 from metaplast.likelihoods.poisson import Poisson
@@ -24,12 +21,15 @@ from metaplast.neurons.leaky import Leaky
 from metaplast.neurons.linear import Linear
 from metaplast.objectives.base import weighted_mean
 from metaplast.objectives.mean_loss import MeanLoss
-from metaplast.problem import MetaProblem
+from metaplast.problem.meta_problem import MetaProblem
 from metaplast.recording import AbstractRecording, HeldOut, Recorded, Session, split_sessions, trials_of
 from metaplast.registry import BadInput, register
+from metaplast.results import evaluate
 from metaplast.rules.polynomial import Polynomial
 from metaplast.signals import neuron_view
 from metaplast.spec import decode, nested, plugin, spec
+from metaplast.tasks import SPLITS
+from metaplast.testing.base import quick_jit
 from tests._compiler import as_users_jit
 
 DT, N_IN, N_OUT, N_STEPS, TRIAL = 1e-3, 3, 2, 24, 2

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from benchmarks import reproduce, results_page, stress
-from metaplast.launch.config import Sources
-from metaplast.launch.run import environment
+from metaplast.runs.config import Sources
+from metaplast.training.run import environment
 
 ROOT = Path(__file__).resolve().parents[1]
 ROW = {

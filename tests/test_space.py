@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from metaplast import space, train
-from metaplast._checks.base import quick_jit
-from metaplast._checks.outer_loop import quadratic, weights
-from metaplast.problem import MetaProblem
+from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import BadInput
 from metaplast.space import Coordinate, Seen, check, decode, encode, within
+from metaplast.testing.base import quick_jit
+from metaplast.testing.outer_loop import quadratic, weights
 from outer_loops.bptt import Bptt
 from outer_loops.es import Es
 from tests._compiler import as_users

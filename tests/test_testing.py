@@ -9,16 +9,15 @@ import numpy as np
 import pytest
 
 from metaplast import train
-from metaplast._checks import neuron as neurons
-from metaplast._checks import outer_loop
-from metaplast._checks import rule as rules
 from metaplast.connections.base import Term
-from metaplast.interfaces import SPLITS, AbstractTaskFamily
 from metaplast.neurons.base import AbstractNeuron
 from metaplast.rules.base import AbstractRule, Clock, Mixes, TermRule
 from metaplast.signals import Outcome, Score, TaskShape, feedback, neuron_view, rule_state
 from metaplast.spec import spec
-from metaplast.testing import ContractBroken, check_neuron, check_rule, check_task_family
+from metaplast.tasks import SPLITS, AbstractTaskFamily
+from metaplast.testing import ContractBroken, check_neuron, check_rule, check_task_family, outer_loop
+from metaplast.testing import neuron as neurons
+from metaplast.testing import rule as rules
 from outer_loops.bptt import Bptt
 
 

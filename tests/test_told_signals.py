@@ -11,13 +11,13 @@ import metaplast.lifetime
 from inner_tasks.pointmass import Pointmass
 from inner_tasks.prototypes import Prototypes
 from inner_tasks.regression import Regression
-from metaplast._checks.base import quick_jit
-from metaplast.launch.config import Sources, compose
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
 from metaplast.registry import BadInput
 from metaplast.rules.polynomial import Polynomial
+from metaplast.runs.config import Sources, compose
 from metaplast.spec import decode
+from metaplast.testing.base import quick_jit
 
 CLASSES = Prototypes(n_classes=3, shots=4, queries=2)
 CLASS_MEAN = decode("rule", compose(["rule=class_mean"], Sources())["rule"])

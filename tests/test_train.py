@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from metaplast import train
-from metaplast._checks.outer_loop import quadratic
 from metaplast.registry import BadInput
+from metaplast.testing.outer_loop import quadratic
 from outer_loops.bptt import Bptt
 from outer_loops.es import Es
 from tests._compiler import as_users

@@ -10,12 +10,11 @@ import pytest
 
 from inner_tasks.target_rate import TargetRate
 from inner_tasks.teacher_student import TeacherStudent
-from metaplast._checks.base import quick_jit
-from metaplast._units import FAULTS, faults, idle
 from metaplast.connections.sparse import Sparse
 from metaplast.feedback.none import None_
 from metaplast.genomes.random import Random as Drawn
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
+from metaplast.life.units import FAULTS, faults, idle
 from metaplast.networks.ei import Ei
 from metaplast.networks.feedforward import Feedforward
 from metaplast.neurons._surrogates import spike
@@ -28,8 +27,9 @@ from metaplast.neurons.sigmoid import Sigmoid
 from metaplast.neurons.softplus import Softplus
 from metaplast.neurons.tanh import Tanh
 from metaplast.objectives.mean_loss import MeanLoss
-from metaplast.problem import MetaProblem
+from metaplast.problem.meta_problem import MetaProblem
 from metaplast.rules.vogels import Vogels
+from metaplast.testing.base import quick_jit
 
 LIFETIME = Lifetime(TeacherStudent(n_in=3, n_out=2, n_steps=1), Feedforward(hidden=(4,)), slots=(), measure=("units",))
 PROBLEM = MetaProblem(LIFETIME, MeanLoss())

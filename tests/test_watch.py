@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from metaplast import train, watch
-from metaplast._checks.outer_loop import quadratic
-from metaplast.interfaces import AbstractOuterLoop
+from metaplast.outer import AbstractOuterLoop
 from metaplast.registry import find
+from metaplast.testing.outer_loop import quadratic
 from outer_loops.bptt import Bptt
 from tests.contracts._enrolled import enrolled
 

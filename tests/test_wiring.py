@@ -8,14 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from metaplast._checks.base import quick_jit
 from metaplast.connections.dense import Dense
 from metaplast.connections.sparse import Sparse
 from metaplast.feedback.base import reverse_walk
 from metaplast.feedback.learned import Learned
 from metaplast.feedback.random import Random
 from metaplast.feedback.symmetric import Symmetric
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks import base as network
 from metaplast.networks.base import AbstractNetwork
 from metaplast.networks.ei import Ei
@@ -25,6 +24,7 @@ from metaplast.registry import find, register
 from metaplast.rules.polynomial import Polynomial
 from metaplast.signals import Synapses, feedback
 from metaplast.spec import decode, spec
+from metaplast.testing.base import quick_jit
 from metaplast.wiring import Edge, Population, Wiring
 from tests.contracts._enrolled import enrolled
 

@@ -26,7 +26,7 @@ class Word(click.ParamType):
 
 def words(before: list[str], incomplete: str) -> list[CompletionItem]:
     """group=name pairs that begin with `incomplete`; names alone where the word before is a group, as bash has it."""
-    from metaplast.launch.config import GROUPS
+    from metaplast.runs.config import GROUPS
 
     last = before[-1] if before else ""
     if last in GROUPS:
@@ -53,8 +53,8 @@ def _meet(a: str, b: str) -> bool:
 
 
 def _of_group(group: str) -> list[str]:
-    from metaplast.launch.config import Sources
     from metaplast.registry import KINDS, names
+    from metaplast.runs.config import Sources
 
     return sorted({*Sources().names(group), *(names(group) if group in KINDS else ())})
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import click
 
 from metaplast.cli._pace import Pace
-from metaplast.launch.spans import duration
+from metaplast.runs.spans import duration
 
 MENTIONED = 60.0  # seconds of work that are worth a line
 DAY = 86_400.0

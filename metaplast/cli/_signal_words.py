@@ -3,7 +3,7 @@ rule of your own gets in Python has it as a field."""
 
 from collections.abc import Iterator
 
-from metaplast.rules._grammar import SIGNALS, TRACES, field_of
+from metaplast.language.grammar import SIGNALS, TRACES, field_of
 
 WORDS = {
     "pre": "activity of the presynaptic neuron",

@@ -79,14 +79,14 @@ def _loops(
     modules: tuple[str, ...],
     style: tuple[bool, bool],
 ) -> None:
-    from metaplast.launch import folder
+    from metaplast.runs import folder
 
     run_dir, config_dir = folders
     if run_dir is not None:
         folder.check_free(run_dir)  # at once, before JAX is imported
     _setup.prepare(modules)
-    from metaplast.launch import compare_loops
-    from metaplast.launch.config import Sources, compose
+    from metaplast.comparing import run as compare_loops
+    from metaplast.runs.config import Sources, compose
 
     plain = compose(words, Sources(config_dir))
     names = [name.strip() for name in only.split(",")] if only is not None else []
@@ -97,12 +97,14 @@ def _loops(
 
 def _runs(runs: list[Path], row: str, against: tuple[str, ...], out: Path | None) -> None:
     if not runs[0].is_dir():
-        from metaplast.launch.files import reader_of
+        from metaplast.runs.files import reader_of
 
         fix = reader_of(str(runs[0])) or f"did you mean experiment={runs[0]}?"
         raise BadInput(f"{runs[0]}", "a run folder, or words", fix)
-    from metaplast.launch import compare_loops, fit_compare, side_by_side
-    from metaplast.launch.fit import is_fit
+    from metaplast.comparing import run as compare_loops
+    from metaplast.fitting import compare as fit_compare
+    from metaplast.fitting.run import is_fit
+    from metaplast.training import side_by_side
 
     if compare_loops.is_comparison(runs[0]):
         click.echo("\n\n".join(compare_loops.render(run) for run in runs))

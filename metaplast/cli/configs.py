@@ -12,7 +12,7 @@ from metaplast.cli._paths import Given
 def command(config_dir: Path | None) -> None:
     """Print the experiments and the files of every config group."""
     from metaplast.cli._listed import listed
-    from metaplast.launch.config import GROUPS, Sources
+    from metaplast.runs.config import GROUPS, Sources
 
     sources = Sources(config_dir)
     names = [(group, name) for group in GROUPS for name in sources.names(group)]

@@ -29,8 +29,8 @@ def command(
     from metaplast.cli import _setup
 
     _setup.prepare(modules)
-    from metaplast.launch import diagnose
-    from metaplast.launch.config import Sources
+    from metaplast.diagnosis import diagnose
+    from metaplast.runs.config import Sources
 
     report = diagnose.diagnose(words, Sources(config_dir), lives)
     click.echo(json.dumps(diagnose.plain(report), allow_nan=False) if as_json else diagnose.render(report))

@@ -13,7 +13,7 @@ def command() -> None:
     from metaplast.cli._listed import entry
 
     _setup.prepare()
-    from metaplast.launch.doctor import findings
+    from metaplast.runs.doctor import findings
 
     for name, value in findings():
         click.echo(entry(name, value, 15))

@@ -22,7 +22,7 @@ def command(arguments: tuple[str, ...], lives: int, rows: tuple[str, ...], modul
     from metaplast.cli import _setup
 
     _setup.prepare(modules)
-    from metaplast.launch.transfer import transfer
+    from metaplast.training.transfer import transfer
 
     runs = [Path(a) for a in arguments if "=" not in a or Path(a).is_dir()]
     words = [a for a in arguments if "=" in a and not Path(a).is_dir()]

@@ -43,13 +43,16 @@ def command(  # noqa: PLR0913  (click gives each option as one argument)
     Example: metaplast fit trials.npz network.hidden=[10] fit.bootstrap=200
     """
     from metaplast.cli import _progress, _setup
-    from metaplast.launch import folder
+    from metaplast.runs import folder
 
     if run_dir is not None:
         folder.check_free(run_dir)  # at once, before JAX is imported
     _setup.prepare(modules)
-    from metaplast.launch import fit, fit_reading, fit_report, fit_words
-    from metaplast.launch.config import Sources
+    from metaplast.fitting import arguments as fit_words
+    from metaplast.fitting import page as fit_report
+    from metaplast.fitting import reading as fit_reading
+    from metaplast.fitting import run as fit
+    from metaplast.runs.config import Sources
 
     plain, recover = fit_words.composed(words, truth, Sources(config_dir))
     if describe:

@@ -33,8 +33,10 @@ def command(run_dirs: tuple[Path, ...], out: Path | None, lives: int, modules: t
     from metaplast.cli import _progress, _setup
 
     _setup.prepare(modules)
-    from metaplast.launch import folder, report, rule_report
     from metaplast.registry import BadInput
+    from metaplast.report import rule as rule_report
+    from metaplast.runs import folder
+    from metaplast.training import page as report
 
     if out is not None and out.exists() and not out.is_dir():
         raise BadInput(f"--out {out}", "a folder", "choose another path")

@@ -11,7 +11,7 @@ from metaplast.cli._paths import Given
 from metaplast.registry import KINDS, BadInput
 
 if TYPE_CHECKING:
-    from metaplast.launch.config import Sources
+    from metaplast.runs.config import Sources
 
 SIGNALS = "signals"
 
@@ -26,7 +26,7 @@ def command(kind: str | None, config_dir: Path | None, modules: tuple[str, ...])
     """
     from metaplast.cli import _setup
     from metaplast.cli._listed import listed
-    from metaplast.launch.config import Sources
+    from metaplast.runs.config import Sources
 
     _setup.import_plugins(modules)
     sources = Sources(config_dir)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from metaplast.launch import stopping, threads
+from metaplast.runs import stopping, threads
 
 EXIT_LOST, EXIT_BAD_INPUT, EXIT_BUSY, EXIT_NO_CHECKPOINT, EXIT_DISK, EXIT_DIVERGED, EXIT_INT = 1, 2, 3, 4, 5, 6, 130
 
@@ -142,7 +142,7 @@ def _of_the_disk(error: OSError) -> tuple[str, int]:
 
 
 def _shown(path: str) -> str:
-    from metaplast.launch.folder import shown
+    from metaplast.runs.folder import shown
 
     return shown(path)
 

@@ -19,11 +19,14 @@ from metaplast.cli._paths import Given
 def command(run_dir: Path, modules: tuple[str, ...], jobs: int | None, quiet: bool) -> None:
     """Go on from the newest checkpoints; the result has the same bits as an uninterrupted run."""
     from metaplast.cli import _progress, _setup
-    from metaplast.launch import folder
+    from metaplast.runs import folder
 
     folder.check_idle(run_dir)  # at once, before JAX is imported
     _setup.prepare(modules)
-    from metaplast.launch import compare_loops, fit, fit_report, group, run
+    from metaplast.comparing import run as compare_loops
+    from metaplast.fitting import page as fit_report
+    from metaplast.fitting import run as fit
+    from metaplast.training import group, run
 
     if fit.is_fit(run_dir):
         with _progress.progress(quiet, _progress.STARTS) as show:

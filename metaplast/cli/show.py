@@ -8,7 +8,7 @@ import click
 from metaplast.cli import _complete
 
 if TYPE_CHECKING:
-    from metaplast.reuse._node import Node
+    from metaplast.reuse.node import Node
     from metaplast.reuse.rule_file import RuleFile
 
 
@@ -24,11 +24,11 @@ def command(rule: str, modules: tuple[str, ...]) -> None:
     The formula is computed from the numbers in the file, never from text in it; nothing in the file is run.
     """
     from metaplast.cli import _setup
+    from metaplast.language.account import from_plain
     from metaplast.reuse import formula
-    from metaplast.reuse._node import node, nodes
     from metaplast.reuse.known import is_name, known_rule, said_of
+    from metaplast.reuse.node import node, nodes
     from metaplast.reuse.rule_file import read_rule
-    from metaplast.rules._account import from_plain
 
     _setup.import_plugins(modules)
     if is_name(rule):
@@ -68,7 +68,7 @@ def _slot(name: str, slot: dict[str, Any], rule: "Node") -> None:
 
 
 def _reach(read: Iterable[str], note: str = "") -> None:
-    from metaplast.rules._grammar import reach
+    from metaplast.language.grammar import reach
 
     _print("reach", reach(read) + note)
     _print("reads", ", ".join(sorted(read)))
@@ -87,7 +87,7 @@ def _card(file: "RuleFile") -> None:
 
 
 def _forms(spec: dict[str, Any]) -> list[str]:
-    from metaplast.reuse._document import nested
+    from metaplast.reuse.document import nested
 
     inner = [_forms(child) for _, child in nested(spec)]
     return [spec["name"], *([] if not inner else inner[0] if len(inner) == 1 else [str(inner)])]

@@ -44,13 +44,13 @@ def command(  # noqa: PLR0913  (click gives each option as one argument)
     Example: metaplast train experiment=oja outer.steps=400 seed=1
     """
     from metaplast.cli import _progress, _setup
-    from metaplast.launch import folder
+    from metaplast.runs import folder
 
     if run_dir is not None:
         folder.check_free(run_dir)  # at once, before JAX is imported
     _setup.prepare(modules)
-    from metaplast.launch import group, run
-    from metaplast.launch.config import Sources, compose
+    from metaplast.runs.config import Sources, compose
+    from metaplast.training import group, run
 
     plain = compose(words, Sources(config_dir), config)
     with _progress.progress(quiet or as_json, _progress.STEPS) as show:

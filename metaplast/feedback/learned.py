@@ -5,8 +5,8 @@ import jax.numpy as jnp
 from metaplast.connections.base import Term
 from metaplast.feedback._matrices import along_edges
 from metaplast.feedback.base import AbstractFeedback, credit, reverse_walk
+from metaplast.language.constants import value
 from metaplast.registry import register
-from metaplast.rules._learned import value
 from metaplast.signals import Credit, Feedback, Key, NeuronView, Synapses, Theta
 from metaplast.spec import NonNegative, Probability, spec
 from metaplast.wiring import Wiring

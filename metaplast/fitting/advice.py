@@ -9,7 +9,7 @@ from scipy.special import fdtrc
 from metaplast.fitting.worth import cut
 from metaplast.genomes.given import Given
 from metaplast.genomes.per_subject import PerSubject
-from metaplast.lifetime import Lifetime
+from metaplast.life.lifetime import Lifetime
 from metaplast.likelihoods.base import Part
 from metaplast.likelihoods.gaussian import Gaussian
 from metaplast.neurons.linear import Linear

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import chdtri
 
-from metaplast.inspection.statistics import t_quantile
+from metaplast.results.statistics import t_quantile
 
 CHANCE = 0.3  # so often animals that are alike seem to differ
 LEAST = 3  # animals that settle the number by themselves, before anything is said of how they differ

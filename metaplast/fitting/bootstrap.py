@@ -10,13 +10,13 @@ from metaplast.fitting.data import Data, arrays
 from metaplast.fitting.engine import Member, Tick, fit
 from metaplast.fitting.geometry import Direction, axes
 from metaplast.fitting.numbers import numbers, vector
-from metaplast.fitting.penalised import member
 from metaplast.fitting.predict import drawn
 from metaplast.fitting.scatter import scattered
-from metaplast.fitting.settings import Fit
-from metaplast.inspection.statistics import t_quantile
-from metaplast.interfaces import AbstractOuterLoop
-from metaplast.problem import MetaProblem
+from metaplast.outer import AbstractOuterLoop
+from metaplast.problem.meta_problem import MetaProblem
+from metaplast.problem.penalised import member
+from metaplast.results.statistics import t_quantile
+from metaplast.settings.fit import Fit
 from metaplast.signals import Theta
 
 ENOUGH = 200  # refits of which the percentiles are known

@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from metaplast.genomes.given import Given
-from metaplast.interfaces import SPLITS, Split
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.recording import AbstractRecording, Session, split_sessions
 from metaplast.signals import Theta
+from metaplast.tasks import SPLITS, Split
 
 
 class Source(NamedTuple):

@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from metaplast.inspection.statistics import FEW, RESAMPLES, Estimate, t_quantile
 from metaplast.likelihoods.base import AbstractLikelihood
 from metaplast.recording import Session
+from metaplast.results.statistics import FEW, RESAMPLES, Estimate, t_quantile
 
 
 def deviances(likelihood: AbstractLikelihood, activity: np.ndarray, session: Session) -> np.ndarray:

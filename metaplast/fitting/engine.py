@@ -12,11 +12,11 @@ import numpy as np
 from jax import Array, lax
 
 from metaplast import train
-from metaplast.fitting.penalised import Penalised, member, stack
-from metaplast.fitting.settings import Fit
-from metaplast.interfaces import AbstractOuterLoop
-from metaplast.problem import Batch, MetaProblem
+from metaplast.outer import AbstractOuterLoop
+from metaplast.problem.meta_problem import Batch, MetaProblem
+from metaplast.problem.penalised import Penalised, member, stack
 from metaplast.recording import Session
+from metaplast.settings.fit import Fit
 from metaplast.signals import Theta
 
 CALL = 10  # outer steps between two looks at the coefficients

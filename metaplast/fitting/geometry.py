@@ -6,7 +6,7 @@ import numpy as np
 
 from metaplast.fitting.flat import flattened, of_rules, unflattened
 from metaplast.fitting.sensitivity import Sensitivity
-from metaplast.inspection.statistics import t_quantile
+from metaplast.results.statistics import t_quantile
 from metaplast.signals import Theta
 
 FLAT = 1e-8  # of the Fisher information at unit information of every number: an eigenvalue below it is none

@@ -11,10 +11,10 @@ from metaplast.fitting.data import Data
 from metaplast.fitting.flat import flattened, of_rules, unflattened
 from metaplast.fitting.geometry import Direction, Space, axes, echelon
 from metaplast.fitting.numbers import numbers
-from metaplast.fitting.penalised import of_terms
 from metaplast.fitting.sensitivity import Sensitivity, sensitivity
 from metaplast.fitting.separation import Separation
-from metaplast.lifetime import Lifetime
+from metaplast.life.lifetime import Lifetime
+from metaplast.problem.penalised import of_terms
 from metaplast.signals import Theta
 
 MOST = (

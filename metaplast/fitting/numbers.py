@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from metaplast.lifetime import Lifetime
+from metaplast.language.grammar import parse
+from metaplast.life.lifetime import Lifetime
 from metaplast.registry import BadInput
-from metaplast.reuse._node import Node, coefficients, learned, rate, walk
 from metaplast.reuse.ask import node_of
-from metaplast.rules._grammar import parse
+from metaplast.reuse.node import Node, coefficients, learned, rate, walk
 from metaplast.signals import Theta
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array, lax
 
 from metaplast.fitting.data import Source, arrays
-from metaplast.lifetime import Lifetime
+from metaplast.life.lifetime import Lifetime
 from metaplast.networks import base as network
 from metaplast.recording import Session
 from metaplast.signals import Key, Theta

@@ -10,15 +10,16 @@ from metaplast import train
 from metaplast.fitting.data import Data, n_values
 from metaplast.fitting.engine import Fitted, Member, Tick, fit
 from metaplast.fitting.numbers import numbers
-from metaplast.fitting.penalised import everything
 from metaplast.fitting.scatter import starts as starts_of
-from metaplast.fitting.settings import Fit
 from metaplast.fitting.support import Choice, chosen, is_long, n_kept, refits
 from metaplast.fitting.worth import Worth, cut, worth
-from metaplast.interfaces import SPLITS, AbstractOuterLoop, Split
-from metaplast.problem import Batch, MetaProblem
+from metaplast.outer import AbstractOuterLoop
+from metaplast.problem.meta_problem import Batch, MetaProblem
+from metaplast.problem.penalised import everything
 from metaplast.recording import AbstractRecording, Session
+from metaplast.settings.fit import Fit
 from metaplast.signals import Theta
+from metaplast.tasks import SPLITS, Split
 
 
 class Row(NamedTuple):

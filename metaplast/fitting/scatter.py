@@ -5,8 +5,8 @@ import numpy as np
 
 from metaplast import train
 from metaplast.fitting.flat import flattened
-from metaplast.fitting.penalised import of_terms
-from metaplast.problem import MetaProblem
+from metaplast.problem.meta_problem import MetaProblem
+from metaplast.problem.penalised import of_terms
 from metaplast.signals import Theta
 
 SCATTER = 0.3  # of the largest number of a leaf of coefficients, and of other leaves in their own unit

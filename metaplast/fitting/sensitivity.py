@@ -12,7 +12,7 @@ from jax.flatten_util import ravel_pytree
 
 from metaplast.fitting.data import arrays
 from metaplast.fitting.flat import flattened
-from metaplast.lifetime import Lifetime
+from metaplast.life.lifetime import Lifetime
 from metaplast.likelihoods.base import AbstractLikelihood, Part
 from metaplast.likelihoods.bernoulli import Bernoulli
 from metaplast.likelihoods.categorical import Categorical

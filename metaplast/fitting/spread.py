@@ -10,13 +10,13 @@ import numpy as np
 from metaplast.fitting.bootstrap import Bootstrap
 from metaplast.fitting.data import Source
 from metaplast.fitting.intervals import Known
-from metaplast.fitting.penalised import member
-from metaplast.inspection.statistics import t_quantile
-from metaplast.inspection.surfaces import surfaces
-from metaplast.inspection.windows import by_pairs, gated, pairs
-from metaplast.lifetime import Lifetime
+from metaplast.language.grammar import reach
+from metaplast.life.lifetime import Lifetime
+from metaplast.problem.penalised import member
+from metaplast.results.statistics import t_quantile
+from metaplast.results.surfaces import surfaces
+from metaplast.results.windows import by_pairs, gated, pairs
 from metaplast.reuse.load import Rule
-from metaplast.rules._grammar import reach
 from metaplast.signals import Theta
 
 LAGS = np.arange(-60, 61)  # steps
@@ -44,7 +44,7 @@ class Window(NamedTuple):
 
 
 def surface_of(lifetime: Lifetime, theta: Theta, sure: Sure) -> Spread | None:
-    """The first surface of the first slot's rule (inspection/surfaces.py); None where the data leave a number open."""
+    """The first surface of the first slot's rule (results/surfaces.py); None where the data leave a number open."""
     found = _surface(lifetime, theta)
     half = half_width(theta, sure, lambda theta: _surface(lifetime, theta).delta_w)
     if found is None or half is None:

@@ -10,9 +10,9 @@ from metaplast.fitting.data import Data, n_values
 from metaplast.fitting.deviance import difference_ci, explained_ci
 from metaplast.fitting.support import Choice
 from metaplast.fitting.worth import Worth
-from metaplast.inspection.statistics import FEW, Estimate
-from metaplast.interfaces import SPLITS, Split
+from metaplast.results.statistics import FEW, Estimate
 from metaplast.reuse.formula import NEGLIGIBLE
+from metaplast.tasks import SPLITS, Split
 
 Plain = dict[str, Any]
 NONE = "no_plasticity"

@@ -6,8 +6,8 @@ import jax
 import numpy as np
 
 from metaplast.fitting.engine import Fitted, Member
-from metaplast.fitting.penalised import everything, of_terms
-from metaplast.lifetime import Lifetime
+from metaplast.life.lifetime import Lifetime
+from metaplast.problem.penalised import everything, of_terms
 from metaplast.rules._terms import TermList
 from metaplast.signals import Theta
 

@@ -10,11 +10,11 @@ from metaplast.fitting.data import Data
 from metaplast.fitting.deviance import deviances, r2
 from metaplast.fitting.nulls import Null, history_glm, mean_null
 from metaplast.fitting.predict import activity, final_weights
-from metaplast.interfaces import SPLITS, Split
-from metaplast.lifetime import Lifetime
+from metaplast.life.lifetime import Lifetime
 from metaplast.likelihoods.base import Part
 from metaplast.recording import AbstractRecording, Session
 from metaplast.signals import Theta
+from metaplast.tasks import SPLITS, Split
 
 
 class Worth(NamedTuple):

@@ -17,8 +17,8 @@ from typing import Any, Literal
 import jax.numpy as jnp
 from jax import Array, lax
 
-from metaplast._propagator import passed_on
 from metaplast.neurons.base import ThresholdNeuron
+from metaplast.numerics.propagator import passed_on
 from metaplast.registry import BadInput
 from metaplast.signals import Key, NeuronView, Theta
 from metaplast.spec import NonNegative, Positive, spec

@@ -7,10 +7,10 @@ from typing import ClassVar
 import jax.numpy as jnp
 from jax import Array
 
-from metaplast.neurons._stability import largest_stable
+from metaplast.language.grammar import RATE_UNIT
 from metaplast.neurons._surrogates import Name, Surrogate, spike
+from metaplast.numerics.stability import largest_stable
 from metaplast.registry import BadInput, name_of
-from metaplast.rules._grammar import RATE_UNIT
 from metaplast.signals import Key, NeuronView, Theta, neuron_view
 from metaplast.spec import NonNegative, Positive, spec
 

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from metaplast.language.constants import value
 from metaplast.neurons.base import AbstractNeuron
 from metaplast.registry import register
-from metaplast.rules._learned import value
 from metaplast.signals import Key, NeuronView, Theta, neuron_view
 from metaplast.spec import Positive, spec
 

@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 import jax.numpy as jnp
 from jax import Array
 
-from metaplast._steps import whole_steps
 from metaplast.neurons._integrate_and_fire import IntegrateAndFire
 from metaplast.neurons.base import AbstractNeuron, NeuronWrapper, SpikingNeuron
 from metaplast.neurons.lif import Lif
+from metaplast.numerics.steps import whole_steps
 from metaplast.registry import BadInput, name_of, register
 from metaplast.signals import Key, NeuronView, Theta
 from metaplast.spec import NonNegative, plugin, spec

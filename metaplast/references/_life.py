@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from metaplast.interfaces import AbstractTaskFamily
 from metaplast.objectives.base import last_phase, weighted_mean
 from metaplast.signals import Key, Outcome, TaskShape, neuron_view
+from metaplast.tasks import AbstractTaskFamily
 
 
 class Stream(NamedTuple):

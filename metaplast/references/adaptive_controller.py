@@ -8,12 +8,12 @@ import jax.numpy as jnp
 from annotated_types import MinLen
 from jax import Array
 
-from metaplast.interfaces import AbstractTaskFamily
 from metaplast.references import base
 from metaplast.references._life import lived, scores
 from metaplast.registry import register
 from metaplast.signals import Key, pytree
 from metaplast.spec import Positive, spec
+from metaplast.tasks import AbstractTaskFamily
 
 GUESS = 1e-3  # how hard an actuator is taken to push before anything is known, and in which direction
 TRUST = 1e-6  # the penalty of the estimate: how little that guess weighs

@@ -5,10 +5,10 @@ from typing import Any
 
 from jax import Array
 
-from metaplast.interfaces import AbstractTaskFamily
 from metaplast.references._life import Stream, scored, watched
 from metaplast.registry import BadInput, name_of
 from metaplast.signals import Key
+from metaplast.tasks import AbstractTaskFamily
 
 Numbers = dict[str, float]
 DROP = "drop it: evaluation.references={} or .NAME=null"

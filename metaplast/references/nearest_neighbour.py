@@ -5,12 +5,12 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array
 
-from metaplast.interfaces import AbstractTaskFamily
 from metaplast.references import base
 from metaplast.references._life import Stream
 from metaplast.references._ridge import distances
 from metaplast.registry import register
 from metaplast.spec import spec
+from metaplast.tasks import AbstractTaskFamily
 
 
 @register("reference", "nearest_neighbour")

@@ -5,13 +5,13 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array
 
-from metaplast.interfaces import AbstractTaskFamily
 from metaplast.references import base
 from metaplast.references._life import Stream, scored, watched
 from metaplast.references._ridge import distances
 from metaplast.registry import register
 from metaplast.signals import Key
 from metaplast.spec import spec
+from metaplast.tasks import AbstractTaskFamily
 
 
 @register("reference", "nearest_prototype")

@@ -7,12 +7,12 @@ import jax.numpy as jnp
 from annotated_types import MinLen
 from jax import Array
 
-from metaplast.interfaces import AbstractTaskFamily
 from metaplast.references import base
 from metaplast.references._life import Stream
 from metaplast.references._ridge import ridge
 from metaplast.registry import register
 from metaplast.spec import Natural, Positive, spec
+from metaplast.tasks import AbstractTaskFamily
 
 
 @register("reference", "recursive_least_squares")

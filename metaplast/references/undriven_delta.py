@@ -7,11 +7,11 @@ import jax.numpy as jnp
 from annotated_types import MinLen
 from jax import Array
 
-from metaplast.interfaces import AbstractTaskFamily
 from metaplast.references import base
 from metaplast.references._life import Stream
 from metaplast.registry import register
 from metaplast.spec import Positive, spec
+from metaplast.tasks import AbstractTaskFamily
 
 
 @register("reference", "undriven_delta")

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from metaplast.language.account import LAWS, Moved
+from metaplast.locality.reads import measured
 from metaplast.registry import BadInput
 from metaplast.reuse.reference import N_STEPS, TINY, view_at
-from metaplast.rules._account import LAWS, Moved
-from metaplast.rules._locality import measured
 from metaplast.rules.base import AbstractRule
 from metaplast.signals import SynapseView, Theta
 

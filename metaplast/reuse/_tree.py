@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
+from metaplast.language.expression import ELIGIBILITY, Apply, Number, Signal, Tree, show
 from metaplast.reuse._notation import power_of_ten, short, symbol
-from metaplast.rules._expression import ELIGIBILITY, Apply, Number, Signal, Tree, show
 
 
 class Formula(NamedTuple):

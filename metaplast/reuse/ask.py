@@ -9,15 +9,15 @@ import jax
 import numpy as np
 import pydantic
 
+from metaplast.language import expression as _expression
+from metaplast.language.account import LAWS, Account, Moved, Part, plain
+from metaplast.locality.reads import measured
 from metaplast.registry import BadInput, name_of
 from metaplast.reuse import _laws
-from metaplast.reuse._node import Node, coefficients, node, rate, tree
 from metaplast.reuse.formula import fields
+from metaplast.reuse.node import Node, coefficients, node, rate, tree
 from metaplast.reuse.reference import TINY
 from metaplast.reuse.rule_file import RuleFile, flatten, subtree
-from metaplast.rules import _expression
-from metaplast.rules._account import LAWS, Account, Moved, Part, plain
-from metaplast.rules._locality import measured
 from metaplast.rules.base import AbstractRule
 from metaplast.rules.polynomial import Polynomial
 from metaplast.rules.symbolic import Symbolic

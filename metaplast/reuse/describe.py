@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from metaplast.lifetime import Lifetime
+from metaplast.language import account as _account
+from metaplast.language.grammar import reach
+from metaplast.life.lifetime import Lifetime
 from metaplast.registry import BadInput
 from metaplast.reuse.ask import account_of
 from metaplast.reuse.reference import reference
 from metaplast.reuse.rule_file import flatten
-from metaplast.rules import _account
-from metaplast.rules._grammar import reach
 from metaplast.signals import Theta
 from metaplast.spec import encode
 

@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from metaplast.language.expression import ELIGIBILITY, signals
+from metaplast.language.expression import parse as tree_of
+from metaplast.language.grammar import TRACES, Product, field_of, parse
 from metaplast.reuse import _tree
-from metaplast.reuse._node import Node, Number, coefficients, constants, nodes, rate, tree, walk
 from metaplast.reuse._notation import escape, four_digits, power_of_ten, short, symbol
 from metaplast.reuse._tree import Formula
+from metaplast.reuse.node import Node, Number, coefficients, constants, nodes, rate, tree, walk
 from metaplast.reuse.text import printable
-from metaplast.rules._expression import ELIGIBILITY, signals
-from metaplast.rules._expression import parse as tree_of
-from metaplast.rules._grammar import TRACES, Product, field_of, parse
 
 NEGLIGIBLE = 1e-3  # of the largest coefficient c_k: terms with smaller ones are counted, not printed
 Plain = dict[str, Any]

@@ -9,9 +9,9 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from metaplast.language.grammar import expand
 from metaplast.registry import BadInput
 from metaplast.reuse.text import quote
-from metaplast.rules._grammar import expand
 
 
 def shipped_configs() -> Traversable:

@@ -15,18 +15,18 @@ from jax import Array
 
 from metaplast.connections.base import AbstractConnection
 from metaplast.connections.dense import Dense
+from metaplast.language.account import from_plain
+from metaplast.language.grammar import REACHES, reach
+from metaplast.locality.reads import measured
 from metaplast.registry import BadInput
 from metaplast.reuse import formula as formulas
-from metaplast.reuse._document import Entry, entries
 from metaplast.reuse.ask import account_of, accounts_of_before, node_of
+from metaplast.reuse.document import Entry, entries
 from metaplast.reuse.known import is_name, known_rule
 from metaplast.reuse.reference import TINY, compare, floats, reference
 from metaplast.reuse.rule_file import read_rule
 from metaplast.reuse.text import quote
 from metaplast.reuse.view import check_step, check_weights, complete
-from metaplast.rules._account import from_plain
-from metaplast.rules._grammar import REACHES, reach
-from metaplast.rules._locality import measured
 from metaplast.rules.base import AbstractRule, Clock
 from metaplast.signals import RuleState, SynapseView, Theta
 from metaplast.spec import decode, explain

@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from metaplast._compile import program
 from metaplast.connections.dense import Dense
+from metaplast.numerics.compiler import program
 from metaplast.registry import BadInput
-from metaplast.reuse._document import REFERENCE_SHAPE
+from metaplast.reuse.document import REFERENCE_SHAPE
 from metaplast.rules.base import AbstractRule
 from metaplast.signals import CREDIT_FIELDS, NeuronView, RuleState, SynapseView, Theta
 

@@ -22,7 +22,7 @@ from safetensors.numpy import load as parse_tensors
 from safetensors.numpy import save as pack_tensors
 
 from metaplast.registry import BadInput
-from metaplast.reuse._document import SCHEMA, check
+from metaplast.reuse.document import SCHEMA, check
 from metaplast.reuse.text import quote
 
 MAX_BYTES = 64 * 2**20

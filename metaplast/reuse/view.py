@@ -10,10 +10,10 @@ import numpy as np
 from jax import Array
 
 from metaplast.connections.base import AbstractConnection
+from metaplast.language.aggregates import AGGREGATES, aggregates
+from metaplast.language.grammar import MIXING, SIGNALS, field_of
 from metaplast.registry import BadInput
 from metaplast.reuse.text import quote
-from metaplast.rules._aggregates import AGGREGATES, aggregates
-from metaplast.rules._grammar import MIXING, SIGNALS, field_of
 from metaplast.signals import Key, NeuronView, SynapseView
 
 _GIVEN = ("pre", "post", "weight", "error")

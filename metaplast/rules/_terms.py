@@ -12,9 +12,9 @@ from jax import Array
 from pydantic import BeforeValidator
 
 from metaplast.connections.base import AbstractConnection, Term
+from metaplast.language.account import Account, Moved, grown
+from metaplast.language.grammar import RATE_UNIT, Product, expand, parse
 from metaplast.registry import BadInput
-from metaplast.rules._account import Account, Moved, grown
-from metaplast.rules._grammar import RATE_UNIT, Product, expand, parse
 from metaplast.rules.base import TermRule
 from metaplast.signals import Key, Theta
 from metaplast.spec import NonNegative, Positive, spec
@@ -33,7 +33,7 @@ Terms = Annotated[tuple[str, ...], BeforeValidator(_expanded), MinLen(1)]
 class TermList(TermRule):
     """delta_w = rate exp(5 log_rate) sum_k c_k term_k.
 
-    terms: text in the grammar of rules/_grammar.py; initial: c_k at the start (all 0 if empty), to which theta adds;
+    terms: text in the grammar of language/grammar.py; initial: c_k at the start (all 0 if empty), to which theta adds;
     scale: standard deviation of theta's coefficients at the start; learn: which of `coefficients` [n_terms] and
     `log_rate` [] are in theta. traces: whether a term may read traces of spikes.
     Raises: BadInput for an unknown signal, a term that stands twice, or a number of initial values that differs from

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from metaplast.connections.base import AbstractConnection
+from metaplast.language.constants import value
 from metaplast.registry import register
-from metaplast.rules._learned import value
 from metaplast.rules.base import KernelRule
 from metaplast.signals import Key, SynapseView, Theta
 from metaplast.spec import NonNegative, Positive, spec

@@ -7,8 +7,8 @@ from annotated_types import Ge, Lt
 from jax import Array
 
 from metaplast.connections.base import AbstractConnection
+from metaplast.language.constants import value
 from metaplast.registry import register
-from metaplast.rules._learned import value
 from metaplast.rules.base import AbstractRule, Clock, Wrapper
 from metaplast.rules.polynomial import Polynomial
 from metaplast.signals import RuleState, SynapseView, Theta

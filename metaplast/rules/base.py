@@ -15,11 +15,11 @@ import numpy as np
 from jax import Array
 
 from metaplast.connections.base import AbstractConnection, Move, Term
-from metaplast.rules._account import Account as Account
-from metaplast.rules._account import Moved as Moved
-from metaplast.rules._account import Part as Part
-from metaplast.rules._account import grown as grown
-from metaplast.rules._learned import log_of
+from metaplast.language.account import Account as Account
+from metaplast.language.account import Moved as Moved
+from metaplast.language.account import Part as Part
+from metaplast.language.account import grown as grown
+from metaplast.language.constants import log_of
 from metaplast.signals import Key, NeuronView, RuleState, SynapseView, Theta, rule_state
 
 Clock = Literal["event", "time", "mixed", "trial"]
@@ -30,7 +30,7 @@ class AbstractRule(ABC):
     """(theta, state, view) -> (state, delta_w).
 
     spike_timing: whether it pairs spikes of the two neurons by their times: it sees each spike when it reaches the
-    synapse by the delays that the edge declares, any other rule what the edge transmits (_at_synapse.py).
+    synapse by the delays that the edge declares, any other rule what the edge transmits (life/at_synapse.py).
     clock: what delta_w is per: `event` (a spike or a presentation: dt does not scale it), `time` (an integral over dt
     seconds), `mixed` (activities are spikes, other signals are integrated over dt), `trial` (dt is one trial).
     mixes: `neuron` or `layer` where the rule itself computes with numbers of several synapses or neurons (sums that it
@@ -57,7 +57,7 @@ class AbstractRule(ABC):
         """How theta moves the rule's numbers: what formulas, pages and files show of it.
 
         The contract test holds it against changes of `step`. Override it where theta moves numbers in
-        another way than `own` says. Where a rule says nothing, files try the laws of rules/_account.py
+        another way than `own` says. Where a rule says nothing, files try the laws of language/account.py
         on its step, and show a leaf of theta as it is where none fits.
         """
         return Account(grown(*self.own))

@@ -11,8 +11,8 @@ from annotated_types import Le, MinLen
 from jax import Array
 
 from metaplast.connections.base import AbstractConnection
+from metaplast.language.grammar import SIGNALS, parse, read
 from metaplast.registry import BadInput, register
-from metaplast.rules._grammar import SIGNALS, parse, read
 from metaplast.rules.base import AbstractRule, KernelRule
 from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state
 from metaplast.spec import Count, Natural, NonNegative, Positive, spec
@@ -23,7 +23,7 @@ from metaplast.spec import Count, Natural, NonNegative, Positive, spec
 class Mlp(KernelRule):
     """(o, u) = MLP(inputs, s);   s <- lambda s + (1 - lambda) tanh(u), lambda = exp(-dt/tau);   delta_w = rate o.
 
-    inputs: names of signals as in rules/_grammar.py (`pre`, `post`, `weight`, `error`, `modulator.<channel>`), each a
+    inputs: names of signals as in language/grammar.py (`pre`, `post`, `weight`, `error`, `modulator.<channel>`), each a
     scalar at one synapse; hidden: sizes of the tanh layers; o [], u [n_state] linear outputs.
     State: s_0 .. s_(n_state-1) on the synapse, 0 at birth, tau seconds. Clock `event`.
     theta: {layer_k: {weight [n_out, n_in], bias [n_out]}}; weights of a hidden layer N(0, 1 / n_in), of the last one

@@ -3,9 +3,9 @@
 import numpy as np
 
 from metaplast.connections.base import Term
+from metaplast.language.constants import log_for
+from metaplast.language.grammar import RATE_UNIT, read
 from metaplast.registry import register
-from metaplast.rules._grammar import RATE_UNIT, read
-from metaplast.rules._learned import log_for
 from metaplast.rules._terms import EXACT, TermList, Terms, combination, fold
 from metaplast.rules.base import AbstractRule
 from metaplast.signals import RuleState, SynapseView, Theta
@@ -17,8 +17,8 @@ from metaplast.spec import spec
 class Polynomial(TermList):
     """delta_w = rate exp(5 log_rate) sum_k c_k term_k(post, pre, weight, ...).
 
-    terms: text in the grammar of rules/_grammar.py, e.g. `post*pre - post*predicted`, or `taylor 2 of post pre weight`
-    for all 27 products of powers 0 to 2; initial: c_k at the start (all 0
+    terms: text in the grammar of language/grammar.py, e.g. `post*pre - post*predicted`, or
+    `taylor 2 of post pre weight` for all 27 products of powers 0 to 2; initial: c_k at the start (all 0
     if empty), to which theta adds; scale: standard deviation of theta's coefficients at the start.
     learn: which of `coefficients` [n_terms] and `log_rate` [] are in theta. No state. Clock `event`.
     Limits: (post*pre, post^2*weight) with c = (1, -1) is Oja's rule (1982); error*pre with c = -1 is the delta rule.

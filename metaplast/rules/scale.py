@@ -5,8 +5,8 @@ from typing import Annotated, ClassVar
 from jax import Array
 
 from metaplast.connections.base import AbstractConnection
+from metaplast.language.constants import log_for, value
 from metaplast.registry import register
-from metaplast.rules._learned import log_for, value
 from metaplast.rules.base import AbstractRule, Wrapper
 from metaplast.rules.polynomial import Polynomial
 from metaplast.signals import RuleState, SynapseView, Theta

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from metaplast.connections.base import AbstractConnection
+from metaplast.language.constants import value
 from metaplast.registry import register
-from metaplast.rules._learned import value
 from metaplast.rules._running import moved
 from metaplast.rules.base import AbstractRule, Clock, Wrapper
 from metaplast.rules.polynomial import Polynomial

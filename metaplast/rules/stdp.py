@@ -5,9 +5,9 @@ from typing import Literal
 import jax.numpy as jnp
 
 from metaplast.connections.base import AbstractConnection, Term
+from metaplast.language.constants import start, value
 from metaplast.registry import register
 from metaplast.rules._bounded import BoundedRule
-from metaplast.rules._learned import start, value
 from metaplast.rules._traces import Order, Pairing, faded, jumped, seen
 from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state
 from metaplast.spec import NonNegative, Positive, spec

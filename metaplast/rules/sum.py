@@ -10,8 +10,8 @@ import jax
 from jax import Array
 
 from metaplast.connections.base import AbstractConnection
+from metaplast.language.account import Account, Part
 from metaplast.registry import BadInput, register
-from metaplast.rules._account import Account, Part
 from metaplast.rules.base import AbstractRule, Clock, Mixes
 from metaplast.rules.polynomial import Polynomial
 from metaplast.signals import Key, RuleState, SynapseView, Theta

@@ -9,12 +9,12 @@ import numpy as np
 from jax import Array
 
 from metaplast.connections.base import AbstractConnection
+from metaplast.language import expression
+from metaplast.language import machine as _machine
+from metaplast.language.account import Account, Moved, grown
+from metaplast.language.expression import ELIGIBILITY, Apply, Number, Signal, Tree
+from metaplast.language.grammar import RATE_UNIT, read
 from metaplast.registry import BadInput, register
-from metaplast.rules import _expression as expression
-from metaplast.rules import _machine
-from metaplast.rules._account import Account, Moved, grown
-from metaplast.rules._expression import ELIGIBILITY, Apply, Number, Signal, Tree
-from metaplast.rules._grammar import RATE_UNIT, read
 from metaplast.rules._traces import faded
 from metaplast.rules.base import AbstractRule, KernelRule
 from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state
@@ -24,7 +24,7 @@ from metaplast.spec import Natural, Positive, spec
 @register("rule", "symbolic")
 @spec
 class Symbolic(KernelRule):
-    """delta_w = rate exp(5 log_rate) f(signals), f an expression in the grammar of rules/_expression.py.
+    """delta_w = rate exp(5 log_rate) f(signals), f an expression in the grammar of language/expression.py.
 
     expression: text such as `post*(pre - post*weight)`; its numbers are where `constants` [n_numbers] of theta start.
     eligibility: where given, every synapse keeps e <- exp(-dt/tau) e + (value of this expression), which `expression`

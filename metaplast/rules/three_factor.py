@@ -5,8 +5,8 @@ from typing import Annotated, ClassVar
 from jax import Array
 
 from metaplast.connections.base import AbstractConnection
+from metaplast.language.constants import value
 from metaplast.registry import register
-from metaplast.rules._learned import value
 from metaplast.rules._traces import faded
 from metaplast.rules.base import AbstractRule, Clock, Wrapper
 from metaplast.rules.polynomial import Polynomial

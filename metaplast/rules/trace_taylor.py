@@ -8,10 +8,10 @@ import jax.numpy as jnp
 from jax import Array
 
 from metaplast.connections.base import AbstractConnection, Term
+from metaplast.language.account import Account, grown
+from metaplast.language.constants import start, value
+from metaplast.language.grammar import TRACES, field_of, read
 from metaplast.registry import register
-from metaplast.rules._account import Account, grown
-from metaplast.rules._grammar import TRACES, field_of, read
-from metaplast.rules._learned import start, value
 from metaplast.rules._terms import Signal, TermList, Terms, fold, multiplied, products
 from metaplast.rules._traces import Order, Pairing, among, faded, jumped, seen
 from metaplast.signals import CREDIT_FIELDS, Key, RuleState, SynapseView, Theta, rule_state
@@ -25,7 +25,8 @@ CREDITS = frozenset(f"post.{name}" for name in (*CREDIT_FIELDS, "score", "gain",
 class TraceTaylor(TermList):
     """delta_w = rate exp(5 log_rate) sum_k c_k term_k; a product with `pre` or `post` acts when that neuron spikes.
 
-    terms: text in the grammar of rules/_grammar.py, of which pre and post are spikes (0/1), or `taylor N of ...`. Also:
+    terms: text in the grammar of language/grammar.py, of which pre and post are spikes (0/1), or `taylor N of ...`.
+    Also:
         pre_trace, pre_slow [n_pre], post_trace, post_slow [n_post]: x <- exp(-dt/tau) x + spikes,
     tau_<trace> in seconds; exact decay, then the jump (pairing `nearest`: to 1). In a product with the neuron's own
     spike a trace is the one before the jump; elsewhere at_post_spike (of pre traces) and at_pre_spike (of post traces)

@@ -3,9 +3,9 @@
 import jax.numpy as jnp
 
 from metaplast.connections.base import AbstractConnection, Term
+from metaplast.language.constants import start, value
 from metaplast.registry import register
 from metaplast.rules._bounded import BoundedRule
-from metaplast.rules._learned import start, value
 from metaplast.rules._traces import Order, Pairing, among, faded, jumped, seen
 from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state
 from metaplast.spec import NonNegative, Positive, spec

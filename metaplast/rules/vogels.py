@@ -5,8 +5,8 @@ from typing import ClassVar
 import jax.numpy as jnp
 
 from metaplast.connections.base import AbstractConnection, Term
+from metaplast.language.constants import start, value
 from metaplast.registry import register
-from metaplast.rules._learned import start, value
 from metaplast.rules._traces import Order, faded, jumped, seen
 from metaplast.rules.base import TermRule
 from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state

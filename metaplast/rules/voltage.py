@@ -6,8 +6,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from metaplast.connections.base import AbstractConnection, Term
+from metaplast.language.constants import start, value
 from metaplast.registry import register
-from metaplast.rules._learned import start, value
 from metaplast.rules._traces import faded
 from metaplast.rules.base import Clock, TermRule
 from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state

@@ -5,7 +5,7 @@ from typing import Annotated
 import jax.numpy as jnp
 from jax import Array
 
-from metaplast._steps import whole_steps
+from metaplast.numerics.steps import whole_steps
 from metaplast.registry import BadInput, register
 from metaplast.signals import Theta
 from metaplast.spec import NonNegative, Positive, plugin, spec

@@ -5,7 +5,7 @@ import math
 import jax.numpy as jnp
 from jax import Array
 
-from metaplast._propagator import passed_on
+from metaplast.numerics.propagator import passed_on
 from metaplast.registry import register
 from metaplast.signals import Theta
 from metaplast.spec import Positive, spec

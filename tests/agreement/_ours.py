@@ -8,16 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from metaplast._at_synapse import SpikeTimes
-from metaplast._checks.base import quick_jit
 from metaplast.feedback.none import None_ as NoFeedback
 from metaplast.genomes.given import Given
-from metaplast.interfaces import AbstractTaskFamily, Split
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.at_synapse import SpikeTimes
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.base import AbstractNetwork
 from metaplast.registry import BadInput, register
 from metaplast.signals import Key, NeuronView, Outcome, Score, TaskShape, feedback, pytree
 from metaplast.spec import spec
+from metaplast.tasks import AbstractTaskFamily, Split
+from metaplast.testing.base import quick_jit
 from metaplast.wiring import Wiring
 
 

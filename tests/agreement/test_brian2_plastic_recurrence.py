@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from metaplast._at_synapse import SpikeTimes
 from metaplast.connections.dense import Dense
+from metaplast.life.at_synapse import SpikeTimes
 from metaplast.neurons.lif import Lif
 from metaplast.rules.stdp import Stdp
 from metaplast.rules.triplet import Triplet

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from metaplast.cli._complete import words
-from metaplast.launch.config import Sources
+from metaplast.runs.config import Sources
 
 DOCS = (Path(__file__).resolve().parents[2] / "docs" / "using.md").read_text()
 LINE = re.findall(r'eval "\$\(_METAPLAST_COMPLETE=bash_source metaplast\)"', DOCS)

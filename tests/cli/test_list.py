@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import pytest
 
 from metaplast.cli._signal_words import WORDS, lines
+from metaplast.language.grammar import SIGNALS, TRACES, field_of
 from metaplast.registry import KINDS
 from metaplast.reuse.known import known_rules
-from metaplast.rules._grammar import SIGNALS, TRACES, field_of
 from metaplast.signals import NeuronView, SynapseView
 from tests.contracts._enrolled import enrolled
 from tests.system._commands import here

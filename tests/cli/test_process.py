@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from metaplast.launch import folder
-from metaplast.launch.metrics import MetricsFile
+from metaplast.runs import folder
+from metaplast.runs.metrics import MetricsFile
 from tests.system._commands import here
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)

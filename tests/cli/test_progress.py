@@ -14,9 +14,9 @@ import pytest
 
 from metaplast.cli._pace import Pace
 from metaplast.cli._progress import STARTS, STEPS, Bars, Screen
-from metaplast.launch.compare_loops import budget_words
-from metaplast.launch.compare_settings import Compare
-from metaplast.launch.spans import duration
+from metaplast.comparing.run import budget_words
+from metaplast.runs.spans import duration
+from metaplast.settings.compare import Compare
 
 DAY = 86_400.0
 OJA = ("experiment=oja", "outer.steps=40", "evaluation.heldout=8", "evaluation.validation=8", "evaluation.candidates=1")

@@ -8,16 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from metaplast._checks.base import quick_jit
 from metaplast.connections.base import Term
 from metaplast.connections.masked import Masked
 from metaplast.connections.sparse import Sparse
 from metaplast.feedback.learned import Learned
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
 from metaplast.registry import find
 from metaplast.rules.polynomial import Polynomial
 from metaplast.spec import decode
+from metaplast.testing.base import quick_jit
 from metaplast.wiring import Edge, Population, Wiring
 from tests.contracts._enrolled import enrolled
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from metaplast.launch.job import Config
 from metaplast.registry import find
+from metaplast.runs.job import Config
 from metaplast.spec import encode
 
 # {kind: {name: its fields by default}}, as they were published. What came later need not stand here.

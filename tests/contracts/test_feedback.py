@@ -8,10 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from metaplast._checks.base import demand_same_type, quick_jit
-from metaplast._views import edge_reads
 from metaplast.connections.dense import Dense
-from metaplast.feedback._alignment import degrees_between
 from metaplast.feedback.direct import Direct
 from metaplast.feedback.direct_sign import DirectSign
 from metaplast.feedback.learned import Learned
@@ -20,7 +17,9 @@ from metaplast.feedback.random import Random
 from metaplast.feedback.symmetric import Symmetric
 from metaplast.feedback.target import Target
 from metaplast.genomes.random import Random as Drawn
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.alignment import degrees_between
+from metaplast.life.lifetime import Lifetime, Slot
+from metaplast.life.view import edge_reads
 from metaplast.networks import base as network
 from metaplast.networks.feedforward import Feedforward
 from metaplast.networks.recurrent import Recurrent
@@ -30,6 +29,7 @@ from metaplast.registry import BadInput, find
 from metaplast.rules.polynomial import Polynomial
 from metaplast.signals import Synapses, feedback, neuron_view
 from metaplast.spec import decode
+from metaplast.testing.base import demand_same_type, quick_jit
 from metaplast.wiring import Edge, Population, Wiring
 from tests.contracts._enrolled import enrolled
 

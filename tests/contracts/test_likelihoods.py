@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from metaplast._checks.base import quick_jit
 from metaplast.likelihoods.categorical import Categorical
 from metaplast.likelihoods.gaussian import Gaussian
 from metaplast.likelihoods.joint import Joint
 from metaplast.likelihoods.poisson import Poisson
 from metaplast.registry import BadInput, find, name_of
 from metaplast.spec import decode
+from metaplast.testing.base import quick_jit
 from tests.contracts._enrolled import enrolled, programs
 
 N = 4  # output units

@@ -9,7 +9,6 @@ import jax
 import numpy as np
 import pytest
 
-from metaplast._checks.base import quick_jit
 from metaplast.connections.dense import Dense
 from metaplast.connections.masked import Masked
 from metaplast.connections.sparse import Sparse
@@ -17,7 +16,7 @@ from metaplast.feedback.none import None_ as Silent
 from metaplast.feedback.random import Random as RandomFeedback
 from metaplast.feedback.symmetric import Symmetric
 from metaplast.genomes.base import draw
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks import base as network
 from metaplast.networks.autoassociative import Autoassociative
 from metaplast.networks.clamped import Clamped
@@ -30,6 +29,7 @@ from metaplast.registry import BadInput, find
 from metaplast.rules.polynomial import Polynomial
 from metaplast.signals import Synapses
 from metaplast.spec import decode
+from metaplast.testing.base import quick_jit
 from metaplast.transmission.delayed import Delayed
 from metaplast.transmission.exponential import Exponential
 from metaplast.wiring import Edge, Population, Wiring

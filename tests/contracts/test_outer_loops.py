@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from metaplast import train
-from metaplast._checks.base import quick_jit
-from metaplast._checks.outer_loop import quadratic, weights
 from metaplast.registry import find
 from metaplast.testing import check_outer_loop
+from metaplast.testing.base import quick_jit
+from metaplast.testing.outer_loop import quadratic, weights
 from outer_loops._evosax import TESTED
 from outer_loops.bptt import Bptt
 from outer_loops.es import Es

@@ -5,13 +5,13 @@ import dataclasses
 import jax
 import pytest
 
-from metaplast._checks import rule as _rule
 from metaplast.connections.dense import Dense
+from metaplast.language.grammar import SIGNALS
+from metaplast.locality.reads import reach, reads
 from metaplast.registry import find
-from metaplast.rules._grammar import SIGNALS
-from metaplast.rules._locality import reach, reads
 from metaplast.spec import decode
 from metaplast.testing import ContractBroken, check_rule
+from metaplast.testing import rule as _rule
 from tests.contracts._enrolled import enrolled, oracle
 from tests.oracles import normalise, polynomial
 

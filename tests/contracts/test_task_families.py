@@ -11,11 +11,11 @@ import pytest
 from inner_tasks import digits
 from inner_tasks.spike_pairing import SpikePairing
 from inner_tasks.taught import Taught
-from metaplast._checks.task_family import check_shapes
-from metaplast.interfaces import SPLITS
 from metaplast.registry import find
 from metaplast.spec import build, decode, spec
+from metaplast.tasks import SPLITS
 from metaplast.testing import ContractBroken, check_task_family
+from metaplast.testing.task_family import check_shapes
 from tests._segments import needs_river
 from tests._tiny import TASKS
 from tests.contracts._enrolled import enrolled, programs

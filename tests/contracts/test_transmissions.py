@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from metaplast._checks.base import demand_same_type, quick_jit
 from metaplast.registry import find, name_of
+from metaplast.testing.base import demand_same_type, quick_jit
 from metaplast.transmission.delayed import Delayed
 from metaplast.transmission.dual_exponential import DualExponential
 from metaplast.transmission.exponential import Exponential

@@ -14,15 +14,15 @@ from metaplast.fitting.bootstrap import bootstrap, directions
 from metaplast.fitting.data import Data, data_of
 from metaplast.fitting.engine import Fitted
 from metaplast.fitting.geometry import LOOSE
-from metaplast.fitting.penalised import everything
-from metaplast.fitting.settings import Fit
 from metaplast.genomes.given import Given
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
 from metaplast.neurons.linear import Linear
 from metaplast.objectives.mean_loss import MeanLoss
-from metaplast.problem import MetaProblem
+from metaplast.problem.meta_problem import MetaProblem
+from metaplast.problem.penalised import everything
 from metaplast.rules.polynomial import Polynomial
+from metaplast.settings.fit import Fit
 from outer_loops.lbfgs import Lbfgs
 
 RATE, TRUE, SPREAD, N_REFITS = 0.2, 0.7, 0.5, 60

@@ -11,22 +11,22 @@ import pytest
 
 from inner_tasks.taught import Taught
 from metaplast import train
-from metaplast._checks.base import quick_jit
 from metaplast.feedback.none import None_
 from metaplast.fitting import engine
 from metaplast.fitting.data import arrays
 from metaplast.fitting.engine import CALL, Fitted, Member, _at_rest, fit, in_one_chunk
-from metaplast.fitting.penalised import everything
-from metaplast.fitting.settings import Fit
 from metaplast.genomes.direct import Direct
 from metaplast.genomes.given import Given
-from metaplast.interfaces import AbstractOuterLoop
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
 from metaplast.neurons.sigmoid import Sigmoid
 from metaplast.objectives.mean_loss import MeanLoss
-from metaplast.problem import MetaProblem
+from metaplast.outer import AbstractOuterLoop
+from metaplast.problem.meta_problem import MetaProblem
+from metaplast.problem.penalised import everything
 from metaplast.rules.polynomial import Polynomial
+from metaplast.settings.fit import Fit
+from metaplast.testing.base import quick_jit
 from outer_loops.bptt import Bptt
 from outer_loops.lbfgs import Lbfgs
 from tests._compiler import as_users

@@ -15,15 +15,15 @@ from metaplast.fitting.between import between
 from metaplast.fitting.data import Data, data_of
 from metaplast.fitting.geometry import Space
 from metaplast.fitting.intervals import Known, intervals
-from metaplast.fitting.penalised import everything
 from metaplast.fitting.sensitivity import Sensitivity
 from metaplast.genomes.given import Given
-from metaplast.inspection.statistics import student, t_quantile
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.likelihoods.bernoulli import Bernoulli
 from metaplast.networks.feedforward import Feedforward
 from metaplast.neurons.linear import Linear
+from metaplast.problem.penalised import everything
 from metaplast.recording import HeldOut
+from metaplast.results.statistics import student, t_quantile
 from metaplast.rules.polynomial import Polynomial
 
 RATE = 0.2

@@ -11,20 +11,19 @@ from scipy.special import log_softmax
 from inner_tasks.recordings import Recordings
 from metaplast import train
 from metaplast.feedback.random import Random
+from metaplast.fitting import files as fit_files
 from metaplast.fitting.data import Data, data_of
 from metaplast.fitting.nulls import history_glm, mean_null
 from metaplast.fitting.numbers import numbers
 from metaplast.fitting.predict import activity
 from metaplast.fitting.rows import fit_row, residual_sd
-from metaplast.fitting.settings import Fit
 from metaplast.fitting.summary import against_nulls, of_worths
 from metaplast.fitting.worth import cut, null_models, of_activity
 from metaplast.genomes.constant import Constant
 from metaplast.genomes.direct import Direct
 from metaplast.genomes.given import Given
 from metaplast.genomes.parts import Parts
-from metaplast.launch import fit_files
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.likelihoods.bernoulli import Bernoulli
 from metaplast.likelihoods.categorical import Categorical
 from metaplast.likelihoods.gaussian import Gaussian
@@ -32,8 +31,9 @@ from metaplast.likelihoods.joint import Joint
 from metaplast.networks.feedforward import Feedforward
 from metaplast.neurons.linear import Linear
 from metaplast.objectives.mean_loss import MeanLoss
-from metaplast.problem import MetaProblem
+from metaplast.problem.meta_problem import MetaProblem
 from metaplast.rules.polynomial import Polynomial
+from metaplast.settings.fit import Fit
 from outer_loops.lbfgs import Lbfgs
 
 S, T, UNITS, SD = 5, 8, 2, 0.7  # sessions, rows, recorded units

@@ -12,7 +12,7 @@ from inner_tasks.taught import Taught
 from metaplast.feedback.none import None_
 from metaplast.fitting.numbers import numbers, vector
 from metaplast.genomes.random import Random
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
 from metaplast.rules.bcm import Bcm
 from metaplast.rules.polynomial import Polynomial

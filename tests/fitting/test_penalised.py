@@ -10,13 +10,13 @@ import pytest
 from inner_tasks.taught import Taught
 from metaplast import train
 from metaplast.feedback.none import None_
-from metaplast.fitting.penalised import Penalised, everything, member, stack
 from metaplast.genomes.given import Given
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
 from metaplast.neurons.sigmoid import Sigmoid
 from metaplast.objectives.mean_loss import MeanLoss
-from metaplast.problem import MetaProblem
+from metaplast.problem.meta_problem import MetaProblem
+from metaplast.problem.penalised import Penalised, everything, member, stack
 from metaplast.rules.polynomial import Polynomial
 from tests._compiler import as_users_jit
 

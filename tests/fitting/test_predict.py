@@ -10,16 +10,16 @@ import pytest
 
 from inner_tasks.spike_pairing import SpikePairing
 from inner_tasks.taught import Taught
-from metaplast._checks.base import quick_jit
 from metaplast.feedback.none import None_
 from metaplast.fitting.data import Source, arrays, data_of
 from metaplast.fitting.predict import activity, drawn, final_weights, weights_explained
 from metaplast.genomes.given import Given
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.likelihoods.bernoulli import Bernoulli
 from metaplast.networks.feedforward import Feedforward
 from metaplast.neurons.sigmoid import Sigmoid
 from metaplast.rules.polynomial import Polynomial
+from metaplast.testing.base import quick_jit
 
 N, T, EDGE = 5, 6, "input_to_output"
 FAMILY = Taught(n_in=3, n_out=2, n_steps=T, n_sessions=N, input_sd=1.0)

@@ -6,12 +6,12 @@ import pytest
 from scipy.special import expit, softmax
 
 from inner_tasks.recordings import Recordings
+from metaplast.fitting.arguments import composed
+from metaplast.fitting.family_problem import check, problem_of
 from metaplast.fitting.predict import activity
-from metaplast.launch.config import Sources
-from metaplast.launch.fit_problem import check, problem_of
-from metaplast.launch.fit_words import composed
 from metaplast.likelihoods.categorical import Categorical
 from metaplast.likelihoods.joint import Joint
+from metaplast.runs.config import Sources
 
 N_ANIMALS, N_ROWS, RATE = 5, 40, 0.3
 SMALL = ("rows={}", "genome=constant", "rule=polynomial", "rule.learn=none", f"rule.rate={RATE}")

@@ -10,13 +10,13 @@ from metaplast.feedback.none import None_
 from metaplast.fitting.data import data_of
 from metaplast.fitting.numbers import numbers
 from metaplast.fitting.rows import fit_row
-from metaplast.fitting.settings import Fit
 from metaplast.genomes.direct import Direct
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.recurrent import Recurrent
 from metaplast.objectives.mean_loss import MeanLoss
-from metaplast.problem import MetaProblem
+from metaplast.problem.meta_problem import MetaProblem
 from metaplast.rules.polynomial import Polynomial
+from metaplast.settings.fit import Fit
 from outer_loops.lbfgs import Lbfgs
 
 TRUTH, NOISE = {"post*pre": 0.05, "weight": -0.03}, 0.1

@@ -13,16 +13,16 @@ from metaplast.fitting.engine import Fitted
 from metaplast.fitting.numbers import numbers
 from metaplast.fitting.predict import activity, weights_explained
 from metaplast.fitting.rows import Row, agreement, fit_row
-from metaplast.fitting.settings import Fit
 from metaplast.genomes.given import Given
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.likelihoods.gaussian import Gaussian
 from metaplast.networks.feedforward import Feedforward
 from metaplast.neurons.sigmoid import Sigmoid
 from metaplast.objectives.mean_loss import MeanLoss
-from metaplast.problem import MetaProblem
+from metaplast.problem.meta_problem import MetaProblem
 from metaplast.recording import HeldOut
 from metaplast.rules.polynomial import Polynomial
+from metaplast.settings.fit import Fit
 from outer_loops.lbfgs import Lbfgs
 
 HELD = HeldOut(subjects=0.2, trials=0.17)  # one of five sessions, one of six steps

@@ -8,7 +8,7 @@ from metaplast.fitting.bootstrap import Bootstrap
 from metaplast.fitting.data import Source
 from metaplast.fitting.intervals import Known
 from metaplast.fitting.spread import LAGS, half_width, spike_window
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.rules.stdp import Stdp
 from metaplast.rules.three_factor import ThreeFactor
 from metaplast.rules.trace_taylor import TraceTaylor

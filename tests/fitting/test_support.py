@@ -9,7 +9,7 @@ from inner_tasks.taught import Taught
 from metaplast.fitting.engine import Fitted
 from metaplast.fitting.support import Choice, chosen, is_long, n_kept, refits, support_mask
 from metaplast.genomes.given import Given
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
 from metaplast.rules.polynomial import Polynomial
 from metaplast.rules.stdp import Stdp

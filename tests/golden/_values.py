@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,14 @@ import numpy as np
 
 import metaplast as mp
 from metaplast import train
-from metaplast.launch import row
-from metaplast.launch.config import read_file
-from metaplast.launch.job import DISCOVERED, parse
-from metaplast.launch.metrics import read
+from metaplast.language.grammar import SIGNALS, field_of
 from metaplast.registry import find
 from metaplast.reuse.rule_file import read_rule
-from metaplast.rules._grammar import SIGNALS, field_of
+from metaplast.runs.config import read_file
+from metaplast.runs.job import parse
+from metaplast.runs.metrics import read
+from metaplast.settings.names import DISCOVERED
+from metaplast.training import train_row as row
 
 FOLDER = Path(__file__).parent / "v0_1"
 STEPS, DT, N_POST, N_PRE = 4, 1e-3, 2, 3
@@ -46,7 +48,9 @@ def plugins() -> None:
     spec = importlib.util.spec_from_file_location(name, FOLDER / "plugins.py")
     assert spec and spec.loader
     sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sys.modules[name])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # it names modules by their paths of then
+        spec.loader.exec_module(sys.modules[name])
 
 
 def _wave(at: float, *shape: int) -> np.ndarray:

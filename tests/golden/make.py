@@ -15,9 +15,7 @@ import numpy as np
 from inner_tasks.teacher_student import TeacherStudent
 from metaplast import registry
 from metaplast.feedback.symmetric import Symmetric
-from metaplast.launch import run
-from metaplast.launch.config import read_file
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
 from metaplast.registry import BadInput
 from metaplast.reuse.describe import describe_rule
@@ -25,7 +23,9 @@ from metaplast.reuse.rule_file import save_rule
 from metaplast.rules.adam import Adam
 from metaplast.rules.clip import Clip
 from metaplast.rules.polynomial import Polynomial
+from metaplast.runs.config import read_file
 from metaplast.spec import decode
+from metaplast.training import run
 from tests.golden import _values
 
 TERMS = ("error*pre", "post*pre - post*predicted", "0.01*weight", "post^2*weight")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from metaplast.launch import run, side_by_side
+from metaplast.training import run, side_by_side
 from tests.golden import _values
 from tests.golden._values import FOLDER
 

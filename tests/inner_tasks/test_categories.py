@@ -11,14 +11,14 @@ import pytest
 
 from inner_tasks import _groups
 from inner_tasks.categories import Categories, _images
-from metaplast._checks.base import quick_jit
-from metaplast.interfaces import SPLITS, Split
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
 from metaplast.registry import BadInput
 from metaplast.rules.adam import Adam
 from metaplast.signals import neuron_view
+from metaplast.tasks import SPLITS, Split
 from metaplast.testing import check_task_family
+from metaplast.testing.base import quick_jit
 
 PLAIN = {"rotation": 0.0, "zoom": 0.0, "shift": 0.0, "gain": 0.0, "background": 0.0, "scale": 1.0}
 

@@ -14,9 +14,9 @@ from inner_tasks.nonstationary import Nonstationary
 from inner_tasks.pointmass import Pointmass
 from inner_tasks.regression import Regression
 from inner_tasks.tabular import Tabular
-from metaplast._checks.base import quick_jit
-from metaplast.interfaces import SPLITS
 from metaplast.signals import neuron_view
+from metaplast.tasks import SPLITS
+from metaplast.testing.base import quick_jit
 
 
 def _draw(family: Any, n: int = 1) -> Any:

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from metaplast._checks.base import quick_jit
 from metaplast.registry import find
 from metaplast.signals import neuron_view
+from metaplast.testing.base import quick_jit
 
 SMALL = {"n_in": 6, "n_classes": 4, "shots": 5, "queries": 2}
 

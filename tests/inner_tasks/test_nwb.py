@@ -12,10 +12,10 @@ from pynwb.file import Subject
 
 from inner_tasks import _nwb_trials
 from inner_tasks.recordings import Recordings
-from metaplast.launch.config import Sources
-from metaplast.launch.fit_words import composed
+from metaplast.fitting.arguments import composed
 from metaplast.likelihoods.bernoulli import Bernoulli
 from metaplast.registry import BadInput
+from metaplast.runs.config import Sources
 
 START, STOP = [1.0, 2.0, 3.5], [1.8, 3.0, 4.5]
 CHOICE, REWARD, CUE = [1.0, np.nan, 0.0], [0.5, 0.0, 1.0], [0.1, 0.2, 0.3]

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from inner_tasks.odour_choice import OdourChoice, simulate
-from metaplast._checks.task_family import check_shapes
 from metaplast.feedback.none import None_
 from metaplast.genomes.given import Given
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.registry import find
+from metaplast.testing.task_family import check_shapes
 
 TASK = OdourChoice()
 

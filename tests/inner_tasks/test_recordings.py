@@ -8,13 +8,13 @@ import pytest
 
 from inner_tasks import _npz
 from inner_tasks.recordings import Recordings, example, fingerprint
-from metaplast._checks.task_family import check_shapes
-from metaplast.interfaces import SPLITS
 from metaplast.likelihoods.bernoulli import Bernoulli
 from metaplast.likelihoods.categorical import Categorical
 from metaplast.likelihoods.poisson import Poisson
 from metaplast.recording import HeldOut
 from metaplast.registry import BadInput
+from metaplast.tasks import SPLITS
+from metaplast.testing.task_family import check_shapes
 
 LENGTHS = (7, 3, 12, 1, 9)
 

@@ -13,8 +13,8 @@ import pytest
 
 from inner_tasks import _bundled, segments
 from inner_tasks.segments import Segments
-from metaplast.interfaces import SPLITS
 from metaplast.registry import BadInput
+from metaplast.tasks import SPLITS
 from metaplast.testing import check_task_family
 from tests._segments import KINDS, N_EACH, needs_river, stand_in
 

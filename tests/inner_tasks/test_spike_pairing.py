@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from inner_tasks.spike_pairing import SpikePairing, _recorded
-from metaplast._checks.task_family import check_shapes
 from metaplast.feedback.none import None_
 from metaplast.genomes.given import Given
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.objectives.final_weights import FinalWeights
-from metaplast.problem import Batch, MetaProblem
+from metaplast.problem.meta_problem import Batch, MetaProblem
 from metaplast.registry import BadInput, find
 from metaplast.rules.stdp import Stdp
+from metaplast.testing.task_family import check_shapes
 
 EXACT = SpikePairing(measurement_sd=0.0)
 EDGE = "input_to_recorded"

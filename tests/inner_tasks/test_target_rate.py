@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from inner_tasks.target_rate import TargetRate
-from metaplast._checks.base import keys, quick_jit
 from metaplast.signals import neuron_view
+from metaplast.testing.base import keys, quick_jit
 
 DT = 1e-3
 TASK = TargetRate(n_in=3, n_out=4, n_steps=2000, window=1000)

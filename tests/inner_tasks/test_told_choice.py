@@ -10,7 +10,7 @@ from inner_tasks.recordings import Recordings
 from metaplast.feedback.symmetric import Symmetric
 from metaplast.fitting.predict import activity, drawn
 from metaplast.genomes.constant import Constant
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.likelihoods.bernoulli import Bernoulli
 from metaplast.likelihoods.categorical import Categorical
 from metaplast.networks.feedforward import Feedforward

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from metaplast.inspection import coefficients
-from metaplast.rules._account import plain
+from metaplast.language.account import plain
+from metaplast.results import coefficients
 from metaplast.spec import decode
 
 TERMS = ["post*pre", "post^2*weight"]

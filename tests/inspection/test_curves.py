@@ -6,13 +6,13 @@ import pytest
 
 from inner_tasks.prototypes import Prototypes
 from metaplast import train
-from metaplast._checks.base import quick_jit
-from metaplast.inspection import curves, evaluate
-from metaplast.inspection.curves import Steps
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
-from metaplast.problem import MetaProblem
+from metaplast.problem.meta_problem import MetaProblem
+from metaplast.results import curves, evaluate
+from metaplast.results.curves import Steps
 from metaplast.rules.polynomial import Polynomial
+from metaplast.testing.base import quick_jit
 from tests.oracles import life as oracle
 
 RULE = Polynomial(terms=("error*pre", "post*pre"), initial=(-1.0, 0.3), rate=0.2, learn="none")

@@ -7,24 +7,24 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from metaplast.diagnosis.advice import advise, kind_of
+from metaplast.diagnosis.exponents import exponents
+from metaplast.diagnosis.measure import Plan, diagnose, gradients, slope
+from metaplast.diagnosis.signal import Signal, signal
 from metaplast.genomes.constant import Constant
 from metaplast.genomes.direct import Direct
 from metaplast.genomes.random import Random
-from metaplast.inspection.diagnosis import Plan, diagnose, gradients, slope
-from metaplast.inspection.diagnosis_advice import advise, kind_of
-from metaplast.inspection.diagnosis_exponents import exponents
-from metaplast.inspection.diagnosis_signal import Signal, signal
-from metaplast.interfaces import AbstractTaskFamily
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.recurrent import Recurrent
 from metaplast.neurons.linear import Linear
 from metaplast.objectives.mean_loss import MeanLoss
-from metaplast.problem import MetaProblem
+from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import BadInput, register
 from metaplast.rules.polynomial import Polynomial
 from metaplast.signals import Outcome, Score, TaskShape, feedback
 from metaplast.space import Seen
 from metaplast.spec import decode, spec
+from metaplast.tasks import AbstractTaskFamily
 from metaplast.train import sample
 
 STILL = Polynomial(terms=("post*pre",), initial=(0.0,), learn="none")

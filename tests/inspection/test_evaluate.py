@@ -5,11 +5,11 @@ import numpy as np
 
 from inner_tasks.prototypes import Prototypes
 from metaplast import train
-from metaplast.inspection import evaluate, outside
-from metaplast.lifetime import Lifetime
+from metaplast.life.lifetime import Lifetime
 from metaplast.networks.feedforward import Feedforward
-from metaplast.problem import MetaProblem
+from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import find
+from metaplast.results import evaluate, outside
 
 PROBLEM = MetaProblem(Lifetime(Prototypes(n_in=3, n_classes=2, shots=3, queries=4), Feedforward(hidden=(2,))))
 

@@ -11,19 +11,20 @@ import scipy.stats
 from inner_tasks.regression import Regression
 from inner_tasks.target_rate import TargetRate
 from metaplast.feedback.none import None_
-from metaplast.inspection import halving, table
-from metaplast.launch import preflight, row_words
-from metaplast.launch.config import Sources, compose
-from metaplast.launch.job import parse
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
 from metaplast.neurons.base import AbstractNeuron
 from metaplast.neurons.izhikevich import Izhikevich
-from metaplast.problem import MetaProblem
+from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import register
+from metaplast.results import halving, table
 from metaplast.rules.stdp import Stdp
+from metaplast.runs import preflight
+from metaplast.runs.config import Sources, compose
+from metaplast.runs.job import parse
 from metaplast.signals import neuron_view
 from metaplast.spec import spec
+from metaplast.training import row_words
 
 
 def _problem(cell, task, dt):

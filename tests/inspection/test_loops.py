@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from metaplast.inspection import loops
+from metaplast.results import loops
 
 T4 = 4.302653  # 97.5 % point of Student's t with 2 degrees of freedom
 

@@ -12,13 +12,16 @@ from safetensors.numpy import load_file
 
 from metaplast import train
 from metaplast.cli.main import main
-from metaplast.inspection.report import Figure, Page, Section, Table, html
-from metaplast.launch import report, row, run, training
-from metaplast.launch.config import to_yaml
-from metaplast.launch.job import parse
-from metaplast.launch.metrics import MetricsFile, read
-from metaplast.launch.summary import render, summarise
 from metaplast.registry import BadInput
+from metaplast.report.page import Figure, Page, Section, Table, html
+from metaplast.runs.config import to_yaml
+from metaplast.runs.job import parse
+from metaplast.runs.metrics import MetricsFile, read
+from metaplast.training import loop as training
+from metaplast.training import page as report
+from metaplast.training import run
+from metaplast.training import train_row as row
+from metaplast.training.summary import render, summarise
 
 HOSTILE = "<script>alert(1)</script>"
 IMAGE = "\"><img src='http://example.org/x' onerror=alert(1)>"

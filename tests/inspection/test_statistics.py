@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from metaplast.inspection.statistics import bootstrap, estimate, student, t_quantile
-from metaplast.inspection.table import gap_closed, scores
+from metaplast.results.statistics import bootstrap, estimate, student, t_quantile
+from metaplast.results.table import gap_closed, scores
 
 
 def test_one_split_agrees_with_the_normal_interval() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from metaplast.inspection.surfaces import held_at, surfaces
+from metaplast.results.surfaces import held_at, surfaces
 from metaplast.reuse.load import load_rule
 from metaplast.rules.abcd import Abcd
 

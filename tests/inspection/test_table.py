@@ -2,7 +2,7 @@
 
 import re
 
-from metaplast.inspection.table import INTERVAL, aligned
+from metaplast.results.table import INTERVAL, aligned
 
 HEAD = ("row", "accuracy", INTERVAL, "minus discovered", INTERVAL, "reach", "learned", "n")
 ROW = ("backprop_sgd_per_layer", "0.812", "[0.81, 0.92]", "+0.123", "[+0.123, +0.234]", "synapse", "12", "1024")

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from metaplast.connections.dense import Dense
-from metaplast.inspection import sections
-from metaplast.inspection.windows import window
+from metaplast.report import sections
+from metaplast.results.windows import window
 from metaplast.reuse.load import load_rule
 from metaplast.rules.polynomial import Polynomial
 from metaplast.rules.scale import Scale

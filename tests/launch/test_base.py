@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from metaplast.launch.config import NEW, Sources, compose
-from metaplast.launch.job import parse
 from metaplast.registry import BadInput
+from metaplast.runs.config import NEW, Sources, compose
+from metaplast.runs.job import parse
 
 
 def _sources(folder: Path, **files: str) -> Sources:

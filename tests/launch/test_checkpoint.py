@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from metaplast.launch import checkpoint
 from metaplast.registry import BadInput
+from metaplast.runs import checkpoint
 
 STATE = {"a": jnp.arange(6.0).reshape(2, 3).T, "b": jnp.float32(2.5), "n": jnp.int32(7)}
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from metaplast.launch.row import best_of
+from metaplast.training.train_row import best_of
 
 
 def _lives(loss, accuracy=None):

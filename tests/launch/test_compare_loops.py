@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from metaplast import train
-from metaplast.launch import budget, compare_loops
-from metaplast.launch.compare_settings import Compare
-from metaplast.launch.config import Plain, read_yaml
-from metaplast.launch.entrant import Entrant
-from metaplast.launch.job import parse
+from metaplast.comparing import budget
+from metaplast.comparing import run as compare_loops
+from metaplast.comparing.contestant import Entrant
 from metaplast.registry import BadInput
+from metaplast.runs.config import Plain, read_yaml
+from metaplast.runs.job import parse
+from metaplast.settings.compare import Compare
 from outer_loops.bptt import Bptt
 from outer_loops.es import Es
 from outer_loops.forward import Forward

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from metaplast.launch.config import MAX_DEPTH, Sources, compose, read_file
 from metaplast.registry import BadInput
+from metaplast.runs.config import MAX_DEPTH, Sources, compose, read_file
 
 
 def _refused(file: Path, words: str) -> None:

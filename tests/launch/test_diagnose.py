@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from metaplast.cli.main import main
-from metaplast.inspection.diagnosis_advice import First, first_objection
-from metaplast.launch import diagnose, outset, run
-from metaplast.launch.config import Sources, read_yaml, to_yaml
+from metaplast.diagnosis import diagnose
+from metaplast.diagnosis.advice import First, first_objection
+from metaplast.runs.config import Sources, read_yaml, to_yaml
+from metaplast.training import first_step as outset
+from metaplast.training import run
 
 CONFIG = read_yaml(
     """

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from metaplast.inspection import fit_figures
-from metaplast.launch.config import to_yaml
-from metaplast.launch.fit_compare import compare
+from metaplast.figures import fits as fit_figures
+from metaplast.fitting.compare import compare
+from metaplast.runs.config import to_yaml
 
 R2 = {"a": (0.5, 0.25), "b": (1.0, 0.5), "c": (1.0, 0.75)}  # recorded share, R2 of values
 

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from metaplast.launch.config import Sources
-from metaplast.launch.fit_problem import check
-from metaplast.launch.fit_reading import reading_of, warn, warnings_of
-from metaplast.launch.fit_words import composed
-from metaplast.launch.job import Config, Job
+from metaplast.fitting.arguments import composed
+from metaplast.fitting.family_problem import check
+from metaplast.fitting.reading import reading_of, warn, warnings_of
 from metaplast.registry import BadInput, find
+from metaplast.runs.config import Sources
+from metaplast.runs.job import Config, Job
 
 N = 40
 STDP = ("task.clamp=true", "network=clamped", "objective=final_weights", "rule=stdp", "rule.learn=true")

@@ -1,6 +1,6 @@
 """What a finished fit prints of its intervals, also from a fit.json of before."""
 
-from metaplast.launch.fit_report import _number_rows, _source
+from metaplast.fitting.page import _number_rows, _source
 
 OLD = {
     "rows": {"discovered": {"numbers": {"a": 1.0, "b": 0.5, "c": None}}},

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from metaplast.launch import fit_problem
-from metaplast.launch.config import Sources
-from metaplast.launch.fit_words import composed
+from metaplast.fitting import family_problem as fit_problem
+from metaplast.fitting.arguments import composed
 from metaplast.registry import BadInput
+from metaplast.runs.config import Sources
 
 RNG = np.random.default_rng(0)
 N = 60

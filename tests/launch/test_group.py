@@ -7,11 +7,11 @@ import pytest
 
 from metaplast import train
 from metaplast.cli.main import report
-from metaplast.launch import group, run
-from metaplast.launch.config import read_yaml
-from metaplast.launch.job import parse
-from metaplast.launch.row import Diverged
 from metaplast.registry import BadInput
+from metaplast.runs.config import read_yaml
+from metaplast.runs.job import parse
+from metaplast.training import group, run
+from metaplast.training.train_row import Diverged
 from tests.system._commands import bits
 
 CONFIG = """

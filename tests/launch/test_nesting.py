@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from metaplast import train
-from metaplast.launch.config import Sources, compose
-from metaplast.launch.job import parse
-from metaplast.launch.nesting import contained, contains, embed
+from metaplast.runs.config import Sources, compose
+from metaplast.runs.job import parse
+from metaplast.runs.nesting import contained, contains, embed
 
 EXPECTED = {
     "digits": {

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from metaplast.launch import nesting, row, run, summary
-from metaplast.launch.config import read_yaml
-from metaplast.launch.folder import row_folder
-from metaplast.launch.job import Single, parse
 from metaplast.registry import BadInput
+from metaplast.runs import nesting
+from metaplast.runs.config import read_yaml
+from metaplast.runs.folder import row_folder
+from metaplast.runs.job import Single, parse
+from metaplast.training import run, summary
+from metaplast.training import train_row as row
 
 CONFIG = """
 task: {name: teacher_student, n_in: 3, n_out: 2, n_steps: 4}

@@ -3,13 +3,13 @@
 import jax
 import pytest
 
-from metaplast.launch import preflight
-from metaplast.launch.config import Sources, compose
-from metaplast.launch.job import Job, parse
 from metaplast.registry import BadInput
 from metaplast.rules.eprop import Eprop
 from metaplast.rules.trace_taylor import TraceTaylor
 from metaplast.rules.voltage import Voltage
+from metaplast.runs import preflight
+from metaplast.runs.config import Sources, compose
+from metaplast.runs.job import Job, parse
 from tests.reuse.test_laws import Amplified as Amplified  # registers the rule `amplified`
 
 

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from metaplast.inspection import table
-from metaplast.launch import run
-from metaplast.launch.config import read_yaml
-from metaplast.launch.job import parse
-from metaplast.launch.side_by_side import compare
-from metaplast.launch.summary import render, summarise
-from metaplast.launch.worlds import worlds
 from metaplast.registry import BadInput
+from metaplast.results import table
+from metaplast.runs.config import read_yaml
+from metaplast.runs.job import parse
+from metaplast.runs.same_setting import worlds
+from metaplast.training import run
+from metaplast.training.side_by_side import compare
+from metaplast.training.summary import render, summarise
 
 CONFIG = """
 task: {name: prototypes, n_in: 3, n_classes: 2, shots: 1, queries: 2}

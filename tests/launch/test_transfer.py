@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from metaplast.launch import run
-from metaplast.launch.config import read_yaml
-from metaplast.launch.summary import lives
-from metaplast.launch.transfer import transfer
 from metaplast.registry import BadInput
+from metaplast.runs.config import read_yaml
+from metaplast.training import run
+from metaplast.training.summary import lives
+from metaplast.training.transfer import transfer
 
 pytestmark = pytest.mark.system  # a whole run, then several more programs
 

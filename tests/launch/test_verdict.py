@@ -8,12 +8,15 @@ import pytest
 from scipy import stats
 
 from metaplast import train
-from metaplast.launch import report, row, summary, verdict
-from metaplast.launch.config import read_yaml
-from metaplast.launch.folder import row_folder
-from metaplast.launch.job import parse
-from metaplast.launch.metrics import MetricsFile
-from metaplast.launch.side_by_side import compare
+from metaplast.runs import row_files
+from metaplast.runs.config import read_yaml
+from metaplast.runs.folder import row_folder
+from metaplast.runs.job import parse
+from metaplast.runs.metrics import MetricsFile
+from metaplast.training import judge as verdict
+from metaplast.training import page as report
+from metaplast.training import summary
+from metaplast.training.side_by_side import compare
 from tests.inspection.test_report import check_page
 
 CONFIG = """
@@ -53,14 +56,14 @@ def forge(folder: Path, heldout: dict[str, float], validation: dict[str, float],
         scores = {"accuracy": heldout[name] + noise, "loss": 1 - heldout[name] - noise, "at_bound": 0 * noise}
         known = {"accuracy": validation[name] + noise, "start_accuracy": 0.5 + noise}
         losses = {name.replace("accuracy", "loss"): 1 - values for name, values in known.items()}
-        row._save(own / "validation.safetensors", known | losses)
+        row_files.save_arrays(own / "validation.safetensors", known | losses)
         theta = config.meta_problem().init(train.stream(seed, "theta"))
         told = {"diverged_lives": 0, "falls": 0, "fell_at": [], "step_scale": 1.0, "chosen_step": 3}
         facts = {"search": told | search.get(name, {}) if config.slots() else {}}
         log = MetricsFile(own / "metrics.jsonl", 0)
         log.write(1, {"loss": np.asarray(1.0)}, 0.1)
         log.close()
-        row.publish(own, theta, scores, {"name": name, "diverged_lives": 0, "wall_s": 0.1, **facts})
+        row_files.publish(own, theta, scores, {"name": name, "diverged_lives": 0, "wall_s": 0.1, **facts})
     summary.summarise(folder, job, 1.0)
     return folder
 

@@ -6,9 +6,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from metaplast._checks.base import keys, quick_jit
 from metaplast.neurons.base import AbstractNeuron
 from metaplast.signals import NeuronView
+from metaplast.testing.base import keys, quick_jit
 from tests._compiler import as_users_jit
 
 DT = 1e-3

@@ -12,7 +12,6 @@ import jax
 import numpy as np
 import pytest
 
-from metaplast._checks.base import quick_jit
 from metaplast.networks import base as network
 from metaplast.networks.recurrent import Recurrent
 from metaplast.neurons._integrate_and_fire import EPROP, EPROP_ADAPTATION, LSNN, LSNN_ADAPTATION, NORSE
@@ -20,6 +19,7 @@ from metaplast.neurons.alif import Alif
 from metaplast.neurons.lif import Lif
 from metaplast.neurons.refractory import Refractory
 from metaplast.signals import Synapses
+from metaplast.testing.base import quick_jit
 from metaplast.transmission.delayed import Delayed
 from metaplast.transmission.instant import Instant
 

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from metaplast._checks.base import finite_difference, quick_jit
 from metaplast.neurons.choice import Choice
+from metaplast.testing.base import finite_difference, quick_jit
 
 DRIVE, BETA, N_DRAWS = np.asarray([0.5, -0.3, 0.0, 1.2]), 1.5, 4000
 KEYS = partial(jax.random.split, jax.random.key(0))

@@ -5,14 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from metaplast._checks import neuron as contract
-from metaplast._checks.base import keys, quick_jit
 from metaplast.connections.dense import Dense
 from metaplast.networks import base as network
 from metaplast.neurons.conductance_lif import ConductanceLif
 from metaplast.neurons.lif import Lif
 from metaplast.neurons.refractory import Refractory
 from metaplast.signals import Synapses
+from metaplast.testing import neuron as contract
+from metaplast.testing.base import keys, quick_jit
 from metaplast.wiring import Edge, Population, Wiring
 from tests.neurons._constant import DT, constant
 

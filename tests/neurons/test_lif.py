@@ -9,12 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from metaplast._checks import neuron as contract
-from metaplast._checks.base import keys, quick_jit
-from metaplast._propagator import passed_on
 from metaplast.neurons._surrogates import SURROGATES, Surrogate, spike
 from metaplast.neurons.alif import Alif
 from metaplast.neurons.lif import Lif
+from metaplast.numerics.propagator import passed_on
+from metaplast.testing import neuron as contract
+from metaplast.testing.base import keys, quick_jit
 from tests.neurons._constant import DT, constant, exactly
 
 

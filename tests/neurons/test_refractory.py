@@ -7,16 +7,16 @@ import jax
 import numpy as np
 import pytest
 
-from metaplast._checks import neuron as contract
-from metaplast._checks.base import quick_jit
-from metaplast._steps import whole_steps
 from metaplast.neurons._integrate_and_fire import EPROP, EPROP_ADAPTATION, LSNN, LSNN_ADAPTATION
 from metaplast.neurons.alif import Alif
 from metaplast.neurons.conductance_lif import ConductanceLif
 from metaplast.neurons.lif import Lif
 from metaplast.neurons.refractory import Refractory
 from metaplast.neurons.two_compartment import TwoCompartment
+from metaplast.numerics.steps import whole_steps
 from metaplast.spec import decode
+from metaplast.testing import neuron as contract
+from metaplast.testing.base import quick_jit
 from metaplast.transmission.delayed import Delayed
 from tests.neurons._constant import DT, constant
 

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from metaplast.connections.dense import Dense
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks import base as network
 from metaplast.networks.recurrent import Recurrent
 from metaplast.neurons.conductance_lif import ConductanceLif

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from metaplast._checks.base import quick_jit
 from metaplast.neurons.choice import Choice
 from metaplast.neurons.refractory import Refractory
 from metaplast.neurons.stochastic import Stochastic
+from metaplast.testing.base import quick_jit
 
 DRIVE, DT, N_DRAWS = np.asarray([0.2, 0.9, 1.1, 1.4]), 2e-3, 4000
 ESCAPE = Stochastic(tau_m=0.0, rate=40.0, threshold=1.0, width=0.3)

@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from metaplast._checks import neuron as contract
 from metaplast.neurons.two_compartment import TwoCompartment
+from metaplast.testing import neuron as contract
 from tests.neurons._constant import DT, population
 
 CELL = TwoCompartment()

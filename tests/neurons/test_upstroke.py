@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from metaplast._checks.base import quick_jit
-from metaplast._checks.neuron import check_oracle
 from metaplast.neurons.adex import Adex
 from metaplast.neurons.base import AbstractNeuron
 from metaplast.neurons.izhikevich import Izhikevich
 from metaplast.signals import neuron_view
 from metaplast.spec import spec
+from metaplast.testing.base import quick_jit
+from metaplast.testing.neuron import check_oracle
 from tests.neurons._constant import population
 from tests.oracles import neurons as oracles
 

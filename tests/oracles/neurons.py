@@ -6,8 +6,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from metaplast._checks.base import keys
 from metaplast.registry import name_of
+from metaplast.testing.base import keys
 
 Drive = dict[str, np.ndarray]
 Output = tuple[np.ndarray, np.ndarray]

@@ -13,18 +13,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from metaplast._checks.base import quick_jit
 from metaplast.feedback.none import None_
 from metaplast.genomes.direct import Direct
-from metaplast.interfaces import AbstractTaskFamily
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
 from metaplast.objectives.mean_loss import MeanLoss
-from metaplast.problem import Batch, MetaProblem
+from metaplast.problem.meta_problem import Batch, MetaProblem
 from metaplast.registry import register
 from metaplast.rules.polynomial import Polynomial
 from metaplast.signals import Outcome, Score, TaskShape, feedback
 from metaplast.spec import spec
+from metaplast.tasks import AbstractTaskFamily
+from metaplast.testing.base import quick_jit
 
 T = 12
 X = 1.0 + 0.5 * np.cos(np.arange(T))

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from metaplast._checks.base import quick_jit
+from metaplast.testing.base import quick_jit
 
 
 class Written:

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from evosax.algorithms import algorithms
 
-from metaplast._checks.base import quick_jit
 from metaplast.registry import BadInput
+from metaplast.testing.base import quick_jit
 from outer_loops._evosax import TESTED, UNTESTED, begun
 from outer_loops.es import Es, graded
 

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from inner_tasks.teacher_student import TeacherStudent
-from metaplast._checks.base import demand_gradient, quick_jit
-from metaplast._checks.outer_loop import blown
 from metaplast.genomes.random import Random as Drawn
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
 from metaplast.objectives.mean_loss import MeanLoss
-from metaplast.problem import MetaProblem
+from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import BadInput
 from metaplast.rules.polynomial import Polynomial
+from metaplast.testing.base import demand_gradient, quick_jit
+from metaplast.testing.outer_loop import blown
 from outer_loops.forward import Forward
 
 OJA = Polynomial(terms=("post*pre", "post^2*weight"), initial=(0.8, -0.9), rate=0.3, learn="both")

@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 
 from metaplast import train
-from metaplast._checks.base import quick_jit
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.language import expression as e
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
 from metaplast.neurons.tanh import Tanh
 from metaplast.objectives.mean_loss import MeanLoss
-from metaplast.problem import MetaProblem
+from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import BadInput
 from metaplast.reuse.describe import describe_rule
 from metaplast.reuse.load import load_rule
 from metaplast.reuse.rule_file import save_rule
-from metaplast.rules import _expression as e
 from metaplast.rules.symbolic import Symbolic
 from metaplast.spec import decode
+from metaplast.testing.base import quick_jit
 from outer_loops import _selection, _trees
 from outer_loops.genetic_programming import GeneticProgramming
 

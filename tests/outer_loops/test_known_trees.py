@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from metaplast import train
-from metaplast.launch.config import Sources, compose
-from metaplast.launch.job import parse
 from metaplast.rules.symbolic import Symbolic
+from metaplast.runs.config import Sources, compose
+from metaplast.runs.job import parse
 from outer_loops import _trees
 
 pytestmark = pytest.mark.golden

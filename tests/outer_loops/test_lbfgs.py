@@ -10,8 +10,8 @@ import pytest
 from pydantic import ValidationError
 from scipy.optimize import minimize, rosen, rosen_der
 
-from metaplast._checks.base import quick_jit
 from metaplast.registry import BadInput
+from metaplast.testing.base import quick_jit
 from outer_loops.bptt import Bptt
 from outer_loops.lbfgs import Lbfgs
 

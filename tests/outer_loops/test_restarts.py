@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from metaplast._checks.base import quick_jit
-from metaplast.launch import checkpoint
+from metaplast.runs import checkpoint
+from metaplast.testing.base import quick_jit
 from outer_loops.es import Es
 
 THETA = {"w": jnp.asarray([2.2, -1.1, 1.9])}

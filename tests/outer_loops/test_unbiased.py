@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from metaplast._checks.base import quick_jit
 from metaplast.spec import spec
+from metaplast.testing.base import quick_jit
 from outer_loops._windows import AbstractPairs
 from outer_loops.bptt import Bptt
 from outer_loops.nres import Nres

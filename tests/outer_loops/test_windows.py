@@ -10,10 +10,10 @@ import pytest
 from pydantic import ValidationError
 
 from metaplast import train
-from metaplast._checks.base import quick_jit
-from metaplast._checks.outer_loop import N_STEPS, quadratic
 from metaplast.objectives.final_weights import FinalWeights
 from metaplast.registry import BadInput, find
+from metaplast.testing.base import quick_jit
+from metaplast.testing.outer_loop import N_STEPS, quadratic
 from outer_loops import _windows
 from outer_loops.nres import Nres
 from outer_loops.pes import Pes

@@ -10,13 +10,13 @@ from jax import Array
 
 from metaplast.connections.dense import Dense
 from metaplast.connections.sparse import Sparse
-from metaplast.interfaces import SPLITS, AbstractTaskFamily, Split
 from metaplast.networks.base import AbstractNetwork
 from metaplast.neurons.lif import Lif
 from metaplast.neurons.refractory import Refractory
 from metaplast.registry import register
 from metaplast.signals import Key, NeuronView, Outcome, Score, TaskShape, feedback
 from metaplast.spec import Count, Natural, NonNegative, Positive, spec
+from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
 from metaplast.transmission.delayed import Delayed
 from metaplast.wiring import Edge, Population, Wiring
 

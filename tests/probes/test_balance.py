@@ -10,11 +10,11 @@ from metaplast import train
 from metaplast.connections.dense import Dense
 from metaplast.connections.sparse import Sparse
 from metaplast.feedback.symmetric import Symmetric
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.base import AbstractNetwork
 from metaplast.neurons.conductance_lif import ConductanceLif
 from metaplast.neurons.refractory import Refractory
-from metaplast.problem import MetaProblem
+from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import register
 from metaplast.rules.stdp import Stdp
 from metaplast.rules.vogels import Vogels

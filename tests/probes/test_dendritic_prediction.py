@@ -14,11 +14,11 @@ from metaplast.connections.dense import Dense
 from metaplast.feedback.none import None_
 from metaplast.genomes.constant import Constant
 from metaplast.genomes.parts import Parts
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.base import AbstractNetwork
 from metaplast.neurons.lif import Lif
 from metaplast.neurons.two_compartment import TwoCompartment
-from metaplast.problem import MetaProblem
+from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import BadInput, register
 from metaplast.rules.urbanczik_senn import UrbanczikSenn
 from metaplast.signals import Key, NeuronView, Outcome, TaskShape, feedback

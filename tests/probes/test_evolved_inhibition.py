@@ -13,12 +13,12 @@ from jax import Array
 from metaplast import train
 from metaplast.connections.dense import Dense
 from metaplast.feedback.none import None_
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.base import AbstractNetwork
 from metaplast.neurons.conductance_lif import ConductanceLif
 from metaplast.neurons.refractory import Refractory
 from metaplast.objectives.mean_loss import MeanLoss
-from metaplast.problem import MetaProblem
+from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import register
 from metaplast.reuse.known import known_rule
 from metaplast.rules.trace_taylor import TraceTaylor

@@ -7,10 +7,10 @@ import pytest
 from metaplast import train
 from metaplast.feedback.symmetric import Symmetric
 from metaplast.genomes.direct import Direct
-from metaplast.lifetime import Lifetime
+from metaplast.life.lifetime import Lifetime
 from metaplast.networks.feedforward import Feedforward
 from metaplast.objectives.mean_loss import MeanLoss
-from metaplast.problem import MetaProblem
+from metaplast.problem.meta_problem import MetaProblem
 from outer_loops.bptt import Bptt
 from tests._compiler import as_users_jit
 from tests.probes._run import run

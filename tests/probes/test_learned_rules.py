@@ -3,9 +3,9 @@
 import numpy as np
 
 from metaplast.feedback.symmetric import Symmetric
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
-from metaplast.problem import MetaProblem
+from metaplast.problem.meta_problem import MetaProblem
 from metaplast.rules.abcd import Abcd
 from metaplast.rules.mlp import Mlp
 from outer_loops.bptt import Bptt

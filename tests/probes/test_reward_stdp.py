@@ -7,9 +7,9 @@ import pytest
 
 from metaplast import train
 from metaplast.feedback.symmetric import Symmetric
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.objectives.mean_loss import MeanLoss
-from metaplast.problem import MetaProblem
+from metaplast.problem.meta_problem import MetaProblem
 from metaplast.rules.stdp import Stdp
 from metaplast.rules.three_factor import ThreeFactor
 from outer_loops.es import Es

@@ -9,7 +9,7 @@ import pytest
 
 from metaplast import train
 from metaplast.feedback.symmetric import Symmetric
-from metaplast.lifetime import Life, Lifetime, Slot
+from metaplast.life.lifetime import Life, Lifetime, Slot
 from metaplast.networks import base as network
 from metaplast.registry import BadInput
 from metaplast.rules.stdp import Stdp

@@ -8,9 +8,9 @@ import pytest
 
 from metaplast import train
 from metaplast.feedback.symmetric import Symmetric
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
-from metaplast.problem import MetaProblem
+from metaplast.problem.meta_problem import MetaProblem
 from metaplast.rules.polynomial import Polynomial
 from tests._compiler import as_users_jit
 from tests.probes._tasks import FixedMap

@@ -10,14 +10,14 @@ from inner_tasks.pointmass import Pointmass
 from inner_tasks.prototypes import Prototypes
 from inner_tasks.regression import Regression
 from metaplast import train
-from metaplast.inspection import evaluate, outside, table
-from metaplast.launch.evaluation import Evaluation, check_references
-from metaplast.lifetime import Lifetime
+from metaplast.life.lifetime import Lifetime
 from metaplast.networks.feedforward import Feedforward
 from metaplast.objectives.final_loss import FinalLoss
 from metaplast.objectives.mean_loss import MeanLoss
-from metaplast.problem import MetaProblem
+from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import BadInput, find, names
+from metaplast.results import evaluate, outside, table
+from metaplast.settings.evaluation import Evaluation, check_references
 from metaplast.spec import decode, encode
 
 OLD = [9, 7, 12, 10, 6, 10, 11, 7, 13, 14, 8, 11, 12, 10, 8, 10]  # of 14 questions, by the function of before

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from inner_tasks.teacher_student import TeacherStudent
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
 from metaplast.reuse.describe import describe_rule
 from metaplast.reuse.rule_file import save_rule

@@ -13,7 +13,7 @@ import pytest
 import metaplast as mp
 from metaplast import registry
 from metaplast.connections.base import Term
-from metaplast.lifetime import Slot
+from metaplast.life.lifetime import Slot
 from metaplast.reuse import formula as f
 from metaplast.reuse.ask import account_of, node_of
 from metaplast.reuse.describe import describe_rule

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from metaplast.registry import BadInput
-from metaplast.reuse._document import SCHEMA
+from metaplast.reuse.document import SCHEMA
 from metaplast.reuse.rule_file import CHECKSUM, checksum, read_rule, save_rule
 from tests.system._commands import here
 

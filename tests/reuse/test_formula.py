@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from metaplast.language.account import Account
+from metaplast.language.grammar import MAX_POWER, SIGNALS, TRACES, Product, parse, show
 from metaplast.registry import BadInput
 from metaplast.reuse import formula as f
-from metaplast.reuse._node import Node, node
 from metaplast.reuse.known import known_rule, known_rules
+from metaplast.reuse.node import Node, node
 from metaplast.reuse.rule_file import read_rule
-from metaplast.rules._account import Account
-from metaplast.rules._grammar import MAX_POWER, SIGNALS, TRACES, Product, parse, show
 from metaplast.spec import decode, encode
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from metaplast.registry import BadInput
-from metaplast.reuse._document import SCHEMA
+from metaplast.reuse.document import SCHEMA
 from metaplast.reuse.formula import formula
 from metaplast.reuse.rule_file import CHECKSUM, read_rule
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from metaplast.registry import BadInput
-from metaplast.reuse._document import SCHEMA
+from metaplast.reuse.document import SCHEMA
 from metaplast.reuse.rule_file import read_rule
 
 Header = dict[str, Any]

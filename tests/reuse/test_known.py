@@ -3,10 +3,10 @@
 import pytest
 import yaml
 
+from metaplast.language.account import plain
 from metaplast.reuse.ask import account_of
 from metaplast.reuse.known import known_rules, said_of
 from metaplast.reuse.load import known
-from metaplast.rules._account import plain
 
 
 @pytest.mark.parametrize("name", known_rules())

@@ -12,15 +12,15 @@ import pytest
 import metaplast as mp
 from metaplast.connections.base import Term
 from metaplast.connections.dense import Dense
-from metaplast.inspection.coefficients import acting
-from metaplast.lifetime import Slot
+from metaplast.language.account import plain
+from metaplast.life.lifetime import Slot
 from metaplast.registry import BadInput, register
-from metaplast.reuse._node import constants, learned
+from metaplast.results.coefficients import acting
 from metaplast.reuse.ask import account_of, check_parts, node_of
 from metaplast.reuse.describe import describe_rule
 from metaplast.reuse.formula import expression, formula, text
+from metaplast.reuse.node import constants, learned
 from metaplast.reuse.rule_file import read_rule, save_rule
-from metaplast.rules._account import plain
 from metaplast.rules._terms import TermList
 from metaplast.rules.base import AbstractRule, Account, Moved, Part, TermRule, Wrapper, grown
 from metaplast.rules.clip import Clip

@@ -10,14 +10,14 @@ import pytest
 
 import metaplast as mp
 from metaplast.connections.dense import Dense
+from metaplast.language.aggregates import AGGREGATES, aggregates
 from metaplast.registry import BadInput
 from metaplast.reuse import formula as f
-from metaplast.reuse._node import nodes
 from metaplast.reuse.ask import node_of
 from metaplast.reuse.known import known_rule, known_rules
+from metaplast.reuse.node import nodes
 from metaplast.reuse.rule_file import read_rule
 from metaplast.reuse.view import complete
-from metaplast.rules._aggregates import AGGREGATES, aggregates
 
 RNG = np.random.default_rng(7)
 W, X, Y = RNG.normal(size=(2, 3)), RNG.normal(size=3), RNG.normal(size=2)

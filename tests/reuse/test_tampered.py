@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import metaplast as mp
-from metaplast.lifetime import Slot
+from metaplast.life.lifetime import Slot
 from metaplast.registry import BadInput
 from metaplast.reuse.reference import reference
 from metaplast.reuse.rule_file import read_rule, save_rule

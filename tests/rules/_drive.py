@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from metaplast.rules._locality import blank_view
+from metaplast.locality.reads import blank_view
 
 
 def drive(

@@ -5,11 +5,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from metaplast._checks.base import quick_jit
-from metaplast._checks.worlds import leaf_names
 from metaplast.connections.dense import Dense
-from metaplast.rules._grammar import REACHES
-from metaplast.rules._locality import blank_view
+from metaplast.language.grammar import REACHES
+from metaplast.locality.reads import blank_view
+from metaplast.testing.base import quick_jit
+from metaplast.testing.worlds import leaf_names
 
 N_POST, N_PRE, N_STEPS = 3, 4, 20
 EDGE = Dense(N_POST, N_PRE)

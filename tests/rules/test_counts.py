@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from metaplast.connections.dense import Dense
-from metaplast.rules._locality import blank_view
+from metaplast.locality.reads import blank_view
 from metaplast.rules.stdp import Stdp
 from metaplast.rules.trace_taylor import TraceTaylor
 from metaplast.rules.triplet import Triplet

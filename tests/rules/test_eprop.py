@@ -10,13 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from metaplast._at_synapse import AtSynapse
-from metaplast._checks import rule as _rule
-from metaplast._checks.base import quick_jit
-from metaplast._views import edge_view
 from metaplast.connections.dense import Dense
 from metaplast.feedback.symmetric import Symmetric
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.at_synapse import AtSynapse
+from metaplast.life.lifetime import Lifetime, Slot
+from metaplast.life.view import edge_view
+from metaplast.locality.reads import reach, reads
 from metaplast.networks import base as network
 from metaplast.networks.recurrent import Recurrent
 from metaplast.neurons._integrate_and_fire import EPROP, EPROP_ADAPTATION
@@ -26,10 +25,11 @@ from metaplast.neurons.lif import Lif
 from metaplast.neurons.linear import Linear
 from metaplast.neurons.refractory import Refractory
 from metaplast.registry import register
-from metaplast.rules._locality import reach, reads
 from metaplast.rules.eprop import Eprop
 from metaplast.signals import Synapses, feedback
 from metaplast.spec import decode, spec
+from metaplast.testing import rule as _rule
+from metaplast.testing.base import quick_jit
 from metaplast.transmission.base import AbstractTransmission
 from metaplast.wiring import Wiring
 from tests.oracles import eprop

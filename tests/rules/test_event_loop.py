@@ -10,13 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from metaplast._checks.base import quick_jit
 from metaplast.connections.dense import Dense
-from metaplast.rules._locality import blank_view
+from metaplast.locality.reads import blank_view
 from metaplast.rules.stdp import Stdp
 from metaplast.rules.trace_taylor import TraceTaylor
 from metaplast.rules.triplet import Triplet
 from metaplast.rules.vogels import Vogels
+from metaplast.testing.base import quick_jit
 from tests.oracles import events
 
 DT, STEPS, TOP, EDGE = 1e-3, 2000, 1.5, Dense(3, 4)

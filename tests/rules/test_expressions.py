@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metaplast._checks.base import quick_jit
-from metaplast._checks.rule import Bench, check_gradient, check_locality
+from metaplast.language import expression as e
+from metaplast.language import machine as _machine
 from metaplast.registry import BadInput
 from metaplast.reuse import formula
 from metaplast.reuse.ask import node_of
-from metaplast.rules import _expression as e
-from metaplast.rules import _machine
 from metaplast.rules.symbolic import Symbolic
 from metaplast.spec import build, decode, explain
+from metaplast.testing.base import quick_jit
+from metaplast.testing.rule import Bench, check_gradient, check_locality
 
 SIZE = 7
 LEAVES = (e.Signal("pre"), e.Signal("post"), e.Signal("weight"), e.Number(0.5))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from metaplast.connections.dense import Dense
+from metaplast.language.grammar import expand, parse
 from metaplast.registry import BadInput
-from metaplast.rules._grammar import expand, parse
 from metaplast.rules.polynomial import Polynomial
 from tests.rules._drive import drive
 

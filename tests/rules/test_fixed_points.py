@@ -8,10 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from metaplast._checks.worlds import with_aggregates
 from metaplast.connections.dense import Dense
+from metaplast.locality.reads import blank_view
 from metaplast.registry import BadInput
-from metaplast.rules._locality import blank_view
 from metaplast.rules.bcm import Bcm
 from metaplast.rules.consolidating import Consolidating
 from metaplast.rules.heterosynaptic import Heterosynaptic
@@ -22,6 +21,7 @@ from metaplast.rules.scale import Scale
 from metaplast.rules.scaling import Scaling
 from metaplast.rules.sliding import Sliding
 from metaplast.rules.sum import Sum
+from metaplast.testing.worlds import with_aggregates
 from tests.rules._drive import drive
 
 EDGE, DT = Dense(2, 3), 1e-3

@@ -9,7 +9,7 @@ import pytest
 
 from metaplast.connections.dense import Dense
 from metaplast.connections.sparse import Sparse
-from metaplast.rules._locality import reads
+from metaplast.locality.reads import reads
 from metaplast.rules.abcd import Abcd
 from metaplast.rules.bound import Bound
 from metaplast.rules.mlp import Mlp

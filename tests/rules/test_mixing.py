@@ -7,13 +7,12 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from metaplast._checks.worlds import channels
 from metaplast.connections.dense import Dense
 from metaplast.connections.masked import Masked
 from metaplast.connections.sparse import Sparse
+from metaplast.language.grammar import REACHES
+from metaplast.locality.reads import reach, reads
 from metaplast.registry import find
-from metaplast.rules._grammar import REACHES
-from metaplast.rules._locality import reach, reads
 from metaplast.rules.base import AbstractRule
 from metaplast.rules.clip import Clip
 from metaplast.rules.metaplastic import Metaplastic
@@ -21,6 +20,7 @@ from metaplast.rules.momentum import Momentum
 from metaplast.rules.sum import Sum
 from metaplast.signals import rule_state
 from metaplast.spec import spec
+from metaplast.testing.worlds import channels
 from tests.contracts._enrolled import enrolled
 from tests.rules._jumps import EDGE, observed
 

@@ -10,18 +10,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from metaplast._at_synapse import AtSynapse
-from metaplast._checks.base import quick_jit
-from metaplast._views import edge_view
 from metaplast.feedback.none import None_
+from metaplast.life.at_synapse import AtSynapse
+from metaplast.life.view import edge_view
+from metaplast.locality.reads import reads
 from metaplast.networks import base as network
 from metaplast.networks.recurrent import Recurrent
 from metaplast.neurons.refractory import Refractory
 from metaplast.neurons.stochastic import Stochastic
 from metaplast.reuse.known import known_rule
-from metaplast.rules._locality import reads
 from metaplast.signals import Synapses, feedback
 from metaplast.spec import decode
+from metaplast.testing.base import quick_jit
 
 DT, N_STEPS, N_IN, N, N_LIVES = 5e-3, 4, 2, 2, 150_000
 TAU = 20e-3

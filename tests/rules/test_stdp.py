@@ -10,7 +10,7 @@ import pytest
 from metaplast.connections.base import Move
 from metaplast.connections.dense import Dense
 from metaplast.connections.sparse import Sparse
-from metaplast.rules._locality import blank_view
+from metaplast.locality.reads import blank_view
 from metaplast.rules._traces import jumped
 from metaplast.rules.pathways import Pathways
 from metaplast.rules.stdp import Stdp

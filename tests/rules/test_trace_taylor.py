@@ -13,13 +13,13 @@ import metaplast as mp
 from metaplast.cli.main import cli
 from metaplast.connections.dense import Dense
 from metaplast.connections.sparse import Sparse
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.language.grammar import SIGNALS, TRACES
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.registry import BadInput
 from metaplast.reuse import formula
-from metaplast.reuse._node import node
 from metaplast.reuse.describe import describe_rule
 from metaplast.reuse.known import known_rule
-from metaplast.rules._grammar import SIGNALS, TRACES
+from metaplast.reuse.node import node
 from metaplast.rules.polynomial import Polynomial
 from metaplast.rules.stdp import Stdp
 from metaplast.rules.trace_taylor import TraceTaylor

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from metaplast._checks.base import quick_jit
 from metaplast.connections.dense import Dense
-from metaplast.rules._locality import blank_view
+from metaplast.locality.reads import blank_view
 from metaplast.rules.voltage import Voltage
+from metaplast.testing.base import quick_jit
 from tests.rules._drive import drive
 
 DT, REST = 1e-3, -70.6

@@ -9,9 +9,9 @@ import pytest
 from safetensors.numpy import load_file
 from scipy import stats
 
-from metaplast.launch.config import Sources, compose, to_yaml
-from metaplast.launch.folder import row_folder
-from metaplast.launch.job import parse
+from metaplast.runs.config import Sources, compose, to_yaml
+from metaplast.runs.folder import row_folder
+from metaplast.runs.job import parse
 from tests._segments import needs_river
 from tests.system._commands import TINY, here, metaplast
 

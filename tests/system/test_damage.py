@@ -11,13 +11,15 @@ from pathlib import Path
 import pytest
 
 from metaplast.cli.main import report
-from metaplast.launch import checkpoint, keeper, run
-from metaplast.launch.config import read_yaml
-from metaplast.launch.folder import Busy
-from metaplast.launch.metrics import MetricsFile
-from metaplast.launch.row import Diverged
 from metaplast.registry import BadInput
 from metaplast.reuse.rule_file import read_rule
+from metaplast.runs import checkpoint
+from metaplast.runs import saver as keeper
+from metaplast.runs.config import read_yaml
+from metaplast.runs.folder import Busy
+from metaplast.runs.metrics import MetricsFile
+from metaplast.training import run
+from metaplast.training.train_row import Diverged
 from tests.system._commands import bits
 
 pytestmark = pytest.mark.system
@@ -237,7 +239,7 @@ def test_a_run_that_diverges_stops_at_its_last_good_checkpoint(tmp_path, capsys)
 
 
 def test_a_folder_in_use_or_taken_is_refused(halted, whole, capsys):
-    from metaplast.launch.folder import Busy, locked
+    from metaplast.runs.folder import Busy, locked
 
     with locked(halted), pytest.raises(Busy) as caught:
         _resume(halted)

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import dataclasses, json
 import jax, numpy as np
-from metaplast._checks.outer_loop import blown, quadratic
+from metaplast.testing.outer_loop import blown, quadratic
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")

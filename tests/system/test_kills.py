@@ -133,7 +133,7 @@ def test_a_main_thread_that_does_not_come_back_is_not_waited_for(tmp_path: Path)
     script = f"""
 import hashlib, threading
 from pathlib import Path
-from metaplast.launch.stopping import stoppable
+from metaplast.runs.stopping import stoppable
 saved = Path({str(tmp_path)!r}) / "saved"
 with stoppable(saved, saved.touch, patience=1.0):
     print("ready", flush=True)
@@ -158,7 +158,7 @@ def test_a_second_interrupt_ends_at_once(tmp_path: Path) -> None:
     script = f"""
 import os, signal, threading, time
 from pathlib import Path
-from metaplast.launch.stopping import stoppable
+from metaplast.runs.stopping import stoppable
 with stoppable(Path({str(tmp_path)!r}), lambda: time.sleep(1000)):
     print("ready", flush=True)
     time.sleep(1000)

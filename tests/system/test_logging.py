@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from metaplast.launch import follow
-from metaplast.launch.folder import write_text
-from metaplast.launch.follow import followed
-from metaplast.launch.loggers.base import Sink
-from metaplast.launch.loggers.wandb import Wandb
+from metaplast.runs import follower as follow
+from metaplast.runs.folder import write_text
+from metaplast.runs.follower import followed
+from metaplast.runs.loggers.base import Sink
+from metaplast.runs.loggers.wandb import Wandb
 from tests.system._commands import bits
 
 pytestmark = pytest.mark.system

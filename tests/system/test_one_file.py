@@ -203,7 +203,7 @@ class ScratchNetwork(AbstractNetwork):
 import jax
 import jax.numpy as jnp
 
-from metaplast.interfaces import SPLITS, AbstractTaskFamily
+from metaplast.tasks import SPLITS, AbstractTaskFamily
 from metaplast.registry import register
 from metaplast.signals import Outcome, Score, TaskShape, feedback
 from metaplast.spec import spec

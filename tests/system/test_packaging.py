@@ -78,7 +78,7 @@ def test_wheel_holds_every_source_and_config(wheel: Path) -> None:
     sources = {str(path.relative_to(ROOT)) for name in TOP_LEVEL[:3] for path in (ROOT / name).rglob("*.py")}
     configs = {f"metaplast/{path.relative_to(ROOT)}" for path in (ROOT / "configs").rglob("*.yaml")}
     assert configs
-    data = {"metaplast/py.typed", "metaplast/inspection/report.html.j2"}
+    data = {"metaplast/py.typed", "metaplast/report/report.html.j2"}
     assert not (sources | configs | data) - packed
     assert {name.split("/")[0] for name in packed if ".dist-info/" not in name} == set(TOP_LEVEL[:3])
 

@@ -29,9 +29,9 @@ import hashlib
 import jax
 import numpy as np
 from metaplast import train
-from metaplast.launch.config import Sources, compose
-from metaplast.launch.job import parse
-from metaplast.launch.threads import one_each
+from metaplast.runs.config import Sources, compose
+from metaplast.runs.job import parse
+from metaplast.runs.threads import one_each
 
 one_each()
 config = parse(compose(["task.shots=1", "task.queries=1"], Sources()), check=False).main

@@ -11,8 +11,8 @@ import jax
 import psutil
 import pytest
 
-from metaplast.launch import run
-from metaplast.launch.config import read_yaml
+from metaplast.runs.config import read_yaml
+from metaplast.training import run
 
 CONFIG = """
 task: {name: teacher_student, n_in: 3, n_out: 2, n_steps: 4}

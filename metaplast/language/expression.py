@@ -1,0 +1,233 @@
+"""Expression trees: a text form for rules that are no sum of products, and their code as integers for a search.
+
+    sum     := product (("+" | "-") product)*
+    product := power (("*" | "/") power)*            x / y is plain: 1 / 0 is infinite, a life that meets it diverged
+    power   := atom ["^" integer]                    x^3 is read as x*x*x
+    atom    := number | signal | "-" atom | "(" sum ")"
+
+signal: a name of language/grammar.py, modulator.<channel>, or `eligibility`.
+
+Pure Python: no array library is imported here, and nothing is ever evaluated.
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from metaplast.language.grammar import MAX_LENGTH, MAX_POWER, check_signal
+from metaplast.registry import BadInput
+
+OPERATORS = "+-*/"
+ELIGIBILITY = "eligibility"
+MAX_DEPTH, MAX_NODES = 24, 127
+_TOKEN = re.compile(r"\s*(?:((?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|([A-Za-z_][\w.]*)|([-+*/^()]))")
+_RANK = {"+": 1, "-": 1, "*": 2, "/": 2}
+
+
+class Number(NamedTuple):
+    value: float
+
+
+class Signal(NamedTuple):
+    name: str
+
+
+class Apply(NamedTuple):
+    operator: str
+    left: "Tree"
+    right: "Tree"
+
+
+Tree = Number | Signal | Apply
+
+
+def parse(text: str) -> Tree:
+    """The tree of an expression. Raises: BadInput naming the part that is wrong."""
+    if len(text) > MAX_LENGTH:
+        raise BadInput(f"expression of {len(text)} characters", f"at most {MAX_LENGTH}", "shorten it")
+    reader = _Reader(text)
+    tree = reader.sum(0)
+    if reader.tokens:
+        raise reader.wrong("an operator or the end")
+    if len(list(nodes(tree))) > MAX_NODES:
+        raise BadInput(f"expression {text[:40]!r}...", f"at most {MAX_NODES} nodes", "shorten it")
+    return tree
+
+
+def nodes(tree: Tree) -> Iterator[Tree]:
+    """The node and all below it, from left to right."""
+    yield tree
+    if isinstance(tree, Apply):
+        yield from nodes(tree.left)
+        yield from nodes(tree.right)
+
+
+def numbers(tree: Tree) -> tuple[float, ...]:
+    return tuple(node.value for node in nodes(tree) if isinstance(node, Number))
+
+
+def signals(tree: Tree) -> tuple[str, ...]:
+    """The names that occur, each once, in the order of their first occurrence."""
+    return tuple(dict.fromkeys(node.name for node in nodes(tree) if isinstance(node, Signal)))
+
+
+def filled(tree: Tree, values: Iterator[float]) -> Tree:
+    """The tree with other numbers, taken from left to right."""
+    if isinstance(tree, Apply):
+        left = filled(tree.left, values)
+        return Apply(tree.operator, left, filled(tree.right, values))
+    return Number(next(values)) if isinstance(tree, Number) else tree
+
+
+def show(tree: Tree, number: Callable[[float], str] | None = None) -> str:
+    """The text of a tree; `parse` of it gives the tree back where `number` does (default: the shortest exact text)."""
+    return _show(tree, number or (lambda value: repr(float(value)).removesuffix(".0")), 0)
+
+
+def _show(tree: Tree, number: Callable[[float], str], least: int) -> str:
+    if isinstance(tree, Signal):
+        return tree.name
+    if isinstance(tree, Number):
+        written = number(tree.value)
+        return f"({written})" if written.startswith("-") and least else written
+    rank = _RANK[tree.operator]
+    left, right = _show(tree.left, number, max(rank, 1)), _show(tree.right, number, rank + 1)
+    body = f"{left} {tree.operator} {right}" if rank == 1 else f"{left}{tree.operator}{right}"
+    return f"({body})" if rank < least else body
+
+
+class _Reader:
+    """Recursive descent over the tokens of one expression."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.tokens, at = text, list[str](), 0
+        while text[at:].strip():
+            found = _TOKEN.match(text, at)
+            if found is None:
+                raise BadInput(
+                    f"{text[at:][:20]!r} in expression {text!r}", "numbers, signals, + - * / ^ ( )", "correct it"
+                )
+            self.tokens.append(found[found.lastindex or 0])
+            at = found.end()
+
+    def wrong(self, expected: str) -> BadInput:
+        here = repr(self.tokens[0]) if self.tokens else "the end"
+        return BadInput(f"{here} in expression {self.text!r}", expected, "write it as post*(pre - 0.5*weight)")
+
+    def next_is(self, known: str) -> bool:
+        return bool(self.tokens) and self.tokens[0] in known
+
+    def sum(self, depth: int) -> Tree:
+        return self._chain(self.product, "+-", depth)
+
+    def product(self, depth: int) -> Tree:
+        return self._chain(self.power, "*/", depth)
+
+    def _chain(self, part: Callable[[int], Tree], operators: str, depth: int) -> Tree:
+        if depth > 3 * MAX_DEPTH:
+            raise BadInput(f"expression {self.text[:40]!r}...", f"at most {MAX_DEPTH} brackets deep", "simplify it")
+        tree = part(depth + 1)
+        while self.next_is(operators):
+            tree = Apply(self.tokens.pop(0), tree, part(depth + 1))
+        return tree
+
+    def power(self, depth: int) -> Tree:
+        base = self.atom(depth)
+        if not self.next_is("^"):
+            return base
+        self.tokens.pop(0)
+        given = self.tokens.pop(0) if self.tokens else ""
+        if not (given.isascii() and given.isdigit() and 1 <= int(given[:3]) <= MAX_POWER):
+            raise BadInput(f"power {given!r} in expression {self.text!r}", f"1 to {MAX_POWER}", "correct it")
+        tree = base
+        for _ in range(int(given) - 1):
+            tree = Apply("*", tree, base)
+        return tree
+
+    def atom(self, depth: int) -> Tree:
+        if not self.tokens:
+            raise self.wrong("a number, a signal or a bracket")
+        token = self.tokens.pop(0)
+        if token == "(":
+            inner = self.sum(depth + 1)
+            if not self.next_is(")"):
+                raise self.wrong("a closing bracket")
+            self.tokens.pop(0)
+            return inner
+        if token == "-":
+            if depth > 3 * MAX_DEPTH:
+                raise self.wrong("fewer signs")
+            inner = self.atom(depth + 1)
+            return Number(-inner.value) if isinstance(inner, Number) else Apply("*", Number(-1.0), inner)
+        if token[0] in "0123456789.":
+            if not math.isfinite(float(token)):
+                raise BadInput(f"number {token} in expression {self.text!r}", "a finite number", "correct it")
+            return Number(float(token))
+        if token in "+*/^)":
+            self.tokens.insert(0, token)
+            raise self.wrong("a number, a signal or a bracket")
+        if token != ELIGIBILITY:
+            check_signal(token, self.text)
+        return Signal(token)
+
+
+# The code of a search: a graph of `size` operators, of which one is read out. Node k is three integers, its operator
+# and its two operands; an operand below n_leaves is a leaf, n_leaves + m is node m < k. The last integer is the operand
+# read out. Every code within `limits` is a tree (shared nodes are written out twice); nodes not read are its reserve.
+
+
+def limits(n_leaves: int, size: int) -> tuple[int, ...]:
+    """The exclusive upper bound of every integer of a code."""
+    per_node = [(len(OPERATORS), n_leaves + k, n_leaves + k) for k in range(size)]
+    return (*(limit for node in per_node for limit in node), n_leaves + size)
+
+
+def encode(tree: Tree, leaves: Sequence[Tree], size: int) -> list[int | None]:
+    """The code of a tree over distinct `leaves`; equal numbers in it take equal leaves in turn. None: of no matter.
+
+    Raises: BadInput for a tree with other leaves or more than `size` operators.
+    """
+    code: list[int | None] = []
+    free = list(enumerate(leaves))
+
+    def place(node: Tree) -> int:
+        if not isinstance(node, Apply):
+            at = next((pair for pair in free if pair[1] == node), None)
+            if at is None:
+                known = ", ".join(show(leaf) for leaf in leaves)
+                raise BadInput(f"{show(node)} in expression {show(tree)!r}", f"one of {known}", "add it to inputs")
+            if isinstance(node, Number):
+                free.remove(at)
+            return at[0]
+        left, right = place(node.left), place(node.right)
+        code.extend((OPERATORS.index(node.operator), left, right))
+        return len(leaves) + len(code) // 3 - 1
+
+    out = place(tree)
+    missing = size - len(code) // 3
+    if missing < 0:
+        raise BadInput(f"expression {show(tree)!r}", f"at most size={size} operators", "raise size")
+    return [*code, *[None] * (3 * missing), out]
+
+
+def decode(code: Sequence[float], leaves: Sequence[Tree]) -> Tree:
+    """The tree that a code stands for; a number outside `limits` is taken as the nearest inside.
+
+    Raises: BadInput for a tree of more than MAX_NODES nodes.
+    """
+    bounds = limits(len(leaves), len(code) // 3)
+    whole = [min(max(round(float(value)), 0), bound - 1) for value, bound in zip(code, bounds, strict=True)]
+    sizes = [1] * len(leaves)
+    for k in range(len(code) // 3):
+        sizes.append(1 + sizes[whole[3 * k + 1]] + sizes[whole[3 * k + 2]])
+    if sizes[whole[-1]] > MAX_NODES:
+        raise BadInput(f"a code of {sizes[whole[-1]]} nodes", f"at most {MAX_NODES}", "search with fewer operators")
+
+    def tree(at: int) -> Tree:
+        if at < len(leaves):
+            return leaves[at]
+        operator, left, right = whole[3 * (at - len(leaves)) : 3 * (at - len(leaves)) + 3]
+        return Apply(OPERATORS[operator], tree(left), tree(right))
+
+    return tree(whole[-1])

@@ -1,0 +1,134 @@
+"""Which inputs of a program can reach which of its outputs, element by element.
+
+Every number of a program carries a set of marks, as the bits of an integer. An operation gives each element of its
+result the marks of all elements that it may be computed from. What a value is does not matter, only that it may be
+looked at: a sign, a comparison, an argmax, a closed gate and `stop_gradient` pass marks on as a sum does. An operation
+that is not known here passes every mark to every element. So a mark that is missing shows independence, in a program
+without side effects (`unfollowed`), and one that is there proves nothing.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from metaplast.locality.known import NESTED, Known
+from metaplast.locality.marks import OPERATIONS, Marks, every, everywhere, nothing, union
+
+LONGEST = 256  # steps of a scan that are followed one by one; of a longer one, all steps together
+
+
+def outputs(program: Any, marked: Sequence[Marks]) -> list[Marks]:
+    """The marks of the outputs of a jaxpr, closed or open, from those of its inputs."""
+    if hasattr(program, "jaxpr"):
+        return _through(program.jaxpr, marked, Known.of(program))
+    return _through(program, marked, Known(program, [None] * len(program.constvars)))
+
+
+def _through(jaxpr: Any, marked: Sequence[Marks], known: Known) -> list[Marks]:
+    marks: dict[Any, Marks] = {v: nothing(v.aval.shape) for v in jaxpr.constvars}
+    marks |= dict(zip(jaxpr.invars, marked, strict=True))
+
+    def of(atom: Any) -> Marks:
+        return nothing(np.shape(atom.val)) if hasattr(atom, "val") else marks[atom]
+
+    for equation in jaxpr.eqns:
+        found = _of_equation(equation, [of(atom) for atom in equation.invars], known)
+        marks |= dict(zip(equation.outvars, found, strict=True))
+    return [of(atom) for atom in jaxpr.outvars]
+
+
+def _of_equation(equation: Any, marked: list[Marks], known: Known) -> list[Marks]:
+    shapes = [tuple(v.aval.shape) for v in equation.outvars]
+    if not any(marks.any() for marks in marked):
+        return [nothing(shape) for shape in shapes]
+    name = equation.primitive.name
+    if name in NESTED:
+        inside = known.inside(equation)
+        return _through(inside.jaxpr, marked, inside)
+    if name in _FLOW:
+        return _FLOW[name](equation, marked)
+    if name in OPERATIONS:
+        return OPERATIONS[name](equation, marked, known)
+    return everywhere(marked, shapes)
+
+
+def _cond(equation: Any, marked: list[Marks]) -> list[Marks]:
+    chosen = every(marked[:1])
+    branches = [outputs(branch, marked[1:]) for branch in equation.params["branches"]]
+    return [union(each) | chosen for each in zip(*branches, strict=True)]
+
+
+def _while(equation: Any, marked: list[Marks]) -> list[Marks]:
+    n_cond, n_body = equation.params["cond_nconsts"], equation.params["body_nconsts"]
+    of_cond, of_body, carry = marked[:n_cond], marked[n_cond : n_cond + n_body], marked[n_cond + n_body :]
+
+    def once(carry: list[Marks]) -> list[Marks]:
+        goes_on = every(outputs(equation.params["cond_jaxpr"], [*of_cond, *carry]))
+        after = outputs(equation.params["body_jaxpr"], [*of_body, *carry])
+        return [marks | goes_on for marks in after]
+
+    return settled(once, list(carry))
+
+
+def unfollowed(jaxpr: Any) -> bool:
+    """Whether a program has side effects, or calls out of itself: what is written there is read elsewhere."""
+    for equation in jaxpr.eqns:
+        if equation.effects or "callback" in equation.primitive.name:
+            return True
+        for value in equation.params.values():
+            several = value if isinstance(value, list | tuple) else [value]
+            inner = [getattr(one, "jaxpr", one) for one in several]
+            if any(unfollowed(one) for one in inner if hasattr(one, "eqns")):
+                return True
+    return False
+
+
+def settled(once: Callable[[list[Marks]], list[Marks]], carry: list[Marks]) -> list[Marks]:
+    """The marks of a carry after any number of steps."""
+    while True:
+        after = [old | new for old, new in zip(carry, once(carry), strict=True)]
+        if all(np.array_equal(old, new) for old, new in zip(carry, after, strict=True)):
+            return carry
+        carry = after
+
+
+def _counts(equation: Any) -> tuple[int, int]:
+    """How many inputs of a scan stay, and how many it carries. What it runs over has one axis more than in a step."""
+    body = getattr(equation.params["jaxpr"], "jaxpr", equation.params["jaxpr"])
+
+    def longer(outside: Any, inside: Any) -> int:
+        return sum(len(a.aval.shape) > len(b.aval.shape) for a, b in zip(outside, inside, strict=True))
+
+    n_over = longer(equation.invars, body.invars)
+    n_carry = len(equation.outvars) - longer(equation.outvars, body.outvars)
+    return len(equation.invars) - n_over - n_carry, n_carry
+
+
+def _scan(equation: Any, marked: list[Marks]) -> list[Marks]:
+    parameters = equation.params
+    length = parameters["length"]
+    n_consts, n_carry = _counts(equation)
+    consts, carry, given = marked[:n_consts], marked[n_consts : n_consts + n_carry], marked[n_consts + n_carry :]
+    body = parameters["jaxpr"]
+    if length > LONGEST:
+        together = [np.bitwise_or.reduce(marks, axis=0) for marks in given]
+        carry = settled(lambda now: outputs(body, [*consts, *now, *together])[:n_carry], list(carry))
+        last = outputs(body, [*consts, *carry, *together])[n_carry:]
+        return [*carry, *(np.broadcast_to(marks, (length, *marks.shape)) for marks in last)]
+    told: list[list[Marks]] = []
+    steps = range(length)
+    for step in reversed(steps) if parameters["reverse"] else steps:
+        found = outputs(body, [*consts, *carry, *(marks[step] for marks in given)])
+        carry = found[:n_carry]
+        told.append(found[n_carry:])
+    if parameters["reverse"]:
+        told.reverse()
+    n_told = len(equation.outvars) - n_carry
+    stacked = [np.stack([step[i] for step in told]) for i in range(n_told)] if told else []
+    if not told:
+        stacked = [nothing(v.aval.shape) for v in equation.outvars[n_carry:]]
+    return [*carry, *stacked]
+
+
+_FLOW = {"cond": _cond, "scan": _scan, "while": _while}

@@ -1,0 +1,257 @@
+"""Marks of arrays: which of them an operation passes on, and to which elements of its result."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from metaplast.locality.known import Known
+
+Marks = np.ndarray  # uint64, of the shape of the value
+
+ELEMENTWISE = frozenset(
+    """abs acos acosh add add_any and asin asinh atan atan2 atanh bessel_i0e bessel_i1e cbrt ceil clamp clz
+    complex conj
+    convert_element_type copy cos cosh digamma div eq eq_to erf erf_inv erfc exp exp2 expm1 floor ge gt igamma
+    igamma_grad_a igammac imag integer_pow is_finite le le_to lgamma log log1p logistic lt lt_to max min mul mulhi
+    ne neg nextafter not or polygamma population_count pow real reduce_precision regularized_incomplete_beta rem
+    round rsqrt select_n shift_left shift_right_arithmetic shift_right_logical sign sin sinh sqrt square
+    stop_gradient sub tan tanh xor zeta
+    """.split()  # noqa: SIM905 (one name to a line would fill two pages)
+)
+REDUCTIONS = {
+    "argmax",
+    "argmin",
+    "reduce_and",
+    "reduce_max",
+    "reduce_min",
+    "reduce_or",
+    "reduce_prod",
+    "reduce_sum",
+    "reduce_xor",
+}
+CUMULATIVE = {"cumlogsumexp", "cummax", "cummin", "cumprod", "cumsum"}
+SAME_SHAPE = {"reshape", "squeeze"}
+SCATTERS = {"scatter", "scatter-add", "scatter-max", "scatter-min", "scatter-mul", "scatter-sub"}
+
+
+def nothing(shape: tuple[int, ...]) -> Marks:
+    return np.zeros(shape, np.uint64)
+
+
+def everywhere(marked: Sequence[Marks], shapes: Sequence[tuple[int, ...]]) -> list[Marks]:
+    return [np.full(shape, every(marked), np.uint64) for shape in shapes]
+
+
+def every(marked: Sequence[Marks]) -> np.uint64:
+    """All marks of all elements."""
+    found = np.uint64(0)
+    for marks in marked:
+        found |= np.bitwise_or.reduce(marks, axis=None)  # 0 for an array without elements
+    return found
+
+
+def union(several: Sequence[Marks]) -> Marks:
+    found = several[0].copy()
+    for marks in several[1:]:
+        found |= marks
+    return found
+
+
+def _pointwise(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
+    shape = equation.outvars[0].aval.shape
+    return [union([np.broadcast_to(marks, shape) for marks in marked])]
+
+
+def _reduced(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
+    return [np.bitwise_or.reduce(marked[0], axis=tuple(equation.params["axes"]))]
+
+
+def _accumulated(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
+    axis = equation.params["axis"]
+    if equation.params["reverse"]:
+        return [np.flip(np.bitwise_or.accumulate(np.flip(marked[0], axis), axis=axis), axis)]
+    return [np.bitwise_or.accumulate(marked[0], axis=axis)]
+
+
+def _reshaped(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
+    order = equation.params["dimensions"] if equation.primitive.name == "reshape" else None
+    moved = marked[0] if order is None else marked[0].transpose(order)
+    return [moved.reshape(equation.outvars[0].aval.shape)]
+
+
+def _broadcast_in_dim(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
+    shape = tuple(equation.params["shape"])
+    placed = [1] * len(shape)
+    for axis, place in enumerate(equation.params["broadcast_dimensions"]):
+        placed[place] = marked[0].shape[axis]
+    return [np.broadcast_to(marked[0].reshape(placed), shape)]
+
+
+def _moved(equation: Any, marked: list[Marks], known: Known) -> list[Marks]:
+    """An operation that only moves elements, done to their places: its positions must be known."""
+    operand, *others = equation.invars
+    shape = equation.outvars[0].aval.shape
+    if any(marks.any() for marks in marked[1:]):
+        return _chosen(equation, marked, shape)
+    positions = [known.value(atom) for atom in others]
+    if any(position is None for position in positions):
+        marked = [_along(equation, marked[0]), *marked[1:]]
+        positions = [np.zeros(x.aval.shape, np.int32) for x in others]
+    places = np.arange(1, math.prod(operand.aval.shape) + 1, dtype=np.int32).reshape(operand.aval.shape)
+    filled = {"fill_value": 0} if "fill_value" in equation.params else {}
+    moved = np.asarray(equation.primitive.bind(places, *positions, **{**equation.params, **filled}))
+    return [np.concatenate([nothing((1,)), marked[0].reshape(-1)])[moved]]
+
+
+def _along(equation: Any, marks: Marks) -> Marks:
+    """Every element with the marks of all along the axes in which its place is not known."""
+    sizes = equation.params["slice_sizes"]
+    axes = tuple(axis for axis, size in enumerate(sizes) if size < marks.shape[axis])
+    return np.broadcast_to(np.bitwise_or.reduce(marks, axis=axes, keepdims=True), marks.shape)
+
+
+def _chosen(equation: Any, marked: list[Marks], shape: tuple[int, ...]) -> list[Marks]:
+    """A gather whose positions carry marks: of single elements, each has those of its own position."""
+    operand, *positions = marked
+    one_by_one = equation.primitive.name == "gather" and shape == positions[0].shape[:-1]
+    if not one_by_one:
+        return everywhere(marked, [shape])
+    return [np.bitwise_or.reduce(positions[0], axis=-1) | every([operand])]
+
+
+def _concatenated(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
+    return [np.concatenate(marked, axis=equation.params["dimension"])]
+
+
+def _padded(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
+    places = np.arange(1, marked[0].size + 1, dtype=np.int32).reshape(marked[0].shape)
+    moved = np.asarray(jax.lax.pad(places, np.int32(0), equation.params["padding_config"]))
+    inside = np.concatenate([nothing((1,)), marked[0].reshape(-1)])[moved]
+    return [np.where(moved == 0, marked[1], inside)]
+
+
+def _updated(equation: Any, marked: list[Marks], known: Known) -> list[Marks]:
+    """dynamic_update_slice: what is not overwritten keeps its marks."""
+    operand, update, *starts = marked
+    shape = operand.shape
+    first: list[int] = []
+    for atom, whole, part in zip(equation.invars[2:], shape, update.shape, strict=True):
+        start = known.value(atom)
+        if start is None or any(marks.any() for marks in starts):
+            return everywhere(marked, [shape])
+        first.append(int(np.clip(start, 0, whole - part)))
+    found = operand.copy()
+    where = tuple(slice(start, start + part) for start, part in zip(first, update.shape, strict=True))
+    found[where] = update
+    return [found]
+
+
+def _scattered(equation: Any, marked: list[Marks], known: Known) -> list[Marks]:
+    """Every mark is scattered by itself, as a number that is added; along whole axes where the places are not known."""
+    operand, indices, updates = marked
+    if indices.any():
+        return everywhere(marked, [operand.shape])
+    numbers = equation.params["dimension_numbers"]
+    where = known.value(equation.invars[1])
+    unknown = where is None
+    if unknown:
+        where = np.zeros(indices.shape, np.int32)
+    found = operand.copy()
+    for bit in range(64):
+        mark = np.uint64(1) << np.uint64(bit)
+        if not (updates & mark).any():
+            continue
+        ones = ((updates & mark) > 0).astype(np.float32)
+        nowhere = np.zeros(operand.shape, np.float32)
+        reached = np.asarray(jax.lax.scatter_add(nowhere, where, ones, numbers, mode=equation.params["mode"])) > 0
+        if unknown:
+            axes = tuple(numbers.scatter_dims_to_operand_dims)
+            reached = np.broadcast_to(reached.any(axis=axes, keepdims=True), operand.shape)
+        found |= np.where(reached, mark, np.uint64(0))
+    return [found]
+
+
+def _product(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
+    """dot_general: an element has the marks of its row on the left and of its column on the right."""
+    (left_sum, right_sum), (left_batch, right_batch) = equation.params["dimension_numbers"]
+    left, right = marked
+    left_free = [axis for axis in range(left.ndim) if axis not in (*left_sum, *left_batch)]
+    right_free = [axis for axis in range(right.ndim) if axis not in (*right_sum, *right_batch)]
+    shape = equation.outvars[0].aval.shape
+    n_batch = len(left_batch)
+    rows = _gathered(left, tuple(left_sum), [*left_batch, *left_free])
+    columns = _gathered(right, tuple(right_sum), [*right_batch, *right_free])
+    rows = rows.reshape(rows.shape + (1,) * len(right_free))
+    columns = columns.reshape(columns.shape[:n_batch] + (1,) * len(left_free) + columns.shape[n_batch:])
+    return [np.broadcast_to(rows, shape) | np.broadcast_to(columns, shape)]
+
+
+def _gathered(marks: Marks, over: tuple[int, ...], order: list[int]) -> Marks:
+    reduced = np.bitwise_or.reduce(marks, axis=over, keepdims=True)
+    return np.transpose(reduced, [*order, *over]).reshape([marks.shape[axis] for axis in order])
+
+
+def _stacked(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
+    return [np.stack(marked, axis=equation.params["axis"])]
+
+
+def _unstacked(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
+    return list(np.moveaxis(marked[0], equation.params["axis"], 0))
+
+
+def _tiled(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
+    return [np.tile(marked[0], equation.params["reps"])]
+
+
+def _split(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
+    ends = np.cumsum(equation.params["sizes"])[:-1]
+    return list(np.split(marked[0], ends, axis=equation.params["axis"]))
+
+
+def _bits_kept(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
+    """bitcast_convert_type, element by element where the width stays."""
+    shape = tuple(equation.outvars[0].aval.shape)
+    return [marked[0]] if marked[0].shape == shape else everywhere(marked, [shape])
+
+
+def _sorted(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
+    axis = equation.params["dimension"]
+    along = np.bitwise_or.reduce(union(marked), axis=axis, keepdims=True)
+    return [np.broadcast_to(along, marks.shape) for marks in marked]
+
+
+def _largest(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
+    """top_k."""
+    axis = equation.params.get("axis", -1)
+    along = np.bitwise_or.reduce(marked[0], axis=axis, keepdims=True)
+    return [np.broadcast_to(along, v.aval.shape) for v in equation.outvars]
+
+
+OPERATIONS: dict[str, Callable[[Any, list[Marks], Known], list[Marks]]] = {
+    **dict.fromkeys(ELEMENTWISE, _pointwise),
+    **dict.fromkeys(REDUCTIONS, _reduced),
+    **dict.fromkeys(CUMULATIVE, _accumulated),
+    **dict.fromkeys(SAME_SHAPE, _reshaped),
+    **dict.fromkeys(SCATTERS, _scattered),
+    "bitcast_convert_type": _bits_kept,
+    "broadcast_in_dim": _broadcast_in_dim,
+    "concatenate": _concatenated,
+    "dot_general": _product,
+    "dynamic_slice": _moved,
+    "dynamic_update_slice": _updated,
+    "gather": _moved,
+    "optimization_barrier": lambda equation, marked, known: marked,
+    "pad": _padded,
+    "rev": _moved,
+    "slice": _moved,
+    "split": _split,
+    "stack": _stacked,
+    "tile": _tiled,
+    "sort": _sorted,
+    "top_k": _largest,
+    "transpose": _moved,
+    "unstack": _unstacked,
+}

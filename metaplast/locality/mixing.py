@@ -1,0 +1,103 @@
+"""Across which neurons a rule mixes what it reads, whatever the fields are called."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from metaplast.connections.base import AbstractConnection
+from metaplast.connections.dense import Dense
+from metaplast.language.grammar import MIXING
+from metaplast.locality.influence import outputs, settled, unfollowed
+from metaplast.locality.marks import Marks, nothing
+from metaplast.signals import SynapseView
+
+SENT = "pre.activity"  # what a presynaptic neuron transmits, so that it is seen all over the postsynaptic one
+
+
+def mixing(program: Any, given: tuple[Any, Any, Any], connection: AbstractConnection) -> str:
+    """`mixing.layer`, `mixing.neuron`, or nothing where delta_w at a synapse depends on its own two neurons alone.
+
+    neuron: on the activity of other inputs of its postsynaptic neuron, or on other synapses of one of its two neurons.
+    layer: on anything else of other neurons or synapses. A rule that itself mixes both over the synapses of the
+    postsynaptic and over those of the presynaptic neuron counts as `layer`, as does one of side effects, and one that
+    mixes inputs where not every neuron is one.
+    program: of (view, theta, state) -> (state, delta_w), of which `given` are the shapes. The state carries on what it
+    was given, step after step, until nothing new comes; what it holds at birth is nobody's.
+    """
+    with jax.ensure_compile_time_eval():  # it is asked for while lives are traced
+        return _measured(program, given, connection)
+
+
+def _measured(program: Any, given: tuple[Any, Any, Any], connection: AbstractConnection) -> str:
+    if unfollowed(program.jaxpr):
+        return MIXING["layer"]
+    posts = _at_synapses(connection.at_post(jnp.arange(connection.n_post)), connection)
+    pres = _at_synapses(connection.at_pre(jnp.arange(connection.n_pre)), connection)
+    of_post, of_pre = _codes(connection.n_post), _codes(connection.n_pre)
+
+    def foreign(marked: dict[str, Marks], own: Marks) -> bool:
+        """Whether some synapse has a mark that is not its own."""
+        delta = _delta(program, given, _marked(given[0], marked))
+        return bool((delta & ~own).any())
+
+    if foreign({"post": of_post}, of_post[posts]) or foreign({"pre": of_pre}, of_pre[pres]):
+        return MIXING["layer"]
+    other_posts = foreign({"synapse": of_post[posts]}, of_post[posts])
+    other_pres = foreign({"synapse": of_pre[pres]}, of_pre[pres])
+    if other_posts and other_pres:
+        return MIXING["layer"]
+    other_inputs = foreign({"sent": of_pre}, of_pre[pres])
+    if other_inputs and not isinstance(connection, Dense):
+        return MIXING["layer"]  # they may be no inputs of the postsynaptic neuron
+    return MIXING["neuron"] if other_posts or other_pres or other_inputs else ""
+
+
+def _codes(n: int) -> Marks:
+    """A set of marks for each of n places, none of which holds another: the digits of its number, and of ~number.
+
+    So whatever is made of a place and of any other has a mark that the place alone has not.
+    """
+    digits = max(1, (n - 1).bit_length())
+    numbers = np.arange(n, dtype=np.uint64)
+    others = ~numbers & np.uint64((1 << digits) - 1)
+    return numbers | (others << np.uint64(digits))
+
+
+def _delta(program: Any, given: tuple[Any, Any, Any], view: list[Marks]) -> Marks:
+    """The marks of delta_w [n_synapses] in any step."""
+    _, theta, state = given
+    n_state = len(jax.tree.leaves(state))
+    first = [*view, *(nothing(leaf.shape) for leaf in jax.tree.leaves(theta))]
+
+    def once(carry: list[Marks]) -> list[Marks]:
+        return outputs(program, [*first, *carry])[:n_state]
+
+    carry = settled(once, [nothing(leaf.shape) for leaf in jax.tree.leaves(state)])
+    (delta,) = outputs(program, [*first, *carry])[n_state:]
+    return delta.reshape(-1)
+
+
+def _at_synapses(values: Any, connection: AbstractConnection) -> np.ndarray:
+    return np.broadcast_to(np.asarray(values), connection.shape).reshape(-1)
+
+
+def _marked(view: SynapseView, marked: dict[str, Marks]) -> list[Marks]:
+    """The leaves of the view with marks in place of numbers.
+
+    marked: those of what is `sent` [n_pre], of all else that is `pre` [n_pre], of `post` [n_post], of every `synapse`
+    [n_synapses]; none for what all of them see.
+    """
+    kinds = {SENT: "sent", "weight": "synapse", "weight_initial": "synapse"}
+    found: list[Marks] = []
+    for path, leaf in jax.tree_util.tree_flatten_with_path(view)[0]:
+        name = leaf_name(path)
+        marks = marked.get(kinds.get(name, name.partition(".")[0]))
+        found.append(nothing(leaf.shape) if marks is None else marks.reshape(leaf.shape))
+    return found
+
+
+def leaf_name(path: tuple[Any, ...]) -> str:
+    """The name of a leaf of a view: `pre.activity`, `weight`, `modulators.reward` ..."""
+    return ".".join(str(getattr(part, "name", getattr(part, "key", part))) for part in path)

@@ -1,0 +1,60 @@
+"""References judged on the same lives as the rows of a table."""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from metaplast.problem.meta_problem import Batch, MetaProblem
+from metaplast.references.base import AbstractReference, Numbers
+from metaplast.results.evaluate import batches
+from metaplast.signals import Metrics
+from metaplast.tasks import Split
+
+LOCKSTEP = 32  # lives at a time: what a reference keeps of so many stays small
+RULERS = ("accuracy", "loss")  # what is chosen by: the first that a reference is scored in
+
+
+class Place(NamedTuple):
+    """A reference in a world: the lives are those that rows are judged on (see evaluate.lives)."""
+
+    reference: AbstractReference
+    problem: MetaProblem
+    seed: int
+
+
+def choose(place: Place, n: int) -> Numbers:
+    """Of a reference's options, the best on `n` validation lives; the first of equals, and the only one unseen."""
+    options = place.reference.options()
+    if len(options) == 1:
+        return options[0]
+    costs = []
+    for numbers in options:
+        found = lives(place, numbers, "validation", n)
+        ruler = next(name for name in RULERS if name in found)
+        mean = float(np.mean(found[ruler], dtype=np.float64))
+        cost = -mean if ruler == "accuracy" else mean
+        costs.append(cost if np.isfinite(cost) else np.inf)
+    return options[int(np.argmin(costs))]
+
+
+def lives(place: Place, numbers: Numbers, split: Split, n: int) -> dict[str, np.ndarray]:
+    """Per-life values [n] on `n` lives of a split, as `evaluate.lives` gives them of a row."""
+    lifetime = place.problem.lifetime
+    given = {name: jnp.zeros(()) + value for name, value in numbers.items()}
+    pieces = [
+        _judge(place.reference, lifetime.task, lifetime.dt, batch, given)
+        for batch in batches(place.problem, place.seed, split, n)
+    ]
+    wanted = n if lifetime.task.whole(split) is None else None
+    return {name: np.concatenate([np.asarray(piece[name]) for piece in pieces])[:wanted] for name in pieces[0]}
+
+
+@partial(jax.jit, static_argnames=("reference", "family", "dt"))
+def _judge(reference: AbstractReference, family: Any, dt: float, batch: Batch, numbers: Any) -> Metrics:
+    def one(life: Batch) -> Metrics:
+        return reference.judge(family, life.tasks, life.keys, dt, numbers)
+
+    return jax.lax.map(one, batch, batch_size=LOCKSTEP)

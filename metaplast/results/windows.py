@@ -1,0 +1,91 @@
+"""What a rule of spike times does: the change of one weight by a pair of spikes, against the time between them."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from metaplast.connections.dense import Dense
+from metaplast.locality.reads import blank_view
+from metaplast.results.surfaces import for_one_synapse
+from metaplast.reuse.load import Rule
+from metaplast.rules.base import AbstractRule, Wrapper
+from metaplast.rules.sum import Sum
+from metaplast.rules.three_factor import ThreeFactor
+from metaplast.signals import Theta
+
+REACH, WEIGHT = 0.1, 0.5  # seconds between the spikes, on either side; the weight, of an upper bound of 1
+NEVER = np.iinfo(np.int64).max
+
+
+class Window(NamedTuple):
+    """lags [n]: post minus pre time, seconds; pair [n]: the whole change by both spikes; alone: what they change when
+    each has the synapse to itself. gated: whether these changes become eligible, for a modulator to apply."""
+
+    lags: np.ndarray
+    pair: np.ndarray
+    alone: float
+    gated: bool
+
+
+def window(rule: Rule) -> Window | None:
+    """The window of a rule that learns from the times of spikes, None for any other."""
+    if not by_pairs(rule.spec, rule.reads):
+        return None
+    dt = 1e-3 if rule.dt is None else rule.dt
+    lags = np.arange(-round(REACH / dt), round(REACH / dt) + 1)
+    theta, _ = for_one_synapse(rule.spec, rule.theta)
+    both = pairs(rule.spec, theta, dt, np.append(lags, NEVER), rule.reads)
+    post_alone = _changes(rule.spec, theta, dt, np.zeros(len(lags)), (lags == 0)[:, None], rule.reads)
+    return Window(lags * dt, both[:-1], float(both[-1] + post_alone[0]), gated(rule.spec))
+
+
+def by_pairs(rule: AbstractRule, reads: Iterable[str]) -> bool:
+    """Whether a pair of spikes alone says what a rule does: it is one rule of spike times, and reads no potential."""
+    inner = rule
+    while isinstance(inner, Wrapper):
+        inner = inner.rule
+    return rule.spike_timing and not isinstance(inner, Sum) and "post.potential" not in reads
+
+
+def gated(rule: AbstractRule) -> bool:
+    """Whether what spikes bring about is eligible only, for a modulator to apply."""
+    return isinstance(rule, Wrapper) and (isinstance(rule, ThreeFactor) or gated(rule.rule))
+
+
+def _eligible(rule: AbstractRule, theta: Theta) -> tuple[AbstractRule, Theta]:
+    """What is eligible under a gated rule, (rule, theta) otherwise. An eligibility fades over seconds: what the rule
+    itself changes until the window ends would tell how early a pair came, not how far its spikes are apart."""
+    while gated(rule):
+        rule, theta = rule.rule, rule.inner(theta)  # pyright: ignore[reportAttributeAccessIssue]
+    return rule, theta
+
+
+def pairs(rule: AbstractRule, theta: Theta, dt: float, lags: np.ndarray, reads: Iterable[str]) -> np.ndarray:
+    """delta_w by a pre spike at 0 and a post spike at each of `lags` (steps; NEVER: none), from the first of them to
+    the last, at one synapse each whose weight stands still. reads: the fields of the view that the rule depends on; of
+    these, modulators are held at 1. A gated rule: what becomes eligible."""
+    steps = np.arange(lags.min(), lags[lags != NEVER].max() + 1)
+    return _changes(rule, theta, dt, steps == 0, steps[:, None] == lags[None, :], reads)
+
+
+def _changes(
+    rule: AbstractRule, theta: Theta, dt: float, pre: np.ndarray, post: np.ndarray, reads: Iterable[str]
+) -> np.ndarray:
+    """delta_w in all [n] for the spikes pre [n_steps] and post [n_steps, n]."""
+    rule, theta = _eligible(rule, theta)
+    channels = tuple(sorted(name.partition(".")[2] for name in reads if name.startswith("modulators.")))
+    connection = Dense(post.shape[1], 1)
+    blank = blank_view(connection, channels)
+    held = {"weight": jnp.full(connection.shape, WEIGHT), "modulators": {name: jnp.ones(()) for name in channels}}
+
+    def step(state: Any, now: tuple[Array, Array]) -> tuple[Any, Array]:
+        sides = {"pre": blank.pre.replace(activity=now[0]), "post": blank.post.replace(activity=now[1])}  # pyright: ignore[reportAttributeAccessIssue]
+        return rule.step(theta, state, connection, blank.replace(**sides, **held), dt)  # pyright: ignore[reportAttributeAccessIssue]
+
+    spikes = jnp.asarray(pre[:, None], float), jnp.asarray(post, float)
+    changes = jax.jit(lambda spikes: jax.lax.scan(step, rule.init_state(theta, connection), spikes)[1])(spikes)
+    return np.asarray(jnp.sum(changes, axis=0)[:, 0], np.float64)

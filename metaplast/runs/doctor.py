@@ -1,0 +1,59 @@
+"""What `metaplast doctor` finds: one line per part, nothing left behind."""
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import jax
+import psutil
+
+from metaplast import train
+from metaplast.runs.preflight import available
+from metaplast.runs.environment import environment
+from metaplast.problem.meta_problem import MetaProblem
+from metaplast.registry import find
+
+GIB = 2**30
+
+
+def findings() -> Iterator[tuple[str, str]]:
+    """(part, what was found), each as soon as it is known; the two-step training comes last."""
+    yield from environment().items()
+    yield "devices", ", ".join(str(device) for device in jax.devices())
+    memory = psutil.virtual_memory().total
+    yield "memory", f"{memory / GIB:.1f} GiB, {available() / GIB:.1f} GiB free; {psutil.cpu_count()} cores"
+    cache = os.environ.get("JAX_COMPILATION_CACHE_DIR", "")
+    yield "cache", _folder(Path(cache)) if cache else "off: programs are compiled anew in every process"
+    yield "runs", _folder(Path.cwd() / "runs")
+    for name in ("wandb", "tensorboardX"):
+        yield name, _package(name)
+    yield "two steps", _two_steps()
+
+
+def _folder(path: Path) -> str:
+    """Whether files can be written there; an existing folder above it stands for one that does not exist yet."""
+    above = next(p for p in (path, *path.absolute().parents) if p.is_dir())
+    try:
+        with tempfile.TemporaryFile(dir=above):
+            return f"{path}, can be written, {shutil.disk_usage(above).free / GIB:.1f} GiB free"
+    except OSError as error:
+        return f"{path}, cannot be written: {error.strerror}"
+
+
+def _package(name: str) -> str:
+    try:
+        return f"{version(name)}, used by logging={name.removesuffix('X').lower()}"
+    except PackageNotFoundError:
+        return "not installed: pip install 'metaplast[tensorboard]'"
+
+
+def _two_steps() -> str:
+    started = time.monotonic()
+    problem, outer = MetaProblem(), find("outer", "bptt")(steps=2)
+    state = train.begin(problem, outer, seed=0)
+    losses = [float(metrics["loss"]) for _, _, metrics in train.steps(problem, outer, 0, state, 0, 2)]
+    return f"loss {losses[0]:.4g}, {losses[1]:.4g} in {time.monotonic() - started:.1f} s"

@@ -1,0 +1,225 @@
+"""What every learning rule promises (metaplast.testing.check_rule)."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from metaplast.connections.dense import Dense
+from metaplast.connections.masked import Masked
+from metaplast.connections.sparse import Sparse
+from metaplast.locality.reads import blank_view, reach, reads
+from metaplast.rules.base import AbstractRule
+from metaplast.signals import SynapseView, Theta
+from metaplast.testing import account, clocks, influence
+from metaplast.testing.base import demand, demand_close, demand_gradient, demand_same_type, nudged, quick_jit
+from metaplast.testing.worlds import (
+    DT,
+    N_POST,
+    N_PRE,
+    N_STEPS,
+    channels,
+    draw_views,
+    draw_weights,
+    layout,
+    life,
+    moment,
+    run,
+    take,
+    with_aggregates,
+)
+
+DENSE, SINGLE = Dense(N_POST, N_PRE), Dense(1, 1)
+ONES = np.ones(DENSE.shape)
+SPARSE = Sparse(N_POST, N_PRE, probability=0.6, seed=1)
+MASKED = Masked(N_POST, N_PRE, probability=0.6, seed=1)
+Oracle = Callable[[AbstractRule, Any, Any, Any, float], tuple[Any, Any]]
+
+
+@partial(quick_jit, static_argnums=0)
+def _init(rule: AbstractRule) -> Theta:
+    return rule.init(jax.random.key(0), DENSE)
+
+
+class Bench:
+    """One rule with a random theta, weights and moments, and its life through them."""
+
+    def __init__(self, rule: AbstractRule) -> None:
+        self.rule = rule
+        self.channels = channels(rule)
+        self.fields = reads(rule, DENSE, self.channels)
+        self.theta = nudged(_init(rule), np.random.default_rng(1))
+        self.views = draw_views(2, self.channels)
+        self.weight = draw_weights(3, DENSE.shape)
+        self.kinds = layout(rule)
+        self.base = self.live()
+
+    def live(self, theta: Theta = None, views: SynapseView | None = None, weight: Any = None, dt: float = DT) -> Any:
+        """The life, with some of its circumstances changed: NumPy arrays."""
+        theta = self.theta if theta is None else theta
+        views = self.views if views is None else views
+        weight = self.weight if weight is None else weight
+        return jax.tree.map(np.asarray, run(self.rule, DENSE, dt, theta, views, weight, ONES))
+
+    @property
+    def stochastic(self) -> bool:
+        return "key" in self.fields
+
+
+def check_carry(rule: AbstractRule) -> None:
+    """A scan can carry the state, the change is laid out like the weights, theta is all floats; at either precision."""
+    for wide in (False, True):
+        with jax.enable_x64(wide):
+            view = blank_view(DENSE, channels(rule))
+            theta = jax.eval_shape(partial(rule.init, connection=DENSE), jax.random.key(0))
+            for leaf in jax.tree.leaves(theta):
+                demand(jnp.issubdtype(leaf.dtype, jnp.floating), f"theta is all floats, not {leaf.dtype}")
+            state = jax.eval_shape(partial(rule.init_state, connection=DENSE), theta)
+            after, delta = jax.eval_shape(partial(rule.step, connection=DENSE, dt=DT), theta, state, view=view)
+            demand_same_type(state, after, "the state that comes out has the type of the one that went in")
+            demand_same_type(view.weight, delta, "delta_w has the layout and dtype of the weights")
+            missing = rule.slow - {*state.post, *state.pre}
+            demand(not missing, f"slow names neuron-side state that exists, not {sorted(missing)}")
+            missing = rule.fast - {*state.synapse}
+            demand(not missing, f"fast names synapse-side state that exists, not {sorted(missing)}")
+
+
+def check_locality(bench: Bench) -> None:
+    """What the rule reads is what matters, exactly as far as its reach says."""
+    influence.check(bench.rule, bench.theta, bench.base["state"], bench.channels, bench.fields)
+
+
+def check_equivariance(bench: Bench) -> None:
+    """Renaming the neurons renames the change: no synapse is special. (A rule that draws is exempt.)"""
+    if bench.stochastic:
+        return
+    rows, columns = np.array([2, 0, 1]), np.array([1, 3, 0, 2])
+    moved = _only(bench.views, rows, columns)
+    out = bench.live(take(bench.theta, bench.kinds, rows, columns), moved, bench.weight[rows][:, columns])
+    demand_close(out["deltas"], bench.base["deltas"][:, rows][:, :, columns], "permuting the neurons permutes delta_w")
+
+
+def check_copies(bench: Bench) -> None:
+    """A rule of reach `synapse` equals one copy of itself per synapse, each on a connection of one by one."""
+    if bench.stochastic or reach(bench.fields) != "synapse":
+        return
+
+    copies = []
+    for j, i in np.ndindex(*DENSE.shape):
+        row, column = np.array([j]), np.array([i])
+        theta = take(bench.theta, bench.kinds, row, column)
+        copies.append((theta, _only(bench.views, row, column), bench.weight[row][:, column]))
+    single = quick_jit(jax.vmap(lambda t, v, w: life(bench.rule, SINGLE, DT, t, v, w, 1.0)["deltas"]))
+    each = np.asarray(single(*_stacked(copies))).reshape(N_POST, N_PRE, N_STEPS)
+    demand_close(
+        np.moveaxis(each, -1, 0), bench.base["deltas"], "a local rule is the same as one copy of it per synapse"
+    )
+
+
+def _only(views: SynapseView, rows: np.ndarray, columns: np.ndarray) -> SynapseView:
+    """The moments of some neurons only, in the order given."""
+    return views.replace(  # pyright: ignore[reportAttributeAccessIssue]
+        pre=jax.tree.map(lambda x: x[:, columns], views.pre), post=jax.tree.map(lambda x: x[:, rows], views.post)
+    )
+
+
+def _stacked(cases: list[tuple[Any, ...]]) -> list[Any]:
+    """Several cases as one, along a new first axis."""
+    stack = lambda *x: jnp.stack(x) if jnp.issubdtype(x[0].dtype, jax.dtypes.prng_key) else np.stack(x)  # noqa: E731
+    return [jax.tree.map(stack, *trees) for trees in zip(*cases, strict=True)]
+
+
+def check_layouts(bench: Bench) -> None:
+    """Sparse synapses change like the same synapses of a masked matrix."""
+    if bench.stochastic:
+        return
+    rows, columns = SPARSE.topology()
+    support = np.asarray(MASKED.mask())
+    weight = bench.weight * support
+    masked = run(bench.rule, MASKED, DT, bench.theta, bench.views, weight, support)
+    theta = take(bench.theta, bench.kinds, rows, columns, paired=True)
+    sparse = run(bench.rule, SPARSE, DT, theta, bench.views, weight[rows, columns], 1.0)
+    demand_close(sparse["deltas"], masked["deltas"][:, rows, columns], "sparse and masked synapses change alike")
+
+
+def check_gradient(bench: Bench) -> None:
+    """The gradient with respect to theta is that of central differences, and every leaf of theta matters."""
+    if not jax.tree.leaves(bench.theta):
+        return
+    readout = np.random.default_rng(4).normal(size=bench.base["deltas"].shape)
+
+    def loss(theta: Theta) -> Any:
+        out = life(bench.rule, DENSE, DT, theta, bench.views, bench.weight, ONES)
+        return jnp.sum(readout * out["deltas"]) + jnp.sum(readout[0] * out["weight"])
+
+    def evaluated(theta: Theta) -> Any:
+        out = bench.live(theta)
+        return np.sum(readout * out["deltas"]) + np.sum(readout[0] * out["weight"])
+
+    demand_gradient(evaluated, bench.theta, quick_jit(jax.grad(loss))(bench.theta))
+
+
+def check_vectorised(bench: Bench) -> None:
+    """`vmap` over rules and lives is the same as a loop over them."""
+    cases = [
+        (
+            nudged(bench.theta, np.random.default_rng(seed)),
+            draw_views(seed, bench.channels),
+            draw_weights(seed, DENSE.shape),
+        )
+        for seed in range(3)
+    ]
+    many = quick_jit(jax.vmap(lambda t, v, w: life(bench.rule, DENSE, DT, t, v, w, ONES)["deltas"]))
+    alone = np.stack([bench.live(*case)["deltas"] for case in cases])
+    demand_close(many(*_stacked(cases)), alone, "vmap is the same as a loop")
+
+
+def check_clock(bench: Bench) -> None:
+    """The change scales with dt as the rule's clock says (see AbstractRule)."""
+    clocks.check(bench)
+
+
+def check_oracle(bench: Bench, oracle: Oracle | None) -> None:
+    """Step for step the same as a plain NumPy program."""
+    if oracle is None:
+        return
+    theta, weight = jax.tree.map(np.asarray, bench.theta), bench.weight
+    state = _plain(bench.rule.init_state(bench.theta, DENSE))
+    for t in range(N_STEPS):
+        view = with_aggregates(
+            DENSE, moment(bench.views, t).replace(weight=weight, weight_initial=bench.weight), weight
+        )
+        state, delta = oracle(bench.rule, theta, state, _plain(view), DT)
+        demand_close(np.asarray(bench.base["deltas"][t]), delta, f"step {t} is that of the NumPy oracle")
+        weight = np.clip(weight + delta, 0.0, 1.0)
+    demand_close(_plain(bench.base["state"]), state, "the state is that of the NumPy oracle")
+
+
+def _plain(tree: Any) -> Any:
+    """Arrays as NumPy; a random key stays what it is."""
+    return jax.tree.map(lambda x: x if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else np.asarray(x), tree)
+
+
+def check(rule: AbstractRule, oracle: Oracle | None = None, clock: bool = True) -> None:
+    """Everything above (metaplast.testing.check_rule)."""
+    wide = reach(reads(rule, DENSE, channels(rule)))
+    known = oracle is not None or wide == "synapse"
+    demand(known, f"a rule of reach `{wide}` is checked against a NumPy oracle, and none was given")
+    check_carry(rule)
+    with jax.enable_x64(True):
+        bench = Bench(rule)
+        demand(np.isfinite(bench.base["deltas"]).all(), "the change of weight is finite")
+        demand((bench.base["deltas"] != 0).any(), "some weight changes in a random life")
+        check_locality(bench)
+        check_equivariance(bench)
+        check_copies(bench)
+        check_layouts(bench)
+        check_gradient(bench)
+        account.check(rule, bench.theta, account.World(bench.views, bench.weight, DENSE), bench.fields)
+        check_vectorised(bench)
+        check_oracle(bench, oracle)
+        if clock:
+            check_clock(bench)
