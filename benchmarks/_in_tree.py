@@ -1,4 +1,5 @@
-"""What a bench asks of the metaplast that its runs are made with; started with that source tree on PYTHONPATH.
+"""What a bench asks of the metaplast that its runs are made with; started with that source tree on
+PYTHONPATH.
 
 python -P _in_tree.py compose OUT ROWS WORD...   the config of WORDs, with ROWS alone if some are named, as YAML in OUT
 python -P _in_tree.py judge RUN OUT              every row of a finished run at its start and its end, as JSON in OUT
@@ -27,7 +28,9 @@ UNTRAINED = ("prototype", "references")  # in older trees and in newer ones
 
 
 def compose(words: list[str], rows: list[str]) -> Plain:
-    """The config of some words. rows: those kept beside the discovered one, and no references; none: all."""
+    """The config of some words. rows: those kept beside the discovered one, and no references;
+    none: all.
+    """
     plain = config.compose(words, config.Sources())
     if rows:
         given = plain.get("rows") or {}
@@ -42,13 +45,19 @@ def compose(words: list[str], rows: list[str]) -> Plain:
 def judge(run: Path) -> Plain:
     """{row: its metric and the value of every validation life at its start and at its end}."""
     plain = config.read_file(run / "config.yaml")
-    return {name: judge_row(folder.row_folder(run, name), row) for name, row in parse(plain, check=False).rows}
+    return {
+        name: judge_row(folder.row_folder(run, name), row)
+        for name, row in parse(plain, check=False).rows
+    }
 
 
 def judge_row(where: Path, row: Config) -> Plain:
     jax.config.update("jax_enable_x64", row.precision == "float64")
     problem = row.meta_problem()
-    thetas = {"start": problem.init(train.stream(row.seed, "theta")), "end": theta_of(where, problem)}
+    thetas = {
+        "start": problem.init(train.stream(row.seed, "theta")),
+        "end": theta_of(where, problem),
+    }
     found: Plain = {}
     for moment, theta in thetas.items():
         lives = evaluate.lives(problem, theta, row.seed, "validation", row.evaluation.validation)
@@ -61,6 +70,8 @@ if __name__ == "__main__":
     verb, first, *others = sys.argv[1:]
     if verb == "compose":
         chosen, *words = others
-        folder.write_text(Path(first), config.to_yaml(compose(words, list(filter(None, chosen.split(","))))))
+        folder.write_text(
+            Path(first), config.to_yaml(compose(words, list(filter(None, chosen.split(",")))))
+        )
     else:
         folder.write_json(Path(others[0]), judge(Path(first)))

@@ -1,4 +1,6 @@
-"""One core and one thread for a benchmark that is run as a program; an import of it must change nothing."""
+"""One core and one thread for a benchmark that is run as a program; an import of it must change
+nothing.
+"""
 
 import os
 

@@ -1,6 +1,8 @@
-"""Imported by every process of a run (`--import benchmarks._watch`): what each row compiles, and what it costs.
+"""Imported by every process of a run (`--import benchmarks._watch`): what each row compiles, and
+what it costs.
 
-One line of JSON for each row, and one for the rest of a process, goes to the file that FIRST_RUN_LOG names.
+One line of JSON for each row, and one for the rest of a process, goes to the file that
+FIRST_RUN_LOG names.
 """
 
 import atexit

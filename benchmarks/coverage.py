@@ -1,9 +1,12 @@
-"""Measure how often intervals of a fit's numbers hold the truth: python -m benchmarks.coverage [--sets N] [DESIGN ...]
+"""Measure how often intervals of a fit's numbers hold the truth: python -m benchmarks.coverage
+[--sets N] [DESIGN ...]
 
-Every design of coverage_designs.py: data sets by plain NumPy, each fitted as a member of one compiled program, with the
-intervals of `fitting.intervals`. Goes on where it stopped: one file per design in benchmarks/results_coverage. Then a
-table: coverage with its 95 % Clopper-Pearson interval, of every number that the data settle; median width over that of
-the Fisher information at the truth (with animals that differ: of the true sandwich); how often open numbers were named.
+Every design of coverage_designs.py: data sets by plain NumPy, each fitted as a member of one
+compiled program, with the intervals of `fitting.intervals`. Goes on where it stopped: one file per
+design in benchmarks/results_coverage. Then a
+table: coverage with its 95 % Clopper-Pearson interval, of every number that the data settle; median
+width over that of the Fisher information at the truth (with animals that differ: of the true
+sandwich); how often open numbers were named.
 """
 
 import argparse
@@ -97,7 +100,9 @@ def problem_of(name: str) -> MetaProblem:
         "genome": "direct",
         "slots": (Slot(rule=rule),),
     }
-    return MetaProblem(build(Lifetime, fields), MeanLoss(), n_tasks=design.n_subjects, life_clip=0.0)
+    return MetaProblem(
+        build(Lifetime, fields), MeanLoss(), n_tasks=design.n_subjects, life_clip=0.0
+    )
 
 
 def true_theta(design: Design, like: Theta) -> Theta:
@@ -121,13 +126,18 @@ def run(name: str, n_sets: int) -> None:
         sessions: Any = problem.lifetime.task.whole("train")  # pyright: ignore[reportAttributeAccessIssue]
         found = fit(problem, OUTER, sessions, members, SETTINGS, 0)
         for fitted, mine in zip(found, fields, strict=True):
-            done.append(_judged(problem, design, fitted.theta, sessions.replace(**mine)) | {"stable": fitted.stable})
+            done.append(
+                _judged(problem, design, fitted.theta, sessions.replace(**mine))
+                | {"stable": fitted.stable}
+            )
         OUT.mkdir(exist_ok=True)
         path.write_text(json.dumps({"design": design._asdict(), "sets": done}) + "\n")
         print(f"{name}: {len(done)} of {n_sets}", flush=True)
 
 
-def _judged(problem: MetaProblem, design: Design, theta: Theta, sessions: Session) -> dict[str, Any]:
+def _judged(
+    problem: MetaProblem, design: Design, theta: Theta, sessions: Session
+) -> dict[str, Any]:
     subject = np.asarray(sessions.subject)
     data = Data({"train": sessions}, {}, {"train": subject}, tuple(map(str, subject)), None)
     known = intervals(problem.lifetime, data, (theta, everything(theta)), 0)
@@ -152,16 +162,22 @@ def _named(known: Known) -> list[str]:
     return sorted({*known.separated, *(name for weights in known.open for name in weights)})
 
 
-def _reference(problem: MetaProblem, design: Design, theta: Theta, sessions: Session) -> dict[str, float]:
-    """1.96 standard deviations of the numbers at the truth: F^-1 (F + sum_s F_s B F_s) F^-1, with B the variance of
-    the numbers between animals."""
+def _reference(
+    problem: MetaProblem, design: Design, theta: Theta, sessions: Session
+) -> dict[str, float]:
+    """1.96 standard deviations of the numbers at the truth: F^-1 (F + sum_s F_s B F_s) F^-1, with B
+    the variance of the numbers between animals."""
     true = true_theta(design, theta)
     moved = sensitivity(problem.lifetime, true, everything(true), sessions, 0)
     space = Space(moved, np.zeros(len(moved.score), int), "values")
     names, _, slopes = number_slopes(problem.lifetime, true, moved.free)
     between = np.zeros(len(flattened(true)))
     rules = np.concatenate(
-        [np.full(np.size(leaf), name == "rules") for name in sorted(true) for leaf in jax.tree.leaves(true[name])]
+        [
+            np.full(np.size(leaf), name == "rules")
+            for name in sorted(true)
+            for leaf in jax.tree.leaves(true[name])
+        ]
     )
     between[rules] = (design.differ / RATE) ** 2
     total = moved.fisher.sum(axis=0)
@@ -194,7 +210,11 @@ def table() -> None:
             if sets and not is_open:
                 hits = sum(ends is not None and ends[0] <= truth <= ends[1] for ends, _ in own)
                 low, high = clopper_pearson(hits, len(sets))
-                ratios = [(e[1] - e[0]) / 2 / s["reference"][number] for e, s in own if e and s["reference"]]
+                ratios = [
+                    (e[1] - e[0]) / 2 / s["reference"][number]
+                    for e, s in own
+                    if e and s["reference"]
+                ]
                 width = f"{np.median(ratios):6.2f}" if ratios else f"{'-':>6}"
                 line += f" {hits / len(sets):8.3f} [{low:.3f}, {high:.3f}] {width}"
             else:

@@ -1,4 +1,6 @@
-"""The designs on which the intervals of fits are measured: fixed before the first run; data by plain NumPy alone."""
+"""The designs on which the intervals of fits are measured: fixed before the first run; data by
+plain NumPy alone.
+"""
 
 from typing import Any, NamedTuple
 
@@ -9,11 +11,16 @@ RATE, N_SETS = 0.1, 400
 
 
 class Design(NamedTuple):
-    """`n_subjects` of `n_steps` rows each; terms and their true numbers (rate times coefficient); w0 [n_in]: the first
-    weights, fitted along. kind: `choice` (log odds w x) or `activity` (w x and noise of sd `noise`). inputs: `normal`,
-    or `binary`, 0 and 1. differ: sd of every number between animals. sure: choices without chance. missing: share of
-    the values that were not recorded. mixed: how much of `laser` is `dopamine`, 1: all; sum: laser is the sum of
-    dopamine and pupil. open: the numbers that no such data settle. seed: data set i is drawn from [seed, i].
+    """`n_subjects` of `n_steps` rows each; terms and their true numbers (rate times coefficient);
+    w0 [n_in]: the first
+    weights, fitted along. kind: `choice` (log odds w x) or `activity` (w x and noise of sd
+    `noise`). inputs: `normal`,
+    or `binary`, 0 and 1. differ: sd of every number between animals. sure: choices without chance.
+    missing: share of
+    the values that were not recorded. mixed: how much of `laser` is `dopamine`, 1: all; sum: laser
+    is the sum of
+    dopamine and pupil. open: the numbers that no such data settle. seed: data set i is drawn from
+    [seed, i].
     """
 
     seed: int
@@ -37,13 +44,23 @@ A, L, P = "modulator.dopamine*pre", "modulator.laser*pre", "modulator.pupil*pre"
 SQUARE = "modulator.dopamine*pre^2"
 DESIGNS = {
     "identified": Design(1801, (A, "weight"), (0.15, -0.05)),
-    "identified_activity": Design(1802, (A, "pre", "weight"), (0.1, 0.02, -0.05), kind="activity", n_subjects=10),
-    "five_terms": Design(1803, (A, L, P, "pre", "weight"), (0.15, -0.1, 0.05, 0.03, -0.05), n_subjects=16),
-    "collinear": Design(1804, (A, SQUARE, "weight"), (0.1, 0.05, -0.05), inputs="binary", open=(A, SQUARE)),
-    "collinear_sum": Design(1805, (A, P, L, "weight"), (0.1, 0.05, 0.05, -0.05), sum=True, open=(A, P, L)),
+    "identified_activity": Design(
+        1802, (A, "pre", "weight"), (0.1, 0.02, -0.05), kind="activity", n_subjects=10
+    ),
+    "five_terms": Design(
+        1803, (A, L, P, "pre", "weight"), (0.15, -0.1, 0.05, 0.03, -0.05), n_subjects=16
+    ),
+    "collinear": Design(
+        1804, (A, SQUARE, "weight"), (0.1, 0.05, -0.05), inputs="binary", open=(A, SQUARE)
+    ),
+    "collinear_sum": Design(
+        1805, (A, P, L, "weight"), (0.1, 0.05, 0.05, -0.05), sum=True, open=(A, P, L)
+    ),
     "nearly_collinear": Design(1806, (A, L), (0.1, 0.05), mixed=0.95),
     "separated": Design(1807, (A, "pre"), (0.15, 0.05), sure=True, open=(A, "pre")),
-    "five_that_differ": Design(1808, (A, L), (0.15, -0.1), n_subjects=5, differ=0.05, kind="activity"),
+    "five_that_differ": Design(
+        1808, (A, L), (0.15, -0.1), n_subjects=5, differ=0.05, kind="activity"
+    ),
     "twenty_that_differ": Design(1809, (A, L), (0.15, -0.1), n_subjects=20, differ=0.05),
     "missing": Design(1810, (A, "weight"), (0.15, -0.05), missing=0.5),
 }
@@ -54,7 +71,11 @@ def data_set(design: Design, index: int) -> Arrays:
     rng = np.random.default_rng([design.seed, index])
     n, n_steps, n_in = design.n_subjects, design.n_steps, len(design.w0)
     size = (n, n_steps, n_in)
-    x = rng.normal(size=size) if design.inputs == "normal" else rng.integers(2, size=size).astype(float)
+    x = (
+        rng.normal(size=size)
+        if design.inputs == "normal"
+        else rng.integers(2, size=size).astype(float)
+    )
     dopamine, laser, pupil = rng.normal(size=(3, n, n_steps))
     if design.mixed:
         laser = design.mixed * dopamine + np.sqrt(1.0 - design.mixed**2) * laser
@@ -74,7 +95,9 @@ def data_set(design: Design, index: int) -> Arrays:
 
 
 def _lives(design: Design, x: np.ndarray, signals: Arrays, numbers: np.ndarray) -> np.ndarray:
-    """w_t x_t [n_subjects, n_steps] while w changes after every row by the sum of number times term."""
+    """w_t x_t [n_subjects, n_steps] while w changes after every row by the sum of number times
+    term.
+    """
     weight = np.tile(np.asarray(design.w0), (len(x), 1))
     drive = np.zeros(x.shape[:2])
     for t in range(x.shape[1]):

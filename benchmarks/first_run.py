@@ -1,6 +1,8 @@
-"""Print what the first command of a newcomer costs, row by row: python -m benchmarks.first_run [WORDS] [--jobs N]
+"""Print what the first command of a newcomer costs, row by row: python -m benchmarks.first_run
+[WORDS] [--jobs N]
 
-`metaplast train WORDS` is run once with an empty compilation cache. Words and options are those of the command.
+`metaplast train WORDS` is run once with an empty compilation cache. Words and options are those of
+the command.
 """
 
 import json
@@ -20,8 +22,9 @@ PROGRAM = "from metaplast.cli.main import main; main()"
 
 
 class Memory(threading.Thread):
-    """Follows the largest sum, over a process and what it started, of the memory that each has to itself or shares
-    (the proportional set size where the system tells it, else the resident one)."""
+    """Follows the largest sum, over a process and what it started, of the memory that each has to
+    itself or shares (the proportional set size where the system tells it, else the resident
+    one)."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
@@ -62,7 +65,17 @@ def measure(words: list[str], folder: Path) -> tuple[list[dict[str, Any]], dict[
     """(lines of benchmarks._watch, figures of the whole command)."""
     log, run = folder / "log.jsonl", folder / "run"
     own = {"JAX_COMPILATION_CACHE_DIR": str(folder / "cache"), "FIRST_RUN_LOG": str(log)}
-    command = [sys.executable, "-c", PROGRAM, "train", *words, "--run-dir", str(run), "--import", "benchmarks._watch"]
+    command = [
+        sys.executable,
+        "-c",
+        PROGRAM,
+        "train",
+        *words,
+        "--run-dir",
+        str(run),
+        "--import",
+        "benchmarks._watch",
+    ]
     before, started, begun = os.times(), time.monotonic(), time.time()
     process = subprocess.Popen(command, env={**os.environ, **own})
     memory = Memory(process.pid)
@@ -72,15 +85,22 @@ def measure(words: list[str], folder: Path) -> tuple[list[dict[str, Any]], dict[
     if code:
         raise SystemExit(code)
     memory.join()
-    cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    lines = [{**line, "at": line["ended"] - begun} for line in map(json.loads, log.read_text().splitlines())]
+    cpu = (
+        after.children_user + after.children_system - before.children_user - before.children_system
+    )
+    lines = [
+        {**line, "at": line["ended"] - begun}
+        for line in map(json.loads, log.read_text().splitlines())
+    ]
     return lines, {"wall_s": wall, "cpu_s": cpu, "peak_gb": memory.peak / 1e9}
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         lines, whole = measure(sys.argv[1:], Path(folder))
-    print("| row | done after, s | CPU s | programs | compile s | of which tiny | trace s | lower s | peak GB |")
+    print(
+        "| row | done after, s | CPU s | programs | compile s | of which tiny | trace s | lower s | peak GB |"
+    )
     print("|---|---|---|---|---|---|---|---|---|")
     for line in lines:
         tiny = f"{line['tiny']} in {line['tiny_s']:.1f} s"
@@ -89,7 +109,9 @@ def main() -> None:
             f"| {line['name']} | {line['at']:.0f} | {line['cpu_s']:.1f} | {line['programs']} | {line['compile_s']:.1f} "
             f"| {tiny} | " + " | ".join(f"{value:.1f}" for value in figures) + " |"
         )
-    print(f"\nwall {whole['wall_s']:.0f} s, CPU {whole['cpu_s']:.0f} s, {whole['peak_gb']:.2f} GB at the most")
+    print(
+        f"\nwall {whole['wall_s']:.0f} s, CPU {whole['cpu_s']:.0f} s, {whole['peak_gb']:.2f} GB at the most"
+    )
     print(processor())
 
 

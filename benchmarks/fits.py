@@ -1,7 +1,9 @@
-"""Print how fast a rule is fitted to choices, beside a script written by hand: python -m benchmarks.fits
+"""Print how fast a rule is fitted to choices, beside a script written by hand: python -m
+benchmarks.fits
 
-Mehta et al. 2024: 18 sessions of 240 rows, 351 epochs of Adam, 81 terms in (pre, post, advantage, weight). No core is
-pinned; the two sides run in turn, and the median of the pairwise ratios is what to quote.
+Mehta et al. 2024: 18 sessions of 240 rows, 351 epochs of Adam, 81 terms in (pre, post, advantage,
+weight). No core is pinned; the two sides run in turn, and the median of the pairwise ratios is what
+to quote.
 """
 
 import time
@@ -59,24 +61,41 @@ class FirstRows(AbstractRecording):
 
 @lru_cache(maxsize=4)
 def _cut(task: FirstRows) -> Recorded:
-    found, n, names = task.source.recorded(), task.n_rows, ("stimulus", "target", "observed", "gate", "reset")
+    found, n, names = (
+        task.source.recorded(),
+        task.n_rows,
+        ("stimulus", "target", "observed", "gate", "reset"),
+    )
     whole: Any = found.sessions
     rows = {name: getattr(whole, name)[:, :n] for name in names}
     modulators = {name: values[:, :n] for name, values in whole.modulators.items()}
-    return found._replace(sessions=whole.replace(**rows, modulators=modulators), trial=found.trial[:, :n])
+    return found._replace(
+        sessions=whole.replace(**rows, modulators=modulators), trial=found.trial[:, :n]
+    )
 
 
 def problem(task: FirstRows, n_tasks: int) -> MetaProblem:
     """The framework's side, with so many sessions in an update."""
     network = {"name": "feedforward", "hidden": (task.source.n_hidden,), "neuron": "tanh"}
     slots = (Slot(edges="input_to_hidden_1", rule=RULE),)
-    fields = {"task": task, "network": network, "feedback": "none", "genome": "given", "slots": slots}
+    fields = {
+        "task": task,
+        "network": network,
+        "feedback": "none",
+        "genome": "given",
+        "slots": slots,
+    }
     whole = MetaProblem(build(Lifetime, fields), MeanLoss(), n_tasks=n_tasks, life_clip=0.0)
     return in_one_chunk(whole, n_tasks)
 
 
 def theta_of(coefficients: Array) -> Theta:
-    return {"rules": {"rule": {"coefficients": coefficients}}, "genome": {}, "feedback": {}, "neurons": {}}
+    return {
+        "rules": {"rule": {"coefficients": coefficients}},
+        "genome": {},
+        "feedback": {},
+        "neurons": {},
+    }
 
 
 def loss_and_grad(whole: MetaProblem, coefficients: Array, batch: Any) -> tuple[Array, Array]:
@@ -90,13 +109,19 @@ def loss_and_grad(whole: MetaProblem, coefficients: Array, batch: Any) -> tuple[
 def plainly(s: Session) -> plain_fit.Session:
     """The same sessions [n_sessions, ...] for the plain script."""
     weights = (s.weights["input_to_hidden_1"], s.weights["hidden_1_to_output"][:, 0])
-    return jax.tree.map(jnp.asarray, ((s.stimulus, s.target[..., 0], s.gate, s.modulators["advantage"]), *weights))
+    return jax.tree.map(
+        jnp.asarray, ((s.stimulus, s.target[..., 0], s.gate, s.modulators["advantage"]), *weights)
+    )
 
 
-def same_work(ours: Callable[..., Any], batch: Any, theirs: Callable[..., Any], session: plain_fit.Session) -> None:
+def same_work(
+    ours: Callable[..., Any], batch: Any, theirs: Callable[..., Any], session: plain_fit.Session
+) -> None:
     """Equal loss and gradient before anything is timed, and what scratch memory each takes."""
     c = 3e-2 * jax.random.normal(jax.random.key(1), (81,))
-    sides = [jax.jit(side).lower(c, data).compile() for side, data in ((ours, batch), (theirs, session))]
+    sides = [
+        jax.jit(side).lower(c, data).compile() for side, data in ((ours, batch), (theirs, session))
+    ]
     (loss, grad), (wanted, slope) = sides[0](c, batch), sides[1](c, session)
     np.testing.assert_allclose(loss, wanted, rtol=1e-5)
     np.testing.assert_allclose(grad, slope, rtol=1e-3, atol=1e-5)
@@ -114,7 +139,11 @@ def timed(run: Callable[[], Any]) -> tuple[float, float]:
 def measure(name: str, n_tasks: int) -> None:
     """Compare, then do the whole protocol once."""
     task = FirstRows()
-    whole, sessions, shown = problem(task, n_tasks), task.whole("train"), plainly(task.whole("train"))
+    whole, sessions, shown = (
+        problem(task, n_tasks),
+        task.whole("train"),
+        plainly(task.whole("train")),
+    )
     n = len(sessions.subject)
     single = [jax.tree.map(lambda x, i=i: x[i], shown) for i in range(n)]
     batches, objective = ([shown], plain_fit.many) if n_tasks == n else (single, plain_fit.one)
@@ -124,16 +153,24 @@ def measure(name: str, n_tasks: int) -> None:
 
     c = 1e-5 * jax.random.normal(jax.random.key(0), (81,))
     member = Member(theta_of(c), everything(theta_of(c)), plain_fit.STRENGTH)
-    ours = lambda steps: fit(whole, replace(ADAM, steps=steps), sessions, [member], ENDLESS, 0)[0]  # noqa: E731
+    ours = lambda steps: fit(whole, replace(ADAM, steps=steps), sessions, [member], ENDLESS, 0)[0]
     order = [batches[i % len(batches)] for i in range(UPDATES)]
     runs = (lambda: ours(UPDATES).loss, lambda: plain_fit.descend(c, order, objective))
-    pairs = np.asarray([[timed(run) for run in runs] for _ in range(1 + PAIRS)])[1:]  # the first compiles
+    pairs = np.asarray([[timed(run) for run in runs] for _ in range(1 + PAIRS)])[
+        1:
+    ]  # the first compiles
     for (a, b), kind in zip(pairs.transpose(2, 1, 0), ("CPU", "wall"), strict=True):
-        print(f"    {UPDATES} updates, {kind}: framework {np.median(a):.3f} s, plain {np.median(b):.3f} s")
-        print(f"        speed relative to plain: {np.median(b / a):.2f} ({min(b / a):.2f} to {max(b / a):.2f})")
+        print(
+            f"    {UPDATES} updates, {kind}: framework {np.median(a):.3f} s, plain {np.median(b):.3f} s"
+        )
+        print(
+            f"        speed relative to plain: {np.median(b / a):.2f} ({min(b / a):.2f} to {max(b / a):.2f})"
+        )
     steps = EPOCHS * n // n_tasks
     cpu, wall = timed(lambda: ours(steps).loss)
-    print(f"    whole protocol, {steps} updates, compilation included: {wall:.1f} s wall, {cpu:.1f} s CPU")
+    print(
+        f"    whole protocol, {steps} updates, compilation included: {wall:.1f} s wall, {cpu:.1f} s CPU"
+    )
 
 
 if __name__ == "__main__":

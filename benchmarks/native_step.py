@@ -1,8 +1,9 @@
 """Print what a native step would give: python -m benchmarks.native_step
 
-The network of benchmarks/spiking.py, its whole step (membranes, spikes, traces, weights) one C++ function of XLA's
-foreign function interface, called inside `lax.scan` with the weights changed in place; beside it the framework and
-Brian2. Compiled by g++ in a temporary folder; nothing of the package needs it.
+The network of benchmarks/spiking.py, its whole step (membranes, spikes, traces, weights) one C++
+function of XLA's foreign function interface, called inside `lax.scan` with the weights changed in
+place; beside it the framework and Brian2. Compiled by g++ in a temporary folder; nothing of the
+package needs it.
 """
 
 from benchmarks._pin import pin
@@ -32,20 +33,35 @@ TARGET = "metaplast_native_step"
 UNROLL = 1
 CHECKED = 300  # steps; later a rounding error may move a spike by one
 # Not -ffast-math: a library built with it makes the whole process flush small numbers to zero.
-FLAGS = ["-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-std=c++17", "-shared", "-fPIC", "-w"]
+FLAGS = [
+    "-O3",
+    "-march=native",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-std=c++17",
+    "-shared",
+    "-fPIC",
+    "-w",
+]
 
 
 def compile_into(folder: Path) -> None:
     """Build and register the step. The library stays loaded."""
     library = folder / "native_step.so"
     source = Path(__file__).with_suffix(".cc")
-    subprocess.run(["g++", *FLAGS, f"-I{jax.ffi.include_dir()}", str(source), "-o", str(library)], check=True)
+    subprocess.run(
+        ["g++", *FLAGS, f"-I{jax.ffi.include_dir()}", str(source), "-o", str(library)], check=True
+    )
     handler = ctypes.CDLL(str(library)).NativeStep
     jax.ffi.register_ffi_target(TARGET, jax.ffi.pycapsule(handler), platform="cpu")
 
 
-def program(work: Work, n_steps: int, watched: bool = False) -> Callable[[Start], tuple[tuple[Array, Array], Array]]:
-    """Of a start: ((weights, state [4, n]) at the end, spikes [T, n] where watched, else how many [T])."""
+def program(
+    work: Work, n_steps: int, watched: bool = False
+) -> Callable[[Start], tuple[tuple[Array, Array], Array]]:
+    """Of a start: ((weights, state [4, n]) at the end, spikes [T, n] where watched, else how many
+    [T]).
+    """
     n = work.connection.n_post
     post, pre = spiking.graph(work.connection)
     sides = []
@@ -55,7 +71,9 @@ def program(work: Work, n_steps: int, watched: bool = False) -> Callable[[Start]
         sides += [[in_order, 0], np.cumsum(np.bincount(own, minlength=n)), other[order], order]
     table = np.concatenate(sides).astype(np.int32)
     largest, fade = COUPLING / work.connection.fan_in, math.exp(-DT / TAU)
-    numbers = np.asarray([fade, fade, fade, spiking.UP * largest, spiking.DOWN * largest, largest], np.float32)
+    numbers = np.asarray(
+        [fade, fade, fade, spiking.UP * largest, spiking.DOWN * largest, largest], np.float32
+    )
     shapes = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((len(post),), (4, n), (1,))]
     call = jax.ffi.ffi_call(TARGET, shapes, input_output_aliases={2: 0, 3: 1})
 
@@ -78,8 +96,12 @@ def check(work: Work, start: Start) -> None:
     life, wanted = spiking.alone(work, start, CHECKED)
     np.testing.assert_array_equal(spikes, wanted)
     largest = COUPLING / work.connection.fan_in
-    np.testing.assert_allclose(weights, life.synapses[PLASTIC].weight.ravel(), rtol=0.0, atol=1e-5 * largest)
-    print(f"{work.name}: {int(spikes.sum())} spikes in {CHECKED} steps, the framework's; the same weights")
+    np.testing.assert_allclose(
+        weights, life.synapses[PLASTIC].weight.ravel(), rtol=0.0, atol=1e-5 * largest
+    )
+    print(
+        f"{work.name}: {int(spikes.sum())} spikes in {CHECKED} steps, the framework's; the same weights"
+    )
 
 
 def native(work: Work, start: Start, n_steps: int = STEPS) -> Side:
@@ -88,7 +110,9 @@ def native(work: Work, start: Start, n_steps: int = STEPS) -> Side:
     def result() -> Result:
         (weights, _), count = run(start)
         largest = COUPLING / work.connection.fan_in
-        return Result(float(jnp.mean(count)) / work.connection.n_post / DT, float(jnp.mean(weights)) / largest)
+        return Result(
+            float(jnp.mean(count)) / work.connection.n_post / DT, float(jnp.mean(weights)) / largest
+        )
 
     return Side("native step", lambda: cpu_seconds(lambda: run(start)), result)
 
@@ -102,8 +126,14 @@ def main() -> None:
         for work in spiking.works()[:2]:
             ours, start = spiking.framework(work)
             check(work, start)
-            beside = [] if spiking_brian2.missing() else spiking.peers(work, start, Path(folder) / str(work.n_synapses))
-            spiking.compare(f"W3, {work.name}", [ours, native(work, start), *beside], work.n_synapses * STEPS)
+            beside = (
+                []
+                if spiking_brian2.missing()
+                else spiking.peers(work, start, Path(folder) / str(work.n_synapses))
+            )
+            spiking.compare(
+                f"W3, {work.name}", [ours, native(work, start), *beside], work.n_synapses * STEPS
+            )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Which outer loop, and does the advice hold: python -m benchmarks.outer_loops FOLDER
 
-Runs `metaplast compare` and `metaplast diagnose` on every problem below (what lies in FOLDER already is kept; all of it
-takes about two hours of a core) and prints the tables of docs/outer_loops.md. The thresholds of the advice were set on
-the problems of SET alone.
+Runs `metaplast compare` and `metaplast diagnose` on every problem below (what lies in FOLDER
+already is kept; all of it takes about two hours of a core) and prints the tables of
+docs/outer_loops.md. The thresholds of the advice were set on the problems of SET alone.
 """
 
 import json
@@ -47,8 +47,10 @@ LOOPS = "bptt,pes,es"  # those that are judged by: one exact, two that look at l
 
 
 class Verdict(NamedTuple):
-    """better: the class whose best loop has the lower loss under the budget of CPU seconds, or `level`; ratio: best of
-    evolution over best of gradient, with its 95 % interval over seeds; said: what the diagnosis advised, and why."""
+    """better: the class whose best loop has the lower loss under the budget of CPU seconds, or
+    `level`; ratio: best of evolution over best of gradient, with its 95 % interval over seeds;
+    said: what the diagnosis advised, and why.
+    """
 
     better: str
     ratio: tuple[float, float, float]
@@ -60,20 +62,34 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     verdicts = {name: _verdict(folder, name, words.split(), ()) for name, words in SET.items()}
     judged = {f"j-{name}": [*words.split("|"), *BRIEF.split()] for name, words in JUDGED.items()}
-    verdicts |= {name: _verdict(folder, name, words, ("--loops", LOOPS)) for name, words in judged.items()}
-    print("| problem | best of evolution over best of gradient | better | advice | why |\n|---|---|---|---|---|")
+    verdicts |= {
+        name: _verdict(folder, name, words, ("--loops", LOOPS)) for name, words in judged.items()
+    }
+    print(
+        "| problem | best of evolution over best of gradient | better | advice | why |\n|---|---|---|---|---|"
+    )
     for name, found in verdicts.items():
         mean, low, high = found.ratio
-        ratio = "one class has no finite loop" if math.isnan(mean) else f"{mean:.3g} ({low:.3g} to {high:.3g})"
-        print(f"| {name.removeprefix('j-')} | {ratio} | {found.better} | {found.said} | {found.why} |")
+        ratio = (
+            "one class has no finite loop"
+            if math.isnan(mean)
+            else f"{mean:.3g} ({low:.3g} to {high:.3g})"
+        )
+        print(
+            f"| {name.removeprefix('j-')} | {ratio} | {found.better} | {found.said} | {found.why} |"
+        )
     for name in SET:
         print(f"\n{name}\n\n{_table(json.loads((folder / name / 'compare.json').read_text()))}")
     for title, names in (("thresholds set on these", SET), ("judged", judged)):
-        print(f"\n| {title}: advised | gradient better | level | evolution better |\n|---|---|---|---|")
+        print(
+            f"\n| {title}: advised | gradient better | level | evolution better |\n|---|---|---|---|"
+        )
         for said in ("gradient", "evolution"):
             cells = [
                 ", ".join(
-                    n.removeprefix("j-") for n in names if (verdicts[n].said, verdicts[n].better) == (said, better)
+                    n.removeprefix("j-")
+                    for n in names
+                    if (verdicts[n].said, verdicts[n].better) == (said, better)
                 )
                 for better in ("gradient", "level", "evolution")
             ]
@@ -81,17 +97,25 @@ def main(folder: Path) -> None:
 
 
 def _table(compared: dict[str, Any]) -> str:
-    """One line per loop, best under the CPU budget first: loss and ratio to the best under each budget."""
+    """One line per loop, best under the CPU budget first: loss and ratio to the best under each
+    budget.
+    """
     entered = {name: one for name, one in compared["loops"].items() if not one["refused"]}
     heads = [f"after {compared['compare'][b]:g} {UNITS[b]}" for b in compared["best"]]
-    lines = ["| loop | " + " | ".join(f"loss {head} | over the best" for head in heads) + " | CPU s per 1,000 lives |"]
+    lines = [
+        "| loop | "
+        + " | ".join(f"loss {head} | over the best" for head in heads)
+        + " | CPU s per 1,000 lives |"
+    ]
     lines.append("|---" * (2 + 2 * len(heads)) + "|")
     for name in sorted(entered, key=lambda n: entered[n]["scores"]["cpu_s"]["mean"] or math.inf):
         cells = []
         for budget, best in compared["best"].items():
             score = entered[name]["scores"][budget]
             cells += [_told(score), "best" if name == best else _told(score.get("to_best"))]
-        lines.append(f"| `{name}` | {' | '.join(cells)} | {entered[name]['cpu_s_per_1000_lives']:.2g} |")
+        lines.append(
+            f"| `{name}` | {' | '.join(cells)} | {entered[name]['cpu_s_per_1000_lives']:.2g} |"
+        )
     return "\n".join(lines)
 
 
@@ -107,7 +131,12 @@ def _verdict(folder: Path, name: str, words: list[str], options: tuple[str, ...]
     if not (run / "compare.json").is_file():
         begun = (run / "config.yaml").is_file()
         _metaplast(
-            *(("resume", str(run)) if begun else ("compare", *words, *options, "--run-dir", str(run))), "--quiet"
+            *(
+                ("resume", str(run))
+                if begun
+                else ("compare", *words, *options, "--run-dir", str(run))
+            ),
+            "--quiet",
         )
     if not told.is_file():
         told.write_text(_metaplast("diagnose", *words, "--json"))
@@ -115,18 +144,24 @@ def _verdict(folder: Path, name: str, words: list[str], options: tuple[str, ...]
     advice = json.loads(told.read_text())["places"]["birth"]["advice"]
     gradient, evolution = (_best(compared["loops"], names) for names in (GRADIENT, EVOLUTION))
     if gradient is None or evolution is None:
-        better = "level" if gradient == evolution else "evolution" if gradient is None else "gradient"
+        better = (
+            "level" if gradient == evolution else "evolution" if gradient is None else "gradient"
+        )
         return Verdict(better, (math.nan,) * 3, advice["kind"], advice["reason"])
     if compared["scale"] != "ratio":
         raise ValueError(f"{name}: losses of both signs have no ratio")
-    mean, low, high, _ = student([math.log(theirs / ours) for ours, theirs in zip(gradient, evolution, strict=True)])
+    mean, low, high, _ = student(
+        [math.log(theirs / ours) for ours, theirs in zip(gradient, evolution, strict=True)]
+    )
     better = "gradient" if low > 0 else "evolution" if high < 0 else "level"
-    return Verdict(better, (math.exp(mean), math.exp(low), math.exp(high)), advice["kind"], advice["reason"])
+    return Verdict(
+        better, (math.exp(mean), math.exp(low), math.exp(high)), advice["kind"], advice["reason"]
+    )
 
 
 def _best(loops: dict[str, Any], names: tuple[str, ...]) -> list[float] | None:
-    """The held-out losses over seeds of that loop of a class which validation lives prefer; None where none entered, or
-    none ended with finite lives alone."""
+    """The held-out losses over seeds of that loop of a class which validation lives prefer; None
+    where none entered, or none ended with finite lives alone."""
     entered = [loops[name] for name in names if name in loops and not loops[name]["refused"]]
     whole = [one for one in entered if None not in one["scores"]["cpu_s"]["values"]]
     chosen = min(whole, key=lambda one: one["curves"]["cpu_s"][-1]["mean"], default=None)
@@ -135,7 +170,9 @@ def _best(loops: dict[str, Any], names: tuple[str, ...]) -> list[float] | None:
 
 def _metaplast(*words: str) -> str:
     program = Path(sys.executable).with_name("metaplast")
-    return subprocess.run([str(program), *words], check=True, stdout=subprocess.PIPE, text=True).stdout
+    return subprocess.run(
+        [str(program), *words], check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
 
 
 if __name__ == "__main__":

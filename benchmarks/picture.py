@@ -1,4 +1,5 @@
-"""The README's picture, from finished runs: python -m benchmarks.picture RUN ... --out docs/img/categories.png
+"""The README's picture, from finished runs: python -m benchmarks.picture RUN ... --out
+docs/img/categories.png
 
 Left: accuracy on each example before it is learned, within a held-out life, a moving mean.
 Right: the rule that was found, the coefficient of every term in each layer (of the first run).
@@ -52,7 +53,9 @@ def bands(runs: list[Path]) -> dict[str, curves.Band]:
 
 
 def draw(runs: list[Path], out: Path) -> None:
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.6), width_ratios=(1.25, 1), layout="constrained")
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(11, 4.6), width_ratios=(1.25, 1), layout="constrained"
+    )
     config = parse(compose([], Sources(), runs[0] / "config.yaml")).main
     n_shown = config.task.shape().phases[0][0]
     steps = np.arange(1, n_shown + 1)
@@ -82,7 +85,9 @@ def _rule(axes: plt.Axes, run: Path) -> None:
         places = np.arange(len(terms)) + height * (0.5 - index)
         label = layer.rpartition("/")[2].replace("_", " ")
         shade = OURS if index else PALETTE[4]
-        axes.barh(places, [values.get(term, 0.0) for term in terms], height, color=shade, label=label)
+        axes.barh(
+            places, [values.get(term, 0.0) for term in terms], height, color=shade, label=label
+        )
     axes.set_yticks(range(len(terms)), terms, fontsize=7)
     axes.axvline(0.0, color="black", lw=0.6)
     axes.xaxis.set_major_locator(MaxNLocator(6))
@@ -93,7 +98,9 @@ def _rule(axes: plt.Axes, run: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()

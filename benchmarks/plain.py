@@ -12,7 +12,9 @@ BOUND = 10.0
 
 
 def step(theta: Array, weights: Array, x: Array, reward: Array, dot: bool) -> tuple[Array, Array]:
-    """theta [3, 3, 3] (powers of x, reward, w) folded to three row vectors, then Horner in w: no feature is stored."""
+    """theta [3, 3, 3] (powers of x, reward, w) folded to three row vectors, then Horner in w: no
+    feature is stored.
+    """
     potential = weights @ x if dot else jnp.sum(weights * x[None, :], axis=1)
     y = jnp.tanh(potential)
     powers_x = jnp.stack([jnp.ones_like(x), x, x * x])
@@ -29,10 +31,15 @@ def life(theta: Array, weights: Array, inputs: Array, reward: Array, dot: bool) 
     return jnp.mean(lax.scan(body, weights, (inputs, reward))[1])
 
 
-def life_for_gradient(theta: Array, weights: Array, inputs: Array, reward: Array, dot: bool) -> Array:
+def life_for_gradient(
+    theta: Array, weights: Array, inputs: Array, reward: Array, dot: bool
+) -> Array:
     """Checkpointed steps in segments of about sqrt(T)."""
     n_steps, n = inputs.shape
-    length = min((d for d in range(1, n_steps + 1) if n_steps % d == 0), key=lambda d: abs(math.log(d * d / n_steps)))
+    length = min(
+        (d for d in range(1, n_steps + 1) if n_steps % d == 0),
+        key=lambda d: abs(math.log(d * d / n_steps)),
+    )
 
     @partial(jax.checkpoint, prevent_cse=False)
     def body(w: Array, xr: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -47,7 +54,9 @@ def life_for_gradient(theta: Array, weights: Array, inputs: Array, reward: Array
 
 
 @partial(jax.jit, static_argnames=("chunk", "dot"))
-def losses(thetas: Array, weights: Array, inputs: Array, reward: Array, chunk: int, dot: bool) -> Array:
+def losses(
+    thetas: Array, weights: Array, inputs: Array, reward: Array, chunk: int, dot: bool
+) -> Array:
     """Members in chunks that fit the cache: a map over small vmaps."""
     one = partial(life, dot=dot)
     return lax.map(lambda args: one(*args), (thetas, weights, inputs, reward), batch_size=chunk)
@@ -58,6 +67,10 @@ def value_and_grad(
     theta: Array, weights: Array, inputs: Array, reward: Array, chunk: int, dot: bool
 ) -> tuple[Array, Array]:
     """A map of value_and_grad, averaged."""
-    one: Callable[..., tuple[Array, Array]] = jax.value_and_grad(partial(life_for_gradient, dot=dot))
-    values, grads = lax.map(lambda args: one(theta, *args), (weights, inputs, reward), batch_size=chunk)
+    one: Callable[..., tuple[Array, Array]] = jax.value_and_grad(
+        partial(life_for_gradient, dot=dot)
+    )
+    values, grads = lax.map(
+        lambda args: one(theta, *args), (weights, inputs, reward), batch_size=chunk
+    )
     return jnp.mean(values), jnp.mean(grads, axis=0)

@@ -1,4 +1,6 @@
-"""W4 as one flat JAX script: a generation of SNES over a synapse's own A, B, C, D, lives in maps of small vmaps."""
+"""W4 as one flat JAX script: a generation of SNES over a synapse's own A, B, C, D, lives in maps of
+small vmaps.
+"""
 
 import math
 from functools import partial
@@ -20,7 +22,9 @@ def cut(theta: Array, sizes: tuple[int, ...]) -> list[Array]:
     return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
-def life(theta: Array, sizes: tuple[int, ...], weights: list[Array], inputs: Array, dot: bool) -> Array:
+def life(
+    theta: Array, sizes: tuple[int, ...], weights: list[Array], inputs: Array, dot: bool
+) -> Array:
     abcd = cut(theta, sizes)
 
     def step(ws: list[Array], x: Array) -> tuple[list[Array], Array]:
@@ -38,7 +42,12 @@ def life(theta: Array, sizes: tuple[int, ...], weights: list[Array], inputs: Arr
 
 @partial(jax.jit, static_argnames=("sizes", "chunk", "dot"))
 def losses(
-    thetas: Array, weights: list[Array], inputs: Array, sizes: tuple[int, ...], chunk: int, dot: bool = False
+    thetas: Array,
+    weights: list[Array],
+    inputs: Array,
+    sizes: tuple[int, ...],
+    chunk: int,
+    dot: bool = False,
 ) -> Array:
     return lax.map(lambda theta: life(theta, sizes, weights, inputs, dot), thetas, batch_size=chunk)
 
@@ -50,7 +59,9 @@ def with_evosax(strategy: SNES, state: Any, key: Array, of: partial[Array]) -> A
     return strategy.tell(k_tell, members, of(members), state, strategy.default_params)[0]
 
 
-def by_hand(state: tuple[Array, Array], key: Array, n: int, of: partial[Array]) -> tuple[Array, Array]:
+def by_hand(
+    state: tuple[Array, Array], key: Array, n: int, of: partial[Array]
+) -> tuple[Array, Array]:
     """SNES with its own weights and rates: (mean, std) after `n` members of loss `of(thetas)`."""
     mean, std = state
     z = jax.random.normal(key, (n, mean.size))

@@ -1,6 +1,7 @@
 """The same fit written by hand: one synapse, vmapped; one session, scanned; Adam in a Python loop.
 
-A session is ((x [n_rows, 2], accepted, gate, advantage [n_rows]), first weights [n_hidden, 2], readout [n_hidden]).
+A session is ((x [n_rows, 2], accepted, gate, advantage [n_rows]), first weights [n_hidden, 2],
+readout [n_hidden]).
 """
 
 from collections.abc import Callable, Iterable
@@ -18,12 +19,16 @@ Session = tuple[tuple[Array, ...], Array, Array]
 
 
 def change(theta: Array, pre: Array, post: Array, advantage: Array, weight: Array) -> Array:
-    """rate sum_ijkl theta_ijkl pre^i post^j advantage^k weight^l [] of one synapse; theta [81], the rest []."""
+    """rate sum_ijkl theta_ijkl pre^i post^j advantage^k weight^l [] of one synapse; theta [81], the
+    rest [].
+    """
     powers = [jnp.stack([jnp.ones_like(s), s, s * s]) for s in (pre, post, advantage, weight)]
     return RATE * jnp.einsum("ijkl,i,j,k,l->", theta.reshape(3, 3, 3, 3), *powers)
 
 
-synapses = jax.vmap(jax.vmap(change, (None, 0, None, None, 0)), (None, None, 0, None, 0))  # [n_hidden, 2]
+synapses = jax.vmap(
+    jax.vmap(change, (None, 0, None, None, 0)), (None, None, 0, None, 0)
+)  # [n_hidden, 2]
 
 
 def one(theta: Array, session: Session) -> Array:
@@ -46,7 +51,9 @@ def many(theta: Array, sessions: Session) -> Array:
 
 
 @partial(jax.jit, static_argnames="objective")
-def update(theta: Array, state: Any, session: Session, objective: Callable[..., Array]) -> tuple[Any, Any]:
+def update(
+    theta: Array, state: Any, session: Session, objective: Callable[..., Array]
+) -> tuple[Any, Any]:
     _, grad = jax.value_and_grad(objective)(theta, session)
     step, state = ADAM.update(grad, state)
     return optax.apply_updates(theta, step), state

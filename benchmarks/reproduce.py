@@ -1,14 +1,15 @@
-"""Run what is published, keep one JSON per experiment, write docs/results.md: python -m benchmarks.reproduce
+"""Run what is published, keep one JSON per experiment, write docs/results.md: python -m
+benchmarks.reproduce
 
     python -m benchmarks.reproduce --list              what is there, what is stale and why
     python -m benchmarks.reproduce --only oja          run one experiment and write its JSON
     python -m benchmarks.reproduce --changed           run those whose config, code or bits moved
     python -m benchmarks.reproduce --write             write docs/results.md from the JSONs, run nothing
 
-Runs lie under --runs (default runs/reproduce): a finished one is not run again while config and code
-stay, an interrupted one goes on. Which experiments, verbs and seeds: benchmarks/published.yaml.
-Finished folders from elsewhere enter with --from-runs; their config is read from them, and the code is
-that of --tree.
+Runs lie under --runs (default runs/reproduce): a finished one is not run again while config and
+code stay, an interrupted one goes on. Which experiments, verbs and seeds:
+benchmarks/published.yaml. Finished folders from elsewhere enter with --from-runs; their config is
+read from them, and the code is that of --tree.
 """
 
 import argparse
@@ -28,8 +29,20 @@ from metaplast.training.run import environment
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 CODE = ("metaplast", "outer_loops", "inner_tasks")
-QUICK = ("outer.steps=2", "evaluation.validation=4", "evaluation.heldout=4", "evaluation.candidates=1")
-PACKAGES = ("jax", "jaxlib", "numpy", "optax", "evosax", "scikit-learn")  # what bits depend on besides the code
+QUICK = (
+    "outer.steps=2",
+    "evaluation.validation=4",
+    "evaluation.heldout=4",
+    "evaluation.candidates=1",
+)
+PACKAGES = (
+    "jax",
+    "jaxlib",
+    "numpy",
+    "optax",
+    "evosax",
+    "scikit-learn",
+)  # what bits depend on besides the code
 Plain = dict[str, Any]
 
 
@@ -39,12 +52,16 @@ def published() -> dict[str, Plain]:
 
 
 def published_row(experiment: str, row: str) -> Plain:
-    """What benchmarks/results says of a row: mean, ci95, n, per_seed, ... Raises: KeyError where it says nothing."""
+    """What benchmarks/results says of a row: mean, ci95, n, per_seed, ... Raises: KeyError where it
+    says nothing.
+    """
     return json.loads((RESULTS / f"{experiment}.json").read_text())["rows"][row]
 
 
 def config_digest(plain: Plain) -> str:
-    """Of a composed config without its seed, so that a change in a base experiment or a known rule counts too."""
+    """Of a composed config without its seed, so that a change in a base experiment or a known rule
+    counts too.
+    """
     kept = {key: value for key, value in plain.items() if key != "seed"}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -82,7 +99,9 @@ def why_stale(experiment: str, results: Path = RESULTS) -> str:
 
 
 def run(experiment: str, runs: Path, seeds: list[int], quick: bool = False) -> list[Path]:
-    """The finished run folders of an experiment, one per seed. Raises: RuntimeError with the error of a run."""
+    """The finished run folders of an experiment, one per seed. Raises: RuntimeError with the error
+    of a run.
+    """
     verb = published()[experiment]["verb"]
     stamp = f"{experiment}-{config_digest(shipped(experiment))}-{code_digest()}"
     folders = [runs / f"{stamp}{'-quick' if quick else ''}-{seed}" for seed in seeds]
@@ -96,7 +115,9 @@ def run(experiment: str, runs: Path, seeds: list[int], quick: bool = False) -> l
         done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=False)
         if done.returncode:
             error = done.stderr.strip().splitlines()[-1:]
-            raise RuntimeError(f"{experiment}, seed {seed}: exit code {done.returncode} {' '.join(error)}")
+            raise RuntimeError(
+                f"{experiment}, seed {seed}: exit code {done.returncode} {' '.join(error)}"
+            )
     return folders
 
 
@@ -110,7 +131,9 @@ def told(experiment: str, folders: list[Path], tree: Path = ROOT) -> Plain:
     configs = [read_file(folder / "config.yaml") for folder in folders]
     digests = {config_digest(config) for config in configs}
     if len(digests) > 1 or configs[0].get("experiment") != experiment:
-        raise ValueError(f"{folders[0]} ...: runs that are not all of experiment={experiment}, in one config")
+        raise ValueError(
+            f"{folders[0]} ...: runs that are not all of experiment={experiment}, in one config"
+        )
     return {
         "experiment": experiment,
         "verb": verb,
@@ -140,14 +163,22 @@ def _trained(folders: list[Path]) -> Plain:
         rows[entry["name"]] = {**kept, "per_seed": pool.means[entry["name"]], **about}
     wall_s = round(sum(one["wall_s"] for one in said) / len(said), 1)
     formula = said[0].get("rule", {}).get("formula", "")
-    return {"metric": pool.metric, "rows": rows, "gap_closed": pool.gap, "wall_s": wall_s, "formula": formula}
+    return {
+        "metric": pool.metric,
+        "rows": rows,
+        "gap_closed": pool.gap,
+        "wall_s": wall_s,
+        "formula": formula,
+    }
 
 
 def _fitted(folder: Path) -> Plain:
     found = json.loads((folder / "fit.json").read_text())
     rows = {}
     for name, row in found["rows"].items():
-        rows[name] = {key: row[key] for key in ("explained", "splits", "learned", "note") if key in row}
+        rows[name] = {
+            key: row[key] for key in ("explained", "splits", "learned", "note") if key in row
+        }
     facts = {key: found.get(key) for key in ("doubts", "truth", "wall_s", "data")}
     return {"metric": "explained", "rows": rows, **facts}
 
@@ -174,16 +205,30 @@ def processor() -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--only", default="", help="experiments, joined by commas")
     parser.add_argument("--changed", action="store_true", help="run those that are stale")
     parser.add_argument("--list", action="store_true")
-    parser.add_argument("--write", action="store_true", help="write docs/results.md from the JSONs and stop")
+    parser.add_argument(
+        "--write", action="store_true", help="write docs/results.md from the JSONs and stop"
+    )
     parser.add_argument("--from-runs", type=Path, nargs="+", help="finished folders of --only")
-    parser.add_argument("--tree", type=Path, default=ROOT, help="the checkout whose code made --from-runs")
-    parser.add_argument("--no-wall", action="store_true", help="--from-runs took several sessions: tell no wall time")
-    parser.add_argument("--seeds", default="", help="others than those published; needs a --results of its own")
-    parser.add_argument("--quick", action="store_true", help="two outer steps and few lives: a test; the same")
+    parser.add_argument(
+        "--tree", type=Path, default=ROOT, help="the checkout whose code made --from-runs"
+    )
+    parser.add_argument(
+        "--no-wall",
+        action="store_true",
+        help="--from-runs took several sessions: tell no wall time",
+    )
+    parser.add_argument(
+        "--seeds", default="", help="others than those published; needs a --results of its own"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="two outer steps and few lives: a test; the same"
+    )
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "reproduce")
     parser.add_argument("--results", type=Path, default=RESULTS)
     given = parser.parse_args()
@@ -191,7 +236,9 @@ def main() -> None:
     if unknown := [name for name in names if name not in published()]:
         parser.error(f"--only {', '.join(unknown)}: expected some of {', '.join(published())}")
     if (given.quick or given.seeds) and given.results == RESULTS:
-        parser.error("--quick and --seeds give no published numbers: name another folder with --results")
+        parser.error(
+            "--quick and --seeds give no published numbers: name another folder with --results"
+        )
     if given.from_runs and len(names) != 1:
         parser.error("--from-runs: name one experiment with --only")
     if given.list:
@@ -207,10 +254,14 @@ def main() -> None:
 
 
 def _renewed(name: str, given: argparse.Namespace) -> str:
-    """Run an experiment and write its JSON; the error where a run failed, which leaves the others alone."""
+    """Run an experiment and write its JSON; the error where a run failed, which leaves the others
+    alone.
+    """
     if given.changed and not why_stale(name, given.results):
         return ""
-    seeds = [int(seed) for seed in filter(None, given.seeds.split(","))] or published()[name]["seeds"]
+    seeds = [int(seed) for seed in filter(None, given.seeds.split(","))] or published()[name][
+        "seeds"
+    ]
     try:
         folders = given.from_runs or run(name, given.runs, seeds, given.quick)
     except RuntimeError as error:

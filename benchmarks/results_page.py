@@ -37,9 +37,21 @@ def page(experiments: list[str], results: Path) -> str:
 
 def _trained(told: Plain) -> str:
     metric = told["metric"]
-    marked = any((row.get("verdict") or {}).get("state", "trained") != "trained" for row in told["rows"].values())
+    marked = any(
+        (row.get("verdict") or {}).get("state", "trained") != "trained"
+        for row in told["rows"].values()
+    )
     seeds = len(told["seeds"]) > 1
-    head = ["row", metric, "95 % interval", "minus discovered", "95 % interval", "reach", "numbers", "n"]
+    head = [
+        "row",
+        metric,
+        "95 % interval",
+        "minus discovered",
+        "95 % interval",
+        "reach",
+        "numbers",
+        "n",
+    ]
     head += ["per seed"] if seeds else []
     head += ["verdict"] if marked else []
     lines = [_line(head), _line(["---"] * len(head))]
@@ -61,12 +73,21 @@ def _trained(told: Plain) -> str:
 
 def _fitted(told: Plain) -> str:
     by = (told.get("data") or {}).get("heldout_by", "subjects")
-    head = ["row", f"deviance explained on held-out {by} (95 % interval), against", "n", "learned numbers"]
+    head = [
+        "row",
+        f"deviance explained on held-out {by} (95 % interval), against",
+        "n",
+        "learned numbers",
+    ]
     lines = [_line(head), _line(["---"] * len(head))]
     for name, row in told["rows"].items():
         explained = row.get("explained", {})
         words = [f"{null} {_explained(value)}" for null, value in explained.items()]
-        counts = {str(value["n"]) for value in explained.values() if isinstance(value, dict) and "n" in value}
+        counts = {
+            str(value["n"])
+            for value in explained.values()
+            if isinstance(value, dict) and "n" in value
+        }
         n = ", ".join(sorted(counts)) or "-"
         lines.append(_line([name, "; ".join(words) or "-", n, str(row.get("learned", "-"))]))
     doubts = [f"- {doubt}" for doubt in told.get("doubts", [])]
@@ -79,7 +100,9 @@ def _title(told: Plain) -> str:
     facts = [f"seed {seeds}" if len(told["seeds"]) == 1 else f"seeds {seeds}"]
     if told.get("wall_s") is not None:
         facts.append(f"{told['wall_s']:.0f} s of wall time a seed")
-    facts.append(f"metaplast {versions.get('metaplast')}, JAX {versions.get('jax')}, Python {versions.get('python')}")
+    facts.append(
+        f"metaplast {versions.get('metaplast')}, JAX {versions.get('jax')}, Python {versions.get('python')}"
+    )
     facts.append(told["processor"])
     facts.append(told["date"])
     return f"## {told['experiment']}\n\n{'; '.join(facts)}.\n"

@@ -1,6 +1,7 @@
 """Print the framework's speed as a fraction of the plain script's: python -m benchmarks.run
 
-CPU seconds of one pinned core, the two sides in turn; the median of the pairwise ratios is what to quote.
+CPU seconds of one pinned core, the two sides in turn; the median of the pairwise ratios is what to
+quote.
 """
 
 from benchmarks._pin import pin
@@ -30,7 +31,9 @@ def cpu_seconds(run: Callable[[], Any]) -> float:
     return time.process_time() - started
 
 
-def best(make: Callable[[int, bool], Callable[[], Any]]) -> tuple[tuple[int, bool], Callable[[], Any]]:
+def best(
+    make: Callable[[int, bool], Callable[[], Any]],
+) -> tuple[tuple[int, bool], Callable[[], Any]]:
     """The plain script at its fastest (chunk, dot)."""
     runs = {choice: make(*choice) for choice in CHOICES}
     for run in runs.values():
@@ -39,14 +42,18 @@ def best(make: Callable[[int, bool], Callable[[], Any]]) -> tuple[tuple[int, boo
     return choice, runs[choice]
 
 
-def compare(name: str, ours: Callable[[], Any], theirs: Callable[[], Any], updates: int, choice: object) -> None:
+def compare(
+    name: str, ours: Callable[[], Any], theirs: Callable[[], Any], updates: int, choice: object
+) -> None:
     """theirs / ours in CPU seconds, pair by pair."""
     jax.block_until_ready(ours())
     pairs = [(cpu_seconds(ours), cpu_seconds(theirs)) for _ in range(REPEATS)]
     ratios = sorted(b / a for a, b in pairs)
     a, b = (statistics.median(side) for side in zip(*pairs, strict=True))
     print(f"{name}: framework {1e3 * a:.1f} ms, plain {1e3 * b:.1f} ms (chunk, dot = {choice})")
-    print(f"    speed relative to plain: median {statistics.median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})")
+    print(
+        f"    speed relative to plain: median {statistics.median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})"
+    )
     print(f"    framework {updates / a / 1e9:.2f} G synapse updates/s")
 
 
@@ -67,7 +74,9 @@ def main() -> None:
     theta = jax.tree.map(lambda leaf: leaf[0], thetas)
     grad = jax.jit(lambda t, b: problem.value_and_grad(t, b)[:2])
     choice, theirs = best(
-        lambda chunk, dot: lambda: plain.value_and_grad(cube[0], w[:LIVES], x[:LIVES], r[:LIVES], chunk, dot)
+        lambda chunk, dot: (
+            lambda: plain.value_and_grad(cube[0], w[:LIVES], x[:LIVES], r[:LIVES], chunk, dot)
+        )
     )
     got, wanted = grad(theta, few)[1]["rules"]["rule"]["coefficients"], theirs()[1].reshape(-1)
     np.testing.assert_allclose(got, wanted, rtol=2e-3, atol=2e-4 * float(jnp.max(jnp.abs(wanted))))
@@ -82,7 +91,11 @@ def memory() -> None:
         problem = workload.problem(N, n_steps)
         batch = jax.eval_shape(lambda k, p=problem: p.sample(k, 1, "train"), jax.random.key(0))
         theta = jax.eval_shape(problem.init, jax.random.key(0))
-        compiled = jax.jit(lambda t, b, p=problem: p.value_and_grad(t, b)[:2]).lower(theta, batch).compile()
+        compiled = (
+            jax.jit(lambda t, b, p=problem: p.value_and_grad(t, b)[:2])
+            .lower(theta, batch)
+            .compile()
+        )
         sizes.append(compiled.memory_analysis().temp_size_in_bytes)
     slope = np.polyfit(np.log(LENGTHS), np.log(sizes), 1)[0]
     told = ", ".join(f"T {t}: {s / 1e6:.2f} MB" for t, s in zip(LENGTHS, sizes, strict=True))

@@ -1,4 +1,5 @@
-"""Print the throughput of runs that train together against the same runs alone: python -m benchmarks.seeds
+"""Print the throughput of runs that train together against the same runs alone: python -m
+benchmarks.seeds
 
 CPU seconds of one pinned core. Whole programs begin with an empty compilation cache of their own.
 """
@@ -43,7 +44,11 @@ def cpu_seconds(commands: list[list[str]]) -> float:
     """Of commands one after the other, with a compilation cache that is empty before the first."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with tempfile.TemporaryDirectory() as folder:
-        home = {**os.environ, "XDG_CACHE_HOME": folder, "PYTHONPATH": str(Path(__file__).parents[1])}
+        home = {
+            **os.environ,
+            "XDG_CACHE_HOME": folder,
+            "PYTHONPATH": str(Path(__file__).parents[1]),
+        }
         for command in commands:
             subprocess.run(command, cwd=folder, env=home, check=True, capture_output=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -54,9 +59,13 @@ def programs() -> None:
     """Whole runs, from the command to the reports."""
     words = [*PROGRAM, "train", *WORDS, "--quiet"]
     sides = {
-        "a process for each run": [[*words, f"seed={seed}", "--run-dir", f"run{seed}"] for seed in range(N)],
+        "a process for each run": [
+            [*words, f"seed={seed}", "--run-dir", f"run{seed}"] for seed in range(N)
+        ],
         "one command, seeds=8": [[*words, f"seeds={N}", "--run-dir", "group"]],
-        "one command, seeds=8 lockstep=true": [[*words, f"seeds={N}", "lockstep=true", "--run-dir", "group"]],
+        "one command, seeds=8 lockstep=true": [
+            [*words, f"seeds={N}", "lockstep=true", "--run-dir", "group"]
+        ],
         "one process, a run after the other": [[sys.executable, "-c", IN_ONE]],
     }
     print(f"{N} runs of {STEPS} outer steps, whole programs:")
@@ -64,7 +73,10 @@ def programs() -> None:
     for name, commands in sides.items():
         took = cpu_seconds(commands)
         base = base or took
-        print(f"    {name}: {took:.1f} s, {N * STEPS / took:.1f} outer steps/s, x{base / took:.2f}", flush=True)
+        print(
+            f"    {name}: {took:.1f} s, {N * STEPS / took:.1f} outer steps/s, x{base / took:.2f}",
+            flush=True,
+        )
 
 
 def steps(name: str, words: tuple[str, ...]) -> None:
@@ -96,7 +108,9 @@ def steps(name: str, words: tuple[str, ...]) -> None:
             go()
             times[side].append(time.process_time() - started)
     base = statistics.median(times["alone"])
-    print(f"{N} runs of {FEW} outer steps, {name}, compiled: a run after the other {N * FEW / base:.0f} outer steps/s")
+    print(
+        f"{N} runs of {FEW} outer steps, {name}, compiled: a run after the other {N * FEW / base:.0f} outer steps/s"
+    )
     for side in sides:
         ratios = sorted(a / b for a, b in zip(times["alone"], times[side], strict=True))
         print(f"    {side}: x{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})")

@@ -1,9 +1,10 @@
-"""Print the speed of spiking networks that learn, beside Brian2's C++: python -m benchmarks.spiking [LOW HIGH]
+"""Print the speed of spiking networks that learn, beside Brian2's C++: python -m benchmarks.spiking
+[LOW HIGH]
 
-W3: N leaky integrate-and-fire neurons under steady currents, uniform between LOW and HIGH, their recurrent synapses
-plastic by the timing of spike pairs, dt 1 ms, 5 s. CPU seconds of one pinned core without compilation; synapse updates
-are synapses x steps. Both sides have the same synapses, first weights and drives; that they do the same work is seen
-from their rates and mean weights.
+W3: N leaky integrate-and-fire neurons under steady currents, uniform between LOW and HIGH, their
+recurrent synapses plastic by the timing of spike pairs, dt 1 ms, 5 s. CPU seconds of one pinned
+core without compilation; synapse updates are synapses x steps. Both sides have the same synapses,
+first weights and drives; that they do the same work is seen from their rates and mean weights.
 """
 
 from benchmarks._pin import pin
@@ -60,8 +61,8 @@ class Start:
 @register("task", "steady_drive")
 @spec
 class SteadyDrive(AbstractTaskFamily):
-    """A constant drive for every neuron and first weights uniform in [0, largest]; the loss of a step is the mean
-    activity."""
+    """A constant drive for every neuron and first weights uniform in [0, largest]; the loss of a
+    step is the mean activity."""
 
     n: Count = 256
     layout: tuple[Count, ...] = (256, 256)
@@ -75,14 +76,18 @@ class SteadyDrive(AbstractTaskFamily):
 
     def sample(self, key: Key, split: Split) -> Start:
         k_current, k_weight = jax.random.split(key)
-        current = jax.random.uniform(k_current, (self.n, 1), minval=self.currents[0], maxval=self.currents[1])
+        current = jax.random.uniform(
+            k_current, (self.n, 1), minval=self.currents[0], maxval=self.currents[1]
+        )
         weights = self.largest * jax.random.uniform(k_weight, self.layout)
         return Start(weights={DRIVE: -math.expm1(-DT / TAU) * current, PLASTIC: weights})
 
     def begin(self, task: Start, key: Key, dt: float) -> dict[str, Array]:
         return {}
 
-    def stimulus(self, task: Start, state: dict[str, Array], key: Key, dt: float) -> dict[str, Array]:
+    def stimulus(
+        self, task: Start, state: dict[str, Array], key: Key, dt: float
+    ) -> dict[str, Array]:
         return {"input": jnp.ones(1)}
 
     def step(
@@ -106,7 +111,10 @@ class Work(NamedTuple):
 
 
 def works(
-    n_sparse: int = 1000, n_dense: int = 256, networks: int = NETWORKS, currents: tuple[float, float] = CURRENTS
+    n_sparse: int = 1000,
+    n_dense: int = 256,
+    networks: int = NETWORKS,
+    currents: tuple[float, float] = CURRENTS,
 ) -> tuple[Work, ...]:
     dense = Dense(n_dense, n_dense)
     return (
@@ -122,7 +130,10 @@ def problem(work: Work, n_steps: int = STEPS) -> MetaProblem:
     layout, currents = work.connection.shape, work.currents
     task = SteadyDrive(n=n, layout=layout, largest=largest, currents=currents, n_steps=n_steps)
     loop = Recurrent(
-        readout=False, neuron=Lif(tau_m=TAU, soma_input="jump"), connection=work.connection, bounds=(0.0, largest)
+        readout=False,
+        neuron=Lif(tau_m=TAU, soma_input="jump"),
+        connection=work.connection,
+        bounds=(0.0, largest),
     )
     rule = Stdp(potentiation=UP * largest, depression=DOWN * largest)
     slots = (Slot(edges=PLASTIC, rule=rule),)
@@ -144,7 +155,9 @@ def alone(work: Work, start: Start, n_steps: int) -> tuple[Life, Array]:
     life = replace(problem(work, n_steps).lifetime, record=("activity",))
     key = jax.random.key(0)
     theta = life.init(key)
-    last, trace = jax.jit(lambda t: life.advance(theta, t, life.begin(theta, t, key), n_steps))(start)
+    last, trace = jax.jit(lambda t: life.advance(theta, t, life.begin(theta, t, key), n_steps))(
+        start
+    )
     return last, trace.recorded["activity"]["output"]
 
 
@@ -164,7 +177,9 @@ class Side(NamedTuple):
 
 
 def framework(work: Work, n_steps: int = STEPS) -> tuple[Side, Start]:
-    """(the framework's side, the first task): `Lifetime.advance` of one network, `MetaProblem.advance` of several."""
+    """(the framework's side, the first task): `Lifetime.advance` of one network,
+    `MetaProblem.advance` of several.
+    """
     world, key = problem(work, n_steps), jax.random.key(0)
     batch = jax.jit(world.sample, static_argnums=(1, 2))(key, work.networks, "train")
     theta = world.init(key)
@@ -173,16 +188,19 @@ def framework(work: Work, n_steps: int = STEPS) -> tuple[Side, Start]:
     task, life = jax.tree.map(lambda x: x[0], (batch.tasks, lives.life))
     if work.networks > 1:
         together = jax.jit(lambda s: world.advance(thetas, s, n_steps))
-        run = lambda: together(lives)  # noqa: E731
+        run = lambda: together(lives)
     else:
         one = jax.jit(lambda s: world.lifetime.advance(theta, task, s, n_steps))
-        run = lambda: one(life)  # noqa: E731
+        run = lambda: one(life)
 
     def result() -> Result:
         state, seen = run()
         life, trace = (state.life, seen.trace) if work.networks > 1 else (state, seen)
         largest = COUPLING / work.connection.fan_in
-        return Result(float(jnp.mean(trace.score.loss)) / DT, float(jnp.mean(life.synapses[PLASTIC].weight)) / largest)
+        return Result(
+            float(jnp.mean(trace.score.loss)) / DT,
+            float(jnp.mean(life.synapses[PLASTIC].weight)) / largest,
+        )
 
     return Side("framework", lambda: cpu_seconds(run), result), task
 
@@ -193,7 +211,9 @@ def network(work: Work, task: Start) -> spiking_brian2.Network:
     largest = COUPLING / work.connection.fan_in
     current = np.asarray(task.weights[DRIVE], float)[:, 0] / -math.expm1(-DT / TAU)
     weight = np.asarray(task.weights[PLASTIC], float).ravel()
-    return spiking_brian2.Network(current, pre, post, weight, largest, TAU, UP * largest, DOWN * largest)
+    return spiking_brian2.Network(
+        current, pre, post, weight, largest, TAU, UP * largest, DOWN * largest
+    )
 
 
 def peers(work: Work, task: Start, folder: Path, n_steps: int = STEPS) -> list[Side]:
@@ -223,7 +243,10 @@ def compare(name: str, sides: list[Side], updates: int) -> None:
         speed = f"{1e3 * min(took):.1f} ms at best, median {1e3 * statistics.median(took):.1f}"
         told = f"{rate:.1f} Hz, mean weight {weight:.3f} of the largest"
         fastest = updates / min(took) / 1e9
-        print(f"    {side.name}: {fastest:.2f} G/s ({speed}); {ratio:.2f} x the time of the first; {told}", flush=True)
+        print(
+            f"    {side.name}: {fastest:.2f} G/s ({speed}); {ratio:.2f} x the time of the first; {told}",
+            flush=True,
+        )
 
 
 def main() -> None:

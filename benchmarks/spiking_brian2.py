@@ -34,8 +34,8 @@ def missing() -> str:
 
 
 def equations(form: Form) -> tuple[tuple[str, str], tuple[str, str, str]]:
-    """((neurons, reset), (synapses, on_pre, on_post)). `documented` is the form of Brian2's own guide: traces on
-    synapses, updated at spikes; `on_neurons` keeps one trace per neuron."""
+    """((neurons, reset), (synapses, on_pre, on_post)). `documented` is the form of Brian2's own
+    guide: traces on synapses, updated at spikes; `on_neurons` keeps one trace per neuron."""
     membrane = "dv/dt = (current - v) / tau : 1\ncurrent : 1 (constant)\ncount : 1\n"
     if form == "documented":
         traces = "dx/dt = -x / tau : 1 (event-driven)\ndy/dt = -y / tau : 1 (event-driven)"
@@ -56,18 +56,26 @@ def objects(network: Network, form: Form) -> tuple[Any, Any]:
     names = {"tau": network.tau * b.second, "largest": network.largest}
     names |= {"potentiation": network.potentiation, "depression": network.depression}
     n = len(network.current)
-    neurons = b.NeuronGroup(n, membrane, threshold="v > 1", reset=reset, method="exact", namespace=names)
+    neurons = b.NeuronGroup(
+        n, membrane, threshold="v > 1", reset=reset, method="exact", namespace=names
+    )
     neurons.current = network.current
-    synapses = b.Synapses(neurons, neurons, synapse, on_pre=on_pre, on_post=on_post, namespace=names)
+    synapses = b.Synapses(
+        neurons, neurons, synapse, on_pre=on_pre, on_post=on_post, namespace=names
+    )
     synapses.connect(i=network.pre, j=network.post)
     synapses.w = network.weight
     return neurons, synapses
 
 
 class Program:
-    """A compiled network that can be run again and again from its beginning. dtype: of Brian2's numbers."""
+    """A compiled network that can be run again and again from its beginning. dtype: of Brian2's
+    numbers.
+    """
 
-    def __init__(self, network: Network, form: Form, dtype: type, steps: int, dt: float, folder: Path) -> None:
+    def __init__(
+        self, network: Network, form: Form, dtype: type, steps: int, dt: float, folder: Path
+    ) -> None:
         import brian2 as b
 
         b.set_device("cpp_standalone", build_on_run=False)
@@ -78,12 +86,16 @@ class Program:
         neurons, synapses = objects(network, form)
         b.device.insert_code("before_network_run", "const std::clock_t started = std::clock();")
         ended = "double(std::clock() - started) / CLOCKS_PER_SEC"
-        b.device.insert_code("after_network_run", f'{{ std::ofstream told("{CLOCK}"); told << {ended}; }}')
+        b.device.insert_code(
+            "after_network_run", f'{{ std::ofstream told("{CLOCK}"); told << {ended}; }}'
+        )
         b.Network(neurons, synapses).run(steps * dt * b.second)
         b.device.build(str(folder), compile=True, run=False)
         (folder / "results").mkdir(exist_ok=True)
         kept = neurons.variables["count"], synapses.variables["w"]
-        self.files = [folder / "results" / b.device.get_array_filename(variable) for variable in kept]
+        self.files = [
+            folder / "results" / b.device.get_array_filename(variable) for variable in kept
+        ]
         self.folder, self.dtype = folder, dtype
 
     def run(self) -> float:
@@ -93,5 +105,7 @@ class Program:
 
     def result(self) -> tuple[float, float]:
         """After a run: mean number of spikes per neuron, mean weight."""
-        count, weight = (float(np.mean(np.fromfile(file, self.dtype), dtype=float)) for file in self.files)
+        count, weight = (
+            float(np.mean(np.fromfile(file, self.dtype), dtype=float)) for file in self.files
+        )
         return count, weight

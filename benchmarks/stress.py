@@ -91,10 +91,17 @@ def run(job: Job, tree: Path, out: Path, rows: list[str], words: list[str]) -> d
     before, started = _cpu_s(), time.monotonic()
     try:
         _train(job, tree, out / job.name, asked)
-        found |= {"cpu_s": round(_cpu_s() - before, 1), "wall_s": round(time.monotonic() - started, 1)}
+        found |= {
+            "cpu_s": round(_cpu_s() - before, 1),
+            "wall_s": round(time.monotonic() - started, 1),
+        }
         found["rows"] = _judge(job, tree, out / job.name)
     except Died as error:
-        found |= {"cpu_s": round(_cpu_s() - before, 1), "code": error.args[0], "error": error.args[1]}
+        found |= {
+            "cpu_s": round(_cpu_s() - before, 1),
+            "code": error.args[0],
+            "error": error.args[1],
+        }
     file.write_text(json.dumps(found, indent=1) + "\n")
     return found
 
@@ -104,9 +111,16 @@ def _train(job: Job, tree: Path, folder: Path, asked: dict[str, list[str]]) -> N
         _in(tree, job, [*PROGRAM, "resume", str(folder), "--quiet"])
         return
     config = folder.with_name(f"{job.name}.yaml")
-    words = [f"experiment={job.experiment}", f"seed={job.seed}", *SETTINGS[job.setting][0], *asked["words"]]
+    words = [
+        f"experiment={job.experiment}",
+        f"seed={job.seed}",
+        *SETTINGS[job.setting][0],
+        *asked["words"],
+    ]
     _in(tree, job, [*IN_TREE, "compose", str(config), ",".join(asked["chosen"]), *words])
-    _in(tree, job, [*PROGRAM, "train", "--config", str(config), "--run-dir", str(folder), "--quiet"])
+    _in(
+        tree, job, [*PROGRAM, "train", "--config", str(config), "--run-dir", str(folder), "--quiet"]
+    )
 
 
 def _judge(job: Job, tree: Path, folder: Path) -> dict[str, Any]:
@@ -134,7 +148,9 @@ def judged(lives: dict[str, Any], nested: dict[str, list[str]]) -> dict[str, Any
             estimate = student(end - _better_up(lives[other], "end"), CONFIDENCE)
             if not (estimate.mean >= -MARGIN or estimate.high >= 0):
                 below.append(other)
-        means = {moment: float(np.asarray(own[moment], float).mean()) for moment in ("start", "end")}
+        means = {
+            moment: float(np.asarray(own[moment], float).mean()) for moment in ("start", "end")
+        }
         finite = {moment: mean if np.isfinite(mean) else None for moment, mean in means.items()}
         rows[name] = {"metric": own["metric"], **finite, "below": below}
     return rows
@@ -146,8 +162,10 @@ def _better_up(row: dict[str, Any], moment: str) -> np.ndarray:
 
 
 def report(folders: list[Path]) -> str:
-    """A table of the jobs that every folder holds: how many rows are lost, and which; and which rows end more than
-    MARGIN below the same row in the first folder, lost or not: what leads lost searches back may harm sound ones."""
+    """A table of the jobs that every folder holds: how many rows are lost, and which; and which
+    rows end more than MARGIN below the same row in the first folder, lost or not: what leads lost
+    searches back may harm sound ones.
+    """
     told = {folder: _all(folder) for folder in folders}
     shared = sorted(set.intersection(*(set(jobs) for jobs in told.values())))
     first = told[folders[0]]
@@ -156,7 +174,11 @@ def report(folders: list[Path]) -> str:
         "|---|---|---|---|---|---|",
     ]
     for folder, jobs in told.items():
-        rows = [(name, row, facts) for name in shared for row, facts in jobs[name].get("rows", {}).items()]
+        rows = [
+            (name, row, facts)
+            for name in shared
+            for row, facts in jobs[name].get("rows", {}).items()
+        ]
         lost = [
             f"{name} {row} {_told(facts)}, below {', '.join(facts['below'])}"
             for name, row, facts in rows
@@ -195,10 +217,14 @@ def _all(folder: Path) -> dict[str, Any]:
 
 
 def _in(tree: Path, job: Job, command: list[str]) -> None:
-    """A process with the metaplast of `tree`. Raises: Died; KeyboardInterrupt where it was told to end."""
+    """A process with the metaplast of `tree`. Raises: Died; KeyboardInterrupt where it was told to
+    end.
+    """
     environment = {**os.environ, "PYTHONPATH": str(tree), **SETTINGS[job.setting][1]}
     program = [sys.executable, "-P", *command]
-    done = subprocess.run(program, cwd=tree, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        program, cwd=tree, env=environment, capture_output=True, text=True, check=False
+    )
     if done.returncode in INTERRUPTED:
         raise KeyboardInterrupt
     if done.returncode:
@@ -219,21 +245,30 @@ def _course(folder: Path) -> dict[str, Any]:
     if not losses:
         return {}
     return {
-        "losses": {"first": losses[0], "lowest": min(losses), "highest": max(losses), "last": losses[-1]},
+        "losses": {
+            "first": losses[0],
+            "lowest": min(losses),
+            "highest": max(losses),
+            "last": losses[-1],
+        },
         "diverged": int(sum(row.get("diverged", 0) for row in rows)),
         "falls": int(rows[-1].get("falls", 0)),
     }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("words", nargs="*", help="laid on every config, such as outer.steps=100")
     parser.add_argument("--out", type=Path, default=Path("runs/stress"))
     parser.add_argument("--tree", type=Path, default=ROOT)
     parser.add_argument("--experiments", default="")
     parser.add_argument("--seeds", default="")
     parser.add_argument("--settings", default="")
-    parser.add_argument("--rows", default="", help="these rows beside discovered; all where none is given")
+    parser.add_argument(
+        "--rows", default="", help="these rows beside discovered; all where none is given"
+    )
     parser.add_argument("--report", type=Path, nargs="+")
     given = parser.parse_args()
     if given.report:
@@ -243,7 +278,10 @@ def main() -> None:
     for job in _chosen(given):
         found = run(job, given.tree.resolve(), given.out.resolve(), rows, given.words)
         lost = {name: row["below"] for name, row in found.get("rows", {}).items() if row["below"]}
-        print(f"{job.name}: {lost or found.get('error') or 'none lost'} ({found['cpu_s']} CPU s)", flush=True)
+        print(
+            f"{job.name}: {lost or found.get('error') or 'none lost'} ({found['cpu_s']} CPU s)",
+            flush=True,
+        )
 
 
 def _chosen(given: argparse.Namespace) -> list[Job]:

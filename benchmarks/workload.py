@@ -1,4 +1,6 @@
-"""The work both sides do: a 27-term rule in (pre, reward, weight) changes 100 x 100 synapses for T steps."""
+"""The work both sides do: a 27-term rule in (pre, reward, weight) changes 100 x 100 synapses for T
+steps.
+"""
 
 import itertools
 from dataclasses import replace
@@ -23,7 +25,9 @@ POWERS = tuple(itertools.product(range(3), repeat=3))  # of pre, reward, weight
 
 
 def term(powers: tuple[int, int, int]) -> str:
-    factors = [f"{n}^{p}" for n, p in zip(("pre", "modulator.reward", "weight"), powers, strict=True) if p]
+    factors = [
+        f"{n}^{p}" for n, p in zip(("pre", "modulator.reward", "weight"), powers, strict=True) if p
+    ]
     return "*".join(factors).replace("^1", "") or "1"
 
 
@@ -46,13 +50,19 @@ class RewardedStream(AbstractTaskFamily):
 
     def shape(self) -> TaskShape:
         offers = frozenset({"weights", "reward"})
-        return TaskShape({"input": self.n}, self.n, ((self.n_steps, True),), offers, differentiable=True)
+        return TaskShape(
+            {"input": self.n}, self.n, ((self.n_steps, True),), offers, differentiable=True
+        )
 
     def sample(self, key: Key, split: Split) -> Work:
         k_x, k_r, k_w = jax.random.split(key, 3)
         weights = jax.random.normal(k_w, (self.n, self.n)) / self.n**0.5
         inputs = 0.5 * jax.random.normal(k_x, (self.n_steps, self.n))
-        return Work(inputs=inputs, reward=jax.random.normal(k_r, (self.n_steps,)), weights={"input_to_output": weights})
+        return Work(
+            inputs=inputs,
+            reward=jax.random.normal(k_r, (self.n_steps,)),
+            weights={"input_to_output": weights},
+        )
 
     def begin(self, task: Work, key: Key, dt: float) -> Array:
         return jnp.zeros((), jnp.int32)
@@ -60,7 +70,9 @@ class RewardedStream(AbstractTaskFamily):
     def stimulus(self, task: Work, state: Array, key: Key, dt: float) -> dict[str, Array]:
         return {"input": task.inputs[state]}
 
-    def step(self, task: Work, state: Array, output: NeuronView, key: Key, dt: float) -> tuple[Array, Outcome]:
+    def step(
+        self, task: Work, state: Array, output: NeuronView, key: Key, dt: float
+    ) -> tuple[Array, Outcome]:
         score = Score(loss=jnp.mean(output.activity**2), weight=jnp.ones(()), metrics={})
         given = feedback(self.n, modulators={"reward": task.reward[state]})
         return state + 1, Outcome(feedback=given, score=score)
@@ -71,7 +83,10 @@ def problem(n: int, n_steps: int, chunk: int = 0) -> MetaProblem:
     rule = Polynomial(terms=tuple(term(p) for p in POWERS), rate=1.0)
     network = Feedforward(hidden=(), output=Tanh())
     lifetime = Lifetime(
-        task=RewardedStream(n=n, n_steps=n_steps), network=network, genome=Given(), slots=(Slot(rule=rule),)
+        task=RewardedStream(n=n, n_steps=n_steps),
+        network=network,
+        genome=Given(),
+        slots=(Slot(rule=rule),),
     )
     return replace(MetaProblem(lifetime, MeanLoss()), life_clip=0.0, chunk=chunk)
 

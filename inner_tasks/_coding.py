@@ -1,4 +1,6 @@
-"""Choices as they stand in a file, and as they are fitted: 0, 1, 2 ... for the options, -1 for none made."""
+"""Choices as they stand in a file, and as they are fitted: 0, 1, 2 ... for the options, -1 for none
+made.
+"""
 
 import json
 import re
@@ -12,18 +14,26 @@ from metaplast.registry import BadInput
 
 Option = bool | int | float | str
 FIELD = "task.choice_values"
-RESERVED = frozenset(("y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"))  # no text in YAML
+RESERVED = frozenset(
+    ("y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf")
+)  # no text in YAML
 
 
 def coded(
-    where: str, values: np.ndarray, options: tuple[Option, ...], reward: np.ndarray | None, said: Said
+    where: str,
+    values: np.ndarray,
+    options: tuple[Option, ...],
+    reward: np.ndarray | None,
+    said: Said,
 ) -> np.ndarray:
-    """values [n] as whole numbers [n]: the place in `options`; -1 for every other value, where no choice was made.
+    """values [n] as whole numbers [n]: the place in `options`; -1 for every other value, where no
+    choice was made.
 
-    Without `options`, whole numbers are the options themselves, and negative ones and NaN no choice. What is dropped,
-    and options that were never chosen, are counted in `said`; rewards [n] on such rows tell a coding that is not meant.
-    Raises: BadInput for text without `options`, for options that are not in the file, and for negative numbers beside
-    one option, of which nothing could be learned.
+    Without `options`, whole numbers are the options themselves, and negative ones and NaN no
+    choice. What is dropped, and options that were never chosen, are counted in `said`; rewards [n]
+    on such rows tell a coding that is not meant.
+    Raises: BadInput for text without `options`, for options that are not in the file, and for
+    negative numbers beside one option, of which nothing could be learned.
     """
     if values.ndim != 1:
         return values  # refused as any array of another shape
@@ -41,7 +51,9 @@ def coded(
 
 
 def _kind(values: np.ndarray) -> str:
-    return {"U": "text", "b": "true or false", "f": "numbers"}.get(values.dtype.kind, "whole numbers")
+    return {"U": "text", "b": "true or false", "f": "numbers"}.get(
+        values.dtype.kind, "whole numbers"
+    )
 
 
 def _named(where: str, values: np.ndarray, options: tuple[Option, ...]) -> np.ndarray:
@@ -50,7 +62,9 @@ def _named(where: str, values: np.ndarray, options: tuple[Option, ...]) -> np.nd
         codes[_is(where, values, option)] = place
     if len(values) and codes.max() < 0:
         expected = f"one of {FIELD}={_yaml(options)}"
-        raise BadInput(f"{where}: {tally(values)}, none of them an option", expected, f"correct {FIELD}")
+        raise BadInput(
+            f"{where}: {tally(values)}, none of them an option", expected, f"correct {FIELD}"
+        )
     return codes
 
 
@@ -73,13 +87,19 @@ def _numbered(where: str, values: np.ndarray) -> np.ndarray:
     made = np.unique(codes[codes >= 0])
     if len(made) == 1 and np.any(codes[~missing] < 0):
         fix = f"set {FIELD}={_yaml(_options(values))}, the options in order"
-        raise BadInput(f"{where}: {tally(values)}: negative numbers beside one option", "two options", fix)
+        raise BadInput(
+            f"{where}: {tally(values)}: negative numbers beside one option", "two options", fix
+        )
     return codes
 
 
 def _options(values: np.ndarray) -> tuple[Option, ...]:
     """The distinct values of a file, but for NaN and empty text."""
-    known = values[values != ""] if values.dtype.kind == "U" else values[np.isfinite(values.astype(np.float64))]
+    known = (
+        values[values != ""]
+        if values.dtype.kind == "U"
+        else values[np.isfinite(values.astype(np.float64))]
+    )
     return tuple(np.unique(known).tolist())
 
 
@@ -89,7 +109,9 @@ def _yaml(options: tuple[Option, ...]) -> str:
 
 def _item(option: Option) -> str:
     """As YAML reads it back: text that would be a number, yes, no or null there stands in quotes."""
-    if not isinstance(option, str) or (re.fullmatch(r"[A-Za-z_]\w*", option) and option.lower() not in RESERVED):
+    if not isinstance(option, str) or (
+        re.fullmatch(r"[A-Za-z_]\w*", option) and option.lower() not in RESERVED
+    ):
         return plain(option)
     return json.dumps(option)
 
@@ -107,10 +129,14 @@ def _read(codes: np.ndarray, names: list[str]) -> str:
     shown = [k for k in range(len(names)) if rows[k] or len(names) <= MANY]
     each = [f"{names[k]} = option {k} ({rows[k]} rows)" for k in shown]
     none = int(np.sum(codes < 0))
-    return listed([*each[:MANY], *([f"no choice ({none} rows, {percent(none, len(codes))})"] if none else [])])
+    return listed(
+        [*each[:MANY], *([f"no choice ({none} rows, {percent(none, len(codes))})"] if none else [])]
+    )
 
 
-def _missed(where: str, values: np.ndarray, codes: np.ndarray, paid: np.ndarray | None, chosen: bool) -> Iterator[str]:
+def _missed(
+    where: str, values: np.ndarray, codes: np.ndarray, paid: np.ndarray | None, chosen: bool
+) -> Iterator[str]:
     none = codes < 0
     if not none.any():
         return
@@ -118,12 +144,16 @@ def _missed(where: str, values: np.ndarray, codes: np.ndarray, paid: np.ndarray 
     if paid is not None and (given := int(np.isfinite(paid[none]).sum())):
         others = int(np.sum(np.nan_to_num(paid[none]) != 0))
         words += f"; {given} of these rows have a reward, {others} another than 0, and it counts as an outcome"
-    hint = f"; if they are options, say {FIELD}={_yaml(_options(values))}, without what is no choice"
+    hint = (
+        f"; if they are options, say {FIELD}={_yaml(_options(values))}, without what is no choice"
+    )
     negative = values.dtype.kind in "fi" and np.any(values[none] < 0)
     yield words + (hint if negative and not chosen else "")
 
 
-def _unused(where: str, values: np.ndarray, codes: np.ndarray, names: list[str], chosen: bool) -> Iterator[str]:
+def _unused(
+    where: str, values: np.ndarray, codes: np.ndarray, names: list[str], chosen: bool
+) -> Iterator[str]:
     made = set(np.unique(codes[codes >= 0]).tolist())
     n_options = max(len(names), max(made, default=0) + 1)
     never = [name for k, name in enumerate(names) if k not in made]
@@ -134,7 +164,9 @@ def _unused(where: str, values: np.ndarray, codes: np.ndarray, names: list[str],
         yield f"{where}: {n_options - len(made)} of {n_options} options never chosen: {which}; {fix}"
 
 
-def _unpaid(where: str, values: np.ndarray, codes: np.ndarray, paid: np.ndarray | None) -> Iterator[str]:
+def _unpaid(
+    where: str, values: np.ndarray, codes: np.ndarray, paid: np.ndarray | None
+) -> Iterator[str]:
     """Options that are never rewarded, where others are: a third number often stands for no choice."""
     made = np.unique(codes[codes >= 0])
     if paid is None or len(made) < 3:

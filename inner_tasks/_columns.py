@@ -18,13 +18,19 @@ ABSENT = {  # what an array that is not there stands for
 
 
 def explain(arrays: Arrays, rows: Rows, said: Said) -> None:
-    """Add a line for every array but `choice`, which is explained where it is coded, and for those left out."""
+    """Add a line for every array but `choice`, which is explained where it is coded, and for those
+    left out.
+    """
     said.columns.append(f"array 'stimulus': {_size(rows.stimulus, 'inputs')}")
     said.columns.extend(_measured(arrays, rows))
     for name in sorted(rows.modulators):
-        said.columns.append(f"array 'modulator.{name}': a signal for rules, {_range(rows.modulators[name])}")
+        said.columns.append(
+            f"array 'modulator.{name}': a signal for rules, {_range(rows.modulators[name])}"
+        )
     said.columns.extend(_placed(arrays, rows))
-    said.columns.extend(f"no array {name!r}: {words}" for name, words in ABSENT.items() if name not in arrays)
+    said.columns.extend(
+        f"no array {name!r}: {words}" for name, words in ABSENT.items() if name not in arrays
+    )
     said.warnings.extend(_doubtful(arrays, rows))
 
 
@@ -34,7 +40,9 @@ def _measured(arrays: Arrays, rows: Rows) -> Iterator[str]:
         missing = counted(np.isnan(rows.activity).sum(), rows.activity.size, "values")
         yield f"array 'activity': {_size(rows.activity, 'units')}; missing: {missing}"
     if "recorded" in arrays:
-        masked = counted(np.sum(~rows.shown), rows.shown.size, "values" if rows.shown.ndim == 2 else "units")
+        masked = counted(
+            np.sum(~rows.shown), rows.shown.size, "values" if rows.shown.ndim == 2 else "units"
+        )
         yield f"array 'recorded': what does not count: {masked}"
     if rows.reward is not None:
         outcomes = counted(np.sum(~np.isnan(rows.reward)), n)
@@ -54,7 +62,11 @@ def _placed(arrays: Arrays, rows: Rows) -> Iterator[str]:
         yield f"array 'subject': {len(rows.names)} subject" + ("" if len(rows.names) == 1 else "s")
     for kind, weights in (("weights", rows.weights), ("final_weights", rows.final)):
         for edge in sorted(weights):
-            each = "one for every session" if arrays[f"{kind}.{edge}"].ndim == 3 else "the same for every session"
+            each = (
+                "one for every session"
+                if arrays[f"{kind}.{edge}"].ndim == 3
+                else "the same for every session"
+            )
             yield f"array '{kind}.{edge}': {each}"
     if rows.dt is not None:
         yield f"array 'dt': {rows.dt:g} s per row"

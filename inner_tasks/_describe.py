@@ -12,10 +12,11 @@ from metaplast.tasks import SPLITS
 
 
 class Info(NamedTuple):
-    """What the arrays of a fit no longer show. n_choices: the last columns, which are a choice; rewards: how many
-    were given; reward: their mean; trials: were they told; dt: seconds per row, if told; options: what the choices 0,
-    1 ... stand for, where they were named; columns, warnings: see _said.Said; units: the population whose activity was
-    recorded, where it is not the output."""
+    """What the arrays of a fit no longer show. n_choices: the last columns, which are a choice;
+    rewards: how many were given; reward: their mean; trials: were they told; dt: seconds per row,
+    if told; options: what the choices 0, 1 ... stand for, where they were named; columns, warnings:
+    see _said.Said;
+    units: the population whose activity was recorded, where it is not the output."""
 
     source: str
     n_choices: int
@@ -51,15 +52,23 @@ def _extent(recorded: Recorded, info: Info) -> Iterator[str]:
         yield f"  {line}"
     yield f"sessions: {len(length)} of {_count(len(recorded.names), 'subject')}: {listed(recorded.names)}"
     spread = f"{length.min()} / {np.median(length):g} / {length.max()} (least / median / most)"
-    yield f"rows: {real.sum()}; per session {spread}; dt " + ("not told" if info.dt is None else f"{info.dt:g} s")
+    yield f"rows: {real.sum()}; per session {spread}; dt " + (
+        "not told" if info.dt is None else f"{info.dt:g} s"
+    )
     trials = recorded.trial.max(axis=1) + 1
-    yield f"trials: {trials.sum()}, neurons at rest at each" if info.trials else "trials: not told; every row is one"
+    yield (
+        f"trials: {trials.sum()}, neurons at rest at each"
+        if info.trials
+        else "trials: not told; every row is one"
+    )
 
 
 def _inputs(recorded: Recorded, info: Info) -> Iterator[str]:
     x = recorded.sessions.stimulus[recorded.trial >= 0]
     constant = len(_constant(recorded))
-    yield f"inputs: {x.shape[1]}, from {x.min():g} to {x.max():g}" + (f"; {constant} constant" if constant else "")
+    yield f"inputs: {x.shape[1]}, from {x.min():g} to {x.max():g}" + (
+        f"; {constant} constant" if constant else ""
+    )
 
 
 def _outputs(recorded: Recorded, info: Info) -> Iterator[str]:
@@ -77,7 +86,10 @@ def _outputs(recorded: Recorded, info: Info) -> Iterator[str]:
     if info.n_choices:
         made = int(chosen[:, 0].sum())
         names = info.options or tuple(map(str, range(max(2, info.n_choices))))
-        each = [f"{k}: {n} ({percent(n, made)})" for k, n in zip(names, _counts(recorded, info), strict=True)]
+        each = [
+            f"{k}: {n} ({percent(n, made)})"
+            for k, n in zip(names, _counts(recorded, info), strict=True)
+        ]
         yield f"choices: {made}, in {percent(made, len(chosen))} of the rows; {listed(each)}"
 
 
@@ -98,7 +110,11 @@ def _signals(recorded: Recorded, info: Info) -> Iterator[str]:
 def _weights(recorded: Recorded, info: Info) -> Iterator[str]:
     for what, found in (("first", recorded.sessions.weights), ("final", recorded.sessions.final)):
         for edge, value in sorted(found.items()):
-            known = f", {percent(np.isfinite(value).sum(), value.size)} measured" if what == "final" else ""
+            known = (
+                f", {percent(np.isfinite(value).sum(), value.size)} measured"
+                if what == "final"
+                else ""
+            )
             yield f"{what} weights: {edge} {value.shape[1]} x {value.shape[2]}{known}"
 
 
@@ -110,7 +126,11 @@ def _split(recorded: Recorded, info: Info) -> Iterator[str]:
         steps = np.argwhere(mine)
         ids = {(row, recorded.trial[sessions[split][row], step]) for row, step in steps.tolist()}
         names = dict.fromkeys(recorded.names[i] for i in recorded.subject[away])
-        whose = f" of {listed(tuple(names))}" if split == "heldout" and len(away) < len(recorded.subject) else ""
+        whose = (
+            f" of {listed(tuple(names))}"
+            if split == "heldout" and len(away) < len(recorded.subject)
+            else ""
+        )
         yield f"split {split}: {len(ids)} trials, {mine.sum()} rows{whose}"
 
 
@@ -137,7 +157,9 @@ def _warnings(recorded: Recorded, info: Info) -> Iterator[str]:
 def _values(recorded: Recorded) -> tuple[np.ndarray, np.ndarray]:
     """(values, which of them were recorded) of the real rows [N, n_out]."""
     real = recorded.trial >= 0
-    return np.asarray(recorded.sessions.target, np.float64)[real], np.asarray(recorded.sessions.observed)[real] > 0
+    return np.asarray(recorded.sessions.target, np.float64)[real], np.asarray(
+        recorded.sessions.observed
+    )[real] > 0
 
 
 def _units(recorded: Recorded, info: Info) -> tuple[np.ndarray, np.ndarray]:

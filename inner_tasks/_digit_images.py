@@ -1,4 +1,6 @@
-"""scikit-learn's 1,797 handwritten digits of 8 x 8 pixels, and how the images of one life differ from another's."""
+"""scikit-learn's 1,797 handwritten digits of 8 x 8 pixels, and how the images of one life differ
+from another's.
+"""
 
 from typing import NamedTuple
 
@@ -13,9 +15,9 @@ N_PIXELS = SIDE * SIDE
 
 
 class Variation(NamedTuple):
-    """One affine warp (rotation up to `rotation` radians, log-scale up to `zoom`, shift up to `shift` pixels), gain
-    (log-uniform up to `gain`) and uniform background (up to `background`) for all images of a life; then pixels minus
-    0.3, times `scale`."""
+    """One affine warp (rotation up to `rotation` radians, log-scale up to `zoom`, shift up to
+    `shift` pixels), gain (log-uniform up to `gain`) and uniform background (up to `background`) for
+    all images of a life; then pixels minus 0.3, times `scale`."""
 
     scale: float
     rotation: float
@@ -33,7 +35,9 @@ class Variation(NamedTuple):
 
 
 def affine(angle: Array, zoom: Array, shift: Array) -> Array:
-    """The 64 x 64 matrix of bilinear interpolation that rotates, zooms and shifts an 8 x 8 image about its centre."""
+    """The 64 x 64 matrix of bilinear interpolation that rotates, zooms and shifts an 8 x 8 image
+    about its centre.
+    """
     grid = jnp.arange(float(SIDE)) - (SIDE - 1) / 2
     y, x = (axis.reshape(-1) for axis in jnp.meshgrid(grid, grid, indexing="ij"))
     cos, sin = jnp.cos(angle) / zoom, jnp.sin(angle) / zoom

@@ -9,8 +9,14 @@ from metaplast.registry import BadInput
 
 KINDS = {  # how a file begins -> (what it is, what to do with it)
     b"PK": ("an .npz archive", "give it a name that ends in .npz"),
-    b"\x89HDF": ("an HDF5 file, as .nwb files are", "name it .nwb if it is one; else save its arrays with numpy.savez"),
-    b"\x93NUMPY": ("one array (.npy)", "save all arrays in one file: numpy.savez(path, stimulus=..., choice=...)"),
+    b"\x89HDF": (
+        "an HDF5 file, as .nwb files are",
+        "name it .nwb if it is one; else save its arrays with numpy.savez",
+    ),
+    b"\x93NUMPY": (
+        "one array (.npy)",
+        "save all arrays in one file: numpy.savez(path, stimulus=..., choice=...)",
+    ),
     b"MATLAB": ("a MATLAB file", "scipy.io.loadmat reads it; save its arrays with numpy.savez"),
 }
 ENDS = (".npz", ".nwb")
@@ -18,29 +24,43 @@ TEXT = ("text, such as a CSV file", "docs/fit.md, section 1, makes arrays of a C
 
 
 def stamp(path: str) -> tuple[int, int]:
-    """(time of the last change in ns, size in bytes) of a regular file; opening a pipe would wait for ever."""
+    """(time of the last change in ns, size in bytes) of a regular file; opening a pipe would wait
+    for ever.
+    """
     try:
         status = os.stat(path)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
-        raise BadInput(f"recordings {path!r}: {why}", "a file that can be read", "correct task.path") from None
+        raise BadInput(
+            f"recordings {path!r}: {why}", "a file that can be read", "correct task.path"
+        ) from None
     if stat.S_ISDIR(status.st_mode):
-        raise BadInput(f"recordings {path!r}: a folder", "one .npz or .nwb file", f"correct task.path{_inside(path)}")
+        raise BadInput(
+            f"recordings {path!r}: a folder",
+            "one .npz or .nwb file",
+            f"correct task.path{_inside(path)}",
+        )
     if not stat.S_ISREG(status.st_mode):
-        raise BadInput(f"recordings {path!r}", "a file, not a folder or a device", "correct task.path")
+        raise BadInput(
+            f"recordings {path!r}", "a file, not a folder or a device", "correct task.path"
+        )
     return status.st_mtime_ns, status.st_size
 
 
 def _inside(path: str) -> str:
     try:
-        files = sorted(os.path.join(path, name) for name in os.listdir(path) if name.lower().endswith(ENDS))
+        files = sorted(
+            os.path.join(path, name) for name in os.listdir(path) if name.lower().endswith(ENDS)
+        )
     except OSError:
         files = []
     return f": it holds {listed(files)}" if files else ""
 
 
 def looks(path: str) -> tuple[str, str]:
-    """(what the file seems to be, what to do with it), by its first bytes; twice nothing where they tell nothing."""
+    """(what the file seems to be, what to do with it), by its first bytes; twice nothing where they
+    tell nothing.
+    """
     with open(path, "rb") as file:
         start = file.read(512)
     if not start:

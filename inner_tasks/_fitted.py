@@ -29,7 +29,9 @@ def arrays_of(rows: Rows, target: Target) -> tuple[str, ...]:
     for name in fitted:
         if getattr(rows, name) is None:
             raise BadInput(
-                f"task.target={target}", f"an array {name!r} in the file", "set task.target to what there is"
+                f"task.target={target}",
+                f"an array {name!r} in the file",
+                "set task.target to what there is",
             )
     return fitted
 
@@ -44,12 +46,20 @@ def judges(rows: Rows, target: Target, likelihood: AbstractLikelihood) -> Judges
     both = len(fitted) == 2
     if both and not isinstance(likelihood, Joint):
         fix = f"set task.likelihood={{name: joint, units: gaussian, choices: {choice_kind(rows)}}}, n_choices as needed"
-        raise BadInput("task.target=both with a likelihood of one kind of values", "likelihood joint", fix)
+        raise BadInput(
+            "task.target=both with a likelihood of one kind of values", "likelihood joint", fix
+        )
     if not both and isinstance(likelihood, Joint):
         raise BadInput(
-            f"array {fitted[0]!r} alone with likelihood joint", "task.target=both", "set it, or a likelihood"
+            f"array {fitted[0]!r} alone with likelihood joint",
+            "task.target=both",
+            "set it, or a likelihood",
         )
-    found = {"activity": likelihood.units, "choice": likelihood.choices} if isinstance(likelihood, Joint) else {}
+    found = (
+        {"activity": likelihood.units, "choice": likelihood.choices}
+        if isinstance(likelihood, Joint)
+        else {}
+    )
     found = found or {fitted[0]: likelihood}
     field = {"activity": "task.likelihood.units", "choice": "task.likelihood.choices"}
     for name, judge in found.items():
@@ -59,9 +69,14 @@ def judges(rows: Rows, target: Target, likelihood: AbstractLikelihood) -> Judges
             raise BadInput("array 'choice' with a likelihood of numbers", "one of choices", fix)
         if name == "activity" and isinstance(judge, Categorical):
             expected = "integers in an array 'choice'"
-            raise BadInput("array 'activity' with likelihood categorical", expected, f"set {where}=bernoulli")
+            raise BadInput(
+                "array 'activity' with likelihood categorical", expected, f"set {where}=bernoulli"
+            )
     if isinstance(likelihood, Joint):
-        needed, exact = n_choices(rows, likelihood.choices), isinstance(likelihood.choices, Bernoulli)
+        needed, exact = (
+            n_choices(rows, likelihood.choices),
+            isinstance(likelihood.choices, Bernoulli),
+        )
         if likelihood.n_choices < needed or (exact and likelihood.n_choices > needed):
             given = f"task.likelihood.n_choices={likelihood.n_choices}"
             expected = f"{needed}, the output units that array 'choice' needs"
@@ -89,12 +104,14 @@ def sizes(rows: Rows, likelihood: AbstractLikelihood, found: Judges) -> dict[str
 
 
 def columns(rows: Rows, found: Judges, n: dict[str, int]) -> tuple[np.ndarray, np.ndarray]:
-    """(target, observed), both [N, n_seen]; observed: what each value counts, 0 where it is missing.
+    """(target, observed), both [N, n_seen]; observed: what each value counts, 0 where it is
+    missing.
 
     Raises: BadInput for an array without a value, or with one that its likelihood rules out.
     """
     made = {
-        name: _activity(rows) if name == "activity" else _choice(rows, judge, n[name]) for name, judge in found.items()
+        name: _activity(rows) if name == "activity" else _choice(rows, judge, n[name])
+        for name, judge in found.items()
     }
     for name, (target, known) in made.items():
         if not known.any():
@@ -132,11 +149,18 @@ def implied(rows: Rows, target: Target) -> dict[str, Any]:
     if len(fitted) == 1:
         return {"name": choices if fitted == ("choice",) else "gaussian"}
     n = n_choices(rows, Bernoulli() if choices == "bernoulli" else Categorical())
-    return {"name": "joint", "units": {"name": "gaussian", "sd": 1.0}, "choices": {"name": choices}, "n_choices": n}
+    return {
+        "name": "joint",
+        "units": {"name": "gaussian", "sd": 1.0},
+        "choices": {"name": choices},
+        "n_choices": n,
+    }
 
 
 def sd_about_means(target: np.ndarray, observed: np.ndarray) -> float:
-    """sqrt(sum w (y - mean_j)^2 / sum w) of recorded values [..., n_units], to four digits; 1 where nothing varies."""
+    """sqrt(sum w (y - mean_j)^2 / sum w) of recorded values [..., n_units], to four digits; 1 where
+    nothing varies.
+    """
     w = np.asarray(observed, np.float64).reshape(-1, observed.shape[-1])
     y = np.where(w > 0, np.asarray(target, np.float64).reshape(w.shape), 0.0)
     mean = (w * y).sum(axis=0) / np.maximum(w.sum(axis=0), 1.0)

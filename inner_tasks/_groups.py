@@ -1,11 +1,13 @@
-"""What families of arbitrary categories share: the classes of a data set fall into groups, and the group is the label.
+"""What families of arbitrary categories share: the classes of a data set fall into groups, and the
+group is the label.
 
-A life shows examples of every class one at a time, then asks about others with plasticity off. A grouping says which
-classes belong together; what the groups are called is drawn anew in every life.
+A life shows examples of every class one at a time, then asks about others with plasticity off. A
+grouping says which classes belong together; what the groups are called is drawn anew in every life.
 """
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -24,8 +26,8 @@ GROUPING_SHARES = {"train": 0.5, "validation": 0.25, "heldout": 0.25}
 
 
 class Examples(NamedTuple):
-    """The examples of one split: features [n, n_in]; rows of every class [n_classes, n_max], padded; how many of them
-    are real [n_classes]."""
+    """The examples of one split: features [n, n_in]; rows of every class [n_classes, n_max],
+    padded; how many of them are real [n_classes]."""
 
     features: np.ndarray
     table: np.ndarray
@@ -34,7 +36,9 @@ class Examples(NamedTuple):
 
 @pytree
 class GroupedStream:
-    """One life: stimuli [n_steps, n_in], group labels [n_steps], and in how many first steps plasticity is off []."""
+    """One life: stimuli [n_steps, n_in], group labels [n_steps], and in how many first steps
+    plasticity is off [].
+    """
 
     inputs: Array
     labels: Array
@@ -43,18 +47,22 @@ class GroupedStream:
 
 @spec
 class Grouped(AbstractTaskFamily):
-    """The classes of a data set in `n_groups` groups of sizes as equal as possible; the label is the group.
+    """The classes of a data set in `n_groups` groups of sizes as equal as possible; the label is
+    the group.
 
-    shots: images of each class, each shown once in every one of `passes` passes; queries: other images of each class,
-    asked with plasticity off. 80 examples of a class are `shots=40 passes=2`: 40 images, twice.
-    shortest: where it is not 0, a training life learns from the last k examples of each class alone, k uniform from
-    `shortest` to `shots * passes`: before them the gate is closed, rules rest and no step is scored. Validation and
-    held-out lives are always whole.
-    split_seed shares out the images of every class and the groupings, each over train, validation and held-out lives
-    without overlap; an unseen grouping differs from some that were seen by few swaps of classes.
+    shots: images of each class, each shown once in every one of `passes` passes; queries: other
+    images of each class, asked with plasticity off. 80 examples of a class are `shots=40 passes=2`:
+    40 images, twice.
+    shortest: where it is not 0, a training life learns from the last k examples of each class
+    alone, k uniform from
+    `shortest` to `shots * passes`: before them the gate is closed, rules rest and no step is
+    scored. Validation and held-out lives are always whole.
+    split_seed shares out the images of every class and the groupings, each over train, validation
+    and held-out lives without overlap; an unseen grouping differs from some that were seen by few
+    swaps of classes.
     label_noise, input_noise: see _few_shot.Difficulty.
-    Raises: BadInput for groupings that cannot be shared out, a `shortest` beyond the life, or (from `sample`) more
-    images than the smallest class of a split has.
+    Raises: BadInput for groupings that cannot be shared out, a `shortest` beyond the life, or (from
+    `sample`) more images than the smallest class of a split has.
     """
 
     n_groups: Count = 2
@@ -100,7 +108,14 @@ class Grouped(AbstractTaskFamily):
         n_classes, n_each = self.size[1], self.shots + self.queries
         features, table, counts = self.examples(split)
         self._check_images(int(min(counts)), split)
-        sizes = (1, self.n_groups, table.size, 6, n_classes * (self.shots * self.passes + self.queries), 1)
+        sizes = (
+            1,
+            self.n_groups,
+            table.size,
+            6,
+            n_classes * (self.shots * self.passes + self.queries),
+            1,
+        )
         u_group, u_name, u_image, u_vary, u_order, u_length = _few_shot.pieces(
             jax.random.uniform(key, (sum(sizes),)), *sizes
         )
@@ -130,14 +145,16 @@ class Grouped(AbstractTaskFamily):
         return (u * (self.shots * self.passes - self.shortest + 1)).astype(jnp.int32)
 
     def _stream(self, u: Array, features: Array, groups: Array, closed: Array) -> _few_shot.Stream:
-        """Pass after pass in random order, the examples that are not learned from before all others."""
+        """Pass after pass in random order, the examples that are not learned from before all
+        others.
+        """
         seen, asked = features[:, : self.shots], features[:, self.shots :]
         repeated = jnp.concatenate([seen] * self.passes + [asked], axis=1)
         example = jnp.arange(self.shots * self.passes, dtype=jnp.int32)
         stage = jnp.where(example < closed, -1, example // self.shots)
         stages = jnp.broadcast_to(stage, (len(groups), len(example)))
         stream = _few_shot.staged(u, repeated, stages)
-        return stream.replace(labels=groups[stream.labels])  # pyright: ignore[reportAttributeAccessIssue]
+        return replace(stream, labels=groups[stream.labels])
 
     def begin(self, task: GroupedStream, key: Key, dt: float) -> Array:
         return jnp.zeros((), jnp.int32)
@@ -145,29 +162,35 @@ class Grouped(AbstractTaskFamily):
     def stimulus(self, task: GroupedStream, state: Array, key: Key, dt: float) -> dict[str, Array]:
         return {"input": task.inputs[state]}
 
-    def step(self, task: GroupedStream, state: Array, output: NeuronView, key: Key, dt: float) -> tuple[Any, Outcome]:
+    def step(
+        self, task: GroupedStream, state: Array, output: NeuronView, key: Key, dt: float
+    ) -> tuple[Any, Outcome]:
         after, outcome = _few_shot.answer(task, state, output)
         if not self.shortest:
             return after, outcome
         gate = (state >= task.closed).astype(outcome.score.loss.dtype)
-        feedback = outcome.feedback.replace(gate=gate)  # pyright: ignore[reportAttributeAccessIssue]
-        score = outcome.score.replace(weight=gate)  # pyright: ignore[reportAttributeAccessIssue]
+        feedback = replace(outcome.feedback, gate=gate)
+        score = replace(outcome.score, weight=gate)
         return after, Outcome(feedback=feedback, score=score)
 
 
 def shared_out(labels: np.ndarray, split_seed: int, split: Split) -> tuple[np.ndarray, np.ndarray]:
-    """(table, counts) of Examples: of every class a third of the rows, drawn by `split_seed`, for each split."""
+    """(table, counts) of Examples: of every class a third of the rows, drawn by `split_seed`, for
+    each split.
+    """
     rows = []
     for label in np.unique(labels):
-        mine = np.random.default_rng([split_seed, int(label)]).permutation(np.flatnonzero(labels == label))
+        mine = np.random.default_rng([split_seed, int(label)]).permutation(
+            np.flatnonzero(labels == label)
+        )
         rows.append(np.array_split(mine, len(SPLITS))[SPLITS.index(split)])
     return _few_shot.padded(rows)
 
 
 @lru_cache(maxsize=64)
 def of_split(n_classes: int, n_groups: int, split_seed: int, split: Split) -> np.ndarray:
-    """The groupings of a split [n, n_classes], drawn by `split_seed`: half of all for training, a quarter for each of
-    the other two; an entry is the group of a class."""
+    """The groupings of a split [n, n_classes], drawn by `split_seed`: half of all for training, a
+    quarter for each of the other two; an entry is the group of a class."""
     every = every_grouping(n_classes, n_groups)
     order = np.random.default_rng(split_seed).permutation(len(every))
     ends = np.round(np.cumsum([0.0, *GROUPING_SHARES.values()]) * len(every)).astype(int)
@@ -177,9 +200,11 @@ def of_split(n_classes: int, n_groups: int, split_seed: int, split: Split) -> np
 
 @lru_cache(maxsize=16)
 def every_grouping(n_classes: int, n_groups: int) -> np.ndarray:
-    """All ways [n, n_classes] to cut the classes into groups of sizes as equal as possible, up to the groups' names.
+    """All ways [n, n_classes] to cut the classes into groups of sizes as equal as possible, up to
+    the groups' names.
 
-    Groups are numbered in the order in which they first appear, so no two rows are the same grouping.
+    Groups are numbered in the order in which they first appear, so no two rows are the same
+    grouping.
     """
     small, n_large = divmod(n_classes, n_groups)
     sizes = [small] * (n_groups - n_large) + [small + 1] * n_large
@@ -191,7 +216,9 @@ def every_grouping(n_classes: int, n_groups: int) -> np.ndarray:
             return
         for group, count in enumerate(counts):
             if count < sizes[-1]:
-                yield from grown((*begun, group), (*counts[:group], count + 1, *counts[group + 1 :]))
+                yield from grown(
+                    (*begun, group), (*counts[:group], count + 1, *counts[group + 1 :])
+                )
         if len(counts) < n_groups:
             yield from grown((*begun, len(counts)), (*counts, 1))
 

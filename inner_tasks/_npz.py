@@ -1,28 +1,33 @@
-"""A user's recordings in one .npz file (numpy.savez): the flat schema, how it is read, and what is refused.
+"""A user's recordings in one .npz file (numpy.savez): the flat schema, how it is read, and what is
+refused.
 
-Rows are time steps; N of them, one session after the other, each in time order. Numbers of any NumPy type; text as str.
+Rows are time steps; N of them, one session after the other, each in time order. Numbers of any
+NumPy type; text as str.
 
     stimulus [N, n_in]          what the inputs show; required, finite
     activity [N, n_units]       what was recorded; NaN: missing         } one of the two is required; with both,
     choice [N]                  0, 1, 2 ...; negative or NaN: none made } `task.target` says what is fitted. Other
-                                values, text too, where `task.choice_values` names the options (_coding.py)
+                                values, text too, where `task.choice_values` names the options
+                                (_coding.py)
     recorded [n_units] or [N, n_units]   which units of `activity` (and when) count: true/false, default all
     reward [N]                  what was paid; NaN: nothing was said. Gives two modulators, 0 where it is NaN: `reward`,
-                                and `advantage` = reward - the mean of the last `task.reward_window` rewards before it
-                                in its session (of as many as there are; 0 before the first)
+                                and `advantage` = reward - the mean of the last `task.reward_window`
+                                rewards before it in its session (of as many as there are; 0 before
+                                the first)
     modulator.<name> [N]        further channels, finite; name: a-z, 0-9, _
     plastic [N]                 is plasticity on, 0 to 1; default 1
     session [N]                 whole numbers; default: one session. Weights begin anew in each: days through which an
                                 animal goes on learning are one session
     trial [N]                   whole numbers; each change begins a new trial, and neurons are then at rest (`reset` on
-                                the last row before it). Without it no neuron is ever reset, and every row is a trial of
-                                its own where trials are held out
+                                the last row before it). Without it no neuron is ever reset, and
+                                every row is a trial of its own where trials are held out
     subject [N]                 whole numbers or text, one per session; default: every session is its own subject
     weights.<edge>              [post, pre] or [n_sessions, post, pre]: the first weights, finite
     final_weights.<edge>        likewise, the last ones; NaN: not measured
     dt                          seconds per row; `metaplast fit` runs with it unless told another dt
 
-Nothing in a file becomes code: no pickle, no object arrays. Raises everywhere: BadInput that names the array.
+Nothing in a file becomes code: no pickle, no object arrays. Raises everywhere: BadInput that names
+the array.
 """
 
 import difflib
@@ -38,16 +43,34 @@ from metaplast.registry import BadInput
 from metaplast.signals import FEEDBACK_FIELDS
 
 MAX_BYTES, MAX_MEMBERS = 2 * 10**9, 1000
-PLAIN = ("stimulus", "activity", "choice", "recorded", "reward", "plastic", "session", "trial", "subject", "dt")
-NAMED = {"modulator": r"[a-z_][a-z0-9_]{0,63}", "weights": r"\w[\w-]{0,63}", "final_weights": r"\w[\w-]{0,63}"}
+PLAIN = (
+    "stimulus",
+    "activity",
+    "choice",
+    "recorded",
+    "reward",
+    "plastic",
+    "session",
+    "trial",
+    "subject",
+    "dt",
+)
+NAMED = {
+    "modulator": r"[a-z_][a-z0-9_]{0,63}",
+    "weights": r"\w[\w-]{0,63}",
+    "final_weights": r"\w[\w-]{0,63}",
+}
 AGAIN = "write the file again with numpy.savez(path, stimulus=..., activity=...)"
 Arrays = dict[str, np.ndarray]
 
 
 class Rows(NamedTuple):
-    """One checked file, row by row. session: counted from 0; starts [n_sessions]: their first rows; trial: as given,
-    or None; subject [n_sessions]: index into `names`; weights, final: {edge: [n_sessions, post, pre]}. options: the
-    values that the choices 0, 1 ... stand for, where they were named; columns, warnings: as _said.Said has them."""
+    """One checked file, row by row. session: counted from 0; starts [n_sessions]: their first rows;
+    trial: as given, or None; subject [n_sessions]: index into `names`; weights, final: {edge:
+    [n_sessions, post, pre]}. options: the values that the choices 0, 1 ... stand for, where they
+    were named; columns,
+    warnings: as _said.Said has them.
+    """
 
     stimulus: np.ndarray
     activity: np.ndarray | None
@@ -80,7 +103,9 @@ def read(path: str) -> Arrays:
                 return dict(_load(found, keys))
     except BadInput:
         raise
-    except Exception as error:  # damaged bytes make the zip and header parsers raise nearly anything
+    except (
+        Exception
+    ) as error:  # damaged bytes make the zip and header parsers raise nearly anything
         why = getattr(error, "strerror", None) or type(error).__name__
         is_, fix = ("", "") if isinstance(error, OSError) else looks(path)
         given = f"recordings {path!r}: {why}" + (f", it is {is_}" if is_ else "")
@@ -88,18 +113,27 @@ def read(path: str) -> Arrays:
 
 
 def _contents(file: BinaryIO, path: str) -> list[str]:
-    """The names of the arrays; sizes are judged as declared, before anything is unpacked (zipfile holds to them)."""
+    """The names of the arrays; sizes are judged as declared, before anything is unpacked (zipfile
+    holds to them).
+    """
     with zipfile.ZipFile(file) as found:
         members = found.infolist()
     keys = [member.filename.removesuffix(".npy") for member in members]
     total = sum(member.file_size for member in members)
     if total > MAX_BYTES or len(members) > MAX_MEMBERS:
         given = f"recordings {path!r}: {len(members)} arrays, {total} bytes unpacked"
-        raise BadInput(given, f"at most {MAX_MEMBERS} arrays and {MAX_BYTES} bytes", "fit a part of the sessions")
+        raise BadInput(
+            given,
+            f"at most {MAX_MEMBERS} arrays and {MAX_BYTES} bytes",
+            "fit a part of the sessions",
+        )
     for key, member in zip(keys, members, strict=True):
         if keys.count(key) > 1:
             raise BadInput(f"array {key!r}: there twice", "every array once", AGAIN)
-        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others unpack without a bound
+        if member.compress_type not in (
+            zipfile.ZIP_STORED,
+            zipfile.ZIP_DEFLATED,
+        ):  # others unpack without a bound
             raise BadInput(f"array {key!r}: an unusual compression", "none, or deflate", AGAIN)
     return keys
 
@@ -110,11 +144,15 @@ def _load(found: Any, keys: list[str]) -> Iterator[tuple[str, np.ndarray]]:
             value = found[key]
         except Exception as error:  # as above
             what = f"array {key!r}: cannot be read ({type(error).__name__})"
-            raise BadInput(what, "an undamaged array of numbers or text, no objects", AGAIN) from None
+            raise BadInput(
+                what, "an undamaged array of numbers or text, no objects", AGAIN
+            ) from None
         kind = value.dtype.kind if isinstance(value, np.ndarray) else "?"
         if kind not in "fiubU":
             given = value.dtype if isinstance(value, np.ndarray) else "no array"
-            raise BadInput(f"array {key!r}: {given}", "real numbers or text (str)", "convert it with .astype")
+            raise BadInput(
+                f"array {key!r}: {given}", "real numbers or text (str)", "convert it with .astype"
+            )
         yield key, value
 
 
@@ -124,29 +162,47 @@ def check(arrays: Arrays) -> Rows:
         _known(key)
     if "stimulus" not in arrays or not arrays.keys() & {"activity", "choice"}:
         missing = "activity' or 'choice" if "stimulus" in arrays else "stimulus"
-        raise BadInput(f"no array '{missing}'", "stimulus [N, n_in] and activity [N, n_units] or choice [N]", "add it")
+        raise BadInput(
+            f"no array '{missing}'",
+            "stimulus [N, n_in] and activity [N, n_units] or choice [N]",
+            "add it",
+        )
     stimulus = numbers("stimulus", arrays["stimulus"], (None, None))
     n = len(stimulus)
-    part = lambda prefix: {k.partition(".")[2]: v for k, v in arrays.items() if k.startswith(prefix + ".")}  # noqa: E731
+    part = lambda prefix: {
+        k.partition(".")[2]: v for k, v in arrays.items() if k.startswith(prefix + ".")
+    }
     whole = {k: integers(k, arrays[k], n) for k in ("choice", "session", "trial") if k in arrays}
     session, starts = _sessions(whole.get("session", np.zeros(n, np.int64)))
     subject, names = _subjects(arrays.get("subject"), session, starts)
-    activity = numbers("activity", arrays["activity"], (n, None), nan=True) if "activity" in arrays else None
+    activity = (
+        numbers("activity", arrays["activity"], (n, None), nan=True)
+        if "activity" in arrays
+        else None
+    )
     channels = part("modulator")
     _check_channels(channels, "reward" in arrays)
-    weights, final = (_layouts(kind, part(kind), len(starts)) for kind in ("weights", "final_weights"))
+    weights, final = (
+        _layouts(kind, part(kind), len(starts)) for kind in ("weights", "final_weights")
+    )
     for edge in weights.keys() & final.keys():
         if weights[edge].shape != final[edge].shape:
             given = f"{list(final[edge].shape[1:])} where 'weights.{edge}' has {list(weights[edge].shape[1:])}"
-            raise BadInput(f"array 'final_weights.{edge}': {given}", "one shape", "correct one of the two")
+            raise BadInput(
+                f"array 'final_weights.{edge}': {given}", "one shape", "correct one of the two"
+            )
     return Rows(
         stimulus=stimulus,
         activity=activity,
         choice=whole.get("choice"),
         shown=_shown(arrays.get("recorded"), activity),
         reward=numbers("reward", arrays["reward"], (n,), nan=True) if "reward" in arrays else None,
-        modulators={name: numbers(f"modulator.{name}", value, (n,)) for name, value in channels.items()},
-        plastic=within("plastic", numbers("plastic", arrays.get("plastic", np.ones(n)), (n,)), "0 to 1"),
+        modulators={
+            name: numbers(f"modulator.{name}", value, (n,)) for name, value in channels.items()
+        },
+        plastic=within(
+            "plastic", numbers("plastic", arrays.get("plastic", np.ones(n)), (n,)), "0 to 1"
+        ),
         session=session,
         starts=starts,
         trial=whole.get("trial"),
@@ -165,18 +221,28 @@ def _known(key: str) -> None:
         return
     if first in NAMED and dot:
         letters = "a-z, 0-9 and _" if first == "modulator" else "letters, digits, _ and -"
-        raise BadInput(f"array {key!r}", f"{first}.NAME, a name of {letters}, at most 64", "rename it")
+        raise BadInput(
+            f"array {key!r}", f"{first}.NAME, a name of {letters}, at most 64", "rename it"
+        )
     near = difflib.get_close_matches(first, [*PLAIN, *NAMED], n=1)
     known = [*PLAIN, *(f"{name}.NAME" for name in NAMED)]
-    hint = f"did you mean {near[0] + ('.NAME' if near[0] in NAMED else '')!r}?" if near else "remove it"
+    hint = (
+        f"did you mean {near[0] + ('.NAME' if near[0] in NAMED else '')!r}?"
+        if near
+        else "remove it"
+    )
     raise BadInput(f"unknown array {key!r}", f"one of {', '.join(known)}", hint)
 
 
-def numbers(name: str, value: np.ndarray, shape: tuple[int | None, ...], nan: bool = False) -> np.ndarray:
+def numbers(
+    name: str, value: np.ndarray, shape: tuple[int | None, ...], nan: bool = False
+) -> np.ndarray:
     """`value` in single precision; None in `shape` is any length but 0."""
     if value.dtype.kind == "U":
         raise BadInput(f"array {name!r}: text", "numbers", "convert it with .astype(float)")
-    fits = len(shape) == value.ndim and all(b > 0 and a in (None, b) for a, b in zip(shape, value.shape, strict=True))
+    fits = len(shape) == value.ndim and all(
+        b > 0 and a in (None, b) for a, b in zip(shape, value.shape, strict=True)
+    )
     if not fits:
         expected = ", ".join("any" if size is None else str(size) for size in shape)
         what = f"array {name!r}: shape {list(value.shape)}"
@@ -187,7 +253,11 @@ def numbers(name: str, value: np.ndarray, shape: tuple[int | None, ...], nan: bo
     if bad.any():
         first = np.argwhere(bad)[0].tolist()
         fix = "write NaN where a value is missing" if nan else "leave out or fill in these rows"
-        raise BadInput(f"array {name!r}: {value[tuple(first)]} at {first}", "finite numbers (single precision)", fix)
+        raise BadInput(
+            f"array {name!r}: {value[tuple(first)]} at {first}",
+            "finite numbers (single precision)",
+            fix,
+        )
     return single
 
 
@@ -195,12 +265,18 @@ def integers(name: str, value: np.ndarray, n: int) -> np.ndarray:
     """`value` [n] as int64; floats that are whole numbers pass."""
     if value.dtype.kind == "U" or value.shape != (n,):
         given = "text" if value.dtype.kind == "U" else f"shape {list(value.shape)}"
-        raise BadInput(f"array {name!r}: {given}", f"[{n}] whole numbers", "give one number per row of 'stimulus'")
+        raise BadInput(
+            f"array {name!r}: {given}",
+            f"[{n}] whole numbers",
+            "give one number per row of 'stimulus'",
+        )
     real = value.astype(np.float64)
     bad = ~((np.abs(real) < 2.0**53) & (real == np.round(real)))
     if bad.any():
         fix = "write -1 where no choice was made" if name == "choice" else "number them 0, 1, 2 ..."
-        raise BadInput(f"array {name!r}: {value[bad][0]} in row {np.flatnonzero(bad)[0]}", "whole numbers", fix)
+        raise BadInput(
+            f"array {name!r}: {value[bad][0]} in row {np.flatnonzero(bad)[0]}", "whole numbers", fix
+        )
     return value.astype(np.int64)
 
 
@@ -217,21 +293,33 @@ def _sessions(given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if len(ids) < len(starts):
         row = starts[np.setdiff1d(np.arange(len(starts)), first)[0]]
         what = f"array 'session': {given[row]} comes back in row {row}"
-        raise BadInput(what, "the rows of a session one after the other", "sort the rows by session")
+        raise BadInput(
+            what, "the rows of a session one after the other", "sort the rows by session"
+        )
     return np.repeat(np.arange(len(starts)), np.diff([*starts, len(given)])), starts
 
 
-def _subjects(given: np.ndarray | None, session: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+def _subjects(
+    given: np.ndarray | None, session: np.ndarray, starts: np.ndarray
+) -> tuple[np.ndarray, tuple[str, ...]]:
     if given is None:
         return np.arange(len(starts)), tuple(f"session {i}" for i in range(len(starts)))
     if given.shape != session.shape:
         what = f"array 'subject': shape {list(given.shape)}"
-        raise BadInput(what, f"[{len(session)}] whole numbers or text", "give one subject per row of 'stimulus'")
+        raise BadInput(
+            what,
+            f"[{len(session)}] whole numbers or text",
+            "give one subject per row of 'stimulus'",
+        )
     given = given if given.dtype.kind == "U" else integers("subject", given, len(session))
     changed = np.flatnonzero(given != given[starts][session])
     if changed.size:
         what = f"array 'subject': changes inside a session, in row {changed[0]}"
-        raise BadInput(what, "one subject per session", "give the sessions of two subjects two numbers in 'session'")
+        raise BadInput(
+            what,
+            "one subject per session",
+            "give the sessions of two subjects two numbers in 'session'",
+        )
     names = tuple(dict.fromkeys(str(name) for name in given[starts].tolist()))
     place = {name: index for index, name in enumerate(names)}
     return np.asarray([place[str(name)] for name in given[starts].tolist()]), names
@@ -241,25 +329,42 @@ def _shown(given: np.ndarray | None, activity: np.ndarray | None) -> np.ndarray:
     if given is None:
         return np.ones((), bool)
     if activity is None:
-        raise BadInput("array 'recorded'", "it only beside 'activity'", "mark rows without a choice by -1 in 'choice'")
+        raise BadInput(
+            "array 'recorded'",
+            "it only beside 'activity'",
+            "mark rows without a choice by -1 in 'choice'",
+        )
     shape = activity.shape if given.ndim == 2 else activity.shape[1:]
     value = numbers("recorded", given, shape)
     if not np.isin(value, (0, 1)).all():
-        raise BadInput("array 'recorded': other numbers", "true or false", "write 1 where a unit counts, 0 elsewhere")
+        raise BadInput(
+            "array 'recorded': other numbers",
+            "true or false",
+            "write 1 where a unit counts, 0 elsewhere",
+        )
     return value > 0
 
 
 def _check_channels(channels: Arrays, paid: bool) -> None:
     taken = FEEDBACK_FIELDS | ({"reward", "advantage"} if paid else set())
     for name in sorted(channels.keys() & taken):
-        raise BadInput(f"array 'modulator.{name}'", f"none of the names {', '.join(sorted(taken))}", "rename it")
+        raise BadInput(
+            f"array 'modulator.{name}'",
+            f"none of the names {', '.join(sorted(taken))}",
+            "rename it",
+        )
 
 
 def _layouts(kind: str, given: Arrays, n_sessions: int) -> Arrays:
     found = {}
     for edge, value in given.items():
         name, sizes = f"{kind}.{edge}", (n_sessions, None, None)
-        single = numbers(name, value, sizes[3 - value.ndim :] if value.ndim in (2, 3) else sizes, kind != "weights")
+        single = numbers(
+            name,
+            value,
+            sizes[3 - value.ndim :] if value.ndim in (2, 3) else sizes,
+            kind != "weights",
+        )
         found[edge] = np.broadcast_to(single, (n_sessions, *single.shape[-2:]))
     return found
 
@@ -268,5 +373,7 @@ def _dt(given: np.ndarray) -> float:
     numbers("dt", given.reshape(-1), (1,))
     value = float(given.reshape(-1)[0])
     if value <= 0:
-        raise BadInput(f"array 'dt': {value:g}", "seconds per row, more than 0", "correct it or leave it out")
+        raise BadInput(
+            f"array 'dt': {value:g}", "seconds per row, more than 0", "correct it or leave it out"
+        )
     return float(f"{value:.6g}")  # single precision in a file is no other dt

@@ -1,4 +1,6 @@
-"""Time series and spike times of an .nwb file, by name or path, and their values at the times of the rows."""
+"""Time series and spike times of an .nwb file, by name or path, and their values at the times of
+the rows.
+"""
 
 from typing import Any
 
@@ -18,9 +20,11 @@ SECTIONS = ("acquisition", "stimulus", "processing", "analysis", "scratch")
 
 
 def series(found: Any, name: str, field: str) -> tuple[np.ndarray, np.ndarray]:
-    """(times [n] in seconds, values [n, channels]) of the one time series of that name, or whose path ends in it.
+    """(times [n] in seconds, values [n, channels]) of the one time series of that name, or whose
+    path ends in it.
 
-    Raises: BadInput where none or several are, for values that are no numbers, and for times that do not rise.
+    Raises: BadInput where none or several are, for values that are no numbers, and for times that
+    do not rise.
     """
     mine = _one(found, name, field)
     data = np.asarray(within(name, mine.data))
@@ -40,7 +44,10 @@ def _check_times(name: str, time: np.ndarray, n: int) -> None:
     if time.shape != (n,):
         given, fix = f"{time.size} times of {n} samples", "write a time for every sample"
     elif not np.isfinite(time).all():
-        given, fix = f"no time in {counted(np.sum(~np.isfinite(time)), n, 'samples')}", "give it a rate or timestamps"
+        given, fix = (
+            f"no time in {counted(np.sum(~np.isfinite(time)), n, 'samples')}",
+            "give it a rate or timestamps",
+        )
     elif not np.all(np.diff(time) > 0):
         given = f"not rising at {counted(np.sum(np.diff(time) <= 0), n, 'samples')}"
         fix = "sort the samples by time and leave out those that are there twice"
@@ -67,7 +74,9 @@ def known_series(found: Any) -> str:
     """The names of all time series, with their paths where a name is there twice."""
     paths = list(_paths(found))
     names = [path.rpartition("/")[2] for path in paths]
-    shown = (path if names.count(name) > 1 else name for path, name in zip(paths, names, strict=True))
+    shown = (
+        path if names.count(name) > 1 else name for path, name in zip(paths, names, strict=True)
+    )
     return ", ".join(sorted(map(repr, shown))) or "none"
 
 
@@ -83,7 +92,11 @@ def _path(found: Any, one: Any) -> str:
     while top.parent is not None and top.parent is not found:
         top = top.parent
         parts.insert(0, top.name)
-    held = (name for name in SECTIONS if any(inside is top for inside in dict(getattr(found, name) or {}).values()))
+    held = (
+        name
+        for name in SECTIONS
+        if any(inside is top for inside in dict(getattr(found, name) or {}).values())
+    )
     return "/".join([*held, *parts])
 
 
@@ -100,7 +113,9 @@ def step_of(name: str, time: np.ndarray, said: Said) -> float:
     median = float(np.median(steps))
     if time[-1] - time[0] > A_DAY:
         hours = (time[-1] - time[0]) / 3600
-        said.warnings.append(f"time series {name!r}: lasts {hours:.3g} hours, if its {len(time)} times are in seconds")
+        said.warnings.append(
+            f"time series {name!r}: lasts {hours:.3g} hours, if its {len(time)} times are in seconds"
+        )
     uneven = int(np.sum(np.abs(steps - median) > UNEVEN * median))
     if uneven:
         words = f"are more than a tenth off the median of {median:.6g} s, the longest {steps.max():.6g} s"
@@ -110,9 +125,12 @@ def step_of(name: str, time: np.ndarray, said: Said) -> float:
     return median
 
 
-def nearest(names: tuple[str, str], time: np.ndarray, at: np.ndarray, values: np.ndarray, said: Said) -> np.ndarray:
-    """values [n_samples, channels], taken at `at`, at the times [n] of the rows: of the nearest sample (the earlier of
-    two as near), NaN where none lies within 3/4 of a step. names: of the series of rows, and of `values`.
+def nearest(
+    names: tuple[str, str], time: np.ndarray, at: np.ndarray, values: np.ndarray, said: Said
+) -> np.ndarray:
+    """values [n_samples, channels], taken at `at`, at the times [n] of the rows: of the nearest
+    sample (the earlier of two as near), NaN where none lies within 3/4 of a step. names: of the
+    series of rows, and of `values`.
 
     Raises: BadInput where the times of the two cannot be in one unit, or none is near.
     """
@@ -120,19 +138,31 @@ def nearest(names: tuple[str, str], time: np.ndarray, at: np.ndarray, values: np
     right = np.clip(np.searchsorted(at, time), 1, max(len(at) - 1, 1))
     later = np.minimum(right, len(at) - 1)
     index = np.where(time - at[right - 1] <= at[later] - time, right - 1, later)
-    step = float(np.median(np.diff(at))) if len(at) > 1 else float(np.median(np.diff(time))) if len(time) > 1 else 1.0
+    step = (
+        float(np.median(np.diff(at)))
+        if len(at) > 1
+        else float(np.median(np.diff(time)))
+        if len(time) > 1
+        else 1.0
+    )
     near = np.abs(at[index] - time) <= REACH * step
     again = near & np.append(False, near[:-1]) & (np.diff(index, prepend=-1) == 0)
     _demand_one_clock(names, time, at, (near, again))
     n, unused = len(time), len(at) - len(np.unique(index[near]))
     if not near.all():
         span = f"it lasts from {at[0]:.6g} to {at[-1]:.6g} s, {rows!r} from {time[0]:.6g} to {time[-1]:.6g} s"
-        said.warnings.append(f"time series {mine!r}: no sample near {counted(np.sum(~near), n)}, missing there; {span}")
+        said.warnings.append(
+            f"time series {mine!r}: no sample near {counted(np.sum(~near), n)}, missing there; {span}"
+        )
     if again.any():
-        said.warnings.append(f"time series {mine!r}: {counted(again.sum(), n)} repeat the sample of the row before")
+        said.warnings.append(
+            f"time series {mine!r}: {counted(again.sum(), n)} repeat the sample of the row before"
+        )
     if unused:
         left = counted(unused, len(at), "samples")
-        said.warnings.append(f"time series {mine!r}: {left} are not used, as others are nearer to the rows")
+        said.warnings.append(
+            f"time series {mine!r}: {left} are not used, as others are nearer to the rows"
+        )
     return np.where(near[:, None], values[index], np.nan)
 
 
@@ -141,16 +171,23 @@ def _demand_one_clock(
 ) -> None:
     near, again = rows
     spans = sorted([time[-1] - time[0], at[-1] - at[0]])
-    apart = spans[0] > 0 and spans[1] > MANY_TIMES * spans[0] and max(np.mean(~near), np.mean(again)) > MOST
+    apart = (
+        spans[0] > 0
+        and spans[1] > MANY_TIMES * spans[0]
+        and max(np.mean(~near), np.mean(again)) > MOST
+    )
     if apart or not near.any():
         theirs = f"{names[0]!r} from {time[0]:.6g} to {time[-1]:.6g}"
         given = f"time series {names[1]!r} from {at[0]:.6g} to {at[-1]:.6g}, {theirs}"
-        raise BadInput(given, "times of one session, both in seconds", "write timestamps (or rate) in seconds")
+        raise BadInput(
+            given, "times of one session, both in seconds", "write timestamps (or rate) in seconds"
+        )
 
 
 def spike_counts(found: Any, begin: np.ndarray, end: np.ndarray, said: Said) -> np.ndarray:
-    """Spikes of every unit in begin <= t < end of each row [n, n_units]; NaN where the units were not recorded: outside
-    their obs_intervals, or else before the first and after the last spike of all, and in rows without an end.
+    """Spikes of every unit in begin <= t < end of each row [n, n_units]; NaN where the units were
+    not recorded: outside their obs_intervals, or else before the first and after the last spike of
+    all, and in rows without an end.
 
     Raises: BadInput where there are no units, or none has a spike in a row.
     """
@@ -158,13 +195,19 @@ def spike_counts(found: Any, begin: np.ndarray, end: np.ndarray, said: Said) -> 
     n_spikes = sum(len(train) for train in trains)
     whole = np.isfinite(begin) & np.isfinite(end)
     first, last = np.where(whole, begin, 0.0), np.where(whole, end, 0.0)
-    counts = np.stack([np.searchsorted(t, last) - np.searchsorted(t, first) for t in trains], axis=1).astype(np.float64)
+    counts = np.stack(
+        [np.searchsorted(t, last) - np.searchsorted(t, first) for t in trains], axis=1
+    ).astype(np.float64)
     inside = int(counts.sum())
     every = np.concatenate(trains) if n_spikes else np.zeros(1)
     rows = last.max() - first[whole].min() if whole.any() else 0.0
-    apart = np.nanmax(every) - np.nanmin(every) > MANY_TIMES * rows and inside < (1.0 - MOST) * n_spikes
+    apart = (
+        np.nanmax(every) - np.nanmin(every) > MANY_TIMES * rows and inside < (1.0 - MOST) * n_spikes
+    )
     if apart or not inside:
-        span = f"spikes from {np.nanmin(every):.6g} to {np.nanmax(every):.6g}, rows over {rows:.6g} s"
+        span = (
+            f"spikes from {np.nanmin(every):.6g} to {np.nanmax(every):.6g}, rows over {rows:.6g} s"
+        )
         given = f"units: {counted(inside, n_spikes, 'spikes')} lie in rows: {span}"
         raise BadInput(given, "spike_times in seconds, of the same clock", "correct spike_times")
     seen = whole[:, None] & _observed(found.units, trains, begin, end)
@@ -174,22 +217,30 @@ def spike_counts(found: Any, begin: np.ndarray, end: np.ndarray, said: Said) -> 
         said.warnings.append(f"units: not recorded in {counted(lost, n, 'values')}, missing there")
     outside = n_spikes - int(counts[seen].sum())
     if outside:
-        said.warnings.append(f"units: {counted(outside, n_spikes, 'spikes')} lie in no row, and are left out")
+        said.warnings.append(
+            f"units: {counted(outside, n_spikes, 'spikes')} lie in no row, and are left out"
+        )
     return np.where(seen, counts, np.nan)
 
 
 def _ragged(units: Any, name: str) -> list[np.ndarray]:
     if units is None or name not in units.colnames or not len(units):
-        raise BadInput(f"no units with {name}", "spike times of units in the file", "choose a time series")
+        raise BadInput(
+            f"no units with {name}", "spike times of units in the file", "choose a time series"
+        )
     within(name, units[name].target.data)
     return [np.asarray(value, np.float64) for value in units[name][:]]
 
 
-def _observed(units: Any, trains: list[np.ndarray], begin: np.ndarray, end: np.ndarray) -> np.ndarray:
+def _observed(
+    units: Any, trains: list[np.ndarray], begin: np.ndarray, end: np.ndarray
+) -> np.ndarray:
     """[n, n_units]: does a row lie wholly in what was recorded of a unit."""
     if "obs_intervals" in units.colnames:
         intervals = [value.reshape(-1, 2) for value in _ragged(units, "obs_intervals")]
-        seen = [((a[:, 0] <= begin[:, None]) & (end[:, None] <= a[:, 1])).any(axis=1) for a in intervals]
+        seen = [
+            ((a[:, 0] <= begin[:, None]) & (end[:, None] <= a[:, 1])).any(axis=1) for a in intervals
+        ]
         return np.stack(seen, axis=1)
     every = np.concatenate(trains)
     every = every[np.isfinite(every)]

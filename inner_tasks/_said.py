@@ -1,4 +1,6 @@
-"""What reading a file did to it, said in words: a line for every column, a warning for whatever is not as it stood."""
+"""What reading a file did to it, said in words: a line for every column, a warning for whatever is
+not as it stood.
+"""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -9,7 +11,8 @@ MANY = 12  # units, inputs, subjects or values that are listed one by one
 
 
 class Said(NamedTuple):
-    """columns: how each was understood; warnings: what was filled, dropped, re-ordered or re-interpreted, counted.
+    """columns: how each was understood; warnings: what was filled, dropped, re-ordered or
+    re-interpreted, counted.
 
     Readers add to both lists.
     """

@@ -14,7 +14,9 @@ from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
 
 @pytree
 class Album:
-    """patterns [n_patterns, n_bits] of +-1; asked []: which one to recall; kept [n_bits]: its bits in the cue."""
+    """patterns [n_patterns, n_bits] of +-1; asked []: which one to recall; kept [n_bits]: its bits
+    in the cue.
+    """
 
     patterns: Array
     asked: Array
@@ -24,14 +26,16 @@ class Album:
 @register("task", "association")
 @spec
 class Association(AbstractTaskFamily):
-    """`n_patterns` random patterns of `n_bits` (+-1) are shown once each, for `present` steps with `pause` silent ones
-    after; then a cue, one of them with a share `degraded` of its bits at zero, for `recall` steps with plasticity off.
+    """`n_patterns` random patterns of `n_bits` (+-1) are shown once each, for `present` steps with
+    `pause` silent ones after; then a cue, one of them with a share `degraded` of its bits at zero,
+    for `recall` steps with plasticity off.
 
-    Stimulus: drive * pattern (a drive of 3 puts a tanh unit at 0.995). loss = mean over bits of (output - pattern)^2 at
-    each step that shows one, of weight 1 in the last half of the recall alone; accuracy: share of hidden bits whose
-    sign is right then. error = d loss / d output, target = the pattern (both 0 in a pause).
-    For network `autoassociative`, or any other with as many outputs as inputs. Splits: disjoint streams of the key.
-    The simple pattern-completion task of Miconi, Clune & Stanley 2018 (there 1,000 bits; 5 patterns, 10 + 3 steps).
+    Stimulus: drive * pattern (a drive of 3 puts a tanh unit at 0.995). loss = mean over bits of
+    (output - pattern)^2 at each step that shows one, of weight 1 in the last half of the recall
+    alone; accuracy: share of hidden bits whose sign is right then. error = d loss / d output,
+    target = the pattern (both 0 in a pause). For network `autoassociative`, or any other with as
+    many outputs as inputs. Splits: disjoint streams of the key. The simple pattern-completion task
+    of Miconi, Clune & Stanley 2018 (there 1,000 bits; 5 patterns, 10 + 3 steps).
     """
 
     n_patterns: Count = 3
@@ -48,7 +52,9 @@ class Association(AbstractTaskFamily):
 
     def shape(self) -> TaskShape:
         phases = ((self._n_shown, True), (self.recall, False))
-        return TaskShape({"input": self.n_bits}, self.n_bits, phases, frozenset({"error", "target"}), True)
+        return TaskShape(
+            {"input": self.n_bits}, self.n_bits, phases, frozenset({"error", "target"}), True
+        )
 
     def sample(self, key: Key, split: Split) -> Album:
         k_bits, k_asked, k_kept = jax.random.split(jax.random.fold_in(key, SPLITS.index(split)), 3)
@@ -75,7 +81,9 @@ class Association(AbstractTaskFamily):
         pattern, asked = self._now(task, state)
         return {"input": self.drive * jnp.where(asked, task.kept, 1.0) * pattern}
 
-    def step(self, task: Album, state: Array, output: NeuronView, key: Key, dt: float) -> tuple[Array, Outcome]:
+    def step(
+        self, task: Album, state: Array, output: NeuronView, key: Key, dt: float
+    ) -> tuple[Array, Outcome]:
         pattern, asked = self._now(task, state)
         on = jnp.max(jnp.abs(pattern))
         error = on * (output.activity - pattern)

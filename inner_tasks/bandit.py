@@ -15,15 +15,19 @@ from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
 @register("task", "bandit")
 @spec
 class Bandit(AbstractTaskFamily):
-    """`n_steps` pulls of `n_arms` arms; arm k pays 1 with probability p_k, fixed within a life, else 0.
+    """`n_steps` pulls of `n_arms` arms; arm k pays 1 with probability p_k, fixed within a life,
+    else 0.
 
-    arms: `independent`, p_k uniform in [0, 1] each; `dependent`, two arms with p and 1 - p, p uniform: what one pays
-    tells about the other. Input: one unit that is always 1. Action: the arm with the largest output activity, by lot
-    where several are; neuron `choice` as output explores, any other is greedy. Offers the modulator `reward` alone: no
-    error, no target.
-    loss = max p - p of the arm pulled (regret per pull); accuracy: whether the best arm was pulled. Not differentiable:
-    use evolution. With output `choice` the terms modulator.reward*post*pre and post*pre*weight are the delta rule on
-    the arm pulled, w += rate (c_1 reward - c_2 w). Splits: disjoint streams of the key. Wang et al. 2016.
+    arms: `independent`, p_k uniform in [0, 1] each; `dependent`, two arms with p and 1 - p, p
+    uniform: what one pays
+    tells about the other. Input: one unit that is always 1. Action: the arm with the largest output
+    activity, by lot where several are; neuron `choice` as output explores, any other is greedy.
+    Offers the modulator
+    `reward` alone: no error, no target.
+    loss = max p - p of the arm pulled (regret per pull); accuracy: whether the best arm was pulled.
+    Not differentiable: use evolution. With output `choice` the terms modulator.reward*post*pre and
+    post*pre*weight are the delta rule on the arm pulled, w += rate (c_1 reward - c_2 w). Splits:
+    disjoint streams of the key. Wang et al. 2016.
     Raises: BadInput for dependent arms other than two.
     """
 
@@ -37,7 +41,9 @@ class Bandit(AbstractTaskFamily):
 
     def shape(self) -> TaskShape:
         phases = ((self.n_steps, True),)
-        return TaskShape({"input": 1}, self.n_arms, phases, frozenset({"reward"}), differentiable=False)
+        return TaskShape(
+            {"input": 1}, self.n_arms, phases, frozenset({"reward"}), differentiable=False
+        )
 
     def sample(self, key: Key, split: Split) -> Array:
         p = jax.random.uniform(jax.random.fold_in(key, SPLITS.index(split)), (self.n_arms,))
@@ -49,7 +55,9 @@ class Bandit(AbstractTaskFamily):
     def stimulus(self, task: Array, state: Array, key: Key, dt: float) -> dict[str, Array]:
         return {"input": jnp.ones(1)}
 
-    def step(self, task: Array, state: Array, output: NeuronView, key: Key, dt: float) -> tuple[Array, Outcome]:
+    def step(
+        self, task: Array, state: Array, output: NeuronView, key: Key, dt: float
+    ) -> tuple[Array, Outcome]:
         k_tie, k_reward = jax.random.split(key)
         largest = output.activity >= jnp.max(output.activity)
         arm = jnp.argmax(jnp.where(largest, jax.random.uniform(k_tie, (self.n_arms,)), -1.0))
@@ -60,4 +68,6 @@ class Bandit(AbstractTaskFamily):
             weight=jnp.ones(()),
             metrics={"accuracy": (task[arm] == best).astype(task.dtype), "reward": reward},
         )
-        return state + 1, Outcome(feedback=feedback(self.n_arms, modulators={"reward": reward}), score=score)
+        return state + 1, Outcome(
+            feedback=feedback(self.n_arms, modulators={"reward": reward}), score=score
+        )

@@ -13,14 +13,17 @@ from metaplast.tasks import Split
 @register("task", "categories")
 @spec
 class Categories(_groups.Grouped):
-    """scikit-learn's 1,797 digits of 8 x 8 pixels; the ten digits fall into `n_groups` arbitrary groups.
+    """scikit-learn's 1,797 digits of 8 x 8 pixels; the ten digits fall into `n_groups` arbitrary
+    groups.
 
-    The fields of _groups.Grouped, and those of a life's own look: affine warp, gain and background, see
-    _digit_images.Variation. Chance is 1 / n_groups.
-    Splits: a digit has 174 to 183 images, a third of them (58 to 61) for each split, so shots + queries is 58 at most.
-    Two groups of five digits are 126 groupings: 63 for training, 31 for validation, 32 held out. Of the 25 groupings
-    that lie one swap of two digits from a held-out one, about half are training ones: held-out lives ask for
-    generalisation to new groupings, not to distant ones. Five groups of two are 945 groupings.
+    The fields of _groups.Grouped, and those of a life's own look: affine warp, gain and background,
+    see _digit_images.Variation. Chance is 1 / n_groups.
+    Splits: a digit has 174 to 183 images, a third of them (58 to 61) for each split, so shots +
+    queries is 58 at most. Two groups of five digits are 126 groupings: 63 for training, 31 for
+    validation, 32 held out. Of the 25 groupings that lie one swap of two digits from a held-out
+    one, about half are training
+    ones: held-out lives ask for generalisation to new groupings, not to distant ones. Five groups
+    of two are 945 groupings.
     """
 
     scale: NonNegative = 2.0

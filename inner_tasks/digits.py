@@ -21,14 +21,17 @@ VALIDATION_SHARE = 0.3
 @register("task", "digits")
 @spec
 class Digits(AbstractTaskFamily):
-    """scikit-learn's 1,797 digits of 8 x 8 pixels; each life shows `n_classes` of them, `shots` examples of each.
+    """scikit-learn's 1,797 digits of 8 x 8 pixels; each life shows `n_classes` of them, `shots`
+    examples of each.
 
-    split_seed draws six classes for meta-training and four that are never seen before `heldout` lives; of the six,
-    30 % of the images belong to `validation` lives alone. A life has its own class subset and label order, affine warp
-    (rotation up to `rotation` radians, log-scale up to `zoom`, shift up to `shift` pixels), gain (log-uniform up to
-    `gain`) and uniform background up to `background`. Pixels are in [0, 1], minus 0.3, times `scale`.
+    split_seed draws six classes for meta-training and four that are never seen before `heldout`
+    lives; of the six, 30 % of the images belong to `validation` lives alone. A life has its own
+    class subset and label order, affine warp (rotation up to `rotation` radians, log-scale up to
+    `zoom`, shift up to `shift` pixels), gain (log-uniform up to `gain`) and uniform background up
+    to `background`. Pixels are in [0, 1], minus 0.3, times `scale`.
     blocks, label_noise, input_noise: a harder stream, see _few_shot.Difficulty.
-    Raises: BadInput for unequal blocks, or (from `sample`) for more images than the smallest class of a split has.
+    Raises: BadInput for unequal blocks, or (from `sample`) for more images than the smallest class
+    of a split has.
     """
 
     n_classes: Count = 4
@@ -56,14 +59,24 @@ class Digits(AbstractTaskFamily):
         n_classes, n_each, n_max = self.n_classes, self.shots + self.queries, tables.shape[1]
         if n_classes > len(counts):
             what = f"task digits: n_classes={n_classes} for {split} lives"
-            raise BadInput(what, f"at most {len(counts)}, so many classes are there", "ask for fewer")
+            raise BadInput(
+                what, f"at most {len(counts)}, so many classes are there", "ask for fewer"
+            )
         if n_each > min(counts):
             what = f"task digits: shots + queries = {n_each} for {split} lives"
-            raise BadInput(what, f"at most {min(counts)}, so many images has the smallest class there", "ask for fewer")
+            raise BadInput(
+                what,
+                f"at most {min(counts)}, so many images has the smallest class there",
+                "ask for fewer",
+            )
         sizes = (len(counts), n_classes * n_max, 6, n_classes * n_each)
-        u_class, u_image, u_warp, u_order = _few_shot.pieces(jax.random.uniform(key, (sum(sizes),)), *sizes)
+        u_class, u_image, u_warp, u_order = _few_shot.pieces(
+            jax.random.uniform(key, (sum(sizes),)), *sizes
+        )
         chosen = jnp.argsort(u_class)[:n_classes]
-        index = _few_shot.picked(u_image, jnp.asarray(tables)[chosen], jnp.asarray(counts)[chosen], n_each)
+        index = _few_shot.picked(
+            u_image, jnp.asarray(tables)[chosen], jnp.asarray(counts)[chosen], n_each
+        )
         pixels = jnp.asarray(images, float)[index]
         stream = _few_shot.shuffled(
             u_order, self._variation.applied(2.0 * u_warp - 1.0, pixels), self.shots, self.blocks
@@ -72,7 +85,9 @@ class Digits(AbstractTaskFamily):
 
     @property
     def _variation(self) -> _digit_images.Variation:
-        return _digit_images.Variation(self.scale, self.rotation, self.zoom, self.shift, self.gain, self.background)
+        return _digit_images.Variation(
+            self.scale, self.rotation, self.zoom, self.shift, self.gain, self.background
+        )
 
     @property
     def _difficulty(self) -> _few_shot.Difficulty:
@@ -81,7 +96,9 @@ class Digits(AbstractTaskFamily):
     def begin(self, task: _few_shot.Stream, key: Key, dt: float) -> Array:
         return jnp.zeros((), jnp.int32)
 
-    def stimulus(self, task: _few_shot.Stream, state: Array, key: Key, dt: float) -> dict[str, Array]:
+    def stimulus(
+        self, task: _few_shot.Stream, state: Array, key: Key, dt: float
+    ) -> dict[str, Array]:
         return {"input": task.inputs[state]}
 
     def step(
@@ -92,13 +109,21 @@ class Digits(AbstractTaskFamily):
 
 @lru_cache(maxsize=64)
 def _data(split_seed: int, split: Split) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(images [n, 64] in [0, 1], image indices per class of the split, padded, how many of them are real)."""
+    """(images [n, 64] in [0, 1], image indices per class of the split, padded, how many of them are
+    real).
+    """
     pixels, labels = _digit_images.digits()
     generator = np.random.default_rng(split_seed)
     classes = generator.permutation(_digit_images.N_CLASSES)
     rows = []
     for label in sorted(classes[:N_HELD_OUT] if split == "heldout" else classes[N_HELD_OUT:]):
-        mine = np.random.default_rng([split_seed, label]).permutation(np.flatnonzero(labels == label))
+        mine = np.random.default_rng([split_seed, label]).permutation(
+            np.flatnonzero(labels == label)
+        )
         n_validation = round(VALIDATION_SHARE * len(mine))
-        rows.append({"train": mine[n_validation:], "validation": mine[:n_validation], "heldout": mine}[split])
+        rows.append(
+            {"train": mine[n_validation:], "validation": mine[:n_validation], "heldout": mine}[
+                split
+            ]
+        )
     return (pixels, *_few_shot.padded(rows))

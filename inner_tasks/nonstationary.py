@@ -14,7 +14,9 @@ from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
 
 @pytree
 class World:
-    """inputs [n_steps, n_in] and labels [n_steps]; the meaning of the labels changes from stretch to stretch."""
+    """inputs [n_steps, n_in] and labels [n_steps]; the meaning of the labels changes from stretch
+    to stretch.
+    """
 
     inputs: Array
     labels: Array
@@ -23,12 +25,15 @@ class World:
 @register("task", "nonstationary")
 @spec
 class Nonstationary(AbstractTaskFamily):
-    """Classes N(centre_c, noise^2), centre_c ~ N(0, spread^2) in `n_in` dimensions; `n_stretches` stretches of `length`
-    examples each. With every stretch each centre is drawn anew and so is which label belongs to it.
+    """Classes N(centre_c, noise^2), centre_c ~ N(0, spread^2) in `n_in` dimensions; `n_stretches`
+    stretches of `length` examples each. With every stretch each centre is drawn anew and so is
+    which label belongs to it.
 
-    Plasticity is always on. Every step is scored before the network is told the answer; the first `grace` steps of a
-    stretch have weight 0. loss: cross-entropy; accuracy_late: accuracy in the second half of the stretches, scaled such
-    that its mean over the life is that accuracy. A rule whose step size dies out does well early and fails late.
+    Plasticity is always on. Every step is scored before the network is told the answer; the first
+    `grace` steps of a
+    stretch have weight 0. loss: cross-entropy; accuracy_late: accuracy in the second half of the
+    stretches, scaled such that its mean over the life is that accuracy. A rule whose step size dies
+    out does well early and fails late.
     Splits: disjoint streams of the key.
     """
 
@@ -43,12 +48,18 @@ class Nonstationary(AbstractTaskFamily):
     def shape(self) -> TaskShape:
         phases = ((self.n_stretches * self.length, True),)
         offers = frozenset({"error", "target"})
-        return TaskShape({"input": self.n_in}, self.n_classes, phases, offers, differentiable=True, classes=True)
+        return TaskShape(
+            {"input": self.n_in}, self.n_classes, phases, offers, differentiable=True, classes=True
+        )
 
     def sample(self, key: Key, split: Split) -> World:
-        k_centre, k_label, k_noise = jax.random.split(jax.random.fold_in(key, SPLITS.index(split)), 3)
+        k_centre, k_label, k_noise = jax.random.split(
+            jax.random.fold_in(key, SPLITS.index(split)), 3
+        )
         n = self.n_stretches * self.length
-        centres = self.spread * jax.random.normal(k_centre, (self.n_stretches, self.n_classes, self.n_in))
+        centres = self.spread * jax.random.normal(
+            k_centre, (self.n_stretches, self.n_classes, self.n_in)
+        )
         labels = jax.random.randint(k_label, (n,), 0, self.n_classes)
         own = centres[jnp.arange(n) // self.length, labels]
         return World(inputs=own + self.noise * jax.random.normal(k_noise, own.shape), labels=labels)
@@ -59,7 +70,9 @@ class Nonstationary(AbstractTaskFamily):
     def stimulus(self, task: World, state: Array, key: Key, dt: float) -> dict[str, Array]:
         return {"input": task.inputs[state]}
 
-    def step(self, task: World, state: Array, output: NeuronView, key: Key, dt: float) -> tuple[Any, Outcome]:
+    def step(
+        self, task: World, state: Array, output: NeuronView, key: Key, dt: float
+    ) -> tuple[Any, Outcome]:
         log_p = jax.nn.log_softmax(output.activity)
         label = task.labels[state]
         target = jax.nn.one_hot(label, self.n_classes, dtype=log_p.dtype)

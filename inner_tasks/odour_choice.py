@@ -1,4 +1,6 @@
-"""Simulated flies that learn from rewards which of two odours to accept: what a fit to choices has to find."""
+"""Simulated flies that learn from rewards which of two odours to accept: what a fit to choices has
+to find.
+"""
 
 from functools import lru_cache
 from typing import Annotated, Any, NamedTuple
@@ -26,18 +28,22 @@ Block = tuple[Probability, Probability]
 @register("task", "odour_choice")
 @spec
 class OdourChoice(AbstractRecording):
-    """delta_w_ji = 1/2 x_i (R - E[R]) on accepted steps, alike for every hidden unit j (Mehta et al. 2024).
+    """delta_w_ji = 1/2 x_i (R - E[R]) on accepted steps, alike for every hidden unit j (Mehta et
+    al. 2024).
 
-    A row is one presentation: odour i makes x_i = `odour`, plus N(0, noise^2) on both inputs; it is accepted with
-    P = sigmoid(a), a = readout / n_hidden sum_j tanh(sum_i w_ji x_i). w [n_hidden, 2], at birth N(0, weight_sd^2), and
-    the readout are known to the fit.
-    A trial shows odours at random until one is accepted, or ends unpaid after max_presentations. blocks: the reward
-    probabilities of the two odours in each stretch of `n_trials` trials. At the start of a trial each odour's bait is
-    set with its probability; it stays, across blocks too, until that odour is accepted: R = 1 if a bait was there.
+    A row is one presentation: odour i makes x_i = `odour`, plus N(0, noise^2) on both inputs; it is
+    accepted with P = sigmoid(a), a = readout / n_hidden sum_j tanh(sum_i w_ji x_i). w [n_hidden,
+    2], at birth N(0, weight_sd^2), and the readout are known to the fit.
+    A trial shows odours at random until one is accepted, or ends unpaid after max_presentations.
+    blocks: the reward probabilities of the two odours in each stretch of `n_trials` trials. At the
+    start of a trial each odour's bait is set with its probability; it stays, across blocks too,
+    until that odour is
+    accepted: R = 1 if a bait was there.
     E[R]: mean of the last 10 R of earlier accepted steps (of all while fewer, 0 before the first).
-    Recorded: acceptance 0/1. Modulators `reward` (R) and `advantage` (R - E[R]) are 0 where the odour was refused, and
-    so is the gate. Each of the `n_sessions` sessions is a subject of its own. The data depend on data_seed and the
-    sizes above, not on likelihood, held or clamp. 25 sessions: 18 to train and 7 held out, as in the paper.
+    Recorded: acceptance 0/1. Modulators `reward` (R) and `advantage` (R - E[R]) are 0 where the
+    odour was refused, and so is the gate. Each of the `n_sessions` sessions is a subject of its
+    own. The data depend on data_seed and the sizes above, not on likelihood, held or clamp. 25
+    sessions: 18 to train and 7 held out, as in the paper.
     """
 
     n_sessions: Count = 25
@@ -58,13 +64,17 @@ class OdourChoice(AbstractRecording):
         return simulate(self)[0]
 
     def truth(self) -> Truth:
-        rule = Polynomial(terms=("modulator.advantage*pre",), initial=(1.0,), rate=RATE, learn="none")
+        rule = Polynomial(
+            terms=("modulator.advantage*pre",), initial=(1.0,), rate=RATE, learn="none"
+        )
         network = Feedforward(hidden=(self.n_hidden,), neuron=Tanh(), output=Linear())
         return Truth(network, {"input_to_hidden_1": rule})
 
 
 class _Row(NamedTuple):
-    """One presentation in every session [n_sessions, ...]; `weights` after it; trial -1: the session is over."""
+    """One presentation in every session [n_sessions, ...]; `weights` after it; trial -1: the
+    session is over.
+    """
 
     stimulus: np.ndarray
     accepted: np.ndarray
@@ -80,8 +90,10 @@ def simulate(task: OdourChoice) -> tuple[Recorded, np.ndarray]:
     n, n_hidden = task.n_sessions, task.n_hidden
     rng = np.random.default_rng(task.data_seed)
     first = (task.weight_sd * rng.normal(size=(n, n_hidden, N_ODOURS))).astype(np.float32)
-    rows = _Row(*(np.stack(values, axis=1) for values in zip(*_live(task, first, rng), strict=True)))
-    single = lambda values: values.astype(np.float32)  # noqa: E731
+    rows = _Row(
+        *(np.stack(values, axis=1) for values in zip(*_live(task, first, rng), strict=True))
+    )
+    single = lambda values: values.astype(np.float32)
     fields: dict[str, Any] = {
         "stimulus": rows.stimulus,
         "target": single(rows.accepted[:, :, None]),
@@ -97,7 +109,9 @@ def simulate(task: OdourChoice) -> tuple[Recorded, np.ndarray]:
         "subject": np.arange(n, dtype=np.int32),
         "share": np.ones(n, np.float32),
     }
-    return Recorded(Session(**fields), rows.trial, np.arange(n), tuple(f"fly {i}" for i in range(n))), rows.weights
+    return Recorded(
+        Session(**fields), rows.trial, np.arange(n), tuple(f"fly {i}" for i in range(n))
+    ), rows.weights
 
 
 def _live(task: OdourChoice, first: np.ndarray, rng: np.random.Generator) -> list[_Row]:

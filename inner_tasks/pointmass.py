@@ -30,14 +30,17 @@ class Body:
 @register("task", "pointmass")
 @spec
 class Pointmass(AbstractTaskFamily):
-    """A mass of 1 in the plane, pushed by two outputs, has to reach a target; a new target after every trial.
+    """A mass of 1 in the plane, pushed by two outputs, has to reach a target; a new target after
+    every trial.
 
         v <- (1 - damping h) v + h force signs tanh(output);   x <- x + h v;   h = `step_size`, its own time unit
 
-    (semi-implicit Euler). Input: target - x and v, four numbers. Every life draws, per axis, whether its actuator is
-    reversed (probability `flip`), and targets uniform in [-1, 1]^2; x = v = 0 at birth, and trials follow each other
-    without a reset. loss = |target - x|^2 after the step, of weight 0 in the first trial, in which a life may find out
-    how it is built. Modulator `progress`: by how much this step brought it closer (distance before - after, over h).
+    (semi-implicit Euler). Input: target - x and v, four numbers. Every life draws, per axis,
+    whether its actuator is reversed (probability `flip`), and targets uniform in [-1, 1]^2; x = v =
+    0 at birth, and trials follow each other without a reset. loss = |target - x|^2 after the step,
+    of weight 0 in the first trial, in which a life may find out
+    how it is built. Modulator `progress`: by how much this step brought it closer (distance before
+    - after, over h).
     Fixed weights cannot know the signs: plasticity has to. Splits: disjoint streams of the key.
     """
 
@@ -65,18 +68,28 @@ class Pointmass(AbstractTaskFamily):
         return task.targets[jnp.minimum(t // self.trial_steps, self.n_trials - 1)]
 
     def stimulus(self, task: Plant, state: Body, key: Key, dt: float) -> dict[str, Array]:
-        return {"input": jnp.concatenate([self._target(task, state.t) - state.position, state.velocity])}
+        return {
+            "input": jnp.concatenate([self._target(task, state.t) - state.position, state.velocity])
+        }
 
-    def step(self, task: Plant, state: Body, output: NeuronView, key: Key, dt: float) -> tuple[Body, Outcome]:
+    def step(
+        self, task: Plant, state: Body, output: NeuronView, key: Key, dt: float
+    ) -> tuple[Body, Outcome]:
         h, target = self.step_size, self._target(task, state.t)
         push = self.force * task.signs * jnp.tanh(output.activity)
         velocity = (1.0 - self.damping * h) * state.velocity + h * push
         position = state.position + h * velocity
-        before, after = (jnp.sqrt(jnp.sum((target - x) ** 2) + 1e-12) for x in (state.position, position))
+        before, after = (
+            jnp.sqrt(jnp.sum((target - x) ** 2) + 1e-12) for x in (state.position, position)
+        )
         score = Score(
             loss=jnp.sum((target - position) ** 2),
-            weight=(state.t >= min(self.trial_steps, (self.n_trials - 1) * self.trial_steps)).astype(after.dtype),
+            weight=(
+                state.t >= min(self.trial_steps, (self.n_trials - 1) * self.trial_steps)
+            ).astype(after.dtype),
             metrics={"distance": after},
         )
         told: Any = feedback(2, modulators={"progress": (before - after) / h})
-        return Body(position=position, velocity=velocity, t=state.t + 1), Outcome(feedback=told, score=score)
+        return Body(position=position, velocity=velocity, t=state.t + 1), Outcome(
+            feedback=told, score=score
+        )

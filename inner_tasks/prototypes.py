@@ -16,11 +16,12 @@ from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
 @register("task", "prototypes")
 @spec
 class Prototypes(AbstractTaskFamily):
-    """Each class is a mixture of `n_prototypes` points N(0, spread^2) of n_in dimensions; an example is one of them,
-    chosen at random, plus N(0, noise^2).
+    """Each class is a mixture of `n_prototypes` points N(0, spread^2) of n_in dimensions; an
+    example is one of them, chosen at random, plus N(0, noise^2).
 
     The splits draw from disjoint streams of the key, so no prototype is ever shared.
-    blocks, label_noise, input_noise: a harder stream, see _few_shot.Difficulty. Raises: BadInput for unequal blocks.
+    blocks, label_noise, input_noise: a harder stream, see _few_shot.Difficulty. Raises: BadInput
+    for unequal blocks.
     """
 
     n_in: Count = 24
@@ -41,15 +42,23 @@ class Prototypes(AbstractTaskFamily):
         return _few_shot.shape(self.n_in, self.n_classes, self.shots, self.queries)
 
     def sample(self, key: Key, split: Split) -> _few_shot.Stream:
-        k_proto, k_which, k_noise, k_order = jax.random.split(jax.random.fold_in(key, SPLITS.index(split)), 4)
+        k_proto, k_which, k_noise, k_order = jax.random.split(
+            jax.random.fold_in(key, SPLITS.index(split)), 4
+        )
         n_each = self.shots + self.queries
-        prototypes = self.spread * jax.random.normal(k_proto, (self.n_classes, self.n_prototypes, self.n_in))
+        prototypes = self.spread * jax.random.normal(
+            k_proto, (self.n_classes, self.n_prototypes, self.n_in)
+        )
         which = jax.random.randint(k_which, (self.n_classes, n_each), 0, self.n_prototypes)
         centres = jnp.take_along_axis(prototypes, which[:, :, None], axis=1)
-        inputs = centres + self.noise * jax.random.normal(k_noise, (self.n_classes, n_each, self.n_in))
+        inputs = centres + self.noise * jax.random.normal(
+            k_noise, (self.n_classes, n_each, self.n_in)
+        )
         u_order = jax.random.uniform(k_order, (self.n_classes * n_each,))
         stream = _few_shot.shuffled(u_order, inputs, self.shots, self.blocks)
-        return _few_shot.harder(key, stream, self.n_classes * self.shots, self.n_classes, self._difficulty)
+        return _few_shot.harder(
+            key, stream, self.n_classes * self.shots, self.n_classes, self._difficulty
+        )
 
     @property
     def _difficulty(self) -> _few_shot.Difficulty:
@@ -58,7 +67,9 @@ class Prototypes(AbstractTaskFamily):
     def begin(self, task: _few_shot.Stream, key: Key, dt: float) -> Array:
         return jnp.zeros((), jnp.int32)
 
-    def stimulus(self, task: _few_shot.Stream, state: Array, key: Key, dt: float) -> dict[str, Array]:
+    def stimulus(
+        self, task: _few_shot.Stream, state: Array, key: Key, dt: float
+    ) -> dict[str, Array]:
         return {"input": task.inputs[state]}
 
     def step(

@@ -23,15 +23,17 @@ class Curve:
 @register("task", "regression")
 @spec
 class Regression(AbstractTaskFamily):
-    """y = sin(frequency x + phase), x uniform in [-1, 1]: `shots` examples one at a time, then `queries` frozen.
+    """y = sin(frequency x + phase), x uniform in [-1, 1]: `shots` examples one at a time, then
+    `queries` frozen.
 
     A life has its own frequency, log-uniform in [slowest, fastest] radians, and phase.
 
-    x is coded by `n_in` units with Gaussian tuning curves exp(-(x - c)^2 / (2 width^2)), c equally spaced in [-1, 1].
-    Values are divided by their standard deviation over [-1, 1] in this life; shown ones carry noise, N(0, noise^2)
-    before that. loss = (output - y)^2, so a good constant scores about 1; metric nse (normalised squared error) is the
-    same number. error = d loss / d output. Splits: disjoint streams of the key.
-    After the sinusoid task of Finn, Abbeel & Levine 2017.
+    x is coded by `n_in` units with Gaussian tuning curves exp(-(x - c)^2 / (2 width^2)), c equally
+    spaced in [-1, 1]. Values are divided by their standard deviation over [-1, 1] in this life;
+    shown ones carry noise, N(0, noise^2) before that. loss = (output - y)^2, so a good constant
+    scores about 1; metric nse (normalised squared error) is the same number. error = d loss / d
+    output. Splits: disjoint streams of the key. After the sinusoid task of Finn, Abbeel & Levine
+    2017.
     """
 
     n_in: Count = 12
@@ -44,7 +46,9 @@ class Regression(AbstractTaskFamily):
 
     def shape(self) -> TaskShape:
         phases = ((self.shots, True), (self.queries, False))
-        return TaskShape({"input": self.n_in}, 1, phases, frozenset({"error", "target"}), differentiable=True)
+        return TaskShape(
+            {"input": self.n_in}, 1, phases, frozenset({"error", "target"}), differentiable=True
+        )
 
     def sample(self, key: Key, split: Split) -> Curve:
         k_x, k_noise, k_curve = jax.random.split(jax.random.fold_in(key, SPLITS.index(split)), 3)
@@ -67,7 +71,9 @@ class Regression(AbstractTaskFamily):
     def stimulus(self, task: Curve, state: Array, key: Key, dt: float) -> dict[str, Array]:
         return {"input": task.inputs[state]}
 
-    def step(self, task: Curve, state: Array, output: NeuronView, key: Key, dt: float) -> tuple[Array, Outcome]:
+    def step(
+        self, task: Curve, state: Array, output: NeuronView, key: Key, dt: float
+    ) -> tuple[Array, Outcome]:
         error = output.activity - task.values[state]
         loss = jnp.sum(error**2)
         score = Score(loss=loss, weight=jnp.ones(()), metrics={"nse": loss})

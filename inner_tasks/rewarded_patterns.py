@@ -14,8 +14,11 @@ from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
 
 @pytree
 class Patterns:
-    """potentials [n_patterns, pattern_steps, n_in]: what each pattern's spikes leave at the synapses; wanted
-    [n_patterns]: 1 where the neuron has to spike, else 0; order [n_trials]: which pattern comes when."""
+    """potentials [n_patterns, pattern_steps, n_in]: what each pattern's spikes leave at the
+    synapses; wanted
+    [n_patterns]: 1 where the neuron has to spike, else 0; order [n_trials]: which pattern comes
+    when.
+    """
 
     potentials: Array
     wanted: Array
@@ -33,14 +36,17 @@ class Trial:
 @register("task", "rewarded_patterns")
 @spec
 class RewardedPatterns(AbstractTaskFamily):
-    """One output neuron, `n_patterns` frozen patterns: half of them ask for at least one spike, half for none.
+    """One output neuron, `n_patterns` frozen patterns: half of them ask for at least one spike,
+    half for none.
 
-    A pattern lasts `pattern_steps`: each of `n_in` inputs spikes in a step with probability `spike_probability`, and
-    the stimulus is s <- exp(-1/tau_steps) s + spike, frozen within a life. After it, silence for `pause_steps`. In the
-    last step of a pattern the modulator `reward` is +1 for the right answer, -1 for the wrong one, and plasticity is on
-    (gate 1) in that step alone. loss = 1 for a wrong answer, 0 for a right one, over the last
-    `n_judged` trials; accuracy = 1 - loss. Not differentiable. Splits: disjoint streams of the key.
-    The smaller relative of the reward task of Jordan et al. 2021.
+    A pattern lasts `pattern_steps`: each of `n_in` inputs spikes in a step with probability
+    `spike_probability`, and the stimulus is s <- exp(-1/tau_steps) s + spike, frozen within a life.
+    After it, silence for `pause_steps`. In the last step of a pattern the modulator `reward` is +1
+    for the right answer, -1 for the wrong one, and plasticity is on (gate 1) in that step alone.
+    loss = 1 for a wrong answer, 0 for a right one, over the last `n_judged` trials; accuracy = 1 -
+    loss. Not
+    differentiable. Splits: disjoint streams of the key. The smaller relative of the reward task of
+    Jordan et al. 2021.
     """
 
     n_in: Count = 12
@@ -58,10 +64,14 @@ class RewardedPatterns(AbstractTaskFamily):
 
     def shape(self) -> TaskShape:
         phases = ((self.n_trials * self.trial_steps, True),)
-        return TaskShape({"input": self.n_in}, 1, phases, frozenset({"reward", "gate"}), differentiable=False)
+        return TaskShape(
+            {"input": self.n_in}, 1, phases, frozenset({"reward", "gate"}), differentiable=False
+        )
 
     def sample(self, key: Key, split: Split) -> Patterns:
-        k_spikes, k_wanted, k_order = jax.random.split(jax.random.fold_in(key, SPLITS.index(split)), 3)
+        k_spikes, k_wanted, k_order = jax.random.split(
+            jax.random.fold_in(key, SPLITS.index(split)), 3
+        )
         spikes = jax.random.bernoulli(
             k_spikes, self.spike_probability, (self.n_patterns, self.pattern_steps, self.n_in)
         ).astype(float)
@@ -84,7 +94,9 @@ class RewardedPatterns(AbstractTaskFamily):
         shown = pattern[jnp.minimum(within, self.pattern_steps - 1)]
         return {"input": jnp.where(within < self.pattern_steps, shown, 0.0)}
 
-    def step(self, task: Patterns, state: Trial, output: NeuronView, key: Key, dt: float) -> tuple[Trial, Outcome]:
+    def step(
+        self, task: Patterns, state: Trial, output: NeuronView, key: Key, dt: float
+    ) -> tuple[Trial, Outcome]:
         trial, within = state.t // self.trial_steps, state.t % self.trial_steps
         spikes = jnp.where(within == 0, 0.0, state.spikes) + output.activity[0]
         wanted = task.wanted[task.order[jnp.minimum(trial, self.n_trials - 1)]]

@@ -1,4 +1,6 @@
-"""Real outdoor image segments in arbitrary groups: which kinds belong together is learned within a life."""
+"""Real outdoor image segments in arbitrary groups: which kinds belong together is learned within a
+life.
+"""
 
 from functools import lru_cache
 
@@ -16,14 +18,17 @@ N_FEATURES, N_CLASSES = 18, 7
 @register("task", "segments")
 @spec
 class Segments(_groups.Grouped):
-    """2,310 regions of outdoor photographs, told by 18 features; the seven kinds (brickface, cement, foliage, grass,
-    path, sky, window; 330 each) fall into `n_groups` arbitrary groups of sizes as equal as possible.
+    """2,310 regions of outdoor photographs, told by 18 features; the seven kinds (brickface,
+    cement, foliage, grass, path, sky, window; 330 each) fall into `n_groups` arbitrary groups of
+    sizes as equal as possible.
 
-    The fields of _groups.Grouped. Features are standardised by the training rows; a life multiplies them all by `scale`
-    and its own gain (log-uniform up to `gain`). Chance is the share of the largest group: 4/7 for two groups.
-    Splits: of each kind 110 rows for each; two groups of four and three kinds are 35 groupings: 18 for training, 8 for
-    validation, 9 held out.
-    The table comes with the package river (`pip install "metaplast[data]"`) and is read where it lies.
+    The fields of _groups.Grouped. Features are standardised by the training rows; a life multiplies
+    them all by `scale` and its own gain (log-uniform up to `gain`). Chance is the share of the
+    largest group: 4/7 for two groups.
+    Splits: of each kind 110 rows for each; two groups of four and three kinds are 35 groupings: 18
+    for training, 8 for validation, 9 held out.
+    The table comes with the package river (`pip install "metaplast[data]"`) and is read where it
+    lies.
     Raises: BadInput (from `sample`) where it is missing. Source: Statlog (Image Segmentation), UCI.
     """
 

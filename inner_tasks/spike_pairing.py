@@ -23,16 +23,20 @@ BEFORE = (0.3, 0.7)  # between which the first weights are drawn
 @register("task", "spike_pairing")
 @spec
 class SpikePairing(AbstractRecording):
-    """Additive STDP of spike pairs (rule stdp, its default order) acts while pre and post cells fire; only the weights
-    before (exact, uniform in .3 .. .7) and after (plus N(0, measurement_sd^2)) are measured. Objective final_weights.
+    """Additive STDP of spike pairs (rule stdp, its default order) acts while pre and post cells
+    fire; only the weights before (exact, uniform in .3 .. .7) and after (plus N(0,
+    measurement_sd^2)) are measured. Objective final_weights.
 
-    `n_in` presynaptic cells fire Poisson trains at `rate` Hz. Each of the `n_out` postsynaptic cells follows one of
-    them, drawn per session: it repeats the share `copied` of its spikes, later by the session's lag, uniform in
-    +- max_lag, plus N(0, jitter^2) per spike; spikes of its own bring it to about the same rate. Times in seconds.
+    `n_in` presynaptic cells fire Poisson trains at `rate` Hz. Each of the `n_out` postsynaptic
+    cells follows one of
+    them, drawn per session: it repeats the share `copied` of its spikes, later by the session's
+    lag, uniform in +- max_lag, plus N(0, jitter^2) per spike; spikes of its own bring it to about
+    the same rate. Times in seconds.
     weights [n_out, n_in] in 0 .. 1. dt_s: seconds per step; the lifetime's dt must equal it.
-    With `clamp` (network clamped) nothing is left to judge but the weights: no spike counts as observed. Without it the
-    spikes do, the edge is `input_to_output`, and no truth is known, as the weights did not make the spikes.
-    Each session is a subject of its own. The data depend on data_seed and the numbers above.
+    With `clamp` (network clamped) nothing is left to judge but the weights: no spike counts as
+    observed. Without it the spikes do, the edge is `input_to_output`, and no truth is known, as the
+    weights did not make the spikes. Each session is a subject of its own. The data depend on
+    data_seed and the numbers above.
     Raises: BadInput where the lifetime's dt is not dt_s.
     """
 
@@ -67,7 +71,11 @@ class SpikePairing(AbstractRecording):
 
     def begin(self, task: Session, key: Key, dt: float) -> Array:
         if not math.isclose(dt, self.dt_s):
-            raise BadInput(f"dt={dt:g} with task.dt_s={self.dt_s:g}", "two equal steps", "change one of the two")
+            raise BadInput(
+                f"dt={dt:g} with task.dt_s={self.dt_s:g}",
+                "two equal steps",
+                "change one of the two",
+            )
         return super().begin(task, key, dt)
 
 
@@ -79,7 +87,10 @@ def _recorded(task: SpikePairing) -> Recorded:
     pre, post = _spikes(task, rng)
     last = np.stack([_plastic(task, *session) for session in zip(first, pre, post, strict=True)])
     last = last + task.measurement_sd * rng.normal(size=last.shape)
-    edge, zeros = "input_to_recorded" if task.clamp else "input_to_output", np.zeros((n, n_steps), np.float32)
+    edge, zeros = (
+        "input_to_recorded" if task.clamp else "input_to_output",
+        np.zeros((n, n_steps), np.float32),
+    )
     fields: dict[str, Any] = {
         "stimulus": pre,
         "target": post,
@@ -97,7 +108,9 @@ def _recorded(task: SpikePairing) -> Recorded:
 
 
 def _spikes(task: SpikePairing, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """(pre [n_sessions, n_steps, n_in], post [n_sessions, n_steps, n_out]), 0 or 1; at most one spike a step."""
+    """(pre [n_sessions, n_steps, n_in], post [n_sessions, n_steps, n_out]), 0 or 1; at most one
+    spike a step.
+    """
     n, n_steps, chance = task.n_sessions, task.n_steps, min(1.0, task.rate * task.dt_s)
     pre = (rng.random((n, n_steps, task.n_in)) < chance).astype(np.float32)
     own = rng.random((n, n_steps, task.n_out)) < (1.0 - task.copied) * chance
@@ -113,11 +126,14 @@ def _spikes(task: SpikePairing, rng: np.random.Generator) -> tuple[np.ndarray, n
     return pre, post
 
 
-def _plastic(task: SpikePairing, weight: np.ndarray, pre: np.ndarray, post: np.ndarray) -> np.ndarray:
+def _plastic(
+    task: SpikePairing, weight: np.ndarray, pre: np.ndarray, post: np.ndarray
+) -> np.ndarray:
     """The weights [n_out, n_in] of one session after its last spike, from event to event.
 
-    In a step with spikes on both sides the pre pathway comes first: pre spikes meet the post traces before their jump,
-    post spikes meet the pre traces after theirs; the weights are bounded once both have acted.
+    In a step with spikes on both sides the pre pathway comes first: pre spikes meet the post traces
+    before their jump, post spikes meet the pre traces after theirs; the weights are bounded once
+    both have acted.
     """
     w, x, y, now = weight.astype(np.float64), np.zeros(task.n_in), np.zeros(task.n_out), 0
     for t in np.flatnonzero(pre.any(axis=1) | post.any(axis=1)):

@@ -14,21 +14,27 @@ from metaplast.signals import Key, NeuronView, Outcome, TaskShape
 from metaplast.spec import Count, Natural, NonNegative, Probability, spec
 from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
 
-FILES = {"wine": ("wine_data.csv", 13, 3), "breast_cancer": ("breast_cancer.csv", 30, 2), "iris": ("iris.csv", 4, 3)}
+FILES = {
+    "wine": ("wine_data.csv", 13, 3),
+    "breast_cancer": ("breast_cancer.csv", 30, 2),
+    "iris": ("iris.csv", 4, 3),
+}
 SHARES = {"train": 0.5, "validation": 0.2, "heldout": 0.3}  # of the rows of every class
 
 
 @register("task", "tabular")
 @spec
 class Tabular(AbstractTaskFamily):
-    """One pass over `shown` rows of a table of scikit-learn's, one at a time, then `queries` others, plasticity off.
+    """One pass over `shown` rows of a table of scikit-learn's, one at a time, then `queries`
+    others, plasticity off.
 
     data: wine (178 rows, 13 features, 3 classes), breast_cancer (569, 30, 2) or iris (150, 4, 3).
 
-    split_seed cuts every class: 50 % of its rows for `train` lives, 20 % for `validation`, 30 % for `heldout`; features
-    are standardised by the training rows. Rows are drawn without replacement and regardless of class. A life has its
-    own order, label names (a permutation), a sign for every feature (flipped with probability `flip`) and a gain for
-    every feature, log-uniform up to `gain`. Scored by cross-entropy and accuracy.
+    split_seed cuts every class: 50 % of its rows for `train` lives, 20 % for `validation`, 30 % for
+    `heldout`; features are standardised by the training rows. Rows are drawn without replacement
+    and regardless of class. A life has its own order, label names (a permutation), a sign for every
+    feature (flipped with probability `flip`) and a gain for every feature, log-uniform up to
+    `gain`. Scored by cross-entropy and accuracy.
     Raises: BadInput where a part of the data has fewer rows than a life needs.
     """
 
@@ -56,17 +62,23 @@ class Tabular(AbstractTaskFamily):
         features, labels = _part(self.data, self.split_seed, split)
         _, n_features, n_classes = FILES[self.data]
         sizes = (len(labels), n_classes, n_features, n_features)
-        u_row, u_label, u_sign, u_gain = _few_shot.pieces(jax.random.uniform(key, (sum(sizes),)), *sizes)
+        u_row, u_label, u_sign, u_gain = _few_shot.pieces(
+            jax.random.uniform(key, (sum(sizes),)), *sizes
+        )
         rows = jnp.argsort(u_row)[: self.shown + self.queries]
         sign = jnp.where(u_sign < self.flip, -1.0, 1.0)
         scale = sign * jnp.exp(self.gain * (2.0 * u_gain - 1.0))
         renamed = jnp.argsort(u_label)[jnp.asarray(labels)[rows]]
-        return _few_shot.Stream(inputs=scale[None, :] * jnp.asarray(features, float)[rows], labels=renamed)
+        return _few_shot.Stream(
+            inputs=scale[None, :] * jnp.asarray(features, float)[rows], labels=renamed
+        )
 
     def begin(self, task: _few_shot.Stream, key: Key, dt: float) -> Array:
         return jnp.zeros((), jnp.int32)
 
-    def stimulus(self, task: _few_shot.Stream, state: Array, key: Key, dt: float) -> dict[str, Array]:
+    def stimulus(
+        self, task: _few_shot.Stream, state: Array, key: Key, dt: float
+    ) -> dict[str, Array]:
         return {"input": task.inputs[state]}
 
     def step(
@@ -81,7 +93,9 @@ def _part(data: str, split_seed: int, split: Split) -> tuple[np.ndarray, np.ndar
     features, labels = _bundled.table(FILES[data][0], skip=1)
     rows: dict[str, list[np.ndarray]] = {name: [] for name in SPLITS}
     for label in np.unique(labels):
-        mine = np.random.default_rng([split_seed, int(label)]).permutation(np.flatnonzero(labels == label))
+        mine = np.random.default_rng([split_seed, int(label)]).permutation(
+            np.flatnonzero(labels == label)
+        )
         ends = np.round(np.cumsum([0.0, *SHARES.values()]) * len(mine)).astype(int)
         for name, start, end in zip(SHARES, ends[:-1], ends[1:], strict=True):
             rows[name].append(mine[start:end])

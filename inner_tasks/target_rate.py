@@ -20,8 +20,8 @@ BLOWN = 160.0  # the loss of a life that blows up at its very end; twice that at
 
 @pytree
 class Watched:
-    """t: steps gone by; spikes [n_out]: in the window so far; rate []: of the population, hertz; blown []: the step at
-    which it left its bounds, n_steps while it has not."""
+    """t: steps gone by; spikes [n_out]: in the window so far; rate []: of the population, hertz;
+    blown []: the step at which it left its bounds, n_steps while it has not."""
 
     t: Array
     spikes: Array
@@ -32,16 +32,18 @@ class Watched:
 @register("task", "target_rate")
 @spec
 class TargetRate(AbstractTaskFamily):
-    """Inputs of steady rates; over the last `window` steps every output cell shall fire at `target` hertz:
+    """Inputs of steady rates; over the last `window` steps every output cell shall fire at `target`
+    hertz:
 
         loss = mean_j (r_j - target)^2 / (r_j + 0.1), at most 160;   r_j: spikes of cell j in the window / its length
 
-    The population's running rate starts at the target and follows it with 0.1 s; where it leaves 0.1 to 100 Hz, the
-    life blew up and its loss is 160 (1 + exp(-t / T)), t that time and T the life: blowing up late is the smaller evil.
-    Activities have to be spikes.
-    Stimulus: the rate of each of n_in inputs, in hertz (a network's `source: poisson` makes spikes of it): rate
-    exp(spread a) exp(spread b_i), a of the life and b_i of the input drawn from N(0, 1).
-    Offers nothing to learn from but the activity. Not differentiable: a blow-up has no slope. Splits: disjoint streams.
+    The population's running rate starts at the target and follows it with 0.1 s; where it leaves
+    0.1 to 100 Hz, the life blew up and its loss is 160 (1 + exp(-t / T)), t that time and T the
+    life: blowing up late is the smaller evil. Activities have to be spikes.
+    Stimulus: the rate of each of n_in inputs, in hertz (a network's `source: poisson` makes spikes
+    of it): rate exp(spread a) exp(spread b_i), a of the life and b_i of the input drawn from N(0,
+    1). Offers nothing to learn from but the activity. Not differentiable: a blow-up has no slope.
+    Splits: disjoint streams.
     Metrics: `rate`, `median_rate`, `max_rate` (mean, median and largest r_j), `blown` (0/1).
     Source: Confavreux et al. 2025, with lives of seconds instead of minutes.
     """
@@ -55,7 +57,13 @@ class TargetRate(AbstractTaskFamily):
     window: Count = 1000
 
     def shape(self) -> TaskShape:
-        return TaskShape({"input": self.n_in}, self.n_out, ((self.n_steps, True),), frozenset(), differentiable=False)
+        return TaskShape(
+            {"input": self.n_in},
+            self.n_out,
+            ((self.n_steps, True),),
+            frozenset(),
+            differentiable=False,
+        )
 
     def halved(self) -> "TargetRate":
         return replace(self, n_steps=2 * self.n_steps, window=2 * self.window)
@@ -76,7 +84,9 @@ class TargetRate(AbstractTaskFamily):
     def stimulus(self, task: Array, state: Watched, key: Key, dt: float) -> dict[str, Array]:
         return {"input": task}
 
-    def step(self, task: Array, state: Watched, output: NeuronView, key: Key, dt: float) -> tuple[Watched, Outcome]:
+    def step(
+        self, task: Array, state: Watched, output: NeuronView, key: Key, dt: float
+    ) -> tuple[Watched, Outcome]:
         kept = jnp.exp(-dt / WATCH)
         rate = kept * state.rate + (1.0 - kept) * jnp.mean(output.activity) / dt
         outside = (rate < SLOWEST) | (rate > FASTEST)
@@ -86,7 +96,9 @@ class TargetRate(AbstractTaskFamily):
         r = spikes / (window * dt)
         held = jnp.minimum(BLOWN, jnp.mean((r - self.target) ** 2 / (jnp.maximum(r, 0.0) + 0.1)))
         burst = blown < self.n_steps
-        loss = jnp.where(burst, BLOWN * (1.0 + jnp.exp(-blown.astype(rate.dtype) / self.n_steps)), held)
+        loss = jnp.where(
+            burst, BLOWN * (1.0 + jnp.exp(-blown.astype(rate.dtype) / self.n_steps)), held
+        )
         last = (state.t == self.n_steps - 1).astype(rate.dtype)
         rates = {"rate": jnp.mean(r), "median_rate": jnp.median(r), "max_rate": jnp.max(r)}
         score = Score(loss=loss, weight=last, metrics={**rates, "blown": burst.astype(rate.dtype)})

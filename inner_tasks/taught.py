@@ -23,12 +23,13 @@ from metaplast.wiring import NeuronField
 @register("task", "taught")
 @spec
 class Taught(AbstractRecording):
-    """`n_sessions` sessions of `n_steps` steps: inputs N(0, input_sd^2), weights N(0, weight_sd^2) at birth (known to
-    the fit), units that change their synapses by the `teacher` rule (see task teacher_student).
+    """`n_sessions` sessions of `n_steps` steps: inputs N(0, input_sd^2), weights N(0, weight_sd^2)
+    at birth (known to the fit), units that change their synapses by the `teacher` rule (see task
+    teacher_student).
 
-    What is recorded: the activity of the share `recorded` of the units, plus noise N(0, noise^2) of the measurement,
-    which the plasticity does not see. Each session is a subject of its own. Mehta et al. 2024 (their first case).
-    The data depend on data_seed alone.
+    What is recorded: the activity of the share `recorded` of the units, plus noise N(0, noise^2) of
+    the measurement, which the plasticity does not see. Each session is a subject of its own. Mehta
+    et al. 2024 (their first case). The data depend on data_seed alone.
     """
 
     n_in: Count = 20
@@ -87,7 +88,9 @@ def _recorded(task: Taught) -> Recorded:
     return Recorded(Session(**fields), trial, np.arange(n), tuple(f"session {i}" for i in range(n)))
 
 
-def _lessons(lesson: AbstractTaskFamily, n: int, seed: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _lessons(
+    lesson: AbstractTaskFamily, n: int, seed: int
+) -> tuple[jax.Array, jax.Array, jax.Array]:
     """(first weights, inputs, the teacher's activity) of `n` lessons."""
 
     def one(key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -95,9 +98,15 @@ def _lessons(lesson: AbstractTaskFamily, n: int, seed: int) -> tuple[jax.Array, 
         task = lesson.sample(k_task, "train")
         blank = jax.numpy.zeros(lesson.shape().n_out)
         view = neuron_view(blank, blank, blank)
-        step = lambda state, _: (lambda s, o: (s, o.feedback.target))(*lesson.step(task, state, view, k_life, 1e-3))  # noqa: E731
-        _, activity = jax.lax.scan(step, lesson.begin(task, k_life, 1e-3), None, lesson.shape().n_steps)
+        step = lambda state, _: (lambda s, o: (s, o.feedback.target))(
+            *lesson.step(task, state, view, k_life, 1e-3)
+        )
+        _, activity = jax.lax.scan(
+            step, lesson.begin(task, k_life, 1e-3), None, lesson.shape().n_steps
+        )
         return task.weights["input_to_output"], task.inputs, activity
 
     with jax.ensure_compile_time_eval(), jax.enable_x64(False):  # the same data in any precision
-        return jax.jit(lambda keys: jax.lax.map(one, keys))(jax.random.split(jax.random.key(seed), n))
+        return jax.jit(lambda keys: jax.lax.map(one, keys))(
+            jax.random.split(jax.random.key(seed), n)
+        )

@@ -15,8 +15,8 @@ from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
 
 @pytree
 class Somatic:
-    """chances [n_steps, n_in], uniform: an input spikes where its chance is below 1 - exp(-rate dt); weights
-    [n_in] of the teacher."""
+    """chances [n_steps, n_in], uniform: an input spikes where its chance is below 1 - exp(-rate
+    dt); weights [n_in] of the teacher."""
 
     chances: Array
     weights: Array
@@ -33,13 +33,15 @@ class Filtered:
 @register("task", "taught_potential")
 @spec
 class TaughtPotential(AbstractTaskFamily):
-    """One output neuron sees s_i <- exp(-dt/tau) s_i + spike_i of `n_in` Poisson inputs at `rate` hertz, and is told
-    the potential v = sum_i w*_i s_i of a teacher whose weights w* ~ N(0, weight_sd^2 / n_in) are fixed within a life.
+    """One output neuron sees s_i <- exp(-dt/tau) s_i + spike_i of `n_in` Poisson inputs at `rate`
+    hertz, and is told the potential v = sum_i w*_i s_i of a teacher whose weights w* ~ N(0,
+    weight_sd^2 / n_in) are fixed within a life.
 
-    loss = (v - u)^2, u the potential (not the spikes) of the output. v comes as the modulator `teacher`: no error, no
-    target is given. tau in seconds. Differentiable. Splits: disjoint streams of the key.
-    Known answer: delta_w = rate s (v - u). The smaller relative of the error task of Jordan et al. 2021, after
-    Urbanczik & Senn 2014.
+    loss = (v - u)^2, u the potential (not the spikes) of the output. v comes as the modulator
+    `teacher`: no error, no target is given. tau in seconds. Differentiable. Splits: disjoint
+    streams of the key.
+    Known answer: delta_w = rate s (v - u). The smaller relative of the error task of Jordan et al.
+    2021, after Urbanczik & Senn 2014.
     """
 
     n_in: Count = 12
@@ -50,7 +52,9 @@ class TaughtPotential(AbstractTaskFamily):
 
     def shape(self) -> TaskShape:
         phases = ((self.n_steps, True),)
-        return TaskShape({"input": self.n_in}, 1, phases, frozenset({"teacher"}), differentiable=True)
+        return TaskShape(
+            {"input": self.n_in}, 1, phases, frozenset({"teacher"}), differentiable=True
+        )
 
     def halved(self) -> "TaughtPotential":
         return replace(self, n_steps=2 * self.n_steps)
@@ -59,7 +63,9 @@ class TaughtPotential(AbstractTaskFamily):
         k_chances, k_weights = jax.random.split(jax.random.fold_in(key, SPLITS.index(split)))
         return Somatic(
             chances=jax.random.uniform(k_chances, (self.n_steps, self.n_in)),
-            weights=self.weight_sd / math.sqrt(self.n_in) * jax.random.normal(k_weights, (self.n_in,)),
+            weights=self.weight_sd
+            / math.sqrt(self.n_in)
+            * jax.random.normal(k_weights, (self.n_in,)),
         )
 
     def begin(self, task: Somatic, key: Key, dt: float) -> Filtered:
@@ -68,7 +74,9 @@ class TaughtPotential(AbstractTaskFamily):
     def stimulus(self, task: Somatic, state: Filtered, key: Key, dt: float) -> dict[str, Array]:
         return {"input": self._moved(task, state, dt)}
 
-    def step(self, task: Somatic, state: Filtered, output: NeuronView, key: Key, dt: float) -> tuple[Filtered, Outcome]:
+    def step(
+        self, task: Somatic, state: Filtered, output: NeuronView, key: Key, dt: float
+    ) -> tuple[Filtered, Outcome]:
         trace = self._moved(task, state, dt)
         teacher = jnp.sum(task.weights * trace)
         score = Score(loss=(teacher - output.potential[0]) ** 2, weight=jnp.ones(()), metrics={})

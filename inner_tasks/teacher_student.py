@@ -1,5 +1,6 @@
 """A student rule has to reproduce the activity that a teacher rule gives rise to."""
 
+from dataclasses import replace
 from typing import Annotated
 
 import jax
@@ -12,7 +13,16 @@ from metaplast.neurons.tanh import Tanh
 from metaplast.registry import register
 from metaplast.rules.base import AbstractRule
 from metaplast.rules.polynomial import Polynomial
-from metaplast.signals import Key, NeuronView, Outcome, RuleState, Score, TaskShape, feedback, pytree
+from metaplast.signals import (
+    Key,
+    NeuronView,
+    Outcome,
+    RuleState,
+    Score,
+    TaskShape,
+    feedback,
+    pytree,
+)
 from metaplast.spec import Count, Natural, NonNegative, plugin, spec
 from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
 from metaplast.wiring import NeuronField
@@ -22,7 +32,9 @@ OJA = Polynomial(terms=("post*pre", "post^2*weight"), initial=(1.0, -1.0), rate=
 
 @pytree
 class Lesson:
-    """weights: {input_to_output: [n_out, n_in]}, the teacher's own at the start (genome `given` hands them on)."""
+    """weights: {input_to_output: [n_out, n_in]}, the teacher's own at the start (genome `given`
+    hands them on).
+    """
 
     weights: dict[str, Array]
     inputs: Array
@@ -39,9 +51,11 @@ class Teacher:
 @register("task", "teacher_student")
 @spec
 class TeacherStudent(AbstractTaskFamily):
-    """One layer of `n_out` units changes its weights by the `teacher` rule while inputs x ~ N(0, input_sd^2) stream in.
+    """One layer of `n_out` units changes its weights by the `teacher` rule while inputs x ~ N(0,
+    input_sd^2) stream in.
 
-    loss = mean over units of (student - teacher)^2 at every step; initial weights N(0, weight_sd^2) come with the task.
+    loss = mean over units of (student - teacher)^2 at every step; initial weights N(0, weight_sd^2)
+    come with the task.
     n_test: steps after the `n_steps` in which the student no longer changes; the teacher goes on.
     Known answer of the default: delta_w = 0.1 (post pre - post^2 weight).
     """
@@ -79,16 +93,23 @@ class TeacherStudent(AbstractTaskFamily):
     def stimulus(self, task: Lesson, state: Teacher, key: Key, dt: float) -> dict[str, Array]:
         return {"input": task.inputs[state.t]}
 
-    def step(self, task: Lesson, state: Teacher, output: NeuronView, key: Key, dt: float) -> tuple[Teacher, Outcome]:
+    def step(
+        self, task: Lesson, state: Teacher, output: NeuronView, key: Key, dt: float
+    ) -> tuple[Teacher, Outcome]:
         connection, x = Dense(self.n_out, self.n_in), task.inputs[state.t]
         drive = {"soma": connection.propagate(state.weight, x)}
         neuron, seen = self.neuron.step({}, state.neuron, drive, dt, key)
         blank = blank_view(connection, ())
-        view = blank.replace(pre=blank.pre.replace(activity=x), post=seen, weight=state.weight, key=key)  # pyright: ignore[reportAttributeAccessIssue]
-        rule, delta = self.teacher.step(self.teacher.init(key, connection), state.rule, connection, view, dt)
+        view = replace(
+            blank, pre=replace(blank.pre, activity=x), post=seen, weight=state.weight, key=key
+        )
+        rule, delta = self.teacher.step(
+            self.teacher.init(key, connection), state.rule, connection, view, dt
+        )
         error = output.activity - seen.activity
         score = Score(loss=jnp.mean(error**2), weight=jnp.ones(()), metrics={})
         new = Teacher(weight=state.weight + delta, neuron=neuron, rule=rule, t=state.t + 1)
         return new, Outcome(
-            feedback=feedback(self.n_out, error=2 * error / self.n_out, target=seen.activity), score=score
+            feedback=feedback(self.n_out, error=2 * error / self.n_out, target=seen.activity),
+            score=score,
         )

@@ -1,6 +1,7 @@
 """metaplast: meta-learning of local synaptic plasticity rules.
 
-The public names are in `__all__` and are imported when first used: `import metaplast` alone loads nothing else.
+The public names are in `__all__` and are imported when first used: `import metaplast` alone loads
+nothing else.
 """
 
 import sys
@@ -83,7 +84,9 @@ def _version() -> str:
 
 
 class _Package(ModuleType):
-    """`metaplast.spec` is the decorator, also once the submodule of that name has been imported and would hide it."""
+    """`metaplast.spec` is the decorator, also once the submodule of that name has been imported and
+    would hide it.
+    """
 
     @property
     def spec(self) -> Any:

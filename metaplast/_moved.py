@@ -1,4 +1,6 @@
-"""Modules that had another path in version 0.1: the old path works until version 0.3, with a warning."""
+"""Modules that had another path in version 0.1: the old path works until version 0.3, with a
+warning.
+"""
 
 import sys
 import warnings
@@ -59,7 +61,9 @@ class OldPaths(MetaPathFinder, Loader):
             stacklevel=2,
         )
         for home in reversed(homes):
-            module.__dict__.update({k: v for k, v in vars(import_module(home)).items() if not k.startswith("__")})
+            module.__dict__.update(
+                {k: v for k, v in vars(import_module(home)).items() if not k.startswith("__")}
+            )
 
 
 def install() -> None:

@@ -11,7 +11,9 @@ from metaplast.signals import Key, Metrics, Theta
 
 
 class AbstractOuterLoop(ABC):
-    """The algorithm that moves theta. A frozen spec: numbers one may sweep leave through `hyper` as arrays."""
+    """The algorithm that moves theta. A frozen spec: numbers one may sweep leave through `hyper` as
+    arrays.
+    """
 
     @property
     @abstractmethod
@@ -37,28 +39,34 @@ class AbstractOuterLoop(ABC):
     # A loop that wraps another one hands the four below on to it.
 
     def check(self, problem: MetaProblem, key: Key) -> None:  # noqa: B027
-        """Refuse, by name and before anything compiles, what cannot be searched; say what is adjusted. key: theta's.
+        """Refuse, by name and before anything compiles, what cannot be searched; say what is
+        adjusted. key: theta's.
         Raises: BadInput."""
 
     def regrown(self, state: Any, key: Key) -> Any:
-        """The state for the next step where a search begins anew with other shapes; the same object where it goes on.
+        """The state for the next step where a search begins anew with other shapes; the same object
+        where it goes on.
 
-        Called on the host after every step, outside any compilation: a state of other shapes compiles `step` again."""
+        Called on the host after every step, outside any compilation: a state of other shapes
+        compiles `step` again.
+        """
         return state
 
     def slower(self, state: Any, factor: float) -> Any:
-        """The same state with its next steps `factor` as large: a search that got lost begins there again
-        (metaplast/watch.py). A loop without a size of step gives the state itself."""
+        """The same state with its next steps `factor` as large: a search that got lost begins there
+        again (metaplast/watch.py). A loop without a size of step gives the state itself."""
         return state
 
     def forms(self, state: Any) -> tuple[Any, ...]:
-        """What the state may look like in a run, as trees of shapes and dtypes: what a resume may find on the disk."""
+        """What the state may look like in a run, as trees of shapes and dtypes: what a resume may
+        find on the disk.
+        """
         return (state,)
 
 
 def path_of(outer: AbstractOuterLoop, name: str) -> tuple[str, ...]:
-    """The fields that lead to a number of `hyper`: `std` is its own, `first_std` that of the loop in the field `first`.
-    () where none does."""
+    """The fields that lead to a number of `hyper`: `std` is its own, `first_std` that of the loop
+    in the field `first`. () where none does."""
     inner = {field.name: getattr(outer, field.name) for field in fields(outer)}  # pyright: ignore[reportArgumentType]
     if name in inner:
         return (name,)

@@ -1,7 +1,9 @@
-"""Recorded lives: what was shown, done and paid, and how probable it is under a network that learns by some rule."""
+"""Recorded lives: what was shown, done and paid, and how probable it is under a network that learns
+by some rule.
+"""
 
 from abc import abstractmethod
-from dataclasses import field
+from dataclasses import field, replace
 from functools import lru_cache
 from typing import Annotated, Any, NamedTuple
 
@@ -24,17 +26,21 @@ CLAMPED = "recorded"  # the population that shows what was recorded, where the t
 
 @pytree
 class Session:
-    """One life as it was recorded: from known (or fitted) weights on, without a break. Padded to the longest.
+    """One life as it was recorded: from known (or fitted) weights on, without a break. Padded to
+    the longest.
 
-    stimulus [n_steps, n_in]; target [n_steps, n_out]: what was recorded, 0 where nothing was, of the populations that
-    the task watches and then of the output; observed, of the same
-    shape: what each value counts, 0 where it is missing, masked, padded or held out; gate [n_steps]: is plasticity on;
-    reset [n_steps]: a new trial begins after this step; modulators {channel: [n_steps]}; weights, final {edge: its
-    layout}: the first and the last weights where they are known (NaN in `final`: unknown); subject []: whose life it
-    is, -1 for a subject that training does not see; share []: times the session's mean loss, so that every recorded
-    value of a split counts alike; told: where rules may read the choice {"choice": [n_steps, size of the output], 1 at
-    the option that was taken; "made": [n_steps], 0 where none was}. Like rewards and gates it stays as it was recorded
-    where values are drawn anew.
+    stimulus [n_steps, n_in]; target [n_steps, n_out]: what was recorded, 0 where nothing was, of
+    the populations that the task watches and then of the output; observed, of the same
+    shape: what each value counts, 0 where it is missing, masked, padded or held out; gate
+    [n_steps]: is plasticity on;
+    reset [n_steps]: a new trial begins after this step; modulators {channel: [n_steps]}; weights,
+    final {edge: its layout}: the first and the last weights where they are known (NaN in `final`:
+    unknown); subject
+    []: whose life it is, -1 for a subject that training does not see; share []: times the session's
+    mean loss, so that every recorded value of a split counts alike; told: where rules may read the
+    choice {"choice": [n_steps, size of the output], 1 at the option that was taken; "made":
+    [n_steps], 0 where none was}. Like rewards and gates it stays as it was recorded where values
+    are drawn anew.
     """
 
     stimulus: Array
@@ -51,8 +57,8 @@ class Session:
 
 
 class Recorded(NamedTuple):
-    """All sessions of a data set (NumPy, stacked), the trial of every step [n_sessions, n_steps] (-1: padding), the
-    subject of every session [n_sessions], and the subjects' names."""
+    """All sessions of a data set (NumPy, stacked), the trial of every step [n_sessions, n_steps]
+    (-1: padding), the subject of every session [n_sessions], and the subjects' names."""
 
     sessions: Session
     trial: np.ndarray
@@ -61,7 +67,9 @@ class Recorded(NamedTuple):
 
 
 class Truth(NamedTuple):
-    """What made simulated data: the network and, per glob of edges, the rule. Sessions bring their first weights."""
+    """What made simulated data: the network and, per glob of edges, the rule. Sessions bring their
+    first weights.
+    """
 
     network: AbstractNetwork
     rules: dict[str, AbstractRule]
@@ -69,9 +77,11 @@ class Truth(NamedTuple):
 
 @spec
 class HeldOut:
-    """What training does not see. subjects: the share of whole subjects kept for the `heldout` split (with fewer than
-    four subjects it is `trials` of every session instead); trials: the share of the training subjects' trials that
-    choose between models (split `validation`); they are lived through, but their values are not looked at."""
+    """What training does not see. subjects: the share of whole subjects kept for the `heldout`
+    split (with fewer than four subjects it is `trials` of every session instead); trials: the share
+    of the training subjects' trials that choose between models (split `validation`); they are lived
+    through, but their values are not looked at.
+    """
 
     subjects: Probability = 0.25
     trials: Annotated[float, Ge(0), Le(0.4)] = 0.1
@@ -79,16 +89,19 @@ class HeldOut:
 
 
 class AbstractRecording(AbstractTaskFamily):
-    """A finite family: its lives are the sessions of a recording, each once. A concrete class says what was recorded.
+    """A finite family: its lives are the sessions of a recording, each once. A concrete class says
+    what was recorded.
 
-    Input population `input`; the output's activity, and that of `watched` populations, is judged by `likelihood`. With
-    `clamp` a second input population, `recorded`, shows the recorded values themselves (network `clamped`), and nothing
-    is left to judge but `final`.
-    Rules see modulators, never errors: what was recorded must not leak into the weights. Of a choice they also see how
-    probable the network holds it (`probability`, of several options `probability_0` ...), as its `post` is the log
-    odds; a recorded modulator of that name goes before. A choice is known to the
-    animal once it was made: where sessions tell it, rules read it as `target` of the output, c, and have the credit of
-    choosing it, error = d -log P(c) / d activity (p - c for bernoulli and categorical) and surprise = -log P(c).
+    Input population `input`; the output's activity, and that of `watched` populations, is judged by
+    `likelihood`. With `clamp` a second input population, `recorded`, shows the recorded values
+    themselves (network `clamped`), and nothing is left to judge but `final`.
+    Rules see modulators, never errors: what was recorded must not leak into the weights. Of a
+    choice they also see how probable the network holds it (`probability`, of several options
+    `probability_0` ...), as its `post` is the log odds; a recorded modulator of that name goes
+    before. A choice is known to the
+    animal once it was made: where sessions tell it, rules read it as `target` of the output, c, and
+    have the credit of choosing it, error = d -log P(c) / d activity (p - c for bernoulli and
+    categorical) and surprise = -log P(c).
     """
 
     likelihood: AbstractLikelihood
@@ -108,7 +121,9 @@ class AbstractRecording(AbstractTaskFamily):
         return ()
 
     def watched(self) -> tuple[tuple[str, int], ...]:
-        """(population, size) of those whose activity the first columns of `target` are; the rest is the output's."""
+        """(population, size) of those whose activity the first columns of `target` are; the rest is
+        the output's.
+        """
         return ()
 
     def parts(self) -> tuple[Part, ...]:
@@ -120,7 +135,9 @@ class AbstractRecording(AbstractTaskFamily):
         return None
 
     def warnings(self) -> tuple[str, ...]:
-        """What of the data was filled, dropped, re-ordered or re-interpreted, counted, and what in them is doubtful."""
+        """What of the data was filled, dropped, re-ordered or re-interpreted, counted, and what in
+        them is doubtful.
+        """
         return ()
 
     def channels(self) -> dict[str, int]:
@@ -146,16 +163,24 @@ class AbstractRecording(AbstractTaskFamily):
     def shape(self) -> TaskShape:
         s = self.recorded().sessions
         if self.clamp and not s.final:
-            raise BadInput("task.clamp=true", "weights measured at the end (final_weights)", "leave task.clamp out")
+            raise BadInput(
+                "task.clamp=true",
+                "weights measured at the end (final_weights)",
+                "leave task.clamp out",
+            )
         n_steps, n_seen = s.target.shape[1:]
         watched = self.watched()
         n_out = n_seen - sum(n for _, n in watched)
         offers = {"gate", "reset", "subject", *self.channels(), *s.modulators}
-        offers |= {name for name, given in (("weights", s.weights), ("final_weights", s.final)) if given}
+        offers |= {
+            name for name, given in (("weights", s.weights), ("final_weights", s.final)) if given
+        }
         offers |= {"target", "error"} if s.told else set()
         inputs = {"input": s.stimulus.shape[2], **({CLAMPED: n_out} if self.clamp else {})}
         phases = ((n_steps, True),)
-        return TaskShape(inputs, n_out, phases, frozenset(offers), differentiable=True, watched=watched)
+        return TaskShape(
+            inputs, n_out, phases, frozenset(offers), differentiable=True, watched=watched
+        )
 
     def whole(self, split: Split) -> Session:
         """The sessions of a split, each once, with what the split may look at."""
@@ -170,13 +195,20 @@ class AbstractRecording(AbstractTaskFamily):
         return jnp.zeros((), jnp.int32)
 
     def stimulus(self, task: Session, state: Array, key: Key, dt: float) -> dict[str, Array]:
-        return {"input": task.stimulus[state], **({CLAMPED: task.target[state]} if self.clamp else {})}
+        return {
+            "input": task.stimulus[state],
+            **({CLAMPED: task.target[state]} if self.clamp else {}),
+        }
 
-    def step(self, task: Session, state: Array, output: NeuronView, key: Key, dt: float) -> tuple[Any, Outcome]:
+    def step(
+        self, task: Session, state: Array, output: NeuronView, key: Key, dt: float
+    ) -> tuple[Any, Outcome]:
         observed = task.observed[state]
         count = jnp.sum(observed)
         loss = jnp.sum(observed * self.likelihood.loss(output.activity, task.target[state]))
-        score = Score(loss=task.share * loss / jnp.where(count > 0, count, 1.0), weight=count, metrics={})
+        score = Score(
+            loss=task.share * loss / jnp.where(count > 0, count, 1.0), weight=count, metrics={}
+        )
         expected = self.likelihood.mean(output.activity)
         modulators = {name: expected[column] for name, column in self.channels().items()}
         modulators |= {name: values[state] for name, values in task.modulators.items()}
@@ -190,14 +222,18 @@ class AbstractRecording(AbstractTaskFamily):
         )
         return state + 1, Outcome(feedback=told, score=score)
 
-    def _chosen(self, task: Session, state: Array, activity: Array) -> tuple[dict[str, Array], dict[str, Array]]:
-        """(target and error, surprise) of the choice that was made in a step; nothing where sessions do not tell it."""
+    def _chosen(
+        self, task: Session, state: Array, activity: Array
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
+        """(target and error, surprise) of the choice that was made in a step; nothing where
+        sessions do not tell it.
+        """
         if not task.told:
             return {}, {}
         chosen, made = task.told["choice"][state], task.told["made"][state]
         likelihood = self.parts()[-1].likelihood
         share = likelihood.share(len(chosen))
-        loss = lambda a: jnp.sum(share * likelihood.loss(a, chosen))  # noqa: E731
+        loss = lambda a: jnp.sum(share * likelihood.loss(a, chosen))
         surprise, error = jax.value_and_grad(loss)(activity[-len(chosen) :])
         return {"target": chosen, "error": made * error}, {SURPRISE: made * surprise}
 
@@ -217,7 +253,8 @@ def _whole(family: AbstractRecording, split: Split, version: tuple[int, ...]) ->
     known = np.unique(found.subject[sessions["train"]])
     subject = np.where(np.isin(found.subject, known), np.searchsorted(known, found.subject), -1)
     rest = jax.tree.map(lambda x: x[chosen], s)
-    return rest.replace(  # pyright: ignore[reportAttributeAccessIssue]
+    return replace(
+        rest,  # pyright: ignore[reportAttributeAccessIssue]
         observed=observed.astype(np.float32),
         final={e: _where(measured, w) for e, w in rest.final.items()},
         subject=subject[chosen].astype(np.int32),
@@ -230,11 +267,15 @@ def _where(mine: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def split_sessions(found: Recorded, held: HeldOut) -> dict[str, np.ndarray]:
-    """Indices of the sessions of every split: whole subjects are held out where there are at least four."""
+    """Indices of the sessions of every split: whole subjects are held out where there are at least
+    four.
+    """
     subjects = np.unique(found.subject)
     everyone = np.arange(len(found.subject))
     n_out = round(held.subjects * len(subjects)) if len(subjects) >= 4 else 0
-    away = np.random.default_rng([held.seed, 0]).permutation(subjects)[: min(n_out, len(subjects) - 1)]
+    away = np.random.default_rng([held.seed, 0]).permutation(subjects)[
+        : min(n_out, len(subjects) - 1)
+    ]
     mine = np.isin(found.subject, away)
     if not found.sessions.observed.any():
         return _shared_out(held, everyone[~mine], everyone[mine])
@@ -246,13 +287,19 @@ def measured_of(found: Recorded, held: HeldOut, split: Split) -> np.ndarray:
     """Which sessions [n_sessions] a split judges by their last weights: no session is in two."""
     sessions = split_sessions(found, held)
     if found.sessions.observed.any():
-        away = sessions["heldout"] if len(sessions["heldout"]) < len(found.subject) else sessions["heldout"][:0]
+        away = (
+            sessions["heldout"]
+            if len(sessions["heldout"]) < len(found.subject)
+            else sessions["heldout"][:0]
+        )
         sessions = _shared_out(held, sessions["train"], away)
     return np.isin(np.arange(len(found.subject)), sessions[split])
 
 
 def _shared_out(held: HeldOut, rest: np.ndarray, away: np.ndarray) -> dict[str, np.ndarray]:
-    """Whole sessions, shared out among the splits as trials are; away: those of subjects that are held out."""
+    """Whole sessions, shared out among the splits as trials are; away: those of subjects that are
+    held out.
+    """
     order, n = np.random.default_rng([held.seed, 2]).permutation(rest), _n(held.trials, len(rest))
     end = n if len(away) else 2 * n
     heldout = away if len(away) else np.sort(order[n:end])

@@ -1,7 +1,8 @@
-"""Plug-ins by kind and name: one file each, file name = registered name. The only place that dispatches on a string.
+"""Plug-ins by kind and name: one file each, file name = registered name. The only place that
+dispatches on a string.
 
-Outside packages join through entry points (`metaplast.rules`, `metaplast.tasks`, ...) or by being imported
-(`--import MODULE`). A name that is not among `names(kind)` never leads to an import.
+Outside packages join through entry points (`metaplast.rules`, `metaplast.tasks`, ...) or by being
+imported (`--import MODULE`). A name that is not among `names(kind)` never leads to an import.
 """
 
 import difflib
@@ -15,7 +16,9 @@ from typing import Any, TypeVar
 
 T = TypeVar("T", bound=type)
 
-KINDS: dict[str, tuple[str, str]] = {  # kind -> (its package, its plural: CLI word, config group, entry-point group)
+KINDS: dict[
+    str, tuple[str, str]
+] = {  # kind -> (its package, its plural: CLI word, config group, entry-point group)
     "rule": ("metaplast.rules", "rules"),
     "neuron": ("metaplast.neurons", "neurons"),
     "connection": ("metaplast.connections", "connections"),
@@ -35,7 +38,9 @@ _registered: dict[tuple[str, str], type] = {}
 
 
 class BadInput(ValueError):
-    """Something given from outside is wrong: what was given, what is expected, how to fix it, on one line."""
+    """Something given from outside is wrong: what was given, what is expected, how to fix it, on
+    one line.
+    """
 
     def __init__(self, what: str, expected: str, fix: str) -> None:
         self.what, self.expected, self.fix = what, expected, fix
@@ -48,19 +53,29 @@ class BadInput(ValueError):
 def register(kind: str, name: str) -> Callable[[T], T]:
     """Enrol a class under `name`, which must be the snake_case of the class name.
 
-    Raises: ValueError for an unknown kind, a name that differs from the class, or a name already taken.
+    Raises: ValueError for an unknown kind, a name that differs from the class, or a name already
+    taken.
     """
     if kind not in KINDS:
-        raise BadInput(f"kind {kind!r}", f"one of {', '.join(KINDS)}", "correct the kind in @register")
+        raise BadInput(
+            f"kind {kind!r}", f"one of {', '.join(KINDS)}", "correct the kind in @register"
+        )
 
     def enrol(cls: T) -> T:
         if _snake(cls.__name__) != name:
             raise BadInput(
-                f"name {name!r} of {cls.__name__}", repr(_snake(cls.__name__)), "rename the one or the other"
+                f"name {name!r} of {cls.__name__}",
+                repr(_snake(cls.__name__)),
+                "rename the one or the other",
             )
         taken = _registered.get((kind, name))
-        if taken is not None and (taken.__module__, taken.__qualname__) != (cls.__module__, cls.__qualname__):
-            raise BadInput(f"{kind} {name!r}", f"a free name: {taken.__module__} has it", "choose another name")
+        if taken is not None and (taken.__module__, taken.__qualname__) != (
+            cls.__module__,
+            cls.__qualname__,
+        ):
+            raise BadInput(
+                f"{kind} {name!r}", f"a free name: {taken.__module__} has it", "choose another name"
+            )
         _registered[(kind, name)] = cls
         return cls
 
@@ -68,9 +83,15 @@ def register(kind: str, name: str) -> Callable[[T], T]:
 
 
 def names(kind: str) -> tuple[str, ...]:
-    """Every name of a kind that `find` accepts, sorted: files of the room, entry points, imported modules."""
+    """Every name of a kind that `find` accepts, sorted: files of the room, entry points, imported
+    modules.
+    """
     package = importlib.import_module(KINDS[kind][0])
-    files = [m.name for m in pkgutil.iter_modules(package.__path__) if m.name != "base" and not m.name.startswith("_")]
+    files = [
+        m.name
+        for m in pkgutil.iter_modules(package.__path__)
+        if m.name != "base" and not m.name.startswith("_")
+    ]
     loose = [name for (of_kind, name) in _registered if of_kind == kind]
     return tuple(sorted({*files, *_entry_points(kind), *loose}))
 
@@ -84,7 +105,9 @@ def find(kind: str, name: str) -> type[Any]:
         known = names(kind)
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"see 'metaplast list {KINDS[kind][1]}'"
+            hint = (
+                f"did you mean {near[0]!r}?" if near else f"see 'metaplast list {KINDS[kind][1]}'"
+            )
             raise BadInput(f"{kind} {name!r}", f"one of {', '.join(known)}", hint)
         points = _entry_points(kind)
         if name in points:
@@ -93,7 +116,9 @@ def find(kind: str, name: str) -> type[Any]:
             importlib.import_module(f"{KINDS[kind][0]}.{name}")
     if (kind, name) not in _registered:
         raise BadInput(
-            f"{kind} {name!r}", f"a class decorated with @register({kind!r}, {name!r})", "add it to that file"
+            f"{kind} {name!r}",
+            f"a class decorated with @register({kind!r}, {name!r})",
+            "add it to that file",
         )
     return _registered[(kind, name)]
 
@@ -109,7 +134,10 @@ def name_of(cls: type) -> str:
 
 
 def _entry_points(kind: str) -> dict[str, importlib.metadata.EntryPoint]:
-    return {point.name: point for point in importlib.metadata.entry_points(group=f"metaplast.{KINDS[kind][1]}")}
+    return {
+        point.name: point
+        for point in importlib.metadata.entry_points(group=f"metaplast.{KINDS[kind][1]}")
+    }
 
 
 def _snake(name: str) -> str:

@@ -1,4 +1,6 @@
-"""The search space: the coordinates in which an outer loop sees theta, and the bounds it cannot leave."""
+"""The search space: the coordinates in which an outer loop sees theta, and the bounds it cannot
+leave.
+"""
 
 import fnmatch
 from collections.abc import Callable, Iterator
@@ -26,11 +28,13 @@ class Coordinate:
 
         none: theta = scale z;  log: theta = exp(scale z) > 0;  box: theta = low + (high - low) (1 + tanh(scale z)) / 2
 
-    leaves: a pattern over the paths of theta's leaves, such as `rules/*/log_rate` (`*` also matches `/`). scale: the
-    spread of these leaves relative to others: members of an evolution strategy start with the standard deviation
-    scale * std in theta (none) and in log theta (log), scale * std * (high - low) / 2 in the middle of a box; the
-    learning rate of a gradient is scale times that of the others for an optimiser that divides by the gradient's size,
-    such as Adam, and scale^2 times for plain gradient descent. low, high: of a box alone; floats may round onto them.
+    leaves: a pattern over the paths of theta's leaves, such as `rules/*/log_rate` (`*` also matches
+    `/`). scale: the spread of these leaves relative to others: members of an evolution strategy
+    start with the standard deviation scale * std in theta (none) and in log theta (log), scale *
+    std * (high - low) / 2 in the middle of a box; the learning rate of a gradient is scale times
+    that of the others for an optimiser that divides by the gradient's size, such as Adam, and
+    scale^2 times for plain gradient descent.
+    low, high: of a box alone; floats may round onto them.
     Raises: BadInput for bounds without a box, and for a box without both or with low >= high.
     """
 
@@ -43,9 +47,15 @@ class Coordinate:
     def __post_init__(self) -> None:
         given = [name for name in ("low", "high") if getattr(self, name) is not None]
         if self.transform != "box" and given:
-            raise BadInput(f"{given[0]} with transform={self.transform!r}", "no bounds", "set transform: box")
-        if self.transform == "box" and (self.low is None or self.high is None or self.low >= self.high):
-            raise BadInput(f"a box from low={self.low} to high={self.high}", "low < high", "give both")
+            raise BadInput(
+                f"{given[0]} with transform={self.transform!r}", "no bounds", "set transform: box"
+            )
+        if self.transform == "box" and (
+            self.low is None or self.high is None or self.low >= self.high
+        ):
+            raise BadInput(
+                f"a box from low={self.low} to high={self.high}", "low < high", "give both"
+            )
 
     def decode(self, z: Array) -> Array:
         z = self.scale * z
@@ -65,38 +75,56 @@ class Coordinate:
         """Refuse a start that has no coordinate. Raises: BadInput."""
         given, values = f"space.{name}: {leaf} starts at", np.asarray(theta)
         if not np.issubdtype(values.dtype, np.floating):
-            raise BadInput(f"space.{name}: {leaf} of {values.dtype}", "floats", "correct its leaves")
+            raise BadInput(
+                f"space.{name}: {leaf} of {values.dtype}", "floats", "correct its leaves"
+            )
         if self.transform == "log" and not (values > 0).all():
-            raise BadInput(f"{given} {values.min():g}", "positive numbers for transform: log", "choose another")
+            raise BadInput(
+                f"{given} {values.min():g}", "positive numbers for transform: log", "choose another"
+            )
         if self.low is not None and self.high is not None:
             outside = values[~((values > self.low) & (values < self.high))]
             if outside.size:
                 box = f"a start inside the box, between {self.low:g} and {self.high:g}"
-                raise BadInput(f"{given} {outside.flat[0]:g}", box, "widen the box, or start elsewhere")
+                raise BadInput(
+                    f"{given} {outside.flat[0]:g}", box, "widen the box, or start elsewhere"
+                )
 
 
-Space = tuple[tuple[str, Coordinate], ...]  # name -> coordinate; a name is what overrides and errors go by
+Space = tuple[
+    tuple[str, Coordinate], ...
+]  # name -> coordinate; a name is what overrides and errors go by
 
 
 def check(space: Space, theta: Theta) -> None:
-    """Refuse what cannot be searched from `theta` on. Raises: BadInput, with the name in the space and the leaf."""
-    for (path, leaf), (name, own) in zip(jax.tree.leaves_with_path(theta), _each(space, theta), strict=True):
+    """Refuse what cannot be searched from `theta` on. Raises: BadInput, with the name in the space
+    and the leaf.
+    """
+    for (path, leaf), (name, own) in zip(
+        jax.tree.leaves_with_path(theta), _each(space, theta), strict=True
+    ):
         if name:
             own.check(name, _path(path), leaf)
 
 
 def encode(space: Space, theta: Theta) -> Theta:
-    """The coordinates z of theta. Raises: BadInput for a pattern that matches no leaf, and for a leaf with two."""
+    """The coordinates z of theta. Raises: BadInput for a pattern that matches no leaf, and for a
+    leaf with two.
+    """
     leaves, tree = jax.tree.flatten(theta)
     found = zip(leaves, _each(space, theta), strict=True)
-    return jax.tree.unflatten(tree, [own.encode(leaf) if name else leaf for leaf, (name, own) in found])
+    return jax.tree.unflatten(
+        tree, [own.encode(leaf) if name else leaf for leaf, (name, own) in found]
+    )
 
 
 def decode(space: Space, z: Theta) -> Theta:
     """The theta at coordinates z, which may have a leading member axis. Raises: as `encode`."""
     leaves, tree = jax.tree.flatten(z)
     found = zip(leaves, _each(space, z), strict=True)
-    return jax.tree.unflatten(tree, [own.decode(leaf) if name else leaf for leaf, (name, own) in found])
+    return jax.tree.unflatten(
+        tree, [own.decode(leaf) if name else leaf for leaf, (name, own) in found]
+    )
 
 
 def _each(space: Space, theta: Theta) -> Iterator[tuple[str, Coordinate]]:
@@ -105,7 +133,11 @@ def _each(space: Space, theta: Theta) -> Iterator[tuple[str, Coordinate]]:
     for name, coordinate in space:
         if not any(fnmatch.fnmatchcase(path, coordinate.leaves) for path in paths):
             leaves = f"one that matches a leaf of theta: {', '.join(paths)}"
-            raise BadInput(f"space.{name}: leaves={coordinate.leaves!r}", leaves, "correct it, or set space: {}")
+            raise BadInput(
+                f"space.{name}: leaves={coordinate.leaves!r}",
+                leaves,
+                "correct it, or set space: {}",
+            )
     for path in paths:
         found = [pair for pair in space if fnmatch.fnmatchcase(path, pair[1].leaves)]
         if len(found) > 1:
@@ -154,12 +186,20 @@ class Seen:
         return self.problem.sample(key, n, split)
 
     def losses(
-        self, thetas: Any, batch: Batch, share: int | None = None, unravel: Callable[[Any], Theta] = lambda theta: theta
+        self,
+        thetas: Any,
+        batch: Batch,
+        share: int | None = None,
+        unravel: Callable[[Any], Theta] = lambda theta: theta,
     ) -> tuple[Array, Metrics]:
         return self.problem.losses(thetas, batch, share, lambda z: decode(self.space, unravel(z)))
 
-    def value_and_grad(self, theta: Theta, batch: Batch, tangents: int = 0) -> tuple[Array, Theta, Metrics]:
-        """d loss / d z = d loss / d theta * d theta / d z: a life's gradient is clipped before, in theta."""
+    def value_and_grad(
+        self, theta: Theta, batch: Batch, tangents: int = 0
+    ) -> tuple[Array, Theta, Metrics]:
+        """d loss / d z = d loss / d theta * d theta / d z: a life's gradient is clipped before, in
+        theta.
+        """
         here, back = jax.vjp(lambda z: decode(self.space, z), theta)
         loss, grad, metrics = self.problem.value_and_grad(here, batch, tangents)
         return loss, back(grad)[0], metrics
@@ -173,7 +213,9 @@ class Seen:
     def advance(self, thetas: Theta, lives: Lives, n_steps: int) -> tuple[Lives, Window]:
         return self.problem.advance(decode(self.space, thetas), lives, n_steps)
 
-    def window_losses(self, thetas: Theta, lives: Lives, births: Births, n_steps: int) -> tuple[Lives, Metrics]:
+    def window_losses(
+        self, thetas: Theta, lives: Lives, births: Births, n_steps: int
+    ) -> tuple[Lives, Metrics]:
         return self.problem.window_losses(decode(self.space, thetas), lives, births, n_steps)
 
     def window_gradient(self, theta: Theta, lives: Lives, births: Births, n_steps: int) -> Any:
@@ -183,7 +225,9 @@ class Seen:
 
 
 def within(outer: AbstractOuterLoop, space: Space) -> AbstractOuterLoop:
-    """The outer loop, searching in the coordinates of `space`; the very same one where that is empty."""
+    """The outer loop, searching in the coordinates of `space`; the very same one where that is
+    empty.
+    """
     return Within(outer, space) if space else outer
 
 
@@ -191,8 +235,9 @@ def within(outer: AbstractOuterLoop, space: Space) -> AbstractOuterLoop:
 class Within(AbstractOuterLoop):
     """An outer loop that sees a problem in the coordinates of a space and knows nothing of it.
 
-    Its state holds coordinates; what it is given and what `theta` gives are true thetas, inside all bounds. Of its
-    metrics, those of theta's own size (`mean_norm`, `std`, `grad_norm`) are of the coordinates.
+    Its state holds coordinates; what it is given and what `theta` gives are true thetas, inside all
+    bounds. Of its metrics, those of theta's own size (`mean_norm`, `std`, `grad_norm`) are of the
+    coordinates.
     """
 
     outer: AbstractOuterLoop

@@ -1,7 +1,7 @@
 """`@spec`: frozen, validated, hashable structure. Equal specs share one compiled program.
 
-A spec holds no arrays. YAML and Python go through the same checks; every field has a default, so that
-`find(kind, name)()` always works.
+A spec holds no arrays. YAML and Python go through the same checks; every field has a default, so
+that `find(kind, name)()` always works.
 """
 
 import dataclasses
@@ -21,13 +21,17 @@ T = TypeVar("T")
 Positive = Annotated[float, Gt(0)]
 NonNegative = Annotated[float, Ge(0)]
 Probability = Annotated[float, Ge(0), Le(1)]
-LARGEST = 10**9  # of anything that is counted: what is larger is a slip, and is refused before memory is asked for it
+LARGEST = (
+    10**9
+)  # of anything that is counted: what is larger is a slip, and is refused before memory is asked for it
 Count = Annotated[int, Ge(1), Le(LARGEST)]
 Natural = Annotated[int, Ge(0), Le(LARGEST)]
 MANY = 10**6  # lives that are judged, refits: each leaves numbers of its own
 Some = Annotated[int, Ge(1), Le(1000)]  # of what is trained or kept one by one
 Judged = Annotated[int, Ge(1), Le(MANY)]
-Members = Annotated[int, Ge(1), Le(10**6)]  # of a population: each has a theta of its own in every step
+Members = Annotated[
+    int, Ge(1), Le(10**6)
+]  # of a population: each has a theta of its own in every step
 Seed = Annotated[int, Ge(0), Le(2**31 - 1)]  # what a JAX key takes without x64
 
 _CONFIG = pydantic.ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -35,7 +39,9 @@ _CONFIG = pydantic.ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 @dataclass_transform(frozen_default=True)
 def spec(cls: type[T]) -> type[T]:
-    """Make `cls` a frozen dataclass whose fields are checked: no unknown field, no silent cast, no inf or nan."""
+    """Make `cls` a frozen dataclass whose fields are checked: no unknown field, no silent cast, no
+    inf or nan.
+    """
     return pydantic.dataclasses.dataclass(frozen=True, config=_CONFIG)(cls)  # pyright: ignore[reportReturnType, reportCallIssue, reportArgumentType]
 
 
@@ -49,14 +55,19 @@ def frozen(value: Any) -> Any:
 def build(cls: type[T], fields: Mapping[str, Any]) -> T:
     """Make a spec from a plain mapping (lists become tuples).
 
-    Raises: BadInput for an unknown field; pydantic.ValidationError, which `explain` turns into one line, for a value.
+    Raises: BadInput for an unknown field; pydantic.ValidationError, which `explain` turns into one
+    line, for a value.
     """
     known = tuple(field.name for field in dataclasses.fields(cls))  # pyright: ignore[reportArgumentType]
     for key in fields:
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
             fix = f"did you mean {near[0]!r}?" if near else "remove it"
-            raise BadInput(f"unknown field {key!r}", f"one of {', '.join(known)}" if known else "no field at all", fix)
+            raise BadInput(
+                f"unknown field {key!r}",
+                f"one of {', '.join(known)}" if known else "no field at all",
+                fix,
+            )
     return cls(**{key: frozen(value) for key, value in fields.items()})
 
 
@@ -68,31 +79,45 @@ def decode(kind: str, value: Any) -> Any:
     if not isinstance(value, str | Mapping):
         if type(value) in registry.classes(kind):
             return value
-        raise BadInput(f"{value!r}", f"a {kind}: its name, or a mapping with 'name'", f"metaplast list {kind}")
+        raise BadInput(
+            f"{value!r}", f"a {kind}: its name, or a mapping with 'name'", f"metaplast list {kind}"
+        )
     fields = {"name": value} if isinstance(value, str) else dict(value)
     name = fields.pop("name", None)
     if not isinstance(name, str):
-        raise BadInput(f"name={name!r}", f"the name of a {kind}", f"one of {', '.join(registry.names(kind))}")
+        raise BadInput(
+            f"name={name!r}", f"the name of a {kind}", f"one of {', '.join(registry.names(kind))}"
+        )
     return build(registry.find(kind, name), fields)
 
 
 def plugin(kind: str) -> Any:
-    """The annotation of a field that holds a plug-in: `Annotated[AbstractNeuron, plugin("neuron")]`."""
+    """The annotation of a field that holds a plug-in: `Annotated[AbstractNeuron,
+    plugin("neuron")]`.
+    """
     return PlainValidator(lambda value: decode(kind, value))
 
 
 def _pairs(value: Any) -> Any:
     """A mapping as a hashable tuple of pairs, in the order given."""
-    return tuple((key, frozen(item)) for key, item in value.items()) if isinstance(value, Mapping) else value
+    return (
+        tuple((key, frozen(item)) for key, item in value.items())
+        if isinstance(value, Mapping)
+        else value
+    )
 
 
 def nested(cls: type[Any]) -> Any:
-    """The annotation of a field that holds a spec which is no plug-in, given as an instance or a mapping."""
+    """The annotation of a field that holds a spec which is no plug-in, given as an instance or a
+    mapping.
+    """
     return PlainValidator(reader(cls))
 
 
 def reader(cls: type[T]) -> Callable[[Any], T]:
-    """What makes a spec that is no plug-in of an instance or a mapping. Raises: BadInput for anything else."""
+    """What makes a spec that is no plug-in of an instance or a mapping. Raises: BadInput for
+    anything else.
+    """
     return lambda value: value if isinstance(value, cls) else build(cls, _as_mapping(value, cls))
 
 
@@ -120,7 +145,9 @@ def named(decode_value: Callable[[Any], Any]) -> Any:
 
     def read(value: Any) -> Any:
         pairs = tuple(value.items()) if isinstance(value, Mapping) else value
-        if not isinstance(pairs, tuple) or not all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs):
+        if not isinstance(pairs, tuple) or not all(
+            isinstance(pair, tuple) and len(pair) == 2 for pair in pairs
+        ):
             raise BadInput(f"{value!r}", "a mapping of names", "write name: value pairs")
         return tuple(one(str(key), item) for key, item in pairs)
 
@@ -131,10 +158,15 @@ def encode(value: Any) -> Any:
     """The plain data (dict, list, number, text) of a spec: `decode` of it gives an equal spec."""
     if dataclasses.is_dataclass(value):
         name = registry.name_of(type(value))
-        plain = {field.name: encode(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        plain = {
+            field.name: encode(getattr(value, field.name)) for field in dataclasses.fields(value)
+        }
         return {"name": name, **plain} if name else plain
     if isinstance(value, tuple):
-        if value and all(isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str) for item in value):
+        if value and all(
+            isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str)
+            for item in value
+        ):
             return {key: encode(item) for key, item in value}
         return [encode(item) for item in value]
     return value
@@ -150,4 +182,6 @@ def explain(error: pydantic.ValidationError, where: str = "") -> BadInput:
     if isinstance(cause, BadInput):
         return BadInput(f"{path}: {cause.what}" if path else cause.what, cause.expected, cause.fix)
     given = first.get("input")
-    return BadInput(f"{path}={given!r}", first["msg"][:1].lower() + first["msg"][1:], "change the value")
+    return BadInput(
+        f"{path}={given!r}", first["msg"][:1].lower() + first["msg"][1:], "change the value"
+    )

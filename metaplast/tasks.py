@@ -42,7 +42,9 @@ class AbstractTaskFamily(ABC):
         """The input of every input population [n] in this step."""
 
     @abstractmethod
-    def step(self, task: Any, state: Any, output: NeuronView, key: Key, dt: float) -> tuple[Any, Outcome]:
+    def step(
+        self, task: Any, state: Any, output: NeuronView, key: Key, dt: float
+    ) -> tuple[Any, Outcome]:
         """Answer the network's output, behind what the task watches (`TaskShape.watched`): (state, outcome)."""
 
 

@@ -1,4 +1,6 @@
-"""The outer loop as a pure generator: no files, no clock. Randomness is a function of (seed, step, member)."""
+"""The outer loop as a pure generator: no files, no clock. Randomness is a function of (seed, step,
+member).
+"""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -31,9 +33,11 @@ def _folded(seed: int | Array, place: int, index: int | Array) -> Key:
 
 
 def sample(family: AbstractTaskFamily, key: Key, n: int, split: Split) -> Batch:
-    """`MetaProblem.sample`, compiled apart from the lives, once per family: it costs as much to compile as they do.
+    """`MetaProblem.sample`, compiled apart from the lives, once per family: it costs as much to
+    compile as they do.
 
-    Of a family whose tasks are fixed: `n` of them, each at most once; all of them in their order where `n` is no less.
+    Of a family whose tasks are fixed: `n` of them, each at most once; all of them in their order
+    where `n` is no less.
     """
     tasks = family.whole(split)
     return _sample(family, key, n, split) if tasks is None else take(tasks, key, n)
@@ -46,10 +50,13 @@ def _sample(family: AbstractTaskFamily, key: Key, n: int, split: Split) -> Batch
 
 @program("n")
 def take(tasks: Any, key: Key, n: int) -> Batch:
-    """`n` of the stacked tasks, each at most once; all of them, in their order, where `n` is no less.
+    """`n` of the stacked tasks, each at most once; all of them, in their order, where `n` is no
+    less.
 
     Life i of the whole has the key `fold_in(key, i)`, whichever of them are drawn."""
-    tasks = jax.tree.map(lambda x: x.astype(float) if jnp.issubdtype(x.dtype, jnp.floating) else x, tasks)
+    tasks = jax.tree.map(
+        lambda x: x.astype(float) if jnp.issubdtype(x.dtype, jnp.floating) else x, tasks
+    )
     k_choice, k_lives = jax.random.split(key)
     size = jax.tree.leaves(tasks)[0].shape[0]
     chosen = jnp.arange(size) if n >= size else jax.random.permutation(k_choice, size)[:n]
@@ -58,19 +65,27 @@ def take(tasks: Any, key: Key, n: int) -> Batch:
 
 
 @program("problem", "outer")
-def _init(problem: MetaProblem, outer: AbstractOuterLoop, key: Key, k_outer: Key, hyper: dict[str, Array]) -> Any:
+def _init(
+    problem: MetaProblem, outer: AbstractOuterLoop, key: Key, k_outer: Key, hyper: dict[str, Array]
+) -> Any:
     return outer.init(problem, problem.init(key), k_outer, hyper)
 
 
 @program("problem", "outer")
 def _init_at(
-    problem: MetaProblem, outer: AbstractOuterLoop, theta: Theta, k_outer: Key, hyper: dict[str, Array]
+    problem: MetaProblem,
+    outer: AbstractOuterLoop,
+    theta: Theta,
+    k_outer: Key,
+    hyper: dict[str, Array],
 ) -> Any:
     return outer.init(problem, theta, k_outer, hyper)
 
 
 @program("problem", "outer")
-def _step(problem: MetaProblem, outer: AbstractOuterLoop, state: Any, batch: Batch, key: Key) -> tuple[Any, Metrics]:
+def _step(
+    problem: MetaProblem, outer: AbstractOuterLoop, state: Any, batch: Batch, key: Key
+) -> tuple[Any, Metrics]:
     return outer.step(problem, state, batch, key)
 
 
@@ -81,7 +96,9 @@ def evaluate(problem: MetaProblem, thetas: Theta, batch: Batch) -> tuple[Array, 
 
 
 def forget() -> None:
-    """Give back the memory of the programs that were compiled for one problem; what problems share stays."""
+    """Give back the memory of the programs that were compiled for one problem; what problems share
+    stays.
+    """
     for compiled in (_init, _step, _step_many, evaluate):
         compiled.clear_cache()
 
@@ -93,16 +110,28 @@ def begin(
     hyper: dict[str, Array] | None = None,
     theta: Theta | None = None,
 ) -> Any:
-    """The outer state before the first step; theta: where the search starts, if not at `problem.init`.
+    """The outer state before the first step; theta: where the search starts, if not at
+    `problem.init`.
 
     Raises: BadInput for what cannot live together, in any stage.
     """
     problem.check()
     outer.check(problem, stream(seed, "theta"))
-    given = (stream(seed, "theta"), stream(seed, "outer"), outer.hyper() if hyper is None else hyper)
-    stages = [jax.eval_shape(partial(_init, problem.at(index), outer), *given) for index, _ in problem.curriculum]
+    given = (
+        stream(seed, "theta"),
+        stream(seed, "outer"),
+        outer.hyper() if hyper is None else hyper,
+    )
+    stages = [
+        jax.eval_shape(partial(_init, problem.at(index), outer), *given)
+        for index, _ in problem.curriculum
+    ]
     if any(jax.tree.leaves(stage) != jax.tree.leaves(stages[0]) for stage in stages):
-        raise BadInput("problem.curriculum", "an outer loop whose state has one shape for all lengths", "remove it")
+        raise BadInput(
+            "problem.curriculum",
+            "an outer loop whose state has one shape for all lengths",
+            "remove it",
+        )
     if theta is not None:
         return _init_at(problem.at(0), outer, theta, *given[1:])
     return _init(problem.at(0), outer, *given)
@@ -113,8 +142,8 @@ def steps(
 ) -> Iterator[tuple[int, Any, Metrics]]:
     """Outer steps `start` .. `stop - 1` from `state`: yields (steps done, state, metrics).
 
-    Stopping, saving and going on from a yielded state changes no bit. Where training lives are cut short, or are so at
-    times, the metric `unroll` says after how many steps.
+    Stopping, saving and going on from a yielded state changes no bit. Where training lives are cut
+    short, or are so at times, the metric `unroll` says after how many steps.
     """
     for step, run, metrics in _alone(problem, outer, Run(seed, state), start, stop):
         yield step, run.state, metrics
@@ -156,14 +185,19 @@ def _watched(
 
 
 def _cut(problem: MetaProblem) -> Metrics:
-    return {"unroll": jnp.asarray(problem.shape().n_steps)} if problem.unroll or problem.curriculum else {}
+    return (
+        {"unroll": jnp.asarray(problem.shape().n_steps)}
+        if problem.unroll or problem.curriculum
+        else {}
+    )
 
 
 class Run(NamedTuple):
     """One of several runs of a problem under an outer loop.
 
     seed: of all its random numbers
-    state: its outer state, as `begin` gives it, with numbers of the outer loop (`hyper`) of its own or not
+    state: its outer state, as `begin` gives it, with numbers of the outer loop (`hyper`) of its own
+    or not
     watch: what leads it back where it gets lost (metaplast/watch.py); None: it is left to itself
     """
 
@@ -182,19 +216,27 @@ def steps_many(
 ) -> Iterator[tuple[int, list[Run], list[Metrics]]]:
     """`steps` of several runs by one compiled program: yields (steps done, runs, metrics of each).
 
-    lockstep: all runs at once (default: several, on an accelerator, whose state keeps its shape): steps are faster on a
-    CPU too (benchmarks/README.md), but last digits change. Else one after the other in every step, each with the bits
-    that it has alone, which a loop over runs inside the program would not keep.
-    Raises: BadInput in lockstep for an outer loop whose state changes its shape, such as es with restarts.
+    lockstep: all runs at once (default: several, on an accelerator, whose state keeps its shape):
+    steps are faster on a CPU too (benchmarks/README.md), but last digits change. Else one after the
+    other in every step, each with the bits that it has alone, which a loop over runs inside the
+    program would not keep.
+    Raises: BadInput in lockstep for an outer loop whose state changes its shape, such as es with
+    restarts.
     """
     steady = all(len(outer.forms(run.state)) == 1 for run in runs)
-    if not (steady and len(runs) > 1 and jax.default_backend() != "cpu" if lockstep is None else lockstep):
+    if not (
+        steady and len(runs) > 1 and jax.default_backend() != "cpu"
+        if lockstep is None
+        else lockstep
+    ):
         alone = [_alone(problem, outer, run, start, stop) for run in runs]
         for every in zip(*alone, strict=True):
             yield every[0][0], [run for _, run, _ in every], [metrics for _, _, metrics in every]
         return
     if not steady:
-        raise BadInput("runs in lockstep", "an outer loop whose state keeps its shape", "set restarts=0")
+        raise BadInput(
+            "runs in lockstep", "an outer loop whose state keeps its shape", "set restarts=0"
+        )
     seeds = jnp.asarray([run.seed for run in runs])
     for index in range(start, stop):
         now, at = problem.at(index), jnp.asarray(index)
@@ -213,10 +255,15 @@ def _sample_many(family: AbstractTaskFamily, seeds: Array, index: Array, n: int)
 
 @program("problem", "outer")
 def _step_many(
-    problem: MetaProblem, outer: AbstractOuterLoop, runs: tuple[list[Any], Batch, Array], index: Array
+    problem: MetaProblem,
+    outer: AbstractOuterLoop,
+    runs: tuple[list[Any], Batch, Array],
+    index: Array,
 ) -> tuple[list[Any], list[Metrics]]:
     states, batches, seeds = runs
-    one = lambda state, batch, seed: _step(problem, outer, state, batch, stream(seed, "step", index))  # noqa: E731
+    one = lambda state, batch, seed: _step(
+        problem, outer, state, batch, stream(seed, "step", index)
+    )
     stacked = jax.vmap(one)(jax.tree.map(lambda *x: jnp.stack(x), *states), batches, seeds)
     apart = [jax.tree.map(lambda x: x[i], stacked) for i in range(len(states))]  # noqa: B023
     return [state for state, _ in apart], [metrics for _, metrics in apart]

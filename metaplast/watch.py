@@ -6,6 +6,7 @@ Kachman 2021, "Gradients are not all you need"). All loops are watched alike, be
 by what they report: `loss`, `diverged` and `lives`.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -16,16 +17,19 @@ from metaplast.outer import AbstractOuterLoop
 from metaplast.signals import Metrics, pytree
 
 WINDOW = 9  # outer steps of a median
-# Steps in a row without anything gained: sound searches of the digits passed through chaotic regions
-# for up to 35 of them and came back by themselves; led back after 5, they ended up to .57 lower.
+# Steps in a row without anything gained: sound searches of the digits passed through chaotic
+# regions for up to 35 of them and came back by themselves; led back after 5, they ended up to .57
+# lower.
 PATIENCE = 45
-# Times the loss at the start. The median reached 24 times it in searches that came back by themselves,
-# 4,200 times in one that was lost (92 trainings).
+# Times the loss at the start. The median reached 24 times it in searches that came back by
+# themselves, 4,200 times in one that was lost (92 trainings).
 EXPLODED = 300.0
 FACTOR = 0.5  # of the step after each fall
 SPREADS = 2.0  # above the first median, in standard deviations of the loss: no noise
 LARGEST = 1e30  # the loss of a step most of whose lives were not finite; checkpoints hold finite numbers only
-TO_DEVIATION = 1.4826 / np.sqrt(2.0)  # median |difference of two normal numbers| -> standard deviation
+TO_DEVIATION = 1.4826 / np.sqrt(
+    2.0
+)  # median |difference of two normal numbers| -> standard deviation
 
 
 @pytree
@@ -73,32 +77,37 @@ def begin(state: Any) -> Watch:
 
 
 def anew(watch: Watch, state: Any) -> Watch:
-    """Of a search whose losses do not compare with those of before, as where lives get longer or a loop restarts."""
-    return begin(state).replace(falls=watch.falls, scale=watch.scale)  # pyright: ignore[reportAttributeAccessIssue]
+    """Of a search whose losses do not compare with those of before, as where lives get longer or a
+    loop restarts.
+    """
+    return replace(begin(state), falls=watch.falls, scale=watch.scale)
 
 
-def after(watch: Watch, outer: AbstractOuterLoop, state: Any, metrics: Metrics) -> tuple[Watch, Any, Metrics]:
+def after(
+    watch: Watch, outer: AbstractOuterLoop, state: Any, metrics: Metrics
+) -> tuple[Watch, Any, Metrics]:
     """(watch, state to go on from, metrics) after an outer step that gave `state` and `metrics`.
 
-    The search is lost where PATIENCE steps in a row leave the median of the last WINDOW losses above
-    that of the first block by more than SPREADS standard deviations: all that was gained is gone, and
-    it does not come back by itself. It is lost at once where that median is above EXPLODED times the
-    first one and its spread (of a loss that is positive at the start, beyond its spread), or where
-    most of WINDOW steps had no finite loss or mostly lives that were not finite, which count as the
-    largest loss. A lost search goes on from the state before its best block, with steps FACTOR as
-    large (`AbstractOuterLoop.slower`). A search without a sound block is left alone, and so is every
-    bit of one that is never lost.
+    The search is lost where PATIENCE steps in a row leave the median of the last WINDOW losses
+    above that of the first block by more than SPREADS standard deviations: all that was gained is
+    gone, and it does not come back by itself. It is lost at once where that median is above
+    EXPLODED times the first one and its spread (of a loss that is positive at the start, beyond its
+    spread), or where most of WINDOW steps had no finite loss or mostly lives that were not finite,
+    which count as the largest loss. A lost search goes on from the state before its best block,
+    with steps FACTOR as large (`AbstractOuterLoop.slower`). A search without a sound block is left
+    alone, and so is every bit of one that is never lost.
 
     Metrics gain `falls` and `step_scale`.
     """
     losses = np.append(np.asarray(watch.losses)[1:], np.float32(_observed(metrics)))
     seen = int(watch.seen) + 1
-    watch = watch.replace(losses=losses, seen=np.int32(seen))  # pyright: ignore[reportAttributeAccessIssue]
+    watch = replace(watch, losses=losses, seen=np.int32(seen))
     above = int(watch.above) + 1 if _above(watch) else 0
-    watch = watch.replace(above=np.int32(above))  # pyright: ignore[reportAttributeAccessIssue]
+    watch = replace(watch, above=np.int32(above))
     if above >= PATIENCE or (above and _exploded(watch)):
         state = outer.slower(watch.best, FACTOR)
-        watch = watch.replace(  # pyright: ignore[reportAttributeAccessIssue]
+        watch = replace(
+            watch,  # pyright: ignore[reportAttributeAccessIssue]
             seen=np.int32(0),
             above=np.int32(0),
             best=state,
@@ -144,7 +153,7 @@ def _with_block(watch: Watch, state: Any) -> Watch:
         known |= {"first": middle, "spread": np.float32(TO_DEVIATION * np.median(steps))}
     if middle <= float(watch.lowest):
         known |= {"best": watch.block, "lowest": middle}
-    return watch.replace(block=state, **known)  # pyright: ignore[reportAttributeAccessIssue]
+    return replace(watch, block=state, **known)
 
 
 def _middle(losses: Array | np.ndarray) -> float:

@@ -1,4 +1,6 @@
-"""Descent along an estimate of the gradient: what bptt and the loops that estimate it otherwise share."""
+"""Descent along an estimate of the gradient: what bptt and the loops that estimate it otherwise
+share.
+"""
 
 import difflib
 import inspect
@@ -22,7 +24,9 @@ from outer_loops._nested import scaled
 
 @pytree
 class DescentState:
-    """carried: what an estimator keeps between outer steps (lives under way, noise); () where it keeps nothing."""
+    """carried: what an estimator keeps between outer steps (lives under way, noise); () where it
+    keeps nothing.
+    """
 
     theta: Theta
     optimiser: Any
@@ -34,12 +38,16 @@ class DescentState:
 
 @spec
 class AbstractDescent(AbstractOuterLoop):
-    """theta <- theta - learning_rate * schedule(step) * optimiser(clip(gradient)); a file writes the `gradient`.
+    """theta <- theta - learning_rate * schedule(step) * optimiser(clip(gradient)); a file writes
+    the `gradient`.
 
-    optimiser: any optax optimiser whose update is proportional to its learning rate, with `optimiser_options`;
-    schedule: any optax schedule that starts from 1, with `schedule_options` (`cosine_decay_schedule` spans `steps`).
-    clip: global norm of the gradient (0: none). A step whose loss or gradient is not finite changes neither theta nor
-    the optimiser; `skipped` counts it. Raises: BadInput for a name or option that optax does not know.
+    optimiser: any optax optimiser whose update is proportional to its learning rate, with
+    `optimiser_options`;
+    schedule: any optax schedule that starts from 1, with `schedule_options`
+    (`cosine_decay_schedule` spans `steps`).
+    clip: global norm of the gradient (0: none). A step whose loss or gradient is not finite changes
+    neither theta nor the optimiser; `skipped` counts it. Raises: BadInput for a name or option that
+    optax does not know.
     """
 
     steps: Count = 200
@@ -63,21 +71,34 @@ class AbstractDescent(AbstractOuterLoop):
 
     @abstractmethod
     def carry(self, problem: MetaProblem, theta: Theta) -> Any:
-        """What is kept between outer steps, before the first. Raises: BadInput for a problem it cannot estimate."""
+        """What is kept between outer steps, before the first. Raises: BadInput for a problem it
+        cannot estimate.
+        """
 
     @abstractmethod
-    def gradient(self, problem: MetaProblem, state: DescentState, batch: Batch, key: Key) -> tuple[Any, Theta, Metrics]:
+    def gradient(
+        self, problem: MetaProblem, state: DescentState, batch: Batch, key: Key
+    ) -> tuple[Any, Theta, Metrics]:
         """(carried, estimate of d loss / d theta, metrics with `loss`) at theta of the state."""
 
-    def init(self, problem: MetaProblem, theta: Theta, key: Key, hyper: dict[str, Array]) -> DescentState:
+    def init(
+        self, problem: MetaProblem, theta: Theta, key: Key, hyper: dict[str, Array]
+    ) -> DescentState:
         carried = self.carry(problem, theta)
         zero = jnp.zeros((), jnp.int32)
         optimiser = strong(_optimiser(self).init(theta))
         return DescentState(
-            theta=theta, optimiser=optimiser, hyper=strong(hyper), carried=carried, step=zero, skipped=zero
+            theta=theta,
+            optimiser=optimiser,
+            hyper=strong(hyper),
+            carried=carried,
+            step=zero,
+            skipped=zero,
         )
 
-    def step(self, problem: MetaProblem, state: DescentState, batch: Batch, key: Key) -> tuple[DescentState, Metrics]:
+    def step(
+        self, problem: MetaProblem, state: DescentState, batch: Batch, key: Key
+    ) -> tuple[DescentState, Metrics]:
         carried, grad, metrics = self.gradient(problem, state, batch, key)
         norm = optax.tree.norm(grad)
         healthy = jnp.isfinite(metrics["loss"]) & jnp.isfinite(norm)
@@ -85,7 +106,7 @@ class AbstractDescent(AbstractOuterLoop):
             updates, optimiser = _optimiser(self).update(grad, state.optimiser, state.theta)
             rate = state.hyper["learning_rate"] * _schedule(self)(state.step)
         theta = jax.tree.map(lambda t, u: t + rate * u, state.theta, updates)
-        keep = lambda new, old: jax.tree.map(lambda a, b: jnp.where(healthy, a, b), new, old)  # noqa: E731
+        keep = lambda new, old: jax.tree.map(lambda a, b: jnp.where(healthy, a, b), new, old)
         new = DescentState(
             theta=keep(theta, state.theta),
             optimiser=keep(optimiser, state.optimiser),
@@ -127,14 +148,22 @@ def demand_differentiable(outer: AbstractOuterLoop, problem: MetaProblem) -> Non
     """Raises: BadInput for a task that passes no gradient."""
     if not problem.lifetime.task.shape().differentiable:
         name = name_of(type(outer))
-        raise BadInput(f"outer {name}", "a differentiable task", "use outer=es, or a task that passes gradients")
+        raise BadInput(
+            f"outer {name}",
+            "a differentiable task",
+            "use outer=es, or a task that passes gradients",
+        )
 
 
 def demand_floats(outer: AbstractOuterLoop, theta: Theta) -> None:
     """Raises: BadInput for a theta with nothing to learn, or other than floats."""
     name, leaves = name_of(type(outer)), jax.tree.leaves(theta)
     if not leaves:
-        raise BadInput(f"outer {name}: theta", "a number to learn", "let the rule, the genome or the neurons learn")
+        raise BadInput(
+            f"outer {name}: theta",
+            "a number to learn",
+            "let the rule, the genome or the neurons learn",
+        )
     for leaf in leaves:
         if not jnp.issubdtype(leaf.dtype, jnp.floating):
             what = f"outer {name}: a leaf of theta of {leaf.dtype}"
@@ -149,7 +178,9 @@ def _optimiser(outer: AbstractDescent) -> optax.GradientTransformation:
         inner = make(learning_rate=1.0, **dict(outer.optimiser_options))
     except TypeError as error:
         raise BadInput(
-            f"optimiser_options {dict(outer.optimiser_options)}", f"options of optax.{outer.optimiser}", str(error)
+            f"optimiser_options {dict(outer.optimiser_options)}",
+            f"options of optax.{outer.optimiser}",
+            str(error),
         ) from None
     return optax.chain(optax.clip_by_global_norm(outer.clip), inner) if outer.clip else inner
 
@@ -170,7 +201,9 @@ def _schedule(outer: AbstractDescent) -> Any:
     try:
         return make(**{**{k: v for k, v in defaults.items() if k in accepted}, **options})
     except (TypeError, ValueError) as error:
-        raise BadInput(f"schedule_options {options}", f"options of optax.{outer.schedule}", str(error)) from None
+        raise BadInput(
+            f"schedule_options {options}", f"options of optax.{outer.schedule}", str(error)
+        ) from None
 
 
 def _takes_rate(thing: Any) -> bool:

@@ -1,7 +1,10 @@
-"""evosax behind one face: whatever a strategy holds, it is begun, asked, told and read in the same way."""
+"""evosax behind one face: whatever a strategy holds, it is begun, asked, told and read in the same
+way.
+"""
 
 import difflib
 import inspect
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -11,7 +14,10 @@ import numpy as np
 import optax
 from evosax.algorithms import algorithms
 from evosax.algorithms.distribution_based import distribution_based_algorithms
-from evosax.core.fitness_shaping import centered_rank_fitness_shaping_fn, identity_fitness_shaping_fn
+from evosax.core.fitness_shaping import (
+    centered_rank_fitness_shaping_fn,
+    identity_fitness_shaping_fn,
+)
 from jax import Array
 
 from metaplast.registry import BadInput
@@ -28,17 +34,32 @@ _ELSEWHERE = {
 }
 UNTESTED = tuple(name for name in algorithms if name not in (*TESTED, *_ELSEWHERE))
 # These estimate a gradient and hand it to an optimiser: Adam here, for all of them.
-_BY_GRADIENT = ("ARS", "ASEBO", "ESMC", "GuidedES", "NoiseReuseES", "Open_ES", "PersistentES", "PGPE")
+_BY_GRADIENT = (
+    "ARS",
+    "ASEBO",
+    "ESMC",
+    "GuidedES",
+    "NoiseReuseES",
+    "Open_ES",
+    "PersistentES",
+    "PGPE",
+)
 
 
 def check_name(name: str) -> None:
-    """Raises: BadInput, with the nearest known name, for a strategy that evosax does not register or es cannot use."""
+    """Raises: BadInput, with the nearest known name, for a strategy that evosax does not register
+    or es cannot use.
+    """
     if name in (*TESTED, *UNTESTED):
         return
     near = difflib.get_close_matches(name, (*TESTED, *UNTESTED), n=1)
-    known = f"one of {', '.join(TESTED)}; registered by evosax, untested here: {', '.join(UNTESTED)}"
+    known = (
+        f"one of {', '.join(TESTED)}; registered by evosax, untested here: {', '.join(UNTESTED)}"
+    )
     raise BadInput(
-        f"strategy={name!r}", known, _ELSEWHERE.get(name) or (f"did you mean {near[0]!r}?" if near else "choose one")
+        f"strategy={name!r}",
+        known,
+        _ELSEWHERE.get(name) or (f"did you mean {near[0]!r}?" if near else "choose one"),
     )
 
 
@@ -48,8 +69,10 @@ def own_rate(name: str) -> float:
 
 
 def padded(name: str, population: int, n_devices: int) -> int:
-    """The smallest population from `population` on that the strategy takes and that devices share evenly."""
-    takes = lambda p: p % n_devices == 0 and _takes(name, p)  # noqa: E731
+    """The smallest population from `population` on that the strategy takes and that devices share
+    evenly.
+    """
+    takes = lambda p: p % n_devices == 0 and _takes(name, p)
     return next(p for p in range(population, 4 * (population + n_devices)) if takes(p))
 
 
@@ -65,7 +88,8 @@ def _takes(name: str, population: int) -> bool:
 def begun(name: str, population: int, theta: Array, std: Array, key: Key) -> Any:
     """evosax's state before the first generation, around the flat `theta` [n]; every leaf finite.
 
-    A population-based strategy that mutates by `std` begins with copies of theta, another with theta + std N(0, 1).
+    A population-based strategy that mutates by `std` begins with copies of theta, another with
+    theta + std N(0, 1).
     """
     strategy, params = _with_std(name, population, theta, std)
     with relaxed():
@@ -76,32 +100,36 @@ def begun(name: str, population: int, theta: Array, std: Array, key: Key) -> Any
             apart = jnp.zeros(()) if _has_std(name, params) else std
             unjudged = jnp.full((population,), LARGEST, theta.dtype)
             state = strategy.init(key, theta + apart * noise.at[0].set(0.0), unjudged, params)
-    state = state.replace(best_solution=theta, best_fitness=jnp.full((), LARGEST, theta.dtype))
+    state = replace(state, best_solution=theta, best_fitness=jnp.full((), LARGEST, theta.dtype))
     return strong(jax.tree.map(_finite, _pinned(name, state, std)))
 
 
 def ask(name: str, state: Any, population: int, std: Array, key: Key) -> tuple[Array, Any]:
-    """(members [P, n], state); a gradient that GuidedES blanks out here is no sign of numbers that broke."""
+    """(members [P, n], state); a gradient that GuidedES blanks out here is no sign of numbers that
+    broke.
+    """
     strategy, params = _with_std(name, population, state.best_solution, std)
     with relaxed():
         members, asked = strategy.ask(key, state, params)
     if hasattr(asked, "grad"):
-        asked = asked.replace(grad=_finite(asked.grad))
+        asked = replace(asked, grad=_finite(asked.grad))
     return members, asked
 
 
-def tell(name: str, state: Any, members: Array, fitness: Array, hyper: dict[str, Array], key: Key) -> tuple[Any, Array]:
+def tell(
+    name: str, state: Any, members: Array, fitness: Array, hyper: dict[str, Array], key: Key
+) -> tuple[Any, Array]:
     """(state, centre [n]) once `fitness` [P], to be made small, is known.
 
-    centre: the new mean, of which a strategy with a distribution has gone the share `learning_rate`; of one with a
-    population the mean of its best fifth.
+    centre: the new mean, of which a strategy with a distribution has gone the share
+    `learning_rate`; of one with a population the mean of its best fifth.
     """
     strategy, params = _with_std(name, len(fitness), state.best_solution, hyper["std"])
     with relaxed():
         told, _ = strategy.tell(key, members, fitness, state, params)
     if _by_distribution(name):
         centre = state.mean + hyper["learning_rate"] * (told.mean - state.mean)
-        told = told.replace(mean=centre)
+        told = replace(told, mean=centre)
     else:
         best = jnp.argsort(told.fitness)[: max(1, int(ELITE * len(fitness)))]
         centre = jnp.mean(told.population[best], axis=0)
@@ -109,7 +137,9 @@ def tell(name: str, state: Any, members: Array, fitness: Array, hyper: dict[str,
 
 
 def width(state: Any, members: Array) -> Array:
-    """The standard deviation [] with which members are drawn, mean over theta; measured where a strategy has none."""
+    """The standard deviation [] with which members are drawn, mean over theta; measured where a
+    strategy has none.
+    """
     std = getattr(state, "std", None)
     if std is None:
         return jnp.mean(jnp.std(members, axis=0))
@@ -132,7 +162,8 @@ def _by_distribution(name: str) -> bool:
 def _object(name: str, population: int, n: int, dtype: Any) -> Any:
     """evosax's object over flat vectors of `n` numbers.
 
-    Ranks replace raw losses where a gradient is estimated: there one bad member would outweigh all others.
+    Ranks replace raw losses where a gradient is estimated: there one bad member would outweigh all
+    others.
     """
     with jax.ensure_compile_time_eval(), relaxed():
         options: dict[str, Any] = {"optimizer": optax.adam(1.0)} if name in _BY_GRADIENT else {}
@@ -141,7 +172,9 @@ def _object(name: str, population: int, n: int, dtype: Any) -> Any:
             options["fitness_shaping_fn"] = centered_rank_fitness_shaping_fn
         strategy = algorithms[name](population, np.zeros(n, dtype), **options)
     if name == "SimpleGA":
-        strategy.elite_ratio = ELITE  # evosax's half selects nothing where half of the members failed
+        strategy.elite_ratio = (
+            ELITE  # evosax's half selects nothing where half of the members failed
+        )
     return strategy
 
 
@@ -152,16 +185,18 @@ def _made(name: str, population: int, n: int, dtype: Any) -> tuple[Any, Any]:
     with jax.ensure_compile_time_eval(), relaxed():
         params = strategy.default_params
         if hasattr(params, "K") and hasattr(params, "T"):
-            params = params.replace(K=1, T=1)  # every generation lives whole lives: nothing is carried over
+            params = replace(
+                params, K=1, T=1
+            )  # every generation lives whole lives: nothing is carried over
         return strategy, params
 
 
 def _with_std(name: str, population: int, theta: Array, std: Array) -> tuple[Any, Any]:
     strategy, params = _made(name, population, theta.size, theta.dtype)
     if hasattr(params, "std_init"):
-        params = params.replace(std_init=std)
+        params = replace(params, std_init=std)
     if hasattr(params, "radius_max"):
-        params = params.replace(radius_max=std, radius_min=5e-3 * std)
+        params = replace(params, radius_max=std, radius_min=5e-3 * std)
     return strategy, params
 
 
@@ -175,7 +210,7 @@ def _has_std(name: str, params: Any) -> bool:
 
 def _pinned(name: str, state: Any, std: Array) -> Any:
     """Strategies with a schedule for their std reset it to that, 1.0, at every tell."""
-    return state.replace(std=std) if _scheduled(name) else state
+    return replace(state, std=std) if _scheduled(name) else state
 
 
 def _finite(leaf: Array) -> Array:

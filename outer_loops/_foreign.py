@@ -16,5 +16,7 @@ def relaxed() -> Iterator[None]:
 
 
 def strong(tree: Any) -> Any:
-    """Every leaf strongly typed: a weakly typed state re-traces after save and load, and its last digits change."""
+    """Every leaf strongly typed: a weakly typed state re-traces after save and load, and its last
+    digits change.
+    """
     return jax.tree.map(lambda x: jnp.asarray(x, jnp.asarray(x).dtype), tree)

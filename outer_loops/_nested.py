@@ -1,5 +1,6 @@
 """Outer loops inside an outer loop."""
 
+from dataclasses import replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -16,17 +17,21 @@ def prefixed(prefix: str, hyper: dict[str, Array]) -> dict[str, Array]:
 
 def own(prefix: str, hyper: dict[str, Array]) -> dict[str, Array]:
     """The inner loop's numbers, under the names it knows them by."""
-    return {name.removeprefix(f"{prefix}_"): x for name, x in hyper.items() if name.startswith(f"{prefix}_")}
+    return {
+        name.removeprefix(f"{prefix}_"): x
+        for name, x in hyper.items()
+        if name.startswith(f"{prefix}_")
+    }
 
 
 def scaled(state: Any, name: str, factor: float) -> Any:
     """The state with one of its numbers (`hyper`) `factor` as large."""
-    return state.replace(hyper={**state.hyper, name: state.hyper[name] * factor})
+    return replace(state, hyper={**state.hyper, name: state.hyper[name] * factor})
 
 
 def in_form(metrics: Metrics, *all_forms: Metrics) -> Metrics:
-    """The scalars that any of several loops reports, with one dtype each: not a number, or 0 for a count, where this
-    one reports none."""
+    """The scalars that any of several loops reports, with one dtype each: not a number, or 0 for a
+    count, where this one reports none."""
     wanted: dict[str, list[jnp.dtype]] = {}
     for form in all_forms:
         for name, value in form.items():

@@ -7,7 +7,10 @@ from jax import Array
 from metaplast.signals import pytree
 from outer_loops import _trees
 
-LARGEST, DOUBLE = 1e30, 1e35  # the loss of a life that blew up, at least; the rank of what another member does already
+LARGEST, DOUBLE = (
+    1e30,
+    1e35,
+)  # the loss of a life that blew up, at least; the rank of what another member does already
 MEMORY = 16  # evaluations over which a parent's loss is averaged
 
 
@@ -54,7 +57,9 @@ def harder(parents: Parents, own: Array) -> Array:
     return jnp.where(jnp.any(lived), middle, 0.0)
 
 
-def updated(where: _trees.Layout, parents: Parents, own: Array, moves: Array, moved: Array) -> Parents:
+def updated(
+    where: _trees.Layout, parents: Parents, own: Array, moves: Array, moved: Array
+) -> Parents:
     """The parents after living once more; those that a move made better on the same lives have moved. own, moved: their
     losses on these lives, less how much harder these are than those before."""
     count = jnp.minimum(parents.count + 1.0, float(MEMORY))
@@ -70,12 +75,22 @@ def updated(where: _trees.Layout, parents: Parents, own: Array, moves: Array, mo
         count = count.at[:n].set(jnp.where(better, 1.0, count[:n]))
     seen = jax.vmap(lambda x: _trees.facts(where, x))(flat)
     return Parents(
-        flat=flat, loss=loss, count=count, key=seen.key, form=seen.form, size=seen.size, n_nodes=seen.n_nodes
+        flat=flat,
+        loss=loss,
+        count=count,
+        key=seen.key,
+        form=seen.form,
+        size=seen.size,
+        n_nodes=seen.n_nodes,
     )
 
 
 def selected(
-    where: _trees.Layout, parents: Parents, offspring: Offspring, entered: tuple[Array, Array], parsimony: Array
+    where: _trees.Layout,
+    parents: Parents,
+    offspring: Offspring,
+    entered: tuple[Array, Array],
+    parsimony: Array,
 ) -> tuple[Parents, Array]:
     """(The best members of distinct doings, whether the first of them is new). entered: what was tried, its losses."""
     twins = _twins(where, parents, offspring)
@@ -91,7 +106,9 @@ def selected(
     )
     # Twins stand first: of equal members the newest survives.
     pool = jax.tree.map(lambda *x: jnp.concatenate(x), twins, new, parents)
-    real = jnp.concatenate([jnp.isfinite(twins.loss), offspring.real, jnp.ones(len(parents.loss), bool)])
+    real = jnp.concatenate(
+        [jnp.isfinite(twins.loss), offspring.real, jnp.ones(len(parents.loss), bool)]
+    )
     score = jnp.where(real, pool.loss + parsimony * pool.n_nodes, jnp.inf)
     order = jnp.argsort(score, stable=True)
     repeated = jnp.any(jnp.tril(equal(pool.form[order], pool.form[order]), -1), axis=1)

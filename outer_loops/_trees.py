@@ -67,10 +67,16 @@ def layout(problem: MetaProblem, theta: Theta, signs: tuple[str, ...]) -> Layout
     searched = [slot for slot in slots if slot.rule.size]  # pyright: ignore[reportAttributeAccessIssue]
     if len(searched) > 1 or any(not slot.shared for slot in searched):
         given = ", ".join(slot.name for slot in searched)
-        raise BadInput(f"searched rules in {given}", "one, with one theta (shared: true)", "fix the other expressions")
+        raise BadInput(
+            f"searched rules in {given}",
+            "one, with one theta (shared: true)",
+            "fix the other expressions",
+        )
     chosen = next((slot for slot in searched or slots if slot.shared), None)
     slot, rule = (chosen.name, chosen.rule) if chosen else ("", None)
-    kinds: dict[str, list[int]] = {name: [] for name in ("code", "own_rate", "rates", "constants", "rest")}
+    kinds: dict[str, list[int]] = {
+        name: [] for name in ("code", "own_rate", "rates", "constants", "rest")
+    }
     at = 0
     for path, leaf in jax.tree_util.tree_flatten_with_path(theta)[0]:
         keys = [str(getattr(part, "key", part)) for part in path]
@@ -103,14 +109,22 @@ def facts(where: Layout, flat: Array) -> Facts:
     plain, _ = _outputs(where, flat.at[where.constants].set(0.0))
     n_nodes = _machine.n_nodes(flat[where.code], len(where.leaves)) if where.code.size else one
     key, form = (_hashed(jnp.concatenate([values, rest])) for values in (outputs, plain))
-    return Facts(key, form, jnp.where(jnp.isfinite(size), jnp.maximum(size, LEAST), 1.0), n_nodes, jnp.isfinite(size))
+    return Facts(
+        key,
+        form,
+        jnp.where(jnp.isfinite(size), jnp.maximum(size, LEAST), 1.0),
+        n_nodes,
+        jnp.isfinite(size),
+    )
 
 
 def _outputs(where: Layout, flat: Array) -> tuple[Array, Array]:
     """(f on the probes [N_PROBES], scaled to a root mean square of 1, and that root mean square [])."""
     assert where.rule is not None
     own = where.unravel(flat)["rules"][where.slot]
-    values = jnp.broadcast_to(where.rule.value(own, lambda name: probe(name, name in where.signs)), (N_PROBES,))
+    values = jnp.broadcast_to(
+        where.rule.value(own, lambda name: probe(name, name in where.signs)), (N_PROBES,)
+    )
     size = jnp.sqrt(jnp.mean(values**2))
     tells = jnp.isfinite(size) & (size > LEAST)
     return jnp.where(tells, values / jnp.maximum(size, LEAST), 0.0), size
@@ -127,10 +141,14 @@ def _hashed(values: Array) -> Array:
     whole = jnp.clip(jnp.round(values / ROUNDING), -1e9, 1e9).astype(jnp.int32).astype(jnp.uint32)
     drawn = np.random.RandomState(0).randint(0, 2**32, size=(2, values.size), dtype=np.uint64)
     weights = drawn.astype(np.uint32) | np.uint32(1)
-    return jnp.sum(whole[None, :] * weights, axis=1, dtype=jnp.uint32) + np.asarray([1, 1], np.uint32)
+    return jnp.sum(whole[None, :] * weights, axis=1, dtype=jnp.uint32) + np.asarray(
+        [1, 1], np.uint32
+    )
 
 
-def mutated(where: Layout, flat: Array, key: Array, rate: Array | float, std: Array | float) -> Array:
+def mutated(
+    where: Layout, flat: Array, key: Array, rate: Array | float, std: Array | float
+) -> Array:
     """One member [n] changed: each gene drawn anew with probability `rate`, which keeps every code a tree; numbers
     moved by std * N(0, 1), always where there is no code, else with probability `rate`."""
     k_which, k_gene, k_move, k_noise = jax.random.split(key, 4)
@@ -155,7 +173,8 @@ def rated(where: Layout, flat: Array, size: Array, factors: np.ndarray) -> Array
     shifts = np.log(factors) / RATE_UNIT
     many = jnp.broadcast_to(flat, (len(factors), *flat.shape))
     own = jnp.broadcast_to(
-        (jnp.asarray(shifts) - jnp.log(size) / RATE_UNIT)[:, None], (len(factors), where.own_rate.size)
+        (jnp.asarray(shifts) - jnp.log(size) / RATE_UNIT)[:, None],
+        (len(factors), where.own_rate.size),
     )
     return many.at[:, where.own_rate].set(own).at[:, where.rates].add(jnp.asarray(shifts)[:, None])
 
@@ -163,5 +182,7 @@ def rated(where: Layout, flat: Array, size: Array, factors: np.ndarray) -> Array
 def check(problem: MetaProblem, theta: Any) -> None:
     """Raises: BadInput for a theta that cannot be searched."""
     if not jax.tree.leaves(theta):
-        raise BadInput("outer genetic_programming: theta", "a number to learn", "let the rule learn")
+        raise BadInput(
+            "outer genetic_programming: theta", "a number to learn", "let the rule learn"
+        )
     layout(problem, jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), theta), ())

@@ -1,4 +1,8 @@
-"""Genetic programming: a population of expression trees, of which those that do the same are evaluated once."""
+"""Genetic programming: a population of expression trees, of which those that do the same are
+evaluated once.
+"""
+
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +24,9 @@ from outer_loops._selection import Offspring, Parents
 
 @pytree
 class GpState:
-    """known [cache, 2]: keys of all that was evaluated (the newest `cache`), n_known of them so far."""
+    """known [cache, 2]: keys of all that was evaluated (the newest `cache`), n_known of them so
+    far.
+    """
 
     theta: Theta
     parents: Parents
@@ -37,22 +43,28 @@ class GpState:
 class GeneticProgramming(AbstractOuterLoop):
     """mu + lambda over the tree of one `symbolic` rule with size > 0, its numbers and rates.
 
-    Every outer step draws `proposals`: mutants of parents (each gene anew with probability `mutation`, numbers moved by
-    std N(0, 1); the better of two parents drawn), and a share `fresh` of random trees. Of these the first `lambda_`
-    that do what nobody did before live, each under `n_rates` rates a factor `rate_factor` apart (rate times
-    rms(f) on probes = the rule's `rate` times the factor), and the best rate is kept. Two trees do the same where their
-    outputs on 64 fixed probes agree, up to a factor, to 1e-3: the functional-equivalence cache, which also refuses
-    trees that are not finite there. Probes are standard normal; of the signals named in `signs`, -1 or 1, as on the
-    task. A proposal that does what a parent does takes its place where loss + parsimony * nodes is no higher (neutral
-    drift); any other known one is dropped. The parents live again in every step, so that a lucky one is found out:
-    their loss is a running mean. Where the task is differentiable, the best `refine` take a line search down
-    the gradient of their numbers and rates (lengths std 4^-k). mu parents of distinct doings survive, by
-    loss + parsimony * nodes; `max_nodes` bounds a tree. theta is the best of them.
-    Metrics: `proposed`, `evaluated` (lambda_ per step), `saved` = 1 - evaluated / proposed (both so far, proposals that
-    were looked at and finite), `neutral`: share of proposals that do what a parent does; `plateau`, `longest_plateau`:
-    outer steps since a new doing came first. Without a healthy life nothing changes but the counter `skipped`.
-    A theta without a tree (a baseline of a fixed expression, say) is searched by its numbers and rates alone.
-    Jordan et al. 2021; Miller & Thomson 2000 (the graph code and its neutral drift).
+    Every outer step draws `proposals`: mutants of parents (each gene anew with probability
+    `mutation`, numbers moved by std N(0, 1); the better of two parents drawn), and a share `fresh`
+    of random trees. Of these the first `lambda_` that do what nobody did before live, each under
+    `n_rates` rates a factor `rate_factor` apart (rate times rms(f) on probes = the rule's `rate`
+    times the factor), and the best rate is kept. Two trees do the same where their outputs on 64
+    fixed probes agree, up to a
+    factor, to 1e-3: the functional-equivalence cache, which also refuses trees that are not finite
+    there. Probes are standard normal; of the signals named in `signs`, -1 or 1, as on the task. A
+    proposal that does what a parent does takes its place where loss + parsimony * nodes is no
+    higher (neutral drift); any other known one is dropped. The parents live again in every step, so
+    that a lucky
+    one is found out: their loss is a running mean. Where the task is differentiable, the best
+    `refine` take a line search down the gradient of their numbers and rates (lengths std 4^-k). mu
+    parents of distinct doings survive, by loss + parsimony * nodes; `max_nodes` bounds a tree.
+    theta is the best of them.
+    Metrics: `proposed`, `evaluated` (lambda_ per step), `saved` = 1 - evaluated / proposed (both so
+    far, proposals that
+    were looked at and finite), `neutral`: share of proposals that do what a parent does; `plateau`,
+    `longest_plateau`: outer steps since a new doing came first. Without a healthy life nothing
+    changes but the counter `skipped`. A theta without a tree (a baseline of a fixed expression,
+    say) is searched by its numbers and rates alone. Jordan et al. 2021; Miller & Thomson 2000 (the
+    graph code and its neutral drift).
     Raises: BadInput (from `check`) for several searched rules, or one with a theta per edge.
     """
 
@@ -83,7 +95,9 @@ class GeneticProgramming(AbstractOuterLoop):
     def check(self, problem: MetaProblem, key: Key) -> None:
         _trees.check(problem, jax.eval_shape(problem.init, key))
 
-    def init(self, problem: MetaProblem, theta: Theta, key: Key, hyper: dict[str, Array]) -> GpState:
+    def init(
+        self, problem: MetaProblem, theta: Theta, key: Key, hyper: dict[str, Array]
+    ) -> GpState:
         demand_floats(self, theta)
         where, flat = _trees.layout(problem, theta, self.signs), ravel_pytree(theta)[0]
         known = _trees.facts(where, flat)
@@ -111,25 +125,33 @@ class GeneticProgramming(AbstractOuterLoop):
             )
         )
 
-    def step(self, problem: MetaProblem, state: GpState, batch: Batch, key: Key) -> tuple[GpState, Metrics]:
+    def step(
+        self, problem: MetaProblem, state: GpState, batch: Batch, key: Key
+    ) -> tuple[GpState, Metrics]:
         where = _trees.layout(problem, state.theta, self.signs)
         offspring = self._propose(where, state, key)
         factors = self.rate_factor ** (np.arange(self.n_rates) - (self.n_rates - 1) / 2)
         rates = factors if where.own_rate.size or where.rates.size else np.ones(1)
-        rated = lambda flat, size: _trees.rated(where, flat, size, rates)  # noqa: E731
+        rated = lambda flat, size: _trees.rated(where, flat, size, rates)
         tried = jax.vmap(rated)(offspring.flat[offspring.chosen], offspring.size[offspring.chosen])
         moves, seen = self._moves(problem, where, state, batch)
         groups = [x.reshape(-1, x.shape[-1]) for x in (state.parents.flat, moves, tried)]
         losses, metrics = problem.losses(jax.vmap(where.unravel)(jnp.concatenate(groups)), batch)
         healthy = jnp.isfinite(losses)
         worse = _selection.LARGEST * (2.0 - jnp.mean(metrics["survived"], axis=1))
-        ranked = jnp.where(healthy, jnp.clip(losses, -_selection.LARGEST, _selection.LARGEST), worse)
+        ranked = jnp.where(
+            healthy, jnp.clip(losses, -_selection.LARGEST, _selection.LARGEST), worse
+        )
         ranked = ranked - _selection.harder(state.parents, ranked[: self.mu])
         own, moved, new = jnp.split(ranked, np.cumsum([len(group) for group in groups[:-1]]))
-        parents = _selection.updated(where, state.parents, own, moves, moved.reshape(moves.shape[:2]))
+        parents = _selection.updated(
+            where, state.parents, own, moves, moved.reshape(moves.shape[:2])
+        )
         new = new.reshape(tried.shape[:2])
         entered = tried[jnp.arange(self.lambda_), jnp.argmin(new, axis=1)], jnp.min(new, axis=1)
-        survivors, first = _selection.selected(where, parents, offspring, entered, state.hyper["parsimony"])
+        survivors, first = _selection.selected(
+            where, parents, offspring, entered, state.hyper["parsimony"]
+        )
         after = GpState(
             theta=where.unravel(survivors.flat[0]),
             parents=survivors,
@@ -141,7 +163,9 @@ class GeneticProgramming(AbstractOuterLoop):
         )
         usable = jnp.any(healthy)
         after = jax.tree.map(lambda a, b: jnp.where(usable, a, b), after, state)
-        after = after.replace(step=state.step + 1, skipped=state.skipped + (~usable).astype(jnp.int32))
+        after = replace(
+            after, step=state.step + 1, skipped=state.skipped + (~usable).astype(jnp.int32)
+        )
         counts = {name: metrics[name] + extra for name, extra in seen.items()}
         return after, {**_summary(after, losses, metrics), **counts}
 
@@ -152,21 +176,30 @@ class GeneticProgramming(AbstractOuterLoop):
         return state.theta
 
     def _propose(self, where: _trees.Layout, state: GpState, key: Key) -> Offspring:
-        """Mutants and random trees; the first step asks what the given theta is worth, and random trees alone."""
+        """Mutants and random trees; the first step asks what the given theta is worth, and random
+        trees alone.
+        """
         k_parent, k_mutate, k_fresh, k_tree = jax.random.split(key, 4)
         drawn = jax.random.randint(k_parent, (2, self.proposals), 0, self.mu)
         keys = jax.random.split(k_mutate, self.proposals)
-        mutate = lambda flat, k: _trees.mutated(where, flat, k, state.hyper["mutation"], state.hyper["std"])  # noqa: E731
+        mutate = lambda flat, k: _trees.mutated(
+            where, flat, k, state.hyper["mutation"], state.hyper["std"]
+        )
         flat = jax.vmap(mutate)(state.parents.flat[jnp.min(drawn, axis=0)], keys)
         if where.code.size:
             share = jnp.where(state.step == 0, 1.0, state.hyper["fresh"])
             fresh = jax.random.uniform(k_fresh, (self.proposals, 1)) < share
-            trees = jax.vmap(lambda k: _trees.genes(where, k))(jax.random.split(k_tree, self.proposals))
+            trees = jax.vmap(lambda k: _trees.genes(where, k))(
+                jax.random.split(k_tree, self.proposals)
+            )
             flat = flat.at[:, where.code].set(jnp.where(fresh, trees, flat[:, where.code]))
         flat = flat.at[0].set(jnp.where(state.step == 0, state.parents.flat[0], flat[0]))
         seen = jax.vmap(lambda x: _trees.facts(where, x))(flat)
         valid = seen.valid & (seen.n_nodes <= self.max_nodes)
-        like_parent, alike = _selection.equal(seen.key, state.parents.key), _selection.equal(seen.key, seen.key)
+        like_parent, alike = (
+            _selection.equal(seen.key, state.parents.key),
+            _selection.equal(seen.key, seen.key),
+        )
         earlier = jnp.any(jnp.tril(alike & valid[None, :], -1), axis=1)
         new = valid & ~earlier & ~jnp.any(_selection.equal(seen.key, state.known), axis=1)
         before = jnp.cumsum(new) - new.astype(jnp.int32)
@@ -189,11 +222,19 @@ class GeneticProgramming(AbstractOuterLoop):
     def _moves(
         self, problem: MetaProblem, where: _trees.Layout, state: GpState, batch: Batch
     ) -> tuple[Array, dict[str, Array]]:
-        """(The best parents moved down the gradient by several lengths [refine, lengths, n], lives that it took)."""
-        n, floats = min(self.refine, self.mu), where.own_rate.size + where.rates.size + where.numbers.size
+        """(The best parents moved down the gradient by several lengths [refine, lengths, n], lives
+        that it took).
+        """
+        n, floats = (
+            min(self.refine, self.mu),
+            where.own_rate.size + where.rates.size + where.numbers.size,
+        )
         if not n or not floats or not problem.lifetime.task.shape().differentiable:
             none = jnp.zeros((), jnp.int32)
-            return jnp.zeros((0, self.lengths, state.parents.flat.shape[1])), {"lives": none, "diverged": none}
+            return jnp.zeros((0, self.lengths, state.parents.flat.shape[1])), {
+                "lives": none,
+                "diverged": none,
+            }
 
         def slope(flat: Array) -> tuple[Array, Array, Array]:
             _, grad, metrics = problem.value_and_grad(where.unravel(flat), batch)
@@ -201,7 +242,9 @@ class GeneticProgramming(AbstractOuterLoop):
 
         slopes, lives, diverged = lax.map(slope, state.parents.flat[:n])
         norm = jnp.sqrt(jnp.sum(slopes**2, axis=1, keepdims=True))
-        down = jnp.where(jnp.isfinite(norm) & (norm > 0), -slopes / jnp.where(norm > 0, norm, 1.0), 0.0)
+        down = jnp.where(
+            jnp.isfinite(norm) & (norm > 0), -slopes / jnp.where(norm > 0, norm, 1.0), 0.0
+        )
         lengths = state.hyper["std"] * jnp.asarray(4.0 ** -np.arange(self.lengths))
         moves = state.parents.flat[:n, None] + lengths[None, :, None] * down[:, None]
         return moves, {"lives": jnp.sum(lives), "diverged": jnp.sum(diverged)}
@@ -221,7 +264,7 @@ def _remembered(state: GpState, offspring: Offspring, parents: Parents) -> dict[
 
 
 def _counted(tally: dict[str, Array], offspring: Offspring, first: Array) -> dict[str, Array]:
-    count = lambda x: jnp.sum(x).astype(jnp.int32)  # noqa: E731
+    count = lambda x: jnp.sum(x).astype(jnp.int32)
     plateau = jnp.where(first, 0, tally["plateau"] + 1)
     return {
         "proposed": tally["proposed"] + count(offspring.examined),
@@ -233,8 +276,8 @@ def _counted(tally: dict[str, Array], offspring: Offspring, first: Array) -> dic
 
 
 def _summary(state: GpState, losses: Array, metrics: Metrics) -> Metrics:
-    """The loss and the task's own metrics of the member that was best before the step, what the cache saved, how long
-    nothing new came first."""
+    """The loss and the task's own metrics of the member that was best before the step, what the
+    cache saved, how long nothing new came first."""
     usable = jnp.any(jnp.isfinite(losses))
     proposed = jnp.maximum(state.tally["proposed"], 1).astype(losses.dtype)
     known = ("life_loss", "survived", "at_bound", "lives", "diverged")

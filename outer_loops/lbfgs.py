@@ -29,15 +29,16 @@ class LbfgsState:
 @register("outer", "lbfgs")
 @spec
 class Lbfgs(AbstractOuterLoop):
-    """theta <- theta - s H^-1 d loss / d theta: H^-1 from the last `memory` gradients (limited-memory BFGS, optax).
+    """theta <- theta - s H^-1 d loss / d theta: H^-1 from the last `memory` gradients
+    (limited-memory BFGS, optax).
 
-    s: the first of max_step, backtrack max_step, backtrack^2 max_step ... that lowers the loss enough (Armijo, slope
-    1e-4), at most `tries`; every try takes the loss and gradient of whole lives, and they count in `lives`. The step of
-    the first iteration is scaled to the gradient. Meant for batches that hold the same lives at every step (a
-    recording, with n_tasks at least the number of its sessions): with fresh lives the curvature it remembers is that of
-    other losses.
-    A step that finds nothing as low leaves theta and forgets the old gradients; one whose loss or gradient is not
-    finite changes nothing but the counter `skipped`.
+    s: the first of max_step, backtrack max_step, backtrack^2 max_step ... that lowers the loss
+    enough (Armijo, slope 1e-4), at most `tries`; every try takes the loss and gradient of whole
+    lives, and they count in `lives`. The step of the first iteration is scaled to the gradient.
+    Meant for batches that hold the same lives at every step (a recording, with n_tasks at least the
+    number of its sessions): with fresh lives the curvature it remembers is that of other losses.
+    A step that finds nothing as low leaves theta and forgets the old gradients; one whose loss or
+    gradient is not finite changes nothing but the counter `skipped`.
     Source: Liu & Nocedal 1989. Raises: BadInput for a task that passes no gradient.
     """
 
@@ -58,19 +59,27 @@ class Lbfgs(AbstractOuterLoop):
     def hyper(self) -> dict[str, Array]:
         return {"max_step": jnp.asarray(self.max_step)}
 
-    def init(self, problem: MetaProblem, theta: Theta, key: Key, hyper: dict[str, Array]) -> LbfgsState:
+    def init(
+        self, problem: MetaProblem, theta: Theta, key: Key, hyper: dict[str, Array]
+    ) -> LbfgsState:
         demand_differentiable(self, problem)
         with relaxed():
             optimiser = strong(_optimiser(self.memory).init(theta))
-        return LbfgsState(theta=theta, optimiser=optimiser, hyper=strong(hyper), skipped=jnp.zeros((), jnp.int32))
+        return LbfgsState(
+            theta=theta, optimiser=optimiser, hyper=strong(hyper), skipped=jnp.zeros((), jnp.int32)
+        )
 
-    def step(self, problem: MetaProblem, state: LbfgsState, batch: Batch, key: Key) -> tuple[LbfgsState, Metrics]:
+    def step(
+        self, problem: MetaProblem, state: LbfgsState, batch: Batch, key: Key
+    ) -> tuple[LbfgsState, Metrics]:
         loss, grad, metrics = problem.value_and_grad(state.theta, batch)
         norm = optax.tree.norm(grad)
         with relaxed():
-            direction, optimiser = _optimiser(self.memory).update(grad, state.optimiser, state.theta)
+            direction, optimiser = _optimiser(self.memory).update(
+                grad, state.optimiser, state.theta
+            )
         slope = optax.tree.vdot(grad, direction)
-        moved = lambda s: jax.tree.map(lambda t, d: t + s * d, state.theta, direction)  # noqa: E731
+        moved = lambda s: jax.tree.map(lambda t, d: t + s * d, state.theta, direction)
 
         def too_long(search: tuple[Array, Array, Array]) -> Array:
             size, found, tried = search
@@ -80,14 +89,16 @@ class Lbfgs(AbstractOuterLoop):
         def shorter(search: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
             size = search[0] * jnp.where(search[2] > 0, self.backtrack, 1.0)
             value, _, told = problem.value_and_grad(moved(size), batch)
-            lost = told["diverged"] > metrics["diverged"]  # a mean over fewer lives is no lower loss
+            lost = (
+                told["diverged"] > metrics["diverged"]
+            )  # a mean over fewer lives is no lower loss
             return size, jnp.where(lost, jnp.inf, value), search[2] + 1
 
         first = (state.hyper["max_step"], jnp.full_like(loss, jnp.nan), jnp.zeros((), jnp.int32))
         size, found, tried = jax.lax.while_loop(too_long, shorter, first)
         finite = jnp.isfinite(loss) & jnp.isfinite(norm) & jnp.isfinite(slope)
         lower = finite & jnp.isfinite(found) & (found <= loss)
-        choose = lambda on, new, old: jax.tree.map(lambda a, b: jnp.where(on, a, b), new, old)  # noqa: E731
+        choose = lambda on, new, old: jax.tree.map(lambda a, b: jnp.where(on, a, b), new, old)
         with relaxed():
             forgotten = strong(_optimiser(self.memory).init(state.theta))
         new = LbfgsState(
@@ -96,7 +107,12 @@ class Lbfgs(AbstractOuterLoop):
             hyper=state.hyper,
             skipped=state.skipped + (~finite).astype(jnp.int32),
         )
-        told = {"lives": metrics["lives"] * (1 + tried), "tries": tried, "step_size": size, "skipped": new.skipped}
+        told = {
+            "lives": metrics["lives"] * (1 + tried),
+            "tries": tried,
+            "step_size": size,
+            "skipped": new.skipped,
+        }
         return new, {**metrics, "grad_norm": norm, **told}
 
     def slower(self, state: LbfgsState, factor: float) -> LbfgsState:

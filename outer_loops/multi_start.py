@@ -1,5 +1,6 @@
 """Several starts of one outer loop, the best of them kept."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 import jax
@@ -18,8 +19,8 @@ from outer_loops.bptt import Bptt
 
 @pytree
 class MultiStartState:
-    """Leading axis n: inner, the states; mean, the running mean of the training loss; seen, the steps in it; blown,
-    steps in a row that were not finite."""
+    """Leading axis n: inner, the states; mean, the running mean of the training loss; seen, the
+    steps in it; blown, steps in a row that were not finite."""
 
     inner: Any
     mean: Array
@@ -31,16 +32,21 @@ class MultiStartState:
 @register("outer", "multi_start")
 @spec
 class MultiStart(AbstractOuterLoop):
-    """`n` runs of the loop `inner` from different starts, in one program; theta is that of the best.
+    """`n` runs of the loop `inner` from different starts, in one program; theta is that of the
+    best.
 
-    The first starts where `inner` alone would; the others at theta drawn anew from the problem, or, with spread > 0, at
-    the first one's theta + spread N(0, 1). All live through the same tasks at every step, so that the running means of
-    their training losses, over the last `memory` steps or so, compare like with like. A start whose loss is not finite
-    ranks behind all that are, and is no longer so once it is finite again.
-    Metrics: those of the start that was the best before the step, its number `best_start`, the lowest and the highest
-    running mean; lives and diverged lives of all. `skipped`: steps without any finite loss. Hyper-parameters:
-    inner_..., and spread. A rule that draws no theta starts everywhere alike: set spread.
-    Raises: BadInput for an inner loop whose state changes its shape (es with restarts), and for what it refuses.
+    The first starts where `inner` alone would; the others at theta drawn anew from the problem, or,
+    with spread > 0, at the first one's theta + spread N(0, 1). All live through the same tasks at
+    every step, so that the running means of their training losses, over the last `memory` steps or
+    so, compare like with like. A start whose loss is not finite ranks behind all that are, and is
+    no longer so once it is finite again.
+    Metrics: those of the start that was the best before the step, its number `best_start`, the
+    lowest and the highest running mean; lives and diverged lives of all. `skipped`: steps without
+    any finite loss.
+    Hyper-parameters: inner_..., and spread. A rule that draws no theta starts everywhere alike: set
+    spread.
+    Raises: BadInput for an inner loop whose state changes its shape (es with restarts), and for
+    what it refuses.
     """
 
     n: Members = 4
@@ -58,12 +64,16 @@ class MultiStart(AbstractOuterLoop):
     def check(self, problem: MetaProblem, key: Key) -> None:
         self.inner.check(problem, key)
 
-    def init(self, problem: MetaProblem, theta: Theta, key: Key, hyper: dict[str, Array]) -> MultiStartState:
+    def init(
+        self, problem: MetaProblem, theta: Theta, key: Key, hyper: dict[str, Array]
+    ) -> MultiStartState:
         mine, (flat, unravel) = own("inner", hyper), ravel_pytree(theta)
 
         def start(i: Array) -> Any:
             k_theta, k_inner = jax.random.split(jax.random.fold_in(key, i))
-            noise = hyper["spread"].astype(flat.dtype) * jax.random.normal(k_theta, flat.shape, flat.dtype)
+            noise = hyper["spread"].astype(flat.dtype) * jax.random.normal(
+                k_theta, flat.shape, flat.dtype
+            )
             drawn = unravel(flat + noise) if self.spread else problem.init(k_theta)
             first = jax.tree.map(lambda a, b: jnp.where(i == 0, a, b), theta, drawn)
             return self.inner.init(problem, first, k_inner, mine)
@@ -71,10 +81,18 @@ class MultiStart(AbstractOuterLoop):
         inner = each(start, jnp.arange(self.n))
         if len(self.inner.forms(jax.tree.map(lambda x: x[0], inner))) > 1:
             given = f"outer multi_start: inner {name_of(type(self.inner))} with restarts"
-            raise BadInput(given, "a state of one shape", "set restarts=0: several starts are what multi_start makes")
+            raise BadInput(
+                given,
+                "a state of one shape",
+                "set restarts=0: several starts are what multi_start makes",
+            )
         zeros = jnp.zeros(self.n, jnp.int32)
         return MultiStartState(
-            inner=inner, mean=jnp.zeros(self.n), seen=zeros, blown=zeros, skipped=jnp.zeros((), jnp.int32)
+            inner=inner,
+            mean=jnp.zeros(self.n),
+            seen=zeros,
+            blown=zeros,
+            skipped=jnp.zeros((), jnp.int32),
         )
 
     def step(
@@ -107,7 +125,7 @@ class MultiStart(AbstractOuterLoop):
         return new, metrics
 
     def slower(self, state: MultiStartState, factor: float) -> MultiStartState:
-        return state.replace(inner=self.inner.slower(state.inner, factor))  # pyright: ignore[reportAttributeAccessIssue]
+        return replace(state, inner=self.inner.slower(state.inner, factor))
 
     def theta(self, state: MultiStartState) -> Theta:
         best = _best(state)

@@ -36,12 +36,15 @@ class RandomSearch(AbstractOuterLoop):
 
         candidate = centre + std anneal^(step / steps) N(0, 1),      centre = the start, or the best so far (`around`)
 
-    std in units of theta; anneal: std at the end, in units of that at the start. The best so far lives through the same
-    new lives as the candidates: the luck of an earlier batch does not hold it up, and a candidate that is better on
-    them takes its place. It may be so by chance: raise n_tasks where many take turns. A member of which a life blew up
-    ranks behind every healthy one; a step without a healthy one changes nothing but the counter `skipped`.
-    Metrics are those of the best so far, on lives it was not chosen by; `best_loss` is the lowest of this step.
-    Source: Bergstra & Bengio 2012. Raises: BadInput for a theta with nothing to learn or other than floats.
+    std in units of theta; anneal: std at the end, in units of that at the start. The best so far
+    lives through the same
+    new lives as the candidates: the luck of an earlier batch does not hold it up, and a candidate
+    that is better on them takes its place. It may be so by chance: raise n_tasks where many take
+    turns. A member of which a life blew up ranks behind every healthy one; a step without a healthy
+    one changes nothing but the counter `skipped`. Metrics are those of the best so far, on lives it
+    was not chosen by; `best_loss` is the lowest of this step.
+    Source: Bergstra & Bengio 2012. Raises: BadInput for a theta with nothing to learn or other than
+    floats.
     """
 
     steps: Count = 200
@@ -57,10 +60,14 @@ class RandomSearch(AbstractOuterLoop):
     def hyper(self) -> dict[str, Array]:
         return {"std": jnp.asarray(self.std), "anneal": jnp.asarray(self.anneal)}
 
-    def init(self, problem: MetaProblem, theta: Theta, key: Key, hyper: dict[str, Array]) -> RandomSearchState:
+    def init(
+        self, problem: MetaProblem, theta: Theta, key: Key, hyper: dict[str, Array]
+    ) -> RandomSearchState:
         demand_floats(self, theta)
         zero = jnp.zeros((), jnp.int32)
-        return RandomSearchState(theta=theta, start=theta, hyper=strong(hyper), step=zero, skipped=zero)
+        return RandomSearchState(
+            theta=theta, start=theta, hyper=strong(hyper), step=zero, skipped=zero
+        )
 
     def step(
         self, problem: MetaProblem, state: RandomSearchState, batch: Batch, key: Key
@@ -69,7 +76,9 @@ class RandomSearch(AbstractOuterLoop):
         centre = best if self.around == "best" else ravel_pytree(state.start)[0]
         done = state.step.astype(best.dtype) / self.steps
         std = (state.hyper["std"] * state.hyper["anneal"] ** done).astype(best.dtype)
-        drawn = centre[None] + std * jax.random.normal(key, (self.candidates, best.size), best.dtype)
+        drawn = centre[None] + std * jax.random.normal(
+            key, (self.candidates, best.size), best.dtype
+        )
         members = jnp.concatenate([best[None], drawn])
         losses, told = problem.losses(jax.vmap(unravel)(members), batch)
         fitness, healthy, _ = graded(losses, jnp.mean(told["survived"], axis=1))
@@ -81,9 +90,18 @@ class RandomSearch(AbstractOuterLoop):
             step=state.step + 1,
             skipped=state.skipped + (~jnp.any(healthy)).astype(jnp.int32),
         )
-        own = {"loss": losses[0], "best_loss": fitness[chosen], "accepted": (chosen > 0).astype(jnp.int32), "std": std}
+        own = {
+            "loss": losses[0],
+            "best_loss": fitness[chosen],
+            "accepted": (chosen > 0).astype(jnp.int32),
+            "std": std,
+        }
         counts = {name: told[name] for name in ("lives", "diverged")} | {"skipped": new.skipped}
-        means = {name: jnp.mean(values[0]) for name, values in told.items() if name not in ("life_loss", *counts)}
+        means = {
+            name: jnp.mean(values[0])
+            for name, values in told.items()
+            if name not in ("life_loss", *counts)
+        }
         return new, {**means, **counts, **own}
 
     def slower(self, state: RandomSearchState, factor: float) -> RandomSearchState:

@@ -1,4 +1,6 @@
-"""Tests compile quickly (tests/conftest.py); where bits are compared, the program is compiled as in a user's run."""
+"""Tests compile quickly (tests/conftest.py); where bits are compared, the program is compiled as in
+a user's run.
+"""
 
 import os
 from functools import partial
@@ -22,14 +24,20 @@ as_users_jit = partial(
 )
 
 
-def as_users(monkeypatch: Any, module: Any, *names: str, static: tuple[str, ...] = ("problem", "outer")) -> None:
+def as_users(
+    monkeypatch: Any, module: Any, *names: str, static: tuple[str, ...] = ("problem", "outer")
+) -> None:
     """For the length of a test these jitted functions of a module are compiled as in a user's run."""
     for name in names:
-        monkeypatch.setattr(module, name, as_users_jit(getattr(module, name).__wrapped__, static_argnames=static))
+        monkeypatch.setattr(
+            module, name, as_users_jit(getattr(module, name).__wrapped__, static_argnames=static)
+        )
 
 
 def quickly() -> None:
-    """All that this process compiles from here on skips optimisations and, in JAX before 0.11, the slower emitters."""
+    """All that this process compiles from here on skips optimisations and, in JAX before 0.11, the
+    slower emitters.
+    """
     jax.config.update("jax_disable_most_optimizations", True)
     if OLD:
         os.environ["XLA_FLAGS"] = f"--{EMITTERS}=false"

@@ -10,12 +10,15 @@ import pytest
 N_EACH, N_FEATURES = 330, 18
 KINDS = ("brickface", "cement", "foliage", "grass", "path", "sky", "window")
 needs_river = pytest.mark.skipif(
-    importlib.util.find_spec("river") is None, reason='needs the data set that comes with river: "metaplast[data]"'
+    importlib.util.find_spec("river") is None,
+    reason='needs the data set that comes with river: "metaplast[data]"',
 )
 
 
 def stand_in(folder: Path) -> tuple[np.ndarray, list[str]]:
-    """Writes a package `river` into `folder` that holds nothing but a table: (its features, its kinds)."""
+    """Writes a package `river` into `folder` that holds nothing but a table: (its features, its
+    kinds).
+    """
     random = np.random.default_rng(0)
     kinds = [KINDS[i] for i in random.permutation(np.repeat(np.arange(len(KINDS)), N_EACH))]
     features = np.round(random.normal(3.0, 2.0, (len(kinds), N_FEATURES)), 3)

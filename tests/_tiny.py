@@ -1,4 +1,6 @@
-"""Settings that make every task family and network small: compiling is all that is left of their cost."""
+"""Settings that make every task family and network small: compiling is all that is left of their
+cost.
+"""
 
 TASKS = {
     "association": {"n_patterns": 2, "n_bits": 6},
@@ -11,7 +13,13 @@ TASKS = {
     "prototypes": {"n_in": 5, "n_classes": 3, "shots": 1, "queries": 1},
     "recordings": {},
     "regression": {"n_in": 5, "shots": 4, "queries": 2},
-    "rewarded_patterns": {"n_in": 3, "pattern_steps": 2, "pause_steps": 1, "n_trials": 2, "n_judged": 1},
+    "rewarded_patterns": {
+        "n_in": 3,
+        "pattern_steps": 2,
+        "pause_steps": 1,
+        "n_trials": 2,
+        "n_judged": 1,
+    },
     "segments": {"shots": 1, "queries": 1},
     "spike_pairing": {"n_sessions": 5, "n_steps": 6, "n_in": 3, "n_out": 2},
     "tabular": {"data": "iris", "shown": 4, "queries": 2},
@@ -31,8 +39,18 @@ OUTER = {
     "bptt": {"steps": 2},
     "es": {"steps": 2, "population": 4},
     "forward": {"steps": 2, "chunk": 4},
-    "genetic_programming": {"steps": 2, "mu": 2, "lambda_": 2, "proposals": 8, "n_rates": 2, "lengths": 2},
-    "hybrid": {"first": {"name": "es", "steps": 1, "population": 4}, "then": {"name": "bptt", "steps": 1}},
+    "genetic_programming": {
+        "steps": 2,
+        "mu": 2,
+        "lambda_": 2,
+        "proposals": 8,
+        "n_rates": 2,
+        "lengths": 2,
+    },
+    "hybrid": {
+        "first": {"name": "es", "steps": 1, "population": 4},
+        "then": {"name": "bptt", "steps": 1},
+    },
     "lbfgs": {"steps": 2, "tries": 2},
     "multi_start": {"n": 2, "inner": {"name": "bptt", "steps": 2}, "spread": 0.1},
     "nres": {"steps": 2, "population": 4},

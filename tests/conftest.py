@@ -1,8 +1,12 @@
-"""What every test runs under: no silent broadcasting between ranks, no silent mixing of dtypes, quick compilation."""
+"""What every test runs under: no silent broadcasting between ranks, no silent mixing of dtypes,
+quick compilation.
+"""
 
 import os
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # there is a worker per core: more threads only wait for each other
+os.environ.setdefault(
+    "OPENBLAS_NUM_THREADS", "1"
+)  # there is a worker per core: more threads only wait for each other
 
 import hypothesis
 import jax
@@ -16,7 +20,8 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("fixed")
 
-# Compiling is nearly all the time of a test, and this halves it. The commands that tests start compile as users do; so
-# does a lane with one of these variables set, as tests/system/test_exact.py sets it.
+# Compiling is nearly all the time of a test, and this halves it. The commands that tests start
+# compile as users do; so does a lane with one of these variables set, as tests/system/test_exact.py
+# sets it.
 if not {"XLA_FLAGS", "JAX_DISABLE_MOST_OPTIMIZATIONS"} & set(os.environ):
     quickly()

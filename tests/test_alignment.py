@@ -1,4 +1,6 @@
-"""The angle between a credit signal and backpropagation: the published experiment, and that measuring only looks."""
+"""The angle between a credit signal and backpropagation: the published experiment, and that
+measuring only looks.
+"""
 
 import dataclasses
 from typing import Any
@@ -25,7 +27,9 @@ N_LIVES, N_STEPS = 32, 300
 
 
 def test_weights_turn_towards_random_feedback():
-    """Lillicrap et al. 2016, the shipped experiment cut short: about 90 degrees at birth, below 45 after learning."""
+    """Lillicrap et al. 2016, the shipped experiment cut short: about 90 degrees at birth, below 45
+    after learning.
+    """
     words = ["experiment=alignment", f"task.n_steps={N_STEPS}", "task.n_test=10"]
     problem = parse(compose(words, Sources()), check=False).main.meta_problem()
 
@@ -47,13 +51,18 @@ def _lifetime(**changes: Any) -> Lifetime:
     plain = {"name": "teacher_student", "n_in": 3, "n_out": 2, "n_steps": 4, "n_test": 3}
     rule = Polynomial(terms=("error*pre",), initial=(-1.0,), learn="rate")
     return Lifetime(
-        task=decode("task", plain), network=Feedforward(hidden=(3,), bias=True), slots=(Slot(rule=rule),), **changes
+        task=decode("task", plain),
+        network=Feedforward(hidden=(3,), bias=True),
+        slots=(Slot(rule=rule),),
+        **changes,
     )
 
 
 @pytest.mark.exact
 def test_measuring_changes_nothing_and_goes_on_while_the_network_is_frozen():
-    """Losses and gradients are the same with and without, also where the angle is 0 and has no derivative."""
+    """Losses and gradients are the same with and without, also where the angle is 0 and has no
+    derivative.
+    """
     still = _lifetime(feedback=Symmetric())
     measured = dataclasses.replace(still, measure=("alignment",))
 
@@ -62,10 +71,15 @@ def test_measuring_changes_nothing_and_goes_on_while_the_network_is_frozen():
         task, theta = still.task.sample(key, "train"), still._init(key)
 
         def lived(lifetime: Lifetime, theta: Any) -> Any:
-            score = lifetime.advance(theta, task, lifetime.begin(theta, task, key), 7, start=0)[1].score
+            score = lifetime.advance(theta, task, lifetime.begin(theta, task, key), 7, start=0)[
+                1
+            ].score
             return jnp.sum(score.loss), score
 
-        out = [jax.value_and_grad(lambda t, m=m: lived(m, t), has_aux=True)(theta) for m in (still, measured)]
+        out = [
+            jax.value_and_grad(lambda t, m=m: lived(m, t), has_aux=True)(theta)
+            for m in (still, measured)
+        ]
         other = dataclasses.replace(measured, feedback=Random())
         return out, other.advance(theta, task, other.begin(theta, task, key), 7)[1].score
 
@@ -76,9 +90,13 @@ def test_measuring_changes_nothing_and_goes_on_while_the_network_is_frozen():
     for a, b in zip(jax.tree.leaves(grad), jax.tree.leaves(same), strict=True):
         assert np.any(np.asarray(a) != 0)
         np.testing.assert_allclose(a, b, rtol=1e-12)
-    assert set(score.metrics) == {"angle_hidden_1"}  # neither the inputs, nor the bias, nor the output
+    assert set(score.metrics) == {
+        "angle_hidden_1"
+    }  # neither the inputs, nor the bias, nor the output
     np.testing.assert_allclose(score.metrics["angle_hidden_1"], np.zeros(7), atol=1e-10)
-    assert np.all(np.asarray(masked.metrics["angle_hidden_1"])[4:] > 1)  # frozen, found step by step
+    assert np.all(
+        np.asarray(masked.metrics["angle_hidden_1"])[4:] > 1
+    )  # frozen, found step by step
 
 
 def test_every_hidden_population_of_a_wiring_has_its_angle():
@@ -95,4 +113,7 @@ def test_every_hidden_population_of_a_wiring_has_its_angle():
         ),
         jax.random.key(0),
     )
-    assert {name: x.shape for name, x in shape.items()} == {"angle_inhibitory": (7,), "angle_excitatory": (7,)}
+    assert {name: x.shape for name, x in shape.items()} == {
+        "angle_inhibitory": (7,),
+        "angle_excitatory": (7,),
+    }

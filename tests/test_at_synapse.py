@@ -1,4 +1,6 @@
-"""Recurrent synapses that learn by spike times are a loop from spike to spike; those that give credit see what came."""
+"""Recurrent synapses that learn by spike times are a loop from spike to spike; those that give
+credit see what came.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -41,11 +43,15 @@ DT, STEPS, N_IN, N, TOP = 1e-3, 400, 30, 8, 5.0
 PAIR = Stdp(potentiation=4e-3, depression=3e-3, tau_pre=17e-3, tau_post=29e-3)
 TRIPLET = Triplet(a2_plus=1e-3, a3_plus=2e-3, a2_minus=2e-3, a3_minus=1e-3)
 VOGELS = Vogels(rate=2e-3, target_rate=20.0)
-TAYLOR = TraceTaylor(("pre", "pre*post_trace", "post*pre_trace"), (-1e-2, -4e-2, 5e-2), learn="none")
+TAYLOR = TraceTaylor(
+    ("pre", "pre*post_trace", "post*pre_trace"), (-1e-2, -4e-2, 5e-2), learn="none"
+)
 NONE, AXON, NEST = Instant(), Delayed(3 * DT), Delayed(3 * DT, dendrite=3 * DT)
 BOTH = Delayed(4 * DT, dendrite=DT)
 NESTED = Delayed(2 * DT, Delayed(3 * DT, dendrite=2 * DT))
-CASES: dict[str, tuple[Any, Any, Callable[..., Any], AbstractTransmission, int, int]] = {  # the last two: steps
+CASES: dict[
+    str, tuple[Any, Any, Callable[..., Any], AbstractTransmission, int, int]
+] = {  # the last two: steps
     "pair": (PAIR, PAIR, events.pair, NONE, 0, 0),
     "pair axon": (PAIR, PAIR, events.pair, AXON, 3, 0),
     "pair dendrite": (PAIR, PAIR, events.pair, NEST, 0, 3),
@@ -54,7 +60,14 @@ CASES: dict[str, tuple[Any, Any, Callable[..., Any], AbstractTransmission, int, 
     "pair sparse": (PAIR, PAIR, events.pair, BOTH, 3, 1),
     "pathways": (Pathways(PAIR), PAIR, events.pair, AXON, 3, 0),
     "scaled": (Scale(PAIR, learn=False), PAIR, events.pair, AXON, 3, 0),
-    "sum": (Sum((("a", PAIR), ("b", Polynomial(("weight",), (0.0,), learn="none")))), PAIR, events.pair, NONE, 0, 0),
+    "sum": (
+        Sum((("a", PAIR), ("b", Polynomial(("weight",), (0.0,), learn="none")))),
+        PAIR,
+        events.pair,
+        NONE,
+        0,
+        0,
+    ),
     "triplet": (TRIPLET, TRIPLET, events.triplet, NONE, 0, 0),
     "triplet both": (TRIPLET, TRIPLET, events.triplet, BOTH, 3, 1),
     "vogels": (VOGELS, VOGELS, events.vogels, NEST, 0, 3),
@@ -75,16 +88,33 @@ def graph(name: str) -> Any:
 
 
 @cache
-def lived(spike_times: SpikeTimes = "synapse") -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Every case is an edge of one network; `through` is one that does not go back, with a delay in front of it."""
-    sources, cells = Population("input", N_IN), Population("cells", N, Lif(tau_m=10e-3, tau_syn=5e-3), sign=-1)
+def lived(
+    spike_times: SpikeTimes = "synapse",
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Every case is an edge of one network; `through` is one that does not go back, with a delay in
+    front of it.
+    """
+    sources, cells = (
+        Population("input", N_IN),
+        Population("cells", N, Lif(tau_m=10e-3, tau_syn=5e-3), sign=-1),
+    )
     edges = [
         Edge("input", "cells", Dense(N, N_IN), label="in", bounds=(0.0, TOP)),
         Edge("input", "cells", Dense(N, N_IN), BOTH, label="through", bounds=(0.0, TOP)),
     ]
     for name, (_, _, _, transmission, _, _) in CASES.items():
         label = name.replace(" ", "_")
-        edges.append(Edge("cells", "cells", graph(name), transmission, label=label, bounds=(0.0, TOP), gain=0.1))
+        edges.append(
+            Edge(
+                "cells",
+                "cells",
+                graph(name),
+                transmission,
+                label=label,
+                bounds=(0.0, TOP),
+                gain=0.1,
+            )
+        )
     rules = {edge.label: CASES.get(edge.label.replace("_", " "), (PAIR,))[0] for edge in edges[1:]}
     spikes, weights = case()
     born = {name.replace(" ", "_"): w for name, w in weights.items()}
@@ -104,8 +134,15 @@ def expected(name: str, lag: int = 0) -> np.ndarray:
     if born.ndim == 2:
         return events.weights(lambda: oracle(rule, TOP), pre, post, born, DT, TOP)
     ends = connection.topology()
-    each = [(post[:, [j]], pre[:, [i]], w) for j, i, w in zip(ends.post, ends.pre, born, strict=True)]
-    return np.array([events.weights(lambda: oracle(rule, TOP), x, z, np.full((1, 1), w), DT, TOP) for z, x, w in each])
+    each = [
+        (post[:, [j]], pre[:, [i]], w) for j, i, w in zip(ends.post, ends.pre, born, strict=True)
+    ]
+    return np.array(
+        [
+            events.weights(lambda: oracle(rule, TOP), x, z, np.full((1, 1), w), DT, TOP)
+            for z, x, w in each
+        ]
+    )
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -130,14 +167,20 @@ def test_an_edge_that_does_not_go_back_has_its_delays_alone():
     np.testing.assert_allclose(lived()[1]["through"], wanted, rtol=0.0, atol=1e-12)
 
 
-def alone(rule: Any, transmission: AbstractTransmission = NONE) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(spikes, first and last weights) of cells whose only plastic edge goes back and has no effect worth naming."""
+def alone(
+    rule: Any, transmission: AbstractTransmission = NONE
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(spikes, first and last weights) of cells whose only plastic edge goes back and has no effect
+    worth naming.
+    """
     spikes, weights = case()
     edges = (
         Edge("input", "cells", Dense(N, N_IN), label="in"),
         Edge("cells", "cells", Dense(N, N), transmission, label="back", bounds=(-TOP, TOP)),
     )
-    wiring = Wiring((Population("input", N_IN), Population("cells", N, Lif(tau_m=10e-3, tau_syn=5e-3))), edges)
+    wiring = Wiring(
+        (Population("input", N_IN), Population("cells", N, Lif(tau_m=10e-3, tau_syn=5e-3))), edges
+    )
     born = {"in": weights["in"], "back": 1e-3 * weights["pair"]}
     seen, last = _ours.run(wiring, {"back": rule}, spikes, born, DT)
     return seen["cells"], born["back"], last["back"]
@@ -153,14 +196,21 @@ def test_a_rule_that_is_none_of_spike_times_sees_what_is_transmitted(transmissio
 
 
 def test_terms_of_credit_see_what_is_transmitted_and_terms_of_spikes_the_spikes():
-    """The trace of the presynaptic spikes at a postsynaptic one, by a plain sum over earlier spikes."""
-    spikes, credit = TraceTaylor(("post*pre_trace",), (1e-3,), learn="none"), ("0*score", "0*post_gain")
+    """The trace of the presynaptic spikes at a postsynaptic one, by a plain sum over earlier
+    spikes.
+    """
+    spikes, credit = (
+        TraceTaylor(("post*pre_trace",), (1e-3,), learn="none"),
+        ("0*score", "0*post_gain"),
+    )
     rules = {0: spikes, 1: replace(spikes, terms=(*spikes.terms, credit[1]), initial=(1e-3, 0.0))}
     assert not TraceTaylor(credit[:1], learn="none").spike_timing
     for lag, rule in rules.items():
         cells, born, last = alone(rule)
         ages = np.subtract.outer(np.arange(STEPS), np.arange(STEPS)) * DT
-        traces = np.where(ages >= 0.0, np.exp(-np.maximum(ages, 0.0) / 20e-3), 0.0) @ late(cells, lag)
+        traces = np.where(ages >= 0.0, np.exp(-np.maximum(ages, 0.0) / 20e-3), 0.0) @ late(
+            cells, lag
+        )
         np.testing.assert_allclose(last, born + 1e-4 * cells.T @ traces, rtol=0.0, atol=1e-12)
 
 
@@ -170,7 +220,9 @@ RATES = Polynomial(("post*pre",), (1.0,), rate=1e-8, learn="none")
 
 @pytest.mark.parametrize("transmission, sent", [(NONE, 1), (AXON, 4), (NEST, 4)])
 def test_each_part_of_a_sum_sees_spikes_at_its_own_times(transmission, sent):
-    """The change by a sum: that of its part of spike times alone, and products of what was transmitted."""
+    """The change by a sum: that of its part of spike times alone, and products of what was
+    transmitted.
+    """
     cells, born, alone_last = alone(WEAK, transmission)
     pairs = RATES.rate * cells.T @ late(cells, sent)
     for parts in ((("times", WEAK), ("rates", RATES)), (("rates", RATES), ("times", WEAK))):
@@ -182,7 +234,9 @@ def test_each_part_of_a_sum_sees_spikes_at_its_own_times(transmission, sent):
 
 
 def test_a_sum_within_a_sliding_mean_keeps_both_times():
-    """The part of rates: deviations of the postsynaptic spikes from their mean, times what was transmitted."""
+    """The part of rates: deviations of the postsynaptic spikes from their mean, times what was
+    transmitted.
+    """
     silent = replace(PAIR, potentiation=1e-30, depression=1e-30)
     rule = Scale(Sliding(Sum((("times", silent), ("rates", RATES))), steps=20.0), learn=False)
     cells, born, last = alone(rule)
@@ -196,18 +250,23 @@ def test_a_sum_within_a_sliding_mean_keeps_both_times():
 
 
 def test_the_rule_of_potentials_sees_presynaptic_spikes_at_their_times():
-    """A potential that stands still at u, low-passed from theta_minus: each presynaptic spike depresses by what it has
-    come to."""
+    """A potential that stands still at u, low-passed from theta_minus: each presynaptic spike
+    depresses by what it has come to."""
     u, low = -60.0, -70.6
     rule = Voltage(a_ltd=1e-4, a_ltp=0.0, scale=1e-14, offset=u, spike_width=0.0)
     cells, born, last = alone(rule, AXON)
     come = (u - low) * -np.expm1(-np.arange(STEPS) * DT / rule.tau_minus)
-    np.testing.assert_allclose(last, born - 1e-4 * (come @ late(cells, 3))[None, :], rtol=0.0, atol=1e-12)
+    np.testing.assert_allclose(
+        last, born - 1e-4 * (come @ late(cells, 3))[None, :], rtol=0.0, atol=1e-12
+    )
 
 
 def test_what_a_dendrite_has_not_brought_yet_is_the_first_potential_and_no_spike():
     cells = Population("cells", 2, Lif())
-    wiring = Wiring((cells,), (Edge("cells", "cells", Dense(2, 2), Delayed(2 * DT, dendrite=2 * DT), label="back"),))
+    wiring = Wiring(
+        (cells,),
+        (Edge("cells", "cells", Dense(2, 2), Delayed(2 * DT, dendrite=2 * DT), label="back"),),
+    )
     edge, views, seen = wiring.edges[0], np.arange(1.0, 11.0).reshape(5, 2), []
     state = network.init_state(wiring, {}, DT)
     behind = waiting(edge, frozenset({"post.activity", "post.potential"}), DT)
@@ -217,14 +276,21 @@ def test_what_a_dendrite_has_not_brought_yet_is_the_first_potential_and_no_spike
         seen.append(arrived)
     assert all(list(arrived.post) == ["activity", "potential"] for arrived in seen)
     np.testing.assert_array_equal([arrived.pre for arrived in seen], views)
-    np.testing.assert_array_equal([arrived.post["activity"] for arrived in seen], [[0, 0], [0, 0], *views[:3]])
+    np.testing.assert_array_equal(
+        [arrived.post["activity"] for arrived in seen], [[0, 0], [0, 0], *views[:3]]
+    )
     potentials = [arrived.post["potential"] for arrived in seen]
     np.testing.assert_array_equal(potentials, [-views[0], -views[0], *-views[:3]])
 
 
 def test_wrappers_and_sums_ask_what_is_inside():
     assert ThreeFactor(rule=Scale(PAIR)).spike_timing
-    for rule in (ThreeFactor(), Sum(), decode("rule", {"name": "eprop"}), decode("rule", "urbanczik_senn")):
+    for rule in (
+        ThreeFactor(),
+        Sum(),
+        decode("rule", {"name": "eprop"}),
+        decode("rule", "urbanczik_senn"),
+    ):
         assert not rule.spike_timing
 
 
@@ -242,4 +308,7 @@ def test_a_config_says_which_and_one_of_before_means_what_was_transmitted(tmp_pa
     (tmp_path / "config.yaml").write_text(to_yaml(old))
     for again in (old, compose([], Sources(), tmp_path / "config.yaml")):
         assert parse(again, check=False).main.meta_problem().lifetime.spike_times == "transmitted"
-    assert parse(compose([*words, "spike_times=transmitted"], Sources()), check=False).main.spike_times == "transmitted"
+    assert (
+        parse(compose([*words, "spike_times=transmitted"], Sources()), check=False).main.spike_times
+        == "transmitted"
+    )

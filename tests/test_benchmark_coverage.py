@@ -1,4 +1,6 @@
-"""The designs of the coverage benchmark: their plain NumPy lives are those of the library, and what is open is so."""
+"""The designs of the coverage benchmark: their plain NumPy lives are those of the library, and what
+is open is so.
+"""
 
 import numpy as np
 import pytest
@@ -27,7 +29,9 @@ def test_the_log_odds_of_a_plain_life_are_those_of_the_fitted_network(name: str)
 
 def test_designs_are_ten_of_at_most_five_terms_with_seeds_of_their_own():
     assert len(DESIGNS) == len({d.seed for d in DESIGNS.values()}) == 10
-    assert all(len(d.terms) == len(d.truth) <= 5 and set(d.open) <= set(d.terms) for d in DESIGNS.values())
+    assert all(
+        len(d.terms) == len(d.truth) <= 5 and set(d.open) <= set(d.terms) for d in DESIGNS.values()
+    )
     one, again, other = (data_set(DESIGNS["missing"], i)["target"] for i in (1, 1, 2))
     np.testing.assert_array_equal(one, again)
     assert np.any(one != other)

@@ -11,7 +11,15 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from benchmarks import evolution, native_step, plain, plain_evolution, spiking, spiking_brian2, workload
+from benchmarks import (
+    evolution,
+    native_step,
+    plain,
+    plain_evolution,
+    spiking,
+    spiking_brian2,
+    workload,
+)
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="Linux only")
@@ -32,7 +40,12 @@ def test_framework_and_plain_script_agree() -> None:
     cube = coefficients.reshape(-1, 3, 3, 3)
     tasks = batch.tasks
     data = (tasks.weights["input_to_output"], tasks.inputs, tasks.reward)
-    thetas = {"rules": {"rule": {"coefficients": coefficients}}, "genome": {}, "feedback": {}, "neurons": {}}
+    thetas = {
+        "rules": {"rule": {"coefficients": coefficients}},
+        "genome": {},
+        "feedback": {},
+        "neurons": {},
+    }
     np.testing.assert_allclose(
         jax.jit(lambda t, b: problem.losses(t, b, share=1)[0])(thetas, batch),
         plain.losses(cube, *data, 1, True),
@@ -77,7 +90,9 @@ def test_both_sides_of_the_spiking_benchmark_do_the_same_work() -> None:
     for form in spiking_brian2.FORMS:
         neurons, synapses = spiking_brian2.objects(spiking.network(work, task), form)
         b.Network(neurons, synapses).run(steps * spiking.DT * b.second)
-        np.testing.assert_allclose(rate, np.mean(neurons.count[:]) / (steps * spiking.DT), rtol=0.02)
+        np.testing.assert_allclose(
+            rate, np.mean(neurons.count[:]) / (steps * spiking.DT), rtol=0.02
+        )
         np.testing.assert_allclose(weight, np.mean(synapses.w[:]) / largest, rtol=0.02)
 
 

@@ -1,5 +1,5 @@
-"""Any rule in any network under any outer loop: combinations drawn from the registry live for two outer steps, and what
-cannot live together is refused by name, with the reason."""
+"""Any rule in any network under any outer loop: combinations drawn from the registry live for two
+outer steps, and what cannot live together is refused by name, with the reason."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -19,17 +19,36 @@ from metaplast.testing.base import quick_jit
 from tests._tiny import NETWORKS, OUTER, TASKS
 from tests.contracts._enrolled import enrolled
 
-KINDS = ("task", "network", "neuron", "connection", "transmission", "feedback", "genome", "rule", "objective", "outer")
-N_RUN, N_FAST, N_DRAWN = 40, 2, 400  # the fast lane lives through the first N_FAST of N_RUN, the system lane the rest
+KINDS = (
+    "task",
+    "network",
+    "neuron",
+    "connection",
+    "transmission",
+    "feedback",
+    "genome",
+    "rule",
+    "objective",
+    "outer",
+)
+N_RUN, N_FAST, N_DRAWN = (
+    40,
+    2,
+    400,
+)  # the fast lane lives through the first N_FAST of N_RUN, the system lane the rest
 LATER = pytest.mark.system
 TINY = {"task": TASKS, "network": NETWORKS, "outer": OUTER}
 
 
 def _made(choice: dict[str, str]) -> tuple[MetaProblem, Any]:
     """Raises: BadInput for what cannot be combined."""
-    parts = {kind: {"name": name, **TINY.get(kind, {}).get(name, {})} for kind, name in choice.items()}
+    parts = {
+        kind: {"name": name, **TINY.get(kind, {}).get(name, {})} for kind, name in choice.items()
+    }
     fields = {field.name for field in dataclasses.fields(find("network", choice["network"]))}
-    parts["network"] |= {kind: parts[kind] for kind in ("neuron", "connection", "transmission") if kind in fields}
+    parts["network"] |= {
+        kind: parts[kind] for kind in ("neuron", "connection", "transmission") if kind in fields
+    }
     try:
         lifetime = Lifetime(
             task=decode("task", parts["task"]),
@@ -41,7 +60,10 @@ def _made(choice: dict[str, str]) -> tuple[MetaProblem, Any]:
         problem = MetaProblem(lifetime, decode("objective", parts["objective"]), n_tasks=2)
         problem.check()
         outer = decode("outer", parts["outer"])
-        jax.eval_shape(lambda key: outer.init(problem, problem.init(key), key, outer.hyper()), jax.random.key(0))
+        jax.eval_shape(
+            lambda key: outer.init(problem, problem.init(key), key, outer.hyper()),
+            jax.random.key(0),
+        )
     except pydantic.ValidationError as error:
         raise explain(error) from None
     return problem, outer
@@ -58,7 +80,9 @@ REFUSED: list[tuple[dict[str, str], str]] = []
 
 
 def _combination(index: int) -> dict[str, str]:
-    """The combination number `index` of those that can be; those that cannot are kept with the reason."""
+    """The combination number `index` of those that can be; those that cannot are kept with the
+    reason.
+    """
     while len(RUN) <= index:
         choice = next(_drawing())
         try:
@@ -85,18 +109,24 @@ def test_every_refusal_says_why_and_none_is_for_good():
         assert len(ran) >= 0.6 * len(tried), f"{kind}: only {sorted(ran)} of {sorted(tried)}"
 
 
-@pytest.mark.parametrize("index", [*range(N_FAST), *(pytest.param(i, marks=LATER) for i in range(N_FAST, N_RUN))])
+@pytest.mark.parametrize(
+    "index", [*range(N_FAST), *(pytest.param(i, marks=LATER) for i in range(N_FAST, N_RUN))]
+)
 def test_a_combination_lives(index):
     choice = _combination(index)
     problem, outer = _made(choice)
     step = quick_jit(lambda state, batch, key: outer.step(problem, state, batch, key))
-    state = quick_jit(lambda key: outer.init(problem, problem.init(key), key, outer.hyper()))(jax.random.key(0))
+    state = quick_jit(lambda key: outer.init(problem, problem.init(key), key, outer.hyper()))(
+        jax.random.key(0)
+    )
     sample = quick_jit(lambda key: problem.sample(key, 2, "train"))
     told = []
     for index in range(2):
         keys = jax.random.split(jax.random.key(index))
         state, metrics = step(state, sample(keys[0]), keys[1])
-        told.append({name: float(metrics[name]) for name in ("loss", "lives", "diverged", "skipped")})
+        told.append(
+            {name: float(metrics[name]) for name in ("loss", "lives", "diverged", "skipped")}
+        )
     for leaf in jax.tree.leaves(outer.theta(state)):
         assert np.isfinite(leaf).all()
     assert all(np.isfinite(m["loss"]) for m in told), f"{choice}: {told}"

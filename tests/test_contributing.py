@@ -39,7 +39,8 @@ def test_the_rule_keeps_its_promises():
 
 def test_the_neuron_keeps_its_promises():
     testing.check_neuron(
-        find("neuron", "square")(), lambda neuron, drive, dt: (np.square(drive["soma"]), drive["soma"])
+        find("neuron", "square")(),
+        lambda neuron, drive, dt: (np.square(drive["soma"]), drive["soma"]),
     )
 
 

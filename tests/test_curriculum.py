@@ -51,8 +51,12 @@ def test_the_phases_that_are_reached_are_left(n_steps, left):
 
 
 def test_the_loss_of_a_cut_life_is_that_of_its_first_steps():
-    """4 plastic steps, then 3 without plasticity; cut within either, or between them. Judged, it is the whole life."""
-    lifetime = Lifetime(task=TeacherStudent(n_in=3, n_out=2, n_steps=4, n_test=3), network=Feedforward(hidden=()))
+    """4 plastic steps, then 3 without plasticity; cut within either, or between them. Judged, it is
+    the whole life.
+    """
+    lifetime = Lifetime(
+        task=TeacherStudent(n_in=3, n_out=2, n_steps=4, n_test=3), network=Feedforward(hidden=())
+    )
     whole = MetaProblem(lifetime=lifetime, objective=FinalLoss(), n_tasks=2)
     mean = dataclasses.replace(whole, objective=MeanLoss(), unroll=6)
 
@@ -80,9 +84,14 @@ def test_every_outer_loop_goes_through_a_curriculum_and_resumes_in_it(name):
     assert [int(m["unroll"]) for _, _, m in told] == [4, 4, 16, 16]
     assert all(np.isfinite(m["loss"]) for _, _, m in told)
     assert train._step._cache_size() - compiled == 2
-    assert any(np.any(a != b) for a, b in zip(_bits(outer.theta(told[-1][1])), _bits(outer.theta(start)), strict=True))
+    assert any(
+        np.any(a != b)
+        for a, b in zip(_bits(outer.theta(told[-1][1])), _bits(outer.theta(start)), strict=True)
+    )
     for done in (1, 2, 3):
-        saved = jax.tree.map(lambda x: jnp.asarray(np.asarray(x)), told[done - 1][1])  # as a checkpoint brings it back
+        saved = jax.tree.map(
+            lambda x: jnp.asarray(np.asarray(x)), told[done - 1][1]
+        )  # as a checkpoint brings it back
         again = list(train.steps(problem, outer, 3, saved, done, 4))
         assert _bits([(s, m) for _, s, m in again]) == _bits([(s, m) for _, s, m in told[done:]])
 
@@ -97,9 +106,11 @@ def test_a_stage_is_the_problem_of_that_length():
     ((_, after, metrics),) = train.steps(quadratic(), outer, 0, mine[-1][1], 2, 3)
     assert _bits(after) == _bits(told[2][1])
     assert "unroll" not in metrics
-    judge = lambda p, t, b: train.evaluate.__wrapped__(p, jax.tree.map(lambda x: x[None], t), b)  # noqa: E731
+    judge = lambda p, t, b: train.evaluate.__wrapped__(p, jax.tree.map(lambda x: x[None], t), b)
     given = (outer.theta(after), problem.sample(jax.random.key(0), 2, "validation"))
-    programs = [str(jax.make_jaxpr(partial(judge, p))(*given)) for p in (problem, short, quadratic())]
+    programs = [
+        str(jax.make_jaxpr(partial(judge, p))(*given)) for p in (problem, short, quadratic())
+    ]
     assert programs[0] == programs[1] == programs[2]  # whole lives, however training lives are cut
 
 
@@ -107,8 +118,14 @@ def test_a_stage_is_the_problem_of_that_length():
     ("fields", "words"),
     [
         ({"unroll": 17}, "problem.unroll=17 - expected at most the 16 steps of a life"),
-        ({"unroll": 4, "curriculum": ((0, 4),)}, "problem.unroll=4 and a curriculum - expected one of the two"),
-        ({"curriculum": ((1, 4),)}, r"problem.curriculum={1: 4} - expected outer steps that begin at 0"),
+        (
+            {"unroll": 4, "curriculum": ((0, 4),)},
+            "problem.unroll=4 and a curriculum - expected one of the two",
+        ),
+        (
+            {"curriculum": ((1, 4),)},
+            r"problem.curriculum={1: 4} - expected outer steps that begin at 0",
+        ),
         ({"curriculum": {"0": 4, "0x": 9}}, "valid integer"),
         ({"curriculum": ((0, 4), (0, 5))}, "outer steps that begin at 0 and grow"),
         ({"curriculum": ((0, 0), (5, 4))}, "lives that grow longer"),

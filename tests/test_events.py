@@ -1,4 +1,6 @@
-"""Synapses from spike to spike are the same as every synapse in every step: alone, vmapped, under gradients."""
+"""Synapses from spike to spike are the same as every synapse in every step: alone, vmapped, under
+gradients.
+"""
 
 import math
 from functools import partial
@@ -20,7 +22,10 @@ from metaplast.testing.base import quick_jit
 
 N_POST, N_PRE, N_STEPS, DT = 47, 55, 60, 1e-3
 GRAPH = Sparse(N_POST, N_PRE, probability=0.3, seed=2)
-LONG, MATRIX = Sparse(131, 129, probability=0.6), Dense(131, 129)  # changed in several stretches where many spike
+LONG, MATRIX = (
+    Sparse(131, 129, probability=0.6),
+    Dense(131, 129),
+)  # changed in several stretches where many spike
 assert all(math.prod(c.shape) > c.few for c in (GRAPH, LONG, MATRIX))
 assert all(c.ways().sizes[2] > 1 and math.prod(c.shape) % STRETCH for c in (LONG, MATRIX))
 SPIKES = frozenset({"pre", "post"})
@@ -43,12 +48,17 @@ def _spikes(seed: int, n: int) -> np.ndarray:
 
 
 def _life(graph: Any, rule: Any, move: Move, weight: Any, pre: Any, post: Any) -> Any:
-    blank = blank_view(graph, ("reward",)).replace(weight_max=jnp.ones(()), modulators={"reward": jnp.ones(())})
+    blank = blank_view(graph, ("reward",)).replace(
+        weight_max=jnp.ones(()), modulators={"reward": jnp.ones(())}
+    )
     theta = rule.init(jax.random.key(0), graph)
 
     def step(carry: Any, now: Any) -> Any:
         state, w = carry
-        sides = {"pre": blank.pre.replace(activity=now[0]), "post": blank.post.replace(activity=now[1])}
+        sides = {
+            "pre": blank.pre.replace(activity=now[0]),
+            "post": blank.post.replace(activity=now[1]),
+        }
         state, w = rule.apply(theta, state, move, graph, blank.replace(weight=w, **sides), DT)
         drive = graph.propagate_spikes if move.spiking else graph.propagate
         return (state, w), drive(w, now[0])
@@ -66,13 +76,21 @@ def _many(graph: Any, rule: Any, spiking: frozenset[str], *args: Any) -> Any:
 
 @pytest.mark.parametrize(
     ("graph", "settings", "n_lives"),
-    [*((GRAPH, settings, 2) for settings in RULES), (LONG, RULES[1], 1), (MATRIX, RULES[0], 2), (MATRIX, RULES[1], 1)],
+    [
+        *((GRAPH, settings, 2) for settings in RULES),
+        (LONG, RULES[1], 1),
+        (MATRIX, RULES[0], 2),
+        (MATRIX, RULES[1], 1),
+    ],
     ids=str,
 )
 def test_from_spike_to_spike_is_every_synapse_in_every_step(graph, settings, n_lives):
     rule = decode("rule", settings)
     weight = np.random.default_rng(0).random((n_lives, *graph.shape))
-    pre, post = (np.stack([_spikes(10 * n + k, n) for k in range(n_lives)]) for n in (graph.n_pre, graph.n_post))
+    pre, post = (
+        np.stack([_spikes(10 * n + k, n) for k in range(n_lives)])
+        for n in (graph.n_pre, graph.n_post)
+    )
     with jax.enable_x64(True):
         fast, drives = _many(graph, rule, SPIKES, weight, pre, post)
         slow, expected = _many(graph, rule, frozenset(), weight, pre, post)
@@ -89,7 +107,9 @@ def test_one_life_is_that_of_a_batch_and_its_gradient_that_of_every_synapse():
     @partial(quick_jit, static_argnums=0)
     def both(spiking: frozenset[str], weight: Any) -> Any:
         def loss(w: Any, factor: Any) -> Any:
-            (_, w), drives = _life(GRAPH, rule, Move(jnp.ones(()), factor, 0.0, 1.0, spiking), w, pre, post)
+            (_, w), drives = _life(
+                GRAPH, rule, Move(jnp.ones(()), factor, 0.0, 1.0, spiking), w, pre, post
+            )
             return jnp.sum(w**2) + jnp.sum(drives**2)
 
         return loss(weight, 0.7), jax.value_and_grad(loss, argnums=(0, 1))(weight, 0.7)
@@ -97,7 +117,9 @@ def test_one_life_is_that_of_a_batch_and_its_gradient_that_of_every_synapse():
     with jax.enable_x64(True):
         alone, (value, (slope, by_factor)) = both(SPIKES, weight)
         _, (expected, (by_hand, factor_by_hand)) = both(frozenset(), weight)
-    np.testing.assert_allclose([alone, value, by_factor], [expected, expected, factor_by_hand], rtol=1e-12)
+    np.testing.assert_allclose(
+        [alone, value, by_factor], [expected, expected, factor_by_hand], rtol=1e-12
+    )
     np.testing.assert_allclose(slope, by_hand, rtol=1e-10)
 
 
@@ -111,7 +133,10 @@ def test_few_synapses_are_summed_at_once_and_more_from_spike_to_spike(n_pre, wal
 @pytest.mark.parametrize("power", [0, 1, 2, 3])
 def test_a_power_of_the_weight_is_its_power_from_spike_to_spike(power):
     rng = np.random.default_rng(7)
-    (pre, post), w = ((rng.random(n) < 0.1).astype(float) for n in (N_PRE, N_POST)), rng.random(GRAPH.shape)
+    (pre, post), w = (
+        ((rng.random(n) < 0.1).astype(float) for n in (N_PRE, N_POST)),
+        rng.random(GRAPH.shape),
+    )
     x, y, graph = rng.random(N_PRE), rng.random(N_POST), GRAPH.topology()
 
     @quick_jit
@@ -127,13 +152,20 @@ def test_a_power_of_the_weight_is_its_power_from_spike_to_spike(power):
 
 
 def test_what_is_sparse_on_no_spiking_side_takes_the_plain_way():
-    """A rule of spikes between rate units: its terms claim silence that is not there, and nothing goes wrong."""
-    terms = [Term(jnp.ones(N_POST), jnp.arange(1.0, N_PRE + 1.0), 1, "pre"), Term(jnp.ones(N_POST), None)]
+    """A rule of spikes between rate units: its terms claim silence that is not there, and nothing
+    goes wrong.
+    """
+    terms = [
+        Term(jnp.ones(N_POST), jnp.arange(1.0, N_PRE + 1.0), 1, "pre"),
+        Term(jnp.ones(N_POST), None),
+    ]
     w = jnp.linspace(0.0, 1.0, GRAPH.shape[0])
     plain = AbstractConnection.changed(GRAPH, w, terms, Move(jnp.ones(()), jnp.ones(()), 0.0, 99.0))
     for spiking in (frozenset(), frozenset({"pre"}), SPIKES):
         np.testing.assert_allclose(
-            GRAPH.changed(w, terms, Move(jnp.ones(()), jnp.ones(()), 0.0, 99.0, spiking)), plain, rtol=1e-6
+            GRAPH.changed(w, terms, Move(jnp.ones(()), jnp.ones(()), 0.0, 99.0, spiking)),
+            plain,
+            rtol=1e-6,
         )
     dense = GRAPH.changed(w, terms[:1], Move(jnp.ones(()), jnp.ones(()), 0.0, 99.0, SPIKES))
     np.testing.assert_allclose(dense, w + w * GRAPH.at_pre(jnp.arange(1.0, N_PRE + 1.0)), rtol=1e-6)
@@ -141,10 +173,15 @@ def test_what_is_sparse_on_no_spiking_side_takes_the_plain_way():
 
 @pytest.mark.parametrize(("platform", "walks"), [("cpu", True), ("cuda", False), ("tpu", False)])
 def test_an_accelerator_changes_every_synapse_in_every_step(platform, walks):
-    """What is sent to the compiler of each platform: a walk over spikes is a loop that would keep it waiting."""
+    """What is sent to the compiler of each platform: a walk over spikes is a loop that would keep
+    it waiting.
+    """
     move = Move(jnp.ones(()), jnp.ones(()), 0.0, 1.0, SPIKES)
     step = jax.jit(lambda w, z: GRAPH.changed(w, [Term(jnp.ones(N_POST), z, 0, "pre")], move))
-    shapes = jax.ShapeDtypeStruct(GRAPH.shape, np.float32), jax.ShapeDtypeStruct((N_PRE,), np.float32)
+    shapes = (
+        jax.ShapeDtypeStruct(GRAPH.shape, np.float32),
+        jax.ShapeDtypeStruct((N_PRE,), np.float32),
+    )
     program = jax.export.export(step, platforms=[platform])(*shapes).mlir_module()
     assert ("stablehlo.while" in program) == walks
 
@@ -160,8 +197,12 @@ def test_memory_goes_with_the_synapses_not_with_the_pairs():
 
 @pytest.mark.parametrize("probability", [0.02, 0.5, 1.0])
 def test_every_pair_is_drawn_with_its_probability(probability):
-    """Rows, columns and the whole, over 40 seeds, within 4.5 standard errors; all pairs where the probability is 1."""
-    n = np.mean([Masked(20, 30, probability=probability, seed=s).support() for s in range(40)], axis=0)
+    """Rows, columns and the whole, over 40 seeds, within 4.5 standard errors; all pairs where the
+    probability is 1.
+    """
+    n = np.mean(
+        [Masked(20, 30, probability=probability, seed=s).support() for s in range(40)], axis=0
+    )
     error = (probability * (1 - probability) / 40) ** 0.5
     assert np.abs(n - probability).max() <= 5.5 * error
     assert abs(n.mean() - probability) <= 4.5 * error / 600**0.5

@@ -1,4 +1,4 @@
-"""Rules of the house that a program can check: size, and no way from data to code."""
+"""Rules of the house that a program can check: no way from data to code, nothing left for later."""
 
 import ast
 from functools import lru_cache
@@ -9,11 +9,34 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("metaplast", "outer_loops", "inner_tasks", "configs")
 SOURCES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
-NO_CALLS = {"eval", "exec", "compile", "__import__", "sympify", "parse_expr", "lambdify"}  # data never becomes code
-NO_METHODS = {("yaml", "load"), ("yaml", "unsafe_load"), ("yaml", "full_load"), ("os", "system"), ("os", "popen")}
-NO_MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "marshal", "shelve", "joblib", "sympy"}
+NO_CALLS = {
+    "eval",
+    "exec",
+    "compile",
+    "__import__",
+    "sympify",
+    "parse_expr",
+    "lambdify",
+}  # data never becomes code
+NO_METHODS = {
+    ("yaml", "load"),
+    ("yaml", "unsafe_load"),
+    ("yaml", "full_load"),
+    ("os", "system"),
+    ("os", "popen"),
+}
+NO_MODULES = {
+    "pickle",
+    "cPickle",
+    "_pickle",
+    "dill",
+    "cloudpickle",
+    "marshal",
+    "shelve",
+    "joblib",
+    "sympy",
+}
 NO_WORDS = ("TODO", "FIXME", "XXX", "NotImplementedError")
-MAX_LINES, MAX_FUNCTION = 300, 60
 
 
 def _name(path: Path) -> str:
@@ -80,21 +103,19 @@ def test_data_never_becomes_code():
 )
 def test_what_is_forbidden_is_found(program):
     assert len(faults(ast.parse(program))) == 1
-    assert not faults(ast.parse("jax.block_until_ready(model.eval(x)); re.compile(p); run(x, shell=False)"))
-
-
-def test_a_file_and_a_function_hold_one_idea():
-    long = {_name(path): len(path.read_text().splitlines()) for path in SOURCES}
-    assert not {name: n for name, n in long.items() if n > MAX_LINES}
-    functions = [(_name(p), node) for p in SOURCES for node in ast.walk(_tree(p)) if isinstance(node, ast.FunctionDef)]
-    sizes = {f"{name}:{node.name}": (node.end_lineno or 0) - node.lineno + 1 for name, node in functions}
-    assert not {name: n for name, n in sizes.items() if n > MAX_FUNCTION}
+    assert not faults(
+        ast.parse("jax.block_until_ready(model.eval(x)); re.compile(p); run(x, shell=False)")
+    )
 
 
 def test_nothing_is_left_for_later_or_unexplained():
-    left = {_name(path): [word for word in NO_WORDS if word in path.read_text()] for path in SOURCES}
+    left = {
+        _name(path): [word for word in NO_WORDS if word in path.read_text()] for path in SOURCES
+    }
     assert not {name: words for name, words in left.items() if words}
-    assert not [_name(p) for p in SOURCES if p.name != "__init__.py" and not ast.get_docstring(_tree(p))]
+    assert not [
+        _name(p) for p in SOURCES if p.name != "__init__.py" and not ast.get_docstring(_tree(p))
+    ]
 
 
 def test_there_are_sources():

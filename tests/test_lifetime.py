@@ -1,4 +1,6 @@
-"""One life: however it is cut, recorded or differentiated it is the same, and it is a plain NumPy loop."""
+"""One life: however it is cut, recorded or differentiated it is the same, and it is a plain NumPy
+loop.
+"""
 
 import dataclasses
 from functools import partial
@@ -30,7 +32,10 @@ POOL = Polynomial(
 TASK = Prototypes(n_in=4, n_classes=2, shots=3, queries=2)
 N_PLASTIC, N_STEPS = 6, 10
 LIFETIME = Lifetime(
-    task=TASK, network=Feedforward(hidden=(3,)), genome=Drawn(learn_gain=True), slots=(Slot(rule=POOL),)
+    task=TASK,
+    network=Feedforward(hidden=(3,)),
+    genome=Drawn(learn_gain=True),
+    slots=(Slot(rule=POOL),),
 )
 SMALL = dataclasses.replace(LIFETIME, network=Feedforward(hidden=()))
 RECORDING = dataclasses.replace(SMALL, record=("weights", "activity", "sent", "feedback"))
@@ -68,9 +73,15 @@ def whole() -> Any:
 def test_a_life_is_a_plain_loop():
     with jax.enable_x64(True):
         theta, task, life = _born(LIFETIME, 0)
-        after, trace = quick_jit(_live, static_argnums=(0, 4, 5))(LIFETIME, theta, task, life, N_STEPS, 0)
-    weights, back = ({k: np.asarray(v) for k, v in x.items()} for x in (_now(life), life.feedback["back"]))
-    losses, last = oracle.live(np.asarray(task.inputs), np.asarray(task.labels), N_PLASTIC, weights, back, POOL)
+        after, trace = quick_jit(_live, static_argnums=(0, 4, 5))(
+            LIFETIME, theta, task, life, N_STEPS, 0
+        )
+    weights, back = (
+        {k: np.asarray(v) for k, v in x.items()} for x in (_now(life), life.feedback["back"])
+    )
+    losses, last = oracle.live(
+        np.asarray(task.inputs), np.asarray(task.labels), N_PLASTIC, weights, back, POOL
+    )
     assert losses.dtype == trace.score.loss.dtype == np.float64
     assert np.abs(last[oracle.FIRST] - weights[oracle.FIRST]).max() > 0.01  # it learned something
     np.testing.assert_allclose(trace.score.loss, losses, rtol=1e-10)
@@ -85,7 +96,9 @@ def _now(life: Any) -> dict[str, Any]:
 @pytest.mark.exact
 @pytest.mark.parametrize("told", [True, False], ids=["start given", "start unknown"])
 def test_a_life_in_pieces_is_the_same_to_the_bit(whole, told):
-    """The cuts lie in the plastic phase and in the frozen one; the piece between them runs from one into the other."""
+    """The cuts lie in the plastic phase and in the frozen one; the piece between them runs from one
+    into the other.
+    """
     theta, task, life, (after, trace) = whole
     pieces, start = [], 0
     for n in (3, 5, 2):
@@ -101,7 +114,9 @@ def test_weights_rest_while_plasticity_is_off(whole):
     theta, task, life, (after, _) = whole
     learned, _ = _advance(SMALL, theta, task, life, N_PLASTIC, 0)
     _same_bits(_now(learned), _now(after))
-    moved = [np.any(np.asarray(w) != np.asarray(_now(life)[name])) for name, w in _now(after).items()]
+    moved = [
+        np.any(np.asarray(w) != np.asarray(_now(life)[name])) for name, w in _now(after).items()
+    ]
     assert all(moved)
 
 
@@ -122,7 +137,9 @@ def test_recording_changes_nothing(whole):
 
 
 def test_saving_memory_changes_neither_loss_nor_gradient():
-    """A stretch of 5 plastic steps is a segment of 3 and a rest of 2; the 5 frozen ones keep nothing."""
+    """A stretch of 5 plastic steps is a segment of 3 and a rest of 2; the 5 frozen ones keep
+    nothing.
+    """
     family = Prototypes(n_in=3, n_classes=5, shots=1, queries=1)
     rule = Polynomial(terms=("error*pre", "post^2*weight"), initial=(-1.0, -0.1), rate=0.2)
     lifetime = Lifetime(task=family, network=Feedforward(hidden=()), slots=(Slot(rule=rule),))
@@ -132,7 +149,9 @@ def test_saving_memory_changes_neither_loss_nor_gradient():
     @quick_jit
     def both(theta: Any, task: Any, life: Any) -> Any:
         def loss(theta: Any, saving: bool) -> Any:
-            return jnp.mean(lifetime.advance(theta, task, life, n, start=0, gradient=saving)[1].score.loss)
+            return jnp.mean(
+                lifetime.advance(theta, task, life, n, start=0, gradient=saving)[1].score.loss
+            )
 
         return [jax.value_and_grad(loss)(theta, saving) for saving in (False, True)]
 
@@ -161,12 +180,18 @@ def test_segments_are_near_the_square_root():
             (Slot(edges="hidden_7*"),),
             r"slot rule: edges 'hidden_7\*' - expected a pattern that matches one of input_to",
         ),
-        ((Slot("a"), Slot("b", edges="hidden*")), "edge hidden_1_to_output - expected at most one slot - narrow"),
+        (
+            (Slot("a"), Slot("b", edges="hidden*")),
+            "edge hidden_1_to_output - expected at most one slot - narrow",
+        ),
         (
             (Slot(rule=Polynomial(terms=("modulator.dopamine*pre",))),),
             "reads modulator 'dopamine' - expected one the task offers",
         ),
-        ((Slot(rule=Polynomial(terms=("dendrite*pre",))),), r"reads post\.dendrite - expected a signal on offer there"),
+        (
+            (Slot(rule=Polynomial(terms=("dendrite*pre",))),),
+            r"reads post\.dendrite - expected a signal on offer there",
+        ),
         ((Slot("../x"),), r"slot '\.\./x' - expected a name"),
     ],
     ids=["no edge", "two slots", "no modulator", "no dendrite", "name"],
@@ -178,12 +203,20 @@ def test_what_cannot_live_together_is_refused_by_name(slots, words):
 
 def test_edges_of_a_slot_share_a_theta_or_own_one_each():
     shared = LIFETIME._init(jax.random.key(0))["rules"]["rule"]
-    own = dataclasses.replace(LIFETIME, slots=(Slot(rule=POOL, shared=False),))._init(jax.random.key(0))["rules"][
-        "rule"
-    ]
+    own = dataclasses.replace(LIFETIME, slots=(Slot(rule=POOL, shared=False),))._init(
+        jax.random.key(0)
+    )["rules"]["rule"]
     assert set(own) == {"input_to_hidden_1", "hidden_1_to_output"}
     assert all(jax.tree.structure(theta) == jax.tree.structure(shared) for theta in own.values())
-    two = (Slot("in", edges="input*", rule=POOL), Slot("out", edges="hidden*", rule=Stdp(learn=True)))
+    two = (
+        Slot("in", edges="input*", rule=POOL),
+        Slot("out", edges="hidden*", rule=Stdp(learn=True)),
+    )
     split = dataclasses.replace(LIFETIME, slots=two)._init(jax.random.key(0))["rules"]
     assert set(split["in"]) == set(shared)
-    assert set(split["out"]) == {"log_potentiation", "log_depression", "log_tau_pre", "log_tau_post"}
+    assert set(split["out"]) == {
+        "log_potentiation",
+        "log_depression",
+        "log_tau_pre",
+        "log_tau_post",
+    }

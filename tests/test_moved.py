@@ -18,7 +18,9 @@ def test_an_old_path_holds_the_names_of_the_new_ones(old: str) -> None:
     assert len(said) == 1
     for home in MOVED[old]:
         new = importlib.import_module(home)
-        own = [name for name, value in vars(new).items() if getattr(value, "__module__", "") == home]
+        own = [
+            name for name, value in vars(new).items() if getattr(value, "__module__", "") == home
+        ]
         assert own or home in ("metaplast.signals", "metaplast.settings.names")
         for name in own:
             assert getattr(module, name) is getattr(new, name)

@@ -1,4 +1,6 @@
-"""Many lives: however they are laid out, clipped or lost, the numbers are those of the lives one by one."""
+"""Many lives: however they are laid out, clipped or lost, the numbers are those of the lives one by
+one.
+"""
 
 import dataclasses
 from functools import partial
@@ -78,7 +80,9 @@ def setting() -> Any:
 def one_by_one(setting: Any) -> tuple[np.ndarray, list[Any]]:
     """(loss, gradient) of each life on its own."""
     theta, _, batch = setting
-    each = [_grad(PROBLEM, theta, _lives(batch, np.asarray([i])))[:2] for i in range(PROBLEM.n_tasks)]
+    each = [
+        _grad(PROBLEM, theta, _lives(batch, np.asarray([i])))[:2] for i in range(PROBLEM.n_tasks)
+    ]
     return np.asarray([loss for loss, _ in each]), [grad for _, grad in each]
 
 
@@ -87,7 +91,9 @@ def test_the_gradient_is_that_of_central_differences():
         theta, _, batch = _setting(PROBLEM, 0)
         batch = _lives(batch, np.asarray([0, 1]))
         loss, grad, _ = _grad(PROBLEM, theta, batch)
-        value = lambda theta: float(_losses(PROBLEM, jax.tree.map(lambda x: x[None], theta), batch)[0][0])  # noqa: E731
+        value = lambda theta: float(
+            _losses(PROBLEM, jax.tree.map(lambda x: x[None], theta), batch)[0][0]
+        )
         np.testing.assert_allclose(loss, value(theta), rtol=1e-12)
         demand_gradient(value, theta, grad)
 
@@ -113,11 +119,15 @@ def test_lives_in_chunks_of_one_are_those_in_wider_chunks(setting):
 
 @pytest.mark.parametrize(("kept", "chunk"), [(1, 4), (2, 2), (3, 1)])
 def test_a_chunk_holds_as_many_lives_as_fit_the_cache_with_what_their_rules_keep(kept, chunk):
-    """100 x 100 synapses; the numbers that each keeps beside its weight: none, a confidence, Adam's two moments."""
+    """100 x 100 synapses; the numbers that each keeps beside its weight: none, a confidence, Adam's
+    two moments.
+    """
     delta = Polynomial(terms=("error*pre",), initial=(-1.0,))
     rule = {1: delta, 2: Metaplastic(rule=delta, by="change"), 3: Adam(rule=delta)}[kept]
     task = TeacherStudent(n_in=100, n_out=100, n_steps=4)
-    problem = MetaProblem(Lifetime(task=task, network=Feedforward(hidden=()), slots=(Slot(rule=rule),)))
+    problem = MetaProblem(
+        Lifetime(task=task, network=Feedforward(hidden=()), slots=(Slot(rule=rule),))
+    )
     assert problem.chunk_size() == chunk
     assert dataclasses.replace(problem, chunk=7).chunk_size() == 7
     assert problem.chunk_size(tangents=40) == 1
@@ -137,8 +147,13 @@ def test_a_chunk_of_one_is_no_axis_of_one():
 def _clipped_mean(one_by_one: Any, chosen: list[int]) -> tuple[np.ndarray, Any]:
     """(gradient norms, mean of the gradients of some lives, each scaled down to CLIP)."""
     grads = [one_by_one[1][i] for i in chosen]
-    norms = np.asarray([np.sqrt(sum(np.sum(np.square(x)) for x in jax.tree.leaves(g))) for g in grads])
-    scaled = [jax.tree.map(lambda x, f=f: x * f, g) for g, f in zip(grads, np.minimum(1.0, CLIP / norms), strict=True)]
+    norms = np.asarray(
+        [np.sqrt(sum(np.sum(np.square(x)) for x in jax.tree.leaves(g))) for g in grads]
+    )
+    scaled = [
+        jax.tree.map(lambda x, f=f: x * f, g)
+        for g, f in zip(grads, np.minimum(1.0, CLIP / norms), strict=True)
+    ]
     return norms, jax.tree.map(lambda *g: np.mean(g, axis=0), *scaled)
 
 
@@ -164,9 +179,13 @@ def test_a_blown_life_is_left_out_and_counted(setting, one_by_one):
     assert int(metrics["diverged"]) == 1
     assert np.isfinite(metrics["norm"])
     means, metrics = _losses(PROBLEM, members, spoilt)
-    assert not np.isfinite(means).any()  # a member with a blown life has no mean: the outer loop has to see it
+    assert not np.isfinite(
+        means
+    ).any()  # a member with a blown life has no mean: the outer loop has to see it
     assert int(metrics["diverged"]) == MEMBERS
-    np.testing.assert_array_equal(np.isfinite(metrics["life_loss"]), [[True, False, True, True, True]] * MEMBERS)
+    np.testing.assert_array_equal(
+        np.isfinite(metrics["life_loss"]), [[True, False, True, True, True]] * MEMBERS
+    )
 
 
 def test_a_step_without_a_healthy_life_has_no_number(setting):
@@ -191,8 +210,12 @@ def test_members_that_share_live_through_the_same_tasks(setting):
     batch = _lives(batch, slice(0, 4))
     everyone = np.asarray(_losses(PROBLEM, members, batch)[1]["life_loss"])  # [members, tasks]
     assert everyone.shape == (MEMBERS, 4)
-    pairs = np.asarray(_losses(PROBLEM, members, batch, 2)[1]["life_loss"])  # two groups of two tasks
-    np.testing.assert_allclose(pairs, [everyone[0, :2], everyone[1, :2], everyone[2, 2:], everyone[3, 2:]], rtol=1e-6)
+    pairs = np.asarray(
+        _losses(PROBLEM, members, batch, 2)[1]["life_loss"]
+    )  # two groups of two tasks
+    np.testing.assert_allclose(
+        pairs, [everyone[0, :2], everyone[1, :2], everyone[2, 2:], everyone[3, 2:]], rtol=1e-6
+    )
     with pytest.raises(BadInput, match=r"share=3 of 4 members, 4 lives - expected equal groups"):
         PROBLEM.losses(members, batch, share=3)
 
@@ -211,7 +234,9 @@ def test_lives_under_way_end_as_whole_ones_do(setting):
     lives, losses = stretches(members, batch)
     assert losses.shape == (5 * MEMBERS, 4)
     np.testing.assert_allclose(
-        losses.mean(axis=1).reshape(MEMBERS, 5), _losses(PROBLEM, members, batch)[1]["life_loss"], rtol=1e-5
+        losses.mean(axis=1).reshape(MEMBERS, 5),
+        _losses(PROBLEM, members, batch)[1]["life_loss"],
+        rtol=1e-5,
     )
     assert np.all(np.asarray(lives.life.t) == 4)
 
@@ -221,7 +246,9 @@ def _births(batch: Batch, due: Any) -> Births:
 
 
 def test_windows_of_lives_add_up_to_whole_ones_and_a_blown_life_stays_as_it_was(setting):
-    """Two windows of 2 steps; life 1 of every member is of a spoilt task, and is born of a sound one at the second."""
+    """Two windows of 2 steps; life 1 of every member is of a spoilt task, and is born of a sound
+    one at the second.
+    """
     _, members, batch = setting
 
     @quick_jit
@@ -229,19 +256,27 @@ def test_windows_of_lives_add_up_to_whole_ones_and_a_blown_life_stays_as_it_was(
         empty, found = PROBLEM.unborn(members, batch), []
         lives, told = PROBLEM.window_losses(members, empty, _births(spoilt, [True] * 5), 2)
         found.append((lives, told))
-        found.append(PROBLEM.window_losses(members, lives, _births(batch, [False, True, False, False, False]), 2))
+        found.append(
+            PROBLEM.window_losses(
+                members, lives, _births(batch, [False, True, False, False, False]), 2
+            )
+        )
         return empty, found
 
     empty, ((first, one), (second, two)) = windows(members, batch, blown(batch, slice(1, 2)))
-    grid = lambda x: np.asarray(x).reshape(MEMBERS, 5)  # noqa: E731
+    grid = lambda x: np.asarray(x).reshape(MEMBERS, 5)
     healthy = [0, 2, 3, 4]
-    np.testing.assert_array_equal(np.isfinite(grid(one["life_loss"])), [[True, False, True, True, True]] * MEMBERS)
+    np.testing.assert_array_equal(
+        np.isfinite(grid(one["life_loss"])), [[True, False, True, True, True]] * MEMBERS
+    )
     whole = np.asarray(_losses(PROBLEM, members, batch)[1]["life_loss"])
     both = (grid(one["life_loss"]) + grid(two["life_loss"])) / 2  # each is scaled to a whole life
     np.testing.assert_allclose(both[:, healthy], whole[:, healthy], rtol=1e-5)
     np.testing.assert_array_equal(grid(first.life.t), [[2, 0, 2, 2, 2]] * MEMBERS)
     np.testing.assert_array_equal(grid(second.life.t), [[4, 2, 4, 4, 4]] * MEMBERS)
-    for before, kept in zip(jax.tree.leaves(empty.tasks), jax.tree.leaves(first.tasks), strict=True):
+    for before, kept in zip(
+        jax.tree.leaves(empty.tasks), jax.tree.leaves(first.tasks), strict=True
+    ):
         np.testing.assert_array_equal(kept[1], before[1])
     _close(_lives(second.tasks, 1), _lives(batch.tasks, 1))
 

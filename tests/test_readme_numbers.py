@@ -12,7 +12,9 @@ from tests.system._commands import metaplast
 ROOT = Path(__file__).resolve().parents[1]
 MAIN = "categories"
 SPREAD = 0.01  # another build of seed 10 moved by .002; half of the distance between Adam and the rule is .007
-ROW = re.compile(r"^\| (?:\*reference\* )?(\w+)[^|]*\| (0\.\d{3}) \|([^|]+)\|([^|]*)\|([^|]*)\|", re.MULTILINE)
+ROW = re.compile(
+    r"^\| (?:\*reference\* )?(\w+)[^|]*\| (0\.\d{3}) \|([^|]+)\|([^|]*)\|([^|]*)\|", re.MULTILINE
+)
 
 
 def _interval(text: str) -> list[float]:
@@ -28,8 +30,12 @@ def test_the_table_of_the_readme_is_what_was_published():
         assert _interval(interval) == pytest.approx(told["ci95"], abs=5.1e-4), name
         if name == "discovered":
             continue
-        assert float(difference) == pytest.approx(told["minus_discovered"]["mean"], abs=5.1e-4), name
-        assert _interval(between) == pytest.approx(told["minus_discovered"]["ci95"], abs=5.1e-4), name
+        assert float(difference) == pytest.approx(told["minus_discovered"]["mean"], abs=5.1e-4), (
+            name
+        )
+        assert _interval(between) == pytest.approx(told["minus_discovered"]["ci95"], abs=5.1e-4), (
+            name
+        )
 
 
 @pytest.mark.system

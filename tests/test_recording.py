@@ -1,4 +1,6 @@
-"""Recordings as lives: nothing is in two splits, every recorded value counts alike, and nothing recorded leaks."""
+"""Recordings as lives: nothing is in two splits, every recorded value counts alike, and nothing
+recorded leaks.
+"""
 
 import dataclasses
 import itertools
@@ -22,7 +24,14 @@ from metaplast.neurons.linear import Linear
 from metaplast.objectives.base import weighted_mean
 from metaplast.objectives.mean_loss import MeanLoss
 from metaplast.problem.meta_problem import MetaProblem
-from metaplast.recording import AbstractRecording, HeldOut, Recorded, Session, split_sessions, trials_of
+from metaplast.recording import (
+    AbstractRecording,
+    HeldOut,
+    Recorded,
+    Session,
+    split_sessions,
+    trials_of,
+)
 from metaplast.registry import BadInput, register
 from metaplast.results import evaluate
 from metaplast.rules.polynomial import Polynomial
@@ -38,8 +47,9 @@ DT, N_IN, N_OUT, N_STEPS, TRIAL = 1e-3, 3, 2, 24, 2
 @register("task", "tape")
 @spec
 class Tape(AbstractRecording):
-    """Made-up counts: `sessions` sessions of unequal length and trials of 2 steps, shared out among `subjects`; some
-    values are missing, plasticity is off in places, and two modulators are told."""
+    """Made-up counts: `sessions` sessions of unequal length and trials of 2 steps, shared out among
+    `subjects`; some values are missing, plasticity is off in places, and two modulators are
+    told."""
 
     subjects: int = 6
     sessions: int = 9
@@ -57,7 +67,7 @@ class Tape(AbstractRecording):
 @lru_cache
 def _recorded(n_subjects: int, n: int) -> Recorded:
     rng = np.random.default_rng(1)
-    single = lambda x: np.asarray(x, np.float32)  # noqa: E731
+    single = lambda x: np.asarray(x, np.float32)
     lengths = N_STEPS - 2 * rng.integers(0, 5, size=n)
     real = np.arange(N_STEPS) < lengths[:, None]
     target = single(rng.poisson(2.0, size=(n, N_STEPS, N_OUT)) * real[:, :, None])
@@ -68,7 +78,9 @@ def _recorded(n_subjects: int, n: int) -> Recorded:
         observed=single((rng.random(target.shape) < 0.8) & real[:, :, None]),
         gate=single((rng.random((n, N_STEPS)) < 0.6) * real),
         reset=single((rng.random((n, N_STEPS)) < 0.3) * real),
-        modulators={name: single(rng.normal(size=(n, N_STEPS))) for name in ("reward", "advantage")},
+        modulators={
+            name: single(rng.normal(size=(n, N_STEPS))) for name in ("reward", "advantage")
+        },
         weights={"input_to_output": single(rng.normal(size=(n, N_OUT, N_IN)))},
         final={},
         subject=subject.astype(np.int32),
@@ -100,7 +112,9 @@ def _looked_at(found: Recorded, held: HeldOut) -> dict[str, np.ndarray]:
 def test_the_splits_are_disjoint_and_leave_nothing_out(tape, seed):
     found, held = tape.recorded(), _held(tape, seed)
     looked = _looked_at(found, held)
-    assert np.array_equal(sum(x.astype(int) for x in looked.values()), (found.trial >= 0).astype(int))
+    assert np.array_equal(
+        sum(x.astype(int) for x in looked.values()), (found.trial >= 0).astype(int)
+    )
     for row, trial in enumerate(found.trial):  # a trial is whole in its split
         for mine, k in itertools.product(looked.values(), np.unique(trial[trial >= 0])):
             assert len(set(mine[row][trial == k])) == 1
@@ -140,8 +154,14 @@ def test_validation_takes_its_share_of_the_trials_of_every_training_session():
     rows = split_sessions(found, held)["train"]
     for row in rows:
         n_trials = len(np.unique(found.trial[row][found.trial[row] >= 0]))
-        assert len(set(found.trial[row][looked["validation"][row]])) == round(held.trials * n_trials) > 0
-    assert len({tuple(looked["validation"][row]) for row in rows}) > 1  # not the same trials in every session
+        assert (
+            len(set(found.trial[row][looked["validation"][row]]))
+            == round(held.trials * n_trials)
+            > 0
+        )
+    assert (
+        len({tuple(looked["validation"][row]) for row in rows}) > 1
+    )  # not the same trials in every session
 
 
 def test_training_subjects_are_numbered_and_others_are_strangers():
@@ -166,7 +186,9 @@ def _score(family: Tape, session: Any, activity: Any) -> Any:
 
 
 @pytest.mark.parametrize("split", SPLITS)
-@pytest.mark.parametrize("tape", [TAPE, SHARED, Tape(likelihood=Poisson())], ids=["subjects", "trials", "counts"])
+@pytest.mark.parametrize(
+    "tape", [TAPE, SHARED, Tape(likelihood=Poisson())], ids=["subjects", "trials", "counts"]
+)
 def test_the_mean_over_sessions_is_the_loss_per_recorded_value(tape, split):
     found = tape.recorded()
     mask = found.sessions.observed * _looked_at(found, tape.held)[split][:, :, None]
@@ -186,13 +208,18 @@ def test_the_mean_over_sessions_is_the_loss_per_recorded_value(tape, split):
         batch = train.sample(tape, jax.random.key(0), tape.sessions, split)
         given = np.asarray(losses(batch.tasks, activity[chosen]))
     np.testing.assert_allclose(given.mean(), (mask * nll).sum() / mask.sum(), rtol=1e-6)
-    np.testing.assert_allclose(given, (mask * nll).sum(axis=(1, 2))[chosen] * len(chosen) / mask.sum(), rtol=1e-6)
+    np.testing.assert_allclose(
+        given, (mask * nll).sum(axis=(1, 2))[chosen] * len(chosen) / mask.sum(), rtol=1e-6
+    )
 
 
 def _names(tape: Tape, split: Any, batch: Any) -> list[int]:
     """Which sessions of the split a batch holds."""
     whole = tape.whole(split)
-    return [int(np.flatnonzero((whole.stimulus == x).all(axis=(1, 2)))[0]) for x in np.asarray(batch.tasks.stimulus)]
+    return [
+        int(np.flatnonzero((whole.stimulus == x).all(axis=(1, 2)))[0])
+        for x in np.asarray(batch.tasks.stimulus)
+    ]
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -202,7 +229,9 @@ def test_a_batch_holds_every_session_once_or_none_twice(split):
     every = train.sample(TAPE, key, size, split)
     assert _names(TAPE, split, every) == list(range(size))
     assert _names(TAPE, split, train.sample(TAPE, key, 256, split)) == list(range(size))
-    for leaf, known in zip(jax.tree.leaves(every.tasks), jax.tree.leaves(TAPE.whole(split)), strict=True):
+    for leaf, known in zip(
+        jax.tree.leaves(every.tasks), jax.tree.leaves(TAPE.whole(split)), strict=True
+    ):
         np.testing.assert_array_equal(leaf, known)
     for seed in range(8):
         part = train.sample(TAPE, train.stream(seed, "tasks"), size - 1, split)
@@ -210,13 +239,17 @@ def test_a_batch_holds_every_session_once_or_none_twice(split):
         assert len(set(names)) == size - 1
         seen |= set(names)
     assert seen == set(range(size))
-    some = train.sample(TAPE, key, size - 1, split)  # a life has its own noise, whichever others are drawn
+    some = train.sample(
+        TAPE, key, size - 1, split
+    )  # a life has its own noise, whichever others are drawn
     keys, of_all = jax.random.key_data(some.keys), jax.random.key_data(every.keys)
     np.testing.assert_array_equal(keys, of_all[np.asarray(_names(TAPE, split, some))])
     assert len(set(map(bytes, np.asarray(of_all)))) == size
 
 
-RULE = Polynomial(terms=("post*pre", "modulator.reward*pre"), initial=(-0.3, 0.2), rate=1.0, learn="none")
+RULE = Polynomial(
+    terms=("post*pre", "modulator.reward*pre"), initial=(-0.3, 0.2), rate=1.0, learn="none"
+)
 TAU = 2e-3
 LIVES = Lifetime(
     task=TAPE,
@@ -226,13 +259,17 @@ LIVES = Lifetime(
     dt=DT,
     record=("weights", "activity"),
 )
-STILL = dataclasses.replace(LIVES, network=Feedforward(hidden=(), output=Linear()), slots=(), record=())
+STILL = dataclasses.replace(
+    LIVES, network=Feedforward(hidden=(), output=Linear()), slots=(), record=()
+)
 
 
 @pytest.mark.parametrize("n", [256, 3, 1])
 def test_each_held_out_session_is_judged_just_once(n):
     problem = MetaProblem(STILL, MeanLoss())
-    found = evaluate.lives(problem, problem.lifetime._init(jax.random.key(0)), 0, "heldout", n)["loss"]
+    found = evaluate.lives(problem, problem.lifetime._init(jax.random.key(0)), 0, "heldout", n)[
+        "loss"
+    ]
     whole = TAPE.whole("heldout")
     a = np.einsum("sji,sti->stj", whole.weights["input_to_output"], whole.stimulus)
     nll = whole.observed * (whole.target - a) ** 2 / (2 * 0.5**2)
@@ -248,7 +285,9 @@ def _live(session: Any) -> Any:
 
 
 def test_a_life_is_a_plain_loop_over_gates_and_resets():
-    """A closed gate keeps the weights, whatever else happens; after a reset the leaky cells start from rest."""
+    """A closed gate keeps the weights, whatever else happens; after a reset the leaky cells start
+    from rest.
+    """
     with jax.enable_x64(True):
         batch = train.sample(TAPE, jax.random.key(0), 9, "train")
         for index in range(2):
@@ -261,7 +300,9 @@ def test_a_life_is_a_plain_loop_over_gates_and_resets():
             for t, x in enumerate(s.stimulus):
                 u = kept * u + (1 - kept) * w @ x
                 before = w
-                w = w + s.gate[t] * (-0.3 * np.outer(u, x) + 0.2 * s.modulators["reward"][t] * x[None, :])
+                w = w + s.gate[t] * (
+                    -0.3 * np.outer(u, x) + 0.2 * s.modulators["reward"][t] * x[None, :]
+                )
                 np.testing.assert_allclose(lived["activity"]["output"][t], u, atol=1e-12)
                 np.testing.assert_allclose(lived["weights"]["input_to_output"][t], w, atol=1e-12)
                 assert s.gate[t] or np.array_equal(w, before)
@@ -273,7 +314,9 @@ def test_what_was_recorded_does_not_reach_the_weights():
     """Other recorded values, other masks: the same life to the bit."""
     session = jax.tree.map(lambda x: x[0], train.sample(TAPE, jax.random.key(0), 9, "train").tasks)
     other = session.replace(target=session.target + 5.0, observed=1.0 - session.observed)
-    for one, same in zip(jax.tree.leaves(_live(session)), jax.tree.leaves(_live(other)), strict=True):
+    for one, same in zip(
+        jax.tree.leaves(_live(session)), jax.tree.leaves(_live(other)), strict=True
+    ):
         np.testing.assert_array_equal(one, same)
     blank = neuron_view(*3 * [jnp.zeros(N_OUT)])
     told = TAPE.step(session, jnp.asarray(0), blank, jax.random.key(0), DT)[1].feedback
@@ -282,10 +325,14 @@ def test_what_was_recorded_does_not_reach_the_weights():
     assert {"error", "target"}.isdisjoint(TAPE.shape().offers)
 
 
-@pytest.mark.parametrize("feedback", ["symmetric", "random", "direct", "direct_sign", "target", "learned", "none"])
+@pytest.mark.parametrize(
+    "feedback", ["symmetric", "random", "direct", "direct_sign", "target", "learned", "none"]
+)
 def test_a_rule_that_reads_an_error_is_refused_by_name(feedback):
     rule = Polynomial(terms=("error*pre",), initial=(-1.0,))
-    lives = dataclasses.replace(LIVES, slots=(Slot(rule=rule),), feedback=decode("feedback", feedback))
+    lives = dataclasses.replace(
+        LIVES, slots=(Slot(rule=rule),), feedback=decode("feedback", feedback)
+    )
     words = r"rule at input_to_output reads post\.feedback; feedback .* - expected a signal"
     with pytest.raises(BadInput, match=words):
         lives.check()
@@ -293,8 +340,12 @@ def test_a_rule_that_reads_an_error_is_refused_by_name(feedback):
 
 def test_what_a_recording_does_not_bring_is_missed_by_name():
     dopamine = Polynomial(terms=("modulator.dopamine*pre",), initial=(1.0,))
-    with pytest.raises(BadInput, match=r"reads modulator 'dopamine' - expected .* advantage, reward"):
+    with pytest.raises(
+        BadInput, match=r"reads modulator 'dopamine' - expected .* advantage, reward"
+    ):
         dataclasses.replace(LIVES, slots=(Slot(rule=dopamine),)).check()
     problem = MetaProblem(LIVES, decode("objective", "final_weights"))
-    with pytest.raises(BadInput, match=r"objective: needs 'final_weights' .* gate, reset, reward, subject, weights"):
+    with pytest.raises(
+        BadInput, match=r"objective: needs 'final_weights' .* gate, reset, reward, subject, weights"
+    ):
         problem.check()

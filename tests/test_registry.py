@@ -10,16 +10,21 @@ from metaplast.registry import KINDS, BadInput, find, names, register
 
 def test_the_nearest_name_is_offered():
     with pytest.raises(
-        BadInput, match=r"rule 'polynomal' - expected one of .*polynomial.* - did you mean 'polynomial'\?"
+        BadInput,
+        match=r"rule 'polynomal' - expected one of .*polynomial.* - did you mean 'polynomial'\?",
     ):
         find("rule", "polynomal")
     with pytest.raises(BadInput, match=r"see 'metaplast list tasks'"):
         find("task", "zzzzzz")
 
 
-@pytest.mark.parametrize("name", ["os", "base", "_grammar", "../os", "os.path", "", "polynomial\n", "Polynomial"])
+@pytest.mark.parametrize(
+    "name", ["os", "base", "_grammar", "../os", "os.path", "", "polynomial\n", "Polynomial"]
+)
 def test_an_unknown_name_is_never_imported(name, monkeypatch):
-    monkeypatch.setattr(registry.importlib, "import_module", _only_rooms(registry.importlib.import_module))
+    monkeypatch.setattr(
+        registry.importlib, "import_module", _only_rooms(registry.importlib.import_module)
+    )
     with pytest.raises(BadInput):
         find("rule", name)
 
@@ -67,7 +72,9 @@ def test_names_are_the_files_of_a_room():
 
 def test_a_file_without_its_class_is_said_so(monkeypatch):
     monkeypatch.setattr(
-        registry, "_registered", {k: v for k, v in registry._registered.items() if k != ("rule", "clip")}
+        registry,
+        "_registered",
+        {k: v for k, v in registry._registered.items() if k != ("rule", "clip")},
     )
     find("rule", "polynomial")
     monkeypatch.setitem(sys.modules, "metaplast.rules.clip", sys.modules[__name__])

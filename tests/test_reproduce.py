@@ -1,4 +1,6 @@
-"""What is published is what the runs gave: digests move with config and code, the page is the JSONs."""
+"""What is published is what the runs gave: digests move with config and code, the page is the
+JSONs.
+"""
 
 import json
 import subprocess
@@ -43,7 +45,9 @@ TOLD: dict[str, Any] = {
 
 def test_every_shipped_experiment_has_its_verb_and_seeds():
     told = reproduce.published()
-    shipped = set(Sources().names("experiment")) - {"fit"}  # a base of the fits, no experiment of its own
+    shipped = set(Sources().names("experiment")) - {
+        "fit"
+    }  # a base of the fits, no experiment of its own
     assert set(told) == shipped
     assert all(plan["verb"] in ("train", "fit") and plan["seeds"] for plan in told.values())
 
@@ -114,7 +118,9 @@ def test_runs_of_another_config_are_not_published_as_this_one(tmp_path, monkeypa
 
 
 def test_a_failed_run_is_said_and_a_trial_is_never_published(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(reproduce, "run", lambda *_: (_ for _ in ()).throw(RuntimeError("oja, seed 0: killed")))
+    monkeypatch.setattr(
+        reproduce, "run", lambda *_: (_ for _ in ()).throw(RuntimeError("oja, seed 0: killed"))
+    )
     monkeypatch.setattr(sys, "argv", ["reproduce", "--only", "oja", "--results", str(tmp_path)])
     with pytest.raises(SystemExit, match="oja, seed 0: killed"):
         reproduce.main()
@@ -127,7 +133,11 @@ def test_a_failed_run_is_said_and_a_trial_is_never_published(tmp_path, monkeypat
 def _lives(start: float, end: float) -> dict[str, Any]:
     """64 lives about a mean, those of all rows with the same ups and downs."""
     course = [0.01 * (-1) ** i for i in range(64)]
-    return {"metric": "accuracy", "start": [start + c for c in course], "end": [end + c for c in course]}
+    return {
+        "metric": "accuracy",
+        "start": [start + c for c in course],
+        "end": [end + c for c in course],
+    }
 
 
 def test_a_row_is_lost_below_its_start_or_clearly_below_what_it_contains():
@@ -143,7 +153,10 @@ def test_a_row_is_lost_below_its_start_or_clearly_below_what_it_contains():
 
 
 def test_a_loss_is_worse_where_it_is_larger():
-    lives = {"a": {**_lives(1.0, 2.0), "metric": "loss"}, "b": {**_lives(2.0, 1.0), "metric": "loss"}}
+    lives = {
+        "a": {**_lives(1.0, 2.0), "metric": "loss"},
+        "b": {**_lives(2.0, 1.0), "metric": "loss"},
+    }
     below = {name: row["below"] for name, row in stress.judged(lives, {"a": ["b"]}).items()}
     assert below == {"a": ["start", "b"], "b": []}
 
@@ -177,11 +190,16 @@ def test_a_report_says_what_became_worse_without_being_lost(tmp_path):
     ends = {"before": (0.9, 0.5), "after": (0.7, 0.6)}
     for name, (x, y) in ends.items():
         (tmp_path / name).mkdir()
-        rows = {"x": {"metric": "accuracy", "end": x, "below": []}, "y": {"metric": "loss", "end": y, "below": []}}
+        rows = {
+            "x": {"metric": "accuracy", "end": x, "below": []},
+            "y": {"metric": "loss", "end": y, "below": []},
+        }
         (tmp_path / name / "digits-0-wide.json").write_text(json.dumps({"rows": rows}))
     lines = stress.report([tmp_path / "before", tmp_path / "after"]).splitlines()
     assert lines[2].endswith("| - | - |")
-    assert lines[3].endswith("| - | digits-0-wide x 0.900 to 0.700; digits-0-wide y 0.500 to 0.600 |")
+    assert lines[3].endswith(
+        "| - | digits-0-wide x 0.900 to 0.700; digits-0-wide y 0.500 to 0.600 |"
+    )
 
 
 def test_a_report_counts_the_jobs_that_all_folders_hold(tmp_path):
@@ -199,7 +217,15 @@ def test_a_report_counts_the_jobs_that_all_folders_hold(tmp_path):
 
 @pytest.mark.system
 def test_an_experiment_is_reproduced(tmp_path):
-    words = ["--quick", "--only", "oja", "--runs", str(tmp_path / "runs"), "--results", str(tmp_path)]
+    words = [
+        "--quick",
+        "--only",
+        "oja",
+        "--runs",
+        str(tmp_path / "runs"),
+        "--results",
+        str(tmp_path),
+    ]
     program = [sys.executable, "-m", "benchmarks.reproduce", *words]
     done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

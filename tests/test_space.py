@@ -19,7 +19,10 @@ from outer_loops.bptt import Bptt
 from outer_loops.es import Es
 from tests._compiler import as_users
 
-THETA = {"rules": {"rule": {"rate": jnp.asarray([0.5, 2.0]), "bias": jnp.asarray(0.3)}}, "genome": {"w": jnp.ones(3)}}
+THETA = {
+    "rules": {"rule": {"rate": jnp.asarray([0.5, 2.0]), "bias": jnp.asarray(0.3)}},
+    "genome": {"w": jnp.ones(3)},
+}
 SPACE = (
     ("rates", Coordinate(leaves="rules/*/rate", transform="log", scale=2.0)),
     ("bias", Coordinate(leaves="*/bias", transform="box", low=-1.0, high=2.0, scale=0.5)),
@@ -36,12 +39,19 @@ class Written:
     def losses(self, thetas: Any, batch: Any, share: Any = None, unravel: Any = None) -> Any:
         thetas = jax.vmap(unravel)(thetas)
         loss = -jnp.sum(thetas["genome"]["w"], axis=1)
-        aside = {"life_loss": loss[:, None], "survived": jnp.ones((loss.size, 1)), "seen": thetas["genome"]["w"]}
+        aside = {
+            "life_loss": loss[:, None],
+            "survived": jnp.ones((loss.size, 1)),
+            "seen": thetas["genome"]["w"],
+        }
         return loss, {**aside, "lives": jnp.asarray(loss.size), "diverged": jnp.asarray(0)}
 
     def value_and_grad(self, theta: Any, batch: Any, tangents: int = 0) -> Any:
         def loss(t: Any) -> Any:
-            return jnp.sum(t["rules"]["rule"]["rate"] ** 2) * t["genome"]["w"][0] + t["rules"]["rule"]["bias"] ** 3
+            return (
+                jnp.sum(t["rules"]["rule"]["rate"] ** 2) * t["genome"]["w"][0]
+                + t["rules"]["rule"]["bias"] ** 3
+            )
 
         value, grad = jax.value_and_grad(loss)(theta)
         return value, grad, {"loss": value}
@@ -67,10 +77,12 @@ def test_the_gradient_goes_through_the_coordinates_as_central_differences_say():
         seen, z = Seen(PROBLEM, SPACE), encode(SPACE, theta)
         grad = seen.value_and_grad(z, None)[1]  # pyright: ignore[reportArgumentType]
         flat, unravel = jax.flatten_util.ravel_pytree(z)
-        value = lambda x: float(PROBLEM.value_and_grad(decode(SPACE, unravel(x)), None)[0])  # noqa: E731
+        value = lambda x: float(PROBLEM.value_and_grad(decode(SPACE, unravel(x)), None)[0])
         steps = 1e-5 * np.eye(flat.size)
         expected = [(value(flat + h) - value(flat - h)) / 2e-5 for h in steps]
-        np.testing.assert_allclose(jax.flatten_util.ravel_pytree(grad)[0], expected, rtol=1e-6, atol=1e-8)
+        np.testing.assert_allclose(
+            jax.flatten_util.ravel_pytree(grad)[0], expected, rtol=1e-6, atol=1e-8
+        )
 
 
 def test_evolution_stays_inside_the_box_and_starts_as_wide_as_each_leaf_says():
@@ -83,7 +95,9 @@ def test_evolution_stays_inside_the_box_and_starts_as_wide_as_each_leaf_says():
 
     class Spy(Written):
         def losses(self, thetas: Any, batch: Any, share: Any = None, unravel: Any = None) -> Any:
-            jax.debug.callback(lambda x: seen.append(jax.tree.map(np.asarray, x)), jax.vmap(unravel)(thetas))
+            jax.debug.callback(
+                lambda x: seen.append(jax.tree.map(np.asarray, x)), jax.vmap(unravel)(thetas)
+            )
             return super().losses(thetas, batch, share, unravel)
 
     spied: Any = Spy()
@@ -99,7 +113,9 @@ def test_evolution_stays_inside_the_box_and_starts_as_wide_as_each_leaf_says():
     assert all((low <= x["genome"]["w"]).all() and (x["genome"]["w"] <= high).all() for x in seen)
     assert all((x["genome"]["v"] > 0).all() for x in seen)
     found = np.asarray(es.theta(state)["genome"]["w"])
-    assert (low <= found).all() and (found <= high).all() and found.mean() > -0.1  # it was pulled there
+    assert (
+        (low <= found).all() and (found <= high).all() and found.mean() > -0.1
+    )  # it was pulled there
 
 
 @pytest.mark.exact
@@ -109,7 +125,10 @@ def test_coordinates_that_change_nothing_give_the_same_bits(monkeypatch):
     assert within(outer, ()) is outer
     plain = within(outer, (("all", Coordinate()),))
     states = [train.begin(problem, loop, 0) for loop in (outer, plain)]
-    ends = [list(train.steps(problem, loop, 0, s, 0, 3))[-1][1] for loop, s in zip((outer, plain), states, strict=True)]
+    ends = [
+        list(train.steps(problem, loop, 0, s, 0, 3))[-1][1]
+        for loop, s in zip((outer, plain), states, strict=True)
+    ]
     np.testing.assert_array_equal(weights(outer.theta(ends[0])), weights(plain.theta(ends[1])))
 
 
@@ -117,7 +136,9 @@ def test_a_gradient_in_a_box_goes_down_and_theta_outside_is_the_true_one():
     problem = quadratic(n_tasks=2)
     outer = within(Bptt(steps=10, learning_rate=0.1), BOX)
     state = train.begin(problem, outer, 0)
-    np.testing.assert_allclose(weights(outer.theta(state)), weights(problem.init(train.stream(0, "theta"))), rtol=1e-5)
+    np.testing.assert_allclose(
+        weights(outer.theta(state)), weights(problem.init(train.stream(0, "theta"))), rtol=1e-5
+    )
     ends = list(train.steps(problem, outer, 0, state, 0, 10))
     assert ends[-1][2]["loss"] < 0.7 * ends[0][2]["loss"]
     assert np.abs(weights(outer.theta(ends[-1][1]))).max() < 1.7
@@ -130,15 +151,29 @@ def test_a_gradient_in_a_box_goes_down_and_theta_outside_is_the_true_one():
             {"leaves": "rules/*/speed"},
             r"space.own: leaves='rules/\*/speed' - expected one that matches.*rules/rule/rate",
         ),
-        ({"leaves": "*/bias", "transform": "box", "low": 0.5, "high": 1.0}, "bias starts at 0.3 .* between 0.5 and 1"),
-        ({"leaves": "genome/w", "transform": "box", "low": 0.0, "high": 1.0}, "starts at 1 .* inside the box"),
+        (
+            {"leaves": "*/bias", "transform": "box", "low": 0.5, "high": 1.0},
+            "bias starts at 0.3 .* between 0.5 and 1",
+        ),
+        (
+            {"leaves": "genome/w", "transform": "box", "low": 0.0, "high": 1.0},
+            "starts at 1 .* inside the box",
+        ),
         ({"leaves": "*/low", "transform": "log"}, "genome/low starts at -2 .* positive numbers"),
         ({"leaves": "*/n"}, "genome/n of int32 .* floats"),
-        ({"leaves": "*r", "scale": 2.0}, "space.own and space.other: genome/other - expected one coordinate"),
+        (
+            {"leaves": "*r", "scale": 2.0},
+            "space.own and space.other: genome/other - expected one coordinate",
+        ),
     ],
 )
 def test_what_has_no_coordinate_is_refused_by_name(coordinate, words):
-    genome = {**THETA["genome"], "low": jnp.asarray([1.0, -2.0]), "n": jnp.asarray(3), "other": jnp.ones(())}
+    genome = {
+        **THETA["genome"],
+        "low": jnp.asarray([1.0, -2.0]),
+        "n": jnp.asarray(3),
+        "other": jnp.ones(()),
+    }
     both = (("own", Coordinate(**coordinate)), ("other", Coordinate(leaves="genome/other")))
     with pytest.raises(BadInput, match=words):
         check(both, {**THETA, "genome": genome})
@@ -160,9 +195,24 @@ def test_a_start_outside_is_refused_before_anything_compiles():
 
 
 def test_whatever_takes_a_theta_in_a_problem_takes_coordinates_in_one_seen():
-    public = {name: value for name, value in vars(MetaProblem).items() if not name.startswith("_") and callable(value)}
-    takes = {name for name, value in public.items() if {"theta", "thetas"} & set(inspect.signature(value).parameters)}
-    assert takes >= {"losses", "value_and_grad", "begin", "advance", "window_losses", "window_gradient"}
+    public = {
+        name: value
+        for name, value in vars(MetaProblem).items()
+        if not name.startswith("_") and callable(value)
+    }
+    takes = {
+        name
+        for name, value in public.items()
+        if {"theta", "thetas"} & set(inspect.signature(value).parameters)
+    }
+    assert takes >= {
+        "losses",
+        "value_and_grad",
+        "begin",
+        "advance",
+        "window_losses",
+        "window_gradient",
+    }
     for name in takes:
         assert (
             inspect.signature(getattr(Seen, name)).parameters.keys()

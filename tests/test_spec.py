@@ -13,7 +13,18 @@ from metaplast.neurons.softplus import Softplus
 from metaplast.registry import BadInput
 from metaplast.rules.clip import Clip
 from metaplast.rules.polynomial import Polynomial
-from metaplast.spec import Count, Options, Positive, build, decode, encode, explain, frozen, plugin, spec
+from metaplast.spec import (
+    Count,
+    Options,
+    Positive,
+    build,
+    decode,
+    encode,
+    explain,
+    frozen,
+    plugin,
+    spec,
+)
 
 
 @spec
@@ -63,7 +74,10 @@ def test_a_wrong_value_is_refused_by_the_name_of_its_field(fields):
 
 
 def test_an_unknown_field_is_named_and_the_nearest_offered():
-    with pytest.raises(BadInput, match=r"unknown field 'cuont' - expected one of count, .* - did you mean 'count'\?"):
+    with pytest.raises(
+        BadInput,
+        match=r"unknown field 'cuont' - expected one of count, .* - did you mean 'count'\?",
+    ):
         build(Sample, {"cuont": 1})
     with pytest.raises(pydantic.ValidationError, match="cuont"):
         Sample(cuont=1)
@@ -87,7 +101,8 @@ def test_a_plug_in_of_another_kind_is_no_rule():
 
 def test_lists_become_tuples_so_that_equal_specs_are_one_key():
     from_yaml = decode(
-        "network", {"name": "feedforward", "hidden": [4, 3], "neuron": {"name": "softplus", "beta": 2.0}}
+        "network",
+        {"name": "feedforward", "hidden": [4, 3], "neuron": {"name": "softplus", "beta": 2.0}},
     )
     from_python = Feedforward(hidden=(4, 3), neuron=Softplus(beta=2.0))
     assert from_yaml == from_python
@@ -109,7 +124,9 @@ def test_a_spec_cannot_be_changed():
         Sample().count = 2
 
 
-@given(st.recursive(st.integers() | st.text(), lambda inner: st.lists(inner, max_size=3), max_leaves=8))
+@given(
+    st.recursive(st.integers() | st.text(), lambda inner: st.lists(inner, max_size=3), max_leaves=8)
+)
 def test_frozen_turns_lists_into_tuples_to_any_depth(value):
     def plain(x):
         return [plain(i) for i in x] if isinstance(x, tuple) else x
@@ -125,7 +142,9 @@ def test_frozen_turns_lists_into_tuples_to_any_depth(value):
     rate=st.floats(1e-6, 1e6),
     flag=st.booleans(),
     sizes=st.lists(st.integers(1, 99), max_size=3),
-    options=st.dictionaries(st.text("abc", min_size=1), st.booleans() | st.floats(-1, 1) | st.text("xy"), max_size=2),
+    options=st.dictionaries(
+        st.text("abc", min_size=1), st.booleans() | st.floats(-1, 1) | st.text("xy"), max_size=2
+    ),
     limit=st.floats(0.1, 1.0),
 )
 def test_plain_data_and_back(count, rate, flag, sizes, options, limit):

@@ -1,4 +1,6 @@
-"""The checks themselves can fail: plug-ins with one deliberate fault each, and the words they are refused with."""
+"""The checks themselves can fail: plug-ins with one deliberate fault each, and the words they are
+refused with.
+"""
 
 import dataclasses
 from typing import Any, ClassVar, Literal
@@ -15,7 +17,13 @@ from metaplast.rules.base import AbstractRule, Clock, Mixes, TermRule
 from metaplast.signals import Outcome, Score, TaskShape, feedback, neuron_view, rule_state
 from metaplast.spec import spec
 from metaplast.tasks import SPLITS, AbstractTaskFamily
-from metaplast.testing import ContractBroken, check_neuron, check_rule, check_task_family, outer_loop
+from metaplast.testing import (
+    ContractBroken,
+    check_neuron,
+    check_rule,
+    check_task_family,
+    outer_loop,
+)
 from metaplast.testing import neuron as neurons
 from metaplast.testing import rule as rules
 from outer_loops.bptt import Bptt
@@ -84,7 +92,9 @@ class Overclaims(Hebb):
     """Seems to read what is carried back through the weights."""
 
     def products(self, theta: Any, state: Any, view: Any, dt: float) -> Any:
-        return state, [Term((1.0 + theta["a"]) * view.post.activity, view.pre.activity + 0.0 * view.pre.gain)]
+        return state, [
+            Term((1.0 + theta["a"]) * view.post.activity, view.pre.activity + 0.0 * view.pre.gain)
+        ]
 
 
 @spec
@@ -252,7 +262,9 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("fault", "check", "words"), FAULTS, ids=lambda x: getattr(x, "__name__", ""))
+@pytest.mark.parametrize(
+    ("fault", "check", "words"), FAULTS, ids=lambda x: getattr(x, "__name__", "")
+)
 def test_a_faulty_rule_is_refused(fault, check, words):
     with jax.enable_x64(True):
         bench = rules.Bench(fault())
@@ -274,7 +286,9 @@ def test_a_rule_without_fault_is_not():
 
 
 def test_a_state_that_does_not_stay_what_it_is_is_refused():
-    with pytest.raises(ContractBroken, match=r"state.*\.scalar\['n'\] was int32\(\), is float32\(\)"):
+    with pytest.raises(
+        ContractBroken, match=r"state.*\.scalar\['n'\] was int32\(\), is float32\(\)"
+    ):
         check_rule(Integers())
 
 
@@ -410,10 +424,21 @@ class Echo(AbstractTaskFamily):
     """Say what you see, loss (y - x)^2; what the faults below are put into."""
 
     def shape(self) -> Any:
-        return TaskShape({"input": 2}, 2, ((3, True), (2, False)), frozenset({"error", "target"}), differentiable=True)
+        return TaskShape(
+            {"input": 2},
+            2,
+            ((3, True), (2, False)),
+            frozenset({"error", "target"}),
+            differentiable=True,
+        )
 
     def sample(self, key: Any, split: Any) -> Any:
-        return jax.random.bits(jax.random.fold_in(key, SPLITS.index(split)), (5, 2)).astype(jnp.float32) / 2.0**32
+        return (
+            jax.random.bits(jax.random.fold_in(key, SPLITS.index(split)), (5, 2)).astype(
+                jnp.float32
+            )
+            / 2.0**32
+        )
 
     def begin(self, task: Any, key: Any, dt: float) -> Any:
         return jnp.zeros((), jnp.int32)
@@ -437,7 +462,9 @@ class Faithful(Echo):
 class WrongError(Echo):
     def step(self, task: Any, state: Any, output: Any, key: Any, dt: float) -> Any:
         state, outcome = super().step(task, state, output, key, dt)
-        return state, outcome.replace(feedback=outcome.feedback.replace(error=2.0 * outcome.feedback.error))
+        return state, outcome.replace(
+            feedback=outcome.feedback.replace(error=2.0 * outcome.feedback.error)
+        )
 
 
 @spec
@@ -466,7 +493,9 @@ class Backwards(Echo):
     def step(self, task: Any, state: Any, output: Any, key: Any, dt: float) -> Any:
         state, outcome = super().step(task, state, output, key, dt)
         told = outcome.feedback.replace(error=-outcome.feedback.error)
-        return state, outcome.replace(feedback=told, score=outcome.score.replace(loss=-outcome.score.loss))
+        return state, outcome.replace(
+            feedback=told, score=outcome.score.replace(loss=-outcome.score.loss)
+        )
 
 
 @spec
@@ -516,7 +545,9 @@ class Blind(Echo):
         answer = jnp.zeros(2) if self.indifferent else output.activity
         loss = jnp.sum((answer - task[state]) ** 2)
         score = Score(loss=jax.lax.stop_gradient(loss), weight=jnp.ones(()), metrics={})
-        return state + 1, Outcome(feedback=feedback(2, modulators={"reward": -score.loss}), score=score)
+        return state + 1, Outcome(
+            feedback=feedback(2, modulators={"reward": -score.loss}), score=score
+        )
 
 
 def test_a_family_without_target_and_gradient_is_held_to_its_oracle_or_to_caring_for_answers():
@@ -546,7 +577,9 @@ def test_an_outer_loop_that_crawls_or_takes_a_step_without_a_number_is_refused()
     state = train.begin(problem, Greedy(), 0)
     with pytest.raises(ContractBroken, match=r"a skipped step leaves state.*theta.* as it was"):
         outer_loop.check_divergence(problem, Greedy(), state)
-    with pytest.raises(ContractBroken, match=r"2 steps on a quadratic take the loss .* below its 0\.7-fold"):
+    with pytest.raises(
+        ContractBroken, match=r"2 steps on a quadratic take the loss .* below its 0\.7-fold"
+    ):
         outer_loop.check_progress(problem, Greedy(), state, 2)
 
 
@@ -555,7 +588,9 @@ def test_the_quadratic_is_one():
     problem = outer_loop.quadratic()
     theta = problem.init(jax.random.key(0))
     batch = outer_loop._batch(problem, 0)
-    scale = lambda c: jax.tree.map(lambda x: c * x[None], theta)  # noqa: E731
-    one, two, none = (float(train.evaluate(problem, scale(c), batch)[0][0]) for c in (1.0, 2.0, 0.0))
+    scale = lambda c: jax.tree.map(lambda x: c * x[None], theta)
+    one, two, none = (
+        float(train.evaluate(problem, scale(c), batch)[0][0]) for c in (1.0, 2.0, 0.0)
+    )
     assert two == pytest.approx(4 * one, rel=1e-5)
     assert none == 0.0

@@ -26,7 +26,9 @@ ALWAYS = Polynomial(terms=("modulator.surprise",), initial=(1.0,), rate=1.0, lea
 
 def _lifetime(task: Any, rule: Any, hidden: tuple[int, ...] = ()) -> Lifetime:
     record = ("weights", "activity", "feedback")
-    return Lifetime(task=task, network=Feedforward(hidden=hidden), slots=(Slot(rule=rule),), record=record)
+    return Lifetime(
+        task=task, network=Feedforward(hidden=hidden), slots=(Slot(rule=rule),), record=record
+    )
 
 
 def _lived(lifetime: Lifetime) -> Any:
@@ -76,7 +78,9 @@ def test_surprise_is_the_loss_of_the_step(task):
     np.testing.assert_allclose(moved, loss, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize(("term", "what"), [("target*pre", "post.target"), ("modulator.surprise", "surprise")])
+@pytest.mark.parametrize(
+    ("term", "what"), [("target*pre", "post.target"), ("modulator.surprise", "surprise")]
+)
 def test_a_task_that_tells_no_answer_offers_neither(term, what):
     """The loss of what was recorded would leak it into the weights."""
     lifetime = _lifetime(Pointmass(), Polynomial(terms=(term,)))
@@ -87,7 +91,9 @@ def test_a_task_that_tells_no_answer_offers_neither(term, what):
 
 def _program(term: str) -> list[str]:
     """The instructions of a compiled life, without where in the source they come from."""
-    lifetime = Lifetime(task=CLASSES, network=Feedforward(hidden=()), slots=(Slot(rule=Polynomial(terms=(term,))),))
+    lifetime = Lifetime(
+        task=CLASSES, network=Feedforward(hidden=()), slots=(Slot(rule=Polynomial(terms=(term,))),)
+    )
 
     def live(key: Any) -> Any:
         task, theta = CLASSES.sample(key, "train"), lifetime.init(key)
@@ -95,14 +101,18 @@ def _program(term: str) -> list[str]:
         return lifetime.advance(theta, task, life, 4, start=0)
 
     text = str(quick_jit(live).lower(jax.random.key(0)).compile().as_text())
-    return [re.sub(r",? metadata=\{[^}]*\}", "", line) for line in text.splitlines() if " = " in line]
+    return [
+        re.sub(r",? metadata=\{[^}]*\}", "", line) for line in text.splitlines() if " = " in line
+    ]
 
 
 @pytest.mark.parametrize(("term", "same"), [("post*pre", True), ("target*pre", False)])
 def test_a_rule_that_does_not_read_the_target_has_the_program_that_it_had(monkeypatch, term, same):
     told = _program(term)
     monkeypatch.setattr(
-        metaplast.lifetime, "answered", lambda views, output, outcome, offers: (views, outcome.feedback)
+        metaplast.lifetime,
+        "answered",
+        lambda views, output, outcome, offers: (views, outcome.feedback),
     )
     assert (_program(term) == told) == same
 

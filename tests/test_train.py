@@ -1,4 +1,6 @@
-"""The outer loop as a generator: all of it is a function of (seed, step), and stopping changes no bit."""
+"""The outer loop as a generator: all of it is a function of (seed, step), and stopping changes no
+bit.
+"""
 
 import dataclasses
 import itertools
@@ -30,7 +32,9 @@ def test_a_run_in_pieces_is_the_same_to_the_bit(monkeypatch):
     start = train.begin(PROBLEM, OUTER, 3)
     whole = list(train.steps(PROBLEM, OUTER, 3, start, 0, 4))
     first = list(train.steps(PROBLEM, OUTER, 3, train.begin(PROBLEM, OUTER, 3), 0, 2))
-    saved = jax.tree.map(lambda x: jnp.asarray(np.asarray(x)), first[-1][1])  # as a checkpoint would bring it back
+    saved = jax.tree.map(
+        lambda x: jnp.asarray(np.asarray(x)), first[-1][1]
+    )  # as a checkpoint would bring it back
     second = list(train.steps(PROBLEM, OUTER, 3, saved, 2, 4))
     assert [n for n, _, _ in whole] == [n for n, _, _ in first + second] == [1, 2, 3, 4]
     for (_, a, m), (_, b, n) in zip(whole, first + second, strict=True):
@@ -46,8 +50,13 @@ def test_seeds_and_steps_differ():
 
 
 def _several(n_steps: int, lockstep: bool | None) -> tuple[list[train.Run], Any]:
-    """Runs of two seeds, and of one with half the learning rate, through a curriculum: (runs, all that is told)."""
-    problem, half = dataclasses.replace(PROBLEM, curriculum=((0, 4), (2, 16))), {"learning_rate": jnp.asarray(0.005)}
+    """Runs of two seeds, and of one with half the learning rate, through a curriculum: (runs, all
+    that is told).
+    """
+    problem, half = (
+        dataclasses.replace(PROBLEM, curriculum=((0, 4), (2, 16))),
+        {"learning_rate": jnp.asarray(0.005)},
+    )
     settings = [(3, None), (4, None), (3, half)]
     runs = [train.Run(seed, train.begin(problem, OUTER, seed, hyper)) for seed, hyper in settings]
     return runs, list(train.steps_many(problem, OUTER, runs, 0, n_steps, lockstep))
@@ -62,7 +71,9 @@ def test_each_of_several_runs_has_the_bits_that_it_has_alone(monkeypatch):
     problem = dataclasses.replace(PROBLEM, curriculum=((0, 4), (2, 16)))
     for i, (seed, state, _) in enumerate(runs):
         alone = list(train.steps(problem, OUTER, seed, state, 0, 4))
-        assert _bits([(s, m) for _, s, m in alone]) == _bits([(found[i].state, m[i]) for _, found, m in told])
+        assert _bits([(s, m) for _, s, m in alone]) == _bits(
+            [(found[i].state, m[i]) for _, found, m in told]
+        )
     assert len({_bits(OUTER.theta(run.state))[0] for run in told[-1][1]}) == 3
 
 
@@ -73,22 +84,35 @@ def test_runs_in_lockstep_are_the_same_to_rounding():
     _, together = _several(3, True)
     for (n, runs, metrics), (m, others, more) in zip(apart, together, strict=True):
         assert (n, [run.seed for run in others]) == (m, [3, 4, 3])
-        chex.assert_trees_all_close(([r.state for r in runs], metrics), ([r.state for r in others], more), rtol=1e-5)
+        chex.assert_trees_all_close(
+            ([r.state for r in runs], metrics), ([r.state for r in others], more), rtol=1e-5
+        )
     outer = Es(restarts=1)
-    with pytest.raises(BadInput, match="runs in lockstep - expected an outer loop whose state keeps its shape"):
-        next(train.steps_many(PROBLEM, outer, [train.Run(0, train.begin(PROBLEM, outer, 0))], 0, 1, lockstep=True))
+    with pytest.raises(
+        BadInput, match="runs in lockstep - expected an outer loop whose state keeps its shape"
+    ):
+        next(
+            train.steps_many(
+                PROBLEM, outer, [train.Run(0, train.begin(PROBLEM, outer, 0))], 0, 1, lockstep=True
+            )
+        )
 
 
 def test_every_stream_of_randomness_is_its_own():
     names = ("theta", "outer", "tasks", "step", "validation", "heldout")
-    keys = [train.stream(seed, name, index) for seed, name, index in itertools.product((0, 1), names, (0, 1))]
+    keys = [
+        train.stream(seed, name, index)
+        for seed, name, index in itertools.product((0, 1), names, (0, 1))
+    ]
     assert len({np.asarray(jax.random.key_data(key)).tobytes() for key in keys}) == len(keys)
     same = (train.stream(1, "tasks", 5), train.stream(1, "tasks", jnp.asarray(5)))
     np.testing.assert_array_equal(*(jax.random.key_data(key) for key in same))
 
 
 def test_a_beginning_can_be_looked_at_by_its_shapes_alone():
-    """Programs with options of their own run as plain functions inside another trace, whatever they are given."""
+    """Programs with options of their own run as plain functions inside another trace, whatever they
+    are given.
+    """
     shapes = jax.eval_shape(lambda: train.begin(PROBLEM, OUTER, 0))
     begun = train.begin(PROBLEM, OUTER, 0)
     assert jax.tree.map(jnp.shape, shapes) == jax.tree.map(jnp.shape, begun)

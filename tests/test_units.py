@@ -31,7 +31,12 @@ from metaplast.problem.meta_problem import MetaProblem
 from metaplast.rules.vogels import Vogels
 from metaplast.testing.base import quick_jit
 
-LIFETIME = Lifetime(TeacherStudent(n_in=3, n_out=2, n_steps=1), Feedforward(hidden=(4,)), slots=(), measure=("units",))
+LIFETIME = Lifetime(
+    TeacherStudent(n_in=3, n_out=2, n_steps=1),
+    Feedforward(hidden=(4,)),
+    slots=(),
+    measure=("units",),
+)
 PROBLEM = MetaProblem(LIFETIME, MeanLoss())
 
 
@@ -61,9 +66,14 @@ def _shares(neuron: Any, potentials: list[list[float]]) -> dict[str, float]:
         (Linear(), 0.0, 0.0),
     ],
 )
-def test_units_are_flat_only_if_they_are_so_in_every_step(neuron: Any, silent: float, saturated: float) -> None:
+def test_units_are_flat_only_if_they_are_so_in_every_step(
+    neuron: Any, silent: float, saturated: float
+) -> None:
     potentials = [[9.0, -9.0, 0.1, 9.0], [8.0, -8.0, 0.2, -8.0], [9.0, -9.0, 0.3, 0.1]]
-    assert _shares(neuron, potentials) == {"silent_hidden_1": silent, "saturated_hidden_1": saturated}
+    assert _shares(neuron, potentials) == {
+        "silent_hidden_1": silent,
+        "saturated_hidden_1": saturated,
+    }
 
 
 @pytest.mark.parametrize(
@@ -71,14 +81,23 @@ def test_units_are_flat_only_if_they_are_so_in_every_step(neuron: Any, silent: f
     [
         (Tanh(), 1e5, 0.0, 1.0),
         (Relu(), 0.0, 1.0, 0.0),
-        (Lif(soma_input="jump"), 1e5, 0.5, 0.5),  # its one step is driven far above or far below threshold
+        (
+            Lif(soma_input="jump"),
+            1e5,
+            0.5,
+            0.5,
+        ),  # its one step is driven far above or far below threshold
         (Lif(soma_input="jump"), 0.0, 1.0, 0.0),
         (Tanh(), 1.0, 0.0, 0.0),
     ],
 )
-def test_a_problem_counts_them_in_every_life(neuron: Any, gain: float, silent: float, saturated: float) -> None:
+def test_a_problem_counts_them_in_every_life(
+    neuron: Any, gain: float, silent: float, saturated: float
+) -> None:
     network = Feedforward(hidden=(40,), neuron=neuron, gain=gain)
-    problem = dataclasses.replace(PROBLEM, lifetime=dataclasses.replace(LIFETIME, network=network, genome=Drawn()))
+    problem = dataclasses.replace(
+        PROBLEM, lifetime=dataclasses.replace(LIFETIME, network=network, genome=Drawn())
+    )
     theta = jax.tree.map(lambda x: x[None], problem.lifetime._init(jax.random.key(0)))
 
     @quick_jit
@@ -105,7 +124,12 @@ def test_a_problem_counts_them_in_every_life(neuron: Any, gain: float, silent: f
 STILL, BUSY = np.zeros((500, 4)), np.ones((500, 4))
 LATE = np.concatenate([STILL[:450], BUSY[:50]])
 OFTEN = (np.arange(500)[:, None] % 9 == 0) * np.ones((500, 4))  # 111 Hz at 1 ms
-SHARES = {"silent_hidden_1": 0.0, "saturated_hidden_1": 0.0, "silent_output": 0.0, "saturated_output": 0.0}
+SHARES = {
+    "silent_hidden_1": 0.0,
+    "saturated_hidden_1": 0.0,
+    "silent_output": 0.0,
+    "saturated_output": 0.0,
+}
 
 
 @pytest.mark.parametrize(
@@ -121,9 +145,15 @@ SHARES = {"silent_hidden_1": 0.0, "saturated_hidden_1": 0.0, "silent_output": 0.
         (STILL, {"saturated_hidden_1": 0.75}, 0.51, "saturated clipped"),
     ],
 )
-def test_a_life_is_called_by_its_faults(activity: Any, shares: Any, at_bound: float, wrong: str) -> None:
+def test_a_life_is_called_by_its_faults(
+    activity: Any, shares: Any, at_bound: float, wrong: str
+) -> None:
     lifetime = dataclasses.replace(LIFETIME, network=Feedforward(hidden=(4,), neuron=Lif()))
-    seen = {"hidden_1": jnp.asarray(activity), "output": jnp.full((len(activity), 2), 1e3), "input": jnp.ones(1)}
+    seen = {
+        "hidden_1": jnp.asarray(activity),
+        "output": jnp.full((len(activity), 2), 1e3),
+        "input": jnp.ones(1),
+    }
     told = {name: jnp.asarray(share) for name, share in (SHARES | shares).items()}
     found = faults(lifetime.wiring(), told, seen, jnp.asarray(at_bound), 1e-3)
     assert [name for name in FAULTS if found[name]] == wrong.split()
@@ -143,10 +173,15 @@ def test_a_life_is_called_by_its_faults(activity: Any, shares: Any, at_bound: fl
         (Refractory(neuron=Lif(), period=4e-3), 5, 1.0),  # as often as it can
     ],
 )
-def test_a_unit_of_spikes_is_saturated_by_its_rate_not_by_its_gain(neuron: Any, period: int, saturated: float) -> None:
+def test_a_unit_of_spikes_is_saturated_by_its_rate_not_by_its_gain(
+    neuron: Any, period: int, saturated: float
+) -> None:
     lifetime = dataclasses.replace(LIFETIME, network=Feedforward(hidden=(4,), neuron=neuron))
     spikes = (np.arange(100)[:, None] % period == 0) * np.ones((100, 4))
-    recorded = {name: {"hidden_1": jnp.asarray(spikes), "output": jnp.ones((100, 2))} for name in ("activity", "gain")}
+    recorded = {
+        name: {"hidden_1": jnp.asarray(spikes), "output": jnp.ones((100, 2))}
+        for name in ("activity", "gain")
+    }
     recorded["gain"]["hidden_1"] = jnp.zeros((100, 4))
     found = quick_jit(lambda seen: idle(lifetime.wiring(), {}, seen, 1e-3))(recorded)
     assert found["saturated_hidden_1"] == saturated
@@ -154,23 +189,36 @@ def test_a_unit_of_spikes_is_saturated_by_its_rate_not_by_its_gain(neuron: Any, 
 
 
 def test_a_rate_network_does_not_run_away_by_its_rate() -> None:
-    """The activity of a rate unit has no hertz; what grows without bound is not finite, and counted as diverged."""
+    """The activity of a rate unit has no hertz; what grows without bound is not finite, and counted
+    as diverged.
+    """
     seen = {"hidden_1": jnp.full((900, 4), 1e6), "output": jnp.zeros((900, 2))}
     told = {name: jnp.asarray(share) for name, share in SHARES.items()}
     assert not any(faults(LIFETIME.wiring(), told, seen, jnp.zeros(()), 1e-3).values())
 
 
 def test_a_broken_spiking_life_is_counted_as_diverged_not_as_silent() -> None:
-    """A rule whose numbers are none, between cells that never fire: nothing that the task sees is broken."""
+    """A rule whose numbers are none, between cells that never fire: nothing that the task sees is
+    broken.
+    """
     connection = Sparse(probability=0.9)
-    network = Ei(readout=False, n_i=30, connection=connection, neuron=Lif(), interneuron=Lif(), gain=0.0)
+    network = Ei(
+        readout=False, n_i=30, connection=connection, neuron=Lif(), interneuron=Lif(), gain=0.0
+    )
     task = TargetRate(n_in=2, n_out=30, n_steps=20, window=10)
     slots = (Slot(edges="i_to_e", rule=Vogels(learn=True)),)
-    problem = MetaProblem(Lifetime(task, network, None_(), slots=slots, measure=("units",)), MeanLoss())
+    problem = MetaProblem(
+        Lifetime(task, network, None_(), slots=slots, measure=("units",)), MeanLoss()
+    )
     theta = problem.lifetime._init(jax.random.key(0))
     thetas = jax.tree.map(lambda x: jnp.stack([x, jnp.full_like(x, jnp.nan)]), theta)
-    metrics = quick_jit(lambda key: problem.losses(thetas, problem.sample(key, 3, "train"))[1])(jax.random.key(1))
-    assert np.isfinite(metrics["life_loss"][0]).all() and not np.isfinite(metrics["life_loss"][1]).any()
+    metrics = quick_jit(lambda key: problem.losses(thetas, problem.sample(key, 3, "train"))[1])(
+        jax.random.key(1)
+    )
+    assert (
+        np.isfinite(metrics["life_loss"][0]).all()
+        and not np.isfinite(metrics["life_loss"][1]).any()
+    )
     assert metrics["diverged"] == 3
 
 
@@ -183,7 +231,9 @@ def test_weights_are_within_their_bounds_from_birth_where_silence_may_leave_them
     network = Ei(readout=False, n_i=30, source=Poisson(), inhibition_gain=5.0, bounds=(0.0, 0.4))
     task = TargetRate(n_in=2, n_out=30, n_steps=20, window=10)
     lifetime = Lifetime(task, network, None_(), slots=(Slot(edges="i_to_e", rule=Vogels()),))
-    born = quick_jit(lambda key: lifetime.begin(lifetime._init(key), task.sample(key, "train"), key))(jax.random.key(0))
+    born = quick_jit(
+        lambda key: lifetime.begin(lifetime._init(key), task.sample(key, "train"), key)
+    )(jax.random.key(0))
     drawn = np.asarray(born.synapses["i_to_i"].weight)  # static: as drawn
     learns = np.asarray(born.synapses["i_to_e"].weight)
     assert drawn.max() > 0.4 >= learns.max() and (learns == np.float32(0.4)).any()

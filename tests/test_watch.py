@@ -1,4 +1,6 @@
-"""A search that gets lost is led back to where it was sound, with smaller steps; another keeps every bit."""
+"""A search that gets lost is led back to where it was sound, with smaller steps; another keeps
+every bit.
+"""
 
 from dataclasses import replace
 from typing import Any
@@ -44,7 +46,9 @@ def _metrics(loss: float, diverged: int = 0) -> dict[str, Any]:
 
 
 def _watched(losses: Any, diverged: Any = None) -> list[tuple[Any, Any]]:
-    """(watch, state) after every step of a search with these losses; it starts with the state (0, 1.0)."""
+    """(watch, state) after every step of a search with these losses; it starts with the state (0,
+    1.0).
+    """
     state: Any = (0, 1.0)
     known = watch.begin(state)
     course = []
@@ -98,7 +102,9 @@ def test_a_search_that_comes_back_by_itself_is_left_alone():
 
 
 def test_a_second_fall_from_the_same_state_halves_the_steps_again():
-    bad = [20.0] * (4 + watch.PATIENCE + 8 + watch.PATIENCE)  # the second watch needs nine losses first
+    bad = [20.0] * (
+        4 + watch.PATIENCE + 8 + watch.PATIENCE
+    )  # the second watch needs nine losses first
     known, state = _watched([*SOUND, *bad])[-1]
     assert state == (0, 0.25)
     assert (int(known.falls), float(known.scale)) == (2, 0.25)
@@ -193,7 +199,10 @@ def test_longer_lives_begin_a_watch_anew():
     problem = replace(PROBLEM, curriculum=((0, 1), (12, 0)))
     state = train.begin(problem, OUTER, 0)
     run = train.Run(0, state, watch.begin(state))
-    seen = [int(found.watch.seen) for _, (found,), _ in train.steps_many(problem, OUTER, [run], 0, 14, False)]
+    seen = [
+        int(found.watch.seen)
+        for _, (found,), _ in train.steps_many(problem, OUTER, [run], 0, 14, False)
+    ]
     assert seen[10:] == [11, 12, 1, 2]
 
 

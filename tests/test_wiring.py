@@ -1,4 +1,6 @@
-"""What the graph says of an edge: which way it acts, and so credit returns; on which sides it carries spikes."""
+"""What the graph says of an edge: which way it acts, and so credit returns; on which sides it
+carries spikes.
+"""
 
 import dataclasses
 from typing import Any, Literal
@@ -52,9 +54,14 @@ class Chain(AbstractNetwork):
         return Wiring((Population("input", n), cells, Population("output", n_out)), edges)
 
 
-def _edge(cell: Any, port: str, sign: Any = 0, transmission: Any = "instant", **sizes: int) -> Wiring:
+def _edge(
+    cell: Any, port: str, sign: Any = 0, transmission: Any = "instant", **sizes: int
+) -> Wiring:
     n_pre, n_post = sizes.get("n_pre", N_PRE), sizes.get("n_post", N_POST)
-    populations = (Population("input", n_pre, sign=sign), Population("output", n_post, decode("neuron", cell)))
+    populations = (
+        Population("input", n_pre, sign=sign),
+        Population("output", n_post, decode("neuron", cell)),
+    )
     sent = decode("transmission", transmission)
     return Wiring(populations, (Edge("input", "output", Dense(n_post, n_pre), sent, port),))
 
@@ -66,14 +73,18 @@ def _synapses(weights: Any) -> dict[str, Synapses]:
 def _seen(wiring: Wiring, weights: Any, stimulus: Any) -> Any:
     """Views after one step from rest."""
     start = network.init_state(wiring, {}, DT)
-    return network.step(wiring, {}, _synapses(weights), start, stimulus, DT, jax.random.key(0))[1][0]
+    return network.step(wiring, {}, _synapses(weights), start, stimulus, DT, jax.random.key(0))[1][
+        0
+    ]
 
 
 def _told(rule: Any, wiring: Wiring, weights: Any, views: Any, error: Any) -> Any:
     """(learning signals, what the rule carries back)."""
     state = rule.init_state({}, wiring, jax.random.key(3))
     told = feedback(wiring.output.n, error=error)
-    return rule.step({}, state, wiring, _synapses(weights), views, told, DT)[1].learning_signal, state.get("back")
+    return rule.step({}, state, wiring, _synapses(weights), views, told, DT)[
+        1
+    ].learning_signal, state.get("back")
 
 
 ROUTES = [
@@ -85,7 +96,8 @@ ROUTES = [
 
 
 def test_credit_has_the_sign_with_which_its_edge_acts():
-    """Against the gradient of each output alone, d activity / d input, through every port of every cell that has more
+    """Against the gradient of each output alone, d activity / d input, through every port of every
+    cell that has more
     than a soma: the same vector up to a positive factor, that of the cell's memory."""
     rng = np.random.default_rng(0)
     w, x = np.abs(rng.normal(size=(N_POST, N_PRE))), 0.1 + rng.random(N_PRE)
@@ -93,14 +105,16 @@ def test_credit_has_the_sign_with_which_its_edge_acts():
     def both(route: tuple[str, str, int], w: Any, x: Any) -> Any:
         wiring = _edge(CELLS[route[0]], *route[1:])
         weights = {"input_to_output": w}
-        activity = lambda x: _seen(wiring, weights, {"input": x})["output"].activity  # noqa: E731
+        activity = lambda x: _seen(wiring, weights, {"input": x})["output"].activity
         views = _seen(wiring, weights, {"input": x})
-        signal = lambda error: _told(Symmetric(), wiring, weights, views, error)[0]["input"]  # noqa: E731
+        signal = lambda error: _told(Symmetric(), wiring, weights, views, error)[0]["input"]
         return jax.vmap(signal)(jnp.eye(N_POST)), jax.jacrev(activity)(x)
 
     with jax.enable_x64(True):
         found = quick_jit(lambda w, x: [both(route, w, x) for route in ROUTES])(w, x)
-    for (name, port, sign), (signal, slope) in zip(ROUTES, jax.tree.map(np.asarray, found), strict=True):
+    for (name, port, sign), (signal, slope) in zip(
+        ROUTES, jax.tree.map(np.asarray, found), strict=True
+    ):
         up = -1.0 if port == "inhibitory" or (port, sign) == ("soma", -1) else 1.0
         assert (up * signal > 0).all() and (up * slope > 0).all(), (name, port, sign)
         factor = slope / signal
@@ -108,7 +122,9 @@ def test_credit_has_the_sign_with_which_its_edge_acts():
 
 
 def test_a_conductance_acts_towards_its_reversal_potential():
-    """Below the threshold an inhibition that depolarises still lowers; beyond it, it raises as excitation does."""
+    """Below the threshold an inhibition that depolarises still lowers; beyond it, it raises as
+    excitation does.
+    """
     for cell in ("conductance_lif", "two_compartment"):
         for reversal, lowers in ((-1.0, True), (0.5, True), (2.0, False)):
             wiring = _edge({"name": cell, "e_inhibitory": reversal}, "inhibitory")
@@ -120,7 +136,11 @@ def test_a_conductance_acts_towards_its_reversal_potential():
 def test_other_matrices_return_credit_with_the_sign_of_the_edge_too(rule):
     """-B^T (error * gain), in NumPy: at an inhibitory port as at a soma that inhibition reaches."""
     error, x = np.asarray([1.0, -0.5, 2.0]), np.full(N_PRE, 0.5)
-    for cell, port, sign in ((RATE, "inhibitory", -1), ("tanh", "soma", -1), (RATE, "excitatory", 1)):
+    for cell, port, sign in (
+        (RATE, "inhibitory", -1),
+        ("tanh", "soma", -1),
+        (RATE, "excitatory", 1),
+    ):
         wiring = _edge(cell, port, sign)
 
         @quick_jit
@@ -130,24 +150,38 @@ def test_other_matrices_return_credit_with_the_sign_of_the_edge_too(rule):
 
         with jax.enable_x64(True):
             gain, signal, back = jax.tree.map(np.asarray, lived(np.ones((N_POST, N_PRE))))
-        expected = (1.0 if port == "excitatory" else -1.0) * back["input_to_output"].T @ (error * gain)
+        expected = (
+            (1.0 if port == "excitatory" else -1.0) * back["input_to_output"].T @ (error * gain)
+        )
         np.testing.assert_allclose(signal["input"], expected, rtol=1e-9)
 
 
 def test_inhibitory_cells_of_conductances_are_told_to_fire_less_where_the_output_should_rise():
-    """`ei` with its default cells, all of which spike: sum_j W_ji dloss / dW_ji = z_i L_i, by autodiff."""
-    wiring = Ei(n_e=6, n_i=4, source=Linear(), connection=Sparse(probability=0.7)).wiring({"input": 3}, 1)
-    weights = {e.name: np.full(e.connection.shape, 0.5) for e in wiring.edges} | {"input_to_i": np.full((4, 3), 9.0)}
+    """`ei` with its default cells, all of which spike: sum_j W_ji dloss / dW_ji = z_i L_i, by
+    autodiff.
+    """
+    wiring = Ei(n_e=6, n_i=4, source=Linear(), connection=Sparse(probability=0.7)).wiring(
+        {"input": 3}, 1
+    )
+    weights = {e.name: np.full(e.connection.shape, 0.5) for e in wiring.edges} | {
+        "input_to_i": np.full((4, 3), 9.0)
+    }
     edge = next(e for e in wiring.edges if e.name == "i_to_e")
     assert edge.port == "inhibitory"
 
     @quick_jit
     def both(weights: Any) -> Any:
-        output = lambda weights: _seen(wiring, weights, {"input": np.full(3, 9.0)})["output"].activity[0]  # noqa: E731
+        output = lambda weights: _seen(wiring, weights, {"input": np.full(3, 9.0)})[
+            "output"
+        ].activity[0]
         slope = jax.grad(output)(weights)[edge.name] * weights[edge.name]
         views = _seen(wiring, weights, {"input": np.full(3, 9.0)})
         told = feedback(1, error=np.ones(1))
-        return views["i"].activity, edge.connection.reduce_pre(slope), reverse_walk(wiring, weights, views, told)["i"]
+        return (
+            views["i"].activity,
+            edge.connection.reduce_pre(slope),
+            reverse_walk(wiring, weights, views, told)["i"],
+        )
 
     with jax.enable_x64(True):
         fired, slope, signal = map(np.asarray, both(weights))
@@ -155,7 +189,17 @@ def test_inhibitory_cells_of_conductances_are_told_to_fire_less_where_the_output
     np.testing.assert_array_equal(np.sign(signal), np.sign(slope))
 
 
-SPIKES = ("adex", "alif", "conductance_lif", "izhikevich", "lif", "poisson", "refractory", "spikes", "stochastic")
+SPIKES = (
+    "adex",
+    "alif",
+    "conductance_lif",
+    "izhikevich",
+    "lif",
+    "poisson",
+    "refractory",
+    "spikes",
+    "stochastic",
+)
 SPIKES = (*SPIKES, "starting", "two_compartment")  # by default
 NEURONS = {  # spec -> whether it says that its activity is spikes
     **{name: (name, find("neuron", name)().spiking) for name in enrolled("neuron")},
@@ -163,7 +207,10 @@ NEURONS = {  # spec -> whether it says that its activity is spikes
     "leaky around lif": ({"name": "leaky", "neuron": "lif"}, True),
     "leaky twice": ({"name": "leaky", "neuron": {"name": "leaky", "neuron": "stochastic"}}, True),
     "leaky around rates": ({"name": "leaky", "neuron": RATE}, False),
-    "refractory around two_compartment": ({"name": "refractory", "neuron": "two_compartment"}, True),
+    "refractory around two_compartment": (
+        {"name": "refractory", "neuron": "two_compartment"},
+        True,
+    ),
 }
 SILENT = ("instant", "tsodyks_markram", "delayed")  # by default
 
@@ -175,7 +222,10 @@ def _silent(name: str) -> bool:
 TRANSMISSIONS = {  # spec -> whether it says that it keeps the silence of what it is given
     **{name: (name, _silent(name)) for name in enrolled("transmission")},
     **{
-        f"delayed around {name}": ({"name": "delayed", "delay": 3e-3, "transmission": name}, _silent(name))
+        f"delayed around {name}": (
+            {"name": "delayed", "delay": 3e-3, "transmission": name},
+            _silent(name),
+        )
         for name in enrolled("transmission")
     },
 }
@@ -187,14 +237,22 @@ def test_what_spikes_and_what_keeps_silence_says_so():
 
 
 def test_which_sides_of_an_edge_carry_spikes():
-    """`pre`, where a spiking cell meets a transmission that keeps silence; `post`, where the cell there spikes."""
+    """`pre`, where a spiking cell meets a transmission that keeps silence; `post`, where the cell
+    there spikes.
+    """
     for before, (source, spikes) in NEURONS.items():
         for between, (transmission, silent) in TRANSMISSIONS.items():
-            for after, (cell, fires) in (("lif", ("lif", True)), ("tanh", ("tanh", False)), (before, (source, spikes))):
+            for after, (cell, fires) in (
+                ("lif", ("lif", True)),
+                ("tanh", ("tanh", False)),
+                (before, (source, spikes)),
+            ):
                 wiring = _edge(cell, "soma", 0, transmission)
                 first = dataclasses.replace(wiring.populations[0], neuron=decode("neuron", source))
                 wiring = dataclasses.replace(wiring, populations=(first, wiring.output))
-                sides = {side for side, there in (("pre", spikes and silent), ("post", fires)) if there}
+                sides = {
+                    side for side, there in (("pre", spikes and silent), ("post", fires)) if there
+                }
                 assert wiring.spiking(wiring.edges[0]) == sides, (before, between, after)
 
 
@@ -206,14 +264,18 @@ SENT[[3, 4, 9], [0, 0, 1]] = 1.0
 def _transmitted() -> dict[str, Any]:
     def live(spec: Any) -> Any:
         synapse = decode("transmission", spec)
-        return jax.lax.scan(lambda s, x: synapse.step(s, x, DT), synapse.init_state(2, DT), jnp.asarray(SENT))[1]
+        return jax.lax.scan(
+            lambda s, x: synapse.step(s, x, DT), synapse.init_state(2, DT), jnp.asarray(SENT)
+        )[1]
 
     return {name: live(spec) for name, (spec, _) in TRANSMISSIONS.items()}
 
 
 def test_what_says_that_it_keeps_silence_transmits_exactly_0_but_for_the_spikes():
     for name, out in jax.tree.map(np.asarray, _transmitted()).items():
-        late = {"delayed": 2}.get(name.split(" ")[-1], 0) + (3 if name.startswith("delayed around") else 0)
+        late = {"delayed": 2}.get(name.split(" ")[-1], 0) + (
+            3 if name.startswith("delayed around") else 0
+        )
         arriving = np.concatenate([np.zeros((late, 2)), SENT[: len(SENT) - late]])
         at_rest = out[arriving == 0.0]
         assert (out[: 3 + late] == 0.0).all(), name  # nothing was sent yet
@@ -236,14 +298,16 @@ def _activities() -> dict[str, Any]:
             state, view = neuron.step({}, state, drive, DT, now[1])
             return state, view.activity
 
-        return jax.lax.scan(step, neuron.init_state({}, 4), (on, jax.random.split(jax.random.key(0), 60)))[1]
+        return jax.lax.scan(
+            step, neuron.init_state({}, 4), (on, jax.random.split(jax.random.key(0), 60))
+        )[1]
 
     return {name: live(spec) for name, (spec, _) in NEURONS.items()}
 
 
 def test_what_says_that_it_spikes_sends_0_or_1_and_what_does_not_sends_more_than_that():
-    """But for given spikes, which are sent as they are given; a `choice` is one-hot and yet no spike: one unit of the
-    population is active in every step; a `constant` is 1 in all of them."""
+    """But for given spikes, which are sent as they are given; a `choice` is one-hot and yet no
+    spike: one unit of the population is active in every step; a `constant` is 1 in all of them."""
     for name, activity in jax.tree.map(np.asarray, _activities()).items():
         binary = np.isin(activity, (0.0, 1.0)).all()
         if name == "spikes":
@@ -257,24 +321,35 @@ def test_what_says_that_it_spikes_sends_0_or_1_and_what_does_not_sends_more_than
 
 
 def _walks(cell: Any, transmission: Any, probability: float, readout: Any = "tanh") -> int:
-    """Walks from spike to spike in one step on a CPU, of 40 cells that meet all others: loops in what is compiled."""
+    """Walks from spike to spike in one step on a CPU, of 40 cells that meet all others: loops in
+    what is compiled.
+    """
     loop = Sparse(40, 40, probability=probability)
-    cells, sent = Population("cells", 40, decode("neuron", cell)), decode("transmission", transmission)
+    cells, sent = (
+        Population("cells", 40, decode("neuron", cell)),
+        decode("transmission", transmission),
+    )
     edges = (
         Edge("input", "cells", Sparse(40, 40, probability=probability, seed=1), sent),
         Edge("cells", "cells", loop, sent),
         Edge("cells", "output", Sparse(40, 40, probability=probability, seed=2), sent),
     )
-    wiring = Wiring((Population("input", 40), cells, Population("output", 40, decode("neuron", readout))), edges)
+    wiring = Wiring(
+        (Population("input", 40), cells, Population("output", 40, decode("neuron", readout))), edges
+    )
     weights = {e.name: jax.ShapeDtypeStruct(e.connection.shape, np.float32) for e in wiring.edges}
     assert all((w.shape[0] > loop.few) == (probability == 0.6) for w in weights.values())
 
     def step(weights: Any, state: Any, x: Any) -> Any:
-        return network.step(wiring, {}, _synapses(weights), state, {"input": x}, DT, jax.random.key(0))
+        return network.step(
+            wiring, {}, _synapses(weights), state, {"input": x}, DT, jax.random.key(0)
+        )
 
     start = jax.eval_shape(lambda: network.init_state(wiring, {}, DT))
     shown = jax.ShapeDtypeStruct((40,), np.float32)
-    program = jax.export.export(jax.jit(step), platforms=["cpu"])(weights, start, shown).mlir_module()
+    program = jax.export.export(jax.jit(step), platforms=["cpu"])(
+        weights, start, shown
+    ).mlir_module()
     return program.count("stablehlo.while")
 
 
@@ -300,8 +375,8 @@ def test_an_edge_of_few_synapses_does_not():
 
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_a_rule_of_errors_descends_on_edges_that_inhibit_as_on_those_that_excite(sign):
-    """`-error*pre` under symmetric feedback is minus the gradient with respect to the magnitudes, in a chain of rate
-    cells under Dale's law: input -> cells (sign) -> output."""
+    """`-error*pre` under symmetric feedback is minus the gradient with respect to the magnitudes,
+    in a chain of rate cells under Dale's law: input -> cells (sign) -> output."""
     chain = Chain(sign)
     task = {"name": "teacher_student", "n_in": 4, "n_out": 3, "n_steps": 1, "input_sd": 1.0}
     rule = Polynomial(terms=("error*pre",), initial=(-1.0,), rate=1.0, learn="none")
@@ -311,7 +386,11 @@ def test_a_rule_of_errors_descends_on_edges_that_inhibit_as_on_those_that_excite
     def both(key):
         theta, task = lives._init(key), lives.task.sample(key, "train")
         born = lives.begin(theta, task, key)
-        born = born.replace(synapses={n: s.replace(weight=0.1 + jnp.abs(s.weight)) for n, s in born.synapses.items()})
+        born = born.replace(
+            synapses={
+                n: s.replace(weight=0.1 + jnp.abs(s.weight)) for n, s in born.synapses.items()
+            }
+        )
 
         def loss(weights):
             held = {n: s.replace(weight=weights[n]) for n, s in born.synapses.items()}

@@ -17,7 +17,11 @@ import sys
 import numpy as np
 
 N_ANIMALS, N_TRIALS, RATE, CONCENTRATION, NOISE, MEMORY, MOST = 12, 120, 2.0, 0.75, 0.05, 10, 10
-BLOCKS = ((0.2, 0.8), (0.9, 0.1), (0.2, 0.8))  # reward probabilities of odours a and b, each for a third of the trials
+BLOCKS = (
+    (0.2, 0.8),
+    (0.9, 0.1),
+    (0.2, 0.8),
+)  # reward probabilities of odours a and b, each for a third of the trials
 
 Row = tuple[int, int, str, str, int, str]
 
@@ -30,7 +34,9 @@ def animal(name: int, rng: np.random.Generator) -> list[Row]:
         pays = BLOCKS[trial * len(BLOCKS) // N_TRIALS]
         for _ in range(MOST):
             odour = rng.integers(2)
-            x = np.round(CONCENTRATION * np.eye(2)[odour] + NOISE * rng.normal(size=2), 3)  # as the file will say it
+            x = np.round(
+                CONCENTRATION * np.eye(2)[odour] + NOISE * rng.normal(size=2), 3
+            )  # as the file will say it
             accepted = rng.random() < 1.0 / (1.0 + np.exp(-w @ x))
             reward = float(rng.random() < pays[odour])
             said = f"{reward:.0f}" if accepted else ""

@@ -1,4 +1,5 @@
-"""What a shell offers after Tab: experiments, the names of every group, kinds of plug-in, rules that ship.
+"""What a shell offers after Tab: experiments, the names of every group, kinds of plug-in, rules
+that ship.
 
 bash hands over `experiment=di` as three words, `experiment`, `=` and `di`; other shells as one.
 """
@@ -16,22 +17,33 @@ class Word(click.ParamType):
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         if value == "":
-            self.fail("'' - expected a word, or the path of a file or folder - leave it out", param, ctx)
+            self.fail(
+                "'' - expected a word, or the path of a file or folder - leave it out", param, ctx
+            )
         return value
 
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
         before = [word for word in ctx.params.get(param.name or "") or () if word != "="]
         return words(before, incomplete) or [CompletionItem(incomplete, type="file")]
 
 
 def words(before: list[str], incomplete: str) -> list[CompletionItem]:
-    """group=name pairs that begin with `incomplete`; names alone where the word before is a group, as bash has it."""
+    """group=name pairs that begin with `incomplete`; names alone where the word before is a group,
+    as bash has it.
+    """
     from metaplast.runs.config import GROUPS
 
     last = before[-1] if before else ""
     if last in GROUPS:
         return _items(_of_group(last), incomplete)
-    pairs = [f"{group}={name}" for group in GROUPS if _meet(f"{group}=", incomplete) for name in _of_group(group)]
+    pairs = [
+        f"{group}={name}"
+        for group in GROUPS
+        if _meet(f"{group}=", incomplete)
+        for name in _of_group(group)
+    ]
     return _items(pairs, incomplete)
 
 

@@ -16,7 +16,9 @@ def listed(pairs: Iterable[tuple[str, str]]) -> str:
 
 def entry(name: str, words: str, column: int) -> str:
     """One of them, its words from `column` on."""
-    lines = textwrap.wrap(words, WIDTH - column, break_long_words=False, break_on_hyphens=False) or [""]
+    lines = textwrap.wrap(
+        words, WIDTH - column, break_long_words=False, break_on_hyphens=False
+    ) or [""]
     rest = [f"{'':{column}}{line}" for line in lines[1:]]
     if len(name) + 2 <= column:
         first = [f"{name:{column}}{lines[0]}".rstrip()]

@@ -7,8 +7,8 @@ ENOUGH_S, ENOUGH_COUNTS = 1.0, 10  # a pace is known after as many seconds or co
 
 
 class Stage(NamedTuple):
-    """total, done: counts; since, begun: when it was first seen under way and what was done then; pace: seconds per
-    count, None while it is not known."""
+    """total, done: counts; since, begun: when it was first seen under way and what was done then;
+    pace: seconds per count, None while it is not known."""
 
     total: float
     done: float
@@ -18,7 +18,9 @@ class Stage(NamedTuple):
 
 
 class Pace:
-    """Stages as they are reported. The first count of a stage is left out: a compilation may be in it."""
+    """Stages as they are reported. The first count of a stage is left out: a compilation may be in
+    it.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
@@ -32,11 +34,13 @@ class Pace:
             return
         counted, passed = done - before.begun, now - before.since
         known = counted > 0 and (passed >= ENOUGH_S or counted >= ENOUGH_COUNTS)
-        self.stages[name] = before._replace(total=total, done=done, pace=passed / counted if known else before.pace)
+        self.stages[name] = before._replace(
+            total=total, done=done, pace=passed / counted if known else before.pace
+        )
 
     def left(self) -> float | None:
-        """Seconds until every stage is done. One that has not begun goes at the mean pace of the others; as many run at
-        a time as do now. None while no pace is known."""
+        """Seconds until every stage is done. One that has not begun goes at the mean pace of the
+        others; as many run at a time as do now. None while no pace is known."""
         known = [stage.pace for stage in self.stages.values() if stage.pace is not None]
         if not known:
             return None

@@ -7,7 +7,9 @@ import click
 
 
 class Given(click.Path):
-    """A path that was given: an empty one, as of a variable that is not set, would be the present folder."""
+    """A path that was given: an empty one, as of a variable that is not set, would be the present
+    folder.
+    """
 
     def __init__(self, what: str = "file or folder") -> None:
         super().__init__(path_type=Path)

@@ -1,4 +1,6 @@
-"""What is seen of work under way, on stderr: bars on a terminal, one line for every stage elsewhere."""
+"""What is seen of work under way, on stderr: bars on a terminal, one line for every stage
+elsewhere.
+"""
 
 import sys
 import time
@@ -17,8 +19,8 @@ MANY = 10_000_000
 
 
 class Counted(NamedTuple):
-    """unit: what a stage is counted in; whole: whether all stages are known when the first is under way; once: whether
-    a stage is at its end when it is counted through."""
+    """unit: what a stage is counted in; whole: whether all stages are known when the first is under
+    way; once: whether a stage is at its end when it is counted through."""
 
     unit: str
     whole: bool = True
@@ -26,15 +28,21 @@ class Counted(NamedTuple):
 
 
 STEPS = Counted("outer steps")
-STARTS = Counted("outer steps", whole=False, once=False)  # of a fit: the starts, then what their best one asks for
+STARTS = Counted(
+    "outer steps", whole=False, once=False
+)  # of a fit: the starts, then what their best one asks for
 TRAININGS = Counted("trainings", whole=False)
 ROWS = Counted("rows")
 
 
 class Screen:
-    """Without bars: a line when a stage begins, and the forecast. A forecast of days is said even where `silent`."""
+    """Without bars: a line when a stage begins, and the forecast. A forecast of days is said even
+    where `silent`.
+    """
 
-    def __init__(self, silent: bool, counted: Counted, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, silent: bool, counted: Counted, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.silent, self.counted = silent, counted
         self.pace = Pace(clock)
         self.begun: set[str] = set()
@@ -63,9 +71,15 @@ class Screen:
 
     def _forecast(self, seconds: float) -> str:
         several = len(self.pace.stages) > 1
-        bound = "at least " if not self.counted.whole else "at most " if several else ""  # some rows learn nothing
+        bound = (
+            "at least " if not self.counted.whole else "at most " if several else ""
+        )  # some rows learn nothing
         left = f"forecast: {bound}about {duration(seconds)}"
-        return f"{left}; Ctrl-C saves what is done, metaplast resume goes on" if seconds >= DAY else left
+        return (
+            f"{left}; Ctrl-C saves what is done, metaplast resume goes on"
+            if seconds >= DAY
+            else left
+        )
 
 
 class Bars(Screen):
@@ -90,7 +104,9 @@ class Bars(Screen):
         if name not in self.known:
             return
         count = f"{_number(done)}/{_number(total)} {self.counted.unit}"
-        self.bars.update(self.known[name], completed=done, total=total, count=count, left=self._left(name))
+        self.bars.update(
+            self.known[name], completed=done, total=total, count=count, left=self._left(name)
+        )
 
     def stage(self, name: str, total: float) -> None:
         self.bars.start()  # only now: an error before the first step stays one line

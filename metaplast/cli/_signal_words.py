@@ -1,5 +1,5 @@
-"""What the signals of the term grammar mean. In a term and in a config a signal has its short name; the view that a
-rule of your own gets in Python has it as a field."""
+"""What the signals of the term grammar mean. In a term and in a config a signal has its short name;
+the view that a rule of your own gets in Python has it as a field."""
 
 from collections.abc import Iterator
 

@@ -21,16 +21,34 @@ _WORD = re.compile(r"[\w.-]+=")
 
 @click.command("compare")
 @click.argument("what", nargs=-1, required=True, type=Word(), metavar="WORDS... | RUN_DIR...")
-@click.option("--loops", metavar="A,B,...", help="Outer loops that take part (default: those of compare.loops).")
-@click.option("--run-dir", type=Given("folder"), help="Folder of the comparison (default: runs/<date>-compare-...).")
-@click.option("--config-dir", type=Given("folder"), help="Your own config groups, looked up before the shipped ones.")
-@click.option("--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first.")
+@click.option(
+    "--loops",
+    metavar="A,B,...",
+    help="Outer loops that take part (default: those of compare.loops).",
+)
+@click.option(
+    "--run-dir",
+    type=Given("folder"),
+    help="Folder of the comparison (default: runs/<date>-compare-...).",
+)
+@click.option(
+    "--config-dir",
+    type=Given("folder"),
+    help="Your own config groups, looked up before the shipped ones.",
+)
+@click.option(
+    "--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print compare.json instead of the tables.")
 @click.option("--quiet", is_flag=True, help="No progress bars.")
-@click.option("--row", help="Runs: whose differences to the reference to show (default: discovered).")
-@click.option("--against", multiple=True, metavar="NAME", help="Runs: a row that may be the reference.")
+@click.option(
+    "--row", help="Runs: whose differences to the reference to show (default: discovered)."
+)
+@click.option(
+    "--against", multiple=True, metavar="NAME", help="Runs: a row that may be the reference."
+)
 @click.option("--out", type=Given(), help="Fits: PNG over the one numeric setting that varies.")
-def command(  # noqa: PLR0913  (click gives each option as one argument)
+def command(
     what: tuple[str, ...],
     loops: str | None,
     run_dir: Path | None,
@@ -44,13 +62,15 @@ def command(  # noqa: PLR0913  (click gives each option as one argument)
 ) -> None:
     """Compare outer loops on one problem, or lay finished runs side by side.
 
-    WORDS (experiment=NAME, group=NAME, a.b=value, as in train): several outer loops on this problem, each tuned, with
-    several seeds, under equal budgets of lives (compare.lives) and of CPU seconds (compare.cpu_s).
+    WORDS (experiment=NAME, group=NAME, a.b=value, as in train): several outer loops on this
+    problem, each tuned, with several seeds, under equal budgets of lives (compare.lives) and of CPU
+    seconds (compare.cpu_s).
     Example: metaplast compare experiment=oja --loops bptt,pes,es compare.cpu_s=10
 
     RUN_DIR...: runs that differ in their seed are pooled, with t intervals over runs (splits). Runs
-    of several worlds (other task or network, same rows) are laid side by side: the mean of every row in each, and the
-    paired difference to the best reference, by default among the rows that are given the exact gradient. Fits are laid
+    of several worlds (other task or network, same rows) are laid side by side: the mean of every
+    row in each, and the paired difference to the best reference, by default among the rows that are
+    given the exact gradient. Fits are laid
     side by side too: one line per setting, over its seeds.
     """
     words = [text for text in what if _WORD.match(text)]
@@ -58,7 +78,9 @@ def command(  # noqa: PLR0913  (click gives each option as one argument)
     if words:
         _refuse(OF_RUNS, (row, against, out), "with runs only")
         if others := [text for text in what if text not in words]:
-            raise BadInput(f"{others[0]!r} beside {words[0]!r}", "either words or run folders", "give one kind")
+            raise BadInput(
+                f"{others[0]!r} beside {words[0]!r}", "either words or run folders", "give one kind"
+            )
         _loops(tuple(words), loops, (run_dir, config_dir), modules, (as_json, quiet))
     else:
         _refuse(OF_LOOPS, given, "with words only, such as experiment=oja")

@@ -5,7 +5,8 @@ import click
 
 @click.command("doctor")
 def command() -> None:
-    """Print versions, devices, memory, the compilation cache, folders and loggers, and train two steps.
+    """Print versions, devices, memory, the compilation cache, folders and loggers, and train two
+    steps.
 
     Exit code 0 where training works; the line of a part that does not work says why.
     """

@@ -11,7 +11,9 @@ from metaplast.cli._paths import Given
 
 @click.command("fit")
 @click.argument("words", nargs=-1, type=Word(), metavar="[DATA] [WORDS]...")
-@click.option("--describe", is_flag=True, help="Print what was understood of the data, and fit nothing.")
+@click.option(
+    "--describe", is_flag=True, help="Print what was understood of the data, and fit nothing."
+)
 @click.option(
     "--recover",
     "truth",
@@ -20,12 +22,20 @@ from metaplast.cli._paths import Given
     help="Simulate first: values from this rule (rule=oja, rule.rate=0.1, ...) on your stimuli, trials, mask and noise "
     "are fitted instead of your own, to see which terms this much data can tell. May be given several times.",
 )
-@click.option("--run-dir", type=Given("folder"), help="Folder of the fit (default: runs/<date>-fit-...).")
-@click.option("--config-dir", type=Given("folder"), help="Your own config groups, looked up before the shipped ones.")
-@click.option("--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first.")
+@click.option(
+    "--run-dir", type=Given("folder"), help="Folder of the fit (default: runs/<date>-fit-...)."
+)
+@click.option(
+    "--config-dir",
+    type=Given("folder"),
+    help="Your own config groups, looked up before the shipped ones.",
+)
+@click.option(
+    "--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print fit.json instead of the text.")
 @click.option("--quiet", is_flag=True, help="No progress bars.")
-def command(  # noqa: PLR0913  (click gives each option as one argument)
+def command(
     words: tuple[str, ...],
     describe: bool,
     truth: tuple[str, ...],
@@ -37,8 +47,9 @@ def command(  # noqa: PLR0913  (click gives each option as one argument)
 ) -> None:
     """Fit families of plasticity rules to recordings, beside null models that have no plasticity.
 
-    DATA: an .npz file (see docs/fit.md) or an .nwb file. WORDS: experiment=NAME, group=NAME, a.b=value, as in train;
-    what the file implies (likelihood, given weights, rewards) is set unless you say otherwise.
+    DATA: an .npz file (see docs/fit.md) or an .nwb file. WORDS: experiment=NAME, group=NAME,
+    a.b=value, as in train; what the file implies (likelihood, given weights, rewards) is set unless
+    you say otherwise.
     Without DATA: a made-up example, or the simulated data of experiment=NAME.
     Example: metaplast fit trials.npz network.hidden=[10] fit.bootstrap=200
     """
@@ -60,4 +71,8 @@ def command(  # noqa: PLR0913  (click gives each option as one argument)
         return
     with _progress.progress(quiet or as_json, _progress.STARTS) as show:
         made = fit.start(plain, run_dir, show, recover)
-    click.echo(json.dumps(json.loads((made / "fit.json").read_text())) if as_json else fit_report.render(made))
+    click.echo(
+        json.dumps(json.loads((made / "fit.json").read_text()))
+        if as_json
+        else fit_report.render(made)
+    )

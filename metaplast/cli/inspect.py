@@ -22,13 +22,19 @@ from metaplast.cli._paths import Given
     show_default=True,
     help="Held-out lives per run behind the curves.",
 )
-@click.option("--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first.")
+@click.option(
+    "--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first."
+)
 @click.option("--quiet", is_flag=True, help="No progress bars.")
-def command(run_dirs: tuple[Path, ...], out: Path | None, lives: int, modules: tuple[str, ...], quiet: bool) -> None:
-    """Write one self-contained page on RUN_DIRS: a finished run, several that differ in their seed, or one rule file.
+def command(
+    run_dirs: tuple[Path, ...], out: Path | None, lives: int, modules: tuple[str, ...], quiet: bool
+) -> None:
+    """Write one self-contained page on RUN_DIRS: a finished run, several that differ in their seed,
+    or one rule file.
 
-    Scores, learning curves within a life, coefficients and their path over meta-training, the change of weight over two
-    signals. Files of an earlier inspection in the same folder are replaced. Prints the paths of what it wrote.
+    Scores, learning curves within a life, coefficients and their path over meta-training, the
+    change of weight over two signals. Files of an earlier inspection in the same folder are
+    replaced. Prints the paths of what it wrote.
     """
     from metaplast.cli import _progress, _setup
 

@@ -19,10 +19,12 @@ SIGNALS = "signals"
 @click.command("list")
 @click.argument("kind", required=False, shell_complete=_complete.kinds)
 @click.option("--config-dir", type=Given("folder"), help="Your own config groups as well.")
-@click.option("--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first.")
+@click.option(
+    "--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first."
+)
 def command(kind: str | None, config_dir: Path | None, modules: tuple[str, ...]) -> None:
-    """Print the names of one kind of plug-in with what they are: rules, tasks, networks, neurons, ...; or the signals
-    that a term of a rule may read. Without KIND: every kind with its names.
+    """Print the names of one kind of plug-in with what they are: rules, tasks, networks, neurons,
+    ...; or the signals that a term of a rule may read. Without KIND: every kind with its names.
     """
     from metaplast.cli import _setup
     from metaplast.cli._listed import listed
@@ -33,7 +35,9 @@ def command(kind: str | None, config_dir: Path | None, modules: tuple[str, ...])
     words = {word: key for key, (_, plural) in KINDS.items() for word in (key, plural)}
     if kind is None:
         pairs = [(plural, ", ".join(_names(key, sources))) for key, (_, plural) in KINDS.items()]
-        click.echo(listed([*pairs, (SIGNALS, "what a term of a rule may read: metaplast list signals")]))
+        click.echo(
+            listed([*pairs, (SIGNALS, "what a term of a rule may read: metaplast list signals")])
+        )
     elif kind in (SIGNALS, SIGNALS.removesuffix("s")):
         _print_signals()
     elif kind in words:
@@ -52,7 +56,9 @@ def _names(kind: str, sources: "Sources") -> list[str]:
 
 
 def _headline(kind: str, name: str, sources: "Sources") -> str:
-    """The first line of what a plug-in says of itself, empty where it says nothing; or why it cannot be imported."""
+    """The first line of what a plug-in says of itself, empty where it says nothing; or why it
+    cannot be imported.
+    """
     from metaplast import registry
 
     if name not in registry.names(kind):

@@ -13,10 +13,18 @@ from metaplast.cli._paths import Given
 @click.option("--row", default="discovered", show_default=True, help="Which row of the table.")
 @click.option("--out", type=Given(), default="curves.png", show_default=True, help="Picture.")
 def command(run_dirs: tuple[Path, ...], metric: str, row: str, out: Path) -> None:
-    """Draw the curves of RUN_DIRS, finished or still training, against the outer step; print the picture's path."""
+    """Draw the curves of RUN_DIRS, finished or still training, against the outer step; print the
+    picture's path.
+    """
     from metaplast.registry import BadInput
     from metaplast.training.plot import plot
 
-    if out.suffix.lower() not in (".png", ".pdf", ".svg") or out.is_dir() or not out.absolute().parent.is_dir():
-        raise BadInput(f"--out {out}", "a .png, .pdf or .svg file in an existing folder", "choose another path")
+    if (
+        out.suffix.lower() not in (".png", ".pdf", ".svg")
+        or out.is_dir()
+        or not out.absolute().parent.is_dir()
+    ):
+        raise BadInput(
+            f"--out {out}", "a .png, .pdf or .svg file in an existing folder", "choose another path"
+        )
     click.echo(plot(run_dirs, metric, row, out))

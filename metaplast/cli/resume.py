@@ -9,7 +9,9 @@ from metaplast.cli._paths import Given
 
 @click.command("resume")
 @click.argument("run_dir", type=Given())
-@click.option("--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first.")
+@click.option(
+    "--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first."
+)
 @click.option(
     "--jobs",
     type=click.IntRange(1),

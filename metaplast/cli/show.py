@@ -17,11 +17,15 @@ COLUMN = 15  # where the words of the card begin
 
 @click.command("show")
 @click.argument("rule", shell_complete=_complete.rules)
-@click.option("--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first.")
+@click.option(
+    "--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first."
+)
 def command(rule: str, modules: tuple[str, ...]) -> None:
-    """Print the formula and the card of RULE: a rule.safetensors, or the name of a known rule (oja, hebb, delta, ...).
+    """Print the formula and the card of RULE: a rule.safetensors, or the name of a known rule (oja,
+    hebb, delta, ...).
 
-    The formula is computed from the numbers in the file, never from text in it; nothing in the file is run.
+    The formula is computed from the numbers in the file, never from text in it; nothing in the file
+    is run.
     """
     from metaplast.cli import _setup
     from metaplast.language.account import from_plain
@@ -47,14 +51,19 @@ def command(rule: str, modules: tuple[str, ...]) -> None:
     _print("rule", rule)
     rules = nodes(file.document, file.tensors)
     for name, slot in file.document["slots"].items():
-        _slot(name, slot, next(rule for key, rule in rules.items() if key.partition("/")[0] == name))
+        _slot(
+            name, slot, next(rule for key, rule in rules.items() if key.partition("/")[0] == name)
+        )
     _card(file)
 
 
 def _slot(name: str, slot: dict[str, Any], rule: "Node") -> None:
     from metaplast.reuse.formula import fields
 
-    sizes = [f"{edge} {'x'.join(str(n) for n in facts['shape'])}" for edge, facts in slot["connections"].items()]
+    sizes = [
+        f"{edge} {'x'.join(str(n) for n in facts['shape'])}"
+        for edge, facts in slot["connections"].items()
+    ]
     owner = "one theta for all" if slot["shared"] else "one theta each"
     _print("slot", f"{name}: edges {slot['edges']}, {owner}")
     _print("learned on", ", ".join(sizes))
@@ -82,7 +91,9 @@ def _card(file: "RuleFile") -> None:
     for score in document["scores"]:
         _print("score", _score(score))
     for key, value in document["provenance"].items():
-        plain = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
+        plain = (
+            ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
+        )
         _print(key, plain)
 
 
@@ -94,7 +105,9 @@ def _forms(spec: dict[str, Any]) -> list[str]:
 
 
 def _score(score: dict[str, Any]) -> str:
-    """`discovered heldout accuracy 0.914 [0.910, 0.918] n 1024`; null is a number that was not finite."""
+    """`discovered heldout accuracy 0.914 [0.910, 0.918] n 1024`; null is a number that was not
+    finite.
+    """
     interval = score.get("ci95")
     bounds = f" [{', '.join(_number(v) for v in interval)}]" if isinstance(interval, list) else ""
     head = " ".join(str(score.get(key, "?")) for key in ("name", "split", "metric"))
@@ -102,7 +115,13 @@ def _score(score: dict[str, Any]) -> str:
 
 
 def _number(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, int | float) else "not finite" if value is None else str(value)
+    return (
+        f"{value:.4g}"
+        if isinstance(value, int | float)
+        else "not finite"
+        if value is None
+        else str(value)
+    )
 
 
 def _print(label: str, value: Any) -> None:

@@ -15,17 +15,27 @@ from metaplast.cli._paths import Given
     type=Given("folder"),
     help="Folder of the run (default: runs/<date>-<experiment>-<seed>-<id>).",
 )
-@click.option("--config", type=Given(), help="A whole config, such as the config.yaml of another run.")
-@click.option("--config-dir", type=Given("folder"), help="Your own config groups, looked up before the shipped ones.")
-@click.option("--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first.")
+@click.option(
+    "--config", type=Given(), help="A whole config, such as the config.yaml of another run."
+)
+@click.option(
+    "--config-dir",
+    type=Given("folder"),
+    help="Your own config groups, looked up before the shipped ones.",
+)
+@click.option(
+    "--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first."
+)
 @click.option(
     "--jobs",
     type=click.IntRange(1),
     help="Rows trained at the same time (default: 2 where there are two cores and the memory for it).",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print summary.json, of several runs group.json.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print summary.json, of several runs group.json."
+)
 @click.option("--quiet", is_flag=True, help="No progress bars.")
-def command(  # noqa: PLR0913  (click gives each option as one argument)
+def command(
     words: tuple[str, ...],
     run_dir: Path | None,
     config: Path | None,
@@ -37,10 +47,11 @@ def command(  # noqa: PLR0913  (click gives each option as one argument)
 ) -> None:
     """Train a rule and every row of its table.
 
-    WORDS: experiment=NAME, group=NAME (task, network, feedback, genome, rule, objective, outer) and a.b=value.
+    WORDS: experiment=NAME, group=NAME (task, network, feedback, genome, rule, objective, outer) and
+    a.b=value.
     Without any: experiment=categories.
-    seeds=8 trains the seeds from `seed` on, vary.learning_rate=[0.01,0.03] several numbers of the outer loop, every
-    combination together, each as a run of its own in one folder.
+    seeds=8 trains the seeds from `seed` on, vary.learning_rate=[0.01,0.03] several numbers of the
+    outer loop, every combination together, each as a run of its own in one folder.
     Example: metaplast train experiment=oja outer.steps=400 seed=1
     """
     from metaplast.cli import _progress, _setup

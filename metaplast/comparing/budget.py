@@ -26,8 +26,11 @@ class Mark(NamedTuple):
 
 
 class Course(NamedTuple):
-    """marks: per budget, the last theta within every fraction of it. steps, lives, cpu_s, diverged (lives), skipped
-    (steps): of the whole training, which went on until every budget was spent; moved: whether theta did."""
+    """marks: per budget, the last theta within every fraction of it. steps, lives, cpu_s, diverged
+    (lives), skipped
+    (steps): of the whole training, which went on until every budget was spent; moved: whether theta
+    did.
+    """
 
     marks: dict[str, list[Mark]]
     steps: int
@@ -39,7 +42,9 @@ class Course(NamedTuple):
 
 
 def warm(problem: MetaProblem, outer: AbstractOuterLoop, seed: int) -> None:
-    """Compile what a training needs, by its first step. Raises: BadInput for a loop that cannot work on the problem."""
+    """Compile what a training needs, by its first step. Raises: BadInput for a loop that cannot
+    work on the problem.
+    """
     for _, _, metrics in train.steps(problem, outer, seed, train.begin(problem, outer, seed), 0, 1):
         jax.block_until_ready(metrics)
 
@@ -52,18 +57,21 @@ def spend(
     limits: Mapping[str, list[float]],
     tick: Callable[[float], None] = lambda _: None,
 ) -> Course:
-    """Train until every limit is passed. limits: {"lives" | "cpu_s": what is spent at its marks, ascending}; tick: told
-    after every step which share of the budget that is furthest behind is spent.
+    """Train until every limit is passed. limits: {"lives" | "cpu_s": what is spent at its marks,
+    ascending}; tick: told after every step which share of the budget that is furthest behind is
+    spent.
 
-    A step that would pass a limit (by more than a rounding error) is not within it. CPU seconds are counted in the
-    steps alone, of all threads.
+    A step that would pass a limit (by more than a rounding error) is not within it. CPU seconds are
+    counted in the steps alone, of all threads.
     """
     begun = train.begin(problem, outer, seed, hyper)
     now = Mark(0, 0.0, 0.0, outer.theta(begun))
     marks: dict[str, list[Mark]] = {name: [] for name in limits}
     diverged, skipped = 0, 0
     for told, state, cpu_s in _timed(train.steps(problem, outer, seed, begun, 0, 2**31 - 1)):
-        new = Mark(now.steps + 1, now.lives + float(told["lives"]), now.cpu_s + cpu_s, outer.theta(state))
+        new = Mark(
+            now.steps + 1, now.lives + float(told["lives"]), now.cpu_s + cpu_s, outer.theta(state)
+        )
         diverged, skipped = diverged + int(told["diverged"]), int(told["skipped"])
         for name, at in limits.items():
             passed = sum(getattr(new, name) > limit * (1 + ROUNDING) for limit in at)

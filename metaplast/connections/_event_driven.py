@@ -14,7 +14,9 @@ from metaplast.connections.base import AbstractConnection, Move, Term
 
 
 class EventDriven(AbstractConnection):
-    """few: up to so many synapses, all of them at once are as fast; ways(): how those of one neuron are reached."""
+    """few: up to so many synapses, all of them at once are as fast; ways(): how those of one neuron
+    are reached.
+    """
 
     few: ClassVar[int]
 
@@ -32,7 +34,9 @@ class EventDriven(AbstractConnection):
         posts = tuple(ones[0] if term.post is None else term.post for term in terms)
         pres = tuple(ones[1] if term.pre is None else term.pre for term in terms)
         shapes = tuple((term.power, term.sparse) for term in terms)
-        return _change(self, shapes, (move.low, move.high))(weights, move.mask * move.gate, posts, pres)
+        return _change(self, shapes, (move.low, move.high))(
+            weights, move.mask * move.gate, posts, pres
+        )
 
 
 @lru_cache(maxsize=64)
@@ -46,9 +50,13 @@ def _change(
 ) -> Callable[..., Array]:
     """(weights, factor [], posts, pres) -> weights, for terms of the given powers and sparse sides."""
 
-    def plain(weights: Array, factor: Array, posts: tuple[Array, ...], pres: tuple[Array, ...]) -> Array:
+    def plain(
+        weights: Array, factor: Array, posts: tuple[Array, ...], pres: tuple[Array, ...]
+    ) -> Array:
         terms = [Term(y, x, power) for y, x, (power, _) in zip(posts, pres, shapes, strict=True)]
-        return AbstractConnection.changed(connection, weights, terms, Move(factor, jnp.ones(()), *bounds))
+        return AbstractConnection.changed(
+            connection, weights, terms, Move(factor, jnp.ones(()), *bounds)
+        )
 
     powers, sparse = zip(*shapes, strict=True)
     return twin(change(connection.ways(), Kinds(powers, sparse), bounds), plain)

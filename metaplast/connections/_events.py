@@ -1,7 +1,7 @@
 """Synapses from spike to spike: only those of neurons that spiked in this step are touched.
 
-The plain maps of a connection do the same work at every synapse; these are equal to them, and only faster. Under a
-derivative the plain maps are used.
+The plain maps of a connection do the same work at every synapse; these are equal to them, and only
+faster. Under a derivative the plain maps are used.
 """
 
 from collections.abc import Callable, Sequence
@@ -43,7 +43,9 @@ def pop(words: Array, n: int) -> tuple[Array, Array]:
 
 
 class Visit(NamedTuple):
-    """What is done at each spike of a population of n: step(neuron, carry, aside) -> carry; nothing for neuron n."""
+    """What is done at each spike of a population of n: step(neuron, carry, aside) -> carry; nothing
+    for neuron n.
+    """
 
     n: int
     step: Callable[[Array, Any, Any], Any]
@@ -56,9 +58,9 @@ class Visit(NamedTuple):
 def over_spikes(
     begin: Callable[..., tuple[Any, Any, tuple[Array, ...]]], visits: tuple[Visit, ...]
 ) -> Callable[..., Any]:
-    """A function of arrays that, from `begin(*args)` = (carry, aside, packed spikes of each visit), makes each of
-    `visits` at its spikes, in order. Under vmap one loop serves all lives: a life without a spike left touches nothing,
-    so that no select ever copies the weights."""
+    """A function of arrays that, from `begin(*args)` = (carry, aside, packed spikes of each visit),
+    makes each of `visits` at its spikes, in order. Under vmap one loop serves all lives: a life
+    without a spike left touches nothing, so that no select ever copies the weights."""
 
     def walk(state: Any, visit: Callable[[Any], Any]) -> Any:
         return lax.while_loop(lambda state: jnp.any(state[0] != 0), visit, state)[1]
@@ -72,7 +74,9 @@ def over_spikes(
 
     @run.def_vmap
     def _(axis_size: int, batched: Any, *args: Any) -> Any:
-        spread = lambda x, is_batched: x if is_batched else jnp.broadcast_to(x, (axis_size, *jnp.shape(x)))  # noqa: E731
+        spread = lambda x, is_batched: (
+            x if is_batched else jnp.broadcast_to(x, (axis_size, *jnp.shape(x)))
+        )
         args = tuple(jax.tree.map(spread, args, tuple(batched)))
         if axis_size == 1:  # a batched look-up of one life takes twice the time of that life alone
             alone = jax.tree.map(lambda x: x[0], args)
@@ -86,37 +90,46 @@ def over_spikes(
 
 
 def twin(fast: Callable[..., Array], plain: Callable[..., Array]) -> Callable[..., Array]:
-    """`fast` on a CPU where only values are asked for; `plain` with its derivatives where those are, and on an
-    accelerator, which a walk from spike to spike would keep waiting."""
+    """`fast` on a CPU where only values are asked for; `plain` with its derivatives where those
+    are, and on an accelerator, which a walk from spike to spike would keep waiting."""
     both = jax.custom_jvp(lambda *args: lax.platform_dependent(*args, cpu=fast, default=plain))
     both.defjvp(partial(jax.jvp, plain))
     return both
 
 
 def propagation(ways: Ways) -> Callable[[Array, Array], Array]:
-    """(weights, pre [n_pre]) -> sum_i w_ji pre_i [n_post], over the i where pre_i is not 0, in their order."""
+    """(weights, pre [n_pre]) -> sum_i w_ji pre_i [n_post], over the i where pre_i is not 0, in
+    their order.
+    """
     n_post, n_pre, _ = ways.sizes
 
     def begin(weights: Array, pre: Array) -> Any:
         return jnp.zeros(n_post, weights.dtype), (weights, pre), (packed(pre != 0),)
 
-    return over_spikes(begin, (Visit(n_pre, lambda i, drive, aside: ways.send(i, aside[0], aside[1], drive)),))
+    return over_spikes(
+        begin, (Visit(n_pre, lambda i, drive, aside: ways.send(i, aside[0], aside[1], drive)),)
+    )
 
 
 def change(ways: Ways, kinds: Kinds, bounds: tuple[float, float]) -> Callable[..., Array]:
-    """(weights, factor [], posts, pres) -> clip(w + factor sum_r post_r,j pre_r,i w^k_r, bounds), touching only the
-    synapses of neurons where a term's `sparse` side is not 0.
+    """(weights, factor [], posts, pres) -> clip(w + factor sum_r post_r,j pre_r,i w^k_r, bounds),
+    touching only the synapses of neurons where a term's `sparse` side is not 0.
 
-    posts, pres: one vector a term. Presynaptic spikes change the synapses onto silent neurons, by the terms that are
-    sparse there; postsynaptic spikes change all theirs, by all terms. Where many spike, all synapses are changed.
+    posts, pres: one vector a term. Presynaptic spikes change the synapses onto silent neurons, by
+    the terms that are sparse there; postsynaptic spikes change all theirs, by all terms. Where many
+    spike, all synapses are changed.
     """
     n_post, n_pre, n_stretches = ways.sizes
     of_pre = [r for r, side in enumerate(kinds.sparse) if side == "pre"]
     every = range(len(kinds.sparse))
 
-    def begin(weights: Array, factor: Array, posts: tuple[Array, ...], pres: tuple[Array, ...]) -> Any:
+    def begin(
+        weights: Array, factor: Array, posts: tuple[Array, ...], pres: tuple[Array, ...]
+    ) -> Any:
         on_post, on_pre = _any(posts, kinds, "post", n_post), _any(pres, kinds, "pre", n_pre)
-        crowded = jnp.mean(on_post.astype(jnp.float32)) + jnp.mean(on_pre.astype(jnp.float32)) > CROWDED
+        crowded = (
+            jnp.mean(on_post.astype(jnp.float32)) + jnp.mean(on_pre.astype(jnp.float32)) > CROWDED
+        )
         silent = tuple(jnp.where(on_post, 0.0, y) for y in posts)
         all_of_it = jnp.broadcast_to(crowded, (n_stretches,))
         return (
@@ -137,7 +150,9 @@ def change(ways: Ways, kinds: Kinds, bounds: tuple[float, float]) -> Callable[..
 
     pre = Visit(n_pre, lambda i, w, aside: ways.pre(i, w, new(aside, aside[3], of_pre)))
     post = Visit(n_post, lambda j, w, aside: ways.post(j, w, new(aside, aside[1], every)))
-    stretch = Visit(n_stretches, lambda k, w, aside: ways.stretch(k, w, new(aside, aside[1], every)))
+    stretch = Visit(
+        n_stretches, lambda k, w, aside: ways.stretch(k, w, new(aside, aside[1], every))
+    )
     return over_spikes(begin, (pre, post, stretch))
 
 

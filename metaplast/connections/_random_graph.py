@@ -10,10 +10,11 @@ from metaplast.spec import Count, Natural, Probability, spec
 
 @spec
 class RandomGraph(AbstractConnection):
-    """Each of the n_post * n_pre pairs is a synapse with `probability`, drawn once from `seed`; at least one exists.
+    """Each of the n_post * n_pre pairs is a synapse with `probability`, drawn once from `seed`; at
+    least one exists.
 
-    self_connections: whether a population that meets itself may have synapses from a neuron onto itself. Equal numbers
-    give equal graphs, whatever the layout of the weights.
+    self_connections: whether a population that meets itself may have synapses from a neuron onto
+    itself. Equal numbers give equal graphs, whatever the layout of the weights.
     """
 
     n_post: Count = 1

@@ -7,7 +7,9 @@ import numpy as np
 
 
 class Graph(NamedTuple):
-    """post, pre: the neurons of every synapse, int32 [n_synapses], ordered by pre, then post. Read-only."""
+    """post, pre: the neurons of every synapse, int32 [n_synapses], ordered by pre, then post.
+    Read-only.
+    """
 
     post: np.ndarray
     pre: np.ndarray
@@ -21,7 +23,8 @@ class Graph(NamedTuple):
 def graph(n_post: int, n_pre: int, probability: float, seed: int, self_connections: bool) -> Graph:
     """Each of the n_post * n_pre pairs is a synapse with `probability`; at least one always exists.
 
-    Drawn as the gaps from one synapse to the next, which are geometric: memory goes with the synapses, not with the
+    Drawn as the gaps from one synapse to the next, which are geometric: memory goes with the
+    synapses, not with the
     pairs. self_connections: False leaves out the pairs (i, i).
     """
     places = _places(n_post * n_pre, probability, np.random.default_rng(seed))
@@ -44,7 +47,9 @@ def _places(n: int, probability: float, rng: np.random.Generator) -> np.ndarray:
     found, last = [], -1
     while last < n:
         gaps = rng.geometric(probability, int(mean + 4.0 * mean**0.5) + 16)
-        gaps = np.minimum(gaps, n + 1)  # beyond the end all are alike, and the sum of the largest would overflow
+        gaps = np.minimum(
+            gaps, n + 1
+        )  # beyond the end all are alike, and the sum of the largest would overflow
         found.append(last + np.cumsum(gaps))
         last = int(found[-1][-1])
     places = np.concatenate(found)
@@ -52,11 +57,13 @@ def _places(n: int, probability: float, rng: np.random.Generator) -> np.ndarray:
 
 
 class Fan(NamedTuple):
-    """Both sides of a graph, to be entered by a neuron; index n of either side is a neuron without synapses.
+    """Both sides of a graph, to be entered by a neuron; index n of either side is a neuron without
+    synapses.
 
-    start [n_pre + 2]: the synapses of presynaptic neuron i are start[i] to start[i + 1]; widest: the most of them;
-    incoming, sources [n_post + 1, K]: the synapses onto a postsynaptic neuron and the neurons they come from, padded to
-    the largest number K of them with n_synapses and 0. int32, read-only.
+    start [n_pre + 2]: the synapses of presynaptic neuron i are start[i] to start[i + 1]; widest:
+    the most of them; incoming, sources [n_post + 1, K]: the synapses onto a postsynaptic neuron and
+    the neurons they come from, padded to the largest number K of them with n_synapses and 0. int32,
+    read-only.
     """
 
     start: np.ndarray
@@ -67,7 +74,10 @@ class Fan(NamedTuple):
 
 def fan(found: Graph, n_post: int, n_pre: int) -> Fan:
     n = len(found.post)
-    leaving, arriving = np.bincount(found.pre, minlength=n_pre), np.bincount(found.post, minlength=n_post)
+    leaving, arriving = (
+        np.bincount(found.pre, minlength=n_pre),
+        np.bincount(found.post, minlength=n_post),
+    )
     start = np.concatenate([[0], np.cumsum(leaving), [n]]).astype(np.int32)
     order = np.argsort(found.post, kind="stable")
     column = np.arange(n) - np.repeat(np.cumsum(arriving) - arriving, arriving)

@@ -1,4 +1,6 @@
-"""How the synapses of one neuron, or one stretch of all of them, are reached in each layout of the weights."""
+"""How the synapses of one neuron, or one stretch of all of them, are reached in each layout of the
+weights.
+"""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
@@ -10,7 +12,9 @@ from jax import Array, lax
 from metaplast.connections._topology import Fan, Graph
 
 Of = Callable[[Array], Array]  # a vector of one side -> its values at the synapses at hand
-New = Callable[[Array, Of, Of], Array]  # (weights there, values of the post side, of the pre side) -> new weights
+New = Callable[
+    [Array, Of, Of], Array
+]  # (weights there, values of the post side, of the pre side) -> new weights
 FIRST = np.int32(0)  # of the type of the other index, whatever the precision
 STRETCH = 8192  # synapses that are changed at a time where all of them are
 
@@ -76,7 +80,7 @@ class Rows(NamedTuple):
     def stretch(self, k: Array, weights: Array, new: New) -> Array:
         first = jnp.minimum(k * self._rows, self.n_post - self._rows)
         old = lax.dynamic_slice(weights, (first, FIRST), (self._rows, self.n_pre))
-        cut = lambda y: lax.dynamic_slice(y, (first,), (self._rows,))[:, None]  # noqa: E731
+        cut = lambda y: lax.dynamic_slice(y, (first,), (self._rows,))[:, None]
         due = first + jnp.arange(self._rows, dtype=jnp.int32) >= k * self._rows
         rows = jnp.where(due[:, None], new(old, cut, lambda x: x[None, :]), old)
         return lax.dynamic_update_slice(weights, rows, (first, FIRST))
@@ -87,9 +91,10 @@ class Rows(NamedTuple):
 
 
 class Lists(NamedTuple):
-    """One weight per synapse of a graph. Those of a presynaptic neuron lie side by side and are one window (ten spikes
-    at 100 synapses each: 1.9 us, against 5.3 us where each is looked up); those of a postsynaptic one are looked up
-    (3.1 us)."""
+    """One weight per synapse of a graph. Those of a presynaptic neuron lie side by side and are one
+    window (ten spikes
+    at 100 synapses each: 1.9 us, against 5.3 us where each is looked up); those of a postsynaptic
+    one are looked up (3.1 us)."""
 
     graph: Graph
     fan: Fan
@@ -100,14 +105,18 @@ class Lists(NamedTuple):
 
     @property
     def sizes(self) -> tuple[int, int, int]:
-        return len(self.fan.incoming) - 1, len(self.fan.start) - 2, -(-self._n // min(STRETCH, self._n))
+        return (
+            len(self.fan.incoming) - 1,
+            len(self.fan.start) - 2,
+            -(-self._n // min(STRETCH, self._n)),
+        )
 
     def _window(self, i: Array) -> tuple[Callable[[Any], Array], Array, Array]:
         """(how to cut it, where it starts, which of its synapses are the neuron's own)."""
         first, last = at(jnp.asarray(self.fan.start), i), at(jnp.asarray(self.fan.start), i + 1)
         start = jnp.minimum(first, self._n - self.fan.widest)
         place = start + jnp.arange(self.fan.widest, dtype=jnp.int32)
-        cut = lambda values: lax.dynamic_slice(jnp.asarray(values), (start,), (self.fan.widest,))  # noqa: E731
+        cut = lambda values: lax.dynamic_slice(jnp.asarray(values), (start,), (self.fan.widest,))
         return cut, start, (first <= place) & (place < last)
 
     def pre(self, i: Array, weights: Array, new: New) -> Array:
@@ -119,12 +128,14 @@ class Lists(NamedTuple):
     def post(self, j: Array, weights: Array, new: New) -> Array:
         synapse, i = at(jnp.asarray(self.fan.incoming), j), at(jnp.asarray(self.fan.sources), j)
         old = at(weights, jnp.minimum(synapse, self._n - 1))
-        return weights.at[synapse].set(new(old, lambda y: one(y, j), lambda x: at(x, i)), mode="drop")
+        return weights.at[synapse].set(
+            new(old, lambda y: one(y, j), lambda x: at(x, i)), mode="drop"
+        )
 
     def stretch(self, k: Array, weights: Array, new: New) -> Array:
         size = min(STRETCH, self._n)
         first = jnp.minimum(k * size, self._n - size)
-        cut = lambda values: lax.dynamic_slice(jnp.asarray(values), (first,), (size,))  # noqa: E731
+        cut = lambda values: lax.dynamic_slice(jnp.asarray(values), (first,), (size,))
         old, j, i = cut(weights), cut(self.graph.post), cut(self.graph.pre)
         due = first + jnp.arange(size, dtype=jnp.int32) >= k * size
         part = jnp.where(due, new(old, lambda y: at(y, j), lambda x: at(x, i)), old)

@@ -1,4 +1,6 @@
-"""A connection: how the synapses of one edge are laid out, and the few linear maps everything else is made of."""
+"""A connection: how the synapses of one edge are laid out, and the few linear maps everything else
+is made of.
+"""
 
 import dataclasses
 from abc import ABC, abstractmethod
@@ -15,7 +17,8 @@ from metaplast.signals import Key, Theta
 class Term(NamedTuple):
     """One product `post_j * pre_i * weight_ji^power`; None stands for ones.
 
-    sparse: the side whose factor is exactly 0 at neurons without a spike in this step, where there is one.
+    sparse: the side whose factor is exactly 0 at neurons without a spike in this step, where there
+    is one.
     """
 
     post: Array | None
@@ -27,7 +30,8 @@ class Term(NamedTuple):
 class Move(NamedTuple):
     """How a change becomes new weights: clip(w + mask * (gate * delta), low, high).
 
-    mask: [] or laid out like the weights; gate []; spiking: the sides (post, pre) whose signal in this step is spikes.
+    mask: [] or laid out like the weights; gate []; spiking: the sides (post, pre) whose signal in
+    this step is spikes.
     """
 
     mask: Array
@@ -50,8 +54,8 @@ class AbstractConnection(ABC):
     n_pre: int
 
     def sized(self, n_post: int, n_pre: int, index: int = 0, loop: bool = False) -> Self:
-        """The same kind of connection for the populations of an edge. index: of edges of one network, so that random
-        graphs differ; loop: whether both ends are one population."""
+        """The same kind of connection for the populations of an edge. index: of edges of one
+        network, so that random graphs differ; loop: whether both ends are one population."""
         return dataclasses.replace(self, n_post=n_post, n_pre=n_pre)  # pyright: ignore[reportArgumentType, reportCallIssue]
 
     @property
@@ -104,7 +108,9 @@ class AbstractConnection(ABC):
         return jnp.ones(())
 
     def outer(self, terms: Sequence[Term], weights: Array) -> Array:
-        """sum over terms of post_j pre_i w_ji^power, by Horner's scheme in w: no per-synapse feature is stored."""
+        """sum over terms of post_j pre_i w_ji^power, by Horner's scheme in w: no per-synapse
+        feature is stored.
+        """
         rows: dict[int, Array] = {}
         for term in terms:
             product = self._product(term)
@@ -123,7 +129,11 @@ class AbstractConnection(ABC):
     def _product(self, term: Term) -> Array:
         if term.pre is None:
             return jnp.ones(()) if term.post is None else self.at_post(term.post)
-        return self.at_pre(term.pre) if term.post is None else self.at_post(term.post) * self.at_pre(term.pre)
+        return (
+            self.at_pre(term.pre)
+            if term.post is None
+            else self.at_post(term.post) * self.at_pre(term.pre)
+        )
 
     def lift(self, kernel: Callable[..., Theta], *per_synapse: Theta) -> Theta:
         """Apply a function of scalars at every synapse; leaves are in the layout `shape`."""

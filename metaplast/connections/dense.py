@@ -12,7 +12,9 @@ from metaplast.spec import Count, spec
 @register("connection", "dense")
 @spec
 class Dense(EventDriven, MatrixConnection):
-    """All-to-all synapses as one matrix [n_post, n_pre]; from spike to spike where spikes drive it (_events.py)."""
+    """All-to-all synapses as one matrix [n_post, n_pre]; from spike to spike where spikes drive it
+    (_events.py).
+    """
 
     few: ClassVar[int] = 128 * 128  # at 10 Hz; 256 * 256: 7.8 us a step, 4.0 from spike to spike
 

@@ -17,13 +17,16 @@ from metaplast.spec import spec
 @register("connection", "sparse")
 @spec
 class Sparse(EventDriven, RandomGraph):
-    """A random graph (`probability`, `seed`, `self_connections`) as one weight per existing synapse.
+    """A random graph (`probability`, `seed`, `self_connections`) as one weight per existing
+    synapse.
 
-    Weights [n_synapses], ordered by presynaptic, then postsynaptic neuron. Memory goes with the number of synapses.
-    Where spikes drive it, it runs from spike to spike (_events.py).
+    Weights [n_synapses], ordered by presynaptic, then postsynaptic neuron. Memory goes with the
+    number of synapses. Where spikes drive it, it runs from spike to spike (_events.py).
     """
 
-    few: ClassVar[int] = 512  # (450: 1.2 us a step, 0.9 to 1.4 from spike to spike; 2,000: 4.7 against 1.5 to 3)
+    few: ClassVar[int] = (
+        512  # (450: 1.2 us a step, 0.9 to 1.4 from spike to spike; 2,000: 4.7 against 1.5 to 3)
+    )
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -45,7 +48,9 @@ class Sparse(EventDriven, RandomGraph):
         return ops.segment_sum(values, jnp.asarray(self.topology().post), self.n_post)
 
     def reduce_pre(self, values: Array) -> Array:
-        return ops.segment_sum(values, jnp.asarray(self.topology().pre), self.n_pre, indices_are_sorted=True)
+        return ops.segment_sum(
+            values, jnp.asarray(self.topology().pre), self.n_pre, indices_are_sorted=True
+        )
 
     def ways(self) -> Lists:
         return _ways(self)
@@ -53,4 +58,6 @@ class Sparse(EventDriven, RandomGraph):
 
 @lru_cache(maxsize=64)
 def _ways(connection: Sparse) -> Lists:
-    return Lists(connection.topology(), fan(connection.topology(), connection.n_post, connection.n_pre))
+    return Lists(
+        connection.topology(), fan(connection.topology(), connection.n_post, connection.n_pre)
+    )

@@ -1,7 +1,9 @@
-"""Which outer loop to trust on a problem, from what was measured of it: every threshold is in this file.
+"""Which outer loop to trust on a problem, from what was measured of it: every threshold is in this
+file.
 
-An outer loop is of the class `gradient` where it needs d loss / d theta, of the class `evolution` where losses are all
-it looks at. A gradient is taken where nothing speaks against it: a life then tells about every number of theta at once.
+An outer loop is of the class `gradient` where it needs d loss / d theta, of the class `evolution`
+where losses are all it looks at. A gradient is taken where nothing speaks against it: a life then
+tells about every number of theta at once.
 """
 
 import math
@@ -16,34 +18,47 @@ from metaplast.registry import name_of
 
 Kind = Literal["gradient", "evolution"]
 
-# A gradient exactly zero in at least this share of lives moves nothing there: spikes without a surrogate, draws.
+# A gradient exactly zero in at least this share of lives moves nothing there: spikes without a
+# surrogate, draws.
 ZERO_LIVES = 0.5
-# Lives without a finite gradient are left out of a step: with more than this share the rest is a biased sample.
+# Lives without a finite gradient are left out of a step: with more than this share the rest is a
+# biased sample.
 BROKEN_LIVES = 0.25
-# (loss above - loss below) / (what the gradient says), a tenth of a standard deviation away: 1 for a right gradient.
-# Half of it missing is no rounding and hardly curvature, but a surrogate, or a path that the derivative does not see.
+# (loss above - loss below) / (what the gradient says), a tenth of a standard deviation away: 1 for
+# a right gradient. Half of it missing is no rounding and hardly curvature, but a surrogate, or a
+# path that the derivative does not see.
 LEAST_AGREEMENT = 0.5
-# The same one standard deviation away, where steps of training lead: below it the gradient follows ripples.
+# The same one standard deviation away, where steps of training lead: below it the gradient follows
+# ripples.
 LEAST_REACH = 0.1
-# Growth of the gradient's norm between an eighth of a life and the whole: a sum over steps grows by a factor of 8, one
-# whose terms grow as well by 64; more than this is exponential, and few lives then carry the mean.
+# Growth of the gradient's norm between an eighth of a life and the whole: a sum over steps grows by
+# a factor of 8, one whose terms grow as well by 64; more than this is exponential, and few lives
+# then carry the mean.
 LARGEST_GROWTH = 1e3
-# exp(exponent * steps): by how much a disturbance grows in half a life. Above it the end of a life is forgotten chaos.
+# exp(exponent * steps): by how much a disturbance grows in half a life. Above it the end of a life
+# is forgotten chaos.
 LARGEST_SPREAD = 1e3
-# Signal over noise of the mean over one outer step: at 0.1 a hundred steps average to a signal as large as the noise.
+# Signal over noise of the mean over one outer step: at 0.1 a hundred steps average to a signal as
+# large as the noise.
 LEAST_SIGNAL = 0.1
-# ... and by how much the differences that evolution goes by must be clearer before it is worth the members it needs.
+# ... and by how much the differences that evolution goes by must be clearer before it is worth the
+# members it needs.
 CLEARER = 3.0
-# Lives that blow up at theta are left out of a gradient, while evolution ranks them by how long they lasted.
+# Lives that blow up at theta are left out of a gradient, while evolution ranks them by how long
+# they lasted.
 DIVERGING_LIVES = 0.5
-# Evolution through windows of a life pays where lives are long; the noise of pes stays small with few numbers.
+# Evolution through windows of a life pays where lives are long; the noise of pes stays small with
+# few numbers.
 LONG_LIFE, FEW_NUMBERS = 400, 64
-# Forward mode takes numbers / chunk times as long as a life: with more than this many, windows are cheaper.
+# Forward mode takes numbers / chunk times as long as a life: with more than this many, windows are
+# cheaper.
 FORWARD_NUMBERS = 64
-# What a run's own first outer step is warned for. Standard errors by which a short step its way raises the loss:
+# What a run's own first outer step is warned for. Standard errors by which a short step its way
+# raises the loss:
 UPHILL = 3.0
-# ... and the change of loss along it as a share of the lives' gradient norms, below which these are an explosion. A
-# first step of Adam is as long in every number: the share is divided by the square root of how many there are.
+# ... and the change of loss along it as a share of the lives' gradient norms, below which these are
+# an explosion. A first step of Adam is as long in every number: the share is divided by the square
+# root of how many there are.
 LEAST_SHARE = 0.01
 
 GRADIENT = ("bptt", "forward", "truncated_bptt", "lbfgs")
@@ -51,7 +66,9 @@ EVOLUTION = ("es", "pes", "nres", "random_search", "genetic_programming")
 
 
 class Advice(NamedTuple):
-    """outer: what to begin with; kind: its class; reason: one sentence; second: (outer loop, when) to try next."""
+    """outer: what to begin with; kind: its class; reason: one sentence; second: (outer loop, when)
+    to try next.
+    """
 
     outer: str
     kind: Kind
@@ -82,7 +99,9 @@ class First(NamedTuple):
 
 
 def first_objection(first: First) -> str:
-    """What the first step of an outer loop of the class `gradient` says against it; empty where it says nothing."""
+    """What the first step of an outer loop of the class `gradient` says against it; empty where it
+    says nothing.
+    """
     if first.diverged >= DIVERGING_LIVES * first.lives:
         return f"{first.diverged:.3g} of {first.lives:.3g} lives blew up"
     if first.grad_norm == 0.0:
@@ -93,9 +112,7 @@ def first_objection(first: First) -> str:
         return _vanished(first.norm)
     least = LEAST_SHARE * first.norm / math.sqrt(first.n_numbers)
     if abs(first.slope) + UPHILL * first.error < least:
-        return (
-            f"the gradient of a life is {first.norm:.2g}, the loss changes by {abs(first.slope):.2g}: it has exploded"
-        )
+        return f"the gradient of a life is {first.norm:.2g}, the loss changes by {abs(first.slope):.2g}: it has exploded"
     return ""
 
 
@@ -112,7 +129,9 @@ def advise(found: Diagnosis, memory: float = 0.0) -> Advice:
     windows = ("truncated_bptt", "faster, but blind to what theta did in earlier windows")
     evolution = ("es", "needs no memory for a gradient")
     if found.n_numbers <= FORWARD_NUMBERS or not found.summable:
-        return Advice("forward", "gradient", short, ((windows,) if found.summable else ()) + (evolution,))
+        return Advice(
+            "forward", "gradient", short, ((windows,) if found.summable else ()) + (evolution,)
+        )
     return Advice("truncated_bptt", "gradient", short, (forward, evolution))
 
 
@@ -130,7 +149,9 @@ def objection(found: Diagnosis) -> str:
         return f"the gradient of {here.zero:.0%} of lives is exactly zero"
     if here.typical < found.resolution:
         blind = agreement.signal.typical < found.resolution
-        more = f", and losses {found.std:g} away tell nothing either: begin elsewhere" if blind else ""
+        more = (
+            f", and losses {found.std:g} away tell nothing either: begin elsewhere" if blind else ""
+        )
         return _vanished(here.typical) + more
     if agreement.near + 2.0 * agreement.near_error < LEAST_AGREEMENT:
         return f"a short step along the gradient changes the loss by {agreement.near:.2g} of what it says"
@@ -150,15 +171,19 @@ def _vanished(norm: float) -> str:
 
 
 def growth_factor(found: Diagnosis) -> float:
-    """By how much the gradient's norm grows from the shortest to the longest life that is worth something; 1 where that
-    is unknown."""
+    """By how much the gradient's norm grows from the shortest to the longest life that is worth
+    something; 1 where that is unknown."""
     steps = [n for n, norm in found.lengths if np.isfinite(norm)]
     return _power(found.growth * (steps[-1] - steps[0])) if steps else 1.0
 
 
 def spread_factor(found: Diagnosis) -> float:
-    """By how much a disturbance grows in half a life, as the derivative or two lives tell, whichever is less."""
-    rates = [rate for rate in (found.exponents.life, found.exponents.perturbed) if np.isfinite(rate)]
+    """By how much a disturbance grows in half a life, as the derivative or two lives tell,
+    whichever is less.
+    """
+    rates = [
+        rate for rate in (found.exponents.life, found.exponents.perturbed) if np.isfinite(rate)
+    ]
     return _power(min(rates) * found.n_steps / 2) if rates else 1.0
 
 
@@ -176,7 +201,14 @@ def _praise(found: Diagnosis) -> str:
 
 
 def _after_bptt(found: Diagnosis) -> tuple[tuple[str, str], ...]:
-    second = [("es", "if training stalls in ripples" if found.agreement.along < LEAST_AGREEMENT else "as a check")]
+    second = [
+        (
+            "es",
+            "if training stalls in ripples"
+            if found.agreement.along < LEAST_AGREEMENT
+            else "as a check",
+        )
+    ]
     if found.summable and found.n_steps >= LONG_LIFE:
         second.append(("truncated_bptt", "if a step takes too long"))
     return tuple(second)
@@ -185,7 +217,10 @@ def _after_bptt(found: Diagnosis) -> tuple[tuple[str, str], ...]:
 def _evolution(found: Diagnosis, against: str) -> Advice:
     windows = found.summable and found.n_steps >= LONG_LIFE and found.n_numbers <= FEW_NUMBERS
     if windows:
-        second = (("pes", "updates after every window of a long life"), ("nres", "the same with less noise if smooth"))
+        second = (
+            ("pes", "updates after every window of a long life"),
+            ("nres", "the same with less noise if smooth"),
+        )
     else:
         second = (("random_search", "as a floor"),)
     if found.differentiable and found.here.n:
@@ -194,9 +229,13 @@ def _evolution(found: Diagnosis, against: str) -> Advice:
 
 
 def kind_of(outer: AbstractOuterLoop) -> Kind | None:
-    """The class of an outer loop, that of the loops inside it where there are; None for one of both, or unknown."""
+    """The class of an outer loop, that of the loops inside it where there are; None for one of
+    both, or unknown.
+    """
     inner = [getattr(outer, field.name) for field in fields(outer)]  # pyright: ignore[reportArgumentType]
-    kinds: set[Kind | None] = {kind_of(loop) for loop in inner if isinstance(loop, AbstractOuterLoop)}
+    kinds: set[Kind | None] = {
+        kind_of(loop) for loop in inner if isinstance(loop, AbstractOuterLoop)
+    }
     if kinds:
         return kinds.pop() if len(kinds) == 1 else None
     name = name_of(type(outer))

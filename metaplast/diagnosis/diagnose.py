@@ -1,4 +1,6 @@
-"""What `metaplast diagnose` reports: the measurements, memory and time, and which outer loop they speak for."""
+"""What `metaplast diagnose` reports: the measurements, memory and time, and which outer loop they
+speak for.
+"""
 
 import math
 import time
@@ -29,8 +31,10 @@ HOUR = 3600.0
 
 
 class Costs(NamedTuple):
-    """memory: bytes that a run is forecast to take; free: that this machine has; gradient, life: seconds of one life
-    with and without a gradient (about); hours: of the configured number of outer steps, under some outer loops."""
+    """memory: bytes that a run is forecast to take; free: that this machine has; gradient, life:
+    seconds of one life with and without a gradient (about); hours: of the configured number of
+    outer steps, under some outer loops.
+    """
 
     memory: int
     free: int
@@ -40,7 +44,9 @@ class Costs(NamedTuple):
 
 
 class Report(NamedTuple):
-    """config: what was diagnosed; places: `birth`, and `found` of a finished run, each with what it speaks for."""
+    """config: what was diagnosed; places: `birth`, and `found` of a finished run, each with what it
+    speaks for.
+    """
 
     config: Config
     places: dict[str, tuple[Diagnosis, Advice]]
@@ -48,9 +54,11 @@ class Report(NamedTuple):
 
 
 def diagnose(words: Sequence[str], sources: Sources, n_lives: int) -> Report:
-    """Diagnose a config, or a finished run at its first and at its found theta, with `words` laid on its config.
+    """Diagnose a config, or a finished run at its first and at its found theta, with `words` laid
+    on its config.
 
-    Raises: BadInput for words that do not compose, a run that is not finished, and nothing to learn.
+    Raises: BadInput for words that do not compose, a run that is not finished, and nothing to
+    learn.
     """
     run, words = _run_folder(words)
     config = parse(compose(words, sources, run / "config.yaml" if run else None)).main
@@ -61,14 +69,21 @@ def diagnose(words: Sequence[str], sources: Sources, n_lives: int) -> Report:
         thetas["found"] = theta_of(row_folder(run, DISCOVERED), problem)
     needed, free = preflight.forecast(config).total, preflight.available()
     key, plan = train.stream(config.seed, "diagnosis"), Plan(n_lives, std_of(config))
-    found = {name: diagnosis.diagnose(problem, theta, key, config.space, plan) for name, theta in thetas.items()}
+    found = {
+        name: diagnosis.diagnose(problem, theta, key, config.space, plan)
+        for name, theta in thetas.items()
+    }
     costs = _costs(config, thetas["birth"], n_lives)._replace(memory=needed, free=free)
     share = needed / max(1.0, preflight.SHARE * free)
-    return Report(config, {name: (told, advise(told, share)) for name, told in found.items()}, costs)
+    return Report(
+        config, {name: (told, advise(told, share)) for name, told in found.items()}, costs
+    )
 
 
 def std_of(config: Config) -> float:
-    """With which standard deviation an evolution strategy would begin: as configured, else that of `es` itself."""
+    """With which standard deviation an evolution strategy would begin: as configured, else that of
+    `es` itself.
+    """
     hyper = config.outer.hyper()
     given = hyper.get("std", hyper.get("sigma"))
     return float(find("outer", "es")().std if given is None else given)
@@ -80,7 +95,11 @@ def _run_folder(words: Sequence[str]) -> tuple[Path | None, list[str]]:
     if len(folders) > 1:
         raise BadInput(f"{folders[1]}, a second run", "one run folder", "diagnose them one by one")
     if folders and not (row_folder(folders[0], DISCOVERED) / "row.json").is_file():
-        raise BadInput(f"{folders[0]}", "a finished run", f"metaplast resume {folders[0]}, or give its config by words")
+        raise BadInput(
+            f"{folders[0]}",
+            "a finished run",
+            f"metaplast resume {folders[0]}, or give its config by words",
+        )
     return folders[0] if folders else None, [word for word in words if Path(word) not in folders]
 
 
@@ -88,12 +107,16 @@ def _costs(config: Config, theta: Theta, n_lives: int) -> Costs:
     """Seconds of programs that are compiled already, run once more."""
     problem = diagnosis.longest(config.meta_problem())
     seen, z = Seen(problem, config.space), encode(config.space, theta)
-    batch = train.sample(problem.lifetime.task, train.stream(config.seed, "diagnosis"), n_lives, "train")
+    batch = train.sample(
+        problem.lifetime.task, train.stream(config.seed, "diagnosis"), n_lives, "train"
+    )
     n, cuts = len(batch.keys), diagnosis.cut_lengths(problem)
     members = jax.tree.map(lambda x: jnp.broadcast_to(x, (diagnosis.N_TRIED, *x.shape)), z)
     life = _seconds(lambda: diagnosis.losses(seen, members, batch)) / (diagnosis.N_TRIED * n)
     gradient = math.nan
-    if problem.lifetime.task.shape().differentiable:  # one pass forward, and one back for every length
+    if (
+        problem.lifetime.task.shape().differentiable
+    ):  # one pass forward, and one back for every length
         all_lengths = _seconds(lambda: diagnosis.gradients(seen, z, batch, cuts)) / n
         gradient = life + max(0.0, all_lengths - life) / len(cuts)
     return Costs(0, 0, gradient, life, _hours(config, gradient, life))
@@ -106,9 +129,14 @@ def _seconds(run: Any) -> float:
 
 
 def _hours(config: Config, gradient: float, life: float) -> dict[str, float]:
-    """Of as many outer steps as configured: bptt, es with its default population, and what is configured."""
+    """Of as many outer steps as configured: bptt, es with its default population, and what is
+    configured.
+    """
     lives = config.outer.n_steps * config.problem.n_tasks
-    found = {"bptt": lives * gradient / HOUR, "es": lives * find("outer", "es")().population * life / HOUR}
+    found = {
+        "bptt": lives * gradient / HOUR,
+        "es": lives * find("outer", "es")().population * life / HOUR,
+    }
     if name_of(type(config.outer)) == "es":
         found["es"] = lives * config.outer.population * life / HOUR  # pyright: ignore[reportAttributeAccessIssue]
     return found
@@ -123,7 +151,10 @@ def plain(report: Report) -> Plain:
         "seed": config.seed,
         "outer": name_of(type(config.outer)),
         "kind": kind_of(config.outer),
-        "places": {name: {"measured": found, "advice": advice} for name, (found, advice) in report.places.items()},
+        "places": {
+            name: {"measured": found, "advice": advice}
+            for name, (found, advice) in report.places.items()
+        },
         "costs": report.costs,
     }
     return _finite(told)
@@ -150,7 +181,13 @@ def render(report: Report) -> str:
         texts.append(f"{head}\n\n{aligned(lines)}\n\n{_said(advice)}")
     name, kind = name_of(type(report.config.outer)), kind_of(report.config.outer)
     advised = report.places["birth"][1].kind
-    verdict = "" if kind is None else ", as advised" if kind == advised else f", of the class {kind}: not advised"
+    verdict = (
+        ""
+        if kind is None
+        else ", as advised"
+        if kind == advised
+        else f", of the class {kind}: not advised"
+    )
     return "\n\n".join([*texts, f"configured: outer={name}{verdict}"])
 
 
@@ -178,17 +215,37 @@ def _lines(found: Diagnosis) -> list[tuple[str, str, str]]:
             f"signal / noise; s = {found.std:g}",
         ),
         _by_length(found),
-        ("loss against gradient, 0.1 s", _pair(agreement.near, agreement.near_error), "1 where the gradient is right"),
-        ("  s along the gradient", _pair(agreement.along, agreement.along_error), "far below 1: ripples, or a curve"),
-        ("  cosine in random directions", _number(agreement.cosine), "1 where the gradient tells about a step of s"),
+        (
+            "loss against gradient, 0.1 s",
+            _pair(agreement.near, agreement.near_error),
+            "1 where the gradient is right",
+        ),
+        (
+            "  s along the gradient",
+            _pair(agreement.along, agreement.along_error),
+            "far below 1: ripples, or a curve",
+        ),
+        (
+            "  cosine in random directions",
+            _number(agreement.cosine),
+            "1 where the gradient tells about a step of s",
+        ),
     ]
     none = [("gradient", "none", "the task passes no gradient")]
     away, dt = found.exponents, found.dt
     spread = f"a disturbance grows {_number(spread_factor(found))}-fold in half a life"
     return [
         *(grads if found.differentiable else none),
-        ("losses s away: linear share", _number(agreement.linear), "1: a slope; 0: a valley's floor, or noise"),
-        ("  signal / noise", _number(agreement.signal.per_step), "of the differences that evolution goes by"),
+        (
+            "losses s away: linear share",
+            _number(agreement.linear),
+            "1: a slope; 0: a valley's floor, or noise",
+        ),
+        (
+            "  signal / noise",
+            _number(agreement.signal.per_step),
+            "of the differences that evolution goes by",
+        ),
         ("largest exponent of a life", _rate(away.life, dt), f"{spread}; > 0: chaos"),
         ("  of the network alone", _rate(away.network, dt), "weights taking the course they take"),
         (
@@ -206,7 +263,9 @@ def _lines(found: Diagnosis) -> list[tuple[str, str, str]]:
 
 def _by_length(found: Diagnosis) -> tuple[str, str, str]:
     lengths = ", ".join(str(n) for n, _ in found.lengths)
-    norms = ", ".join("unscored" if math.isnan(norm) else _number(norm) for _, norm in found.lengths)
+    norms = ", ".join(
+        "unscored" if math.isnan(norm) else _number(norm) for _, norm in found.lengths
+    )
     return (
         f"gradient norm, {lengths} steps",
         norms,

@@ -18,15 +18,21 @@ from metaplast.signals import Key, Theta
 
 APART = 1e-3  # the distance of the two lives, relative to the norm of their state
 GONE = 1e-12  # a tangent that shrinks below this share of itself in one step is gone: what was disturbed is forgotten
-SETTLING = 0.25  # the share of a life in which a random tangent turns into the direction that grows most
+SETTLING = (
+    0.25  # the share of a life in which a random tangent turns into the direction that grows most
+)
 
 
 class Exponents(NamedTuple):
-    """Per step, means over the lives whose growth stays finite; not a number where nothing of that kind moves.
+    """Per step, means over the lives whose growth stays finite; not a number where nothing of that
+    kind moves.
 
-    life: of the whole state (weights, neurons, traces), by its derivative. network: of neurons and transmissions, their
-    weights taking the course they take. perturbed: of the whole state, by two lives a share APART from each other: no
-    derivative is needed. spreading: the share of steps in which these two come further apart. n_lives: finite lives.
+    life: of the whole state (weights, neurons, traces), by its derivative. network: of neurons and
+    transmissions, their weights taking the course they take. perturbed: of the whole state, by two
+    lives a share APART
+    from each other: no
+    derivative is needed. spreading: the share of steps in which these two come further apart.
+    n_lives: finite lives.
     """
 
     life: float
@@ -41,13 +47,16 @@ def exponents(lifetime: Lifetime, theta: Theta, batch: Batch, key: Key, n_steps:
 
         lambda = mean_t log |u_(t+1)|,      u_(t+1) = D_t u_t / |u_t|
 
-    D_t [n, n]: d (state after step t) / d (state before), the task's answers and all that is drawn by lot being the
-    same; state [n]: the floats that a step may change. |u| is 1 before every step; u_0 is random, and the first quarter
-    of a life is left out. Where neurons have a surrogate derivative, D is the surrogate's. perturbed has
-    (step(state + e u) - step(state)) / e for D u, e = APART |state|. Weights that nothing changes count as state where
+    D_t [n, n]: d (state after step t) / d (state before), the task's answers and all that is drawn
+    by lot being the same; state [n]: the floats that a step may change. |u| is 1 before every step;
+    u_0 is random, and the first quarter of a life is left out. Where neurons have a surrogate
+    derivative, D is the surrogate's. perturbed has (step(state + e u) - step(state)) / e for D u, e
+    = APART |state|. Weights that nothing changes count as state where
     a rule might change them: their exponent is 0. Source: Benettin et al. 1980.
     """
-    growths = np.asarray(_growths(lifetime, theta, batch, key, n_steps), np.float64)  # [n_lives, n_steps, 3]
+    growths = np.asarray(
+        _growths(lifetime, theta, batch, key, n_steps), np.float64
+    )  # [n_lives, n_steps, 3]
     late = growths[:, int(SETTLING * n_steps) :]
     healthy = np.isfinite(late).all(axis=(1, 2)) if late.size else np.zeros(len(growths), bool)
     if not healthy.any():
@@ -56,25 +65,31 @@ def exponents(lifetime: Lifetime, theta: Theta, batch: Batch, key: Key, n_steps:
     rates = np.log(np.maximum(late, GONE)).mean(axis=(0, 1))
     network = rates[1] if late[:, :, 1].any() else np.nan
     spreading = float(np.mean(late[:, :, 2] > 1.0))
-    return Exponents(float(rates[0]), float(network), float(rates[2]), spreading, int(healthy.sum()))
+    return Exponents(
+        float(rates[0]), float(network), float(rates[2]), spreading, int(healthy.sum())
+    )
 
 
 @partial(jax.jit, static_argnames=("lifetime", "n_steps"))
 def _growths(lifetime: Lifetime, theta: Theta, batch: Batch, key: Key, n_steps: int) -> Array:
-    """By how much the tangents of the life and of the network, and the distance of two lives, grow in every step
-    [n_lives, n_steps, 3]; [n_lives, n_steps, 0] where nothing moves."""
+    """By how much the tangents of the life and of the network, and the distance of two lives, grow
+    in every step [n_lives, n_steps, 3]; [n_lives, n_steps, 0] where nothing moves."""
 
     def one(i: Array) -> Array:
         task = take(batch.tasks, i)
         life = lifetime.begin(theta, task, batch.keys[i])
-        step = lambda life: lifetime.advance(theta, task, life, 1)[0]  # noqa: E731
-        return _one(step, life, _state(lifetime, theta, task, life), (jax.random.fold_in(key, i), n_steps))
+        step = lambda life: lifetime.advance(theta, task, life, 1)[0]
+        return _one(
+            step, life, _state(lifetime, theta, task, life), (jax.random.fold_in(key, i), n_steps)
+        )
 
     return spread(one, Layout(leading(batch.keys), 1, 1))
 
 
 class State(NamedTuple):
-    """places: which leaves of a life are its state; own: for each of their numbers, 1 where it is the network's."""
+    """places: which leaves of a life are its state; own: for each of their numbers, 1 where it is
+    the network's.
+    """
 
     places: list[int]
     own: np.ndarray
@@ -85,7 +100,9 @@ def _state(lifetime: Lifetime, theta: Theta, task: Any, life: Life) -> State:
     leaves = jax.tree.leaves_with_path(life)
     places, start = set(), 0
     for length, _ in lifetime.task.shape().phases:
-        places |= set(moved(lambda life, at=start: lifetime.advance(theta, task, life, 1, start=at)[0], life))
+        places |= set(
+            moved(lambda life, at=start: lifetime.advance(theta, task, life, 1, start=at)[0], life)
+        )
         start += length
     floats = sorted(i for i in places if jnp.issubdtype(leaves[i][1].dtype, jnp.floating))
     own = [np.full(leaves[i][1].size, float(leaves[i][0][0].name == "network")) for i in floats]
@@ -93,11 +110,13 @@ def _state(lifetime: Lifetime, theta: Theta, task: Any, life: Life) -> State:
 
 
 def _one(step: Callable[[Life], Life], born: Life, state: State, how: tuple[Key, int]) -> Array:
-    read = lambda life: ravel_pytree([jax.tree.leaves(life)[i] for i in state.places])[0]  # noqa: E731
+    read = lambda life: ravel_pytree([jax.tree.leaves(life)[i] for i in state.places])[0]
     flat, unravel = ravel_pytree([jax.tree.leaves(born)[i] for i in state.places])
     if not flat.size:
         return jnp.zeros((how[1], 0))
-    keep = jnp.stack([np.ones_like(state.own), state.own, np.ones_like(state.own)]).astype(flat.dtype)
+    keep = jnp.stack([np.ones_like(state.own), state.own, np.ones_like(state.own)]).astype(
+        flat.dtype
+    )
 
     def move(life: Life, x: Array) -> tuple[Array, Life]:
         leaves, tree = jax.tree.flatten(life)

@@ -1,4 +1,6 @@
-"""How far the gradient of a problem can be trusted: what it is measured by, before any outer loop is chosen."""
+"""How far the gradient of a problem can be trusted: what it is measured by, before any outer loop
+is chosen.
+"""
 
 from dataclasses import replace
 from functools import partial
@@ -29,13 +31,17 @@ N_TRIED = 1 + 2 * (2 + N_DIRECTIONS)  # thetas whose losses are measured
 
 
 class Agreement(NamedTuple):
-    """Losses against what the gradient says of them; s: the standard deviation of an evolution strategy's members.
+    """Losses against what the gradient says of them; s: the standard deviation of an evolution
+    strategy's members.
 
-    along: (L(theta + s u) - L(theta - s u)) / (2 s |g|), u = g / |g|: 1 where the loss goes as the gradient says, below
-    0 where a step against it raises the loss; near: the same for NEAR s; _error: standard errors over lives.
+    along: (L(theta + s u) - L(theta - s u)) / (2 s |g|), u = g / |g|: 1 where the loss goes as the
+    gradient says, below 0 where a step against it raises the loss; near: the same for NEAR s;
+    _error: standard errors over lives.
     cosine: of g . x and (L(theta + s x) - L(theta - s x)) / 2s over random directions x ~ N(0, 1).
-    linear: the share of the losses' changes under +- s x that is odd: 1 for a plane, 0 for a valley's floor or noise.
-    signal: of (L_i(theta + s x) - L_i(theta - s x)) / 2s of life i over the directions x: what evolution goes by.
+    linear: the share of the losses' changes under +- s x that is odd: 1 for a plane, 0 for a
+    valley's floor or noise.
+    signal: of (L_i(theta + s x) - L_i(theta - s x)) / 2s of life i over the directions x: what
+    evolution goes by.
     """
 
     along: float
@@ -50,13 +56,16 @@ class Agreement(NamedTuple):
 class Diagnosis(NamedTuple):
     """Everything measured at one theta.
 
-    n_steps, dt: of a life; n_numbers: in theta; n_tasks: lives of an outer step; std: s above, per number of theta in
-    the coordinates of the search; differentiable: whether the task passes gradients; summable: whether the objective
-    is a sum over steps, so that lives may be cut into windows. loss: mean over finite lives; resolution: the smallest
-    slope of a life that losses s to either side can show (diagnosis_signal.py).
-    here: gradients at theta; nearby: at thetas s away. lengths: (steps, typical gradient norm) of lives cut short, not
-    a number where the steps so far are worth nothing; growth: slope of the norm's logarithm per step. diverged: share
-    of lives without a finite loss at theta; diverged_nearby: s away.
+    n_steps, dt: of a life; n_numbers: in theta; n_tasks: lives of an outer step; std: s above, per
+    number of theta in the coordinates of the search; differentiable: whether the task passes
+    gradients; summable: whether the objective is a sum over steps, so that lives may be cut into
+    windows. loss: mean over finite lives;
+    resolution: the smallest slope of a life that losses s to either side can show
+    (diagnosis_signal.py).
+    here: gradients at theta; nearby: at thetas s away. lengths: (steps, typical gradient norm) of
+    lives cut short, not a number where the steps so far are worth nothing; growth: slope of the
+    norm's logarithm per
+    step. diverged: share of lives without a finite loss at theta; diverged_nearby: s away.
     """
 
     n_steps: int
@@ -79,19 +88,29 @@ class Diagnosis(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """n_lives: sampled from the training tasks, the same for every measurement; std: see `Diagnosis`."""
+    """n_lives: sampled from the training tasks, the same for every measurement; std: see
+    `Diagnosis`.
+    """
 
     n_lives: int = 32
     std: float = 0.1
 
 
-def diagnose(problem: MetaProblem, theta: Theta, key: Key, space: Space = (), plan: Plan = Plan()) -> Diagnosis:  # noqa: B008  (a constant)
-    """Measure the lives, as long as training ever makes them, at theta and around it; unclipped, without a clock.
+PLAN = Plan()
+
+
+def diagnose(
+    problem: MetaProblem, theta: Theta, key: Key, space: Space = (), plan: Plan = PLAN
+) -> Diagnosis:
+    """Measure the lives, as long as training ever makes them, at theta and around it; unclipped,
+    without a clock.
 
     Raises: BadInput where there is nothing to learn.
     """
     if not jax.tree.leaves(theta):
-        raise BadInput("diagnose: theta", "a number to learn", "let the rule, the genome or the neurons learn")
+        raise BadInput(
+            "diagnose: theta", "a number to learn", "let the rule, the genome or the neurons learn"
+        )
     problem = longest(problem)
     seen = Seen(problem, space)
     k_lives, k_directions, k_state = jax.random.split(key, 3)
@@ -102,12 +121,16 @@ def diagnose(problem: MetaProblem, theta: Theta, key: Key, space: Space = (), pl
     grads, lengths = _gradients_at(seen, [unravel(x) for x in thetas], batch, flat.size)
     here, *nearby = grads
     up, back = around(flat, directions, here, plan.std)
-    lived = np.asarray(losses(seen, jax.vmap(unravel)(jnp.concatenate([flat[None], up, back])), batch))
+    lived = np.asarray(
+        losses(seen, jax.vmap(unravel)(jnp.concatenate([flat[None], up, back])), batch)
+    )
     lives = _numbers(lived)
     n_steps = problem.shape().n_steps
     few = jax.tree.map(lambda x: x[:N_FOLLOWED], batch)
     bad = ~np.isfinite(lives)
-    tried = np.concatenate([bad[3 : 1 + len(up)], bad[3 + len(up) :]])  # without the steps along the gradient
+    tried = np.concatenate(
+        [bad[3 : 1 + len(up)], bad[3 + len(up) :]]
+    )  # without the steps along the gradient
     return Diagnosis(
         n_steps=n_steps,
         dt=problem.lifetime.dt,
@@ -123,15 +146,19 @@ def diagnose(problem: MetaProblem, theta: Theta, key: Key, space: Space = (), pl
         lengths=lengths,
         growth=slope(lengths),
         exponents=exponents(problem.lifetime, decode(space, unravel(flat)), few, k_state, n_steps),
-        agreement=agreement(lives, here, np.asarray(directions, np.float64), problem.n_tasks, plan.std),
+        agreement=agreement(
+            lives, here, np.asarray(directions, np.float64), problem.n_tasks, plan.std
+        ),
         diverged=float(bad[0].mean()),
         diverged_nearby=float(tried.mean()),
     )
 
 
-def _gradients_at(seen: Seen, zs: list[Theta], batch: Batch, size: int) -> tuple[list[np.ndarray], Any]:
-    """(the gradients of whole lives [n_lives, n_numbers] at each z, `Diagnosis.lengths` at the first); of a task that
-    passes no gradient not numbers, at the first alone."""
+def _gradients_at(
+    seen: Seen, zs: list[Theta], batch: Batch, size: int
+) -> tuple[list[np.ndarray], Any]:
+    """(the gradients of whole lives [n_lives, n_numbers] at each z, `Diagnosis.lengths` at the
+    first); of a task that passes no gradient not numbers, at the first alone."""
     if not seen.lifetime.task.shape().differentiable:
         return [np.full((leading(batch.keys), size), np.nan)], ()
     cuts = cut_lengths(seen.problem)
@@ -150,7 +177,8 @@ def longest(problem: MetaProblem) -> MetaProblem:
 
 @partial(jax.jit, static_argnames=("seen", "cuts"))
 def gradients(seen: Seen, z: Theta, batch: Batch, cuts: tuple[int, ...]) -> tuple[Array, Array]:
-    """(losses [n_lives, n_cuts], gradients [n_lives, n_cuts, n_numbers]) of each life, unclipped, as if it ended after
+    """(losses [n_lives, n_cuts], gradients [n_lives, n_cuts, n_numbers]) of each life, unclipped,
+    as if it ended after
     so many steps, the last of them all: one pass forward, one back for every length."""
     problem, shape = seen.problem, seen.shape()
     flat, unravel = ravel_pytree(z)
@@ -163,9 +191,18 @@ def gradients(seen: Seen, z: Theta, batch: Batch, cuts: tuple[int, ...]) -> tupl
             life = lifetime.begin(theta, task, key)
             life, trace = lifetime.advance(theta, task, life, shape.n_steps, start=0, gradient=True)
             ends = [
-                (jax.tree.map(lambda x, n=n: x[:n], trace), shape._replace(phases=cut(shape.phases, n))) for n in cuts
+                (
+                    jax.tree.map(lambda x, n=n: x[:n], trace),
+                    shape._replace(phases=cut(shape.phases, n)),
+                )
+                for n in cuts
             ]
-            return jnp.stack([problem.objective.loss(theta, Lived(task, seen, life.synapses, at)) for seen, at in ends])
+            return jnp.stack(
+                [
+                    problem.objective.loss(theta, Lived(task, seen, life.synapses, at))
+                    for seen, at in ends
+                ]
+            )
 
         values, back = jax.vjp(worth, flat)
         return values, jax.vmap(back)(jnp.eye(len(cuts), dtype=values.dtype))[0]
@@ -180,8 +217,8 @@ def losses(seen: Seen, zs: Theta, batch: Batch) -> Array:
 
 
 def around(flat: Array, directions: Array, grads: np.ndarray, std: float) -> tuple[Array, Array]:
-    """The thetas tried on either side [2 + n_directions, n_numbers]: std along the mean gradient, NEAR of that, then
-    std along every direction; theta itself where there is no gradient."""
+    """The thetas tried on either side [2 + n_directions, n_numbers]: std along the mean gradient,
+    NEAR of that, then std along every direction; theta itself where there is no gradient."""
     mean = finite_rows(grads).mean(axis=0) if len(finite_rows(grads)) else np.zeros(flat.size)
     norm = np.linalg.norm(mean)
     unit = jnp.asarray(mean / norm if norm > 0 else np.zeros(flat.size), flat.dtype)
@@ -189,8 +226,12 @@ def around(flat: Array, directions: Array, grads: np.ndarray, std: float) -> tup
     return flat[None] + steps, flat[None] - steps
 
 
-def agreement(lives: np.ndarray, grads: np.ndarray, directions: np.ndarray, n_tasks: int, std: float) -> Agreement:
-    """lives: losses [1 + 2 (2 + n_directions), n_lives] at theta and as `around` orders the others, side by side."""
+def agreement(
+    lives: np.ndarray, grads: np.ndarray, directions: np.ndarray, n_tasks: int, std: float
+) -> Agreement:
+    """lives: losses [1 + 2 (2 + n_directions), n_lives] at theta and as `around` orders the others,
+    side by side.
+    """
     up, back = np.split(lives[1:], 2)
     slopes = (up - back) / (2.0 * std)
     finite = finite_rows(grads)
@@ -215,7 +256,9 @@ def agreement(lives: np.ndarray, grads: np.ndarray, directions: np.ndarray, n_ta
 
 
 def _ratio(found: np.ndarray, said: np.ndarray) -> tuple[float, float]:
-    """(mean found / mean said, the standard error of it as far as `found` varies) over the lives that have both."""
+    """(mean found / mean said, the standard error of it as far as `found` varies) over the lives
+    that have both.
+    """
     both = np.isfinite(found) & np.isfinite(said)
     if both.sum() < 2 or not np.mean(said[both]):
         return np.nan, np.nan
@@ -224,7 +267,9 @@ def _ratio(found: np.ndarray, said: np.ndarray) -> tuple[float, float]:
 
 
 def _linear(here: float, up: np.ndarray, back: np.ndarray) -> float:
-    """sum (L+ - L-)^2 / (sum (L+ - L-)^2 + sum (L+ + L- - 2 L)^2), L the mean loss at theta; over the directions."""
+    """sum (L+ - L-)^2 / (sum (L+ - L-)^2 + sum (L+ + L- - 2 L)^2), L the mean loss at theta; over
+    the directions.
+    """
     above, below = (np.array([_mean(row) for row in side]) - here for side in (up, back))
     odd, even = ((above + sign * below)[np.isfinite(above + below)] for sign in (-1.0, 1.0))
     total = np.sum(odd**2) + np.sum(even**2)
@@ -232,20 +277,30 @@ def _linear(here: float, up: np.ndarray, back: np.ndarray) -> float:
 
 
 def cut_lengths(problem: MetaProblem) -> tuple[int, ...]:
-    """An eighth, a quarter, half and all of the steps of a life; all alone where they are judged as a whole."""
+    """An eighth, a quarter, half and all of the steps of a life; all alone where they are judged as
+    a whole.
+    """
     n_steps = problem.shape().n_steps
     parts = (1,) if "final_weights" in problem.objective.needs else (8, 4, 2, 1)
     return tuple(sorted({max(1, n_steps // part) for part in parts}))
 
 
 def _typical(worth: np.ndarray, grads: np.ndarray) -> float:
-    """The median norm of finite gradients [n_lives, n_numbers]; not a number where all lives are worth 0."""
+    """The median norm of finite gradients [n_lives, n_numbers]; not a number where all lives are
+    worth 0.
+    """
     finite = finite_rows(grads)
-    return float(np.median(np.linalg.norm(finite, axis=1))) if len(finite) and np.any(worth != 0) else np.nan
+    return (
+        float(np.median(np.linalg.norm(finite, axis=1)))
+        if len(finite) and np.any(worth != 0)
+        else np.nan
+    )
 
 
 def slope(lengths: tuple[tuple[int, float], ...]) -> float:
-    """d log(norm) / d steps, by least squares; not a number where fewer than two norms are finite and not zero."""
+    """d log(norm) / d steps, by least squares; not a number where fewer than two norms are finite
+    and not zero.
+    """
     usable = [(steps, np.log(norm)) for steps, norm in lengths if np.isfinite(norm) and norm > 0]
     if len(usable) < 2:
         return np.nan

@@ -1,4 +1,6 @@
-"""What is measured on several lives tells: the signal of vectors over their noise, and what a loss has digits for."""
+"""What is measured on several lives tells: the signal of vectors over their noise, and what a loss
+has digits for.
+"""
 
 from typing import NamedTuple
 
@@ -10,8 +12,10 @@ class Signal(NamedTuple):
 
         ratio = |mean v| / sqrt(tr cov(v) / n),    per_step = sqrt(max(0, |mean v|^2 - tr cov / n) / (tr cov / n_tasks))
 
-    Without any signal `ratio` is about 1, for the mean of n vectors is noise; `per_step` has that noise taken away and
-    is for the lives of one outer step. n: vectors that are finite; n_lives: all; zero: the share that is exactly zero.
+    Without any signal `ratio` is about 1, for the mean of n vectors is noise; `per_step` has that
+    noise taken away and
+    is for the lives of one outer step. n: vectors that are finite; n_lives: all; zero: the share
+    that is exactly zero.
     """
 
     norm: float
@@ -36,7 +40,15 @@ def signal(vectors: np.ndarray, n_tasks: int) -> Signal:
     clean = np.sqrt(max(0.0, norm**2 - noise))
     per_step = clean / np.sqrt(spread_ / n_tasks) if noise > 0 else ratio
     zero = float(np.mean(norms == 0.0))
-    return Signal(norm, float(np.median(norms)), float(ratio), float(per_step), zero, len(finite), len(vectors))
+    return Signal(
+        norm,
+        float(np.median(norms)),
+        float(ratio),
+        float(per_step),
+        zero,
+        len(finite),
+        len(vectors),
+    )
 
 
 def finite_rows(vectors: np.ndarray) -> np.ndarray:
@@ -48,8 +60,9 @@ def resolution(losses: np.ndarray, size: float) -> float:
 
         eps median |L| / (2 size),    eps = the distance from 1 to the next number of the losses' dtype
 
-    losses: L of every life, in the precision that they were computed in; size: of the step to either side. Below it
-    L(z + size u) and L(z - size u) may be the same number for a slope that is not 0. Not a number where no loss is.
+    losses: L of every life, in the precision that they were computed in; size: of the step to
+    either side. Below it L(z + size u) and L(z - size u) may be the same number for a slope that is
+    not 0. Not a number where no loss is.
     """
     finite = np.abs(losses[np.isfinite(losses)]).astype(np.float64)
     if not len(finite):

@@ -12,7 +12,8 @@ Matrices = dict[str, Array]
 
 
 def along_edges(wiring: Wiring, key: Key, gain: float) -> Matrices:
-    """{edge: B in the layout of its connection}, B ~ N(0, gain^2 / fan-in), 0 off a mask; backward edges have none.
+    """{edge: B in the layout of its connection}, B ~ N(0, gain^2 / fan-in), 0 off a mask; backward
+    edges have none.
 
     One flat draw cut into pieces: each separate draw would cost about 0.3 s of compilation.
     """
@@ -29,7 +30,9 @@ def along_edges(wiring: Wiring, key: Key, gain: float) -> Matrices:
 
 
 def from_output(wiring: Wiring, key: Key, gain: float) -> Matrices:
-    """{population: B [n, n_out]}, B ~ N(0, gain^2 / n_out), for every population but the output; one flat draw."""
+    """{population: B [n, n_out]}, B ~ N(0, gain^2 / n_out), for every population but the output;
+    one flat draw.
+    """
     n_out = wiring.output.n
     below = [p for p in wiring.populations if p != wiring.output]
     flat = gain / math.sqrt(n_out) * jax.random.normal(key, (sum(p.n for p in below), n_out))

@@ -14,8 +14,9 @@ class AbstractFeedback(ABC):
     """Owns whatever carries errors back. It sees the wiring, never the network.
 
     A concrete class says which weights an edge carries back; the reverse walk is shared.
-    needs: what the task must offer (names of TaskShape.offers) for credit to flow; carries: whether it ever does. A
-    rule that reads `feedback` or `learning_signal` is refused where the one is missing or the other false.
+    needs: what the task must offer (names of TaskShape.offers) for credit to flow; carries: whether
+    it ever does. A rule that reads `feedback` or `learning_signal` is refused where the one is
+    missing or the other false.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"error"})
@@ -46,16 +47,19 @@ class AbstractFeedback(ABC):
 def reverse_walk(
     wiring: Wiring, carried: dict[str, Array], views: dict[str, NeuronView], feedback: Feedback
 ) -> dict[str, Array]:
-    """Learning signals: L_output = error; L_pre = sum over forward edges of s B^T (L_post * gain_post), to the inputs.
+    """Learning signals: L_output = error; L_pre = sum over forward edges of s B^T (L_post *
+    gain_post), to the inputs.
 
-    carried: edge -> the matrix B in the layout of its connection. s = +1 or -1: the sign with which the edge acts on
-    the postsynaptic potential (`Wiring.effect`), for any B, as B stands in for the weight and a weight under Dale's law
-    or at a conductance is a magnitude. Edges that run backwards in time carry nothing.
-    With B = W, instant transmission and cells without memory that do not compete this is the gradient of the loss with
-    respect to every activity within one step. Elsewhere the sign is right, edge by edge, and factors are left out: how
-    much of what was sent arrives in this step, how far it moves the potential (d potential / d drive; at a conductance
-    it goes with the distance to the reversal potential, and s holds on the threshold's side of that), and what a unit's
-    drive does to its competitors. A port `tap` (recorded cells) returns credit as the synapses it stands for would.
+    carried: edge -> the matrix B in the layout of its connection. s = +1 or -1: the sign with which
+    the edge acts on the postsynaptic potential (`Wiring.effect`), for any B, as B stands in for the
+    weight and a weight under Dale's law or at a conductance is a magnitude. Edges that run
+    backwards in time carry nothing. With B = W, instant transmission and cells without memory that
+    do not compete this is the gradient of the loss with respect to every activity within one step.
+    Elsewhere the sign is right, edge by edge, and
+    factors are left out: how much of what was sent arrives in this step, how far it moves the
+    potential (d potential / d drive; at a conductance it goes with the distance to the reversal
+    potential, and s holds on the threshold's side of that), and what a unit's drive does to its
+    competitors. A port `tap` (recorded cells) returns credit as the synapses it stands for would.
     """
     output = wiring.output.name
     signals = {p.name: jnp.zeros(p.n) for p in wiring.populations} | {output: feedback.error}
@@ -69,7 +73,9 @@ def reverse_walk(
 
 
 def credit(signals: dict[str, Array], views: dict[str, NeuronView], feedback: Feedback) -> Credit:
-    """The learning signal L of every population, its feedback e = L * gain, and the task's modulators as they are."""
+    """The learning signal L of every population, its feedback e = L * gain, and the task's
+    modulators as they are.
+    """
     return Credit(
         learning_signal=signals,
         feedback={name: signal * views[name].gain for name, signal in signals.items()},

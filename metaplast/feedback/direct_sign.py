@@ -15,9 +15,9 @@ from metaplast.wiring import Wiring
 class DirectSign(AbstractFeedback):
     """e_output = error * f'(u_output);   e_l = (B_l sign(e_output)) * f'(u_l) for every other population l.
 
-    B_l [n_l, n_out] ~ N(0, gain^2 / n_out), redrawn in every life. What reaches a hidden population does not depend on
-    the size of the error; the output population keeps the error itself. sign(0) = 0. Nokland 2016; Frenkel, Lefebvre
-    & Bol 2021 (sDFA).
+    B_l [n_l, n_out] ~ N(0, gain^2 / n_out), redrawn in every life. What reaches a hidden population
+    does not depend on the size of the error; the output population keeps the error itself. sign(0)
+    = 0. Nokland 2016; Frenkel, Lefebvre & Bol 2021 (sDFA).
     """
 
     gain: NonNegative = 1.0
@@ -40,4 +40,6 @@ class DirectSign(AbstractFeedback):
     ) -> tuple[Theta, Credit]:
         output = wiring.output.name
         e = feedback.error * views[output].gain
-        return state, credit({output: feedback.error, **jump(state["back"], jnp.sign(e))}, views, feedback)
+        return state, credit(
+            {output: feedback.error, **jump(state["back"], jnp.sign(e))}, views, feedback
+        )

@@ -15,16 +15,19 @@ from metaplast.wiring import Wiring
 @register("feedback", "learned")
 @spec
 class Learned(AbstractFeedback):
-    """e_l = (B_{l+1}^T e_{l+1}) * f'(u_l), and after it, in every step in which the network is plastic,
+    """e_l = (B_{l+1}^T e_{l+1}) * f'(u_l), and after it, in every step in which the network is
+    plastic,
 
         B <- B - gate (rate e_post pre^T + decay B)
 
-    B starts as in `random`: N(0, gain^2 / fan-in), redrawn in every life. e_post: credit of the edge's post population;
-    pre: output of its pre population in this step (what the edge transmits, if that is instant); gate: the task's, 1
-    where it has none. All are known at the feedback synapse, no weight is transported: if W follows the same rule
-    (-rate error pre - decay weight, no bound reached), W - B shrinks by exactly 1 - decay per step.
-    learn: theta holds `log_rate` [] and `log_decay` []; the numbers are rate exp(5 log_rate), decay exp(5 log_decay).
-    Kolen & Pollack 1994; Akrout, Wilson, Humphreys, Lillicrap & Tweed 2019.
+    B starts as in `random`: N(0, gain^2 / fan-in), redrawn in every life. e_post: credit of the
+    edge's post population;
+    pre: output of its pre population in this step (what the edge transmits, if that is instant);
+    gate: the task's, 1 where it has none. All are known at the feedback synapse, no weight is
+    transported: if W follows the same rule (-rate error pre - decay weight, no bound reached), W -
+    B shrinks by exactly 1 - decay per step.
+    learn: theta holds `log_rate` [] and `log_decay` []; the numbers are rate exp(5 log_rate), decay
+    exp(5 log_decay). Kolen & Pollack 1994; Akrout, Wilson, Humphreys, Lillicrap & Tweed 2019.
     """
 
     gain: NonNegative = 1.0

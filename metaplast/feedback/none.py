@@ -16,8 +16,8 @@ from metaplast.wiring import Wiring
 class None_(AbstractFeedback):
     """e_l = 0 for every population; the task's modulators still reach every synapse.
 
-    For unsupervised rules and for three-factor rules that learn from a global signal alone. A rule that reads
-    `feedback` or `learning_signal` is refused.
+    For unsupervised rules and for three-factor rules that learn from a global signal alone. A rule
+    that reads `feedback` or `learning_signal` is refused.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
@@ -40,4 +40,6 @@ class None_(AbstractFeedback):
         dt: float,
     ) -> tuple[Theta, Credit]:
         silent = {p.name: jnp.zeros(p.n) for p in wiring.populations}
-        return state, Credit(learning_signal=silent, feedback=silent, modulators=feedback.modulators)
+        return state, Credit(
+            learning_signal=silent, feedback=silent, modulators=feedback.modulators
+        )

@@ -11,7 +11,8 @@ from metaplast.wiring import Wiring
 @register("feedback", "random")
 @spec
 class Random(AbstractFeedback):
-    """e_l = (B_{l+1}^T e_{l+1}) * f'(u_l), B ~ N(0, gain^2 / fan-in of the forward edge), redrawn in every life.
+    """e_l = (B_{l+1}^T e_{l+1}) * f'(u_l), B ~ N(0, gain^2 / fan-in of the forward edge), redrawn
+    in every life.
 
     Lillicrap, Cownden, Tweed & Akerman 2016. No weight is transported.
     """

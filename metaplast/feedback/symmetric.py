@@ -12,8 +12,8 @@ from metaplast.wiring import Wiring
 class Symmetric(AbstractFeedback):
     """Errors return through the transposed forward weights: e_l = (W_{l+1}^T e_{l+1}) * f'(u_l).
 
-    With the rule -rate * error * pre this is stochastic gradient descent on each step's loss, where `reverse_walk` is
-    its gradient. It transports weights.
+    With the rule -rate * error * pre this is stochastic gradient descent on each step's loss, where
+    `reverse_walk` is its gradient. It transports weights.
     """
 
     def init(self, key: Key, wiring: Wiring) -> Theta:

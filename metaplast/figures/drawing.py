@@ -26,7 +26,10 @@ DASHES = ("-", "--", ":", "-.")
 
 
 def scores(
-    entries: Sequence[Mapping[str, Any]], path: Path, ours: Sequence[str], labels: Mapping[str, str] | None = None
+    entries: Sequence[Mapping[str, Any]],
+    path: Path,
+    ours: Sequence[str],
+    labels: Mapping[str, str] | None = None,
 ) -> None:
     """Each row's mean with its 95 % interval, in the order of the table; our rows in blue.
 
@@ -41,8 +44,12 @@ def scores(
         axes.plot([low, high], [y, y], color=colour, lw=3, solid_capstyle="round")
         hollow = labels.get(entry["name"], entry["name"]) != entry["name"]
         axes.plot(entry["mean"], y, "o", color=colour, ms=7, mfc="white" if hollow else colour)
-    axes.set_yticks(range(len(finite)), [str(labels.get(e["name"], e["name"])) for e in reversed(finite)])
-    axes.set_xlabel(f"{finite[0]['metric']} on {finite[0]['n']} held-out lives, mean and 95 % interval")
+    axes.set_yticks(
+        range(len(finite)), [str(labels.get(e["name"], e["name"])) for e in reversed(finite)]
+    )
+    axes.set_xlabel(
+        f"{finite[0]['metric']} on {finite[0]['n']} held-out lives, mean and 95 % interval"
+    )
     axes.grid(axis="x", alpha=0.3)
     _save(figure, path)
 
@@ -53,14 +60,18 @@ def training(
     ours: Sequence[str],
     label: str = "loss on training lives (running median)",
 ) -> None:
-    """The outer loss of every trained row (the others have none), a running median over a twentieth of the run."""
+    """The outer loss of every trained row (the others have none), a running median over a twentieth
+    of the run.
+    """
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
     styles = _row_styles(losses, ours)
     for name, values in losses.items():
         if not values:
             continue
         width = max(1, len(values) // 20)
-        smooth = np.median(np.lib.stride_tricks.sliding_window_view(np.asarray(values), width), axis=1)
+        smooth = np.median(
+            np.lib.stride_tricks.sliding_window_view(np.asarray(values), width), axis=1
+        )
         steps = np.arange(width, len(values) + 1)
         axes.plot(steps, smooth, lw=2.2 if name in ours else 1.2, label=name, **styles[name])
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -79,12 +90,22 @@ def coefficients(terms: Mapping[str, Mapping[str, float]], path: Path) -> None:
     rows = list(dict.fromkeys(term for values in terms.values() for term in values))
     grid = np.array([[terms[c].get(r, np.nan) for c in columns] for r in rows])
     limit = max(float(np.nanmax(np.abs(grid))), 1e-12)
-    figure, axes = plt.subplots(figsize=(2.4 + 1.6 * len(columns), 0.38 * len(rows) + 1.4), layout="constrained")
+    figure, axes = plt.subplots(
+        figsize=(2.4 + 1.6 * len(columns), 0.38 * len(rows) + 1.4), layout="constrained"
+    )
     image = axes.imshow(grid, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
     for (i, j), value in np.ndenumerate(grid):
         if np.isfinite(value):
             dark = abs(value) > 0.6 * limit
-            axes.text(j, i, f"{value:.3g}", ha="center", va="center", fontsize=8, color="white" if dark else "black")
+            axes.text(
+                j,
+                i,
+                f"{value:.3g}",
+                ha="center",
+                va="center",
+                fontsize=8,
+                color="white" if dark else "black",
+            )
     axes.set_xticks(range(len(columns)), columns, rotation=20, ha="right", fontsize=8)
     axes.set_yticks(range(len(rows)), rows, fontsize=8)
     figure.colorbar(image, label="coefficient (before the rate)")
@@ -105,7 +126,14 @@ def curves(
     styles = _row_styles(bands, ours)
     for name in sorted(bands, key=lambda name: name in ours):  # ours lie on top
         mean, low, high = bands[name]
-        axes.fill_between(steps, low, high, color=styles[name]["color"], alpha=0.22 if name in ours else 0.12, lw=0)
+        axes.fill_between(
+            steps,
+            low,
+            high,
+            color=styles[name]["color"],
+            alpha=0.22 if name in ours else 0.12,
+            lw=0,
+        )
         axes.plot(steps, mean, lw=2.4 if name in ours else 1.3, label=name, **styles[name])
     finite = np.concatenate([b.low for b in bands.values()])
     finite = finite[np.isfinite(finite)]
@@ -117,10 +145,16 @@ def curves(
     axes.set_ylabel(labels[1])
     axes.grid(alpha=0.3)
     handles, names = axes.get_legend_handles_labels()
-    last = [float(np.nan_to_num(bands[name].mean[-1])) if name in bands else -np.inf for name in names]
+    last = [
+        float(np.nan_to_num(bands[name].mean[-1])) if name in bands else -np.inf for name in names
+    ]
     order = sorted(range(len(names)), key=lambda i: -last[i])  # as the curves end, top to bottom
     figure.legend(
-        [handles[i] for i in order], [names[i] for i in order], loc="outside right upper", fontsize=8, frameon=False
+        [handles[i] for i in order],
+        [names[i] for i in order],
+        loc="outside right upper",
+        fontsize=8,
+        frameon=False,
     )
     _save(figure, path)
 
@@ -153,15 +187,22 @@ def intervals(panels: Mapping[str, Mapping[str, Estimate]], label: str, path: Pa
     _save(figure, path)
 
 
-def paths(panels: Mapping[str, Sequence[Mapping[str, Sequence[float]]]], label: str, path: Path) -> None:
+def paths(
+    panels: Mapping[str, Sequence[Mapping[str, Sequence[float]]]], label: str, path: Path
+) -> None:
     """One panel per slot or edge: the path of every number over outer steps, one line per seed.
 
-    panels: entry -> one mapping name -> values per seed. The ten numbers that end largest have a colour of their own.
+    panels: entry -> one mapping name -> values per seed. The ten numbers that end largest have a
+    colour of their own.
     """
     n_columns = min(2, len(panels))
     n_lines = -(-len(panels) // n_columns)
     figure, grid = plt.subplots(
-        n_lines, n_columns, figsize=(4.2 * n_columns + 2.0, 2.5 * n_lines + 0.9), layout="constrained", squeeze=False
+        n_lines,
+        n_columns,
+        figsize=(4.2 * n_columns + 2.0, 2.5 * n_lines + 0.9),
+        layout="constrained",
+        squeeze=False,
     )
     sizes: dict[str, float] = {}
     for seeds in panels.values():
@@ -174,7 +215,12 @@ def paths(panels: Mapping[str, Sequence[Mapping[str, Sequence[float]]]], label: 
         for values in seeds:
             for name in sorted(values, key=lambda name: name in colours):
                 steps = np.arange(1, len(values[name]) + 1)
-                axes.plot(steps, values[name], color=colours.get(name, FAINT), lw=1.4 if name in colours else 0.7)
+                axes.plot(
+                    steps,
+                    values[name],
+                    color=colours.get(name, FAINT),
+                    lw=1.4 if name in colours else 0.7,
+                )
         axes.set_title(entry, fontsize=9)
         axes.set_xlabel("outer step", fontsize=8)
         axes.set_ylabel(label, fontsize=8)
@@ -191,7 +237,11 @@ def paths(panels: Mapping[str, Sequence[Mapping[str, Sequence[float]]]], label: 
 def histograms(leaves: Mapping[str, np.ndarray], path: Path) -> None:
     """One histogram per leaf of theta."""
     figure, grid = plt.subplots(
-        -(-len(leaves) // 3), 3, figsize=(8.4, 2.2 * -(-len(leaves) // 3) + 0.3), layout="constrained", squeeze=False
+        -(-len(leaves) // 3),
+        3,
+        figsize=(8.4, 2.2 * -(-len(leaves) // 3) + 0.3),
+        layout="constrained",
+        squeeze=False,
     )
     for axes, (name, values) in zip(grid.flat, leaves.items(), strict=False):
         axes.hist(values.reshape(-1), bins=min(40, max(5, values.size // 4)), color=OURS)
@@ -204,10 +254,16 @@ def histograms(leaves: Mapping[str, np.ndarray], path: Path) -> None:
 
 
 def surfaces(drawn: Mapping[str, Sequence[Surface]], path: Path) -> None:
-    """Heat maps of delta_w, one line per slot or edge; black: where it is 0. Every map has its own colour scale."""
+    """Heat maps of delta_w, one line per slot or edge; black: where it is 0. Every map has its own
+    colour scale.
+    """
     n_columns = max(len(found) for found in drawn.values())
     figure, grid = plt.subplots(
-        len(drawn), n_columns, figsize=(4.3 * n_columns, 3.5 * len(drawn)), layout="constrained", squeeze=False
+        len(drawn),
+        n_columns,
+        figsize=(4.3 * n_columns, 3.5 * len(drawn)),
+        layout="constrained",
+        squeeze=False,
     )
     for line, (entry, found) in zip(grid, drawn.items(), strict=True):
         for axes, surface in zip(line, found, strict=False):
@@ -224,14 +280,21 @@ def surfaces(drawn: Mapping[str, Sequence[Surface]], path: Path) -> None:
             )
             if surface.delta_w.min() < 0 < surface.delta_w.max():
                 axes.contour(
-                    surface.x_values, surface.y_values, surface.delta_w, levels=[0.0], colors="black", linewidths=1
+                    surface.x_values,
+                    surface.y_values,
+                    surface.delta_w,
+                    levels=[0.0],
+                    colors="black",
+                    linewidths=1,
                 )
             axes.set_xlabel(surface.x, fontsize=9)
             axes.set_ylabel(surface.y, fontsize=9)
             axes.set_title(entry, fontsize=9)
             ticks = ScalarFormatter()
             ticks.set_powerlimits((-2, 3))
-            figure.colorbar(image, ax=axes, format=ticks).set_label("change of weight per step", fontsize=8)
+            figure.colorbar(image, ax=axes, format=ticks).set_label(
+                "change of weight per step", fontsize=8
+            )
         for axes in list(line)[len(found) :]:
             axes.set_axis_off()
     _save(figure, path)
@@ -255,9 +318,14 @@ def _shade(axes: Any, phases: Sequence[tuple[int, bool]]) -> None:
 
 
 def _row_styles(names: Iterable[str], ours: Sequence[str]) -> dict[str, dict[str, str]]:
-    """The same row has the same colour and dashes in every figure that is given all rows in their order."""
+    """The same row has the same colour and dashes in every figure that is given all rows in their
+    order.
+    """
     others, n = [name for name in names if name != ours[0]], len(PALETTE)
-    styles = {name: {"color": PALETTE[i % n], "ls": DASHES[i // n % len(DASHES)]} for i, name in enumerate(others)}
+    styles = {
+        name: {"color": PALETTE[i % n], "ls": DASHES[i // n % len(DASHES)]}
+        for i, name in enumerate(others)
+    }
     return {ours[0]: {"color": OURS, "ls": DASHES[0]}} | styles
 
 

@@ -1,4 +1,6 @@
-"""What would help a fit, by what its residuals still hold: a constant input, a bounded output, own first weights."""
+"""What would help a fit, by what its residuals still hold: a constant input, a bounded output, own
+first weights.
+"""
 
 from typing import Any, NamedTuple
 
@@ -21,8 +23,8 @@ EARLY = 20  # rows of a session in which its weights are still near the first on
 
 
 class Advice(NamedTuple):
-    """change: `constant`, `bounded` or `first_weights`; share: of the residual variance that it would explain, adjusted
-    for its numbers; words: what to do."""
+    """change: `constant`, `bounded` or `first_weights`; share: of the residual variance that it
+    would explain, adjusted for its numbers; words: what to do."""
 
     change: str
     share: float
@@ -30,8 +32,8 @@ class Advice(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Recorded values of one unit, as columns [n]: what was recorded, what the fit expects, the stimulus [n, n_in],
-    the subject, and the step within the session."""
+    """Recorded values of one unit, as columns [n]: what was recorded, what the fit expects, the
+    stimulus [n, n_in], the subject, and the step within the session."""
 
     value: np.ndarray
     expected: np.ndarray
@@ -45,11 +47,14 @@ def advice(lifetime: Lifetime, predicted: np.ndarray, sessions: Session) -> list
 
     predicted [n_sessions, n_steps, n_seen]: activity under the fitted theta.
 
-    Each change is a linear regression of the residuals r = y - E y, pooled over recorded units, and is advised where
-    it explains more than SHARE of their variance (adjusted R2) and an F test gives p < CHANCE:
+    Each change is a linear regression of the residuals r = y - E y, pooled over recorded units, and
+    is advised where it explains more than SHARE of their variance (adjusted R2) and an F test gives
+    p < CHANCE:
         constant: r = c_j, for a network that has no bias and no constant input.
-        bounded: r = a_j + b_j E y + c_j (E y)^2 + d_j (E y)^3 against a_j + b_j E y, for a linear output.
-        first_weights: r = B_s x against B x for every subject s, in the first rows of its sessions, for first weights
+        bounded: r = a_j + b_j E y + c_j (E y)^2 + d_j (E y)^3 against a_j + b_j E y, for a linear
+        output.
+        first_weights: r = B_s x against B x for every subject s, in the first rows of its sessions,
+        for first weights
             that all subjects share.
     Residuals of one session depend on each other, so p is a threshold and not a claim.
     """
@@ -87,7 +92,9 @@ def _tests(lifetime: Lifetime, part: Part, units: list[Rows]) -> dict[str, Any]:
 def _units(part: Part, predicted: np.ndarray, sessions: Session) -> list[Rows]:
     """The recorded rows of every unit of a part."""
     seen = cut(sessions, part.columns)
-    expected = np.asarray(part.likelihood.mean(jnp.asarray(predicted[..., part.columns], float)), np.float64)
+    expected = np.asarray(
+        part.likelihood.mean(jnp.asarray(predicted[..., part.columns], float)), np.float64
+    )
     target = np.asarray(seen.target, np.float64)
     if expected.shape != target.shape:
         return []
@@ -152,7 +159,9 @@ def _bounded(unit: Rows) -> _Test:
 
 
 def _first_weights(unit: Rows) -> _Test:
-    """In the first rows of every session; a constant beside the stimulus, so that an offset is none of it."""
+    """In the first rows of every session; a constant beside the stimulus, so that an offset is none
+    of it.
+    """
     early = unit.step < max(EARLY, 3 * (unit.stimulus.shape[1] + 1))
     r = (unit.value - unit.expected)[early]
     x = np.concatenate([np.ones((early.sum(), 1)), unit.stimulus[early]], axis=1)

@@ -1,4 +1,6 @@
-"""From the words of `metaplast fit` to a config: what a data file implies is said before what the user says."""
+"""From the words of `metaplast fit` to a config: what a data file implies is said before what the
+user says.
+"""
 
 import json
 from collections.abc import Sequence
@@ -12,11 +14,15 @@ from metaplast.spec import decode, explain
 EXPERIMENTS = {False: "recordings", True: "rewarded_recordings"}  # whether the data hold rewards
 
 
-def composed(words: Sequence[str], truth: Sequence[str], sources: Sources) -> tuple[Plain, Plain | None]:
+def composed(
+    words: Sequence[str], truth: Sequence[str], sources: Sources
+) -> tuple[Plain, Plain | None]:
     """(config, what `--recover` replaces in it or None). Raises: BadInput."""
     files = [word for word in words if "=" not in word]
     if len(files) > 1:
-        raise BadInput(f"{len(files)} data files", "one", "join the sessions of several files in one")
+        raise BadInput(
+            f"{len(files)} data files", "one", "join the sessions of several files in one"
+        )
     said = [word for word in words if "=" in word]
     keys = {word.partition("=")[0] for word in said}
     implied: list[str] = []
@@ -27,30 +33,44 @@ def composed(words: Sequence[str], truth: Sequence[str], sources: Sources) -> tu
     plain = compose([*implied, *said], sources)
     if not truth:
         return plain, None
-    wrong = [word for word in truth if word.partition("=")[0].partition(".")[0] not in ("rule", "rules")]
+    wrong = [
+        word for word in truth if word.partition("=")[0].partition(".")[0] not in ("rule", "rules")
+    ]
     if wrong:
         raise BadInput(
-            f"--recover {wrong[0]}", "rule=NAME or rule.FIELD=VALUE", "say everything else without --recover"
+            f"--recover {wrong[0]}",
+            "rule=NAME or rule.FIELD=VALUE",
+            "say everything else without --recover",
         )
     true = compose([*implied, *said, "rules={}", "rule=null", *truth], sources)
     return plain, {"rule": true.get("rule"), "rules": true.get("rules") or {}}
 
 
 def _implied(path: str, said: Sequence[str], sources: Sources) -> list[str]:
-    """The words that a data file stands for: its path and sum, the experiment, the likelihood, given weights, dt.
-    What the user says comes after them, and changes them field by field."""
+    """The words that a data file stands for: its path and sum, the experiment, the likelihood,
+    given weights, dt. What the user says comes after them, and changes them field by field."""
     keys = {word.partition("=")[0] for word in said}
     file = ["task={name: recordings}", f"task.path={json.dumps(path)}"]
     experiment = [] if "experiment" in keys else [f"experiment={EXPERIMENTS[False]}"]
     task = resolve(compose([*experiment, *file, *said], sources))["task"]
     if not isinstance(task, dict) or (task.get("name"), task.get("path")) != ("recordings", path):
-        raise BadInput(f"task or task.path beside {path}", "the data file alone", "leave out the one or the other")
+        raise BadInput(
+            f"task or task.path beside {path}",
+            "the data file alone",
+            "leave out the one or the other",
+        )
     try:
-        facts = decode("task", {key: value for key, value in task.items() if key != "likelihood"}).implied()
+        facts = decode(
+            "task", {key: value for key, value in task.items() if key != "likelihood"}
+        ).implied()
     except pydantic.ValidationError as error:
         raise explain(error, "task") from None
     words = [f"experiment={EXPERIMENTS[facts['rewards']]}"] if experiment else []
-    words += [*file, f"task.sha256={json.dumps(facts['sha256'])}", f"task.likelihood={json.dumps(facts['likelihood'])}"]
+    words += [
+        *file,
+        f"task.sha256={json.dumps(facts['sha256'])}",
+        f"task.likelihood={json.dumps(facts['likelihood'])}",
+    ]
     if facts["weights"] and "genome" not in keys:
         words.append("genome=given")
     if facts["dt"] and "dt" not in keys:

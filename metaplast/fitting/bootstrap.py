@@ -1,4 +1,6 @@
-"""How well the numbers of a fitted rule are known: refits to data that the rule itself would have given."""
+"""How well the numbers of a fitted rule are known: refits to data that the rule itself would have
+given.
+"""
 
 from typing import Any, NamedTuple
 
@@ -23,8 +25,10 @@ ENOUGH = 200  # refits of which the percentiles are known
 
 
 class Bootstrap(NamedTuple):
-    """values [n_refits, n_names] of the numbers; interval: name -> (low, high), 95 %; directions: the loosest first;
-    thetas [n_refits, ...]: the refitted rules; failed: refits whose numbers are not finite, left out;
+    """values [n_refits, n_names] of the numbers; interval: name -> (low, high), 95 %; directions:
+    the loosest first;
+    thetas [n_refits, ...]: the refitted rules; failed: refits whose numbers are not finite, left
+    out;
     unsettled: refits that were not at rest."""
 
     names: list[str]
@@ -47,12 +51,15 @@ def bootstrap(
 ) -> Bootstrap | None:
     """Parametric bootstrap (Efron & Tibshirani 1993, chapter 6), with the design held fixed.
 
-    fitted: (theta, mask, residual standard deviation). settings.bootstrap data sets are drawn from the fitted rule on
-    the training sessions' own stimuli, gates, rewards and mask, and refitted on the fitted support, each from another
-    place around the fitted theta; intervals are the 2.5 and 97.5 % points of ENOUGH refits, of fewer Student's t for
-    one more refit. What differs between subjects is not drawn: see `intervals`. The choice of the support is not
-    repeated: intervals hold given the terms. Rewards and gates stay those that were recorded, also where a drawn choice
-    would have led to others. None where nothing is asked for or nothing is learned.
+    fitted: (theta, mask, residual standard deviation). settings.bootstrap data sets are drawn from
+    the fitted rule on the training sessions' own stimuli, gates, rewards and mask, and refitted on
+    the fitted support, each from another place around the fitted theta; intervals are the 2.5 and
+    97.5 % points of ENOUGH refits, of fewer Student's t for one more refit. What differs between
+    subjects is not
+    drawn: see `intervals`. The choice of the support is not
+    repeated: intervals hold given the terms. Rewards and gates stay those that were recorded, also
+    where a drawn choice would have led to others. None where nothing is asked for or nothing is
+    learned.
     """
     theta, mask, spread = fitted
     if not settings.bootstrap or not jax.tree.leaves(theta["rules"]):
@@ -83,7 +90,9 @@ def bootstrap(
 
 
 def directions(names: list[str], values: np.ndarray, centre: np.ndarray) -> list[Direction]:
-    """Principal axes of the spread of the numbers, the loosest first. Loose: beyond LOOSE of the length of `centre`."""
+    """Principal axes of the spread of the numbers, the loosest first. Loose: beyond LOOSE of the
+    length of `centre`.
+    """
     if len(values) < 3:
         return []
     return axes(names, np.cov(values.T).reshape(len(names), len(names)), centre)

@@ -12,8 +12,8 @@ SHOWN = 5  # directions, and combinations that are open
 
 
 def of_intervals(known: Known | None, refits: Bootstrap | None) -> Plain | None:
-    """The intervals that count: from edge to edge of those over subjects and of the refits, where any were made; null
-    for a number that the data do not settle."""
+    """The intervals that count: from edge to edge of those over subjects and of the refits, where
+    any were made; null for a number that the data do not settle."""
     if known is None:
         return None
     ci95 = {} if known.why else {name: _hull(name, known, refits) for name in known.names}
@@ -23,9 +23,15 @@ def of_intervals(known: Known | None, refits: Bootstrap | None) -> Plain | None:
         "over": known.over,
         "n": known.n,
         "ci95": ci95,
-        "open": [_weights(w) for w in known.open if len(w) > 1 or not set(w) <= set(known.separated)][:SHOWN],
+        "open": [
+            _weights(w) for w in known.open if len(w) > 1 or not set(w) <= set(known.separated)
+        ][:SHOWN],
         "settled": [
-            {"value": finite(s.value), "ci95": _plain(s.low, s.high), "weights": _weights(s.weights)}
+            {
+                "value": finite(s.value),
+                "ci95": _plain(s.low, s.high),
+                "weights": _weights(s.weights),
+            }
             for s in known.settled[:SHOWN]
         ],
         "separated": known.separated,
@@ -37,7 +43,9 @@ def of_intervals(known: Known | None, refits: Bootstrap | None) -> Plain | None:
 
 
 def of_bootstrap(refits: Bootstrap | None, told: Plain | None = None) -> Plain | None:
-    """How many refits were made, and the intervals and directions of `told` (`of_intervals`), else their own."""
+    """How many refits were made, and the intervals and directions of `told` (`of_intervals`), else
+    their own.
+    """
     if refits is None and told is None:
         return None
     known = told is not None and not told["why"]
@@ -54,7 +62,10 @@ def of_bootstrap(refits: Bootstrap | None, told: Plain | None = None) -> Plain |
 
 
 def of_directions(directions: list[Direction]) -> list[Plain]:
-    return [{"sd": finite(d.sd), "loose": d.loose, "weights": _weights(d.weights)} for d in directions[:SHOWN]]
+    return [
+        {"sd": finite(d.sd), "loose": d.loose, "weights": _weights(d.weights)}
+        for d in directions[:SHOWN]
+    ]
 
 
 def finite(value: float) -> float | None:
@@ -70,12 +81,16 @@ def doubts(told: Plain | None) -> list[str]:
     if told is None:
         return []
     if told["why"]:
-        return [f"How well the numbers are determined is not known: {told['why']}. Set fit.bootstrap=200 or more."]
+        return [
+            f"How well the numbers are determined is not known: {told['why']}. Set fit.bootstrap=200 or more."
+        ]
     said = warnings(told)
     for combination in told["settled"] if told["open"] else []:
         low, high = combination["ci95"]
         span = "" if low is None else f" [{low:.4g}, {high:.4g}]"
-        said.append(f"These data settle only {words(combination['weights'])}: {combination['value']:.4g}{span}.")
+        said.append(
+            f"These data settle only {words(combination['weights'])}: {combination['value']:.4g}{span}."
+        )
     for weights in told["swaps"]:
         said.append(
             f"A number that was kept cannot be told from one that was left out: {words(weights)} is not settled by "

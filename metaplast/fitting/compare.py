@@ -1,4 +1,6 @@
-"""Several fits side by side: what each explains and recovers, over seeds and over a setting that varies."""
+"""Several fits side by side: what each explains and recovers, over seeds and over a setting that
+varies.
+"""
 
 import json
 import math
@@ -24,9 +26,10 @@ SEEDS = ("task.data_seed",)  # a seed of simulated data is a seed
 
 
 def compare(runs: Sequence[Path], row: str = DISCOVERED, out: Path | None = None) -> str:
-    """One line per setting: means over its seeds with Student's 95 % interval over seeds, of deviance explained against
-    every null, R2 of held-out values, R2 of the change of weights where the truth is known, and how many of the true
-    terms were found and of the found ones are true. out: a PNG of the R2 over the one numeric setting that varies.
+    """One line per setting: means over its seeds with Student's 95 % interval over seeds, of
+    deviance explained against every null, R2 of held-out values, R2 of the change of weights where
+    the truth is known, and how many of the true terms were found and of the found ones are true.
+    out: a PNG of the R2 over the one numeric setting that varies.
 
     Raises: BadInput for a folder that holds no finished fit, or an unknown row.
     """
@@ -37,7 +40,13 @@ def compare(runs: Sequence[Path], row: str = DISCOVERED, out: Path | None = None
     lines: list[tuple[str, ...]] = [("setting", "fits", *names)]
     for label, members in groups.items():
         values = [_values(told[run], row) for run in members]
-        lines.append((label or "-", str(len(members)), *(_cell([v.get(n, math.nan) for v in values]) for n in names)))
+        lines.append(
+            (
+                label or "-",
+                str(len(members)),
+                *(_cell([v.get(n, math.nan) for v in values]) for n in names),
+            )
+        )
     if out is not None:
         _draw(groups, configs[runs[0]], {run: _values(told[run], row) for run in runs}, out)
     words = (
@@ -47,12 +56,16 @@ def compare(runs: Sequence[Path], row: str = DISCOVERED, out: Path | None = None
     return f"{aligned(lines)}\n\n{words}"
 
 
-def _draw(groups: dict[str, list[Path]], first: Plain, values: dict[Path, dict[str, float]], out: Path) -> None:
+def _draw(
+    groups: dict[str, list[Path]], first: Plain, values: dict[Path, dict[str, float]], out: Path
+) -> None:
     """first: the config of the first fit, whose value stands in no label."""
     keys = {label.partition("=")[0] for label in groups if label}
     if len(keys) != 1 or " " in "".join(groups):
         raise BadInput(
-            f"--out with settings {', '.join(sorted(keys)) or 'all alike'}", "one that varies", "leave out --out"
+            f"--out with settings {', '.join(sorted(keys)) or 'all alike'}",
+            "one that varies",
+            "leave out --out",
         )
     (key,) = keys
     own: Any = first
@@ -79,7 +92,9 @@ def _resolved(run: Path) -> Plain:
 
 def _told(run: Path, row: str) -> Plain:
     if not is_fit(run) or not (run / "fit.json").is_file():
-        raise BadInput(f"{run}", "a finished fit, with a fit.json", "give folders that metaplast fit printed")
+        raise BadInput(
+            f"{run}", "a finished fit, with a fit.json", "give folders that metaplast fit printed"
+        )
     told = json.loads((run / "fit.json").read_text())
     if row not in told["rows"]:
         raise BadInput(f"row {row!r}", f"one of {', '.join(told['rows'])}", "correct the name")
@@ -91,7 +106,10 @@ def _values(told: Plain, row: str) -> dict[str, float]:
     values = {f"explained vs {null}": _float(v["mean"]) for null, v in found["explained"].items()}
     parts = found.get("parts", {})
     for part, own in parts.items():
-        values |= {f"{part}: explained vs {null}": _float(v["mean"]) for null, v in own["explained"].items()}
+        values |= {
+            f"{part}: explained vs {null}": _float(v["mean"])
+            for null, v in own["explained"].items()
+        }
     values[f"R2 {next(iter(parts), 'values')}"] = _float(found["splits"]["heldout"]["r2"])
     for edge, weights in found["weights"].items():
         values[f"R2 w {edge}"] = _float(weights["r2"])
@@ -102,7 +120,11 @@ def _values(told: Plain, row: str) -> dict[str, float]:
         true, n_kept = len(kept) + verdicts.count("missed"), len(kept) + verdicts.count("false")
         values["true found"] = len(kept) / true if true else math.nan
         values["found true"] = len(kept) / n_kept if n_kept else math.nan
-        off = [abs(e["fitted"] - e["true"]) for e in told["truth"] if e["true"] and e["fitted"] is not None]
+        off = [
+            abs(e["fitted"] - e["true"])
+            for e in told["truth"]
+            if e["true"] and e["fitted"] is not None
+        ]
         values["largest error of a true term"] = max(off, default=math.nan)
     return values
 

@@ -1,5 +1,6 @@
 """What a fit works on: the sessions of every split, and what made them where that is known."""
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -21,8 +22,10 @@ class Source(NamedTuple):
 
 
 class Data(NamedTuple):
-    """sessions: of every split, `observed` holding only what the split may look at; seen: all that was recorded in
-    them [n_sessions, n_steps, n_out]; subject: whose they are [n_sessions]; names: of all subjects; source: the truth.
+    """sessions: of every split, `observed` holding only what the split may look at; seen: all that
+    was recorded in them [n_sessions, n_steps, n_out]; subject: whose they are [n_sessions]; names:
+    of all subjects;
+    source: the truth.
     """
 
     sessions: dict[Split, Session]
@@ -33,7 +36,7 @@ class Data(NamedTuple):
 
     def with_targets(self, targets: dict[Split, dict[str, Any]], source: Source | None) -> "Data":
         """The same design with other values (`target`, `observed`, `final`) recorded."""
-        sessions = {split: s.replace(**targets[split]) for split, s in self.sessions.items()}  # pyright: ignore[reportAttributeAccessIssue]
+        sessions = {split: replace(s, **targets[split]) for split, s in self.sessions.items()}
         return self._replace(sessions=sessions, source=source)
 
 
@@ -43,9 +46,16 @@ def data_of(family: AbstractRecording, lifetime: Lifetime) -> Data:
     seen = np.asarray(found.sessions.observed > 0, np.float32)
     source, truth = None, family.truth()
     if truth is not None:
-        slots = tuple(Slot(f"slot_{i}", glob, rule) for i, (glob, rule) in enumerate(truth.rules.items()))
+        slots = tuple(
+            Slot(f"slot_{i}", glob, rule) for i, (glob, rule) in enumerate(truth.rules.items())
+        )
         true = Lifetime(
-            task=family, network=truth.network, feedback=lifetime.feedback, genome=Given(), slots=slots, dt=lifetime.dt
+            task=family,
+            network=truth.network,
+            feedback=lifetime.feedback,
+            genome=Given(),
+            slots=slots,
+            dt=lifetime.dt,
         )
         source = Source(true, true.init(jax.random.key(0)))
     return Data(
@@ -65,4 +75,6 @@ def n_values(sessions: Session) -> float:
 
 def arrays(sessions: Session) -> Session:
     """On the device, in the default precision."""
-    return jax.tree.map(lambda x: jnp.asarray(x, float if np.issubdtype(x.dtype, np.floating) else None), sessions)
+    return jax.tree.map(
+        lambda x: jnp.asarray(x, float if np.issubdtype(x.dtype, np.floating) else None), sessions
+    )

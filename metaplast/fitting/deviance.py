@@ -30,7 +30,9 @@ def explained(model: np.ndarray, null: np.ndarray) -> float:
     return float(_lead(np.sum(null), np.sum(model), np.sum(null)))
 
 
-def explained_ci(model: np.ndarray, null: np.ndarray, subject: np.ndarray, seed: int = 0) -> Estimate:
+def explained_ci(
+    model: np.ndarray, null: np.ndarray, subject: np.ndarray, seed: int = 0
+) -> Estimate:
     """`explained` with its 95 % interval over subjects, all sessions of one together: percentile bootstrap; of fewer
     than FEW subjects, Student's t of the jackknife.
 
@@ -40,11 +42,15 @@ def explained_ci(model: np.ndarray, null: np.ndarray, subject: np.ndarray, seed:
     return difference_ci(model, null, null, subject, seed)
 
 
-def difference_ci(a: np.ndarray, b: np.ndarray, null: np.ndarray, subject: np.ndarray, seed: int = 0) -> Estimate:
+def difference_ci(
+    a: np.ndarray, b: np.ndarray, null: np.ndarray, subject: np.ndarray, seed: int = 0
+) -> Estimate:
     """explained(a) - explained(b) = (sum D_b - sum D_a) / sum D_null, paired: every resample draws the same subjects
     for a, b and null. Arguments and interval as in `explained_ci`; positive: a explains more."""
     _, index = np.unique(subject, return_inverse=True)
-    sums = np.stack([np.bincount(index, np.asarray(d, np.float64)) for d in (b, a, null)])  # [3, n_subjects]
+    sums = np.stack(
+        [np.bincount(index, np.asarray(d, np.float64)) for d in (b, a, null)]
+    )  # [3, n_subjects]
     sums = sums[:, np.any(sums != 0, axis=0)]
     n = sums.shape[1]
     mean = float(_lead(*sums.sum(axis=1)))

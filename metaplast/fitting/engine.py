@@ -1,4 +1,6 @@
-"""Many fits at once: starts, penalties, refits and bootstrap samples are members of one compiled program."""
+"""Many fits at once: starts, penalties, refits and bootstrap samples are members of one compiled
+program.
+"""
 
 import math
 from collections.abc import Callable
@@ -25,7 +27,9 @@ Tick = Callable[[int, int], None]  # (outer steps done, of all)
 
 
 class Member(NamedTuple):
-    """Where one fit starts, what it holds at 0, what its penalty is, and what it is fitted to (None: the recording)."""
+    """Where one fit starts, what it holds at 0, what its penalty is, and what it is fitted to
+    (None: the recording).
+    """
 
     theta: Theta
     mask: Theta
@@ -35,8 +39,8 @@ class Member(NamedTuple):
 
 class Fitted(NamedTuple):
     """theta: what the fit ended with, masked; path: the numbers of its rules after every CALL steps
-    [n_calls, n_numbers]; steps: outer steps done; stable: the numbers had come to rest; loss: mean over the last call,
-    penalty included; diverged: lives that were not finite."""
+    [n_calls, n_numbers]; steps: outer steps done; stable: the numbers had come to rest; loss: mean
+    over the last call, penalty included; diverged: lives that were not finite."""
 
     theta: Theta
     path: np.ndarray
@@ -57,8 +61,8 @@ def fit(
 ) -> list[Fitted]:
     """Every member brought to rest by the outer loop, all on the same sessions [n_sessions, ...].
 
-    Members run in groups of one width, so that every group of a fit is the same program. Deterministic in
-    (members, sessions, seed).
+    Members run in groups of one width, so that every group of a fit is the same program.
+    Deterministic in (members, sessions, seed).
     """
     problem = in_one_chunk(problem, min(problem.n_tasks, len(sessions.subject)))
     width = settings.chunk or width_of()
@@ -76,13 +80,17 @@ def fit(
 
 
 def width_of() -> int:
-    """Members that run in lockstep. On a CPU one: in lockstep four members take 0.8 of the time on 20 synapses, but 5
-    times as long on 1,000, and one by one each stops when it is at rest. An accelerator has room for more."""
+    """Members that run in lockstep. On a CPU one: in lockstep four members take 0.8 of the time on
+    20 synapses, but 5 times as long on 1,000, and one by one each stops when it is at rest. An
+    accelerator has room for more.
+    """
     return 1 if jax.default_backend() == "cpu" else 16
 
 
 def in_one_chunk(problem: MetaProblem, n_sessions: int) -> MetaProblem:
-    """All sessions of a small network in lockstep (18 lives of 240 steps on 20 synapses: 6.0 ms, 9.1 ms in two)."""
+    """All sessions of a small network in lockstep (18 lives of 240 steps on 20 synapses: 6.0 ms,
+    9.1 ms in two).
+    """
     size = sum(4 * math.prod(e.connection.shape) for e in problem.lifetime.wiring().edges)
     room = min(64, CACHE_BYTES // max(1, size))
     return problem if problem.chunk else replace(problem, chunk=max(1, min(n_sessions, room)))
@@ -97,26 +105,45 @@ def _group(
     seed: int,
     tick: Tick,
 ) -> list[Fitted]:
-    masks, strengths = stack([m.mask for m in group]), jnp.asarray([m.strength for m in group], float)
+    masks, strengths = (
+        stack([m.mask for m in group]),
+        jnp.asarray([m.strength for m in group], float),
+    )
     own = None if group[0].targets is None else stack([m.targets for m in group])
-    tasks = jax.tree.map(lambda x: jnp.asarray(x, float if np.issubdtype(x.dtype, np.floating) else None), sessions)
+    tasks = jax.tree.map(
+        lambda x: jnp.asarray(x, float if np.issubdtype(x.dtype, np.floating) else None), sessions
+    )
     states = _begin(problem, outer, stack([m.theta for m in group]), train.stream(seed, "outer"))
     thetas = stack([m.theta for m in group])
-    paths, others, losses, diverged, total = [], [], jnp.zeros(len(group)), np.zeros(len(group), int), outer.n_steps
+    paths, others, losses, diverged, total = (
+        [],
+        [],
+        jnp.zeros(len(group)),
+        np.zeros(len(group), int),
+        outer.n_steps,
+    )
     window, done, stable = max(1, round(settings.window / CALL)), 0, np.zeros(len(group), bool)
     while done < total and not stable.all():
         states, thetas, losses, blown = _advance(
-            problem, outer, (states, masks, strengths, own), tasks, (seed, jnp.asarray(done), jnp.asarray(total))
+            problem,
+            outer,
+            (states, masks, strengths, own),
+            tasks,
+            (seed, jnp.asarray(done), jnp.asarray(total)),
         )
         done = min(total, done + CALL)
         diverged += np.asarray(blown)
         paths.append(_flat(thetas["rules"], len(group)))
         others = [*others[-window:], _flat({**thetas, "rules": {}}, len(group))]
-        stable = _at_rest(paths, window, settings.tolerance) & _at_rest(others, window, settings.tolerance)
+        stable = _at_rest(paths, window, settings.tolerance) & _at_rest(
+            others, window, settings.tolerance
+        )
         tick(done, total)
     path, stable = np.stack(paths, axis=1), stable & np.isfinite(np.asarray(losses))
     return [
-        Fitted(member(thetas, i), path[i], done, bool(stable[i]), float(losses[i]), int(diverged[i]))
+        Fitted(
+            member(thetas, i), path[i], done, bool(stable[i]), float(losses[i]), int(diverged[i])
+        )
         for i in range(len(group))
     ]
 
@@ -128,7 +155,9 @@ def _flat(stacked: Any, n_members: int) -> np.ndarray:
 
 
 def _at_rest(paths: list[np.ndarray], window: int, tolerance: float) -> np.ndarray:
-    """Whether no number of a member moved by more than `tolerance` of the largest in the last `window` calls."""
+    """Whether no number of a member moved by more than `tolerance` of the largest in the last
+    `window` calls.
+    """
     if len(paths) <= window:
         return np.zeros(len(paths[0]), bool)
     recent = np.stack(paths[-window - 1 :])
@@ -145,24 +174,35 @@ def _begin(problem: MetaProblem, outer: AbstractOuterLoop, thetas: Theta, key: A
 
 @partial(jax.jit, static_argnames=("problem", "outer"))
 def _advance(
-    problem: MetaProblem, outer: AbstractOuterLoop, members: Any, tasks: Session, clock: tuple[Any, Array, Array]
+    problem: MetaProblem,
+    outer: AbstractOuterLoop,
+    members: Any,
+    tasks: Session,
+    clock: tuple[Any, Array, Array],
 ) -> tuple[Any, Theta, Array, Array]:
-    """CALL outer steps of every member, none beyond the last: (states, masked thetas, mean losses, diverged lives)."""
+    """CALL outer steps of every member, none beyond the last: (states, masked thetas, mean losses,
+    diverged lives).
+    """
     seed, start, total = clock
     whole = problem.n_tasks >= tasks.subject.shape[0]
 
     def one(args: Any) -> Any:
         state, mask, strength, targets = args
-        mine = tasks if targets is None else tasks.replace(**targets)  # pyright: ignore[reportAttributeAccessIssue]
+        mine = tasks if targets is None else replace(tasks, **targets)
         penalised = Penalised(problem, mask, strength)
 
         def step(state: Any, index: Array) -> tuple[Any, tuple[Array, Array]]:
-            draw = jnp.where(whole, 0, index)  # the same lives at every step: the loss is one function of theta
+            draw = jnp.where(
+                whole, 0, index
+            )  # the same lives at every step: the loss is one function of theta
             batch: Batch = train.take(mine, train.stream(seed, "tasks", draw), problem.n_tasks)
             new, metrics = outer.step(penalised, state, batch, train.stream(seed, "step", index))  # pyright: ignore[reportArgumentType]
             new = jax.tree.map(lambda a, b: jnp.where(index < total, a, b), new, state)
             counts = index < total
-            return new, (jnp.where(counts, metrics["loss"], 0.0), jnp.where(counts, metrics["diverged"], 0))
+            return new, (
+                jnp.where(counts, metrics["loss"], 0.0),
+                jnp.where(counts, metrics["diverged"], 0),
+            )
 
         state, (losses, diverged) = lax.scan(step, state, start + jnp.arange(CALL))
         n = jnp.minimum(CALL, total - start).astype(losses.dtype)

@@ -17,13 +17,17 @@ def unflattened(like: Theta, numbers: np.ndarray) -> Theta:
     leaves, shape = jax.tree.flatten(like)
     ends = np.cumsum([np.size(leaf) for leaf in leaves])[:-1].astype(int)
     parts = np.split(numbers, ends)
-    return jax.tree.unflatten(shape, [part.reshape(np.shape(leaf)) for part, leaf in zip(parts, leaves, strict=True)])
+    return jax.tree.unflatten(
+        shape, [part.reshape(np.shape(leaf)) for part, leaf in zip(parts, leaves, strict=True)]
+    )
 
 
 def of_rules(theta: Theta) -> np.ndarray:
     """Which of the numbers [n_numbers] are the rules'."""
     marks = {
-        name: jax.tree.map(lambda leaf, own=name == "rules": np.full(np.shape(leaf), float(own)), part)
+        name: jax.tree.map(
+            lambda leaf, own=name == "rules": np.full(np.shape(leaf), float(own)), part
+        )
         for name, part in theta.items()
     }
     return flattened(marks) > 0

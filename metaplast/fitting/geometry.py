@@ -1,4 +1,6 @@
-"""The Fisher information of a fit as geometry: which directions are flat, and how far the data let the others move."""
+"""The Fisher information of a fit as geometry: which directions are flat, and how far the data let
+the others move.
+"""
 
 from typing import NamedTuple
 
@@ -15,7 +17,9 @@ LOOSE = 0.25  # a direction is sloppy where its standard deviation exceeds this 
 
 
 class Direction(NamedTuple):
-    """A combination of a rule's numbers, of unit length, and the standard deviation with which the data fix it."""
+    """A combination of a rule's numbers, of unit length, and the standard deviation with which the
+    data fix it.
+    """
 
     weights: dict[str, float]
     sd: float
@@ -23,7 +27,9 @@ class Direction(NamedTuple):
 
 
 class Space:
-    """The numbers of theta, each in a unit in which its own Fisher information is 1: signals of unit variance."""
+    """The numbers of theta, each in a unit in which its own Fisher information is 1: signals of
+    unit variance.
+    """
 
     def __init__(self, moved: Sensitivity, group: np.ndarray, over: str) -> None:
         total = moved.fisher.sum(axis=0)
@@ -34,12 +40,20 @@ class Space:
         sizes, vectors = np.linalg.eigh(self.fisher)
         firm = sizes > FLAT
         self.flat = vectors[:, ~firm]
-        self.condition = float(sizes.max(initial=0.0) / sizes.min()) if firm.all() and len(sizes) else float("inf")
+        self.condition = (
+            float(sizes.max(initial=0.0) / sizes.min())
+            if firm.all() and len(sizes)
+            else float("inf")
+        )
         self.inverse = (vectors[:, firm] / sizes[firm]) @ vectors[:, firm].T
         self.model = self.inverse @ self._scaled(moved.noise) @ self.inverse
         self.values_t = t_quantile(max(int(moved.n_values) - len(own), 1))
         self.n = int(moved.n_values) if over == "values" else int(group.max()) + 1
-        self.groups = [] if over == "values" else [self._group(moved, group == index) for index in range(self.n)]
+        self.groups = (
+            []
+            if over == "values"
+            else [self._group(moved, group == index) for index in range(self.n)]
+        )
         self.over = self._jackknife(vectors[:, firm]) if self.groups else None
         self.over_t = t_quantile(self.n - 1) if self.groups else 0.0
 
@@ -48,27 +62,38 @@ class Space:
 
     def _group(self, moved: Sensitivity, mine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(score, Fisher information) of one group of sessions."""
-        return moved.score[mine].sum(axis=0) / self.unit, self._scaled(moved.fisher[mine].sum(axis=0))
+        return moved.score[mine].sum(axis=0) / self.unit, self._scaled(
+            moved.fisher[mine].sum(axis=0)
+        )
 
     def _jackknife(self, firm: np.ndarray) -> np.ndarray:
-        """(n - 1) / n sum (d_s - mean d) (d_s - mean d)^T of the moves d_s; what one group alone settles stays."""
+        """(n - 1) / n sum (d_s - mean d) (d_s - mean d)^T of the moves d_s; what one group alone
+        settles stays.
+        """
         moves = []
         for score, fisher in self.groups:
             rest = firm.T @ (self.fisher - fisher) @ firm
-            moves.append(firm @ (np.linalg.pinv(rest, rcond=FLAT, hermitian=True) @ (firm.T @ score)))
+            moves.append(
+                firm @ (np.linalg.pinv(rest, rcond=FLAT, hermitian=True) @ (firm.T @ score))
+            )
         off = np.stack(moves) - np.mean(moves, axis=0)
         return (self.n - 1) / self.n * off.T @ off
 
     def half(self, rows: np.ndarray) -> np.ndarray:
         """Half the width of the interval of numbers with these derivatives [n_numbers, n_free]."""
-        sd = lambda covariance: np.sqrt(np.maximum(np.einsum("ki,ij,kj->k", rows, covariance, rows), 0.0))  # noqa: E731
-        return np.maximum(self.values_t * sd(self.model), 0.0 if self.over is None else self.over_t * sd(self.over))
+        sd = lambda covariance: np.sqrt(
+            np.maximum(np.einsum("ki,ij,kj->k", rows, covariance, rows), 0.0)
+        )
+        return np.maximum(
+            self.values_t * sd(self.model),
+            0.0 if self.over is None else self.over_t * sd(self.over),
+        )
 
     def each(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(moves, variances) [n_groups, n_numbers]: by how much a number would move if a group were fitted alone, in
-        one step of Newton's; NaN where the group does not settle it."""
+        """(moves, variances) [n_groups, n_numbers]: by how much a number would move if a group were
+        fitted alone, in one step of Newton's; NaN where the group does not settle it."""
         moves, variances = (np.full((len(self.groups), len(rows)), np.nan) for _ in range(2))
-        square = lambda matrix: np.einsum("ki,ij,kj->k", rows, matrix, rows)  # noqa: E731
+        square = lambda matrix: np.einsum("ki,ij,kj->k", rows, matrix, rows)
         dispersion = square(self.model) / np.maximum(square(self.inverse), TINY)
         for index, (score, fisher) in enumerate(self.groups):
             sizes, vectors = np.linalg.eigh(fisher)
@@ -81,12 +106,16 @@ class Space:
         return moves, variances
 
     def covariance(self, rows: np.ndarray) -> np.ndarray:
-        """Of numbers [n, n]: over groups where there are some, or where the model is right, whichever is larger."""
+        """Of numbers [n, n]: over groups where there are some, or where the model is right,
+        whichever is larger.
+        """
         found = [rows @ each @ rows.T for each in (self.model, self.over) if each is not None]
         return max(found, key=np.trace)
 
     def null(self, part: np.ndarray) -> np.ndarray:
-        """The directions [n_free, m] along which this matrix, a part of the Fisher information or of its kind, is 0."""
+        """The directions [n_free, m] along which this matrix, a part of the Fisher information or
+        of its kind, is 0.
+        """
         own = np.diag(part)
         size = np.where(own > TINY * own.max(initial=0.0), np.sqrt(np.maximum(own, 0.0)), 1.0)
         sizes, vectors = np.linalg.eigh(part / np.outer(size, size))
@@ -94,8 +123,8 @@ class Space:
         return np.linalg.qr(turned)[0] if turned.size else turned
 
     def moves(self, theta: Theta, free: np.ndarray) -> list[tuple[float, list[Theta]]]:
-        """(t quantile, moves of theta by one standard deviation along all axes of the covariance of its rules' numbers)
-        where the model is right, and over groups where there are some."""
+        """(t quantile, moves of theta by one standard deviation along all axes of the covariance of
+        its rules' numbers) where the model is right, and over groups where there are some."""
         own = of_rules(theta)[free]
         made = []
         for t, covariance in ((self.values_t, self.model), (self.over_t, self.over)):
@@ -112,7 +141,9 @@ class Space:
 
 
 def echelon(rows: np.ndarray) -> list[np.ndarray]:
-    """A basis of the span of `rows` [m, n] with as many zeros as elimination gives, each of unit length."""
+    """A basis of the span of `rows` [m, n] with as many zeros as elimination gives, each of unit
+    length.
+    """
     left = np.array(rows, np.float64)
     size = np.abs(left).max(initial=0.0)
     done: list[int] = []
@@ -121,7 +152,9 @@ def echelon(rows: np.ndarray) -> list[np.ndarray]:
         if rest.max(initial=0.0) <= 1e-6 * size:
             break
         places = np.delete(np.arange(len(left)), done)
-        at, column = np.unravel_index(int(np.abs(left[places]).argmax()), (len(places), left.shape[1]))
+        at, column = np.unravel_index(
+            int(np.abs(left[places]).argmax()), (len(places), left.shape[1])
+        )
         pivot = int(places[at])
         left[pivot] /= left[pivot, column]
         for other in range(len(left)):
@@ -133,7 +166,9 @@ def echelon(rows: np.ndarray) -> list[np.ndarray]:
 
 
 def axes(names: list[str], covariance: np.ndarray, centre: np.ndarray) -> list[Direction]:
-    """Principal axes of a covariance of numbers, the loosest first. Loose: beyond LOOSE of the length of `centre`."""
+    """Principal axes of a covariance of numbers, the loosest first. Loose: beyond LOOSE of the
+    length of `centre`.
+    """
     if not names:
         return []
     variances, vectors = np.linalg.eigh(covariance)

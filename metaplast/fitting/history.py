@@ -17,12 +17,15 @@ def past(values: np.ndarray, lag: int) -> np.ndarray:
 
 
 def seen_values(session: Session, seen: np.ndarray) -> np.ndarray:
-    """All that was recorded [n_sessions, n_steps, n_out], 0 where nothing was: not only what a split looks at."""
+    """All that was recorded [n_sessions, n_steps, n_out], 0 where nothing was: not only what a
+    split looks at.
+    """
     return np.where(np.asarray(seen) > 0, np.asarray(session.target, np.float64), 0.0)
 
 
 def missed(seen: np.ndarray) -> np.ndarray:
-    """1 where nothing was recorded of a unit [n_sessions, n_steps, n_out], 0 after the last step with a value of any of
+    """1 where nothing was recorded of a unit [n_sessions, n_steps, n_out], 0 after the last step
+    with a value of any of
     these units: a miss is neither the value 0 nor the end of a session."""
     known: np.ndarray = np.greater(seen, 0)
     later = np.cumsum(np.any(known, axis=2)[:, ::-1], axis=1)
@@ -31,41 +34,62 @@ def missed(seen: np.ndarray) -> np.ndarray:
 
 
 def last_seen(seen: np.ndarray, lag: int) -> np.ndarray:
-    """The step of the `lag`-th last value before every step [n_sessions, n_steps, n_out]; -1 where there is none."""
+    """The step of the `lag`-th last value before every step [n_sessions, n_steps, n_out]; -1 where
+    there is none.
+    """
     known = np.asarray(seen) > 0
     before = np.cumsum(known, axis=1) - known
     n_sessions, n_steps, n_out = known.shape
     steps = np.full((n_sessions, n_steps + 1, n_out), -1)
     session, step, unit = np.nonzero(known)
     steps[session, before[session, step, unit], unit] = step
-    return np.where(before >= lag, np.take_along_axis(steps, np.maximum(before - lag, 0), axis=1), -1)
+    return np.where(
+        before >= lag, np.take_along_axis(steps, np.maximum(before - lag, 0), axis=1), -1
+    )
 
 
-def shared_features(session: Session, seen: np.ndarray, lags: int, everyone: bool, gaps: bool = False) -> np.ndarray:
-    """Features that all units share [n_sessions, n_steps, n_features]; none looks at its own step's values.
+def shared_features(
+    session: Session, seen: np.ndarray, lags: int, everyone: bool, gaps: bool = False
+) -> np.ndarray:
+    """Features that all units share [n_sessions, n_steps, n_features]; none looks at its own step's
+    values.
 
-    x(t), x(t - l), m(t - l) for l = 1 .. lags, x(t) m(t - 1), and t. x: stimuli; m: every modulator, in the order of
-    their names (that of the same step may be a consequence of the value to be predicted). With `everyone` also the
-    past of all units, as `own_features`. seen: as in `seen_values`; gaps: as there.
+    x(t), x(t - l), m(t - l) for l = 1 .. lags, x(t) m(t - 1), and t. x: stimuli; m: every
+    modulator, in the order of their names (that of the same step may be a consequence of the value
+    to be predicted). With `everyone` also the past of all units, as `own_features`. seen: as in
+    `seen_values`; gaps: as there.
     """
     x = np.asarray(session.stimulus, np.float64)
     m = _modulators(session)
     n_sessions, n_steps = x.shape[:2]
-    parts = [x, *(past(x, lag) for lag in range(1, lags + 1)), *(past(m, lag) for lag in range(1, lags + 1))]
+    parts = [
+        x,
+        *(past(x, lag) for lag in range(1, lags + 1)),
+        *(past(m, lag) for lag in range(1, lags + 1)),
+    ]
     parts.append(_products(x, past(m, 1)))
-    parts.append(np.broadcast_to(np.arange(n_steps, dtype=np.float64)[None, :, None], (n_sessions, n_steps, 1)))
+    parts.append(
+        np.broadcast_to(
+            np.arange(n_steps, dtype=np.float64)[None, :, None], (n_sessions, n_steps, 1)
+        )
+    )
     if everyone:
         own = own_features(session, seen, lags, np.arange(seen.shape[2]), gaps)
         parts.append(own.reshape(n_sessions, n_steps, -1))
     return np.concatenate(parts, axis=2)
 
 
-def own_features(session: Session, seen: np.ndarray, lags: int, units: np.ndarray, gaps: bool = False) -> np.ndarray:
-    """y(t - l) for l = 1 .. lags, and y(t - 1) m(t - 1), of each of `units`: [n_sessions, n_steps, n_units, n].
+def own_features(
+    session: Session, seen: np.ndarray, lags: int, units: np.ndarray, gaps: bool = False
+) -> np.ndarray:
+    """y(t - l) for l = 1 .. lags, and y(t - 1) m(t - 1), of each of `units`: [n_sessions, n_steps,
+    n_units, n].
 
-    With `gaps`, for units that were missed at times, also what of the l-th last value (at t_l) these do not tell:
-    whether that of t - l was missed, y(t_l) - y(t - l), m(t_l) - m(t - l), and y(t_1) m(t_1) - y(t - 1) m(t - 1). So
-    the last choices that were made are known beyond misses, and a miss is no choice 0.
+    With `gaps`, for units that were missed at times, also what of the l-th last value (at t_l)
+    these do not tell: whether that of t - l was missed, y(t_l) - y(t - l), m(t_l) - m(t - l), and
+    y(t_1) m(t_1) - y(t
+    - 1) m(t - 1). So the last choices that were made are known beyond misses, and a miss is no
+    choice 0.
     """
     m, mine = _modulators(session), np.asarray(seen)[:, :, units]
     y = seen_values(session, seen)[:, :, units]
@@ -75,7 +99,10 @@ def own_features(session: Session, seen: np.ndarray, lags: int, units: np.ndarra
         parts += [past(missed(mine), lag)[..., None] for lag in range(1, lags + 1)]
         for lag in range(1, lags + 1):
             at = last_seen(mine, lag)
-            parts += [(_at(y, at) - lagged[..., lag - 1])[..., None], _all_at(m, at) - past(m, lag)[:, :, None, :]]
+            parts += [
+                (_at(y, at) - lagged[..., lag - 1])[..., None],
+                _all_at(m, at) - past(m, lag)[:, :, None, :],
+            ]
         first = last_seen(mine, 1)
         parts.append(_at(y, first)[..., None] * _all_at(m, first) - parts[1])
     return np.concatenate(parts, axis=3)
@@ -93,8 +120,8 @@ def _all_at(values: np.ndarray, step: np.ndarray) -> np.ndarray:
 
 
 class Scaler(NamedTuple):
-    """(feature - mean) / scale, from the training rows; scale is infinite where a feature did not vary there, so that
-    it is 0 everywhere. Both have the shape of one row."""
+    """(feature - mean) / scale, from the training rows; scale is infinite where a feature did not
+    vary there, so that it is 0 everywhere. Both have the shape of one row."""
 
     mean: np.ndarray
     scale: np.ndarray
@@ -113,7 +140,9 @@ def scaler(features: np.ndarray, weight: np.ndarray) -> Scaler:
 
 def _modulators(session: Session) -> np.ndarray:
     """[n_sessions, n_steps, n_modulators], in the order of their names."""
-    columns = [np.asarray(session.modulators[name], np.float64) for name in sorted(session.modulators)]
+    columns = [
+        np.asarray(session.modulators[name], np.float64) for name in sorted(session.modulators)
+    ]
     shape = np.shape(session.stimulus)[:2]
     return np.stack(columns, axis=2) if columns else np.zeros((*shape, 0))
 

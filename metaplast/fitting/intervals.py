@@ -1,4 +1,6 @@
-"""How well data fix the numbers of a fitted rule: intervals over subjects, and what no data of this kind can settle."""
+"""How well data fix the numbers of a fitted rule: intervals over subjects, and what no data of this
+kind can settle.
+"""
 
 import math
 from typing import NamedTuple
@@ -17,9 +19,7 @@ from metaplast.life.lifetime import Lifetime
 from metaplast.problem.penalised import of_terms
 from metaplast.signals import Theta
 
-MOST = (
-    1000  # numbers fitted, initial weights among them, beyond which nothing is said: the matrices grow with its square
-)
+MOST = 1000  # numbers fitted, initial weights among them, beyond which nothing is said: the matrices grow with its square
 SHARE = 1e-3  # a number is open where so much of its own direction is
 NEARLY = 0.75  # of the choices: only where so many are predicted can all of them be
 FEW_SESSIONS = 5  # so many sessions of one subject stand for others of its own
@@ -35,14 +35,17 @@ class Settled(NamedTuple):
 
 
 class Known(NamedTuple):
-    """interval: name -> (low, high), 95 %, NaN where the data do not settle the number; open: combinations of numbers
-    along which the likelihood is flat; settled: what remains known of them; separated: names of the numbers along which
-    choices are predicted without fault, so that their likelihood rises without bound; over: what was resampled,
-    `subjects`, `sessions` or `values`, and n of them; condition: of the Fisher information at unit information of every
-    number; directions: the loosest first; spread: pairs (t, moves) of t quantiles and moves of theta by one standard
-    deviation, along all axes of the covariance of the rule's numbers, of which the wider counts; None where something
-    is open; why: what kept the intervals from being known, if anything did; swaps: flat combinations of
-    numbers that were kept and others that the choice of terms left out."""
+    """interval: name -> (low, high), 95 %, NaN where the data do not settle the number; open:
+    combinations of numbers along which the likelihood is flat; settled: what remains known of them;
+    separated: names of the numbers along which choices are predicted without fault, so that their
+    likelihood rises without bound; over: what was resampled, `subjects`, `sessions` or `values`,
+    and n of them; condition: of the Fisher information at unit information of every number;
+    directions: the loosest first;
+    spread: pairs (t, moves) of t quantiles and moves of theta by one standard deviation, along all
+    axes of the covariance of the rule's numbers, of which the wider counts; None where something is
+    open; why: what kept the intervals from being known, if anything did;
+    swaps: flat combinations of numbers that were kept and others that the choice of terms left
+    out."""
 
     names: list[str]
     interval: dict[str, tuple[float, float]]
@@ -58,15 +61,19 @@ class Known(NamedTuple):
     swaps: list[dict[str, float]] = []  # noqa: RUF012  (never changed)
 
 
-def intervals(lifetime: Lifetime, data: Data, fitted: tuple[Theta, Theta], seed: int) -> Known | None:
-    """Wald intervals of the numbers of a fitted rule, over subjects; None where nothing of a rule is learned.
+def intervals(
+    lifetime: Lifetime, data: Data, fitted: tuple[Theta, Theta], seed: int
+) -> Known | None:
+    """Wald intervals of the numbers of a fitted rule, over subjects; None where nothing of a rule
+    is learned.
 
-    fitted: (theta, mask). With the score g_s and Fisher information F_s of subject s and F = sum F_s, all other numbers
-    of theta fitted along, leaving out s moves theta by (F - F_s)^-1 g_s; the jackknife of these moves (the
-    cluster-robust variance CV3; MacKinnon, Nielsen & Webb 2023) with Student's t of n - 1 degrees of freedom sees that
-    subjects differ. The interval is the wider of that and the one of F alone, that holds where the model is right, and
-    it takes in that of the mean over subjects (`between`) where they differ by more than chance. One subject: over its
-    sessions, where there are five; else F alone speaks, of this subject only.
+    fitted: (theta, mask). With the score g_s and Fisher information F_s of subject s and F = sum
+    F_s, all other numbers of theta fitted along, leaving out s moves theta by (F - F_s)^-1 g_s; the
+    jackknife of these moves (the cluster-robust variance CV3; MacKinnon, Nielsen & Webb 2023) with
+    Student's t of n - 1 degrees of freedom sees that subjects differ. The interval is the wider of
+    that and the one of F alone, that holds where the model is right, and it takes in that of the
+    mean over subjects (`between`) where they differ by more than chance.
+    One subject: over its sessions, where there are five; else F alone speaks, of this subject only.
     """
     theta, mask = fitted
     if not jax.tree.leaves(theta["rules"]) or not numbers(lifetime, theta):
@@ -87,12 +94,16 @@ def intervals(lifetime: Lifetime, data: Data, fitted: tuple[Theta, Theta], seed:
 def _swaps(
     lifetime: Lifetime, data: Data, fitted: tuple[Theta, Theta], kept: set[str], seed: int
 ) -> list[dict[str, float]]:
-    """Flat combinations of numbers that were kept and others that were left out: data do not say which it is."""
+    """Flat combinations of numbers that were kept and others that were left out: data do not say
+    which it is.
+    """
     theta, mask = fitted
     every = jax.tree.map(np.ones_like, mask)
     if all(np.all(leaf) for leaf in jax.tree.leaves(mask["rules"])) or len(flattened(theta)) > MOST:
         return []
-    moved = sensitivity(lifetime, theta, {**mask, "rules": every["rules"]}, data.sessions["train"], seed)
+    moved = sensitivity(
+        lifetime, theta, {**mask, "rules": every["rules"]}, data.sessions["train"], seed
+    )
     if not np.isfinite(moved.fisher).all():
         return []
     names, _, slopes = number_slopes(lifetime, theta, moved.free)
@@ -105,10 +116,15 @@ def _swaps(
 
 
 def _fainter(theta: Theta) -> Theta:
-    """A tenth of every coefficient and first weight: where weights end at their bounds, these alone keep a likelihood
-    from rising for ever, and what choices say of the numbers is seen at weights that do not."""
-    less = lambda tree: jax.tree.map(lambda leaf: 0.1 * leaf, tree)  # noqa: E731
-    return {**theta, "genome": less(theta["genome"]), "rules": of_terms(less, lambda leaf: leaf, theta["rules"])}
+    """A tenth of every coefficient and first weight: where weights end at their bounds, these alone
+    keep a likelihood from rising for ever, and what choices say of the numbers is seen at weights
+    that do not."""
+    less = lambda tree: jax.tree.map(lambda leaf: 0.1 * leaf, tree)
+    return {
+        **theta,
+        "genome": less(theta["genome"]),
+        "rules": of_terms(less, lambda leaf: leaf, theta["rules"]),
+    }
 
 
 def _unknown(why: str) -> Known:
@@ -125,7 +141,9 @@ def _groups(subject: np.ndarray) -> tuple[np.ndarray, str]:
     return np.zeros(len(subject), int), "values"
 
 
-def _known(lifetime: Lifetime, theta: Theta, seen: list[Sensitivity], grouped: tuple[np.ndarray, str]) -> Known:
+def _known(
+    lifetime: Lifetime, theta: Theta, seen: list[Sensitivity], grouped: tuple[np.ndarray, str]
+) -> Known:
     """seen: at the fitted rule, and where choices may be separated, at a fainter one."""
     moved = seen[0]
     names, value, slopes = number_slopes(lifetime, theta, moved.free)
@@ -134,14 +152,18 @@ def _known(lifetime: Lifetime, theta: Theta, seen: list[Sensitivity], grouped: t
     size = np.linalg.norm(scaled, axis=1)
     cones = [Separation(s.choices / space.unit, s.odds, space.null(s.others)) for s in seen]
     endless = any(cone.exists for cone in cones)
-    away = scaled @ (space.null(moved.gram) if endless else space.flat)  # a sure prediction holds no information
+    away = scaled @ (
+        space.null(moved.gram) if endless else space.flat
+    )  # a sure prediction holds no information
     is_open = np.linalg.norm(away, axis=1) > SHARE * size
     away[~is_open] = 0.0
     separated = [any(cone.exists and cone.moves(row) for cone in cones) for row in scaled]
     low, high = _edges(space, scaled)
     hidden = is_open | separated | (size == 0)
     interval = {
-        name: (math.nan, math.nan) if hidden[i] else (float(value[i] + low[i]), float(value[i] + high[i]))
+        name: (math.nan, math.nan)
+        if hidden[i]
+        else (float(value[i] + low[i]), float(value[i] + high[i]))
         for i, name in enumerate(names)
     }
     covariance = space.covariance(scaled[~hidden])
@@ -154,7 +176,9 @@ def _known(lifetime: Lifetime, theta: Theta, seen: list[Sensitivity], grouped: t
         over=grouped[1],
         n=space.n,
         condition=space.condition,
-        directions=axes([n for n, h in zip(names, hidden, strict=True) if not h], covariance, value[~hidden]),
+        directions=axes(
+            [n for n, h in zip(names, hidden, strict=True) if not h], covariance, value[~hidden]
+        ),
         spread=None if hidden.any() else space.moves(theta, moved.free),
         why="",
     )
@@ -163,16 +187,26 @@ def _known(lifetime: Lifetime, theta: Theta, seen: list[Sensitivity], grouped: t
 def _edges(space: Space, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """How far below and above the fitted numbers their intervals end."""
     half = space.half(rows)
-    middle, wide = np.asarray([between(*one) for one in zip(*(x.T for x in space.each(rows)), strict=True)]).T
+    middle, wide = np.asarray(
+        [between(*one) for one in zip(*(x.T for x in space.each(rows)), strict=True)]
+    ).T
     return np.fmin(-half, middle - wide), np.fmax(half, middle + wide)
 
 
 def _named(names: list[str], row: np.ndarray) -> dict[str, float]:
-    return {names[i]: float(row[i]) for i in np.argsort(-np.abs(row), kind="stable") if abs(row[i]) >= 0.05}
+    return {
+        names[i]: float(row[i])
+        for i in np.argsort(-np.abs(row), kind="stable")
+        if abs(row[i]) >= 0.05
+    }
 
 
 def _settled(
-    names: list[str], value: np.ndarray, space: Space, scaled: np.ndarray, opened: tuple[np.ndarray, np.ndarray]
+    names: list[str],
+    value: np.ndarray,
+    space: Space,
+    scaled: np.ndarray,
+    opened: tuple[np.ndarray, np.ndarray],
 ) -> list[Settled]:
     """Combinations of open numbers that no flat direction moves."""
     at, away = np.flatnonzero(opened[0]), opened[1][opened[0]]
@@ -186,13 +220,22 @@ def _settled(
         weights = np.zeros(len(names))
         weights[at] = row
         middle, ends = float(weights @ value), _edges(space, (weights @ scaled)[None])
-        told.append(Settled(_named(names, weights), middle, middle + float(ends[0][0]), middle + float(ends[1][0])))
+        told.append(
+            Settled(
+                _named(names, weights),
+                middle,
+                middle + float(ends[0][0]),
+                middle + float(ends[1][0]),
+            )
+        )
     return told
 
 
-def number_slopes(lifetime: Lifetime, theta: Theta, free: np.ndarray) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """(names, values [n], derivatives [n, n_free]) of `numbers`, without those that are held at 0; by central
-    differences, for numbers are few and told in plain Python."""
+def number_slopes(
+    lifetime: Lifetime, theta: Theta, free: np.ndarray
+) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """(names, values [n], derivatives [n, n_free]) of `numbers`, without those that are held at 0;
+    by central differences, for numbers are few and told in plain Python."""
     flat = flattened(theta)
     value = numbers(lifetime, unflattened(theta, flat))
     slopes = np.zeros((len(value), len(free)))
@@ -204,7 +247,9 @@ def number_slopes(lifetime: Lifetime, theta: Theta, free: np.ndarray) -> tuple[l
         step[place] = 1e-5 * max(1.0, abs(flat[place]))
         up = numbers(lifetime, unflattened(theta, flat + step))
         down = numbers(lifetime, unflattened(theta, flat - step))
-        slopes[:, column] = (np.asarray(list(up.values())) - np.asarray(list(down.values()))) / (2.0 * step[place])
+        slopes[:, column] = (np.asarray(list(up.values())) - np.asarray(list(down.values()))) / (
+            2.0 * step[place]
+        )
     kept = np.any(slopes != 0, axis=1)
     names = [name for name, keep in zip(value, kept, strict=True) if keep]
     return names, np.asarray(list(value.values()))[kept], slopes[kept]

@@ -1,4 +1,6 @@
-"""Models without plasticity that a learned rule has to beat: the mean, and a regression on stimuli and the past."""
+"""Models without plasticity that a learned rule has to beat: the mean, and a regression on stimuli
+and the past.
+"""
 
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -22,8 +24,10 @@ LEAST = 1e-6  # expected count at which the intercept of a silent unit starts
 
 
 class Null(NamedTuple):
-    """predict(session, seen): the activity [n_sessions, n_steps, n_out], in the unit in which the likelihood reads a
-    model's. session: stacked sessions; seen [n_sessions, n_steps, n_out]: > 0 where anything was recorded."""
+    """predict(session, seen): the activity [n_sessions, n_steps, n_out], in the unit in which the
+    likelihood reads a model's. session: stacked sessions; seen [n_sessions, n_steps, n_out]: > 0
+    where anything was recorded.
+    """
 
     name: str
     note: str
@@ -31,7 +35,8 @@ class Null(NamedTuple):
 
 
 def mean_null(likelihood: AbstractLikelihood, train: Session) -> Null:
-    """Every unit at its mean over the values that training looks at; units without one at the mean of all.
+    """Every unit at its mean over the values that training looks at; units without one at the mean
+    of all.
 
     Raises: BadInput where training looks at no value.
     """
@@ -40,31 +45,41 @@ def mean_null(likelihood: AbstractLikelihood, train: Session) -> Null:
     def predict(session: Session, seen: np.ndarray) -> np.ndarray:
         return np.tile(activity, (*np.shape(session.target)[:2], 1))
 
-    return Null("mean", "Every unit at its mean over the training values; it saw nothing else.", predict)
+    return Null(
+        "mean", "Every unit at its mean over the training values; it saw nothing else.", predict
+    )
 
 
 def history_glm(
-    likelihood: AbstractLikelihood, train: Session, validation: Session, seen: np.ndarray, lags: int = 3
+    likelihood: AbstractLikelihood,
+    train: Session,
+    validation: Session,
+    seen: np.ndarray,
+    lags: int = 3,
 ) -> Null:
-    """A generalised linear model of the stimuli and of what the subject did and got before (see `history`).
+    """A generalised linear model of the stimuli and of what the subject did and got before (see
+    `history`).
 
-    The GLM sees the subject's own past, which a plasticity model does not: all that was recorded before a step, values
-    of held-out trials too, for at the time of a prediction the past is known. It is fitted to the values of `train`
+    The GLM sees the subject's own past, which a plasticity model does not: all that was recorded
+    before a step, values of held-out trials too, for at the time of a prediction the past is known.
+    It is fitted to the values of `train`
     alone:  min_b sum_t w_t loss(eta_t, y_t) / sum_t w_t + strength / 2 |b|^2,  eta_t = b_0 + b . features_t,  features
-    standardised by the rows fitted to. The strength, one for all units, is that of STRENGTHS with the least deviance
-    on `validation`; of equals the stronger. Links: gaussian eta, poisson exp(eta) (at most twice the largest count of
-    the training rows), bernoulli log odds, categorical softmax.
-    Where values are missing, it knows that they are, and the last `lags` values that were recorded before.
-    Unit j sees its own past; the past of all units with at most 4 of them, or if they are one choice (categorical).
-    train, validation: the same stacked sessions, `observed` by split; seen: as `Null.predict` takes it.
-    Raises: BadInput for a likelihood without a link, fewer than one lag, arrays that do not fit together, or where
-    training or validation looks at no value.
+    standardised by the rows fitted to. The strength, one for all units, is that of STRENGTHS with
+    the least deviance on `validation`; of equals the stronger. Links: gaussian eta, poisson
+    exp(eta) (at most twice the largest count of the training rows), bernoulli log odds, categorical
+    softmax. Where values are missing, it knows that they are, and the last `lags` values that were
+    recorded before. Unit j sees its own past; the past of all units with at most 4 of them, or if
+    they are one choice (categorical).
+    train, validation: the same stacked sessions, `observed` by split; seen: as `Null.predict` takes
+    it.
+    Raises: BadInput for a likelihood without a link, fewer than one lag, arrays that do not fit
+    together, or where training or validation looks at no value.
     """
     _demand(likelihood, train, validation, seen, lags)
     everyone = isinstance(likelihood, Categorical) or seen.shape[2] <= FEW
     mean = likelihood.activity(_means(train))
 
-    holed = lambda units: bool(missed(seen[:, :, units]).any())  # noqa: E731
+    holed = lambda units: bool(missed(seen[:, :, units]).any())
     gaps = holed(np.arange(seen.shape[2]))
 
     def own(session: Session, theirs: np.ndarray, units: np.ndarray) -> np.ndarray:
@@ -74,7 +89,8 @@ def history_glm(
 
     shared = shared_features(train, seen, lags, everyone, gaps)
     groups = [
-        _fit(likelihood, train, units, _Design(shared, own(train, seen, units))) for units in _alike(likelihood, train)
+        _fit(likelihood, train, units, _Design(shared, own(train, seen, units)))
+        for units in _alike(likelihood, train)
     ]
 
     def predict(session: Session, seen: np.ndarray, chosen: tuple[int, ...]) -> list[np.ndarray]:
@@ -83,7 +99,9 @@ def history_glm(
         for group in groups:
             design = _Design(group.shared(known), group.own(own(session, seen, group.units)))
             for one, index in zip(out, chosen, strict=True):
-                one[:, :, group.units] = _respond(likelihood, group, _eta(design, group.fits[index]))
+                one[:, :, group.units] = _respond(
+                    likelihood, group, _eta(design, group.fits[index])
+                )
         return out
 
     tried = predict(validation, seen, tuple(range(len(STRENGTHS))))
@@ -98,7 +116,9 @@ def history_glm(
 
 
 class _Design(NamedTuple):
-    """Features: shared [..., n_features], and each unit's own [..., n_units, n], none where all units share all."""
+    """Features: shared [..., n_features], and each unit's own [..., n_units, n], none where all
+    units share all.
+    """
 
     shared: np.ndarray
     own: np.ndarray
@@ -113,8 +133,8 @@ class _Coefficients(NamedTuple):
 
 
 class _Group(NamedTuple):
-    """Units whose values are observed at the same steps; ceiling [n_units]: the most that eta may be; a fit per
-    strength."""
+    """Units whose values are observed at the same steps; ceiling [n_units]: the most that eta may
+    be; a fit per strength."""
 
     units: np.ndarray
     shared: Scaler
@@ -123,7 +143,9 @@ class _Group(NamedTuple):
     fits: list[_Coefficients]
 
 
-def _fit(likelihood: AbstractLikelihood, train: Session, units: np.ndarray, known: _Design) -> _Group:
+def _fit(
+    likelihood: AbstractLikelihood, train: Session, units: np.ndarray, known: _Design
+) -> _Group:
     count = np.asarray(train.observed, np.float64)[:, :, units[0]]
     rows = count > 0
     w = count[rows] / count[rows].sum()
@@ -139,8 +161,10 @@ def _fit(likelihood: AbstractLikelihood, train: Session, units: np.ndarray, know
 
 
 def _ridge(design: _Design, y: np.ndarray, w: np.ndarray) -> Iterator[_Coefficients]:
-    """Exact ridge of every unit, for each strength. The shared block is diagonalised once; each unit's own block is
-    solved in what that leaves (Schur complement). Features have the mean 0, so that the intercept is the mean of y."""
+    """Exact ridge of every unit, for each strength. The shared block is diagonalised once; each
+    unit's own block is solved in what that leaves (Schur complement). Features have the mean 0, so
+    that the intercept is the mean of y.
+    """
     x, o = design.shared, design.own
     xw, mean = x * w[:, None], w @ y
     value, vector = np.linalg.eigh(xw.T @ x)
@@ -157,19 +181,33 @@ def _ridge(design: _Design, y: np.ndarray, w: np.ndarray) -> Iterator[_Coefficie
         yield _Coefficients(mean, vector @ (rest / (value + strength)[:, None]), own)
 
 
-def _newton_path(likelihood: AbstractLikelihood, design: _Design, y: np.ndarray, w: np.ndarray) -> list[_Coefficients]:
-    """One problem per unit, or one for a whole choice; each strength starts from the solution of the stronger one."""
+def _newton_path(
+    likelihood: AbstractLikelihood, design: _Design, y: np.ndarray, w: np.ndarray
+) -> list[_Coefficients]:
+    """One problem per unit, or one for a whole choice; each strength starts from the solution of
+    the stronger one.
+    """
     x, o = design.shared, design.own
     n_rows, n_units = y.shape
-    parts = [np.arange(n_units)] if isinstance(likelihood, Categorical) else list(np.arange(n_units)[:, None])
+    parts = (
+        [np.arange(n_units)]
+        if isinstance(likelihood, Categorical)
+        else list(np.arange(n_units)[:, None])
+    )
     fits = [
-        _Coefficients(np.zeros(n_units), np.zeros((x.shape[1], n_units)), np.zeros((n_units, o.shape[2])))
+        _Coefficients(
+            np.zeros(n_units), np.zeros((x.shape[1], n_units)), np.zeros((n_units, o.shape[2]))
+        )
         for _ in STRENGTHS
     ]
     for part in parts:
         columns = np.concatenate([np.ones((n_rows, 1)), x, o[:, part[0]]], axis=1)
         mean = w @ y[:, part]
-        rate = np.log(np.maximum(mean, LEAST)) if isinstance(likelihood, Poisson) else likelihood.activity(mean)
+        rate = (
+            np.log(np.maximum(mean, LEAST))
+            if isinstance(likelihood, Poisson)
+            else likelihood.activity(mean)
+        )
         b = np.zeros((columns.shape[1], len(part)))
         b[0] = rate
         for strength, fit in zip(STRENGTHS, fits, strict=True):
@@ -188,15 +226,17 @@ def _newton(
     b: np.ndarray,
     prior: tuple[np.ndarray, np.ndarray],
 ) -> np.ndarray:
-    """argmin_b sum_t w_t loss(x_t b, y_t) + 1/2 sum penalty (b - centre)^2 by damped Newton steps; it is convex.
+    """argmin_b sum_t w_t loss(x_t b, y_t) + 1/2 sum penalty (b - centre)^2 by damped Newton steps;
+    it is convex.
 
-    x [rows, n]; y [rows, k], w [rows]; b, penalty, centre [n, k], where centre is `rate` in the first row and 0 below.
+    x [rows, n]; y [rows, k], w [rows]; b, penalty, centre [n, k], where centre is `rate` in the
+    first row and 0 below.
     """
     (y, w), (penalty, rate) = data, prior
     centre = np.zeros_like(b)
     centre[0] = rate
     n, k = b.shape
-    total = lambda b: w @ link.loss(x @ b, y) + 0.5 * np.sum(penalty * (b - centre) ** 2)  # noqa: E731
+    total = lambda b: w @ link.loss(x @ b, y) + 0.5 * np.sum(penalty * (b - centre) ** 2)
     now = total(b)
     for _ in range(100):
         m = link.mean(x @ b)
@@ -204,8 +244,12 @@ def _newton(
         bend = w[:, None, None] * link.bend(m)
         hessian = np.empty((k, n, k, n))
         for i, j in np.ndindex(k, k):
-            hessian[i, :, j, :] = hessian[j, :, i, :].T if j < i else x.T @ (bend[:, i, j, None] * x)
-        flat = hessian.reshape(k * n, k * n) + np.diag(np.broadcast_to(penalty, (n, k)).T.reshape(-1))
+            hessian[i, :, j, :] = (
+                hessian[j, :, i, :].T if j < i else x.T @ (bend[:, i, j, None] * x)
+            )
+        flat = hessian.reshape(k * n, k * n) + np.diag(
+            np.broadcast_to(penalty, (n, k)).T.reshape(-1)
+        )
         step = np.linalg.solve(flat, slope.T.reshape(-1)).reshape(k, n).T
         gain, size = float(np.sum(slope * step)), 1.0
         if gain < 1e-13:
@@ -220,8 +264,8 @@ def _newton(
 
 
 class _Link(NamedTuple):
-    """Of eta, y [rows, k]: loss [rows], up to what does not depend on eta; the mean m [rows, k]; d m / d eta, given m
-    [rows, k, k]."""
+    """Of eta, y [rows, k]: loss [rows], up to what does not depend on eta; the mean m [rows, k]; d
+    m / d eta, given m [rows, k, k]."""
 
     loss: Callable[[np.ndarray, np.ndarray], np.ndarray]
     mean: Callable[[np.ndarray], np.ndarray]
@@ -249,7 +293,9 @@ _LINKS: dict[type[Any], _Link] = {
 
 def _eta(design: _Design, fit: _Coefficients) -> np.ndarray:
     """[n_sessions, n_steps, n_units]."""
-    return fit.intercept + design.shared @ fit.shared + np.einsum("stjk,jk->stj", design.own, fit.own)
+    return (
+        fit.intercept + design.shared @ fit.shared + np.einsum("stjk,jk->stj", design.own, fit.own)
+    )
 
 
 def _respond(likelihood: AbstractLikelihood, group: _Group, eta: np.ndarray) -> np.ndarray:
@@ -260,7 +306,9 @@ def _respond(likelihood: AbstractLikelihood, group: _Group, eta: np.ndarray) -> 
 
 
 def _alike(likelihood: AbstractLikelihood, train: Session) -> Iterator[np.ndarray]:
-    """Units that are observed at the same steps, at most AT_ONCE together; a choice is never taken apart."""
+    """Units that are observed at the same steps, at most AT_ONCE together; a choice is never taken
+    apart.
+    """
     observed = np.asarray(train.observed)
     if isinstance(likelihood, Categorical):
         yield np.arange(observed.shape[2])
@@ -277,18 +325,34 @@ def _means(train: Session) -> np.ndarray:
     w = np.asarray(train.observed, np.float64)
     total, count = np.sum(w * np.where(w > 0, train.target, 0.0), axis=(0, 1)), w.sum(axis=(0, 1))
     if not count.any():
-        raise BadInput("a training split without a recorded value", "at least one", "hold out fewer trials")
+        raise BadInput(
+            "a training split without a recorded value", "at least one", "hold out fewer trials"
+        )
     return np.where(count > 0, total / np.where(count > 0, count, 1.0), total.sum() / count.sum())
 
 
-def _demand(likelihood: AbstractLikelihood, train: Session, validation: Session, seen: np.ndarray, lags: int) -> None:
+def _demand(
+    likelihood: AbstractLikelihood, train: Session, validation: Session, seen: np.ndarray, lags: int
+) -> None:
     if not isinstance(likelihood, (Gaussian, *_LINKS)):
         links = "gaussian, poisson, bernoulli or categorical"
-        raise BadInput(f"the likelihood {type(likelihood).__name__}", links, "compare with the mean alone")
+        raise BadInput(
+            f"the likelihood {type(likelihood).__name__}", links, "compare with the mean alone"
+        )
     if lags < 1:
-        raise BadInput(f"lags={lags}", "at least one past step", "use the mean where the past must not count")
+        raise BadInput(
+            f"lags={lags}", "at least one past step", "use the mean where the past must not count"
+        )
     shapes = [np.shape(a) for a in (train.target, validation.target, seen)]
     if len(set(shapes)) > 1:
-        raise BadInput(f"sessions of shapes {shapes}", "one shape", "take training and validation of one recording")
+        raise BadInput(
+            f"sessions of shapes {shapes}",
+            "one shape",
+            "take training and validation of one recording",
+        )
     if not np.any(validation.observed):
-        raise BadInput("a validation split without a recorded value", "values to choose on", "raise held.trials")
+        raise BadInput(
+            "a validation split without a recorded value",
+            "values to choose on",
+            "raise held.trials",
+        )

@@ -1,4 +1,6 @@
-"""A fitted rule in numbers that can be compared: what every term adds to a weight, and learnt constants."""
+"""A fitted rule in numbers that can be compared: what every term adds to a weight, and learnt
+constants.
+"""
 
 import math
 from dataclasses import replace
@@ -17,17 +19,20 @@ from metaplast.signals import Theta
 
 
 def numbers(lifetime: Lifetime, theta: Theta) -> dict[str, float]:
-    """{name: value}: rate times coefficient of every term, and learnt positive constants such as time constants. Names
-    carry their slot where there are several, edges where theta is one per edge, and labels under `sum`. A rate that
-    multiplies terms is no number of its own: only the products can be known from data. Numbers that are not finite are
-    told as they are."""
+    """{name: value}: rate times coefficient of every term, and learnt positive constants such as
+    time constants. Names carry their slot where there are several, edges where theta is one per
+    edge, and labels under `sum`. A rate that
+    multiplies terms is no number of its own: only the products can be known from data. Numbers that
+    are not finite are told as they are."""
     rules = {}
     for slot in lifetime.slots:
         slot_theta = theta["rules"][slot.name]
         if slot.shared:
             rules[slot.name] = node_of(slot.rule, slot_theta)
         else:
-            rules |= {f"{slot.name}/{edge}": node_of(slot.rule, part) for edge, part in slot_theta.items()}
+            rules |= {
+                f"{slot.name}/{edge}": node_of(slot.rule, part) for edge, part in slot_theta.items()
+            }
     values = {}
     for name, rule in rules.items():
         for mark, part in walk(rule, "" if len(rules) == 1 else f"{name}: "):
@@ -54,7 +59,9 @@ def true_numbers(lifetime: Lifetime) -> dict[str, float]:
 
 
 def _learning(rule: Any) -> Any:
-    """The rule with its constants in theta, where they can be: a theta of 0 leaves them at the spec's value."""
+    """The rule with its constants in theta, where they can be: a theta of 0 leaves them at the
+    spec's value.
+    """
     return replace(rule, learn=True) if getattr(rule, "learn", None) is False else rule
 
 

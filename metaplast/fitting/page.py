@@ -44,13 +44,23 @@ def render(run: Path) -> str:
     parts += (
         ["\n".join(["Reasons to doubt it:", *(f"- {d}" for d in told["doubts"])])]
         if told["doubts"]
-        else ["No reason to doubt it was found by the checks above; they cannot show that the network itself is right."]
+        else [
+            "No reason to doubt it was found by the checks above; they cannot show that the network itself is right."
+        ]
     )
     if advised := _advice(told):
-        parts.append("\n".join(["What would help, by the residuals:", *(f"- {words}" for words in advised)]))
-    files = {"fit": [run / "fit.json"], "rule": [run / "rule.safetensors"], "report": [run / "report.html"]}
+        parts.append(
+            "\n".join(["What would help, by the residuals:", *(f"- {words}" for words in advised)])
+        )
+    files = {
+        "fit": [run / "fit.json"],
+        "rule": [run / "rule.safetensors"],
+        "report": [run / "report.html"],
+    }
     files["figure"] = sorted((run / "figures").glob("*.png"))
-    parts.append("\n".join(f"{kind:8} {p}" for kind, paths in files.items() for p in paths if p.is_file()))
+    parts.append(
+        "\n".join(f"{kind:8} {p}" for kind, paths in files.items() for p in paths if p.is_file())
+    )
     return "\n\n".join(parts)
 
 
@@ -65,7 +75,11 @@ def _advice(told: Plain) -> list[str]:
 
 def _about(told: Plain) -> str:
     data = told["data"]
-    by = f"subjects held out: {', '.join(data['heldout_subjects'])}" if data["heldout_subjects"] else "trials held out"
+    by = (
+        f"subjects held out: {', '.join(data['heldout_subjects'])}"
+        if data["heldout_subjects"]
+        else "trials held out"
+    )
     return (
         f"{data['subjects']} subjects; sessions: {_each(data['sessions'])}; recorded values: {_each(data['values'])}; "
         f"{by}."
@@ -77,8 +91,13 @@ def _each(values: Plain) -> str:
 
 
 def _parts(told: Plain) -> dict[str, str]:
-    """What is judged, and the words before its table: all of it, then activity and choice where a fit is to both."""
-    return {"": "", **{part: f"Of {part} alone:\n" for part in told["rows"][DISCOVERED].get("parts", {})}}
+    """What is judged, and the words before its table: all of it, then activity and choice where a
+    fit is to both.
+    """
+    return {
+        "": "",
+        **{part: f"Of {part} alone:\n" for part in told["rows"][DISCOVERED].get("parts", {})},
+    }
 
 
 def _rows(told: Plain) -> dict[str, Plain]:
@@ -86,19 +105,35 @@ def _rows(told: Plain) -> dict[str, Plain]:
 
 
 def _scores(told: Plain, part: str = "") -> list[tuple[str, ...]]:
-    """Row by row: deviance explained against every null, R2 of what was recorded (where activity and choice are judged
-    together, of the activity), R2 of weights where known."""
+    """Row by row: deviance explained against every null, R2 of what was recorded (where activity
+    and choice are judged together, of the activity), R2 of weights where known."""
     nulls = list(told["rows"][DISCOVERED]["explained"])
     edges = [] if part else list(told["rows"][DISCOVERED]["weights"])
     of = part or next(iter(told["rows"][DISCOVERED].get("parts", {})), "values")
     numbers = () if part else ("numbers",)
-    lines = [("row", *(f"explained vs {n}" for n in nulls), f"R2 {of}", *(f"R2 dw {e}" for e in edges), *numbers)]
+    lines = [
+        (
+            "row",
+            *(f"explained vs {n}" for n in nulls),
+            f"R2 {of}",
+            *(f"R2 dw {e}" for e in edges),
+            *numbers,
+        )
+    ]
     for name, row in _rows(told).items():
         own = row.get("parts", {}).get(part, row) if part else row
         explained = [_interval(own.get("explained", {}).get(n)) for n in nulls]
         r2 = own["r2"] if part else row.get("splits", row)["heldout"]["r2"]
         weights = [_short(row.get("weights", {}).get(e, {}).get("r2_change")) for e in edges]
-        lines.append((name, *explained, _short(r2), *weights, *(str(row.get("learned", "-")) for _ in numbers)))
+        lines.append(
+            (
+                name,
+                *explained,
+                _short(r2),
+                *weights,
+                *(str(row.get("learned", "-")) for _ in numbers),
+            )
+        )
     return lines
 
 
@@ -119,13 +154,15 @@ def _head(told: Plain) -> tuple[str, ...]:
 
 def _number_rows(told: Plain) -> list[tuple[str, ...]]:
     interval = (told["bootstrap"] or {}).get("ci95", {})
-    bounds = lambda name: _bounds(*interval[name]) if name in interval else "-"  # noqa: E731
+    bounds = lambda name: _bounds(*interval[name]) if name in interval else "-"
     if "truth" in told:
         return [
             (r["name"], _digits(r["fitted"]), bounds(r["name"]), _digits(r["true"]), r["verdict"])
             for r in told["truth"][:SHOWN]
         ]
-    found = sorted(told["rows"][DISCOVERED]["numbers"].items(), key=lambda pair: -abs(pair[1] or 0.0))
+    found = sorted(
+        told["rows"][DISCOVERED]["numbers"].items(), key=lambda pair: -abs(pair[1] or 0.0)
+    )
     return [(name, _digits(value), bounds(name)) for name, value in found[:SHOWN]]
 
 
@@ -159,14 +196,21 @@ def write(run: Path, job: Job, data: Data, rows: dict[str, Row], sure: Sure, tol
         *_session(job, data, rows, pictures),
         fit_reading.section(told["reading"]),
         _path_section(told),
-        Section("Reasons to doubt it", told["doubts"] or ["None was found by the checks of this page."]),
+        Section(
+            "Reasons to doubt it", told["doubts"] or ["None was found by the checks of this page."]
+        ),
         Section("What would help, by the residuals", _advice(told)) if told["advice"] else None,
         Section("What this page does not show", _LIMITS),
     ]
-    facts = [("experiment", told["experiment"]), ("seed", str(told["seed"])), ("time", f"{told['wall_s']:.0f} s")]
+    facts = [
+        ("experiment", told["experiment"]),
+        ("seed", str(told["seed"])),
+        ("time", f"{told['wall_s']:.0f} s"),
+    ]
     title = "Simulated and recovered" if told["recover"] is not None else "Fit"
     folder.write_text(
-        run / "report.html", html(Page(f"{title}: {told['experiment']}", facts, [s for s in sections if s]))
+        run / "report.html",
+        html(Page(f"{title}: {told['experiment']}", facts, [s for s in sections if s])),
     )
 
 
@@ -184,34 +228,51 @@ def _notes(told: Plain) -> list[str]:
 
 
 def _explained(told: Plain, pictures: Path, part: str) -> Figure:
-    own = {name: row["parts"][part] if part else row for name, row in _rows(told).items() if "explained" in row}
+    own = {
+        name: row["parts"][part] if part else row
+        for name, row in _rows(told).items()
+        if "explained" in row
+    }
     rows = {name: row["explained"] for name, row in own.items()}
     path = pictures / f"{'_'.join(['explained', *filter(None, [part])])}.png"
     fit_figures.explained(rows, path, DISCOVERED, part or "values")
     alt = f"Deviance explained{f' of {part}' if part else ''}: " + "; ".join(
-        f"{name}: {', '.join(f'{_interval(v)} against {n}' for n, v in found.items())}" for name, found in rows.items()
+        f"{name}: {', '.join(f'{_interval(v)} against {n}' for n, v in found.items())}"
+        for name, found in rows.items()
     )
-    return Figure(path, alt, "Mean over held-out subjects and 95 % interval (bootstrap over subjects).")
+    return Figure(
+        path, alt, "Mean over held-out subjects and 95 % interval (bootstrap over subjects)."
+    )
 
 
 def _table(told: Plain, part: str) -> Table:
     head, *lines = _scores(told, part)
     about = (
-        f"Held-out values of {part}" if part else "Held-out values; R2 dw: of the change of weight, where it is known"
+        f"Held-out values of {part}"
+        if part
+        else "Held-out values; R2 dw: of the change of weight, where it is known"
     )
     return Table(about, head, lines)
 
 
 def _rule_section(run: Path, told: Plain, pictures: Path) -> Section:
-    found = {name: value for name, value in told["rows"][DISCOVERED]["numbers"].items() if value is not None}
+    found = {
+        name: value
+        for name, value in told["rows"][DISCOVERED]["numbers"].items()
+        if value is not None
+    }
     if not found:
         return Section("The rule", ["Nothing is learned, or nothing that is finite."])
     path = pictures / "numbers.png"
     true = {r["name"]: r["true"] for r in told.get("truth", [])}
     interval = (told["bootstrap"] or {}).get("ci95", {})
     fit_figures.numbers(dict(sorted(found.items(), key=lambda p: -abs(p[1]))), interval, true, path)
-    alt = "Numbers of the rule: " + ", ".join(f"{name} {value:.3g}" for name, value in found.items())
-    caption = "Rate times coefficient of every term that is kept" + (f"; bars: {_source(told)}." if interval else ".")
+    alt = "Numbers of the rule: " + ", ".join(
+        f"{name} {value:.3g}" for name, value in found.items()
+    )
+    caption = "Rate times coefficient of every term that is kept" + (
+        f"; bars: {_source(told)}." if interval else "."
+    )
     row, starts = told["rows"][DISCOVERED], told["rows"][DISCOVERED]["starts"]
     words = [
         f"{starts['n']} different starts, {starts['same']} of them within 1 % of the best loss, numbers within "
@@ -237,7 +298,9 @@ def _spread(job: Job, row: Row, data: Data, sure: Sure, pictures: Path) -> list[
     if window := spike_window(problem.lifetime, row.theta, data.source, sure):
         path = pictures / "window.png"
         fit_figures.window(window.curves, window.band, path)
-        ends = ", ".join(f"{n} {c.min():.4g} to {c.max():.4g}" for n, (_, c) in window.curves.items())
+        ends = ", ".join(
+            f"{n} {c.min():.4g} to {c.max():.4g}" for n, (_, c) in window.curves.items()
+        )
         caption = "Change of weight by one pair of spikes." + "".join(
             f" {name}: what becomes eligible, for the modulator to apply." for name in window.gated
         )
@@ -249,7 +312,9 @@ def _spread(job: Job, row: Row, data: Data, sure: Sure, pictures: Path) -> list[
     fit_figures.surface_spread(found.grid, found.change, found.half, found.names, path)
     widest = float(found.half.max())
     alt = f"Change of weight over {found.names[0]} and {found.names[1]}; half intervals up to {widest:.3g}"
-    caption = f"Signals that are no axis are held: {found.held}. Right: how well the data fix each point."
+    caption = (
+        f"Signals that are no axis are held: {found.held}. Right: how well the data fix each point."
+    )
     return [Section("Change of weight over two signals", figures=[Figure(path, alt, caption)])]
 
 
@@ -273,7 +338,10 @@ def _session(job: Job, data: Data, rows: dict[str, Row], pictures: Path) -> list
     alt = f"Recorded and expected values of {', '.join(named.values())} over {int(observed.any(1).sum())} steps"
     return [
         Section(
-            "One session", figures=[Figure(path, alt, "Points: recorded. Lines: expected, having seen none of it.")]
+            "One session",
+            figures=[
+                Figure(path, alt, "Points: recorded. Lines: expected, having seen none of it.")
+            ],
         )
     ]
 
@@ -281,7 +349,9 @@ def _session(job: Job, data: Data, rows: dict[str, Row], pictures: Path) -> list
 def _path_section(told: Plain) -> Section:
     path = told["rows"][DISCOVERED]["path"]
     if not path:
-        return Section("Which terms", ["The rule has few terms: all of them were fitted, without a penalty."])
+        return Section(
+            "Which terms", ["The rule has few terms: all of them were fitted, without a penalty."]
+        )
     lines = [
         (
             f"{c['strength']:g}",
@@ -295,4 +365,8 @@ def _path_section(told: Plain) -> Section:
         "An L1 penalty of every strength, then a refit of what is left without it. Validation trials choose the "
         "sparsest within one standard error of the best."
     )
-    return Section("Which terms", [words], tables=[Table("Path", ("strength", "numbers kept", "deviance", ""), lines)])
+    return Section(
+        "Which terms",
+        [words],
+        tables=[Table("Path", ("strength", "numbers kept", "deviance", ""), lines)],
+    )

@@ -14,7 +14,9 @@ SAME_STEP = 1e-3  # of the data's dt
 
 
 def reading_of(job: Job) -> Plain:
-    """How the data were read: the description, line by line, and the warnings, with those of the run's dt."""
+    """How the data were read: the description, line by line, and the warnings, with those of the
+    run's dt.
+    """
     family: AbstractRecording = job.main.task  # pyright: ignore[reportAssignmentType]
     away = [*_steps(job, family), *preflight.too_fast(job)]
     lines = [*family.describe().splitlines(), *(f"warning: {line}" for line in away)]
@@ -27,7 +29,9 @@ def _warnings(job: Job, family: AbstractRecording) -> Iterator[str]:
 
 
 def _steps(job: Job, family: AbstractRecording) -> Iterator[str]:
-    """A line for every dt of a row that is not that of the data, or that nobody told where time constants matter."""
+    """A line for every dt of a row that is not that of the data, or that nobody told where time
+    constants matter.
+    """
     told, main = family.seconds(), job.main
     if told is None and family.truth() is None and main.dt == Config.dt and preflight.timed(main):
         yield f"the data do not say how long a row is, and the fit takes dt={main.dt:g} s: say dt=SECONDS"
@@ -55,6 +59,10 @@ def warnings_of(told: Plain) -> list[str]:
 def section(reading: Plain) -> Section:
     plain = [line.strip() for line in reading["description"] if not line.startswith("warning: ")]
     parts = [line.partition(": ") for line in plain]
-    table = Table("How every array was understood", ("what", "read as"), [(name, words) for name, _, words in parts])
+    table = Table(
+        "How every array was understood",
+        ("what", "read as"),
+        [(name, words) for name, _, words in parts],
+    )
     nothing = ["Nothing was dropped, filled, sorted or read otherwise than it stands."]
     return Section("How the data were read", reading["warnings"] or nothing, tables=[table])

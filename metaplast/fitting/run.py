@@ -1,4 +1,6 @@
-"""A fit from its config to its folder: every family of rules fitted, judged, doubted; finished rows are kept."""
+"""A fit from its config to its folder: every family of rules fitted, judged, doubted; finished rows
+are kept.
+"""
 
 import json
 import logging
@@ -41,9 +43,11 @@ SCHEMA, REQUEST = "metaplast.fit/1", "fit_request.json"
 Progress = Callable[[str, int, int], None]
 
 
-def start(plain: Plain, path: Path | None, progress: Progress, recover: Plain | None = None) -> Path:
-    """A new fit. recover: what replaces the config's rule to simulate data, which are then fitted instead of the
-    recording's own values. Nothing on disk changes unless the config is valid.
+def start(
+    plain: Plain, path: Path | None, progress: Progress, recover: Plain | None = None
+) -> Path:
+    """A new fit. recover: what replaces the config's rule to simulate data, which are then fitted
+    instead of the recording's own values. Nothing on disk changes unless the config is valid.
 
     Raises: BadInput, folder.Busy, stopping.Interrupted, OSError.
     """
@@ -65,7 +69,9 @@ def is_fit(run: Path) -> bool:
 
 
 def resume(run: Path, progress: Progress) -> Path:
-    """Go on with a fit: finished rows are kept, the one that was interrupted begins again, with the same bits."""
+    """Go on with a fit: finished rows are kept, the one that was interrupted begins again, with the
+    same bits.
+    """
     folder.check_idle(run)
     plain = read_file(run / "config.yaml")
     recover = json.loads((run / REQUEST).read_text())["recover"]
@@ -90,9 +96,17 @@ def _execute(run: Path, plain: Plain, recover: Plain | None, progress: Progress)
                 stop.check()
 
             rows[name] = _row(run, name, config, data, tick)
-        booted = _bootstrap(run, job, rows[DISCOVERED], data, lambda a, b: (progress("bootstrap", a, b), stop.check()))
+        booted = _bootstrap(
+            run,
+            job,
+            rows[DISCOVERED],
+            data,
+            lambda a, b: (progress("bootstrap", a, b), stop.check()),
+        )
         main = rows[DISCOVERED]
-        known = intervals(problem_of(job.main).lifetime, data, (main.theta, main.mask), job.main.seed)
+        known = intervals(
+            problem_of(job.main).lifetime, data, (main.theta, main.mask), job.main.seed
+        )
         sure = (known, booted)
         told = _told(job, data, rows, sure)
         told["recover"] = recover
@@ -113,12 +127,18 @@ def _data(config: Config, plain: Plain, recover: Plain | None) -> Data:
         return data
     true = problem_of(parse({**plain, **recover, "rows": {}}, check=False).main).lifetime
     theta = true.init(jax.random.key(config.seed))
-    glm = [worths["train"] for name, (_, worths) in null_models(family, data, config.fit.lags).items() if "glm" in name]
+    glm = [
+        worths["train"]
+        for name, (_, worths) in null_models(family, data, config.fit.lags).items()
+        if "glm" in name
+    ]
     spread = jnp.asarray(residual_sd(family, glm[0], data.sessions["train"]), float)
     targets = {}
     for index, split in enumerate(SPLITS):
         # training and validation are trials of the same sessions: they share their draw
-        key = jax.random.fold_in(jax.random.key(config.seed + 1), 0 if split == "validation" else index)
+        key = jax.random.fold_in(
+            jax.random.key(config.seed + 1), 0 if split == "validation" else index
+        )
         values = drawn(true, theta, arrays(data.sessions[split]), key, spread)
         targets[split] = jax.tree.map(np.asarray, values)
     return data.with_targets(targets, Source(true, theta))
@@ -139,7 +159,9 @@ def _row(run: Path, name: str, config: Config, data: Data, tick: Callable[[int, 
 def _bootstrap(run: Path, job: Job, row: Row, data: Data, tick: Callable[[int, int], Any]) -> Any:
     config = job.main
     fitted = (row.theta, row.mask, row.spread)
-    return bootstrap.bootstrap(problem_of(config), config.outer, data, fitted, config.fit, config.seed + 2, tick)
+    return bootstrap.bootstrap(
+        problem_of(config), config.outer, data, fitted, config.fit, config.seed + 2, tick
+    )
 
 
 def _told(job: Job, data: Data, rows: dict[str, Row], sure: Sure) -> Plain:
@@ -148,7 +170,10 @@ def _told(job: Job, data: Data, rows: dict[str, Row], sure: Sure) -> Plain:
     nulls = null_models(family, data, job.main.fit.lags)
     heldout = {name: row.worths["heldout"] for name, row in rows.items()}
     compared = summary.against_nulls(
-        heldout, {name: worths["heldout"] for name, (_, worths) in nulls.items()}, data.subject["heldout"], DISCOVERED
+        heldout,
+        {name: worths["heldout"] for name, (_, worths) in nulls.items()},
+        data.subject["heldout"],
+        DISCOVERED,
     )
     told: Plain = {
         "schema": SCHEMA,
@@ -156,7 +181,9 @@ def _told(job: Job, data: Data, rows: dict[str, Row], sure: Sure) -> Plain:
         "seed": job.main.seed,
         "data": summary.of_data(data),
         "reading": fit_reading.reading_of(job),
-        "rows": {name: _facts(job.row(name), row, data) | compared[name] for name, row in rows.items()},
+        "rows": {
+            name: _facts(job.row(name), row, data) | compared[name] for name, row in rows.items()
+        },
         "nulls": {
             name: {"note": note, **summary.of_worths(worths), **compared.get(f"null: {name}", {})}
             for name, (note, worths) in nulls.items()
@@ -169,13 +196,18 @@ def _told(job: Job, data: Data, rows: dict[str, Row], sure: Sure) -> Plain:
     told["doubts"] = summary.doubts(told, DISCOVERED)
     told["advice"] = _advice(job.main, rows[DISCOVERED], data)
     if data.source is not None:
-        true, searched = true_numbers(data.source.lifetime), set(told["rows"][DISCOVERED]["searched"])
+        true, searched = (
+            true_numbers(data.source.lifetime),
+            set(told["rows"][DISCOVERED]["searched"]),
+        )
         drawn_at_random = any(np.any(leaf) for leaf in jax.tree.leaves(data.source.theta["rules"]))
         if true and set(true) <= searched and not drawn_at_random:
             interval = (told["bootstrap"] or {}).get("ci95", {})
             told["truth"] = summary.recovered(true, told["rows"][DISCOVERED]["numbers"], interval)
         else:
-            told["doubts"].append("The truth has another form than the rule searched: judge by R2 dw, not by terms.")
+            told["doubts"].append(
+                "The truth has another form than the rule searched: judge by R2 dw, not by terms."
+            )
     return told
 
 
@@ -195,8 +227,13 @@ def _facts(config: Config, row: Row, data: Data) -> Plain:
     found = numbers(problem.lifetime, row.theta) if problem.lifetime.slots else {}
     weights = {}
     if data.source is not None and problem.lifetime.slots:
-        explained = weights_explained(data.source, problem.lifetime, row.theta, data.sessions["heldout"], config.seed)
-        weights = {e: {"r2": summary.finite(a), "r2_change": summary.finite(b)} for e, (a, b) in explained.items()}
+        explained = weights_explained(
+            data.source, problem.lifetime, row.theta, data.sessions["heldout"], config.seed
+        )
+        weights = {
+            e: {"r2": summary.finite(a), "r2_change": summary.finite(b)}
+            for e, (a, b) in explained.items()
+        }
     return {
         "note": config.note,
         "learned": int(sum(np.sum(leaf) for leaf in jax.tree.leaves(row.mask if learned else {}))),
@@ -215,7 +252,9 @@ def _facts(config: Config, row: Row, data: Data) -> Plain:
 
 
 def _noise(config: Config, row: Row) -> Plain:
-    """Of activity beside choices: the sd that weighs the one against the other, and what the fit left."""
+    """Of activity beside choices: the sd that weighs the one against the other, and what the fit
+    left.
+    """
     family: Any = config.task
     sd = getattr(family.parts()[0].likelihood, "sd", None) if row.worths["train"].parts else None
     return {} if sd is None else {"sd": sd, "residual_sd": summary.finite(row.spread)}
@@ -228,7 +267,12 @@ def _save_rule(run: Path, job: Job, row: Row, told: Plain) -> None:
         return
     found = told["rows"][DISCOVERED]["explained"]
     scores = [
-        {"name": DISCOVERED, "split": "heldout", "metric": f"deviance explained against {null}", **value}
+        {
+            "name": DISCOVERED,
+            "split": "heldout",
+            "metric": f"deviance explained against {null}",
+            **value,
+        }
         for null, value in found.items()
     ]
     provenance = {"experiment": config.experiment, "seed": config.seed, "fitted_to": told["data"]}

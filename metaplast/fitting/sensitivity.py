@@ -1,4 +1,6 @@
-"""How what a fit predicts moves with every number that it fitted: the scores and the Fisher information of sessions."""
+"""How what a fit predicts moves with every number that it fitted: the scores and the Fisher
+information of sessions.
+"""
 
 from dataclasses import replace
 from functools import partial
@@ -25,15 +27,18 @@ TOGETHER = 16  # directions of theta followed side by side
 
 
 class Sensitivity(NamedTuple):
-    """Of n_free numbers of theta, `free` [n_free] their places in its flat vector, without any penalty.
+    """Of n_free numbers of theta, `free` [n_free] their places in its flat vector, without any
+    penalty.
 
-    score [n_sessions, n_free]: d loss / d number, summed over a session's values; fisher [n_sessions, n_free, n_free]:
-    the expected second derivative, J^T W J with J the derivative of the activity and W that of the loss; noise [n_free,
-    n_free]: the variance of the summed score where the model is right, `fisher` times the dispersion that gaussian
-    values leave; gram [n_free, n_free]: J^T J over what was recorded, blind to how sure predictions are; choices
-    [n_rows, n_free]: what raises the odds of every choice that was made, against every other; odds [n_rows]: the log
-    odds themselves; others [n_free, n_free]: the part of `fisher` that is of no choice; n_values: how many values were
-    compared.
+    score [n_sessions, n_free]: d loss / d number, summed over a session's values; fisher
+    [n_sessions, n_free, n_free]: the expected second derivative, J^T W J with J the derivative of
+    the activity and W that of the loss; noise [n_free,
+    n_free]: the variance of the summed score where the model is right, `fisher` times the
+    dispersion that gaussian values leave; gram [n_free, n_free]: J^T J over what was recorded,
+    blind to how sure predictions are; choices
+    [n_rows, n_free]: what raises the odds of every choice that was made, against every other; odds
+    [n_rows]: the log odds themselves; others [n_free, n_free]: the part of `fisher` that is of no
+    choice; n_values: how many values were compared.
     """
 
     free: np.ndarray
@@ -47,10 +52,13 @@ class Sensitivity(NamedTuple):
     n_values: float
 
 
-def sensitivity(lifetime: Lifetime, theta: Theta, mask: Theta, sessions: Session, seed: int) -> Sensitivity:
+def sensitivity(
+    lifetime: Lifetime, theta: Theta, mask: Theta, sessions: Session, seed: int
+) -> Sensitivity:
     """In double precision, so that a direction that is flat is told from one that is nearly so.
 
-    theta: the fitted one; mask: 0 for the numbers that are held; sessions: stacked, of the training split.
+    theta: the fitted one; mask: 0 for the numbers that are held; sessions: stacked, of the training
+    split.
     """
     family: AbstractRecording = lifetime.task  # pyright: ignore[reportAssignmentType]
     with jax.enable_x64(True):
@@ -95,7 +103,9 @@ class _Sums:
         self.deviance += 2.0 * float(loss)
         self.count += float(jnp.sum(observed))
         if isinstance(likelihood, (Bernoulli, Categorical)):
-            rows, odds = _raising(likelihood, np.asarray(activity), jacobian, np.asarray(target), np.asarray(observed))
+            rows, odds = _raising(
+                likelihood, np.asarray(activity), jacobian, np.asarray(target), np.asarray(observed)
+            )
             self.rows.append(rows)
             self.odds.append(odds)
 
@@ -118,11 +128,15 @@ def _together(free: np.ndarray, sums: list[_Sums]) -> Sensitivity:
         free=free,
         score=np.sum([each.scores for each in sums], axis=0).reshape(-1, n),
         fisher=np.sum([each.fishers for each in sums], axis=0).reshape(-1, n, n),
-        noise=sum((each.dispersion * total for each, total in zip(sums, totals, strict=True)), zero),
+        noise=sum(
+            (each.dispersion * total for each, total in zip(sums, totals, strict=True)), zero
+        ),
         gram=sum((each.gram for each in sums), zero),
         choices=np.concatenate([row for each in sums for row in each.rows]),
         odds=np.concatenate([row for each in sums for row in each.odds]),
-        others=sum((total for each, total in zip(sums, totals, strict=True) if not each.is_choice), zero),
+        others=sum(
+            (total for each, total in zip(sums, totals, strict=True) if not each.is_choice), zero
+        ),
         n_values=sum(each.count for each in sums),
     )
 
@@ -131,13 +145,19 @@ def _seen(family: AbstractRecording, session: Session) -> tuple[Array, Array]:
     """(what was recorded, what each value counts), in the shape of what `_values` predicts."""
     if not family.clamp:
         return session.target, session.observed
-    final = jnp.concatenate([session.final[edge].reshape(-1) for edge in sorted(session.final)])[None]
+    final = jnp.concatenate([session.final[edge].reshape(-1) for edge in sorted(session.final)])[
+        None
+    ]
     known = jnp.isfinite(final)
     return jnp.where(known, final, 0.0), known.astype(float)
 
 
-def _moved_all(lifetime: Lifetime, theta: Theta, free: np.ndarray, session: Session, key: Key) -> Any:
-    """(values [n_steps, n_out], their derivatives [n_free, n_steps, n_out]) in groups of one width: one program."""
+def _moved_all(
+    lifetime: Lifetime, theta: Theta, free: np.ndarray, session: Session, key: Key
+) -> Any:
+    """(values [n_steps, n_out], their derivatives [n_free, n_steps, n_out]) in groups of one width:
+    one program.
+    """
     n_flat = len(flattened(theta))
     moved = []
     value = None
@@ -151,28 +171,37 @@ def _moved_all(lifetime: Lifetime, theta: Theta, free: np.ndarray, session: Sess
 
 
 @partial(jax.jit, static_argnames="lifetime")
-def _moved(lifetime: Lifetime, theta: Theta, session: Session, key: Key, directions: Array) -> tuple[Array, Array]:
+def _moved(
+    lifetime: Lifetime, theta: Theta, session: Session, key: Key, directions: Array
+) -> tuple[Array, Array]:
     flat, unravel = ravel_pytree(theta)
-    values = lambda flat: _values(lifetime, unravel(flat), session, key)  # noqa: E731
+    values = lambda flat: _values(lifetime, unravel(flat), session, key)
     return values(flat), jax.vmap(lambda d: jax.jvp(values, (flat,), (d,))[1])(directions)
 
 
 def _values(lifetime: Lifetime, theta: Theta, session: Session, key: Key) -> Array:
-    """What one session compares with what was recorded: activity [n_steps, n_out], or last weights in one row."""
+    """What one session compares with what was recorded: activity [n_steps, n_out], or last weights
+    in one row.
+    """
     recording, n_steps = replace(lifetime, record=("activity",)), session.target.shape[0]
     life = recording.begin(theta, session, key)
     life, trace = recording.advance(theta, session, life, n_steps, start=0)
     if lifetime.task.clamp:  # pyright: ignore[reportAttributeAccessIssue]
-        return jnp.concatenate([life.synapses[edge].weight.reshape(-1) for edge in sorted(session.final)])[None]
+        return jnp.concatenate(
+            [life.synapses[edge].weight.reshape(-1) for edge in sorted(session.final)]
+        )[None]
     return network.seen(lifetime.wiring(), lifetime.task.shape(), trace.recorded["activity"])
 
 
 @partial(jax.jit, static_argnames="likelihood")
-def _curved(likelihood: Any, activity: Array, target: Array, observed: Array, moved: Array) -> tuple[Array, ...]:
-    """(summed loss, its derivative in the activity, its expected second derivative along every direction).
+def _curved(
+    likelihood: Any, activity: Array, target: Array, observed: Array, moved: Array
+) -> tuple[Array, ...]:
+    """(summed loss, its derivative in the activity, its expected second derivative along every
+    direction).
 
-    Losses are linear in the recorded value (a gaussian's second derivative does not depend on it), so that the
-    expected second derivative is the one at the expected value.
+    Losses are linear in the recorded value (a gaussian's second derivative does not depend on it),
+    so that the expected second derivative is the one at the expected value.
     """
 
     def total(activity: Array, value: Array) -> Array:
@@ -181,12 +210,16 @@ def _curved(likelihood: Any, activity: Array, target: Array, observed: Array, mo
 
     expected = jax.vmap(likelihood.mean)(activity)
     slope = jax.grad(total)
-    bend = lambda direction: jax.jvp(lambda a: slope(a, expected), (activity,), (direction,))[1]  # noqa: E731
+    bend = lambda direction: jax.jvp(lambda a: slope(a, expected), (activity,), (direction,))[1]
     return total(activity, target), slope(activity, target), lax.map(bend, moved)
 
 
 def _raising(
-    likelihood: AbstractLikelihood, activity: np.ndarray, moved: np.ndarray, target: np.ndarray, observed: np.ndarray
+    likelihood: AbstractLikelihood,
+    activity: np.ndarray,
+    moved: np.ndarray,
+    target: np.ndarray,
+    observed: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """(rows [n_rows, n_free], log odds [n_rows]) of what was chosen against what was not."""
     if isinstance(likelihood, Bernoulli):

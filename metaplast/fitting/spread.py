@@ -21,7 +21,9 @@ from metaplast.signals import Theta
 
 LAGS = np.arange(-60, 61)  # steps
 MOST = 40  # numbers of a rule: each is moved twice
-Sure = tuple[Known | None, Bootstrap | None]  # what is known of the numbers, and refits where some were asked for
+Sure = tuple[
+    Known | None, Bootstrap | None
+]  # what is known of the numbers, and refits where some were asked for
 
 
 class Spread(NamedTuple):
@@ -44,30 +46,40 @@ class Window(NamedTuple):
 
 
 def surface_of(lifetime: Lifetime, theta: Theta, sure: Sure) -> Spread | None:
-    """The first surface of the first slot's rule (results/surfaces.py); None where the data leave a number open."""
+    """The first surface of the first slot's rule (results/surfaces.py); None where the data leave a
+    number open.
+    """
     found = _surface(lifetime, theta)
     half = half_width(theta, sure, lambda theta: _surface(lifetime, theta).delta_w)
     if found is None or half is None:
         return None
-    held = ", ".join(f"{name} = {value:g}" for name, value in found.held.items()) or "nothing else is read"
+    held = (
+        ", ".join(f"{name} = {value:g}" for name, value in found.held.items())
+        or "nothing else is read"
+    )
     return Spread((found.x_values, found.y_values), found.delta_w, half, (found.x, found.y), held)
 
 
 def half_width(theta: Theta, sure: Sure, of: Callable[[Theta], np.ndarray]) -> np.ndarray | None:
     """Half the width of the 95 % interval of anything that a rule does, `of(theta)`.
 
-    t sqrt(sum_k ((f(theta + m_k) - f(theta - m_k)) / 2)^2) over the moves m_k of `Known.spread`, the wider of its
-    pairs. Where numbers are open, or more than MOST, or have no name, Student's t over refits, if there are some.
+    t sqrt(sum_k ((f(theta + m_k) - f(theta - m_k)) / 2)^2) over the moves m_k of `Known.spread`,
+    the wider of its pairs. Where numbers are open, or more than MOST, or have no name, Student's t
+    over refits, if there are some.
     """
     known, refits = sure
     if known is None or not known.spread or len(known.spread[0][1]) > MOST:
         if refits is None or len(refits.values) < 2:
             return None
         n = len(refits.values)
-        return t_quantile(n - 1) * np.std([of(member(refits.thetas, i)) for i in range(n)], axis=0, ddof=1)
+        return t_quantile(n - 1) * np.std(
+            [of(member(refits.thetas, i)) for i in range(n)], axis=0, ddof=1
+        )
     halves = []
     for t, moves in known.spread:
-        each = [0.5 * (of(_moved(theta, move, 1.0)) - of(_moved(theta, move, -1.0))) for move in moves]
+        each = [
+            0.5 * (of(_moved(theta, move, 1.0)) - of(_moved(theta, move, -1.0))) for move in moves
+        ]
         halves.append(t * np.sqrt(np.sum(np.square(each), axis=0)))
     return np.max(halves, axis=0)
 
@@ -97,7 +109,9 @@ def _surface(lifetime: Lifetime, theta: Theta) -> Any:
     return next(iter(surfaces(rule)), None)
 
 
-def spike_window(lifetime: Lifetime, theta: Theta, source: Source | None, sure: Sure) -> Window | None:
+def spike_window(
+    lifetime: Lifetime, theta: Theta, source: Source | None, sure: Sure
+) -> Window | None:
     """The change of one weight by one pair of spikes; None for a rule that is no spike-timing rule."""
     if not _timed(lifetime):
         return None
@@ -115,12 +129,18 @@ def spike_window(lifetime: Lifetime, theta: Theta, source: Source | None, sure: 
 
 def _timed(lifetime: Lifetime) -> bool:
     slots = lifetime.slots
-    return bool(slots) and slots[0].shared and by_pairs(slots[0].rule, lifetime.reads()[_edge(lifetime)])
+    return (
+        bool(slots)
+        and slots[0].shared
+        and by_pairs(slots[0].rule, lifetime.reads()[_edge(lifetime)])
+    )
 
 
 def _pairs(lifetime: Lifetime, theta: Theta) -> np.ndarray:
     slot = lifetime.slots[0]
-    return pairs(slot.rule, theta["rules"][slot.name], lifetime.dt, LAGS, lifetime.reads()[_edge(lifetime)])
+    return pairs(
+        slot.rule, theta["rules"][slot.name], lifetime.dt, LAGS, lifetime.reads()[_edge(lifetime)]
+    )
 
 
 def _edge(lifetime: Lifetime) -> str:

@@ -1,4 +1,6 @@
-"""Which terms of a rule are needed: a path of penalties, refits on each support, and a choice by held-out trials."""
+"""Which terms of a rule are needed: a path of penalties, refits on each support, and a choice by
+held-out trials.
+"""
 
 from typing import NamedTuple
 
@@ -13,8 +15,8 @@ from metaplast.signals import Theta
 
 
 class Choice(NamedTuple):
-    """One point of the path: strength of the penalty (relative), the terms kept per leaf, and what it is worth on
-    validation trials (mean deviance per session, its standard error)."""
+    """One point of the path: strength of the penalty (relative), the terms kept per leaf, and what
+    it is worth on validation trials (mean deviance per session, its standard error)."""
 
     strength: float
     n_terms: int
@@ -34,7 +36,9 @@ def is_long(lifetime: Lifetime, few: int) -> bool:
 
 
 def support_mask(theta: Theta, share: float) -> Theta:
-    """1 for coefficients of at least `share` of the largest of their leaf, 0 for the rest; other leaves are kept."""
+    """1 for coefficients of at least `share` of the largest of their leaf, 0 for the rest; other
+    leaves are kept.
+    """
 
     def large(leaf: np.ndarray) -> np.ndarray:
         size = np.abs(leaf)
@@ -52,11 +56,16 @@ def n_kept(mask: Theta) -> int:
 def refits(path: list[Fitted], share: float) -> list[Member]:
     """What is left at every strength, to be fitted again without a penalty."""
     masks = [support_mask(found.theta, share) for found in path]
-    return [Member(jax.tree.map(np.asarray, f.theta), mask, 0.0) for f, mask in zip(path, masks, strict=True)]
+    return [
+        Member(jax.tree.map(np.asarray, f.theta), mask, 0.0)
+        for f, mask in zip(path, masks, strict=True)
+    ]
 
 
 def chosen(options: list[Choice]) -> int:
     """The sparsest option within one standard error of the best; ties go to the smaller deviance."""
     best = min(options, key=lambda o: (not np.isfinite(o.deviance), o.deviance))
-    close = [i for i, o in enumerate(options) if o.deviance <= best.deviance + best.error or o is best]
+    close = [
+        i for i, o in enumerate(options) if o.deviance <= best.deviance + best.error or o is best
+    ]
     return min(close, key=lambda i: (options[i].n_terms, options[i].deviance))

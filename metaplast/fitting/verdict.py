@@ -1,14 +1,18 @@
-"""What a fit found, in a few sentences made from its numbers: the first thing that terminal and page show."""
+"""What a fit found, in a few sentences made from its numbers: the first thing that terminal and
+page show.
+"""
 
 from typing import Any
 
 Plain = dict[str, Any]
-SPREAD = 0.1  # of the largest number, over starts of equal loss: beyond it the numbers are not settled
+SPREAD = (
+    0.1  # of the largest number, over starts of equal loss: beyond it the numbers are not settled
+)
 
 
 def verdict(told: Plain, main: str) -> list[str]:
-    """told: fit.json. Sentences: what the rule explains that no null model does; which family explains more; which
-    numbers are settled; what to do next."""
+    """told: fit.json. Sentences: what the rule explains that no null model does; which family
+    explains more; which numbers are settled; what to do next."""
     row = told["rows"][main]
     said = [_worth(told, row)]
     said += _rivals(told, main)
@@ -50,7 +54,9 @@ def _rivals(told: Plain, main: str) -> list[str]:
         return []
     most, name = max(better)
     more = f", as {len(better) - 1} others do" if len(better) > 1 else ""
-    return [f"It is not the best of the families: {name} explains {most:.3f} more of the deviance{more}."]
+    return [
+        f"It is not the best of the families: {name} explains {most:.3f} more of the deviance{more}."
+    ]
 
 
 def _numbers(told: Plain, row: Plain) -> list[str]:
@@ -64,7 +70,9 @@ def _numbers(told: Plain, row: Plain) -> list[str]:
     if starts["n"] > 1 and starts["same"] == 1:
         loose.append("no other start came as low")
     if starts["n"] > 1 and starts["spread"] > SPREAD:
-        loose.append(f"starts of equal loss differ by {100 * starts['spread']:.0f} % of the largest")
+        loose.append(
+            f"starts of equal loss differ by {100 * starts['spread']:.0f} % of the largest"
+        )
     known = told.get("intervals") or {}
     if known.get("separated"):
         loose.append("choices are predicted without fault")
@@ -85,13 +93,18 @@ def _numbers(told: Plain, row: Plain) -> list[str]:
         return [f"Its one number, of {next(iter(row['numbers']))}, has an interval that {claim}."]
     shown = ", ".join(settled[:3]) + (" ..." if len(settled) > 3 else "")
     rest = f": {shown}" if settled else ""
-    return [f"{len(settled)} of its {len(row['numbers'])} numbers have an interval that leaves out 0{rest}."]
+    return [
+        f"{len(settled)} of its {len(row['numbers'])} numbers have an interval that leaves out 0{rest}."
+    ]
 
 
 def _next(told: Plain, row: Plain) -> str:
     if told.get("advice"):
         return f"Next: {told['advice'][0]['words']}"
-    if any((value["ci95"][0] or 0.0) < 0 < (value["ci95"][1] or 0.0) for value in row["explained"].values()):
+    if any(
+        (value["ci95"][0] or 0.0) < 0 < (value["ci95"][1] or 0.0)
+        for value in row["explained"].values()
+    ):
         return "Next: hold out more subjects (task.held.subjects), or record more: the interval is too wide to tell."
     if not row["stable"]:
         return "Next: raise outer.steps, for the numbers were still moving."

@@ -13,7 +13,8 @@ from metaplast.wiring import Wiring
 
 
 class AbstractGenome(ABC):
-    """Turns theta, a task and a key into the synapses of every edge at birth. It sees the wiring, never the network.
+    """Turns theta, a task and a key into the synapses of every edge at birth. It sees the wiring,
+    never the network.
 
     needs: what the task family must offer (names of TaskShape.offers).
     """
@@ -29,7 +30,8 @@ class AbstractGenome(ABC):
         """The synapses of one life, {edge: Synapses}."""
 
     def embed(self, other: "AbstractGenome", theta: Theta, start: Theta) -> Theta | None:
-        """The theta with which every life is born as under `other` with `theta`; None where it cannot be.
+        """The theta with which every life is born as under `other` with `theta`; None where it
+        cannot be.
 
         start: this genome's theta before its search. Otherwise a genome contains itself alone.
         """
@@ -37,7 +39,8 @@ class AbstractGenome(ABC):
 
 
 def draw(wiring: Wiring, key: Key) -> dict[str, Array]:
-    """Normal weights of standard deviation gain / sqrt(fan-in) per edge (absolute values for magnitudes).
+    """Normal weights of standard deviation gain / sqrt(fan-in) per edge (absolute values for
+    magnitudes).
 
     One flat draw cut into pieces: each separate draw would cost about 0.3 s of compilation.
     """
@@ -53,7 +56,9 @@ def draw(wiring: Wiring, key: Key) -> dict[str, Array]:
 
 
 def synapses(wiring: Wiring, weights: dict[str, Array]) -> dict[str, Synapses]:
-    """The synapses of every edge of `wiring`: where its connection has a mask, weights off the mask are 0."""
+    """The synapses of every edge of `wiring`: where its connection has a mask, weights off the mask
+    are 0.
+    """
     born = {}
     for edge in wiring.edges:
         mask, weight = edge.connection.mask(), weights[edge.name]

@@ -12,9 +12,11 @@ from metaplast.wiring import Wiring
 @register("genome", "constant")
 @spec
 class Constant(AbstractGenome):
-    """w = value / fan-in of the edge: the drive is `value` times the mean input. For fixed readouts and uniform starts.
+    """w = value / fan-in of the edge: the drive is `value` times the mean input. For fixed readouts
+    and uniform starts.
 
-    Under Dale's law the weight is the magnitude |value| / fan-in. value 0: no synapse has any strength at birth.
+    Under Dale's law the weight is the magnitude |value| / fan-in. value 0: no synapse has any
+    strength at birth.
     """
 
     value: float = 0.0

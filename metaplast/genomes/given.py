@@ -14,7 +14,8 @@ from metaplast.wiring import Wiring
 @register("genome", "given")
 @spec
 class Given(AbstractGenome):
-    """w = task.weights[edge]: for a student that starts where its teacher does, or a recording that holds them.
+    """w = task.weights[edge]: for a student that starts where its teacher does, or a recording that
+    holds them.
 
     Raises: BadInput for an edge whose weights the task does not bring, or in another layout.
     """
@@ -37,5 +38,9 @@ class Given(AbstractGenome):
             shape = jnp.shape(task.weights[edge.name])
             if shape != edge.connection.shape:
                 expected = f"the layout of its connection, {edge.connection.shape}"
-                raise BadInput(f"genome given: edge {edge.name!r} of {shape}", expected, "change sizes or connection")
+                raise BadInput(
+                    f"genome given: edge {edge.name!r} of {shape}",
+                    expected,
+                    "change sizes or connection",
+                )
         return synapses(wiring, {e.name: jnp.asarray(task.weights[e.name]) for e in wiring.edges})

@@ -15,12 +15,14 @@ from metaplast.wiring import Wiring
 @register("genome", "per_subject")
 @spec
 class PerSubject(AbstractGenome):
-    """w = mean[edge] + own[edge][s] for a life of subject s of the training set; for any other, mean[edge] + mean of
-    own[edge] over subjects.
+    """w = mean[edge] + own[edge][s] for a life of subject s of the training set; for any other,
+    mean[edge] + mean of own[edge] over subjects.
 
-    theta: {edge: {mean: the edge's layout, own: [n_subjects, its layout]}}; mean is drawn, own is 0 at the start.
-    n_subjects: of the training split; `metaplast fit` sets it. The task tells each life's `subject`.
-    A subject that training did not see has no weights of its own: it is judged from the mean of those that it saw.
+    theta: {edge: {mean: the edge's layout, own: [n_subjects, its layout]}}; mean is drawn, own is 0
+    at the start.
+    n_subjects: of the training split; `metaplast fit` sets it. The task tells each life's
+    `subject`. A subject that training did not see has no weights of its own: it is judged from the
+    mean of those that it saw.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"subject"})
@@ -39,6 +41,8 @@ class PerSubject(AbstractGenome):
         found = {}
         for edge in wiring.edges:
             own = theta[edge.name]["own"]
-            weight = theta[edge.name]["mean"] + jnp.where(known, own[place], jax.lax.stop_gradient(own).mean(axis=0))
+            weight = theta[edge.name]["mean"] + jnp.where(
+                known, own[place], jax.lax.stop_gradient(own).mean(axis=0)
+            )
             found[edge.name] = jnp.abs(weight) if wiring.magnitude(edge) else weight
         return synapses(wiring, found)

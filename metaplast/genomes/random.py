@@ -15,13 +15,16 @@ from metaplast.wiring import Wiring
 class Random(AbstractGenome):
     """w ~ N(0, (gain exp(theta_e))^2 / fan-in) for edge e.
 
-    learn_gain: theta holds one `log_gain` [] per edge, 0 at the start; otherwise nothing is learned.
+    learn_gain: theta holds one `log_gain` [] per edge, 0 at the start; otherwise nothing is
+    learned.
     """
 
     learn_gain: bool = False
 
     def init(self, key: Key, wiring: Wiring) -> Theta:
-        return {e.name: {"log_gain": jnp.zeros(())} for e in wiring.edges} if self.learn_gain else {}
+        return (
+            {e.name: {"log_gain": jnp.zeros(())} for e in wiring.edges} if self.learn_gain else {}
+        )
 
     def weights(self, theta: Theta, wiring: Wiring, task: Theta, key: Key) -> dict[str, Synapses]:
         weights = draw(wiring, key)

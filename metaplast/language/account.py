@@ -1,4 +1,6 @@
-"""How theta moves the numbers of a rule: what the rule says of itself, for formulas, pages and files; without JAX."""
+"""How theta moves the numbers of a rule: what the rule says of itself, for formulas, pages and
+files; without JAX.
+"""
 
 import math
 from collections.abc import Callable, Mapping
@@ -11,8 +13,9 @@ Shows = Literal["constants", "terms", "expression"]
 
 
 class Law(NamedTuple):
-    """acts: (value of the field, leaf of theta) -> value as it acts. neutral: the leaf under which the field acts as
-    it stands; None where the leaf stands instead of the field, which only says where it starts."""
+    """acts: (value of the field, leaf of theta) -> value as it acts. neutral: the leaf under which
+    the field acts as it stands; None where the leaf stands instead of the field, which only says
+    where it starts."""
 
     acts: Callable[[float, float], float]
     neutral: float | None
@@ -36,7 +39,10 @@ LAWS: dict[str, Law] = {
     "inverse": Law(lambda value, leaf: 1.0 / leaf if leaf else math.inf, None),
 }
 
-LISTED = {"terms": "initial", "expression": "expression"}  # shows -> the field that holds a list of numbers
+LISTED = {
+    "terms": "initial",
+    "expression": "expression",
+}  # shows -> the field that holds a list of numbers
 
 
 class Moved(NamedTuple):
@@ -55,8 +61,8 @@ class Account:
     """How theta moves the numbers of one rule.
 
     moved: {field: Moved} of every number that theta moves. A field that is a list of numbers has a
-        leaf of as many; any other has a scalar leaf. What stands here in no field of `moved` is shown
-        as it stands in the spec, and a leaf of theta that moves no field is shown as it is.
+        leaf of as many; any other has a scalar leaf. What stands here in no field of `moved` is
+        shown as it stands in the spec, and a leaf of theta that moves no field is shown as it is.
         `leaf`: its dotted name where theta is nested; fields may share a leaf.
     hidden: fields that do not act as they stand, by no law that is known: they are not shown.
     shows: `terms` for a sum of the products in the field `terms` with the coefficients `initial`,
@@ -94,7 +100,9 @@ class Part(NamedTuple):
 
 
 def grown(*names: str) -> dict[str, Moved]:
-    """`moved` of constants that theta holds as `log_<name>`, 0 at the start: value exp(5 log_<name>)."""
+    """`moved` of constants that theta holds as `log_<name>`, 0 at the start: value exp(5
+    log_<name>).
+    """
     return {name: Moved(f"log_{name}", "grown") for name in names}
 
 

@@ -1,4 +1,5 @@
-"""Sums over many synapses that a rule may read: computed from the weights, and only where they are read.
+"""Sums over many synapses that a rule may read: computed from the weights, and only where they are
+read.
 
     pre.returned_i = sum_j w_ji y_j                    weight_sum, weight_norm: over a neuron's own synapses
     post.input_gain_j = 1 / (1 + sum_i x_i^2)          over the neuron's own synapses
@@ -49,16 +50,22 @@ AGGREGATES = {
     "pre.weight_norm": Aggregate((), lambda c, w: _root(c.reduce_pre(w**2))),
     "post.weight_norm": Aggregate((), lambda c, w: _root(c.reduce_post(w**2))),
     "post.input_gain": Aggregate(("pre.activity",), _input_gain),
-    "post.layer_power": Aggregate(("post.activity",), lambda c, w, y: jnp.full(c.n_post, jnp.sum(y**2))),
+    "post.layer_power": Aggregate(
+        ("post.activity",), lambda c, w, y: jnp.full(c.n_post, jnp.sum(y**2))
+    ),
     "post.layer_backward": Aggregate(("post.activity", "pre.feedback"), _layer_backward),
     "post.layer_forward": Aggregate(("pre.activity", "post.feedback"), _layer_forward),
 }
 
 
 def aggregates(
-    connection: AbstractConnection, weight: Array, signal: Callable[[str], Array], fields: Collection[str]
+    connection: AbstractConnection,
+    weight: Array,
+    signal: Callable[[str], Array],
+    fields: Collection[str],
 ) -> dict[str, dict[str, Array]]:
-    """Those of AGGREGATES that are among `fields`: {"pre": {field: [n_pre]}, "post": {field: [n_post]}}.
+    """Those of AGGREGATES that are among `fields`: {"pre": {field: [n_pre]}, "post": {field:
+    [n_post]}}.
 
     signal: the values behind a name such as `post.activity`.
     """

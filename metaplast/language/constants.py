@@ -34,6 +34,6 @@ def log_of(rule: Any, name: str, other: Any, theta: Theta) -> float:
 
 
 def log_to_nothing(number: float) -> float:
-    """The log_name with which the constant `number` is a 64th of the smallest difference between 1 and a float: it is
-    lost beside 1 even after a factor of 32."""
+    """The log_name with which the constant `number` is a 64th of the smallest difference between 1
+    and a float: it is lost beside 1 even after a factor of 32."""
     return log_for(number, float(jnp.finfo(jnp.result_type(float)).eps) / 64.0)

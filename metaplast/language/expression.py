@@ -1,4 +1,5 @@
-"""Expression trees: a text form for rules that are no sum of products, and their code as integers for a search.
+"""Expression trees: a text form for rules that are no sum of products, and their code as integers
+for a search.
 
     sum     := product (("+" | "-") product)*
     product := power (("*" | "/") power)*            x / y is plain: 1 / 0 is infinite, a life that meets it diverged
@@ -45,7 +46,9 @@ Tree = Number | Signal | Apply
 def parse(text: str) -> Tree:
     """The tree of an expression. Raises: BadInput naming the part that is wrong."""
     if len(text) > MAX_LENGTH:
-        raise BadInput(f"expression of {len(text)} characters", f"at most {MAX_LENGTH}", "shorten it")
+        raise BadInput(
+            f"expression of {len(text)} characters", f"at most {MAX_LENGTH}", "shorten it"
+        )
     reader = _Reader(text)
     tree = reader.sum(0)
     if reader.tokens:
@@ -81,7 +84,9 @@ def filled(tree: Tree, values: Iterator[float]) -> Tree:
 
 
 def show(tree: Tree, number: Callable[[float], str] | None = None) -> str:
-    """The text of a tree; `parse` of it gives the tree back where `number` does (default: the shortest exact text)."""
+    """The text of a tree; `parse` of it gives the tree back where `number` does (default: the
+    shortest exact text).
+    """
     return _show(tree, number or (lambda value: repr(float(value)).removesuffix(".0")), 0)
 
 
@@ -106,14 +111,18 @@ class _Reader:
             found = _TOKEN.match(text, at)
             if found is None:
                 raise BadInput(
-                    f"{text[at:][:20]!r} in expression {text!r}", "numbers, signals, + - * / ^ ( )", "correct it"
+                    f"{text[at:][:20]!r} in expression {text!r}",
+                    "numbers, signals, + - * / ^ ( )",
+                    "correct it",
                 )
             self.tokens.append(found[found.lastindex or 0])
             at = found.end()
 
     def wrong(self, expected: str) -> BadInput:
         here = repr(self.tokens[0]) if self.tokens else "the end"
-        return BadInput(f"{here} in expression {self.text!r}", expected, "write it as post*(pre - 0.5*weight)")
+        return BadInput(
+            f"{here} in expression {self.text!r}", expected, "write it as post*(pre - 0.5*weight)"
+        )
 
     def next_is(self, known: str) -> bool:
         return bool(self.tokens) and self.tokens[0] in known
@@ -126,7 +135,11 @@ class _Reader:
 
     def _chain(self, part: Callable[[int], Tree], operators: str, depth: int) -> Tree:
         if depth > 3 * MAX_DEPTH:
-            raise BadInput(f"expression {self.text[:40]!r}...", f"at most {MAX_DEPTH} brackets deep", "simplify it")
+            raise BadInput(
+                f"expression {self.text[:40]!r}...",
+                f"at most {MAX_DEPTH} brackets deep",
+                "simplify it",
+            )
         tree = part(depth + 1)
         while self.next_is(operators):
             tree = Apply(self.tokens.pop(0), tree, part(depth + 1))
@@ -139,7 +152,9 @@ class _Reader:
         self.tokens.pop(0)
         given = self.tokens.pop(0) if self.tokens else ""
         if not (given.isascii() and given.isdigit() and 1 <= int(given[:3]) <= MAX_POWER):
-            raise BadInput(f"power {given!r} in expression {self.text!r}", f"1 to {MAX_POWER}", "correct it")
+            raise BadInput(
+                f"power {given!r} in expression {self.text!r}", f"1 to {MAX_POWER}", "correct it"
+            )
         tree = base
         for _ in range(int(given) - 1):
             tree = Apply("*", tree, base)
@@ -159,10 +174,16 @@ class _Reader:
             if depth > 3 * MAX_DEPTH:
                 raise self.wrong("fewer signs")
             inner = self.atom(depth + 1)
-            return Number(-inner.value) if isinstance(inner, Number) else Apply("*", Number(-1.0), inner)
+            return (
+                Number(-inner.value)
+                if isinstance(inner, Number)
+                else Apply("*", Number(-1.0), inner)
+            )
         if token[0] in "0123456789.":
             if not math.isfinite(float(token)):
-                raise BadInput(f"number {token} in expression {self.text!r}", "a finite number", "correct it")
+                raise BadInput(
+                    f"number {token} in expression {self.text!r}", "a finite number", "correct it"
+                )
             return Number(float(token))
         if token in "+*/^)":
             self.tokens.insert(0, token)
@@ -172,9 +193,10 @@ class _Reader:
         return Signal(token)
 
 
-# The code of a search: a graph of `size` operators, of which one is read out. Node k is three integers, its operator
-# and its two operands; an operand below n_leaves is a leaf, n_leaves + m is node m < k. The last integer is the operand
-# read out. Every code within `limits` is a tree (shared nodes are written out twice); nodes not read are its reserve.
+# The code of a search: a graph of `size` operators, of which one is read out. Node k is three
+# integers, its operator and its two operands; an operand below n_leaves is a leaf, n_leaves + m is
+# node m < k. The last integer is the operand read out. Every code within `limits` is a tree (shared
+# nodes are written out twice); nodes not read are its reserve.
 
 
 def limits(n_leaves: int, size: int) -> tuple[int, ...]:
@@ -184,7 +206,8 @@ def limits(n_leaves: int, size: int) -> tuple[int, ...]:
 
 
 def encode(tree: Tree, leaves: Sequence[Tree], size: int) -> list[int | None]:
-    """The code of a tree over distinct `leaves`; equal numbers in it take equal leaves in turn. None: of no matter.
+    """The code of a tree over distinct `leaves`; equal numbers in it take equal leaves in turn.
+    None: of no matter.
 
     Raises: BadInput for a tree with other leaves or more than `size` operators.
     """
@@ -196,7 +219,11 @@ def encode(tree: Tree, leaves: Sequence[Tree], size: int) -> list[int | None]:
             at = next((pair for pair in free if pair[1] == node), None)
             if at is None:
                 known = ", ".join(show(leaf) for leaf in leaves)
-                raise BadInput(f"{show(node)} in expression {show(tree)!r}", f"one of {known}", "add it to inputs")
+                raise BadInput(
+                    f"{show(node)} in expression {show(tree)!r}",
+                    f"one of {known}",
+                    "add it to inputs",
+                )
             if isinstance(node, Number):
                 free.remove(at)
             return at[0]
@@ -217,12 +244,19 @@ def decode(code: Sequence[float], leaves: Sequence[Tree]) -> Tree:
     Raises: BadInput for a tree of more than MAX_NODES nodes.
     """
     bounds = limits(len(leaves), len(code) // 3)
-    whole = [min(max(round(float(value)), 0), bound - 1) for value, bound in zip(code, bounds, strict=True)]
+    whole = [
+        min(max(round(float(value)), 0), bound - 1)
+        for value, bound in zip(code, bounds, strict=True)
+    ]
     sizes = [1] * len(leaves)
     for k in range(len(code) // 3):
         sizes.append(1 + sizes[whole[3 * k + 1]] + sizes[whole[3 * k + 2]])
     if sizes[whole[-1]] > MAX_NODES:
-        raise BadInput(f"a code of {sizes[whole[-1]]} nodes", f"at most {MAX_NODES}", "search with fewer operators")
+        raise BadInput(
+            f"a code of {sizes[whole[-1]]} nodes",
+            f"at most {MAX_NODES}",
+            "search with fewer operators",
+        )
 
     def tree(at: int) -> Tree:
         if at < len(leaves):

@@ -50,9 +50,13 @@ TRACES: dict[str, tuple[str, str]] = {  # name -> (side, field of the view whose
     "post_slow": ("post", "activity"),
 }
 MAX_LENGTH, MAX_PRODUCTS, MAX_POWER, MAX_TERMS = 400, 32, 8, 4096
-RATE_UNIT = 5.0  # rate exp(5 log_rate): a log_rate of 0.1 changes the rate by a factor exp(0.5) = 1.65
+RATE_UNIT = (
+    5.0  # rate exp(5 log_rate): a log_rate of 0.1 changes the rate by a factor exp(0.5) = 1.65
+)
 REACHES = ("synapse", "neuron", "layer")
-MIXING = {reach: f"mixing.{reach}" for reach in REACHES[1:]}  # read by a rule that mixes synapses by itself
+MIXING = {
+    reach: f"mixing.{reach}" for reach in REACHES[1:]
+}  # read by a rule that mixes synapses by itself
 _WIDER = {
     **{reach: reach for reach in MIXING},
     **dict.fromkeys(("weight_sum", "weight_norm", "input_gain"), "neuron"),
@@ -133,7 +137,9 @@ def expand(terms: Iterable[str]) -> tuple[str, ...]:
         family = _TAYLOR.fullmatch(term.strip())
         found += _family(int(family[1][:3]), family[2].split(), term) if family else [term]
     if len(found) > MAX_TERMS:
-        raise BadInput(f"{len(found)} terms", f"at most {MAX_TERMS}", "lower the order or leave out a signal")
+        raise BadInput(
+            f"{len(found)} terms", f"at most {MAX_TERMS}", "lower the order or leave out a signal"
+        )
     return tuple(found)
 
 
@@ -141,9 +147,13 @@ def _family(order: int, signals: list[str], text: str) -> list[str]:
     for name in signals:
         check_signal(name, text, traces=True)  # the rule refuses those it does not keep
     if not 1 <= order <= MAX_POWER or len(set(signals)) < len(signals):
-        raise BadInput(f"term {text!r}", f"an order of 1 to {MAX_POWER} and distinct signals", "correct it")
+        raise BadInput(
+            f"term {text!r}", f"an order of 1 to {MAX_POWER} and distinct signals", "correct it"
+        )
     if (order + 1) ** len(signals) > MAX_TERMS:
-        raise BadInput(f"term {text!r}", f"at most {MAX_TERMS} terms", "lower the order or leave out a signal")
+        raise BadInput(
+            f"term {text!r}", f"at most {MAX_TERMS} terms", "lower the order or leave out a signal"
+        )
     powers = itertools.product(range(order + 1), repeat=len(signals))
     named = (tuple((s, p) for s, p in zip(signals, each, strict=True) if p) for each in powers)
     return [show(Product(1.0, factors)) for factors in named]
@@ -153,7 +163,9 @@ def show(product: Product) -> str:
     """The text of a product; `parse` of it gives the product back."""
     body = "*".join(name if power == 1 else f"{name}^{power}" for name, power in product.factors)
     magnitude = abs(product.scale)
-    number = repr(magnitude).removesuffix(".0")  # repr: the shortest text that gives the same float back
+    number = repr(magnitude).removesuffix(
+        ".0"
+    )  # repr: the shortest text that gives the same float back
     sign = "-" if product.scale < 0 else ""
     if not body:
         return sign + number
@@ -169,10 +181,18 @@ def _product(body: str, sign: float, text: str, traces: bool) -> Product:
             continue
         check_signal(name, text, traces)
         if caret and not (power.isascii() and power.isdigit() and 1 <= int(power[:3]) <= MAX_POWER):
-            raise BadInput(f"power {power!r} in term {text!r}", f"an integer from 1 to {MAX_POWER}", "correct it")
+            raise BadInput(
+                f"power {power!r} in term {text!r}",
+                f"an integer from 1 to {MAX_POWER}",
+                "correct it",
+            )
         powers[name] = powers.get(name, 0) + int(power or 1)
         if powers[name] > MAX_POWER:
-            raise BadInput(f"{name}^{powers[name]} in term {text!r}", f"a power of at most {MAX_POWER}", "lower it")
+            raise BadInput(
+                f"{name}^{powers[name]} in term {text!r}",
+                f"a power of at most {MAX_POWER}",
+                "lower it",
+            )
     if not math.isfinite(scale):
         raise BadInput(f"number in term {text!r}", "a finite number", "correct it")
     return Product(scale, tuple(sorted(powers.items())))
@@ -183,9 +203,17 @@ def check_signal(name: str, text: str, traces: bool = False) -> None:
         return
     if name in TRACES:
         raise BadInput(
-            f"signal {name!r} in term {text!r}", "a signal of the view", "rule trace_taylor keeps traces of spikes"
+            f"signal {name!r} in term {text!r}",
+            "a signal of the view",
+            "rule trace_taylor keeps traces of spikes",
         )
     known = [*SIGNALS, *TRACES] if traces else list(SIGNALS)
     near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else "write term as post*pre, 0.1*weight, modulator.reward*pre ..."
-    raise BadInput(f"signal {name!r} in term {text!r}", f"one of {', '.join(known)}, modulator.<channel>", hint)
+    hint = (
+        f"did you mean {near[0]!r}?"
+        if near
+        else "write term as post*pre, 0.1*weight, modulator.reward*pre ..."
+    )
+    raise BadInput(
+        f"signal {name!r} in term {text!r}", f"one of {', '.join(known)}, modulator.<channel>", hint
+    )

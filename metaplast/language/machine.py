@@ -1,4 +1,6 @@
-"""Running the code of an expression (_expression.py): one compiled program for every tree over the same leaves."""
+"""Running the code of an expression (_expression.py): one compiled program for every tree over the
+same leaves.
+"""
 
 from collections.abc import Sequence
 
@@ -30,9 +32,13 @@ def run(code: Array, leaves: Sequence[Array]) -> Array:
 
 
 def _apply(operator: Array, left: Array, right: Array) -> Array:
-    """The divisor is 1 where nothing is divided: a quotient that is not taken must not spoil the gradient."""
+    """The divisor is 1 where nothing is divided: a quotient that is not taken must not spoil the
+    gradient.
+    """
     quotient = left / jnp.where(operator == _DIVIDE, right, 1.0)
-    return jax.lax.select_n(operator, *jnp.broadcast_arrays(left + right, left - right, left * right, quotient))
+    return jax.lax.select_n(
+        operator, *jnp.broadcast_arrays(left + right, left - right, left * right, quotient)
+    )
 
 
 def n_nodes(code: Array, n_leaves: int) -> Array:
@@ -40,5 +46,7 @@ def n_nodes(code: Array, n_leaves: int) -> Array:
     whole, size = integers(code, n_leaves), code.shape[0] // 3
     counts = jnp.concatenate([jnp.ones(n_leaves), jnp.zeros(size)])
     for k in range(size):
-        counts = counts.at[n_leaves + k].set(1.0 + counts[whole[3 * k + 1]] + counts[whole[3 * k + 2]])
+        counts = counts.at[n_leaves + k].set(
+            1.0 + counts[whole[3 * k + 1]] + counts[whole[3 * k + 2]]
+        )
     return counts[whole[-1]]

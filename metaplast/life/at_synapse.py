@@ -1,9 +1,11 @@
 """When spikes are at a synapse: what the rule of an edge sees of its two neurons in one step.
 
-Pair rules are written for the times at which spikes reach the synapse: a presynaptic one fired at t at t + d_axon, a
-postsynaptic one at t + d_dendrite, delays that the edge declares (transmission `delayed`). A recurrent edge transmits
-one step later than that, since its cells are updated one population after the other: a lag of this program, which such
-rules do not see. A rule that gives credit for what was transmitted (e-prop, a policy gradient) needs that very signal.
+Pair rules are written for the times at which spikes reach the synapse: a presynaptic one fired at t
+at t + d_axon, a postsynaptic one at t + d_dendrite, delays that the edge declares (transmission
+`delayed`). A recurrent edge transmits one step later than that, since its cells are updated one
+population after
+the other: a lag of this program, which such rules do not see. A rule that gives credit for what was
+transmitted (e-prop, a policy gradient) needs that very signal.
 """
 
 from collections.abc import Mapping
@@ -18,7 +20,13 @@ from metaplast.transmission.delayed import queued
 from metaplast.wiring import Edge, Wiring
 
 SpikeTimes = Literal["synapse", "transmitted"]
-OWN_FIELDS = ("activity", "potential", "gain", "score", "dendrite")  # of a NeuronView: what the neuron itself makes
+OWN_FIELDS = (
+    "activity",
+    "potential",
+    "gain",
+    "score",
+    "dendrite",
+)  # of a NeuronView: what the neuron itself makes
 
 
 class AtSynapse(NamedTuple):
@@ -35,14 +43,19 @@ class AtSynapse(NamedTuple):
 
 
 def timed(wiring: Wiring, edges: Mapping[str, Edge], dt: float) -> dict[str, Edge]:
-    """Those of the edges at which spikes are at other times than those at which they are transmitted."""
+    """Those of the edges at which spikes are at other times than those at which they are
+    transmitted.
+    """
     return {
-        name: edge for name, edge in edges.items() if wiring.backwards(edge) or edge.transmission.dendritic_steps(dt)
+        name: edge
+        for name, edge in edges.items()
+        if wiring.backwards(edge) or edge.transmission.dendritic_steps(dt)
     }
 
 
 def waiting(edge: Edge, fields: frozenset[str], dt: float) -> Theta:
-    """What is on its way from the soma to the synapses of an edge, at birth; fields: those that its rule reads.
+    """What is on its way from the soma to the synapses of an edge, at birth; fields: those that its
+    rule reads.
 
     A queue [n_steps, n_post] of every field, oldest first, and whether nothing has entered it yet.
     """
@@ -60,11 +73,13 @@ def at_synapse(
     views: Mapping[str, NeuronView],
     dt: float,
 ) -> tuple[Theta, AtSynapse]:
-    """(what is on its way after this step, what is at the synapses of an edge in it), for a rule of spike times.
+    """(what is on its way after this step, what is at the synapses of an edge in it), for a rule of
+    spike times.
 
-    network: before and after the step. The transmission of an edge that goes back has not met the spikes of this step
-    yet: what it makes of them is looked up ahead. Before the first arrival no spike arrives; every other signal is that
-    of the first step.
+    network: before and after the step. The transmission of an edge that goes back has not met the
+    spikes of this step
+    yet: what it makes of them is looked up ahead. Before the first arrival no spike arrives; every
+    other signal is that of the first step.
     """
     before, after = network
     state = (after if wiring.backwards(edge) else before).transmissions[edge.name]

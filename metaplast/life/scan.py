@@ -1,4 +1,6 @@
-"""Many steps of one life: the only inner scans, how much of them the backward pass keeps, and where phases begin."""
+"""Many steps of one life: the only inner scans, how much of them the backward pass keeps, and where
+phases begin.
+"""
 
 import math
 from collections.abc import Callable
@@ -15,9 +17,11 @@ Phases = tuple[tuple[int, bool], ...]  # (n_steps, plastic) in order
 
 
 def scan(step: Step, life: Any, n_steps: int, gradient: bool) -> tuple[Any, Any]:
-    """`n_steps` of `step`. What the step passes on untouched (masks, fixed feedback, tasks) is kept out of the carry.
+    """`n_steps` of `step`. What the step passes on untouched (masks, fixed feedback, tasks) is kept
+    out of the carry.
 
-    gradient: every step and every segment of about sqrt(n_steps) is recomputed in the backward pass.
+    gradient: every step and every segment of about sqrt(n_steps) is recomputed in the backward
+    pass.
     """
     leaves, tree = jax.tree.flatten(life)
     moving = moved(lambda life: step(life)[0], life)
@@ -31,17 +35,27 @@ def scan(step: Step, life: Any, n_steps: int, gradient: bool) -> tuple[Any, Any]
         return [new_leaves[i] for i in moving], trace
 
     start = [leaves[i] for i in moving]
-    carry, trace = _segments(body, start, n_steps) if gradient else lax.scan(body, start, None, n_steps)
+    carry, trace = (
+        _segments(body, start, n_steps) if gradient else lax.scan(body, start, None, n_steps)
+    )
     for i, value in zip(moving, carry, strict=True):
         leaves[i] = value
     return jax.tree.unflatten(tree, leaves), trace
 
 
 def moved(step: Callable[[Any], Any], life: Any) -> list[int]:
-    """Which of the life's leaves `step` may change, by their place: it passes on the others untouched."""
+    """Which of the life's leaves `step` may change, by their place: it passes on the others
+    untouched.
+    """
     leaves, tree = jax.tree.flatten(life)
-    program = jax.make_jaxpr(lambda flat: jax.tree.leaves(step(jax.tree.unflatten(tree, flat))))(leaves).jaxpr
-    return [i for i, (a, b) in enumerate(zip(program.invars, program.outvars, strict=True)) if a is not b]
+    program = jax.make_jaxpr(lambda flat: jax.tree.leaves(step(jax.tree.unflatten(tree, flat))))(
+        leaves
+    ).jaxpr
+    return [
+        i
+        for i, (a, b) in enumerate(zip(program.invars, program.outvars, strict=True))
+        if a is not b
+    ]
 
 
 def _segments(
@@ -59,7 +73,9 @@ def _segments(
 
 
 def segment_length(n_steps: int) -> int:
-    """The divisor of n_steps nearest to its square root; the root itself where the nearest is off by more than 2."""
+    """The divisor of n_steps nearest to its square root; the root itself where the nearest is off
+    by more than 2.
+    """
     root = math.isqrt(n_steps - 1) + 1 if n_steps > 1 else 1
     smaller = [d for d in range(1, math.isqrt(n_steps) + 1) if n_steps % d == 0]
     divisors = sorted({*smaller, *(n_steps // d for d in smaller)})
@@ -68,7 +84,9 @@ def segment_length(n_steps: int) -> int:
 
 
 def pieces(phases: Phases, start: int | None, n_steps: int) -> list[tuple[int, bool | None]]:
-    """(length, plastic) of the stretches of `n_steps` from `start`; plastic None: unknown, `plastic_at` tells it."""
+    """(length, plastic) of the stretches of `n_steps` from `start`; plastic None: unknown,
+    `plastic_at` tells it.
+    """
     if len({plastic for _, plastic in phases}) == 1:
         return [(n_steps, phases[0][1])]
     if start is None:

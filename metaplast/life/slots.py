@@ -15,7 +15,9 @@ from metaplast.wiring import Edge
 
 @spec
 class Slot:
-    """A named place for a rule: plastic edges whose names match `edges` (a glob) share its theta, or own one each."""
+    """A named place for a rule: plastic edges whose names match `edges` (a glob) share its theta,
+    or own one each.
+    """
 
     name: str = "rule"
     edges: str = "*"
@@ -29,12 +31,16 @@ def theta_of(theta: Theta, slot: Slot, edge: str) -> Theta:
 
 
 def check_shared(plastic: Mapping[str, tuple[Edge, Slot]]) -> None:
-    """Raises: BadInput where one theta would serve edges that need leaves of different shapes (numbers per synapse)."""
+    """Raises: BadInput where one theta would serve edges that need leaves of different shapes
+    (numbers per synapse).
+    """
     for slot in {slot.name: slot for _, slot in plastic.values() if slot.shared}.values():
         shapes = {}
         for name, (edge, its_slot) in plastic.items():
             if its_slot == slot:
-                theta = jax.eval_shape(lambda k, c=edge.connection, rule=slot.rule: rule.init(k, c), jax.random.key(0))
+                theta = jax.eval_shape(
+                    lambda k, c=edge.connection, rule=slot.rule: rule.init(k, c), jax.random.key(0)
+                )
                 shapes[name] = [leaf.shape for leaf in jax.tree.leaves(theta)]
         if len({str(shape) for shape in shapes.values()}) > 1:
             raise BadInput(

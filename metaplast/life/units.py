@@ -25,14 +25,19 @@ FLAT = 0.01  # of the steepest gain, or of the largest activity
 _DRIVES = np.concatenate([[0.0], np.logspace(-2, 3, 101), -np.logspace(-2, 3, 101)])
 
 
-def idle(wiring: Wiring, neurons: Theta, recorded: dict[str, dict[str, Array]], dt: float) -> dict[str, Array]:
-    """{silent_<population>, saturated_<population>}: shares [] of the units of every population that an edge drives.
+def idle(
+    wiring: Wiring, neurons: Theta, recorded: dict[str, dict[str, Array]], dt: float
+) -> dict[str, Array]:
+    """{silent_<population>, saturated_<population>}: shares [] of the units of every population
+    that an edge drives.
 
-    A unit is flat where its gain (d activity / d potential) stays below 1 % of the steepest that the neuron has, in
-    every step of the life. silent: its activity is 0 throughout, or it is flat and within 1 % of 0 (on the scale of the
-    neuron's largest); saturated: flat, but not silent. Steepest and largest are those over drives of 0 and +-0.01 to
-    1000 from rest, or in the life itself if larger there. A unit of spikes is silent without a spike, and saturated at
-    90 % of the rate that the neuron reaches under any of such drives.
+    A unit is flat where its gain (d activity / d potential) stays below 1 % of the steepest that
+    the neuron has, in
+    every step of the life. silent: its activity is 0 throughout, or it is flat and within 1 % of 0
+    (on the scale of the neuron's largest); saturated: flat, but not silent. Steepest and largest
+    are those over drives of 0 and +-0.01 to 1000 from rest, or in the life itself if larger there.
+    A unit of spikes is silent without a spike, and saturated at 90 % of the rate that the neuron
+    reaches under any of such drives.
     recorded: `activity` and `gain` of one life, {population: [n_steps, n]}; dt in seconds.
     """
     found = {}
@@ -44,12 +49,16 @@ def idle(wiring: Wiring, neurons: Theta, recorded: dict[str, dict[str, Array]], 
         theta = neurons.get(name, {})
         if population.neuron.spiking:
             silent = jnp.all(activity == 0, axis=0)
-            saturated = ~silent & (jnp.mean(activity, axis=0) >= FASTEST * _fastest(population, theta, dt))
+            saturated = ~silent & (
+                jnp.mean(activity, axis=0) >= FASTEST * _fastest(population, theta, dt)
+            )
         else:
             largest, steepest = _reach(population.neuron, theta, population.n, dt)
             flat = jnp.max(gain, axis=0) < FLAT * jnp.maximum(steepest, jnp.max(gain))
             loudest = jnp.max(activity, axis=0)
-            silent = (loudest == 0) | (flat & (loudest <= FLAT * jnp.maximum(largest, jnp.max(activity))))
+            silent = (loudest == 0) | (
+                flat & (loudest <= FLAT * jnp.maximum(largest, jnp.max(activity)))
+            )
             saturated = flat & ~silent
         for word, units in (("silent", silent), ("saturated", saturated)):
             found[f"{word}_{name}"] = jnp.mean(units.astype(gain.dtype))
@@ -59,12 +68,14 @@ def idle(wiring: Wiring, neurons: Theta, recorded: dict[str, dict[str, Array]], 
 def faults(
     wiring: Wiring, shares: dict[str, Array], activity: dict[str, Array], at_bound: Array, dt: float
 ) -> dict[str, Array]:
-    """What is wrong with a whole life, 0 or 1 []. dead: a population that an edge drives is silent in all its units;
-    saturated: so are more than half of one's units; runaway: one of spikes fires at more than 100 Hz on average over
-    the last tenth of the life, at least 0.1 s (no verdict on a shorter life); clipped: more than half of the plastic
-    synapses end at a bound.
+    """What is wrong with a whole life, 0 or 1 []. dead: a population that an edge drives is silent
+    in all its units;
+    saturated: so are more than half of one's units; runaway: one of spikes fires at more than 100
+    Hz on average over the last tenth of the life, at least 0.1 s (no verdict on a shorter life);
+    clipped: more than half of the plastic synapses end at a bound.
 
-    shares: those of `idle`; activity {population: [n_steps, n]}; at_bound []: share of the plastic synapses.
+    shares: those of `idle`; activity {population: [n_steps, n]}; at_bound []: share of the plastic
+    synapses.
     """
     driven = [p for p in wiring.populations if wiring.into(p.name)]
     n_steps = len(next(iter(activity.values())))
@@ -77,12 +88,16 @@ def faults(
         "runaway": [rate > RUNAWAY for rate in rates],
         "clipped": [at_bound > MOST],
     }
-    told = {name: jnp.stack(each).any() if each else jnp.zeros((), bool) for name, each in found.items()}
+    told = {
+        name: jnp.stack(each).any() if each else jnp.zeros((), bool) for name, each in found.items()
+    }
     return {name: value.astype(at_bound.dtype) for name, value in told.items()}
 
 
 def _fastest(population: Population, theta: Theta, dt: float) -> Array:
-    """The largest mean number of spikes per step of any unit, over constant drives of the soma of 1 to 1000."""
+    """The largest mean number of spikes per step of any unit, over constant drives of the soma of 1
+    to 1000.
+    """
     neuron, n = population.neuron, population.n
 
     def count(drive: Array) -> Array:

@@ -11,7 +11,9 @@ from metaplast.signals import Key
 
 
 class Part(NamedTuple):
-    """Columns of what was recorded that one likelihood judges; name: `activity` and `choice`, or `unit` for all."""
+    """Columns of what was recorded that one likelihood judges; name: `activity` and `choice`, or
+    `unit` for all.
+    """
 
     name: str
     likelihood: "AbstractLikelihood"
@@ -19,7 +21,9 @@ class Part(NamedTuple):
 
 
 class AbstractLikelihood(ABC):
-    """One recorded value per output unit: a [n_out] the activity of the model, y [n_out] what was recorded."""
+    """One recorded value per output unit: a [n_out] the activity of the model, y [n_out] what was
+    recorded.
+    """
 
     @abstractmethod
     def loss(self, activity: Array, value: Array) -> Array:
@@ -35,11 +39,15 @@ class AbstractLikelihood(ABC):
 
     @abstractmethod
     def activity(self, mean: np.ndarray) -> np.ndarray:
-        """The activity whose expected value is `mean`: the inverse of `mean` (NumPy, any leading axes)."""
+        """The activity whose expected value is `mean`: the inverse of `mean` (NumPy, any leading
+        axes).
+        """
 
     @abstractmethod
     def draw(self, key: Key, activity: Array, spread: Array) -> Array:
-        """Values y [n_out] at random. spread []: the residual standard deviation, where the likelihood has one."""
+        """Values y [n_out] at random. spread []: the residual standard deviation, where the
+        likelihood has one.
+        """
 
     @abstractmethod
     def check(self, values: np.ndarray) -> None:
@@ -50,12 +58,14 @@ class AbstractLikelihood(ABC):
         return np.ones(n_out)
 
     def channels(self, n_out: int) -> tuple[str, ...]:
-        """Names of modulators that tell rules the expected value `mean` of each output unit; empty: they are not told,
-        as `post` is that value itself."""
+        """Names of modulators that tell rules the expected value `mean` of each output unit; empty:
+        they are not told, as `post` is that value itself."""
         return ()
 
     def parts(self, n_out: int) -> tuple[Part, ...]:
-        """The columns by what judges them: more than one part where values of several kinds were recorded."""
+        """The columns by what judges them: more than one part where values of several kinds were
+        recorded.
+        """
         return (Part("unit", self, slice(0, n_out)),)
 
 

@@ -40,4 +40,6 @@ class Bernoulli(AbstractLikelihood):
 
     def check(self, values: np.ndarray) -> None:
         bad = values[(values != 0) & (values != 1)]
-        demand_values(not bad.size, bad, "0 or 1", "use likelihood=categorical for more than two choices")
+        demand_values(
+            not bad.size, bad, "0 or 1", "use likelihood=categorical for more than two choices"
+        )

@@ -19,11 +19,13 @@ from metaplast.spec import Count, plugin, spec
 @register("likelihood", "joint")
 @spec
 class Joint(AbstractLikelihood):
-    """-log P(y | a) = -log P(units | a) - log P(choice | a): given the activity a, the two are independent.
+    """-log P(y | a) = -log P(units | a) - log P(choice | a): given the activity a, the two are
+    independent.
 
-    Of the n_out columns the last n_choices are the choice, judged by `choices`; those before are recorded units, judged
-    by `units`. A gaussian's sd is then no mere unit: a value of activity that is off by sd costs 1/2, as much as 0.5
-    nats of a choice, so that twice the sd makes activity count a quarter against choices.
+    Of the n_out columns the last n_choices are the choice, judged by `choices`; those before are
+    recorded units, judged by `units`. A gaussian's sd is then no mere unit: a value of activity
+    that is off by sd costs 1/2, as much as 0.5 nats of a choice, so that twice the sd makes
+    activity count a quarter against choices.
     Raises: BadInput for a joint likelihood inside, or no column left for units.
     """
 
@@ -34,22 +36,37 @@ class Joint(AbstractLikelihood):
     def __post_init__(self) -> None:
         for name, inner in (("units", self.units), ("choices", self.choices)):
             if isinstance(inner, Joint):
-                raise BadInput(f"likelihood joint: {name}=joint", "a likelihood of one kind of values", "name that one")
+                raise BadInput(
+                    f"likelihood joint: {name}=joint",
+                    "a likelihood of one kind of values",
+                    "name that one",
+                )
 
     def parts(self, n_out: int) -> tuple[Part, ...]:
         n = n_out - self.n_choices
         if n < 1:
             given = f"likelihood joint: n_choices={self.n_choices} of {n_out} columns"
-            raise BadInput(given, "units before the choice", "lower n_choices, or take the likelihood of choices alone")
-        return (Part("activity", self.units, slice(0, n)), Part("choice", self.choices, slice(n, n_out)))
+            raise BadInput(
+                given,
+                "units before the choice",
+                "lower n_choices, or take the likelihood of choices alone",
+            )
+        return (
+            Part("activity", self.units, slice(0, n)),
+            Part("choice", self.choices, slice(n, n_out)),
+        )
 
     def _joined(self, of: Callable[..., Any], *values: Any) -> list[Any]:
         """of(likelihood, its columns of the values [..., n_out]) for both parts."""
         parts = self.parts(values[0].shape[-1])
-        return [of(part.likelihood, *(value[..., part.columns] for value in values)) for part in parts]
+        return [
+            of(part.likelihood, *(value[..., part.columns] for value in values)) for part in parts
+        ]
 
     def loss(self, activity: Array, value: Array) -> Array:
-        return jnp.concatenate(self._joined(lambda part, a, y: part.loss(a, y), activity, value), axis=-1)
+        return jnp.concatenate(
+            self._joined(lambda part, a, y: part.loss(a, y), activity, value), axis=-1
+        )
 
     def saturated(self, value: Array) -> Array:
         return jnp.concatenate(self._joined(lambda part, y: part.saturated(y), value), axis=-1)

@@ -16,8 +16,8 @@ from metaplast.spec import Positive, spec
 class Poisson(AbstractLikelihood):
     """y_j ~ Poisson(m_j), m_j = max(a_j, floor) the expected count of a step: loss = m - y log m.
 
-    Use an output whose activity is not negative (softplus, relu, sigmoid); floor keeps the logarithm finite, and below
-    it no gradient passes.
+    Use an output whose activity is not negative (softplus, relu, sigmoid); floor keeps the
+    logarithm finite, and below it no gradient passes.
     """
 
     floor: Positive = 1e-6
@@ -41,4 +41,6 @@ class Poisson(AbstractLikelihood):
     def check(self, values: np.ndarray) -> None:
         whole = bool(np.all(values >= 0) and np.all(values == np.round(values)))
         bad = values[(values < 0) | (values != np.round(values))]
-        demand_values(whole, bad, "counts: 0, 1, 2 ...", "count spikes per step, or use likelihood=gaussian")
+        demand_values(
+            whole, bad, "counts: 0, 1, 2 ...", "count spikes per step, or use likelihood=gaussian"
+        )

@@ -1,10 +1,12 @@
 """Which inputs of a program can reach which of its outputs, element by element.
 
-Every number of a program carries a set of marks, as the bits of an integer. An operation gives each element of its
-result the marks of all elements that it may be computed from. What a value is does not matter, only that it may be
-looked at: a sign, a comparison, an argmax, a closed gate and `stop_gradient` pass marks on as a sum does. An operation
-that is not known here passes every mark to every element. So a mark that is missing shows independence, in a program
-without side effects (`unfollowed`), and one that is there proves nothing.
+Every number of a program carries a set of marks, as the bits of an integer. An operation gives each
+element of its result the marks of all elements that it may be computed from. What a value is does
+not matter, only that it may be
+looked at: a sign, a comparison, an argmax, a closed gate and `stop_gradient` pass marks on as a sum
+does. An operation that is not known here passes every mark to every element. So a mark that is
+missing shows independence, in a program without side effects (`unfollowed`), and one that is there
+proves nothing.
 """
 
 from collections.abc import Callable, Sequence
@@ -61,7 +63,11 @@ def _cond(equation: Any, marked: list[Marks]) -> list[Marks]:
 
 def _while(equation: Any, marked: list[Marks]) -> list[Marks]:
     n_cond, n_body = equation.params["cond_nconsts"], equation.params["body_nconsts"]
-    of_cond, of_body, carry = marked[:n_cond], marked[n_cond : n_cond + n_body], marked[n_cond + n_body :]
+    of_cond, of_body, carry = (
+        marked[:n_cond],
+        marked[n_cond : n_cond + n_body],
+        marked[n_cond + n_body :],
+    )
 
     def once(carry: list[Marks]) -> list[Marks]:
         goes_on = every(outputs(equation.params["cond_jaxpr"], [*of_cond, *carry]))
@@ -72,7 +78,9 @@ def _while(equation: Any, marked: list[Marks]) -> list[Marks]:
 
 
 def unfollowed(jaxpr: Any) -> bool:
-    """Whether a program has side effects, or calls out of itself: what is written there is read elsewhere."""
+    """Whether a program has side effects, or calls out of itself: what is written there is read
+    elsewhere.
+    """
     for equation in jaxpr.eqns:
         if equation.effects or "callback" in equation.primitive.name:
             return True
@@ -94,11 +102,15 @@ def settled(once: Callable[[list[Marks]], list[Marks]], carry: list[Marks]) -> l
 
 
 def _counts(equation: Any) -> tuple[int, int]:
-    """How many inputs of a scan stay, and how many it carries. What it runs over has one axis more than in a step."""
+    """How many inputs of a scan stay, and how many it carries. What it runs over has one axis more
+    than in a step.
+    """
     body = getattr(equation.params["jaxpr"], "jaxpr", equation.params["jaxpr"])
 
     def longer(outside: Any, inside: Any) -> int:
-        return sum(len(a.aval.shape) > len(b.aval.shape) for a, b in zip(outside, inside, strict=True))
+        return sum(
+            len(a.aval.shape) > len(b.aval.shape) for a, b in zip(outside, inside, strict=True)
+        )
 
     n_over = longer(equation.invars, body.invars)
     n_carry = len(equation.outvars) - longer(equation.outvars, body.outvars)
@@ -109,11 +121,17 @@ def _scan(equation: Any, marked: list[Marks]) -> list[Marks]:
     parameters = equation.params
     length = parameters["length"]
     n_consts, n_carry = _counts(equation)
-    consts, carry, given = marked[:n_consts], marked[n_consts : n_consts + n_carry], marked[n_consts + n_carry :]
+    consts, carry, given = (
+        marked[:n_consts],
+        marked[n_consts : n_consts + n_carry],
+        marked[n_consts + n_carry :],
+    )
     body = parameters["jaxpr"]
     if length > LONGEST:
         together = [np.bitwise_or.reduce(marks, axis=0) for marks in given]
-        carry = settled(lambda now: outputs(body, [*consts, *now, *together])[:n_carry], list(carry))
+        carry = settled(
+            lambda now: outputs(body, [*consts, *now, *together])[:n_carry], list(carry)
+        )
         last = outputs(body, [*consts, *carry, *together])[n_carry:]
         return [*carry, *(np.broadcast_to(marks, (length, *marks.shape)) for marks in last)]
     told: list[list[Marks]] = []

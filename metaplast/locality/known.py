@@ -4,14 +4,28 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-NESTED = {"checkpoint", "closed_call", "custom_jvp_call", "custom_vjp_call", "jit", "pjit", "remat2"}
+NESTED = {
+    "checkpoint",
+    "closed_call",
+    "custom_jvp_call",
+    "custom_vjp_call",
+    "jit",
+    "pjit",
+    "remat2",
+}
 
 
 class Known:
-    """The values that a program computes from constants alone: positions of a gather, mostly. Found when asked for."""
+    """The values that a program computes from constants alone: positions of a gather, mostly. Found
+    when asked for.
+    """
 
-    def __init__(self, jaxpr: Any, consts: Sequence[Any], given: Sequence[Callable[[], Any]] = ()) -> None:
-        """given: what tells the value of an input, or None; none of them is known where this is left out."""
+    def __init__(
+        self, jaxpr: Any, consts: Sequence[Any], given: Sequence[Callable[[], Any]] = ()
+    ) -> None:
+        """given: what tells the value of an input, or None; none of them is known where this is
+        left out.
+        """
         self.jaxpr = jaxpr
         self.values: dict[Any, Any] = dict(zip(jaxpr.constvars, consts, strict=True))
         self.inputs = dict(zip(jaxpr.invars, given, strict=True)) if given else {}
@@ -24,7 +38,9 @@ class Known:
     def inside(self, equation: Any) -> "Known":
         """What is known within a nested program."""
         parameters = equation.params
-        inner = next(parameters[key] for key in ("jaxpr", "call_jaxpr", "fun_jaxpr") if key in parameters)
+        inner = next(
+            parameters[key] for key in ("jaxpr", "call_jaxpr", "fun_jaxpr") if key in parameters
+        )
         given = [partial(self.value, atom) for atom in equation.invars]
         if hasattr(inner, "consts"):
             return Known(inner.jaxpr, inner.consts, given)

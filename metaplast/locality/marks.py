@@ -100,7 +100,9 @@ def _moved(equation: Any, marked: list[Marks], known: Known) -> list[Marks]:
     if any(position is None for position in positions):
         marked = [_along(equation, marked[0]), *marked[1:]]
         positions = [np.zeros(x.aval.shape, np.int32) for x in others]
-    places = np.arange(1, math.prod(operand.aval.shape) + 1, dtype=np.int32).reshape(operand.aval.shape)
+    places = np.arange(1, math.prod(operand.aval.shape) + 1, dtype=np.int32).reshape(
+        operand.aval.shape
+    )
     filled = {"fill_value": 0} if "fill_value" in equation.params else {}
     moved = np.asarray(equation.primitive.bind(places, *positions, **{**equation.params, **filled}))
     return [np.concatenate([nothing((1,)), marked[0].reshape(-1)])[moved]]
@@ -144,13 +146,17 @@ def _updated(equation: Any, marked: list[Marks], known: Known) -> list[Marks]:
             return everywhere(marked, [shape])
         first.append(int(np.clip(start, 0, whole - part)))
     found = operand.copy()
-    where = tuple(slice(start, start + part) for start, part in zip(first, update.shape, strict=True))
+    where = tuple(
+        slice(start, start + part) for start, part in zip(first, update.shape, strict=True)
+    )
     found[where] = update
     return [found]
 
 
 def _scattered(equation: Any, marked: list[Marks], known: Known) -> list[Marks]:
-    """Every mark is scattered by itself, as a number that is added; along whole axes where the places are not known."""
+    """Every mark is scattered by itself, as a number that is added; along whole axes where the
+    places are not known.
+    """
     operand, indices, updates = marked
     if indices.any():
         return everywhere(marked, [operand.shape])
@@ -166,7 +172,12 @@ def _scattered(equation: Any, marked: list[Marks], known: Known) -> list[Marks]:
             continue
         ones = ((updates & mark) > 0).astype(np.float32)
         nowhere = np.zeros(operand.shape, np.float32)
-        reached = np.asarray(jax.lax.scatter_add(nowhere, where, ones, numbers, mode=equation.params["mode"])) > 0
+        reached = (
+            np.asarray(
+                jax.lax.scatter_add(nowhere, where, ones, numbers, mode=equation.params["mode"])
+            )
+            > 0
+        )
         if unknown:
             axes = tuple(numbers.scatter_dims_to_operand_dims)
             reached = np.broadcast_to(reached.any(axis=axes, keepdims=True), operand.shape)
@@ -185,7 +196,9 @@ def _product(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
     rows = _gathered(left, tuple(left_sum), [*left_batch, *left_free])
     columns = _gathered(right, tuple(right_sum), [*right_batch, *right_free])
     rows = rows.reshape(rows.shape + (1,) * len(right_free))
-    columns = columns.reshape(columns.shape[:n_batch] + (1,) * len(left_free) + columns.shape[n_batch:])
+    columns = columns.reshape(
+        columns.shape[:n_batch] + (1,) * len(left_free) + columns.shape[n_batch:]
+    )
     return [np.broadcast_to(rows, shape) | np.broadcast_to(columns, shape)]
 
 

@@ -17,14 +17,17 @@ SENT = "pre.activity"  # what a presynaptic neuron transmits, so that it is seen
 
 
 def mixing(program: Any, given: tuple[Any, Any, Any], connection: AbstractConnection) -> str:
-    """`mixing.layer`, `mixing.neuron`, or nothing where delta_w at a synapse depends on its own two neurons alone.
+    """`mixing.layer`, `mixing.neuron`, or nothing where delta_w at a synapse depends on its own two
+    neurons alone.
 
-    neuron: on the activity of other inputs of its postsynaptic neuron, or on other synapses of one of its two neurons.
-    layer: on anything else of other neurons or synapses. A rule that itself mixes both over the synapses of the
-    postsynaptic and over those of the presynaptic neuron counts as `layer`, as does one of side effects, and one that
-    mixes inputs where not every neuron is one.
-    program: of (view, theta, state) -> (state, delta_w), of which `given` are the shapes. The state carries on what it
-    was given, step after step, until nothing new comes; what it holds at birth is nobody's.
+    neuron: on the activity of other inputs of its postsynaptic neuron, or on other synapses of one
+    of its two neurons.
+    layer: on anything else of other neurons or synapses. A rule that itself mixes both over the
+    synapses of the postsynaptic and over those of the presynaptic neuron counts as `layer`, as does
+    one of side effects, and one that mixes inputs where not every neuron is one.
+    program: of (view, theta, state) -> (state, delta_w), of which `given` are the shapes. The state
+    carries on what it was given, step after step, until nothing new comes; what it holds at birth
+    is nobody's.
     """
     with jax.ensure_compile_time_eval():  # it is asked for while lives are traced
         return _measured(program, given, connection)
@@ -55,7 +58,8 @@ def _measured(program: Any, given: tuple[Any, Any, Any], connection: AbstractCon
 
 
 def _codes(n: int) -> Marks:
-    """A set of marks for each of n places, none of which holds another: the digits of its number, and of ~number.
+    """A set of marks for each of n places, none of which holds another: the digits of its number,
+    and of ~number.
 
     So whatever is made of a place and of any other has a mark that the place alone has not.
     """
@@ -86,8 +90,8 @@ def _at_synapses(values: Any, connection: AbstractConnection) -> np.ndarray:
 def _marked(view: SynapseView, marked: dict[str, Marks]) -> list[Marks]:
     """The leaves of the view with marks in place of numbers.
 
-    marked: those of what is `sent` [n_pre], of all else that is `pre` [n_pre], of `post` [n_post], of every `synapse`
-    [n_synapses]; none for what all of them see.
+    marked: those of what is `sent` [n_pre], of all else that is `pre` [n_pre], of `post` [n_post],
+    of every `synapse` [n_synapses]; none for what all of them see.
     """
     kinds = {SENT: "sent", "weight": "synapse", "weight_initial": "synapse"}
     found: list[Marks] = []

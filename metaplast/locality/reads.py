@@ -1,4 +1,6 @@
-"""Locality is measured: what a rule reads, and across which neurons it mixes that, is found in its program."""
+"""Locality is measured: what a rule reads, and across which neurons it mixes that, is found in its
+program.
+"""
 
 import math
 from dataclasses import replace
@@ -39,20 +41,30 @@ def blank_view(connection: AbstractConnection, modulators: tuple[str, ...]) -> S
 
 
 @lru_cache(maxsize=256)
-def reads(rule: AbstractRule, connection: AbstractConnection, modulators: tuple[str, ...]) -> frozenset[str]:
-    """The fields of the view on which state or delta_w depends: `pre.activity`, `weight`, `modulators.reward` ...
-    And `mixing.neuron` or `mixing.layer`, where the rule itself mixes numbers of several synapses or neurons.
+def reads(
+    rule: AbstractRule, connection: AbstractConnection, modulators: tuple[str, ...]
+) -> frozenset[str]:
+    """The fields of the view on which state or delta_w depends: `pre.activity`, `weight`,
+    `modulators.reward` ... And `mixing.neuron` or `mixing.layer`, where the rule itself mixes
+    numbers of several synapses or neurons.
 
-    Found by dead-code elimination on the program of one step, and by following its numbers through it (_mixing.py).
+    Found by dead-code elimination on the program of one step, and by following its numbers through
+    it (_mixing.py).
     Raises: KeyError for a modulator that is not offered.
     """
     program, given = _program(rule, connection, modulators)
     used = _used(program.jaxpr)
     paths = [leaf_name(path) for path, _ in jax.tree_util.tree_flatten_with_path(given[0])[0]]
-    fields = {name for name, variable in zip(paths, program.jaxpr.invars, strict=False) if variable in used}
+    fields = {
+        name
+        for name, variable in zip(paths, program.jaxpr.invars, strict=False)
+        if variable in used
+    }
     if isinstance(connection, Dense) and math.prod(connection.shape) > LARGEST:
         side = math.isqrt(LARGEST)
-        connection = replace(connection, n_post=min(connection.n_post, side), n_pre=min(connection.n_pre, side))
+        connection = replace(
+            connection, n_post=min(connection.n_post, side), n_pre=min(connection.n_pre, side)
+        )
         try:
             program, given = _program(rule, connection, modulators)
         except (TypeError, ValueError):  # a rule with numbers of its own for the whole matrix
@@ -62,8 +74,12 @@ def reads(rule: AbstractRule, connection: AbstractConnection, modulators: tuple[
 
 
 @lru_cache(maxsize=256)
-def measured(rule: AbstractRule, connection: AbstractConnection) -> tuple[tuple[str, ...], frozenset[str]]:
-    """(modulator channels that the rule needs, fields that it reads), found by running it on nothing."""
+def measured(
+    rule: AbstractRule, connection: AbstractConnection
+) -> tuple[tuple[str, ...], frozenset[str]]:
+    """(modulator channels that the rule needs, fields that it reads), found by running it on
+    nothing.
+    """
     channels: tuple[str, ...] = ()
     while True:
         try:
@@ -75,7 +91,9 @@ def measured(rule: AbstractRule, connection: AbstractConnection) -> tuple[tuple[
             channels = (*channels, name)
 
 
-def _program(rule: AbstractRule, connection: AbstractConnection, modulators: tuple[str, ...]) -> tuple[Any, Any]:
+def _program(
+    rule: AbstractRule, connection: AbstractConnection, modulators: tuple[str, ...]
+) -> tuple[Any, Any]:
     """One step as a jaxpr of (view, theta, state), and the shapes of these."""
     theta = jax.eval_shape(lambda: rule.init(jax.random.key(0), connection))
     state = jax.eval_shape(lambda t: rule.init_state(t, connection), theta)

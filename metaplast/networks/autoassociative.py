@@ -15,8 +15,9 @@ from metaplast.wiring import ConnectionField, Edge, NeuronField, Population, Wir
 class Autoassociative(AbstractNetwork):
     """One population is input and output at once: y(t) = f(stimulus(t) + W y(t - 1)).
 
-    It bears the name of the task's only input population, its one edge is plastic (`input_to_input`). The task's error
-    arrives at it; no error is carried further, the edge runs back in time. `connection` may leave out self-connections.
+    It bears the name of the task's only input population, its one edge is plastic
+    (`input_to_input`). The task's error arrives at it; no error is carried further, the edge runs
+    back in time. `connection` may leave out self-connections.
     Source: Hopfield 1982; the last step's output where he updates one unit at a time.
     Raises: BadInput unless the task has one input population, of the size of its output.
     """

@@ -14,11 +14,13 @@ from metaplast.wiring import ConnectionField, Edge, Population, Wiring
 @register("network", "clamped")
 @spec
 class Clamped(AbstractNetwork):
-    """input -> recorded: both populations show what was recorded, and the plastic synapses between them change nothing
-    but themselves. For rules that are fitted to weights measured before and after.
+    """input -> recorded: both populations show what was recorded, and the plastic synapses between
+    them change nothing but themselves. For rules that are fitted to weights measured before and
+    after.
 
     Edge `input_to_recorded`, at the port `tap`. bounds, gain: as everywhere.
-    Raises: BadInput unless the task brings the populations `input` and `recorded` (task.clamp=true).
+    Raises: BadInput unless the task brings the populations `input` and `recorded`
+    (task.clamp=true).
     """
 
     connection: ConnectionField = Dense()
@@ -28,9 +30,15 @@ class Clamped(AbstractNetwork):
     def wiring(self, inputs: Mapping[str, int], n_out: int) -> Wiring:
         if set(inputs) != {"input", "recorded"}:
             given = ", ".join(inputs)
-            raise BadInput(f"network clamped: inputs {given}", "input and recorded", "set task.clamp=true")
+            raise BadInput(
+                f"network clamped: inputs {given}", "input and recorded", "set task.clamp=true"
+            )
         connection = self.connection.sized(n_out, inputs["input"])
         edge = Edge("input", "recorded", connection, port="tap", gain=self.gain, bounds=self.bounds)
         return Wiring(
-            (Population("input", inputs["input"], Linear()), Population("recorded", n_out, Recorded())), (edge,)
+            (
+                Population("input", inputs["input"], Linear()),
+                Population("recorded", n_out, Recorded()),
+            ),
+            (edge,),
         )

@@ -11,7 +11,14 @@ from metaplast.neurons.softplus import Softplus
 from metaplast.registry import register
 from metaplast.spec import Count, NonNegative, spec
 from metaplast.transmission.instant import Instant
-from metaplast.wiring import ConnectionField, Edge, NeuronField, Population, TransmissionField, Wiring
+from metaplast.wiring import (
+    ConnectionField,
+    Edge,
+    NeuronField,
+    Population,
+    TransmissionField,
+    Wiring,
+)
 
 
 @register("network", "feedforward")
@@ -19,9 +26,11 @@ from metaplast.wiring import ConnectionField, Edge, NeuronField, Population, Tra
 class Feedforward(AbstractNetwork):
     """input(s) -> hidden_1 -> ... -> hidden_L -> output, each layer driven by the one before.
 
-    Populations: the task's inputs, `hidden_1` ..., `output`. Edges: `input_to_hidden_1`, ..., all plastic.
+    Populations: the task's inputs, `hidden_1` ..., `output`. Edges: `input_to_hidden_1`, ..., all
+    plastic.
     source: of the inputs (`poisson`: the task shows rates; `spikes`: it shows spikes).
-    bias: add a constant unit `one` with an edge to every layer. An empty `hidden` is a linear readout.
+    bias: add a constant unit `one` with an edge to every layer. An empty `hidden` is a linear
+    readout.
     """
 
     hidden: tuple[Count, ...] = (40,)
@@ -48,4 +57,6 @@ class Feedforward(AbstractNetwork):
 
     def _edge(self, pre: Population, post: Population) -> Edge:
         connection = self.connection.sized(post.n, pre.n)
-        return Edge(pre.name, post.name, connection, self.transmission, gain=self.gain, bounds=self.bounds)
+        return Edge(
+            pre.name, post.name, connection, self.transmission, gain=self.gain, bounds=self.bounds
+        )

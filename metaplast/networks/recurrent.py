@@ -11,7 +11,14 @@ from metaplast.neurons.tanh import Tanh
 from metaplast.registry import BadInput, register
 from metaplast.spec import Count, NonNegative, Probability, spec
 from metaplast.transmission.instant import Instant
-from metaplast.wiring import ConnectionField, Edge, NeuronField, Population, TransmissionField, Wiring
+from metaplast.wiring import (
+    ConnectionField,
+    Edge,
+    NeuronField,
+    Population,
+    TransmissionField,
+    Wiring,
+)
 
 
 @register("network", "recurrent")
@@ -19,17 +26,23 @@ from metaplast.wiring import ConnectionField, Edge, NeuronField, Population, Tra
 class Recurrent(AbstractNetwork):
     """input(s) -> recurrent (also onto itself, one step later) -> output.
 
-    Populations: the task's inputs, `recurrent`, `output`; edges `input_to_recurrent`, `recurrent_to_recurrent`,
-    `recurrent_to_output`. `connection` and `transmission` are those of the recurrent edge(s); `source`: of the inputs.
-    dale: the layer is two populations, `inhibitory` (sign -1) and `excitatory` (+1, the share `excitatory_share` of the
-    n_recurrent cells, rounded), each driven by the input(s) and by both; `excitatory_to_output` alone reads it out.
-    Weights that leave the two are magnitudes |N(0, g^2 / fan-in)|, of mean g sqrt(2 / (pi fan-in)). Balance at birth:
-    onto either population g = recurrent_gain for the excitatory edge, recurrent_gain sqrt(fan-in_E / fan-in_I) for the
-    inhibitory one, so that at equal mean activity the mean inhibition of a cell equals its mean excitation.
-    `inhibitory` comes first in a step: inhibition by this step's input is fast, all else one step late, and credit
-    reaches the inhibitory cells through the excitatory ones. Dale's law means what it says where activities are >= 0.
-    readout=false: the layer is the output itself, of the task's size (n_recurrent is not read): input(s) -> output,
-    `output_to_output` one step later. So are recorded cells that excite each other, where nothing else was recorded.
+    Populations: the task's inputs, `recurrent`, `output`; edges `input_to_recurrent`,
+    `recurrent_to_recurrent`, `recurrent_to_output`. `connection` and `transmission` are those of
+    the recurrent edge(s);
+    `source`: of the inputs.
+    dale: the layer is two populations, `inhibitory` (sign -1) and `excitatory` (+1, the share
+    `excitatory_share` of the n_recurrent cells, rounded), each driven by the input(s) and by both;
+    `excitatory_to_output` alone reads it out. Weights that leave the two are magnitudes |N(0, g^2 /
+    fan-in)|, of mean g sqrt(2 / (pi fan-in)).
+    Balance at birth: onto either population g = recurrent_gain for the excitatory edge,
+    recurrent_gain sqrt(fan-in_E / fan-in_I) for the inhibitory one, so that at equal mean activity
+    the mean inhibition of a cell equals its mean excitation.
+    `inhibitory` comes first in a step: inhibition by this step's input is fast, all else one step
+    late, and credit reaches the inhibitory cells through the excitatory ones. Dale's law means what
+    it says where activities are >= 0.
+    readout=false: the layer is the output itself, of the task's size (n_recurrent is not read):
+    input(s) -> output, `output_to_output` one step later. So are recorded cells that excite each
+    other, where nothing else was recorded.
     Raises: BadInput where dale leaves one of the two populations empty, or where it has no readout.
     """
 
@@ -61,7 +74,10 @@ class Recurrent(AbstractNetwork):
         sources = [Population(name, size, self.source) for name, size in inputs.items()]
         if not self.readout:
             cells = Population("output", n_out, self.neuron)
-            return Wiring((*sources, cells), (*(self._through(s, cells) for s in sources), self._loop(cells, cells)))
+            return Wiring(
+                (*sources, cells),
+                (*(self._through(s, cells) for s in sources), self._loop(cells, cells)),
+            )
         layer, loops = self._dale() if self.dale else self._plain()
         output = Population("output", n_out, self.output)
         edges = [self._through(source, cells) for source in sources for cells in layer]
@@ -91,4 +107,11 @@ class Recurrent(AbstractNetwork):
 
     def _loop(self, pre: Population, post: Population) -> Edge:
         connection = self.connection.sized(post.n, pre.n, loop=pre == post)
-        return Edge(pre.name, post.name, connection, self.transmission, gain=self.recurrent_gain, bounds=self.bounds)
+        return Edge(
+            pre.name,
+            post.name,
+            connection,
+            self.transmission,
+            gain=self.recurrent_gain,
+            bounds=self.bounds,
+        )

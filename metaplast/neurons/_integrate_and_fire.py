@@ -1,13 +1,16 @@
-"""What lif and alif share: a leaky membrane, and every convention in which the sources differ, each a named option.
+"""What lif and alif share: a leaky membrane, and every convention in which the sources differ, each
+a named option.
 
-The conventions of three sources, as fields (those of adaptation for alif alone); tests/neurons/test_agreement.py holds
-their spike trains against the sources' own equations:
+The conventions of three sources, as fields (those of adaptation for alif alone);
+tests/neurons/test_agreement.py holds their spike trains against the sources' own equations:
 
-NORSE: norse (Pehle & Pedersen 2021); `current_jumps` is "before" or "after" depending on its version and function.
+NORSE: norse (Pehle & Pedersen 2021); `current_jumps` is "before" or "after" depending on its
+version and function.
 LSNN: Bellec et al. 2018, the authors' program, in Refractory(period=3e-3, during="silent").
 EPROP: Bellec et al. 2020 and NEST's eprop_iaf, in Refractory(period=5e-3, during="silent"); beta is
-1.7 (1 - rho) / (1 - exp(-dt / tau_m)) at dt = 1 ms. What NEST counts from rest, here too: v_rest = v_reset = 0. The
-authors' TensorFlow program is silent for n_refractory - 1 steps, NEST and this library for all of them.
+1.7 (1 - rho) / (1 - exp(-dt / tau_m)) at dt = 1 ms. What NEST counts from rest, here too: v_rest =
+v_reset = 0. The authors' TensorFlow program is silent for n_refractory - 1 steps, NEST and this
+library for all of them.
 """
 
 import math
@@ -59,18 +62,24 @@ EPROP_ADAPTATION: dict[str, Any] = {"adaptation": "sum", "tau_a": 2.0, "beta": 0
 
 @spec
 class IntegrateAndFire(ThresholdNeuron):
-    """tau_m dV/dt = (v_rest - V) + I; a spike where V passes A; A [n]: the threshold of this moment (`level`).
+    """tau_m dV/dt = (v_rest - V) + I; a spike where V passes A; A [n]: the threshold of this moment
+    (`level`).
 
     integration: `exact`: alpha = exp(-dt / tau_m); `euler`: alpha = 1 - dt / tau_m.
-    tau_syn = 0: I is the drive, V <- v_rest + alpha (V - v_rest) + zeta drive, where soma_input says zeta:
-    `steady_state`: 1 - alpha; `jump`: 1. tau_syn > 0: I decays with it, and the drive of a step jumps I: `before` it
-    drives V over this step and decays, or `after`. `exact` is then the propagator of both equations.
-    reset_mode: `value`: V <- v_reset; `subtract`: V <- V - (threshold - v_reset); `subtract_late`: the same in the next
-    step's update. subtracted: the `threshold`, or the `adapted` one, A - v_reset.
-    spike_on: whether the `new` V or the `previous` step's is compared with A; it is the potential shown.
-    surrogate_unit: x = V - A is divided by 1 (`potential`), threshold - v_rest (`threshold`) or A - v_rest (`adapted`).
-    Raises: BadInput where v_reset is not below threshold, soma_input = jump meets a current, current_jumps = after
-    meets none, or the surrogate's unit is not positive.
+    tau_syn = 0: I is the drive, V <- v_rest + alpha (V - v_rest) + zeta drive, where soma_input
+    says zeta:
+    `steady_state`: 1 - alpha; `jump`: 1. tau_syn > 0: I decays with it, and the drive of a step
+    jumps I: `before` it drives V over this step and decays, or `after`. `exact` is then the
+    propagator of both equations.
+    reset_mode: `value`: V <- v_reset; `subtract`: V <- V - (threshold - v_reset); `subtract_late`:
+    the same in the next step's update. subtracted: the `threshold`, or the `adapted` one, A -
+    v_reset.
+    spike_on: whether the `new` V or the `previous` step's is compared with A; it is the potential
+    shown.
+    surrogate_unit: x = V - A is divided by 1 (`potential`), threshold - v_rest (`threshold`) or A -
+    v_rest (`adapted`).
+    Raises: BadInput where v_reset is not below threshold, soma_input = jump meets a current,
+    current_jumps = after meets none, or the surrogate's unit is not positive.
     """
 
     tau_m: Positive = 20e-3
@@ -88,15 +97,25 @@ class IntegrateAndFire(ThresholdNeuron):
 
     def __post_init__(self) -> None:
         if not self.v_reset < self.threshold:
-            raise BadInput(f"v_reset={self.v_reset}", f"a value below threshold={self.threshold}", "lower v_reset")
+            raise BadInput(
+                f"v_reset={self.v_reset}",
+                f"a value below threshold={self.threshold}",
+                "lower v_reset",
+            )
         if self.tau_syn > 0 and self.soma_input == "jump":
             fix = "leave soma_input out, or tau_syn"
-            raise BadInput("soma_input='jump' with tau_syn > 0", "steady_state: a drive jumps the current", fix)
+            raise BadInput(
+                "soma_input='jump' with tau_syn > 0", "steady_state: a drive jumps the current", fix
+            )
         if self.tau_syn == 0 and self.current_jumps == "after":
-            raise BadInput("current_jumps='after' with tau_syn=0", "a current that decays", "set tau_syn")
+            raise BadInput(
+                "current_jumps='after' with tau_syn=0", "a current that decays", "set tau_syn"
+            )
         if self.surrogate_unit != "potential" and not self.v_rest < self.threshold:
             given = f"surrogate_unit={self.surrogate_unit!r} with v_rest={self.v_rest}"
-            raise BadInput(given, f"a rest below threshold={self.threshold}", "set surrogate_unit=potential")
+            raise BadInput(
+                given, f"a rest below threshold={self.threshold}", "set surrogate_unit=potential"
+            )
 
     @abstractmethod
     def adapt(self, state: Theta, dt: float) -> Theta:
@@ -140,11 +159,19 @@ class IntegrateAndFire(ThresholdNeuron):
 
     def stable_dt(self) -> float:
         """inf where `exact`; for `euler` |1 - dt / tau| <= 1 of every tau: twice the shortest."""
-        return math.inf if self.integration == "exact" else 2.0 * min(self.tau_m, self.tau_syn or self.tau_m)
+        return (
+            math.inf
+            if self.integration == "exact"
+            else 2.0 * min(self.tau_m, self.tau_syn or self.tau_m)
+        )
 
     def fire(self, theta: Theta, state: Theta, dt: float, key: Key) -> NeuronView:
         level = self.level(state)
-        unit = {"potential": 1.0, "threshold": self.threshold - self.v_rest, "adapted": level - self.v_rest}
+        unit = {
+            "potential": 1.0,
+            "threshold": self.threshold - self.v_rest,
+            "adapted": level - self.v_rest,
+        }
         shown = state["previous"] if self.spike_on == "previous" else state["v"]
         return self.crossing(theta, shown, level, unit[self.surrogate_unit])
 
@@ -164,4 +191,6 @@ class IntegrateAndFire(ThresholdNeuron):
 
     def _taken(self, state: Theta) -> float | Array:
         """What a spike takes from V."""
-        return (self.level(state) if self.subtracted == "adapted" else self.threshold) - self.v_reset
+        return (
+            self.level(state) if self.subtracted == "adapted" else self.threshold
+        ) - self.v_reset

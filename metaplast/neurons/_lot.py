@@ -1,5 +1,7 @@
 """Spikes drawn by lot: what a unit shows that fires with a probability."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -8,14 +10,16 @@ from metaplast.signals import Key, NeuronView, neuron_view
 
 
 def drawn(key: Key, potential: Array, p: Array, hazard: Array) -> NeuronView:
-    """Spikes z in {0, 1} with P(z = 1) = p [n], a function of `potential` u [n]; hazard = (dp/du) / (1 - p).
+    """Spikes z in {0, 1} with P(z = 1) = p [n], a function of `potential` u [n]; hazard = (dp/du) /
+    (1 - p).
 
     For p = 1 - exp(-r dt), a Poisson process of rate r(u) in hertz, the hazard is dt dr/du.
-    gain: dp/du = hazard (1 - p); backward, z has the derivative of p (straight-through: exact on average only where the
+    gain: dp/du = hazard (1 - p); backward, z has the derivative of p (straight-through: exact on
+    average only where the
     loss is linear in z). score: d log P(z) / du = hazard (z / p - 1).
     """
     spikes = (jax.random.uniform(key, p.shape, p.dtype) < p).astype(p.dtype)
     activity = spikes + (p - jax.lax.stop_gradient(p))  # the bracket is exactly 0
     per_p = spikes / jnp.where(p > 0, p, 1.0)  # no spike where p = 0
     view = neuron_view(activity, potential, hazard * (1.0 - p))
-    return view.replace(score=hazard * (per_p - 1.0))  # pyright: ignore[reportAttributeAccessIssue]
+    return replace(view, score=hazard * (per_p - 1.0))

@@ -1,4 +1,6 @@
-"""Spikes that gradients can pass: a step function forward, a chosen bell-shaped derivative backward."""
+"""Spikes that gradients can pass: a step function forward, a chosen bell-shaped derivative
+backward.
+"""
 
 import math
 from collections.abc import Callable
@@ -8,7 +10,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-Name = Literal["superspike", "triangle", "dampened_triangle", "arctan", "tanh", "boxcar", "straight_through"]
+Name = Literal[
+    "superspike", "triangle", "dampened_triangle", "arctan", "tanh", "boxcar", "straight_through"
+]
 
 
 class Shape(NamedTuple):
@@ -44,8 +48,8 @@ class Surrogate(NamedTuple):
 
 @jax.custom_jvp
 def spike(x: Array, derivative: Array) -> Array:
-    """1 where x > 0, else 0, whatever is taken for its derivative at x; not a number where x is none: a broken
-    potential is no silence."""
+    """1 where x > 0, else 0, whatever is taken for its derivative at x; not a number where x is
+    none: a broken potential is no silence."""
     return jnp.where(jnp.isnan(x), x, (x > 0).astype(x.dtype))
 
 

@@ -1,4 +1,6 @@
-"""What izhikevich and adex share: a potential that runs away to its peak, and a slow variable that is raised there."""
+"""What izhikevich and adex share: a potential that runs away to its peak, and a slow variable that
+is raised there.
+"""
 
 from abc import abstractmethod
 
@@ -14,11 +16,14 @@ MS = 1e3  # milliseconds in a second: these models are written in mV and ms
 
 @spec
 class UpstrokeNeuron(ThresholdNeuron):
-    """A spike where V [mV] passes `v_peak`; then V <- v_reset, and the slow variable grows by `jump`.
+    """A spike where V [mV] passes `v_peak`; then V <- v_reset, and the slow variable grows by
+    `jump`.
 
-    substeps: a step of `dt` is cut into that many equal ones; a V beyond its peak waits there for the end of the step,
-    so that spike times are multiples of dt. width [mV]: the surrogate's argument is x = (V - v_peak) / width, and no
-    more than v_peak + width is shown, forward; backward this cut is not felt. State: v [mV], slow [n].
+    substeps: a step of `dt` is cut into that many equal ones; a V beyond its peak waits there for
+    the end of the step, so that spike times are multiples of dt. width [mV]: the surrogate's
+    argument is x = (V - v_peak) / width, and no more than v_peak + width is shown, forward;
+    backward this cut is not
+    felt. State: v [mV], slow [n].
     """
 
     v_peak: float = 30.0

@@ -18,14 +18,16 @@ STEEPEST = 10.0  # (V - v_t) / delta_t beyond it: V rises by e^10 delta_t / tau_
 class Adex(UpstrokeNeuron):
     """C dV/dt = -g_L (V - E_L) + g_L delta_t exp((V - v_t) / delta_t) - w + I;   tau_w dw/dt = a (V - E_L) - w
 
-    where V > v_peak: V <- v_reset, w <- w + b. Euler steps of dt / substeps, both from the values before the step.
-    C (`capacitance`) in pF, g_L (`g_leak`), a in nS, V, E_L (`e_leak`), v_t, delta_t in mV, w, b (`jump`) and the drive
-    I [n] of the soma in pA, as in the paper, whose regular spiking cell the defaults are; tau_w and dt in seconds.
+    where V > v_peak: V <- v_reset, w <- w + b. Euler steps of dt / substeps, both from the values
+    before the step. C (`capacitance`) in pF, g_L (`g_leak`), a in nS, V, E_L (`e_leak`), v_t,
+    delta_t in mV, w, b (`jump`) and the drive I [n] of the soma in pA, as in the paper, whose
+    regular spiking cell the defaults are; tau_w and dt in seconds.
     The exponent is cut at 10: where it is, V is less than 0.02 ms from its peak.
-    View: activity z (0/1), V before the reset, cut at v_peak + width, gain of the surrogate in 1 / mV.
+    View: activity z (0/1), V before the reset, cut at v_peak + width, gain of the surrogate in 1 /
+    mV.
     State: v (from E_L), slow: w (from 0) [n].
-    Limits: a = b = 0 and delta_t -> 0: leaky integrate-and-fire with threshold v_t and tau_m = C / g_L = 9.4 ms. For
-    small I, a step of it settles at E_L + I / (g_L + a).
+    Limits: a = b = 0 and delta_t -> 0: leaky integrate-and-fire with threshold v_t and tau_m = C /
+    g_L = 9.4 ms. For small I, a step of it settles at E_L + I / (g_L + a).
     Raises: BadInput where v_reset is not below v_peak. Source: Brette & Gerstner 2005.
     """
 
@@ -44,7 +46,9 @@ class Adex(UpstrokeNeuron):
 
     def __post_init__(self) -> None:
         if not self.v_reset < self.v_peak:
-            raise BadInput(f"v_reset={self.v_reset}", f"a value below v_peak={self.v_peak}", "lower v_reset")
+            raise BadInput(
+                f"v_reset={self.v_reset}", f"a value below v_peak={self.v_peak}", "lower v_reset"
+            )
 
     @property
     def tau_m(self) -> float:
@@ -57,4 +61,6 @@ class Adex(UpstrokeNeuron):
     def move(self, v: Array, slow: Array, current: Array, h: float) -> tuple[Array, Array]:
         upstroke = self.delta_t * jnp.exp(jnp.minimum((v - self.v_t) / self.delta_t, STEEPEST))
         flow = self.g_leak * (upstroke - (v - self.e_leak)) - slow + current
-        return v + h * flow / self.capacitance, slow + h * (self.a * (v - self.e_leak) - slow) / (MS * self.tau_w)
+        return v + h * flow / self.capacitance, slow + h * (self.a * (v - self.e_leak) - slow) / (
+            MS * self.tau_w
+        )

@@ -18,14 +18,18 @@ from metaplast.spec import NonNegative, Positive, spec
 class AbstractNeuron(ABC):
     """A population of `n` units with the same dynamics.
 
-    ports: the named inputs a drive may arrive at; offers: the fields of NeuronView that it really computes.
-    At the port `soma` a presynaptic population's sign applies; other ports give magnitudes their meaning themselves,
-    but for those that are `signed`, where a weight may have either sign. At a port that is not, what arrives is never
+    ports: the named inputs a drive may arrive at; offers: the fields of NeuronView that it really
+    computes. At the port `soma` a presynaptic population's sign applies; other ports give
+    magnitudes their meaning themselves, but for those that are `signed`, where a weight may have
+    either sign. At a port that is not, what arrives is never
     below 0: a graded, negative signal there is cut.
-    lowering: the ports whose drive lowers the potential where it is near what makes the unit active; none other does.
-    competitive: whether a unit's activity depends on the drive of the others too; gain is then that of its own drive.
+    lowering: the ports whose drive lowers the potential where it is near what makes the unit
+    active; none other does.
+    competitive: whether a unit's activity depends on the drive of the others too; gain is then that
+    of its own drive.
     spiking: whether its activity is 0 but for single steps, its spikes.
-    drives: the range of constant drives of the soma, in the neuron's own unit, over which `stable_dt` holds.
+    drives: the range of constant drives of the soma, in the neuron's own unit, over which
+    `stable_dt` holds.
     """
 
     ports: ClassVar[tuple[str, ...]] = ("soma",)
@@ -45,13 +49,17 @@ class AbstractNeuron(ABC):
         """State at rest."""
 
     def begin(self, theta: Theta, n: int, key: Key) -> Theta:
-        """State at the birth of a life, or of a trial: at rest, but for what neuron `starting` says."""
+        """State at the birth of a life, or of a trial: at rest, but for what neuron `starting`
+        says.
+        """
         return self.init_state(theta, n)
 
     def placed(self, state: Theta, potential: Array) -> Theta:
         """A state with this membrane potential [n]. Raises: BadInput for a neuron that has none."""
         name = name_of(type(self)) or type(self).__name__
-        raise BadInput(f"neuron {name!r}: a first potential", "a neuron with a membrane", "leave starting out")
+        raise BadInput(
+            f"neuron {name!r}: a first potential", "a neuron with a membrane", "leave starting out"
+        )
 
     @abstractmethod
     def step(
@@ -59,51 +67,58 @@ class AbstractNeuron(ABC):
     ) -> tuple[Theta, NeuronView]:
         """One step of `dt` seconds under the drive of each port [n]: (state, view)."""
 
-    def unspiked(self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float, key: Key) -> Theta:
-        """The state after a step, where spikes and resets can be left out without them: what `stable_dt` linearises."""
+    def unspiked(
+        self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float, key: Key
+    ) -> Theta:
+        """The state after a step, where spikes and resets can be left out without them: what
+        `stable_dt` linearises.
+        """
         return self.step(theta, state, drive, dt, key)[0]
 
     def stable_dt(self) -> float:
-        """The largest dt in seconds at which a step is stable wherever drives within `drives` take the unit; inf where
-        steps are exact or nothing is remembered.
+        """The largest dt in seconds at which a step is stable wherever drives within `drives` take
+        the unit; inf where steps are exact or nothing is remembered.
 
-        Beyond it a perturbation that in truth decays grows from step to step (see `_stability.largest_stable`, which
-        measures it here; a concrete class may state its closed form, and the contract test compares the two).
+        Beyond it a perturbation that in truth decays grows from step to step (see
+        `_stability.largest_stable`, which measures it here; a concrete class may state its closed
+        form, and the contract test compares the two).
         """
         return largest_stable(self)
 
 
 class NeuronWrapper(AbstractNeuron):
-    """Around another neuron, the field `neuron` of a concrete class: ports, signals and theta are those of that one."""
+    """Around another neuron, the field `neuron` of a concrete class: ports, signals and theta are
+    those of that one.
+    """
 
     neuron: AbstractNeuron
 
     @property
-    def ports(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def ports(self) -> tuple[str, ...]:
         return self.neuron.ports
 
     @property
-    def signed(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def signed(self) -> tuple[str, ...]:
         return self.neuron.signed
 
     @property
-    def lowering(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def lowering(self) -> tuple[str, ...]:
         return self.neuron.lowering
 
     @property
-    def offers(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def offers(self) -> frozenset[str]:
         return self.neuron.offers
 
     @property
-    def competitive(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def competitive(self) -> bool:
         return self.neuron.competitive
 
     @property
-    def spiking(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def spiking(self) -> bool:
         return self.neuron.spiking
 
     @property
-    def drives(self) -> tuple[float, float]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def drives(self) -> tuple[float, float]:
         return self.neuron.drives
 
     def stable_dt(self) -> float:
@@ -114,7 +129,9 @@ class NeuronWrapper(AbstractNeuron):
 
 
 class RateNeuron(AbstractNeuron):
-    """A unit without memory: activity = f(drive at the soma). A concrete class writes f and its derivative."""
+    """A unit without memory: activity = f(drive at the soma). A concrete class writes f and its
+    derivative.
+    """
 
     @abstractmethod
     def activate(self, potential: Array) -> tuple[Array, Array]:
@@ -139,8 +156,10 @@ class RateNeuron(AbstractNeuron):
 class SpikingNeuron(AbstractNeuron):
     """A unit with a membrane: it integrates its drive, it may fire, and where it fired it is reset.
 
-    A concrete class writes the three parts; `step` is their composition, and a wrapper may compose them otherwise.
-    membrane: names of the state that stands still where the potential is held; currents and adaptation go on.
+    A concrete class writes the three parts; `step` is their composition, and a wrapper may compose
+    them otherwise.
+    membrane: names of the state that stands still where the potential is held; currents and
+    adaptation go on.
     """
 
     spiking: ClassVar[bool] = True
@@ -156,13 +175,17 @@ class SpikingNeuron(AbstractNeuron):
 
     @abstractmethod
     def fire(self, theta: Theta, state: Theta, dt: float, key: Key) -> NeuronView:
-        """Of the integrated state: spikes 0/1 as `activity`, the potential they were decided on, its gain."""
+        """Of the integrated state: spikes 0/1 as `activity`, the potential they were decided on,
+        its gain.
+        """
 
     @abstractmethod
     def reset(self, theta: Theta, state: Theta, spikes: Array) -> Theta:
         """The integrated state after the spikes [n] of this step."""
 
-    def unspiked(self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float, key: Key) -> Theta:
+    def unspiked(
+        self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float, key: Key
+    ) -> Theta:
         return self.integrate(theta, state, drive, dt)
 
     def step(
@@ -175,10 +198,11 @@ class SpikingNeuron(AbstractNeuron):
 
 @spec
 class ThresholdNeuron(SpikingNeuron):
-    """Fires where its potential passes a threshold; backward a surrogate, dampening * shape(x, slope), stands for H'.
+    """Fires where its potential passes a threshold; backward a surrogate, dampening * shape(x,
+    slope), stands for H'.
 
-    slope: 0 takes the surrogate's own; learn_slope: theta holds `log_slope` [], and the slope is spec exp(5 log_slope)
-    (spikes do not depend on it; what reads the gain does).
+    slope: 0 takes the surrogate's own; learn_slope: theta holds `log_slope` [], and the slope is
+    spec exp(5 log_slope) (spikes do not depend on it; what reads the gain does).
     """
 
     surrogate: Name = "superspike"
@@ -189,8 +213,11 @@ class ThresholdNeuron(SpikingNeuron):
     def init(self, key: Key, n: int) -> Theta:
         return {"log_slope": jnp.zeros(())} if self.learn_slope else {}
 
-    def crossing(self, theta: Theta, potential: Array, level: float | Array, unit: float | Array = 1.0) -> NeuronView:
-        """Spikes z = H(x), x = (potential - level) / unit, and gain = dampening shape(x, slope) / unit; each [n].
+    def crossing(
+        self, theta: Theta, potential: Array, level: float | Array, unit: float | Array = 1.0
+    ) -> NeuronView:
+        """Spikes z = H(x), x = (potential - level) / unit, and gain = dampening shape(x, slope) /
+        unit; each [n].
 
         `slope` is dimensionless where `unit` carries the unit of the potential.
         """

@@ -1,5 +1,6 @@
 """A population that makes one choice per step."""
 
+from dataclasses import replace
 from typing import ClassVar
 
 import jax
@@ -16,16 +17,20 @@ from metaplast.spec import Positive, spec
 @register("neuron", "choice")
 @spec
 class Choice(AbstractNeuron):
-    """Exactly one unit of the population is active: activity is one-hot, drawn with P(i) = p_i = softmax(beta u)_i.
+    """Exactly one unit of the population is active: activity is one-hot, drawn with P(i) = p_i =
+    softmax(beta u)_i.
 
-    u [n]: the drive at the soma; beta = inverse_temperature, in 1 / unit of u. Drawn by Gumbel-max: the largest of
-    beta u_i + g_i wins, g_i standard Gumbel from the step's key.
+    u [n]: the drive at the soma; beta = inverse_temperature, in 1 / unit of u. Drawn by Gumbel-max:
+    the largest of beta u_i + g_i wins, g_i standard Gumbel from the step's key.
     Score: d log P(chosen) / du_i = beta (chosen_i - p_i), the factor of a policy gradient.
-    Gain: beta p_i (1 - p_i) = dP(i) / du_i, what a unit's own drive does to its own chance, not to the one outcome.
-    Backward, activity has the derivative of p: dp_i / du_j = beta p_i (delta_ij - p_j) (straight-through; exact on
-    average only where the loss is linear in the activity; a biased estimate elsewhere).
-    learn: theta holds `log_inverse_temperature` [], and beta = inverse_temperature exp(5 log_inverse_temperature).
-    Limits: beta -> infinity picks the largest drive, beta -> 0 any unit alike. Source: Gumbel 1954; Luce 1959.
+    Gain: beta p_i (1 - p_i) = dP(i) / du_i, what a unit's own drive does to its own chance, not to
+    the one outcome. Backward, activity has the derivative of p: dp_i / du_j = beta p_i (delta_ij -
+    p_j) (straight-through; exact on average only where the loss is linear in the activity; a biased
+    estimate elsewhere).
+    learn: theta holds `log_inverse_temperature` [], and beta = inverse_temperature exp(5
+    log_inverse_temperature).
+    Limits: beta -> infinity picks the largest drive, beta -> 0 any unit alike. Source: Gumbel 1954;
+    Luce 1959.
     """
 
     offers: ClassVar[frozenset[str]] = frozenset({"activity", "potential", "gain", "score"})
@@ -50,4 +55,4 @@ class Choice(AbstractNeuron):
         p = jax.nn.softmax(scaled)
         activity = chosen + (p - jax.lax.stop_gradient(p))  # the bracket is exactly 0
         view = neuron_view(activity, drive["soma"], beta * p * (1.0 - p))
-        return state, view.replace(score=beta * (chosen - p))  # pyright: ignore[reportAttributeAccessIssue]
+        return state, replace(view, score=beta * (chosen - p))

@@ -20,9 +20,10 @@ class Leaky(NeuronWrapper):
 
         u <- exp(-dt / tau) u + (1 - exp(-dt / tau)) drive;   view = that of `neuron` under the drive u
 
-    Exact while the drive is constant. u [n] starts at 0, in the unit of the drive; tau in seconds. With a rate neuron
-    inside this is the leaky integrator, activity = f(u), gain = f'(u). Drives at other ports pass through unfiltered.
-    Ports, offered signals and theta are those of the inner neuron. Limit: tau -> 0 gives the inner neuron itself.
+    Exact while the drive is constant. u [n] starts at 0, in the unit of the drive; tau in seconds.
+    With a rate neuron inside this is the leaky integrator, activity = f(u), gain = f'(u). Drives at
+    other ports pass through unfiltered. Ports, offered signals and theta are those of the inner
+    neuron. Limit: tau -> 0 gives the inner neuron itself.
     """
 
     tau: Positive = 20e-3

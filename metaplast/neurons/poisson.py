@@ -16,14 +16,17 @@ from metaplast.spec import Positive, spec
 @register("neuron", "poisson")
 @spec
 class Poisson(SpikingNeuron):
-    """Spikes z in {0, 1} with P(z = 1) = 1 - exp(-r dt), r = scale max(0, drive): for input populations whose task
-    shows rates.
+    """Spikes z in {0, 1} with P(z = 1) = 1 - exp(-r dt), r = scale max(0, drive): for input
+    populations whose task shows rates.
 
-    drive [n] at the soma: in hertz for scale = 1 (scale in hertz per unit of the drive). A step holds one spike at
+    drive [n] at the soma: in hertz for scale = 1 (scale in hertz per unit of the drive). A step
+    holds one spike at
     most: the mean rate is (1 - exp(-r dt)) / dt, 2.5 % below r at r dt = 0.05.
-    View: potential = drive; gain = dP/d drive = scale dt exp(-r dt), 0 where drive <= 0; score = d log P(z) / d drive.
-    Backward, z has the derivative of P (straight-through: exact on average only where the loss is linear in z).
-    State: drive [n], of the last step. A dead time: neuron `refractory`. Limit: dt -> 0 is a Poisson process of rate r.
+    View: potential = drive; gain = dP/d drive = scale dt exp(-r dt), 0 where drive <= 0; score = d
+    log P(z) / d drive. Backward, z has the derivative of P (straight-through: exact on average only
+    where the loss is linear in z).
+    State: drive [n], of the last step. A dead time: neuron `refractory`. Limit: dt -> 0 is a
+    Poisson process of rate r.
     """
 
     offers: ClassVar[frozenset[str]] = frozenset({"activity", "potential", "gain", "score"})

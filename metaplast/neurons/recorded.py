@@ -13,10 +13,11 @@ from metaplast.spec import spec
 @register("neuron", "recorded")
 @spec
 class Recorded(RateNeuron):
-    """activity = what arrives at the soma: there the task shows what was recorded, in the unit of the recording.
+    """activity = what arrives at the soma: there the task shows what was recorded, in the unit of
+    the recording.
 
-    Port `tap`: synapses that end there learn from this cell's activity, but nothing that they transmit changes it.
-    potential = activity, gain = 1.
+    Port `tap`: synapses that end there learn from this cell's activity, but nothing that they
+    transmit changes it. potential = activity, gain = 1.
     """
 
     ports: ClassVar[tuple[str, ...]] = ("soma", "tap")

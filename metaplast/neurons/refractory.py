@@ -1,5 +1,6 @@
 """Absolute refractoriness around any spiking neuron."""
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import jax.numpy as jnp
@@ -17,17 +18,22 @@ from metaplast.spec import NonNegative, plugin, spec
 @register("neuron", "refractory")
 @spec
 class Refractory(NeuronWrapper):
-    """After a spike the inner neuron is silent for exactly period / dt steps, rounded half up; period in seconds.
+    """After a spike the inner neuron is silent for exactly period / dt steps, rounded half up;
+    period in seconds.
     Brian2 counts the step of the spike in: its refractory=r is the period r - dt.
 
-    during: `hold`: the membrane potential stays where the reset left it, and is what is shown; currents, conductances
-    and adaptation go on (Brian2's `unless refractory` on v); `silent`: all dynamics go on, its spikes are left out and
-    neither reset nor adapt it (LSNN and e-prop: silent while a spike lies in the last n_ref steps).
-    activity, gain and score are 0 while refractory; all else of the view is that of the inner neuron.
-    State: remaining [n], steps to go, and `inner`. Ports, offered signals and theta are those of the inner neuron.
-    Limits: a neuron of firing period T has the period T + `period` under `hold`; period < dt / 2: the inner neuron.
-    Raises: BadInput where `neuron` is no spiking neuron, which cannot be told apart into integrate, fire and reset, or
-    one whose activity is graded; where `hold` would put off a reset that comes one step late (`subtract_late`).
+    during: `hold`: the membrane potential stays where the reset left it, and is what is shown;
+    currents, conductances and adaptation go on (Brian2's `unless refractory` on v); `silent`: all
+    dynamics go on, its spikes are left out and neither reset nor adapt it (LSNN and e-prop: silent
+    while a spike lies in the last n_ref steps). activity, gain and score are 0 while refractory;
+    all else of the view is that of the inner neuron.
+    State: remaining [n], steps to go, and `inner`. Ports, offered signals and theta are those of
+    the inner neuron.
+    Limits: a neuron of firing period T has the period T + `period` under `hold`; period < dt / 2:
+    the inner neuron.
+    Raises: BadInput where `neuron` is no spiking neuron, which cannot be told apart into integrate,
+    fire and reset, or one whose activity is graded; where `hold` would put off a reset that comes
+    one step late (`subtract_late`).
     """
 
     neuron: Annotated[AbstractNeuron, plugin("neuron")] = Lif()
@@ -37,15 +43,21 @@ class Refractory(NeuronWrapper):
     def __post_init__(self) -> None:
         given = f"refractory: neuron {name_of(type(self.neuron)) or type(self.neuron).__name__!r}"
         if not isinstance(self.neuron, SpikingNeuron):
-            raise BadInput(given, "a spiking neuron, such as lif", "set neuron.neuron, or leave refractory out")
+            raise BadInput(
+                given, "a spiking neuron, such as lif", "set neuron.neuron, or leave refractory out"
+            )
         if not self.neuron.spiking:
             fix = "let it spike, such as output=spikes of two_compartment"
             raise BadInput(f"{given} of graded activity", "one that sends spikes", fix)
-        late = isinstance(self.neuron, IntegrateAndFire) and self.neuron.reset_mode == "subtract_late"
+        late = (
+            isinstance(self.neuron, IntegrateAndFire) and self.neuron.reset_mode == "subtract_late"
+        )
         if late and self.during == "hold":
             given = "refractory: during='hold' around reset_mode='subtract_late'"
             raise BadInput(
-                given, "a reset at once, before the state is held", "set during=silent, as the sources have it"
+                given,
+                "a reset at once, before the state is held",
+                "set during=silent, as the sources have it",
             )
 
     def init_state(self, theta: Theta, n: int) -> Theta:
@@ -54,7 +66,9 @@ class Refractory(NeuronWrapper):
     def placed(self, state: Theta, potential: Array) -> Theta:
         return {**state, "inner": self.neuron.placed(state["inner"], potential)}
 
-    def unspiked(self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float, key: Key) -> Theta:
+    def unspiked(
+        self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float, key: Key
+    ) -> Theta:
         return {**state, "inner": self.neuron.unspiked(theta, state["inner"], drive, dt, key)}
 
     def step(
@@ -64,11 +78,16 @@ class Refractory(NeuronWrapper):
         ready = state["remaining"] <= 0
         moved = neuron.integrate(theta, state["inner"], drive, dt)
         if self.during == "hold":
-            held = {name: jnp.where(ready, moved[name], state["inner"][name]) for name in sorted(neuron.membrane)}
+            held = {
+                name: jnp.where(ready, moved[name], state["inner"][name])
+                for name in sorted(neuron.membrane)
+            }
             moved = {**moved, **held}
         view = neuron.fire(theta, moved, dt, key)
         on = ready.astype(view.activity.dtype)
-        view = view.replace(activity=on * view.activity, gain=on * view.gain, score=on * view.score)  # pyright: ignore[reportAttributeAccessIssue]
+        view = replace(
+            view, activity=on * view.activity, gain=on * view.gain, score=on * view.score
+        )
         silent = jnp.maximum(state["remaining"] - 1.0, 0.0)
         remaining = jnp.where(view.activity > 0, float(whole_steps(self.period, dt)), silent)
         return {"remaining": remaining, "inner": neuron.reset(theta, moved, view.activity)}, view

@@ -11,7 +11,9 @@ from metaplast.spec import Positive, spec
 @register("neuron", "sigmoid")
 @spec
 class Sigmoid(RateNeuron):
-    """f(u) = 1 / (1 + exp(-beta u)), f'(u) = beta f (1 - f). beta -> infinity gives a threshold at u = 0."""
+    """f(u) = 1 / (1 + exp(-beta u)), f'(u) = beta f (1 - f). beta -> infinity gives a threshold at
+    u = 0.
+    """
 
     beta: Positive = 1.0
 

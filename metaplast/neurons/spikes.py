@@ -13,10 +13,11 @@ from metaplast.spec import spec
 @register("neuron", "spikes")
 @spec
 class Spikes(RateNeuron):
-    """activity = drive at the soma, gain 1: for input populations whose task shows spikes, 0 in most steps.
+    """activity = drive at the soma, gain 1: for input populations whose task shows spikes, 0 in
+    most steps.
 
-    It is neuron `linear`, but says that what it sends is spikes: synapses may then run from spike to spike. Counts and
-    fractions are sent as they are.
+    It is neuron `linear`, but says that what it sends is spikes: synapses may then run from spike
+    to spike. Counts and fractions are sent as they are.
     """
 
     spiking: ClassVar[bool] = True

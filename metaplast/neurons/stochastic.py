@@ -21,18 +21,23 @@ STEEPEST = 30.0  # (v - threshold) / width beyond it: exp would overflow, and ev
 class Stochastic(SpikingNeuron):
     """v <- alpha v + zeta I, alpha = exp(-dt / tau_m);   P(z = 1) = p(v);   z in {0, 1}
 
-    noise: `escape`: p = 1 - exp(-r dt), r = rate exp((v - threshold) / width), rate in hertz at the threshold;
+    noise: `escape`: p = 1 - exp(-r dt), r = rate exp((v - threshold) / width), rate in hertz at the
+    threshold;
     `sigmoid`: p = 1 / (1 + exp(-(v - threshold) / width)) per step, whatever dt (rate is not read).
-    v, I [n] at the soma, threshold, width, v_reset: one unit; rest is 0; tau_m in seconds, 0: no memory, v = I.
-    soma_input: `steady_state`: zeta = 1 - alpha, exact while I is constant; `jump`: zeta = 1. reset_mode: `none`;
+    v, I [n] at the soma, threshold, width, v_reset: one unit; rest is 0; tau_m in seconds, 0: no
+    memory, v = I.
+    soma_input: `steady_state`: zeta = 1 - alpha, exact while I is constant; `jump`: zeta = 1.
+    reset_mode: `none`;
     `value`: v <- v_reset where z = 1; `subtract`: v <- v - (threshold - v_reset) z.
-    View: z, v before the reset, gain dp/dv (backward, z has the derivative of p: straight-through, exact on average
-    only where the loss is linear in z; the reset passes none), score d log P(z)/dv: (z - p) / width for `sigmoid`,
-    (r dt / width) (z / p - 1) for `escape`.
-    Policy gradients: with tr_i <- alpha tr_i + zeta x_i, x what the synapse transmits, score_j tr_i summed over a trial
-    is d log P(all spikes of the trial) / dw_ji, exactly, also in recurrence: given the spikes, v is linear in w. Not so
-    under `value` (a spike forgets what came before, tr_i does not) or in a refractory `hold`. Rule `policy_gradient`.
-    Limits: width -> 0 fires at the threshold; `escape` as dt -> 0 is a Poisson process, its score (z - r dt) / width.
+    View: z, v before the reset, gain dp/dv (backward, z has the derivative of p: straight-through,
+    exact on average only where the loss is linear in z; the reset passes none), score d log
+    P(z)/dv: (z - p) / width for `sigmoid`, (r dt / width) (z / p - 1) for `escape`.
+    Policy gradients: with tr_i <- alpha tr_i + zeta x_i, x what the synapse transmits, score_j tr_i
+    summed over a trial is d log P(all spikes of the trial) / dw_ji, exactly, also in recurrence:
+    given the spikes, v is linear in w. Not so under `value` (a spike forgets what came before, tr_i
+    does not) or in a refractory `hold`. Rule `policy_gradient`.
+    Limits: width -> 0 fires at the threshold; `escape` as dt -> 0 is a Poisson process, its score
+    (z - r dt) / width.
     Source: Gerstner & Kistler 2002; Pfister, Toyoizumi, Barber & Gerstner 2006.
     """
 

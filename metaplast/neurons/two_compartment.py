@@ -1,6 +1,7 @@
 """A soma that is driven and taught, and a dendrite that predicts it."""
 
 import math
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 import jax
@@ -17,21 +18,30 @@ from metaplast.spec import NonNegative, Positive, spec
 @register("neuron", "two_compartment")
 @spec
 class TwoCompartment(SpikingNeuron):
-    """tau_m dU/dt = -U + g_d (V_w - U) + g_e (e_excitatory - U) + g_i (e_inhibitory - U) + I, by an exponential Euler
-    step (exact while the drive is constant); spikes z with P(z = 1) = 1 - exp(-phi(U) dt):
+    """tau_m dU/dt = -U + g_d (V_w - U) + g_e (e_excitatory - U) + g_i (e_inhibitory - U) + I, by an
+    exponential Euler step (exact while the drive is constant); spikes z with P(z = 1) = 1 -
+    exp(-phi(U) dt):
 
         phi(U) = phi_max / (1 + k exp(steepness (threshold - U)))
 
-    Ports: `dendrite`: V_w, the sum of weighted postsynaptic potentials, signed; the shape of one is the transmission's
-    (that of the source: `dual_exponential`, rise 3 ms, decay 10 ms, up to a constant factor). `excitatory`,
-    `inhibitory`: the teacher's conductances g_e, g_i >= 0, and g_dendrite (g_d), in units of the leak. `soma`: I.
-    U, V_w, I [n] are dimensionless, from rest (0); tau_m in seconds, phi_max in hertz.
-    View: potential = U; dendrite = V* = g_d V_w / (1 + g_d), the U that the dendrite alone would bring about at rest
-    with no teacher: the attenuated dendritic prediction, not V_w. gain dP/dU; score d log P(z) / dU.
-    output: `spikes`: activity = z; `rate`: activity = P(z = 1) itself, and the score is 0. No reset, as in the source;
-    refractoriness: neuron `refractory`. State: u, dendrite (V_w) [n]. Backward, z has the derivative of P.
-    Limits: no teacher and constant V_w: U -> V*; strong balanced nudging: U -> (g_e e_excitatory + g_i e_inhibitory) /
-    (g_e + g_i). Source: Urbanczik & Senn 2014 (g_L 0.1 / ms, g_D 2 / ms, phi_max 0.15 / ms).
+    Ports: `dendrite`: V_w, the sum of weighted postsynaptic potentials, signed; the shape of one is
+    the transmission's
+    (that of the source: `dual_exponential`, rise 3 ms, decay 10 ms, up to a constant factor).
+    `excitatory`,
+    `inhibitory`: the teacher's conductances g_e, g_i >= 0, and g_dendrite (g_d), in units of the
+    leak. `soma`: I. U, V_w, I [n] are dimensionless, from rest (0); tau_m in seconds, phi_max in
+    hertz.
+    View: potential = U; dendrite = V* = g_d V_w / (1 + g_d), the U that the dendrite alone would
+    bring about at rest
+    with no teacher: the attenuated dendritic prediction, not V_w. gain dP/dU; score d log P(z) /
+    dU.
+    output: `spikes`: activity = z; `rate`: activity = P(z = 1) itself, and the score is 0. No
+    reset, as in the source;
+    refractoriness: neuron `refractory`. State: u, dendrite (V_w) [n]. Backward, z has the
+    derivative of P.
+    Limits: no teacher and constant V_w: U -> V*; strong balanced nudging: U -> (g_e e_excitatory +
+    g_i e_inhibitory) / (g_e + g_i). Source: Urbanczik & Senn 2014 (g_L 0.1 / ms, g_D 2 / ms,
+    phi_max 0.15 / ms).
     """
 
     ports: ClassVar[tuple[str, ...]] = ("soma", "dendrite", "excitatory", "inhibitory")
@@ -49,17 +59,18 @@ class TwoCompartment(SpikingNeuron):
     output: Literal["spikes", "rate"] = "spikes"
 
     @property
-    def offers(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def offers(self) -> frozenset[str]:
         return frozenset(
-            {"activity", "potential", "gain", "dendrite"} | ({"score"} if self.output == "spikes" else set())
+            {"activity", "potential", "gain", "dendrite"}
+            | ({"score"} if self.output == "spikes" else set())
         )
 
     @property
-    def spiking(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def spiking(self) -> bool:
         return self.output == "spikes"
 
     @property
-    def lowering(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def lowering(self) -> tuple[str, ...]:
         reversals = {"excitatory": self.e_excitatory, "inhibitory": self.e_inhibitory}
         return tuple(port for port, e in reversals.items() if e < self.threshold)
 
@@ -72,7 +83,12 @@ class TwoCompartment(SpikingNeuron):
     def integrate(self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float) -> Theta:
         g_e, g_i, v_w = drive["excitatory"], drive["inhibitory"], drive["dendrite"]
         total = 1.0 + self.g_dendrite + g_e + g_i
-        pulled = self.g_dendrite * v_w + g_e * self.e_excitatory + g_i * self.e_inhibitory + drive["soma"]
+        pulled = (
+            self.g_dendrite * v_w
+            + g_e * self.e_excitatory
+            + g_i * self.e_inhibitory
+            + drive["soma"]
+        )
         end = pulled / total
         return {"u": end + jnp.exp(-dt / self.tau_m * total) * (state["u"] - end), "dendrite": v_w}
 
@@ -81,12 +97,18 @@ class TwoCompartment(SpikingNeuron):
 
     def fire(self, theta: Theta, state: Theta, dt: float, key: Key) -> NeuronView:
         u = state["u"]
-        share = jax.nn.sigmoid(self.steepness * (u - self.threshold) - math.log(self.k))  # phi / phi_max
+        share = jax.nn.sigmoid(
+            self.steepness * (u - self.threshold) - math.log(self.k)
+        )  # phi / phi_max
         expected = self.phi_max * dt * share
         p, hazard = -jnp.expm1(-expected), self.steepness * expected * (1.0 - share)
-        view = drawn(key, u, p, hazard) if self.output == "spikes" else neuron_view(p, u, hazard * (1.0 - p))
+        view = (
+            drawn(key, u, p, hazard)
+            if self.output == "spikes"
+            else neuron_view(p, u, hazard * (1.0 - p))
+        )
         predicted = self.g_dendrite / (1.0 + self.g_dendrite) * state["dendrite"]
-        return view.replace(dendrite=predicted)  # pyright: ignore[reportAttributeAccessIssue]
+        return replace(view, dendrite=predicted)
 
     def reset(self, theta: Theta, state: Theta, spikes: Array) -> Theta:
         return state

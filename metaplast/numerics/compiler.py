@@ -1,6 +1,7 @@
 """How the programs of a run are compiled: quickly, for a run compiles more than it computes.
 
-CPU seconds to compile and median milliseconds of a run (JAX 0.10.2, an x86-64 core with AVX-512, shared):
+CPU seconds to compile and median milliseconds of a run (JAX 0.10.2, an x86-64 core with AVX-512,
+shared):
 
 | program | by itself | level 1 |
 |---|---|---|
@@ -33,7 +34,9 @@ def options() -> dict[str, Any]:
 
 
 class Program(Generic[P, R]):
-    """`jax.jit` of a function with these options; within another program, whose options rule, the function itself."""
+    """`jax.jit` of a function with these options; within another program, whose options rule, the
+    function itself.
+    """
 
     def __init__(self, function: Callable[P, R], static: tuple[str, ...]) -> None:
         self.__wrapped__ = function

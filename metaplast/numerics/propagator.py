@@ -9,8 +9,8 @@ def passed_on(dt: float, tau_from: float, tau_to: float) -> float:
         tau_to y' = -y + x;   tau_from x' = -x;   gain = tau_from (exp(-dt / tau_from) - exp(-dt / tau_to))
                                                          / (tau_from - tau_to)
 
-    The same number for equal time constants, (dt / tau) exp(-dt / tau), and stable near them. Source: Rotter &
-    Diesmann 1999.
+    The same number for equal time constants, (dt / tau) exp(-dt / tau), and stable near them.
+    Source: Rotter & Diesmann 1999.
     """
     left, to = dt / tau_from, dt / tau_to
     apart = abs(left - to)

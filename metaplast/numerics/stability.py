@@ -41,19 +41,21 @@ class Unit(Protocol):
 
 @lru_cache(maxsize=64)
 def largest_stable(neuron: Unit) -> float:
-    """The largest dt [s] at which no eigenvalue of the linearised step says that what decays in truth would grow.
+    """The largest dt [s] at which no eigenvalue of the linearised step says that what decays in
+    truth would grow.
 
-    M = d state(t + dt) / d state(t) of one unit, spikes and resets left out, by central differences in float64. It is
-    taken at the states that the unit visits in a second of steps of 20 us under each of nine constant drives across
-    `neuron.drives` (and under a strong one at each other port), where at that fine step all eigenvalues lie within the
-    unit circle. dt is too large where an eigenvalue leaves it with a negative real part (the step overshoots), or, at
-    a state of rest, in any direction. inf where none does up to 1 s; found by bisection to 0.1 %.
+    M = d state(t + dt) / d state(t) of one unit, spikes and resets left out, by central differences
+    in float64. It is taken at the states that the unit visits in a second of steps of 20 us under
+    each of nine constant drives across `neuron.drives` (and under a strong one at each other port),
+    where at that fine step all eigenvalues lie within the unit circle. dt is too large where an
+    eigenvalue leaves it with a negative real part (the step overshoots), or, at a state of rest, in
+    any direction. inf where none does up to 1 s; found by bisection to 0.1 %.
     """
     if not jax.tree.leaves(neuron.init_state(neuron.init(jax.random.key(0), 1), 1)):
         return float("inf")
     with jax.enable_x64(True):
         states, drives, resting = _visited(neuron)
-        step = lambda dt: _eigenvalues(neuron, states, drives, dt)  # noqa: E731
+        step = lambda dt: _eigenvalues(neuron, states, drives, dt)
         fading = np.abs(step(FINE)).max(axis=1) <= 1.0 + GROWN
 
         def stable(dt: float) -> bool:
@@ -73,17 +75,23 @@ def largest_stable(neuron: Unit) -> float:
 
 
 def _drives(neuron: Unit) -> dict[str, np.ndarray]:
-    """{port: constant drives [k]}: the soma alone, then each other port alone, in either direction where it has one."""
+    """{port: constant drives [k]}: the soma alone, then each other port alone, in either direction
+    where it has one.
+    """
     strong = {}
     for port in (p for p in neuron.ports if p != "soma"):
         strong[port] = (-OTHER, OTHER) if port in neuron.signed else (OTHER,)
     rows = [{"soma": float(x)} for x in np.linspace(*neuron.drives, N_DRIVES)]
     rows += [{port: x} for port, each in strong.items() for x in each]
-    return {port: np.asarray([row.get(port, 0.0) for row in rows])[:, None] for port in neuron.ports}
+    return {
+        port: np.asarray([row.get(port, 0.0) for row in rows])[:, None] for port in neuron.ports
+    }
 
 
 def _visited(neuron: Unit) -> tuple[Any, dict[str, np.ndarray], np.ndarray]:
-    """States [m, d] that one unit visits, the drives [m, 1] it is under there, and whether it is at rest [m]."""
+    """States [m, d] that one unit visits, the drives [m, 1] it is under there, and whether it is at
+    rest [m].
+    """
     theta, drives = neuron.init(jax.random.key(0), 1), _drives(neuron)
     born, shape = ravel_pytree(neuron.init_state(theta, 1))
     n_steps = round(VISIT / FINE)
@@ -95,7 +103,10 @@ def _visited(neuron: Unit) -> tuple[Any, dict[str, np.ndarray], np.ndarray]:
 
         keys = jax.random.split(jax.random.key(0), n_steps)
         before, after = jax.lax.scan(step, born, keys)[1]
-        extremes = [jnp.argmin(before, axis=0), jnp.argmax(before, axis=0)]  # a brief overshoot lies between two others
+        extremes = [
+            jnp.argmin(before, axis=0),
+            jnp.argmax(before, axis=0),
+        ]  # a brief overshoot lies between two others
         seen = jnp.concatenate([jnp.arange(0, n_steps, n_steps // SEEN), *extremes])
         return before[seen], after[seen]
 
@@ -106,8 +117,12 @@ def _visited(neuron: Unit) -> tuple[Any, dict[str, np.ndarray], np.ndarray]:
     return flat, under, ~moving.any(axis=-1).reshape(-1)
 
 
-def _eigenvalues(neuron: Unit, states: np.ndarray, drives: dict[str, np.ndarray], dt: float) -> np.ndarray:
-    """Of the linearised step at every state: [m, d]; 0 where a jump (a spike, a counter) lies too close to tell."""
+def _eigenvalues(
+    neuron: Unit, states: np.ndarray, drives: dict[str, np.ndarray], dt: float
+) -> np.ndarray:
+    """Of the linearised step at every state: [m, d]; 0 where a jump (a spike, a counter) lies too
+    close to tell.
+    """
     theta = neuron.init(jax.random.key(0), 1)
     shape = ravel_pytree(neuron.init_state(theta, 1))[1]
 
@@ -122,7 +137,9 @@ def _eigenvalues(neuron: Unit, states: np.ndarray, drives: dict[str, np.ndarray]
     return np.linalg.eigvals(np.where(np.isfinite(matrices), matrices, 1e30))
 
 
-def _slopes(step: Callable[[np.ndarray], np.ndarray], states: np.ndarray, size: float) -> np.ndarray:
+def _slopes(
+    step: Callable[[np.ndarray], np.ndarray], states: np.ndarray, size: float
+) -> np.ndarray:
     """d step / d state [m, d, d] by central differences of `size`, relative to 1 + |state|."""
     columns = []
     for k in range(states.shape[1]):

@@ -1,6 +1,7 @@
 """What a life is worth to the outer loop."""
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -21,7 +22,9 @@ class Lived(NamedTuple):
 
 
 class AbstractObjective(ABC):
-    """One number per life, to be made small. needs: what the task must offer (names of TaskShape.offers)."""
+    """One number per life, to be made small. needs: what the task must offer (names of
+    TaskShape.offers).
+    """
 
     needs: ClassVar[frozenset[str]] = frozenset()
 
@@ -34,10 +37,12 @@ class AbstractObjective(ABC):
 
     @abstractmethod
     def window(self, theta: Theta, score: Score, shape: TaskShape, start: Array) -> Array:
-        """What the steps start, start + 1 ... add to the loss of their life []; score [n], start [] counts from 0.
+        """What the steps start, start + 1 ... add to the loss of their life []; score [n], start []
+        counts from 0.
 
-        The windows of a life add up to its `loss` where every step has weight 1. With other weights they add up to
-        sum_t weight_t loss_t / (steps that may count): an end of life that is not yet known cannot be divided by.
+        The windows of a life add up to its `loss` where every step has weight 1. With other weights
+        they add up to sum_t weight_t loss_t / (steps that may count): an end of life that is not
+        yet known cannot be divided by.
         Raises: BadInput for an objective that is no sum over steps.
         """
 
@@ -49,7 +54,9 @@ def weighted_mean(score: Score) -> Array:
 
 
 def part_of_mean(score: Score, start: Array, first: int, n_steps: int) -> Array:
-    """The part [] of a mean over the steps `first` .. `n_steps - 1` that the steps from `start` on make up."""
+    """The part [] of a mean over the steps `first` .. `n_steps - 1` that the steps from `start` on
+    make up.
+    """
     counts = start + jnp.arange(score.loss.shape[0], dtype=start.dtype) >= first
     return jnp.sum(jnp.where(counts, score.weight * score.loss, 0.0)) / (n_steps - first)
 
@@ -57,4 +64,6 @@ def part_of_mean(score: Score, start: Array, first: int, n_steps: int) -> Array:
 def last_phase(score: Score, n_last: int) -> dict[str, Array]:
     """The task's own metrics, averaged like the loss over the last phase."""
     last = jax.tree.map(lambda x: x[-n_last:], score)
-    return {name: weighted_mean(last.replace(loss=values)) for name, values in last.metrics.items()}  # pyright: ignore[reportAttributeAccessIssue]
+    return {
+        name: weighted_mean(replace(last, loss=values)) for name, values in last.metrics.items()
+    }

@@ -12,7 +12,9 @@ from metaplast.spec import spec
 @register("objective", "final_loss")
 @spec
 class FinalLoss(AbstractObjective):
-    """The weighted mean of the loss over the steps of the last phase (usually queries with plasticity off)."""
+    """The weighted mean of the loss over the steps of the last phase (usually queries with
+    plasticity off).
+    """
 
     def loss(self, theta: Theta, lived: Lived) -> Array:
         n_last = lived.shape.phases[-1][0]

@@ -15,12 +15,14 @@ from metaplast.wiring import Wiring
 @register("objective", "final_weights")
 @spec
 class FinalWeights(AbstractObjective):
-    """mean over the measured synapses of (w - w_measured)^2 / (2 sd^2): w ~ N(w_measured, sd^2) at the end of a life.
+    """mean over the measured synapses of (w - w_measured)^2 / (2 sd^2): w ~ N(w_measured, sd^2) at
+    the end of a life.
 
-    For slices and cultures: spike trains are known, weights are measured before and after. task.final holds
-    {edge: weights}, NaN where a synapse was not measured; a life without any measurement has loss 0.
-    Raises: BadInput (from `check`) for a measured edge that the network does not have, and (from `window`) always: only
-    the end of a life counts.
+    For slices and cultures: spike trains are known, weights are measured before and after.
+    task.final holds {edge: weights}, NaN where a synapse was not measured; a life without any
+    measurement has loss 0.
+    Raises: BadInput (from `check`) for a measured edge that the network does not have, and (from
+    `window`) always: only the end of a life counts.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"final_weights"})
@@ -33,14 +35,23 @@ class FinalWeights(AbstractObjective):
             if layouts.get(edge) != measured.shape:
                 given = f"objective final_weights: measured {edge} {measured.shape}"
                 expected = ", ".join(f"{name} {shape}" for name, shape in layouts.items())
-                raise BadInput(given, f"an edge in its layout: {expected}", "change the network or its connection")
+                raise BadInput(
+                    given,
+                    f"an edge in its layout: {expected}",
+                    "change the network or its connection",
+                )
 
     def loss(self, theta: Theta, lived: Lived) -> Array:
         total, count = jnp.zeros(()), jnp.zeros(())
         for edge, measured in lived.task.final.items():
             known = jnp.isfinite(measured)
-            off = jnp.where(known, lived.synapses[edge].weight - jnp.where(known, measured, 0.0), 0.0)
-            total, count = total + jnp.sum((off / self.sd) ** 2), count + jnp.sum(known.astype(off.dtype))
+            off = jnp.where(
+                known, lived.synapses[edge].weight - jnp.where(known, measured, 0.0), 0.0
+            )
+            total, count = (
+                total + jnp.sum((off / self.sd) ** 2),
+                count + jnp.sum(known.astype(off.dtype)),
+            )
         return 0.5 * total / jnp.maximum(count, 1.0)
 
     def window(self, theta: Theta, score: Score, shape: TaskShape, start: Array) -> Array:

@@ -23,7 +23,7 @@ class L1(AbstractObjective):
     strength: NonNegative = 1e-7
 
     @property
-    def needs(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def needs(self) -> frozenset[str]:
         return self.objective.needs
 
     def check(self, task: Any, wiring: Wiring) -> None:
@@ -37,4 +37,6 @@ class L1(AbstractObjective):
         return self.objective.window(theta, score, shape, start) + share * self._penalty(theta)
 
     def _penalty(self, theta: Theta) -> Array:
-        return self.strength * sum((jnp.sum(jnp.abs(leaf)) for leaf in jax.tree.leaves(theta["rules"])), jnp.zeros(()))
+        return self.strength * sum(
+            (jnp.sum(jnp.abs(leaf)) for leaf in jax.tree.leaves(theta["rules"])), jnp.zeros(())
+        )

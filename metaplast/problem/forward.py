@@ -11,11 +11,15 @@ from jax.flatten_util import ravel_pytree
 from metaplast.signals import Theta
 
 
-def forward_value_and_grad(fun: Callable[[Theta], tuple[Array, Any]], chunk: int) -> Callable[[Theta], Any]:
-    """theta -> ((fun's value [], what else it returns), gradient), as jax.value_and_grad(fun, has_aux=True) gives them.
+def forward_value_and_grad(
+    fun: Callable[[Theta], tuple[Array, Any]], chunk: int
+) -> Callable[[Theta], Any]:
+    """theta -> ((fun's value [], what else it returns), gradient), as jax.value_and_grad(fun,
+    has_aux=True) gives them.
 
-    d fun / d theta_i is the tangent of fun along unit vector i. `chunk` of these are pushed through at a time, so that
-    time grows with the numbers in theta, and memory with `chunk` but not with the steps that `fun` scans over.
+    d fun / d theta_i is the tangent of fun along unit vector i. `chunk` of these are pushed through
+    at a time, so that time grows with the numbers in theta, and memory with `chunk` but not with
+    the steps that `fun` scans over.
     """
 
     def value_and_grad(theta: Theta) -> tuple[tuple[Array, Any], Theta]:

@@ -41,12 +41,17 @@ Mode = Literal["none", "forward", "reverse"]  # of differentiation
 class MetaProblem:
     """A lifetime, an objective and a number of tasks per outer step.
 
-    life_clip: the gradient of one life is scaled to at most this global norm (0: never), so that no single life rules
-    a step. chunk: lives advanced in lockstep (0: as many as fit the cache). n_devices: lives are spread over them.
-    unroll: training lives end after so many steps (0: whole lives). The objective then sees the phases reached, the
-    last of them as far as it is reached: `final_loss` is the loss in that one, 0 where the task scores nothing there.
-    curriculum: {outer step: unroll from there on}; steps begin at 0, lives grow, the last entry stays. `train.steps`
-    applies it, with one compilation for each length; `train.evaluate` always lets lives end by themselves.
+    life_clip: the gradient of one life is scaled to at most this global norm (0: never), so that no
+    single life rules
+    a step. chunk: lives advanced in lockstep (0: as many as fit the cache). n_devices: lives are
+    spread over them.
+    unroll: training lives end after so many steps (0: whole lives). The objective then sees the
+    phases reached, the
+    last of them as far as it is reached: `final_loss` is the loss in that one, 0 where the task
+    scores nothing there.
+    curriculum: {outer step: unroll from there on}; steps begin at 0, lives grow, the last entry
+    stays. `train.steps` applies it, with one compilation for each length; `train.evaluate` always
+    lets lives end by themselves.
     """
 
     lifetime: Lifetime = Lifetime()
@@ -65,13 +70,22 @@ class MetaProblem:
         for need in sorted(self.objective.needs - offers):
             offered = ", ".join(sorted(offers))
             raise BadInput(
-                f"objective: needs {need!r} from the task", f"one of what it offers: {offered}", "change one of the two"
+                f"objective: needs {need!r} from the task",
+                f"one of what it offers: {offered}",
+                "change one of the two",
             )
         task = jax.eval_shape(lambda key: some_task(self.lifetime.task, key), jax.random.key(0))
         self.objective.check(task, self.lifetime.wiring())
         check_unroll(self.unroll, self.curriculum, self.lifetime.task.shape().n_steps)
-        if min(self.lengths()) < self.lifetime.task.shape().n_steps and "final_weights" in self.objective.needs:
-            raise BadInput("objective of final weights, of lives cut short", "whole lives", "set problem.unroll=0")
+        if (
+            min(self.lengths()) < self.lifetime.task.shape().n_steps
+            and "final_weights" in self.objective.needs
+        ):
+            raise BadInput(
+                "objective of final weights, of lives cut short",
+                "whole lives",
+                "set problem.unroll=0",
+            )
 
     def shape(self) -> TaskShape:
         """That of the task, with the phases that `unroll` leaves."""
@@ -99,16 +113,23 @@ class MetaProblem:
         return sample_batch(self.lifetime.task, key, n, split)
 
     def losses(
-        self, thetas: Any, batch: Batch, share: int | None = None, unravel: Callable[[Any], Theta] = lambda theta: theta
+        self,
+        thetas: Any,
+        batch: Batch,
+        share: int | None = None,
+        unravel: Callable[[Any], Theta] = lambda theta: theta,
     ) -> tuple[Array, Metrics]:
         """The mean loss of each member [P] (not finite where one of its lives blew up) and metrics.
 
-        thetas: with a leading member axis, in any form that `unravel` turns into a theta, member by member: flat
-        vectors need no copy of them all (with 35,000 numbers and 200 steps on 9,000 synapses an eighth of the time).
-        share: how many consecutive members live through the same tasks (default: all do). An antithetic pair must.
-        Metrics, per member and life [P, n]: `life_loss`, `survived` (share of steps before the first non-finite loss),
-        `at_bound` (share of plastic synapses that end at a bound of their weight), the task's own and those that
-        the lifetime measures; `diverged` []: lives that blew up.
+        thetas: with a leading member axis, in any form that `unravel` turns into a theta, member by
+        member: flat vectors need no copy of them all (with 35,000 numbers and 200 steps on 9,000
+        synapses an eighth of the time).
+        share: how many consecutive members live through the same tasks (default: all do). An
+        antithetic pair must.
+        Metrics, per member and life [P, n]: `life_loss`, `survived` (share of steps before the
+        first non-finite loss), `at_bound` (share of plastic synapses that end at a bound of their
+        weight), the task's own and those that the lifetime measures; `diverged` []: lives that blew
+        up.
         """
         member, task = assign(leading(thetas), leading(batch.keys), share)
 
@@ -119,18 +140,26 @@ class MetaProblem:
 
         out = self._spread(one, len(member))
         grid = jax.tree.map(lambda x: x.reshape(leading(thetas), -1), out)
-        metrics = {**grid, "diverged": jnp.sum(~jnp.isfinite(grid["life_loss"])), "lives": jnp.asarray(len(member))}
+        metrics = {
+            **grid,
+            "diverged": jnp.sum(~jnp.isfinite(grid["life_loss"])),
+            "lives": jnp.asarray(len(member)),
+        }
         return jnp.mean(grid["life_loss"], axis=1), metrics
 
-    def value_and_grad(self, theta: Theta, batch: Batch, tangents: int = 0) -> tuple[Array, Theta, Metrics]:
+    def value_and_grad(
+        self, theta: Theta, batch: Batch, tangents: int = 0
+    ) -> tuple[Array, Theta, Metrics]:
         """(mean loss [], its gradient, metrics) over the lives whose loss and gradient are finite.
 
-        A map of value_and_grad over chunks, summed: memory does not grow with the number of lives. tangents: 0 for
-        reverse mode; else forward mode, so many directions of theta at a time.
+        A map of value_and_grad over chunks, summed: memory does not grow with the number of lives.
+        tangents: 0 for reverse mode; else forward mode, so many directions of theta at a time.
         """
 
         def one(theta: Theta, i: Array) -> tuple[Array, tuple[dict[str, Array], tuple[()]]]:
-            loss, aside = self._loss(theta, take(batch.tasks, i), batch.keys[i], "forward" if tangents else "reverse")
+            loss, aside = self._loss(
+                theta, take(batch.tasks, i), batch.keys[i], "forward" if tangents else "reverse"
+            )
             return loss, (aside, ())
 
         grad, metrics, _ = self._gradients(one, theta, leading(batch.keys), tangents)
@@ -139,22 +168,38 @@ class MetaProblem:
     def _gradients(
         self, one: Callable[..., Any], theta: Theta, n: int, tangents: int = 0
     ) -> tuple[Theta, Metrics, tuple[Array, Any]]:
-        """Of `n` lives `one(theta, i)`, (loss, (metrics, anything)): (gradient, metrics, (losses, anything) [n]).
+        """Of `n` lives `one(theta, i)`, (loss, (metrics, anything)): (gradient, metrics, (losses,
+        anything) [n]).
 
         A loss is not a number where the life's gradient is not finite.
         """
 
         def each(i: Array) -> tuple[Any, Theta]:
-            of = lambda theta: one(theta, i)  # noqa: E731
-            differentiate = forward_value_and_grad(of, tangents) if tangents else jax.value_and_grad(of, has_aux=True)
+            of = lambda theta: one(theta, i)
+            differentiate = (
+                forward_value_and_grad(of, tangents)
+                if tangents
+                else jax.value_and_grad(of, has_aux=True)
+            )
             (loss, (aside, kept)), grad = differentiate(theta)
             norm = jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(grad)))
             healthy = jnp.isfinite(loss) & jnp.isfinite(norm)
-            factor = jnp.minimum(1.0, self.life_clip / jnp.maximum(norm, 1e-30)) if self.life_clip else jnp.ones(())
+            factor = (
+                jnp.minimum(1.0, self.life_clip / jnp.maximum(norm, 1e-30))
+                if self.life_clip
+                else jnp.ones(())
+            )
             grad = jax.tree.map(lambda g: jnp.where(healthy, g * factor, 0.0), grad)
-            return ({"loss": loss, "norm": norm, **aside}, healthy, healthy & (factor < 1), kept), grad
+            return (
+                {"loss": loss, "norm": norm, **aside},
+                healthy,
+                healthy & (factor < 1),
+                kept,
+            ), grad
 
-        (told, healthy, clipped, kept), total = self._spread(each, n, gradient=True, tangents=tangents)
+        (told, healthy, clipped, kept), total = self._spread(
+            each, n, gradient=True, tangents=tangents
+        )
         count = jnp.sum(healthy)
         share = count.astype(told["loss"].dtype)
         scale = jnp.where(count > 0, 1.0 / jnp.maximum(share, 1.0), jnp.nan)
@@ -171,13 +216,17 @@ class MetaProblem:
             theta = jax.tree.map(lambda x: x[member[i]], thetas)
             return self.lifetime.begin(theta, take(batch.tasks, task[i]), batch.keys[task[i]])
 
-        return Lives(life=self._spread(one, len(member)), member=member, task=task, tasks=batch.tasks)
+        return Lives(
+            life=self._spread(one, len(member)), member=member, task=task, tasks=batch.tasks
+        )
 
     def unborn(self, thetas: Theta, batch: Batch, share: int | None = None) -> Lives:
-        """The places of lives before their birth: `begin` with zeros for all that is born. batch: its shapes do."""
+        """The places of lives before their birth: `begin` with zeros for all that is born. batch:
+        its shapes do.
+        """
         born = jax.eval_shape(lambda batch: self.begin(thetas, batch, share), batch)
         member, task = assign(leading(thetas), leading(batch.keys), share)
-        empty = lambda tree: jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), tree)  # noqa: E731
+        empty = lambda tree: jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), tree)
         return Lives(life=empty(born.life), member=member, task=task, tasks=empty(born.tasks))
 
     def advance(self, thetas: Theta, lives: Lives, n_steps: int) -> tuple[Lives, Window]:
@@ -185,20 +234,26 @@ class MetaProblem:
 
         def one(i: Array) -> tuple[Life, Trace]:
             theta = jax.tree.map(lambda x: x[lives.member[i]], thetas)
-            return self.lifetime.advance(theta, take(lives.tasks, lives.task[i]), take(lives.life, i), n_steps)
+            return self.lifetime.advance(
+                theta, take(lives.tasks, lives.task[i]), take(lives.life, i), n_steps
+            )
 
         life, trace = self._spread(one, lives.member.shape[0])
-        return lives.replace(life=life), Window(trace=trace)  # pyright: ignore[reportAttributeAccessIssue]
+        return replace(lives, life=life), Window(trace=trace)
 
-    def window_losses(self, thetas: Theta, lives: Lives, births: Births, n_steps: int) -> tuple[Lives, Metrics]:
-        """Every life `n_steps` further, born first where its task is due: (lives, metrics of each life [n_lives]).
+    def window_losses(
+        self, thetas: Theta, lives: Lives, births: Births, n_steps: int
+    ) -> tuple[Lives, Metrics]:
+        """Every life `n_steps` further, born first where its task is due: (lives, metrics of each
+        life [n_lives]).
 
-        `life_loss`: what the window adds to the loss of its life, times the life's steps / n_steps, so that the mean
-        over the windows of a life is its loss; not finite where the life is not. Such a life stays as it was, and so
+        `life_loss`: what the window adds to the loss of its life, times the life's steps / n_steps,
+        so that the mean over the windows of a life is its loss; not finite where the life is not.
+        Such a life stays as it was, and so
         does its task. `survived`, `at_bound`: as in `losses`, of the window.
         """
         tasks = where(births.due, births.batch.tasks, lives.tasks)
-        under_way = lives.replace(tasks=tasks)  # pyright: ignore[reportAttributeAccessIssue]
+        under_way = replace(lives, tasks=tasks)
 
         def one(i: Array) -> tuple[Array, tuple[dict[str, Array], Life]]:
             theta = jax.tree.map(lambda x: x[lives.member[i]], thetas)
@@ -210,34 +265,48 @@ class MetaProblem:
     def window_gradient(
         self, theta: Theta, lives: Lives, births: Births, n_steps: int
     ) -> tuple[Lives, tuple[Theta, Metrics, Array]]:
-        """(lives, (gradient, metrics, losses [n_lives])): `window_losses` and `value_and_grad` in one.
+        """(lives, (gradient, metrics, losses [n_lives])): `window_losses` and `value_and_grad` in
+        one.
 
-        The gradient goes back to the start of the window, or to the birth within it, and no further.
+        The gradient goes back to the start of the window, or to the birth within it, and no
+        further.
         """
         tasks = where(births.due, births.batch.tasks, lives.tasks)
-        under_way = lives.replace(tasks=tasks)  # pyright: ignore[reportAttributeAccessIssue]
-        one = lambda theta, i: self._window(theta, under_way, births, i, n_steps, gradient=True)  # noqa: E731
+        under_way = replace(lives, tasks=tasks)
+        one = lambda theta, i: self._window(theta, under_way, births, i, n_steps, gradient=True)
         grad, metrics, (losses, life) = self._gradients(one, theta, lives.member.shape[0])
         return settled(lives, tasks, life, jnp.isfinite(losses)), (grad, metrics, losses)
 
     def _window(
-        self, theta: Theta, lives: Lives, births: Births, i: Array, n_steps: int, gradient: bool = False
+        self,
+        theta: Theta,
+        lives: Lives,
+        births: Births,
+        i: Array,
+        n_steps: int,
+        gradient: bool = False,
     ) -> tuple[Array, tuple[dict[str, Array], Life]]:
         shape, slot = self.shape(), lives.task[i]
         task, due = take(lives.tasks, slot), births.due[slot]
-        life = where(due, self.lifetime.begin(theta, task, births.batch.keys[slot]), take(lives.life, i))
+        life = where(
+            due, self.lifetime.begin(theta, task, births.batch.keys[slot]), take(lives.life, i)
+        )
         start = life.t
         life, trace = self.lifetime.advance(theta, task, life, n_steps, gradient=gradient)
         loss = self.objective.window(theta, trace.score, shape, start) * (shape.n_steps / n_steps)
         aside = {"survived": _survived(trace.score), "at_bound": _at_bound(self.lifetime, life)}
         return jnp.where(_sound(life), loss, jnp.nan), (aside, life)
 
-    def _loss(self, theta: Theta, task: Any, key: Key, gradient: Mode = "none") -> tuple[Array, dict[str, Array]]:
+    def _loss(
+        self, theta: Theta, task: Any, key: Key, gradient: Mode = "none"
+    ) -> tuple[Array, dict[str, Array]]:
         shape = self.shape()
         units = "units" in self.lifetime.measure and gradient == "none"
         lifetime = replace(self.lifetime, record=("activity", "gain")) if units else self.lifetime
         life = lifetime.begin(theta, task, key)
-        life, trace = lifetime.advance(theta, task, life, shape.n_steps, start=0, gradient=gradient == "reverse")
+        life, trace = lifetime.advance(
+            theta, task, life, shape.n_steps, start=0, gradient=gradient == "reverse"
+        )
         aside = {
             "survived": _survived(trace.score),
             "at_bound": _at_bound(self.lifetime, life),
@@ -251,18 +320,27 @@ class MetaProblem:
         return jnp.where(_sound(life), loss, jnp.nan), aside
 
     def chunk_size(self, tangents: int = 0) -> int:
-        """How many lives run in lockstep; tangents: copies of a life that forward mode carries beside it."""
+        """How many lives run in lockstep; tangents: copies of a life that forward mode carries
+        beside it.
+        """
         return self.chunk or fitting_chunk(self.lifetime, tangents)
 
-    def _spread(self, one: Callable[[Array], Any], n: int, gradient: bool = False, tangents: int = 0) -> Any:
-        """`one(i)` for i < n, stacked; gradient: `one` gives (kept, summed), the second summed over all i."""
-        return spread(one, Layout(n, self.chunk_size(tangents), self.n_devices), reduce_second=gradient)
+    def _spread(
+        self, one: Callable[[Array], Any], n: int, gradient: bool = False, tangents: int = 0
+    ) -> Any:
+        """`one(i)` for i < n, stacked; gradient: `one` gives (kept, summed), the second summed over
+        all i.
+        """
+        return spread(
+            one, Layout(n, self.chunk_size(tangents), self.n_devices), reduce_second=gradient
+        )
 
 
 def sample_batch(family: AbstractTaskFamily, key: Key, n: int, split: Split) -> Batch:
     """The tasks of a family know nothing of rules: every variant of a problem shares this program.
 
-    A plain map, one task at a time: 256 digit tasks in one vmap take 7.7 s to compile and save no run time.
+    A plain map, one task at a time: 256 digit tasks in one vmap take 7.7 s to compile and save no
+    run time.
     """
 
     def one(i: Array) -> Batch:
@@ -277,11 +355,16 @@ def _mean(values: Array, healthy: Array, scale: Array) -> Array:
 
 
 def _sound(life: Life) -> Array:
-    """Whether every number of network and rules is finite: a broken cell may be silent, and the loss be fine.
+    """Whether every number of network and rules is finite: a broken cell may be silent, and the
+    loss be fine.
 
-    Not of the feedback: what is used there shows in the weights, and matrices that no rule reads need not be drawn."""
+    Not of the feedback: what is used there shows in the weights, and matrices that no rule reads
+    need not be drawn.
+    """
     own = jax.tree.leaves((life.synapses, life.network, life.rules))
-    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(x)) for x in own if jnp.issubdtype(x.dtype, jnp.floating)]))
+    return jnp.all(
+        jnp.stack([jnp.all(jnp.isfinite(x)) for x in own if jnp.issubdtype(x.dtype, jnp.floating)])
+    )
 
 
 def _survived(score: Score) -> Array:
@@ -290,7 +373,9 @@ def _survived(score: Score) -> Array:
 
 
 def _at_bound(lifetime: Lifetime, life: Life) -> Array:
-    """The share [] of plastic synapses whose weight ended at one of its bounds; 0 where nothing is plastic."""
+    """The share [] of plastic synapses whose weight ended at one of its bounds; 0 where nothing is
+    plastic.
+    """
     wiring, hit, total = lifetime.wiring(), jnp.zeros(()), jnp.zeros(())
     for name, (edge, _) in lifetime.plastic().items():
         (low, high), synapses = wiring.bounds(edge), life.synapses[name]

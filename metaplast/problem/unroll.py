@@ -37,16 +37,28 @@ def steps_at(curriculum: Curriculum, index: int) -> int:
 
 
 def check_unroll(unroll: int, curriculum: Curriculum, n_steps: int) -> None:
-    """Raises: BadInput for lives longer than `n_steps`, and a curriculum that does not begin at 0 or does not grow."""
+    """Raises: BadInput for lives longer than `n_steps`, and a curriculum that does not begin at 0
+    or does not grow.
+    """
     if unroll > n_steps:
-        raise BadInput(f"problem.unroll={unroll}", f"at most the {n_steps} steps of a life", "lower it, or 0 for all")
+        raise BadInput(
+            f"problem.unroll={unroll}",
+            f"at most the {n_steps} steps of a life",
+            "lower it, or 0 for all",
+        )
     given = f"problem.curriculum={{{', '.join(f'{first}: {n}' for first, n in curriculum)}}}"
     if unroll and curriculum:
-        raise BadInput(f"problem.unroll={unroll} and a curriculum", "one of the two", "leave unroll at 0")
+        raise BadInput(
+            f"problem.unroll={unroll} and a curriculum", "one of the two", "leave unroll at 0"
+        )
     firsts, lengths = [first for first, _ in curriculum], [n or n_steps for _, n in curriculum]
     if curriculum and (firsts[0] != 0 or firsts != sorted(set(firsts))):
-        raise BadInput(given, "outer steps that begin at 0 and grow", "write {0: n, later: more, ...}")
+        raise BadInput(
+            given, "outer steps that begin at 0 and grow", "write {0: n, later: more, ...}"
+        )
     if lengths != sorted(set(lengths)):
-        raise BadInput(given, "lives that grow longer", "let the number of steps grow; 0 is a whole life")
+        raise BadInput(
+            given, "lives that grow longer", "let the number of steps grow; 0 is a whole life"
+        )
     if lengths and lengths[-1] > n_steps:
         raise BadInput(given, f"at most the {n_steps} steps of a life", "lower it, or 0 for all")

@@ -14,9 +14,9 @@ from metaplast.tasks import AbstractTaskFamily
 
 
 class Stream(NamedTuple):
-    """What one life shows: inputs [n_steps, n_in] (all input populations in a row), targets [n_steps, n_out], shown
-    [n_steps] (1 where a step is there to learn from); the last `n_asked` steps are judged. key: of the life, for a
-    method that draws."""
+    """What one life shows: inputs [n_steps, n_in] (all input populations in a row), targets
+    [n_steps, n_out], shown [n_steps] (1 where a step is there to learn from); the last `n_asked`
+    steps are judged. key: of the life, for a method that draws."""
 
     inputs: Array
     targets: Array
@@ -27,7 +27,11 @@ class Stream(NamedTuple):
     @property
     def examples(self) -> tuple[Array, Array, Array]:
         """(inputs, targets, shown) of the steps before the last phase."""
-        return self.inputs[: -self.n_asked], self.targets[: -self.n_asked], self.shown[: -self.n_asked]
+        return (
+            self.inputs[: -self.n_asked],
+            self.targets[: -self.n_asked],
+            self.shown[: -self.n_asked],
+        )
 
     @property
     def questions(self) -> Array:
@@ -43,7 +47,8 @@ def lived(
     act: Callable[[Any, Array], tuple[Any, Array]],
     memory: Any,
 ) -> tuple[Array, Outcome]:
-    """One whole life of `act(memory, inputs [n_in]) -> (memory, output [n_out])`: (inputs, outcomes), step by step.
+    """One whole life of `act(memory, inputs [n_in]) -> (memory, output [n_out])`: (inputs,
+    outcomes), step by step.
 
     The task draws what it draws in the life of a network with the same key (see Lifetime).
     """
@@ -76,18 +81,22 @@ def watched(family: AbstractTaskFamily, task: Any, key: Key, dt: float) -> Strea
     return Stream(inputs, outcomes.feedback.target, shown, shape.phases[-1][0], key)
 
 
-def scored(family: AbstractTaskFamily, task: Any, key: Key, dt: float, answers: Array) -> dict[str, Array]:
+def scored(
+    family: AbstractTaskFamily, task: Any, key: Key, dt: float, answers: Array
+) -> dict[str, Array]:
     """The scores of `answers` [n_asked, n_out] to the last phase, 0 before it."""
     shape = family.shape()
     n_before = shape.n_steps - answers.shape[0]
     outputs = jnp.concatenate([jnp.zeros((n_before, shape.n_out)), answers])
-    _, outcomes = lived(family, task, key, dt, lambda t, _: (t + 1, outputs[t]), jnp.zeros((), jnp.int32))
+    _, outcomes = lived(
+        family, task, key, dt, lambda t, _: (t + 1, outputs[t]), jnp.zeros((), jnp.int32)
+    )
     return scores(shape, outcomes)
 
 
 def scores(shape: TaskShape, outcomes: Outcome) -> dict[str, Array]:
-    """The task's metrics over the last phase, as of a row; `loss`, of the same steps, where the answers are no classes:
-    what is compared with classes here are no log-probabilities."""
+    """The task's metrics over the last phase, as of a row; `loss`, of the same steps, where the
+    answers are no classes: what is compared with classes here are no log-probabilities."""
     n_last = shape.phases[-1][0]
     found = last_phase(outcomes.score, n_last)
     if not shape.classes:

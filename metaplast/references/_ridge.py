@@ -6,10 +6,11 @@ from jax import Array
 
 
 def ridge(rows: Array, values: Array, questions: Array, penalty: Array) -> Array:
-    """questions (X^T X + penalty I)^-1 X^T Y [n_asked, n_out]; X = rows [n, n_in], Y = values [n, n_out].
+    """questions (X^T X + penalty I)^-1 X^T Y [n_asked, n_out]; X = rows [n, n_in], Y = values [n,
+    n_out].
 
-    The smaller one of the two equal systems is solved, that of the inputs or that of the rows. A row of zeros counts
-    for nothing.
+    The smaller one of the two equal systems is solved, that of the inputs or that of the rows. A
+    row of zeros counts for nothing.
     """
     n_rows, n_in = rows.shape
     if n_in <= n_rows:

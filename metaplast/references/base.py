@@ -1,4 +1,6 @@
-"""References: competitors from outside that are judged beside the trained rows. They are no networks and not local."""
+"""References: competitors from outside that are judged beside the trained rows. They are no
+networks and not local.
+"""
 
 from abc import ABC, abstractmethod
 from typing import Any
@@ -15,10 +17,11 @@ DROP = "drop it: evaluation.references={} or .NAME=null"
 
 
 class AbstractReference(ABC):
-    """A method that lives the same lives as the rows of a table; nothing of it is trained by an outer loop.
+    """A method that lives the same lives as the rows of a table; nothing of it is trained by an
+    outer loop.
 
-    It sees all that a life shows (stimuli, targets, which steps are for learning) and may keep and compute what it
-    likes. Numbers of its own are chosen among `options`, on validation lives alone.
+    It sees all that a life shows (stimuli, targets, which steps are for learning) and may keep and
+    compute what it likes. Numbers of its own are chosen among `options`, on validation lives alone.
     """
 
     @property
@@ -35,21 +38,30 @@ class AbstractReference(ABC):
         """What the validation lives choose among; all with the same keys."""
 
     @abstractmethod
-    def judge(self, family: AbstractTaskFamily, task: Any, key: Key, dt: float, numbers: Any) -> dict[str, Array]:
-        """The scores [] of one life, named as a row's: the task's own metrics, and `loss` where it means the same.
+    def judge(
+        self, family: AbstractTaskFamily, task: Any, key: Key, dt: float, numbers: Any
+    ) -> dict[str, Array]:
+        """The scores [] of one life, named as a row's: the task's own metrics, and `loss` where it
+        means the same.
 
         key: the life's; numbers: one of `options`. Batching is never visible here.
         """
 
 
 class StreamReference(AbstractReference):
-    """A method that learns from a stream of stimuli with targets and answers in the last phase of a life."""
+    """A method that learns from a stream of stimuli with targets and answers in the last phase of a
+    life.
+    """
 
     @abstractmethod
     def answers(self, stream: Stream, numbers: Any) -> Array:
-        """What it answers at each step of the last phase [n_asked, n_out]; of classes the largest counts."""
+        """What it answers at each step of the last phase [n_asked, n_out]; of classes the largest
+        counts.
+        """
 
-    def judge(self, family: AbstractTaskFamily, task: Any, key: Key, dt: float, numbers: Any) -> dict[str, Array]:
+    def judge(
+        self, family: AbstractTaskFamily, task: Any, key: Key, dt: float, numbers: Any
+    ) -> dict[str, Array]:
         stream = watched(family, task, key, dt)
         return scored(family, task, key, dt, self.answers(stream, numbers))
 
@@ -62,10 +74,16 @@ def need_targets(reference: AbstractReference, family: AbstractTaskFamily) -> No
 
 
 def need_questions(reference: AbstractReference, family: AbstractTaskFamily) -> None:
-    """Raises: BadInput for a task that does not first show examples with targets and then ask, plasticity off."""
+    """Raises: BadInput for a task that does not first show examples with targets and then ask,
+    plasticity off.
+    """
     need_targets(reference, family)
     if family.shape().phases[-1][1]:
-        raise _unfit(reference, family, "a task that shows examples first and asks in a last phase with plasticity off")
+        raise _unfit(
+            reference,
+            family,
+            "a task that shows examples first and asks in a last phase with plasticity off",
+        )
 
 
 def need_classes(reference: AbstractReference, family: AbstractTaskFamily) -> None:
@@ -81,4 +99,6 @@ def need_task(reference: AbstractReference, family: AbstractTaskFamily, name: st
 
 
 def _unfit(reference: AbstractReference, family: AbstractTaskFamily, expected: str) -> BadInput:
-    return BadInput(f"reference {name_of(type(reference))} with task {name_of(type(family))}", expected, DROP)
+    return BadInput(
+        f"reference {name_of(type(reference))} with task {name_of(type(family))}", expected, DROP
+    )

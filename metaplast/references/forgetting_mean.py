@@ -17,7 +17,8 @@ from metaplast.tasks import AbstractTaskFamily
 @register("reference", "forgetting_mean")
 @spec
 class ForgettingMean(base.StreamReference):
-    """The nearest class mean, of means in which older examples count less. At every step that shows class c:
+    """The nearest class mean, of means in which older examples count less. At every step that shows
+    class c:
 
         sum_c <- keep sum_c + x;   count_c <- keep count_c + 1;   mean_c = sum_c / count_c
 
@@ -41,7 +42,9 @@ class ForgettingMean(base.StreamReference):
     def answers(self, stream: Stream, numbers: Any) -> Array:
         n_classes, n_in = stream.targets.shape[1], stream.inputs.shape[1]
 
-        def step(state: tuple[Array, Array], now: tuple[Array, Array, Array]) -> tuple[tuple[Array, Array], Array]:
+        def step(
+            state: tuple[Array, Array], now: tuple[Array, Array, Array]
+        ) -> tuple[tuple[Array, Array], Array]:
             (sums, counts), (inputs, target, shown) = state, now
             known = counts > 0
             centres = sums / jnp.where(known, counts, 1.0)[:, None]

@@ -17,7 +17,9 @@ from metaplast.tasks import AbstractTaskFamily
 @register("reference", "nearest_prototype")
 @spec
 class NearestPrototype(base.AbstractReference):
-    """The class whose mean over the shown examples lies nearest, in Euclidean distance. Nothing is chosen."""
+    """The class whose mean over the shown examples lies nearest, in Euclidean distance. Nothing is
+    chosen.
+    """
 
     @property
     def note(self) -> str:
@@ -30,11 +32,17 @@ class NearestPrototype(base.AbstractReference):
     def options(self) -> tuple[base.Numbers, ...]:
         return ({},)
 
-    def judge(self, family: AbstractTaskFamily, task: Any, key: Key, dt: float, numbers: Any) -> dict[str, Array]:
+    def judge(
+        self, family: AbstractTaskFamily, task: Any, key: Key, dt: float, numbers: Any
+    ) -> dict[str, Array]:
         stream = watched(family, task, key, dt)
         answers = -distances(stream.questions, means(stream))
-        right = jnp.argmax(answers, axis=-1) == jnp.argmax(stream.targets[-stream.n_asked :], axis=-1)
-        accuracy = jnp.mean(right.astype(answers.dtype))  # not the task's weighted mean: the bits of older runs
+        right = jnp.argmax(answers, axis=-1) == jnp.argmax(
+            stream.targets[-stream.n_asked :], axis=-1
+        )
+        accuracy = jnp.mean(
+            right.astype(answers.dtype)
+        )  # not the task's weighted mean: the bits of older runs
         return {**scored(family, task, key, dt, answers), "accuracy": accuracy}
 
 

@@ -22,8 +22,9 @@ class RecursiveLeastSquares(base.StreamReference):
 
         k = P phi / (1 + phi^T P phi);   W <- W + (target - W phi) k^T;   P <- P - k phi^T P
 
-    After n examples that is W = Y^T X (X^T X + penalty I)^-1, X [n, n_in + 1], which is what is computed. phi(x) = x,
-    or, where `features` is not 0, so many max(0, A x), A of N(0, 1 / n_in) drawn anew in every life.
+    After n examples that is W = Y^T X (X^T X + penalty I)^-1, X [n, n_in + 1], which is what is
+    computed. phi(x) = x, or, where `features` is not 0, so many max(0, A x), A of N(0, 1 / n_in)
+    drawn anew in every life.
     penalties: those among which the validation lives choose. Source: Plackett 1950.
     """
 

@@ -18,7 +18,8 @@ from metaplast.tasks import AbstractTaskFamily
 @register("reference", "streaming_lda")
 @spec
 class StreamingLda(base.StreamReference):
-    """Class means m_c and one covariance S about them, both of running sums (each example is used once), shrunk:
+    """Class means m_c and one covariance S about them, both of running sums (each example is used
+    once), shrunk:
 
         answer_c = x^T C^-1 m_c - m_c^T C^-1 m_c / 2 + log n_c;   C = (1 - shrinkage) S + shrinkage tr(S) / n_in I
 

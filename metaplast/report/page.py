@@ -1,4 +1,6 @@
-"""The page of an inspection: one HTML file that runs no script, loads nothing, and escapes every string."""
+"""The page of an inspection: one HTML file that runs no script, loads nothing, and escapes every
+string.
+"""
 
 import base64
 import re
@@ -42,7 +44,9 @@ class Section(NamedTuple):
 
 
 class Page(NamedTuple):
-    """A title, facts (name, value) below it, and sections. Everything is plain text, whatever stands in it."""
+    """A title, facts (name, value) below it, and sections. Everything is plain text, whatever
+    stands in it.
+    """
 
     title: str
     facts: Sequence[tuple[str, str]]
@@ -58,5 +62,7 @@ def html(page: Page) -> str:
 def _template() -> Template:
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     environment.tests["number_like"] = lambda cell: bool(_NUMBER.fullmatch(str(cell).strip()))
-    text = resources.files("metaplast.report").joinpath("report.html.j2").read_text(encoding="utf-8")
+    text = (
+        resources.files("metaplast.report").joinpath("report.html.j2").read_text(encoding="utf-8")
+    )
     return environment.from_string(text)

@@ -21,7 +21,9 @@ _JUMP = (
     " A jump where a phase ends may come from the order of the stimuli: in a stream that shows every class equally "
     "often, what comes next differs from what came last."
 )
-_ASKED = "The change is what the rule asks for, before masks, bounds of the weights and the task's gate."
+_ASKED = (
+    "The change is what the rule asks for, before masks, bounds of the weights and the task's gate."
+)
 
 
 def learning(
@@ -31,10 +33,14 @@ def learning(
     folder: Path,
     ours: Sequence[str],
 ) -> Part:
-    """bands: metric -> row -> band over the steps of a life. facts: n_lives, n_runs, width, blown {row: lives}."""
+    """bands: metric -> row -> band over the steps of a life. facts: n_lives, n_runs, width, blown
+    {row: lives}.
+    """
     width = facts["width"]
     smoothing = f"moving mean over {width} steps within a phase" if width > 1 else "not smoothed"
-    over = f"{facts['n_lives']} held-out lives" + (f" in each of {facts['n_runs']} runs" if facts["n_runs"] > 1 else "")
+    over = f"{facts['n_lives']} held-out lives" + (
+        f" in each of {facts['n_runs']} runs" if facts["n_runs"] > 1 else ""
+    )
     pictures = []
     for metric, rows in bands.items():
         path = folder / f"curves_{metric}.png"
@@ -49,7 +55,8 @@ def learning(
         pictures.append(Figure(path, alt, caption))
     paragraphs = [
         "Every step is scored before the change of weight it gives rise to, so within a plastic phase the curve is "
-        "the score as a function of the number of steps learned from so far." + (_JUMP if len(phases) > 1 else ""),
+        "the score as a function of the number of steps learned from so far."
+        + (_JUMP if len(phases) > 1 else ""),
         *(
             f"{name}: {n} lives with a loss that is not finite; from that step on they are left out of the curve."
             for name, n in facts["blown"].items()
@@ -57,7 +64,10 @@ def learning(
         ),
     ]
     numbers = {
-        metric: {row: {field: _list(values) for field, values in band._asdict().items()} for row, band in rows.items()}
+        metric: {
+            row: {field: _list(values) for field, values in band._asdict().items()}
+            for row, band in rows.items()
+        }
         for metric, rows in bands.items()
     }
     return Section("Learning within a life", paragraphs, figures=pictures), {
@@ -68,7 +78,9 @@ def learning(
 
 
 def coefficients(terms: Sequence[Numbers], constants: Sequence[Numbers], folder: Path) -> Part:
-    """One mapping per seed. Coefficients c_k are before the rate; learnt constants stand in a table of their own."""
+    """One mapping per seed. Coefficients c_k are before the rate; learnt constants stand in a table
+    of their own.
+    """
     n = len(terms)
     mean = {entry: values for entry, values in over_seeds(terms).items() if values}
     learnt = {entry: values for entry, values in over_seeds(constants).items() if values}
@@ -76,7 +88,9 @@ def coefficients(terms: Sequence[Numbers], constants: Sequence[Numbers], folder:
     if mean and n == 1:
         path = folder / "coefficients.png"
         figures.coefficients({entry: terms[0][entry] for entry in mean}, path)
-        caption = "The coefficient of every term in every slot or edge, to be multiplied by its rate."
+        caption = (
+            "The coefficient of every term in every slot or edge, to be multiplied by its rate."
+        )
         pictures.append(Figure(path, _say(mean), caption))
     elif mean:
         path = folder / "coefficients_over_seeds.png"
@@ -93,7 +107,9 @@ def coefficients(terms: Sequence[Numbers], constants: Sequence[Numbers], folder:
         else f"Mean over {n} seeds with the 95 % interval of Student's t; few seeds give wide intervals."
     )
     plain = {"seeds": n, "terms": _estimates(mean), "constants": _estimates(learnt)}
-    return Section("Coefficients", [words] if mean or learnt else [], figures=pictures, tables=tables), plain
+    return Section(
+        "Coefficients", [words] if mean or learnt else [], figures=pictures, tables=tables
+    ), plain
 
 
 def leaves(found: Mapping[str, np.ndarray], folder: Path) -> Part:
@@ -101,23 +117,40 @@ def leaves(found: Mapping[str, np.ndarray], folder: Path) -> Part:
     path = folder / "numbers.png"
     figures.histograms(found, path)
     rows = [
-        (name, "x".join(map(str, v.shape)) or "1", str(v.size), *map(_short, (_rms(v), float(v.min()), float(v.max()))))
+        (
+            name,
+            "x".join(map(str, v.shape)) or "1",
+            str(v.size),
+            *map(_short, (_rms(v), float(v.min()), float(v.max()))),
+        )
         for name, v in found.items()
     ]
-    table = Table("Learned numbers by leaf", ("leaf", "shape", "numbers", "root mean square", "least", "largest"), rows)
-    alt = "Histogram of every leaf: " + ", ".join(f"{row[0]} {row[2]} numbers, rms {row[3]}" for row in rows)
+    table = Table(
+        "Learned numbers by leaf",
+        ("leaf", "shape", "numbers", "root mean square", "least", "largest"),
+        rows,
+    )
+    alt = "Histogram of every leaf: " + ", ".join(
+        f"{row[0]} {row[2]} numbers, rms {row[3]}" for row in rows
+    )
     caption = "Distribution of the learned numbers of each leaf."
     words = f"A rule that is no list of terms: {sum(v.size for v in found.values())} numbers in {len(found)} leaves."
-    section = Section("Learned numbers", [words], figures=[Figure(path, alt, caption)], tables=[table])
+    section = Section(
+        "Learned numbers", [words], figures=[Figure(path, alt, caption)], tables=[table]
+    )
     keys = ("shape", "size", "rms", "min", "max")
     plain = {
-        n: dict(zip(keys, (list(v.shape), v.size, _rms(v), float(v.min()), float(v.max())), strict=True))
+        n: dict(
+            zip(keys, (list(v.shape), v.size, _rms(v), float(v.min()), float(v.max())), strict=True)
+        )
         for n, v in found.items()
     }
     return section, {"leaves": plain}
 
 
-def paths(terms: Sequence[Plain], constants: Sequence[Plain], seeds: Sequence[int], folder: Path) -> Part:
+def paths(
+    terms: Sequence[Plain], constants: Sequence[Plain], seeds: Sequence[int], folder: Path
+) -> Part:
     """Along meta-training: one mapping entry -> name -> values per seed."""
     pictures = []
     for what, runs, label in (
@@ -129,7 +162,10 @@ def paths(terms: Sequence[Plain], constants: Sequence[Plain], seeds: Sequence[in
         if panels:
             path = folder / f"{what}.png"
             figures.paths(panels, label, path)
-            ends = {entry: {name: lines[-1] for name, lines in each[0].items()} for entry, each in panels.items()}
+            ends = {
+                entry: {name: lines[-1] for name, lines in each[0].items()}
+                for entry, each in panels.items()
+            }
             alt = f"{label} at every outer step in {', '.join(panels)}. Ends of seed {seeds[0]}: {_ends(ends)}"
             caption = f"{label.capitalize()} after each outer step" + (
                 f", one line per seed ({len(seeds)})." if len(seeds) > 1 else "."
@@ -139,15 +175,26 @@ def paths(terms: Sequence[Plain], constants: Sequence[Plain], seeds: Sequence[in
         "The rule of the page is the candidate that validation lives preferred; it may come from an earlier outer step "
         "than the last."
     )
-    plain = {"seeds": list(seeds), "terms": _rounded(list(terms)), "constants": _rounded(list(constants))}
-    return Section("The way there: coefficients over meta-training", [words], figures=pictures), plain
+    plain = {
+        "seeds": list(seeds),
+        "terms": _rounded(list(terms)),
+        "constants": _rounded(list(constants)),
+    }
+    return Section(
+        "The way there: coefficients over meta-training", [words], figures=pictures
+    ), plain
 
 
 def delta_w(found: Mapping[str, Sequence[Surface]], seed_note: str, folder: Path) -> Part:
-    """The surfaces of every slot or edge; `seed_note` says whose rule it is where there are several."""
+    """The surfaces of every slot or edge; `seed_note` says whose rule it is where there are
+    several.
+    """
     drawn = {entry: list(surfaces) for entry, surfaces in found.items() if surfaces}
     if not drawn:
-        return Section("Change of weight over two signals", ["The rule reads fewer than two signals: no surface."]), {}
+        return Section(
+            "Change of weight over two signals",
+            ["The rule reads fewer than two signals: no surface."],
+        ), {}
     path = folder / "surfaces.png"
     figures.surfaces(drawn, path)
     every = [surface for surfaces in drawn.values() for surface in surfaces]
@@ -159,7 +206,9 @@ def delta_w(found: Mapping[str, Sequence[Surface]], seed_note: str, folder: Path
         + ". Sums over other synapses (such as predicted) are held like any other signal.",
     ]
     if any(s.stateful for s in every):
-        words.append("The rule has state (traces or moments): this is its first step, from the state at birth.")
+        words.append(
+            "The rule has state (traces or moments): this is its first step, from the state at birth."
+        )
     if any(s.averaged for s in every):
         words.append("The rule holds a number per synapse: the surface is that of their means.")
     alt = "Heat maps of the change of weight: " + ", ".join(
@@ -168,13 +217,15 @@ def delta_w(found: Mapping[str, Sequence[Surface]], seed_note: str, folder: Path
         for s in surfaces
     )
     caption = "Red: the weight grows; blue: it shrinks; black line: no change. Each map has its own colour scale."
-    return Section("Change of weight over two signals", words, figures=[Figure(path, alt, caption)]), {
-        entry: [_surface(s) for s in surfaces] for entry, surfaces in drawn.items()
-    }
+    return Section(
+        "Change of weight over two signals", words, figures=[Figure(path, alt, caption)]
+    ), {entry: [_surface(s) for s in surfaces] for entry, surfaces in drawn.items()}
 
 
 def spike_windows(found: Mapping[str, Window], folder: Path) -> Part:
-    """The change of weight by a pair of spikes, for every slot or edge whose rule learns from their times."""
+    """The change of weight by a pair of spikes, for every slot or edge whose rule learns from their
+    times.
+    """
     path = folder / "windows.png"
     curves = {entry: (1e3 * w.lags, w.pair) for entry, w in found.items()}
     if len(found) == 1:
@@ -195,17 +246,30 @@ def spike_windows(found: Mapping[str, Window], folder: Path) -> Part:
             for entry, w in found.items()
         ),
     ]
-    ends = ", ".join(f"{entry} {_short(w.pair.min())} to {_short(w.pair.max())}" for entry, w in found.items())
-    figure = Figure(path, f"Spike-timing windows: {ends}", "Change of weight by one pair of spikes.")
+    ends = ", ".join(
+        f"{entry} {_short(w.pair.min())} to {_short(w.pair.max())}" for entry, w in found.items()
+    )
+    figure = Figure(
+        path, f"Spike-timing windows: {ends}", "Change of weight by one pair of spikes."
+    )
     plain = {
-        e: {"lags_s": _list(w.lags), "delta_w": _list(w.pair), "alone": w.alone, "eligible_only": w.gated}
+        e: {
+            "lags_s": _list(w.lags),
+            "delta_w": _list(w.pair),
+            "alone": w.alone,
+            "eligible_only": w.gated,
+        }
         for e, w in found.items()
     }
     return Section("Change of weight by a pair of spikes", words, figures=[figure]), plain
 
 
 def _surface(s: Surface) -> Plain:
-    grid = {"x_values": _list(s.x_values), "y_values": _list(s.y_values), "delta_w": [_list(row) for row in s.delta_w]}
+    grid = {
+        "x_values": _list(s.x_values),
+        "y_values": _list(s.y_values),
+        "delta_w": [_list(row) for row in s.delta_w],
+    }
     facts = {
         "x": s.x,
         "y": s.y,
@@ -222,15 +286,20 @@ def _turned(panels: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, list
     names = dict.fromkeys(name for seeds in panels.values() for name in seeds[0])
     n_seeds = len(next(iter(panels.values()), ()))
     return {
-        name: [{entry: seeds[i][name] for entry, seeds in panels.items() if name in seeds[i]} for i in range(n_seeds)]
+        name: [
+            {entry: seeds[i][name] for entry, seeds in panels.items() if name in seeds[i]}
+            for i in range(n_seeds)
+        ]
         for name in names
     }
 
 
 def _numbers_table(caption: str, panels: Mapping[str, Mapping[str, Estimate]], n: int) -> Table:
     names = list(dict.fromkeys(name for values in panels.values() for name in values))
-    cell = lambda entry, name: _cell(panels[entry][name], n) if name in panels[entry] else ""  # noqa: E731
-    return Table(caption, ("", *panels), [(name, *(cell(entry, name) for entry in panels)) for name in names])
+    cell = lambda entry, name: _cell(panels[entry][name], n) if name in panels[entry] else ""
+    return Table(
+        caption, ("", *panels), [(name, *(cell(entry, name) for entry in panels)) for name in names]
+    )
 
 
 def _cell(estimate: Estimate, n: int) -> str:
@@ -249,17 +318,22 @@ def _estimates(panels: Mapping[str, Mapping[str, Estimate]]) -> Plain:
 
 
 def _say(panels: Mapping[str, Mapping[str, Estimate]]) -> str:
-    return "Coefficients: " + _ends({entry: {n: e.mean for n, e in values.items()} for entry, values in panels.items()})
+    return "Coefficients: " + _ends(
+        {entry: {n: e.mean for n, e in values.items()} for entry, values in panels.items()}
+    )
 
 
 def _ends(panels: Mapping[str, Mapping[str, float]]) -> str:
     return "; ".join(
-        f"{entry}: " + ", ".join(f"{n} {_short(v)}" for n, v in values.items()) for entry, values in panels.items()
+        f"{entry}: " + ", ".join(f"{n} {_short(v)}" for n, v in values.items())
+        for entry, values in panels.items()
     )
 
 
 def _held(held: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} = {value:g}" for name, value in held.items()) or "nothing else is read"
+    return (
+        ", ".join(f"{name} = {value:g}" for name, value in held.items()) or "nothing else is read"
+    )
 
 
 def _rms(values: np.ndarray) -> float:

@@ -1,4 +1,6 @@
-"""The numbers of a discovered rule as they act: per slot and edge, over seeds, and along meta-training."""
+"""The numbers of a discovered rule as they act: per slot and edge, over seeds, and along
+meta-training.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,11 +18,17 @@ Numbers = dict[str, dict[str, float]]  # entry (slot or slot/edge) -> name -> va
 
 
 def acting(document: Plain, tensors: Tensors) -> tuple[Numbers, Numbers]:
-    """(coefficients c_k of the terms, before the rate; learnt positive constants such as rates), each per entry."""
+    """(coefficients c_k of the terms, before the rate; learnt positive constants such as rates),
+    each per entry.
+    """
     coefficients, constants = {}, {}
     for key, rule in nodes(document, tensors).items():
         coefficients[key] = rule_terms(rule)
-        constants[key] = {f"{mark}{name}": value for mark, part in walk(rule) for name, value in learned(part).items()}
+        constants[key] = {
+            f"{mark}{name}": value
+            for mark, part in walk(rule)
+            for name, value in learned(part).items()
+        }
     return coefficients, constants
 
 
@@ -33,9 +41,11 @@ def over_seeds(runs: Sequence[Numbers]) -> dict[str, dict[str, Estimate]]:
 
 
 def path(document: Plain, tensors: Tensors, logged: Sequence[Sequence[Any]]) -> tuple[Plain, Plain]:
-    """(terms, constants): entry -> name -> values along meta-training, NaN where a number was not finite.
+    """(terms, constants): entry -> name -> values along meta-training, NaN where a number was not
+    finite.
 
-    logged: the `theta` of metrics.jsonl, one list per outer step: the leaves of `tensors` in the order of their names.
+    logged: the `theta` of metrics.jsonl, one list per outer step: the leaves of `tensors` in the
+    order of their names.
     Raises: ValueError for lists of another length.
     """
     sizes = {name: value.size for name, value in sorted(tensors.items())}
@@ -46,13 +56,19 @@ def path(document: Plain, tensors: Tensors, logged: Sequence[Sequence[Any]]) -> 
         if flat.size != sum(sizes.values()):
             raise ValueError(f"{flat.size} numbers instead of {sum(sizes.values())}")
         pieces = zip(sizes, np.split(flat, ends[:-1]), strict=True)
-        found.append(acting(document, {name: piece.reshape(tensors[name].shape) for name, piece in pieces}))
+        found.append(
+            acting(document, {name: piece.reshape(tensors[name].shape) for name, piece in pieces})
+        )
     return _stacked([step[0] for step in found]), _stacked([step[1] for step in found])
 
 
 def leaves(document: Plain, tensors: Tensors) -> dict[str, np.ndarray]:
     """The leaves of those entries whose rule is no list of terms, by dotted name."""
-    others = [entry.prefix for key, entry in entries(document).items() if not terms(document, tensors)[key]]
+    others = [
+        entry.prefix
+        for key, entry in entries(document).items()
+        if not terms(document, tensors)[key]
+    ]
     return {
         name: np.asarray(value)
         for name, value in tensors.items()
@@ -62,5 +78,6 @@ def leaves(document: Plain, tensors: Tensors) -> dict[str, np.ndarray]:
 
 def _stacked(steps: Sequence[Numbers]) -> dict[str, dict[str, list[float]]]:
     return {
-        entry: {name: [step[entry][name] for step in steps] for name in values} for entry, values in steps[0].items()
+        entry: {name: [step[entry][name] for step in steps] for name in values}
+        for entry, values in steps[0].items()
     }

@@ -14,10 +14,12 @@ from metaplast.tasks import Split
 PIECE = 256  # lives per call: validation and held-out lives share one compiled program
 
 
-def lives(problem: MetaProblem, theta: Theta, seed: int, split: Split, n: int) -> dict[str, np.ndarray]:
-    """Per-life values [n] on `n` lives of a split (on each once, where they are fixed): `loss`, the task's own metrics,
-    shares of idle units. The lives depend on the seed, the split and their index alone, so every rule is judged on the
-    same ones."""
+def lives(
+    problem: MetaProblem, theta: Theta, seed: int, split: Split, n: int
+) -> dict[str, np.ndarray]:
+    """Per-life values [n] on `n` lives of a split (on each once, where they are fixed): `loss`, the
+    task's own metrics, shares of idle units. The lives depend on the seed, the split and their
+    index alone, so every rule is judged on the same ones."""
     lifetime = problem.lifetime
     problem = replace(problem, lifetime=replace(lifetime, measure=(*lifetime.measure, "units")))
     stacked = jax.tree.map(lambda x: np.asarray(x)[None], theta)
@@ -34,5 +36,12 @@ def lives(problem: MetaProblem, theta: Theta, seed: int, split: Split, n: int) -
 def batches(problem: MetaProblem, seed: int, split: Split, n: int) -> list[Any]:
     family = problem.lifetime.task
     if (tasks := family.whole(split)) is not None:
-        return [train.sample(family, train.stream(seed, split), jax.tree.leaves(tasks)[0].shape[0], split)]
-    return [train.sample(family, train.stream(seed, split, i), PIECE, split) for i in range(-(-n // PIECE))]
+        return [
+            train.sample(
+                family, train.stream(seed, split), jax.tree.leaves(tasks)[0].shape[0], split
+            )
+        ]
+    return [
+        train.sample(family, train.stream(seed, split, i), PIECE, split)
+        for i in range(-(-n // PIECE))
+    ]

@@ -19,27 +19,36 @@ from metaplast.results.statistics import student, t_quantile
 from metaplast.signals import Key, Synapses, Theta
 
 LIVES = 16
-SURE, MATTERS = 0.999, 0.05  # the level at which, and the share of the value itself by which, a change is one
+SURE, MATTERS = (
+    0.999,
+    0.05,
+)  # the level at which, and the share of the value itself by which, a change is one
 LAST_BITS = 2.0**-13  # of a first weight: by how much a start may differ and be the same start
 Plain = dict[str, Any]
 
 
 def measure(problem: MetaProblem, theta: Theta, seed: int, n_lives: int = LIVES) -> Plain:
-    """What halving dt does to the loss and to the spikes of every spiking population, over validation lives.
+    """What halving dt does to the loss and to the spikes of every spiking population, over
+    validation lives.
 
-    {dt, lives, before, after, changed, untold, interval}: before and after {`loss`, `spikes_<population>` (per neuron
-    and life)}; interval {name: [low, high]} of the relative change, 95 % (Student's, over lives), null where `before`
-    is 0; changed: names whose mean difference passes 5 % of the value, or is not finite once; and what chance does at
-    dt (99.9 %, Student's) between each life and its control: other noise for what is drawn within it, and first weights
-    that differ in their last bits, which is all that a chaotic network needs to fire otherwise; untold: names not
-    changed whose interval is wider than 10 %, or reaches beyond 10 %. {task, dt} alone where the task counts its steps
-    as events.
+    {dt, lives, before, after, changed, untold, interval}: before and after {`loss`,
+    `spikes_<population>` (per neuron and life)}; interval {name: [low, high]} of the relative
+    change, 95 % (Student's, over lives), null where `before` is 0; changed: names whose mean
+    difference passes 5 % of the value, or is not finite once; and what chance does at dt (99.9 %,
+    Student's) between each life and its
+    control: other noise for what is drawn within it, and first weights that differ in their last
+    bits, which is all that a chaotic network needs to fire otherwise;
+    untold: names not changed whose interval is wider than 10 %, or reaches beyond 10 %. {task, dt}
+    alone where the task counts its steps as events.
     """
     problem = problem.whole()
     lifetime = problem.lifetime
     family = lifetime.task.halved()
     if family is None:
-        return {"dt": lifetime.dt, "task": name_of(type(lifetime.task)) or type(lifetime.task).__name__}
+        return {
+            "dt": lifetime.dt,
+            "task": name_of(type(lifetime.task)) or type(lifetime.task).__name__,
+        }
     finer = replace(problem, lifetime=replace(lifetime, task=family, dt=lifetime.dt / 2))
     key = train.stream(seed, "validation")
     runs = ((problem, 0), (problem, 1), (finer, 0))
@@ -55,9 +64,7 @@ def measure(problem: MetaProblem, theta: Theta, seed: int, n_lives: int = LIVES)
 def line(found: Plain) -> str:
     """One line for the log, the console and the page."""
     if "before" not in found:
-        return (
-            f"Not measured whether half of dt={found['dt']:g} s changes the result: task {found['task']} counts events."
-        )
+        return f"Not measured whether half of dt={found['dt']:g} s changes the result: task {found['task']} counts events."
     intervals = found.get("interval", {})
     parts = []
     for name, before in found["before"].items():
@@ -65,22 +72,33 @@ def line(found: Plain) -> str:
         parts.append(f"{name} {before:.4g} -> {found['after'][name]:.4g}{change}")
     untold = found.get("untold", [])
     ends = [f"dt is too long for {', '.join(found['changed'])}"] if found["changed"] else []
-    ends += [f"not told for {', '.join(untold)}: needs {_needed(found, untold)} lives"] if untold else []
+    ends += (
+        [f"not told for {', '.join(untold)}: needs {_needed(found, untold)} lives"]
+        if untold
+        else []
+    )
     end = "; ".join(ends) or "no change beyond chance"
     return f"Half of dt={found['dt']:g} s, {found['lives']} lives: {', '.join(parts)}: {end}."
 
 
 def over_runs(founds: Mapping[Any, Plain]) -> list[str]:
-    """The line of one run; of several one that names the seeds. founds: {seed: what `measure` gave}."""
+    """The line of one run; of several one that names the seeds. founds: {seed: what `measure`
+    gave}.
+    """
     if len(founds) <= 1:
         return [line(found) for found in founds.values()]
     measured = {seed: found for seed, found in founds.items() if "before" in found}
     if not measured:
         return [line(next(iter(founds.values())))]
-    told = [_seeds("dt is too long for", "changed", measured), _seeds("not told for", "untold", measured)]
+    told = [
+        _seeds("dt is too long for", "changed", measured),
+        _seeds("not told for", "untold", measured),
+    ]
     end = "; ".join(words for words in told if words) or "no change beyond chance in any"
     first = next(iter(measured.values()))
-    return [f"Half of dt={first['dt']:g} s, {first['lives']} lives in each of {len(measured)} runs: {end}."]
+    return [
+        f"Half of dt={first['dt']:g} s, {first['lives']} lives in each of {len(measured)} runs: {end}."
+    ]
 
 
 def too_long(found: Plain) -> bool:
@@ -89,8 +107,8 @@ def too_long(found: Plain) -> bool:
 
 
 def relative(before: np.ndarray, after: np.ndarray) -> list[float] | None:
-    """[low, high]: the 95 % interval of mean(after - before) / mean |before|, over lives that are finite in both; None
-    where that cannot be said."""
+    """[low, high]: the 95 % interval of mean(after - before) / mean |before|, over lives that are
+    finite in both; None where that cannot be said."""
     finite = np.isfinite(before) & np.isfinite(after)
     if finite.sum() < 2:
         return None
@@ -106,12 +124,17 @@ def _seeds(words: str, kind: str, founds: Mapping[Any, Plain]) -> str:
     for seed, found in founds.items():
         for name in found.get(kind, []):
             names.setdefault(name, []).append(str(seed))
-    parts = [f"{name} (seed{'s' if len(each) > 1 else ''} {', '.join(each)})" for name, each in names.items()]
+    parts = [
+        f"{name} (seed{'s' if len(each) > 1 else ''} {', '.join(each)})"
+        for name, each in names.items()
+    ]
     return f"{words} {', '.join(parts)}" if parts else ""
 
 
 def _percent(interval: list[float]) -> str:
-    low, high = (f"{100 * bound:+.2g}" if abs(bound) < 1 else f"{100 * bound:+.0f}" for bound in interval)
+    low, high = (
+        f"{100 * bound:+.2g}" if abs(bound) < 1 else f"{100 * bound:+.0f}" for bound in interval
+    )
     return f" [{low}, {high}] %"
 
 
@@ -142,18 +165,30 @@ def _differs(before: np.ndarray, after: np.ndarray, again: np.ndarray) -> bool:
     if finite.sum() < 2:
         return False
     n = int(finite.sum())
-    change, chance = abs(np.mean((after - before)[finite])), np.std((again - before)[finite], ddof=1) / math.sqrt(n)
-    return bool(change > t_quantile(n - 1, SURE) * chance and change > MATTERS * np.abs(before[finite]).mean())
+    change, chance = (
+        abs(np.mean((after - before)[finite])),
+        np.std((again - before)[finite], ddof=1) / math.sqrt(n),
+    )
+    return bool(
+        change > t_quantile(n - 1, SURE) * chance
+        and change > MATTERS * np.abs(before[finite]).mean()
+    )
 
 
-def _lived(problem: MetaProblem, theta: Theta, key: Key, draw: int, n_lives: int) -> dict[str, np.ndarray]:
+def _lived(
+    problem: MetaProblem, theta: Theta, key: Key, draw: int, n_lives: int
+) -> dict[str, np.ndarray]:
     """{name: value of every life [n_lives]}; draw: 0 the lives themselves, 1 their control."""
     batch = train.sample(problem.lifetime.task, key, n_lives, "validation")
-    return jax.tree.map(np.asarray, _lives(problem, theta, batch.tasks, batch.keys, jnp.asarray(draw)))
+    return jax.tree.map(
+        np.asarray, _lives(problem, theta, batch.tasks, batch.keys, jnp.asarray(draw))
+    )
 
 
 @partial(jax.jit, static_argnums=0)
-def _lives(problem: MetaProblem, theta: Theta, tasks: Any, keys: Array, draw: Array) -> dict[str, Array]:
+def _lives(
+    problem: MetaProblem, theta: Theta, tasks: Any, keys: Array, draw: Array
+) -> dict[str, Array]:
     lifetime = replace(problem.lifetime, record=("activity",))
     spiking = [p.name for p in lifetime.wiring().populations if p.neuron.spiking]
     shape = problem.shape()
@@ -162,20 +197,26 @@ def _lives(problem: MetaProblem, theta: Theta, tasks: Any, keys: Array, draw: Ar
         task, key = born
         life = lifetime.begin(theta, task, key)
         synapses = _nearly(life.synapses, draw, life.key)
-        life = life.replace(key=jax.random.fold_in(life.key, draw), synapses=synapses)  # pyright: ignore[reportAttributeAccessIssue]
+        life = replace(life, key=jax.random.fold_in(life.key, draw), synapses=synapses)
         life, trace = lifetime.advance(theta, task, life, shape.n_steps, start=0)
         loss = problem.objective.loss(theta, Lived(task, trace, life.synapses, shape))
-        counts = {name: jnp.sum(jnp.mean(trace.recorded["activity"][name], axis=1)) for name in spiking}
+        counts = {
+            name: jnp.sum(jnp.mean(trace.recorded["activity"][name], axis=1)) for name in spiking
+        }
         return {"loss": loss, **{f"spikes_{name}": n for name, n in counts.items()}}
 
     return jax.lax.map(one, (tasks, keys))
 
 
 def _nearly(synapses: dict[str, Synapses], draw: Array, key: Key) -> dict[str, Synapses]:
-    """The same first weights; under draw 1 each nearer to 0 by up to LAST_BITS of itself, so that bounds hold."""
+    """The same first weights; under draw 1 each nearer to 0 by up to LAST_BITS of itself, so that
+    bounds hold.
+    """
     moved = {}
     for index, (name, edge) in enumerate(sorted(synapses.items())):
-        shares = jax.random.uniform(jax.random.fold_in(key, index), edge.weight.shape, edge.weight.dtype)
+        shares = jax.random.uniform(
+            jax.random.fold_in(key, index), edge.weight.shape, edge.weight.dtype
+        )
         weight = edge.weight * (1.0 - LAST_BITS * draw.astype(edge.weight.dtype) * shares)
-        moved[name] = edge.replace(weight=weight)  # pyright: ignore[reportAttributeAccessIssue]
+        moved[name] = replace(edge, weight=weight)
     return moved

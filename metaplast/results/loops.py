@@ -34,26 +34,51 @@ def summed_up(told: Mapping[str, Plain], budgets: Sequence[str]) -> Plain:
     ended with lives that blew up has no mean; where all have none, nobody is best (null)."""
     entered = {name: one for name, one in told.items() if not one["refused"]}
     losses = {
-        b: {n: [value(run["heldout"][b]) for run in one["runs"][b]] for n, one in entered.items()} for b in budgets
+        b: {n: [value(run["heldout"][b]) for run in one["runs"][b]] for n, one in entered.items()}
+        for b in budgets
     }
-    marks = [value(m) for o in entered.values() for b in budgets for r in o["runs"][b] for m in r["curve"][b]]
-    ratio = all(x > 0 for x in [*marks, *(x for found in losses.values() for own in found.values() for x in own)])
+    marks = [
+        value(m)
+        for o in entered.values()
+        for b in budgets
+        for r in o["runs"][b]
+        for m in r["curve"][b]
+    ]
+    ratio = all(
+        x > 0
+        for x in [*marks, *(x for found in losses.values() for own in found.values() for x in own)]
+    )
     over = _over_seeds(ratio)
     best = {budget: _best(losses[budget], over) for budget in budgets}
-    found: Plain = {name: {"outer": one["outer"], "refused": one["refused"]} for name, one in told.items()}
+    found: Plain = {
+        name: {"outer": one["outer"], "refused": one["refused"]} for name, one in told.items()
+    }
     for name, one in entered.items():
-        runs = list({(run["seed"], *run["hyper"].values()): run for b in budgets for run in one["runs"][b]}.values())
+        runs = list(
+            {
+                (run["seed"], *run["hyper"].values()): run
+                for b in budgets
+                for run in one["runs"][b]
+            }.values()
+        )
         found[name] |= {
-            "cpu_s_per_1000_lives": 1e3 * sum(r["cpu_s"] for r in runs) / max(1e-9, sum(r["lives"] for r in runs)),
+            "cpu_s_per_1000_lives": 1e3
+            * sum(r["cpu_s"] for r in runs)
+            / max(1e-9, sum(r["lives"] for r in runs)),
             **{key: sum(run[key] for run in runs) for key in ("diverged", "skipped")},
             "moved": all(run["moved"] for run in runs),
             "scores": {b: _score(one, losses[b][name], b, over) for b in budgets},
-            "curves": {b: _curve([run["curve"][b] for run in one["runs"][b]], over) for b in budgets},
+            "curves": {
+                b: _curve([run["curve"][b] for run in one["runs"][b]], over) for b in budgets
+            },
             "tries": one["tries"],
         }
         for b, reference in best.items():
             if reference is not None:
-                apart = [_apart(x, y, ratio) for x, y in zip(losses[b][name], losses[b][reference], strict=True)]
+                apart = [
+                    _apart(x, y, ratio)
+                    for x, y in zip(losses[b][name], losses[b][reference], strict=True)
+                ]
                 found[name]["scores"][b]["to_best"] = _plain(over(apart))
     return {"loops": found, "best": best, "scale": "ratio" if ratio else "difference"}
 
@@ -91,7 +116,9 @@ def _score(one: Plain, losses: list[float], budget: str, over: Over) -> Plain:
     plain["steps"] = statistics.median(end["steps"] for end in ends)
     plain["not_finite"] = sum(end["not_finite"] for end in ends)
     if "accuracy" in ends[0]:
-        plain["accuracy"] = _plain(student([math.nan if e["accuracy"] is None else e["accuracy"] for e in ends]))
+        plain["accuracy"] = _plain(
+            student([math.nan if e["accuracy"] is None else e["accuracy"] for e in ends])
+        )
     return plain
 
 
@@ -108,7 +135,11 @@ def _curve(courses: Sequence[Sequence[Plain]], over: Over) -> list[Plain]:
 
 
 def _plain(estimate: Estimate) -> Plain:
-    return {"mean": _number(estimate.mean), "ci95": [_number(estimate.low), _number(estimate.high)], "n": estimate.n}
+    return {
+        "mean": _number(estimate.mean),
+        "ci95": [_number(estimate.low), _number(estimate.high)],
+        "n": estimate.n,
+    }
 
 
 def _number(x: float) -> float | None:
@@ -119,14 +150,24 @@ def render(result: Plain) -> str:
     """One table per budget, best first; what the loops cost and what went wrong; who takes no part."""
     entered = {name: one for name, one in result["loops"].items() if not one["refused"]}
     parts = [_table(result, budget, entered) for budget in result["best"]]
-    costs: list[tuple[str, ...]] = [("loop", "CPU s per 1000 lives", "lives that blew up", "steps skipped", "")]
+    costs: list[tuple[str, ...]] = [
+        ("loop", "CPU s per 1000 lives", "lives that blew up", "steps skipped", "")
+    ]
     for name, one in entered.items():
         notes = [] if one["moved"] else ["theta never moved"]
-        notes += [f"no step within the {UNITS[b]}" for b, score in one["scores"].items() if not score["steps"]]
+        notes += [
+            f"no step within the {UNITS[b]}"
+            for b, score in one["scores"].items()
+            if not score["steps"]
+        ]
         counts = (str(one["diverged"]), str(one["skipped"]))
         costs.append((name, f"{one['cpu_s_per_1000_lives']:.3g}", *counts, ", ".join(notes)))
     parts.append(aligned(costs))
-    parts += [f"{name} takes no part: {one['refused']}" for name, one in result["loops"].items() if one["refused"]]
+    parts += [
+        f"{name} takes no part: {one['refused']}"
+        for name, one in result["loops"].items()
+        if one["refused"]
+    ]
     n, tries = result["compare"]["seeds"], result["compare"]["tries"]
     judged = next(iter(entered.values()))["scores"][next(iter(result["best"]))]["lives_judged"]
     ratio = result["scale"] == "ratio"
@@ -144,14 +185,18 @@ def _table(result: Plain, budget: str, entered: Mapping[str, Plain]) -> str:
     ratio, best = result["scale"] == "ratio", result["best"][budget]
     sign, head = ("" if ratio else "+"), f"after {result['compare'][budget]:g} {UNITS[budget]}"
     against = f"{'over' if ratio else 'minus'} {best}" if best else "nobody is finite"
-    lines: list[tuple[str, ...]] = [(head, "loss", INTERVAL, against, INTERVAL, "steps", "blown", "tuned to")]
+    lines: list[tuple[str, ...]] = [
+        (head, "loss", INTERVAL, against, INTERVAL, "steps", "blown", "tuned to")
+    ]
     for name in sorted(entered, key=lambda n: _sortable(entered[n]["scores"][budget]["mean"])):
         score = entered[name]["scores"][budget]
         gap = score.get("to_best") if name != best else None
         stands = (_cell(gap["mean"], sign), _interval(gap["ci95"], sign)) if gap else ("", "")
         tuned = " ".join(f"{key}={number:.3g}" for key, number in score["hyper"].items())
         counts = (f"{score['steps']:g}", str(score["not_finite"]))
-        lines.append((name, _cell(score["mean"]), _interval(score["ci95"]), *stands, *counts, tuned))
+        lines.append(
+            (name, _cell(score["mean"]), _interval(score["ci95"]), *stands, *counts, tuned)
+        )
     return aligned(lines)
 
 

@@ -26,7 +26,9 @@ class Place(NamedTuple):
 
 
 def choose(place: Place, n: int) -> Numbers:
-    """Of a reference's options, the best on `n` validation lives; the first of equals, and the only one unseen."""
+    """Of a reference's options, the best on `n` validation lives; the first of equals, and the only
+    one unseen.
+    """
     options = place.reference.options()
     if len(options) == 1:
         return options[0]
@@ -49,11 +51,16 @@ def lives(place: Place, numbers: Numbers, split: Split, n: int) -> dict[str, np.
         for batch in batches(place.problem, place.seed, split, n)
     ]
     wanted = n if lifetime.task.whole(split) is None else None
-    return {name: np.concatenate([np.asarray(piece[name]) for piece in pieces])[:wanted] for name in pieces[0]}
+    return {
+        name: np.concatenate([np.asarray(piece[name]) for piece in pieces])[:wanted]
+        for name in pieces[0]
+    }
 
 
 @partial(jax.jit, static_argnames=("reference", "family", "dt"))
-def _judge(reference: AbstractReference, family: Any, dt: float, batch: Batch, numbers: Any) -> Metrics:
+def _judge(
+    reference: AbstractReference, family: Any, dt: float, batch: Batch, numbers: Any
+) -> Metrics:
     def one(life: Batch) -> Metrics:
         return reference.judge(family, life.tasks, life.keys, dt, numbers)
 

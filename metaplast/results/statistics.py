@@ -23,9 +23,10 @@ class Estimate(NamedTuple):
 def estimate(groups: Sequence[np.ndarray], seed: int = 0) -> Estimate:
     """The mean over groups of the mean within each; n counts all values.
 
-    groups: one array of per-life values per split. Several: `student` of their means, as n splits are n independent
-    values, whatever number of lives each has; a percentile bootstrap over five of them covers 83 %, not 95 %
-    (tests/inspection/test_statistics.py). One: `bootstrap` of its lives, or `student` of fewer than FEW.
+    groups: one array of per-life values per split. Several: `student` of their means, as n splits
+    are n independent values, whatever number of lives each has; a percentile bootstrap over five of
+    them covers 83 %, not 95 % (tests/inspection/test_statistics.py). One: `bootstrap` of its lives,
+    or `student` of fewer than FEW.
     """
     values = [np.asarray(group, np.float64) for group in groups]
     if len(values) == 1:
@@ -34,7 +35,9 @@ def estimate(groups: Sequence[np.ndarray], seed: int = 0) -> Estimate:
 
 
 def bootstrap(values: np.ndarray, seed: int = 0) -> Estimate:
-    """The mean with the percentile bootstrap's 95 % interval (Davison & Hinkley 1997, section 5.3.1)."""
+    """The mean with the percentile bootstrap's 95 % interval (Davison & Hinkley 1997, section
+    5.3.1).
+    """
     generator = np.random.default_rng(seed)
     draws = np.empty(RESAMPLES)
     for index in range(RESAMPLES // 100):
@@ -45,7 +48,8 @@ def bootstrap(values: np.ndarray, seed: int = 0) -> Estimate:
 
 
 def student(values: Sequence[float] | np.ndarray, level: float = 0.95) -> Estimate:
-    """mean -+ t s / sqrt(n), s with n - 1, t the two-sided point of `level`; the interval is NaN for a single value.
+    """mean -+ t s / sqrt(n), s with n - 1, t the two-sided point of `level`; the interval is NaN
+    for a single value.
 
     Assumes that the values are independent and about normal.
     """

@@ -1,6 +1,7 @@
 """The change of one synapse as a function of two signals, everything else held at stated values."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import jax
@@ -19,7 +20,8 @@ from metaplast.signals import Theta
 
 ONE = Dense(1, 1)
 N_GRID, SPAN = 61, 1.0
-# Where a signal is held when it is no axis: moderate activity, a small positive weight, credit and drives at rest.
+# Where a signal is held when it is no axis: moderate activity, a small positive weight, credit and
+# drives at rest.
 _HELD = {
     "pre.activity": 0.5,
     "post.activity": 0.5,
@@ -40,10 +42,11 @@ _NO_SIGNALS = {"key", *MIXING.values()}
 
 
 class Surface(NamedTuple):
-    """delta_w [n_y, n_x] of one step over two signals; `held`: the other signals that the rule reads.
+    """delta_w [n_y, n_x] of one step over two signals; `held`: the other signals that the rule
+    reads.
 
-    stateful: the rule has state, and this is the step from the state at birth. averaged: the rule holds a number per
-    synapse, and this is the surface of their means. dt: seconds of the step.
+    stateful: the rule has state, and this is the step from the state at birth. averaged: the rule
+    holds a number per synapse, and this is the surface of their means. dt: seconds of the step.
     """
 
     x: str
@@ -58,10 +61,11 @@ class Surface(NamedTuple):
 
 
 def surfaces(rule: Rule) -> list[Surface]:
-    """One surface per postsynaptic signal that the rule reads (at most two), against presynaptic activity.
+    """One surface per postsynaptic signal that the rule reads (at most two), against presynaptic
+    activity.
 
-    A rule that reads fewer than two such signals is drawn over the weight, then over whatever else it reads; one that
-    reads a single signal gets none.
+    A rule that reads fewer than two such signals is drawn over the weight, then over whatever else
+    it reads; one that reads a single signal gets none.
     """
     read = sorted(_SHORT.get(field, field) for field in rule.reads - _NO_SIGNALS)
     if len(read) < 2:
@@ -76,17 +80,24 @@ def _surface(rule: Rule, x: str, y: str) -> Surface:
     values = np.linspace(-SPAN, SPAN, N_GRID)
     grid_x, grid_y = np.meshgrid(values, values)
     points = floats({_field(x): grid_x.reshape(-1), _field(y): grid_y.reshape(-1)})
-    held = {field: held_at(field) for field in sorted(rule.reads - _NO_SIGNALS) if field not in points}
+    held = {
+        field: held_at(field) for field in sorted(rule.reads - _NO_SIGNALS) if field not in points
+    }
     theta, averaged = for_one_synapse(rule.spec, rule.theta)
     dt = 1e-3 if rule.dt is None else rule.dt
-    delta = _deltas(rule.spec, dt, theta, points, {field: jnp.asarray(value) for field, value in held.items()})
+    delta = _deltas(
+        rule.spec, dt, theta, points, {field: jnp.asarray(value) for field, value in held.items()}
+    )
     return Surface(
         x=x,
         y=y,
         x_values=values,
         y_values=values,
         delta_w=np.asarray(delta, np.float64).reshape(N_GRID, N_GRID),
-        held={_SHORT.get(field, field.replace("modulators.", "modulator.")): value for field, value in held.items()},
+        held={
+            _SHORT.get(field, field.replace("modulators.", "modulator.")): value
+            for field, value in held.items()
+        },
         stateful=bool(jax.tree.leaves(jax.eval_shape(lambda: rule.spec.init_state(theta, ONE)))),
         averaged=averaged,
         dt=dt,
@@ -100,22 +111,36 @@ def held_at(field: str) -> float:
 
 @program("spec", "dt")
 def _deltas(
-    spec: AbstractRule, dt: float, theta: Theta, points: Mapping[str, Array], held: Mapping[str, Array]
+    spec: AbstractRule,
+    dt: float,
+    theta: Theta,
+    points: Mapping[str, Array],
+    held: Mapping[str, Array],
 ) -> Array:
     state = spec.init_state(theta, ONE)
 
     def one(point: Mapping[str, Array]) -> Array:
         signals = {**held, **point}
-        channels = tuple(name.partition(".")[2] for name in signals if name.startswith("modulators."))
+        channels = tuple(
+            name.partition(".")[2] for name in signals if name.startswith("modulators.")
+        )
         view = blank_view(ONE, channels)
         sides = {}
         for side in ("pre", "post"):
-            own = {name.partition(".")[2]: v[None] for name, v in signals.items() if name.startswith(f"{side}.")}
-            sides[side] = getattr(view, side).replace(**own)
-        plain = {name: v[None, None] for name, v in signals.items() if name in ("weight", "weight_initial")}
+            own = {
+                name.partition(".")[2]: v[None]
+                for name, v in signals.items()
+                if name.startswith(f"{side}.")
+            }
+            sides[side] = replace(getattr(view, side), **own)
+        plain = {
+            name: v[None, None]
+            for name, v in signals.items()
+            if name in ("weight", "weight_initial")
+        }
         limit = {"weight_max": signals.get("weight_max", jnp.ones(()))}
         modulators = {name: signals[f"modulators.{name}"] for name in channels}
-        whole = view.replace(**sides, **plain, **limit, modulators=modulators)  # pyright: ignore[reportAttributeAccessIssue]
+        whole = replace(view, **sides, **plain, **limit, modulators=modulators)
         return spec.step(theta, state, ONE, whole, dt)[1][0, 0]
 
     return jax.vmap(one)(points)
@@ -124,8 +149,12 @@ def _deltas(
 def for_one_synapse(spec: AbstractRule, theta: Theta) -> tuple[Theta, bool]:
     """(theta as a 1 x 1 connection needs it, whether a leaf had to be averaged over synapses)."""
     template = jax.eval_shape(lambda: spec.init(jax.random.key(0), ONE))
-    other = [a.shape != b.shape for a, b in zip(*map(jax.tree.leaves, (theta, template)), strict=True)]
-    fit = lambda leaf, one: leaf if leaf.shape == one.shape else np.full(one.shape, np.mean(leaf), leaf.dtype)  # noqa: E731
+    other = [
+        a.shape != b.shape for a, b in zip(*map(jax.tree.leaves, (theta, template)), strict=True)
+    ]
+    fit = lambda leaf, one: (
+        leaf if leaf.shape == one.shape else np.full(one.shape, np.mean(leaf), leaf.dtype)
+    )
     return floats(jax.tree.map(fit, theta, template)), any(other)
 
 

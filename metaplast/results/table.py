@@ -16,9 +16,11 @@ INTERVAL = "95 % interval"
 def scores(rows: Mapping[str, Sequence[np.ndarray]], metric: str, reference: str) -> list[Plain]:
     """One entry per row: mean, 95 % interval, n, and the paired difference row - reference.
 
-    rows: name -> per-life values, one array per split (the same lives, in the same order, in every row). Intervals are
-    bootstrapped over the lives of one split, and Student's over the means of several (`statistics.estimate`). Lives
-    with a value that is not finite are counted in `not_finite`; they make the mean not finite: null.
+    rows: name -> per-life values, one array per split (the same lives, in the same order, in every
+    row). Intervals are bootstrapped over the lives of one split, and Student's over the means of
+    several (`statistics.estimate`). Lives with a value that is not finite are counted in
+    `not_finite`; they
+    make the mean not finite: null.
     """
     entries = []
     for name, groups in rows.items():
@@ -48,12 +50,16 @@ def best(means: Mapping[str, float], metric: str) -> str:
 
 
 def failed(verdict: Plain | None) -> bool:
-    """Whether the verdict on a row is other than `trained` (none: nothing is known, or nothing was searched)."""
+    """Whether the verdict on a row is other than `trained` (none: nothing is known, or nothing was
+    searched).
+    """
     return bool(verdict) and verdict["state"] != "trained"
 
 
 def marked(name: str, fact: Plain) -> str:
-    """The name of a row, with the verdict where its search failed, and whether its dt is too long (`too_long`)."""
+    """The name of a row, with the verdict where its search failed, and whether its dt is too long
+    (`too_long`).
+    """
     verdict = fact.get("verdict")
     words = [verdict["state"]] if verdict and failed(verdict) else []
     words += ["dt too long"] if fact.get("too_long") else []
@@ -61,7 +67,8 @@ def marked(name: str, fact: Plain) -> str:
 
 
 def ahead(entries: Sequence[Plain], facts: Mapping[str, Plain], reference: str) -> list[str]:
-    """A line for every row from outside (facts: `kind` reference) whose mean is better than that of the row
+    """A line for every row from outside (facts: `kind` reference) whose mean is better than that of
+    the row
     `reference`: better where the interval of the difference leaves 0 out."""
     lines = []
     for entry in entries:
@@ -74,7 +81,9 @@ def ahead(entries: Sequence[Plain], facts: Mapping[str, Plain], reference: str) 
             by = f"{_number(difference['mean'], digits)} {_interval(difference['ci95'], digits)}"
             low, high = difference["ci95"]
             apart = low is not None and low * high > 0
-            claim = f"is better than {reference}" if apart else f"is not told apart from {reference}"
+            claim = (
+                f"is better than {reference}" if apart else f"is not told apart from {reference}"
+            )
             lines.append(f"{entry['name']}, a reference, {claim}: {metric} {by}.")
     return lines
 
@@ -85,9 +94,9 @@ def render(entries: Sequence[Plain], facts: Mapping[str, Plain], reference: str)
 
 
 def aligned(lines: Sequence[tuple[str, ...]]) -> str:
-    """Columns of equal width, the head underlined. Columns that do not fit into 80 characters stand in further tables
-    below, each with the first column again; an interval stays beside what it belongs to, and the words of a wide column
-    go on below each other."""
+    """Columns of equal width, the head underlined. Columns that do not fit into 80 characters stand
+    in further tables below, each with the first column again; an interval stays beside what it
+    belongs to, and the words of a wide column go on below each other."""
     widths = [max(1, *(len(line[i]) for line in lines)) for i in range(len(lines[0]))]
     groups: list[list[int]] = []
     for column in range(1, len(widths)):
@@ -102,11 +111,17 @@ def aligned(lines: Sequence[tuple[str, ...]]) -> str:
 
 
 def _placed(group: list[int], parts: list[list[int]], widths: Sequence[int]) -> list[list[int]]:
-    """The columns of `group` behind those of the first table that has room for them; else in one of their own."""
+    """The columns of `group` behind those of the first table that has room for them; else in one of
+    their own.
+    """
     wide = max(widths[i] for i in group) > WIDE
     for index, part in enumerate(parts):
         room = WIDTH - _across([*(widths[i] for i in part), 0])
-        if _across([widths[i] for i in group]) <= room or (wide and room >= WIDE // 2) or part == [0]:
+        if (
+            _across([widths[i] for i in group]) <= room
+            or (wide and room >= WIDE // 2)
+            or part == [0]
+        ):
             return [*parts[:index], [*part, *group], *parts[index + 1 :]]
     return [*parts, [0, *group]]
 
@@ -122,7 +137,9 @@ def _part(lines: Sequence[tuple[str, ...]]) -> str:
     rows = []
     for line in lines:
         *others, last = line
-        words = textwrap.wrap(last, widths[-1], break_long_words=False, break_on_hyphens=False) or [""]
+        words = textwrap.wrap(last, widths[-1], break_long_words=False, break_on_hyphens=False) or [
+            ""
+        ]
         cells = [cell.ljust(width) for cell, width in zip(others, widths, strict=False)]
         blank = [" " * width for width in widths[:-1]]
         rows.append(GAP.join([*cells, words[0]]).rstrip())
@@ -130,7 +147,9 @@ def _part(lines: Sequence[tuple[str, ...]]) -> str:
     return "\n".join([rows[0], "-" * min(WIDTH, max(len(row) for row in rows)), *rows[1:]])
 
 
-def cells(entries: Sequence[Plain], facts: Mapping[str, Plain], reference: str) -> list[tuple[str, ...]]:
+def cells(
+    entries: Sequence[Plain], facts: Mapping[str, Plain], reference: str
+) -> list[tuple[str, ...]]:
     """The table cell by cell, its head first."""
     metric = entries[0]["metric"]
     head = ("row", metric, INTERVAL, f"minus {reference}", INTERVAL, "reach", "learned", "n")
@@ -156,7 +175,9 @@ def cells(entries: Sequence[Plain], facts: Mapping[str, Plain], reference: str) 
 
 def _digits(entries: Sequence[Plain]) -> str:
     """Three decimals, or three significant digits where those would show nothing."""
-    largest = max((abs(entry["mean"]) for entry in entries if entry["mean"] is not None), default=1.0)
+    largest = max(
+        (abs(entry["mean"]) for entry in entries if entry["mean"] is not None), default=1.0
+    )
     return ".3f" if 0.05 <= largest < 1e3 else ".3g"
 
 
@@ -164,7 +185,11 @@ def _plain(estimate: Estimate) -> Plain:
     def value(x: float) -> float | None:
         return float(f"{x:.6g}") if np.isfinite(x) else None
 
-    return {"mean": value(estimate.mean), "ci95": [value(estimate.low), value(estimate.high)], "n": estimate.n}
+    return {
+        "mean": value(estimate.mean),
+        "ci95": [value(estimate.low), value(estimate.high)],
+        "n": estimate.n,
+    }
 
 
 def _number(value: float | None, digits: str) -> str:

@@ -1,6 +1,7 @@
 """What a rule of spike times does: the change of one weight by a pair of spikes, against the time between them."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -17,7 +18,10 @@ from metaplast.rules.sum import Sum
 from metaplast.rules.three_factor import ThreeFactor
 from metaplast.signals import Theta
 
-REACH, WEIGHT = 0.1, 0.5  # seconds between the spikes, on either side; the weight, of an upper bound of 1
+REACH, WEIGHT = (
+    0.1,
+    0.5,
+)  # seconds between the spikes, on either side; the weight, of an upper bound of 1
 NEVER = np.iinfo(np.int64).max
 
 
@@ -39,7 +43,9 @@ def window(rule: Rule) -> Window | None:
     lags = np.arange(-round(REACH / dt), round(REACH / dt) + 1)
     theta, _ = for_one_synapse(rule.spec, rule.theta)
     both = pairs(rule.spec, theta, dt, np.append(lags, NEVER), rule.reads)
-    post_alone = _changes(rule.spec, theta, dt, np.zeros(len(lags)), (lags == 0)[:, None], rule.reads)
+    post_alone = _changes(
+        rule.spec, theta, dt, np.zeros(len(lags)), (lags == 0)[:, None], rule.reads
+    )
     return Window(lags * dt, both[:-1], float(both[-1] + post_alone[0]), gated(rule.spec))
 
 
@@ -64,7 +70,9 @@ def _eligible(rule: AbstractRule, theta: Theta) -> tuple[AbstractRule, Theta]:
     return rule, theta
 
 
-def pairs(rule: AbstractRule, theta: Theta, dt: float, lags: np.ndarray, reads: Iterable[str]) -> np.ndarray:
+def pairs(
+    rule: AbstractRule, theta: Theta, dt: float, lags: np.ndarray, reads: Iterable[str]
+) -> np.ndarray:
     """delta_w by a pre spike at 0 and a post spike at each of `lags` (steps; NEVER: none), from the first of them to
     the last, at one synapse each whose weight stands still. reads: the fields of the view that the rule depends on; of
     these, modulators are held at 1. A gated rule: what becomes eligible."""
@@ -73,19 +81,34 @@ def pairs(rule: AbstractRule, theta: Theta, dt: float, lags: np.ndarray, reads: 
 
 
 def _changes(
-    rule: AbstractRule, theta: Theta, dt: float, pre: np.ndarray, post: np.ndarray, reads: Iterable[str]
+    rule: AbstractRule,
+    theta: Theta,
+    dt: float,
+    pre: np.ndarray,
+    post: np.ndarray,
+    reads: Iterable[str],
 ) -> np.ndarray:
     """delta_w in all [n] for the spikes pre [n_steps] and post [n_steps, n]."""
     rule, theta = _eligible(rule, theta)
-    channels = tuple(sorted(name.partition(".")[2] for name in reads if name.startswith("modulators.")))
+    channels = tuple(
+        sorted(name.partition(".")[2] for name in reads if name.startswith("modulators."))
+    )
     connection = Dense(post.shape[1], 1)
     blank = blank_view(connection, channels)
-    held = {"weight": jnp.full(connection.shape, WEIGHT), "modulators": {name: jnp.ones(()) for name in channels}}
+    held = {
+        "weight": jnp.full(connection.shape, WEIGHT),
+        "modulators": {name: jnp.ones(()) for name in channels},
+    }
 
     def step(state: Any, now: tuple[Array, Array]) -> tuple[Any, Array]:
-        sides = {"pre": blank.pre.replace(activity=now[0]), "post": blank.post.replace(activity=now[1])}  # pyright: ignore[reportAttributeAccessIssue]
-        return rule.step(theta, state, connection, blank.replace(**sides, **held), dt)  # pyright: ignore[reportAttributeAccessIssue]
+        sides = {
+            "pre": replace(blank.pre, activity=now[0]),
+            "post": replace(blank.post, activity=now[1]),
+        }
+        return rule.step(theta, state, connection, replace(blank, **sides, **held), dt)
 
     spikes = jnp.asarray(pre[:, None], float), jnp.asarray(post, float)
-    changes = jax.jit(lambda spikes: jax.lax.scan(step, rule.init_state(theta, connection), spikes)[1])(spikes)
+    changes = jax.jit(
+        lambda spikes: jax.lax.scan(step, rule.init_state(theta, connection), spikes)[1]
+    )(spikes)
     return np.asarray(jnp.sum(changes, axis=0)[:, 0], np.float64)

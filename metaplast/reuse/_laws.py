@@ -17,7 +17,10 @@ from metaplast.signals import SynapseView, Theta
 
 PROBES = (0.05, -0.05, 0.6, -0.7, 2.0)  # by how much a leaf is moved
 NUDGE = 1e-4  # of a number, for slopes
-SAME, ROUNDING = 1e-5, 1e-13  # of what a leaf does, and of the whole: below both two changes are the same
+SAME, ROUNDING = (
+    1e-5,
+    1e-13,
+)  # of what a leaf does, and of the whole: below both two changes are the same
 ALONG = 1e-3  # of a slope: what may be left of it where it is made of others
 TABLE = 16  # a leaf of more numbers is a table, no set of constants
 DT = 1e-3
@@ -25,7 +28,9 @@ Numbers = float | tuple[float, ...]
 
 
 class Bench(NamedTuple):
-    """A rule to be tried: what it sees in a few steps, its theta at the start, whole and by dotted name."""
+    """A rule to be tried: what it sees in a few steps, its theta at the start, whole and by dotted
+    name.
+    """
 
     rule: AbstractRule
     views: tuple[SynapseView, ...]
@@ -54,7 +59,9 @@ def numbers(rule: AbstractRule) -> dict[str, Numbers]:
     kept: dict[str, Numbers] = {}
     for item in fields(rule):  # pyright: ignore[reportArgumentType]
         value = getattr(rule, item.name)
-        if _is_number(value) or (isinstance(value, tuple) and value and all(map(_is_number, value))):
+        if _is_number(value) or (
+            isinstance(value, tuple) and value and all(map(_is_number, value))
+        ):
             kept[item.name] = value
     return kept
 
@@ -62,27 +69,38 @@ def numbers(rule: AbstractRule) -> dict[str, Numbers]:
 def acting(law: str, value: Numbers, leaf: np.ndarray) -> Numbers:
     """A field as it acts, element by element."""
     if isinstance(value, tuple):
-        return tuple(LAWS[law].acts(float(one), float(more)) for one, more in zip(value, leaf.reshape(-1), strict=True))
+        return tuple(
+            LAWS[law].acts(float(one), float(more))
+            for one, more in zip(value, leaf.reshape(-1), strict=True)
+        )
     return LAWS[law].acts(float(value), float(leaf.reshape(())))
 
 
 def obeyed(it: Bench, moved: Mapping[str, Moved], unseen: bool = False) -> bool:
-    """Whether at every probe the rule with the acting numbers in its fields, and the leaf of `moved` (one for all of
-    them) as such a rule has it, changes weights as the rule itself does. unseen: the answer where a leaf that fits
-    shows in nothing."""
+    """Whether at every probe the rule with the acting numbers in its fields, and the leaf of
+    `moved` (one for all of them) as such a rule has it, changes weights as the rule itself does.
+    unseen: the answer where a leaf that fits shows in nothing."""
     leaf = next(iter(moved.values())).leaf
     if leaf not in it.start or not all(_fits(it, field, leaf) for field in moved):
         return False
     base, compared = changes(it, it.start), []
     for probe in PROBES:
         theta = {**it.start, leaf: it.start[leaf] + spread(probe, it.start[leaf].shape)}
-        values = {field: acting(law, numbers(it.rule)[field], theta[leaf]) for field, (_, law) in moved.items()}
+        values = {
+            field: acting(law, numbers(it.rule)[field], theta[leaf])
+            for field, (_, law) in moved.items()
+        }
         try:
             other = _replaced(it, values)
             neutral = LAWS[next(iter(moved.values())).law].neutral
             back = other.start[leaf] if neutral is None else np.full_like(it.start[leaf], neutral)
             expected, actual = changes(it, theta), changes(other, {**theta, leaf: back})
-        except (BadInput, ValueError, OverflowError, ZeroDivisionError):  # a value that the field cannot have
+        except (
+            BadInput,
+            ValueError,
+            OverflowError,
+            ZeroDivisionError,
+        ):  # a value that the field cannot have
             continue
         if not (np.isfinite(expected).all() and np.isfinite(actual).all()):
             continue
@@ -92,7 +110,9 @@ def obeyed(it: Bench, moved: Mapping[str, Moved], unseen: bool = False) -> bool:
     seen = [each for each in compared if not _same(each, base, base)]
     if not seen:
         return unseen
-    held = any(_same(one, other, base) for one, other in combinations(compared, 2))  # the leaf moves on, the rule not
+    held = any(
+        _same(one, other, base) for one, other in combinations(compared, 2)
+    )  # the leaf moves on, the rule not
     return len(compared) >= 2 and not held
 
 
@@ -101,7 +121,11 @@ def found(it: Bench, leaf: str, free: Iterable[str]) -> dict[str, Moved]:
     names = [name for name in free if _fits(it, name, leaf)]
     if not names:
         return {}
-    bearing = [name for name in names if leaf.rpartition(".")[2] in (name, f"log_{name}") or leaf.endswith(f"_{name}")]
+    bearing = [
+        name
+        for name in names
+        if leaf.rpartition(".")[2] in (name, f"log_{name}") or leaf.endswith(f"_{name}")
+    ]
     slope = _slope_of_leaf(it, leaf)
     if not slope.any():
         return {}
@@ -118,9 +142,13 @@ def found(it: Bench, leaf: str, free: Iterable[str]) -> dict[str, Moved]:
     return {}
 
 
-def doubtful(it: Bench, unsaid: Iterable[str], free: Sequence[str], moved: Mapping[str, Moved]) -> tuple[str, ...]:
-    """The fields among `free` that do not act as they stand, or as `moved` says, as far as anyone can tell: those that
-    only say where a leaf among `unsaid` starts, and those that such a leaf moves, by no known law."""
+def doubtful(
+    it: Bench, unsaid: Iterable[str], free: Sequence[str], moved: Mapping[str, Moved]
+) -> tuple[str, ...]:
+    """The fields among `free` that do not act as they stand, or as `moved` says, as far as anyone
+    can tell: those that only say where a leaf among `unsaid` starts, and those that such a leaf
+    moves, by no known law.
+    """
     unsaid = list(unsaid)
     few = sum(it.start[name].size for name in unsaid) <= TABLE
     steps = [slope for name in unsaid if few for slope in _slopes_of_leaf(it, name) if slope.any()]
@@ -134,7 +162,12 @@ def doubtful(it: Bench, unsaid: Iterable[str], free: Sequence[str], moved: Mappi
             hidden.append(name)
     for name, slope in acts.items():
         others = [other for label, other in acts.items() if label != name and other.any()]
-        if steps and slope.any() and _made_of(slope, [*steps, *others]) and not _made_of(slope, others):
+        if (
+            steps
+            and slope.any()
+            and _made_of(slope, [*steps, *others])
+            and not _made_of(slope, others)
+        ):
             hidden.append(name)
     return tuple(sorted(hidden))
 
@@ -168,7 +201,13 @@ def _slopes_of_leaf(it: Bench, leaf: str) -> list[np.ndarray]:
     for index in np.ndindex(it.start[leaf].shape):
         nudge = np.zeros(it.start[leaf].shape)
         nudge[index] = NUDGE
-        slopes.append(_slope(lambda sign, nudge=nudge: changes(it, {**it.start, leaf: it.start[leaf] + sign * nudge})))
+        slopes.append(
+            _slope(
+                lambda sign, nudge=nudge: changes(
+                    it, {**it.start, leaf: it.start[leaf] + sign * nudge}
+                )
+            )
+        )
     return slopes
 
 
@@ -179,10 +218,12 @@ def _slope_of_leaf(it: Bench, leaf: str) -> np.ndarray:
 
 
 def _slopes_of_field(it: Bench, field: str) -> list[np.ndarray]:
-    """How the changes follow a field while theta stays, and while theta is that of the start of such a rule; [] where a
-    field is structure."""
+    """How the changes follow a field while theta stays, and while theta is that of the start of
+    such a rule; [] where a field is structure."""
     value = numbers(it.rule)[field]
-    whole = isinstance(value, int) or (isinstance(value, tuple) and all(isinstance(one, int) for one in value))
+    whole = isinstance(value, int) or (
+        isinstance(value, tuple) and all(isinstance(one, int) for one in value)
+    )
     if whole:
         return []
     size = np.asarray(value, np.float64)
@@ -190,7 +231,9 @@ def _slopes_of_field(it: Bench, field: str) -> list[np.ndarray]:
 
     def moved(sign: float) -> Bench:
         there = size + sign * nudge
-        return _replaced(it, {field: tuple(there.tolist()) if isinstance(value, tuple) else float(there)})
+        return _replaced(
+            it, {field: tuple(there.tolist()) if isinstance(value, tuple) else float(there)}
+        )
 
     try:
         pair = {sign: moved(sign) for sign in (1.0, -1.0)}

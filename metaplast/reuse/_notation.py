@@ -48,7 +48,9 @@ def short(value: float) -> str:
 
 def power_of_ten(number: str) -> str:
     digits, _, exponent = number.partition("e")
-    return rf"{digits}\times 10^{{{int(exponent)}}}" if exponent else digits.replace("inf", r"\infty")
+    return (
+        rf"{digits}\times 10^{{{int(exponent)}}}" if exponent else digits.replace("inf", r"\infty")
+    )
 
 
 def escape(plain: str) -> str:

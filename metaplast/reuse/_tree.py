@@ -7,7 +7,9 @@ from metaplast.reuse._notation import power_of_ten, short, symbol
 
 
 class Formula(NamedTuple):
-    """rate * one expression tree, its numbers as they act; kept: what a synapse keeps as `eligibility`, and tau."""
+    """rate * one expression tree, its numbers as they act; kept: what a synapse keeps as
+    `eligibility`, and tau.
+    """
 
     rate: float
     tree: Tree

@@ -1,4 +1,6 @@
-"""What a rule says of its numbers, held against its own step; and what its step says where the rule does not."""
+"""What a rule says of its numbers, held against its own step; and what its step says where the rule
+does not.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -45,7 +47,9 @@ def whole(file: RuleFile) -> RuleFile:
     """
     slots = {}
     for name, slot in file.document["slots"].items():
-        slots[name] = slot if "account" in slot else {**slot, "account": _account_of_spec(slot["rule"])}
+        slots[name] = (
+            slot if "account" in slot else {**slot, "account": _account_of_spec(slot["rule"])}
+        )
     return RuleFile({**file.document, "slots": slots}, file.tensors)
 
 
@@ -58,10 +62,11 @@ def _account_of_spec(spec: Plain) -> Plain:
 
 @lru_cache(maxsize=256)
 def account_of(rule: AbstractRule) -> Account:
-    """What the rule says of its numbers where its step bears it out, else the laws that its step obeys (_laws.py).
+    """What the rule says of its numbers where its step bears it out, else the laws that its step
+    obeys (_laws.py).
 
-    What obeys none is `hidden`. A rule of this package is not measured again, for that takes seconds: its contract test
-    does it.
+    What obeys none is `hidden`. A rule of this package is not measured again, for that takes
+    seconds: its contract test does it.
 
     Raises: BadInput where a part of the rule, or its theta, is not where the rule says.
     """
@@ -91,7 +96,9 @@ def _reads_no_more(rule: AbstractRule, account: Account) -> bool:
 
 
 def _is_what_it_shows(rule: AbstractRule, account: Account) -> bool:
-    """Whether a rule that is shown by its terms, or by its expression, is that sum or tree, at the numbers that act."""
+    """Whether a rule that is shown by its terms, or by its expression, is that sum or tree, at the
+    numbers that act.
+    """
     if account.shows == "constants":
         return True
     it = _laws.bench(rule)
@@ -104,29 +111,40 @@ def _is_what_it_shows(rule: AbstractRule, account: Account) -> bool:
         expected = _laws.changes(_laws.bench_of(plain_rule, it.views), {})
     except (BadInput, pydantic.ValidationError, KeyError, AttributeError, TypeError):
         return False
-    return bool(np.allclose(_laws.changes(it, theta), expected, rtol=1e-6, atol=1e-9 * np.abs(expected).max()))
+    return bool(
+        np.allclose(
+            _laws.changes(it, theta), expected, rtol=1e-6, atol=1e-9 * np.abs(expected).max()
+        )
+    )
 
 
 def _plain_rule(rule: Any, node: Node) -> AbstractRule | None:
-    """The rule of the house that what is shown of a rule stands for, all numbers fixed; None for terms of traces, whose
-    conventions are the rule's own."""
+    """The rule of the house that what is shown of a rule stands for, all numbers fixed; None for
+    terms of traces, whose conventions are the rule's own."""
     if node.account.shows == "expression":
         kept = {name: getattr(rule, name) for name in ("eligibility", "tau")}
-        return Symbolic(expression=_expression.show(tree(node)), rate=rate(node), learn="none", **kept)
+        return Symbolic(
+            expression=_expression.show(tree(node)), rate=rate(node), learn="none", **kept
+        )
     if node.account.traces:
         return None
     values = tuple(coefficients(node).values())
-    return Polynomial(terms=tuple(node.spec["terms"]), initial=values, rate=rate(node), learn="none")
+    return Polynomial(
+        terms=tuple(node.spec["terms"]), initial=values, rate=rate(node), learn="none"
+    )
 
 
 def accounts_of_before(rule: AbstractRule) -> tuple[Account, Account]:
-    """What files may hold that were written before an account was held against the step: what the rule says itself,
-    and that with nothing hidden."""
+    """What files may hold that were written before an account was held against the step: what the
+    rule says itself, and that with nothing hidden."""
     return rule.account(), _unhidden(account_of(rule))
 
 
 def _unhidden(account: Account) -> Account:
-    parts = {label: part._replace(account=_unhidden(part.account)) for label, part in account.parts.items()}
+    parts = {
+        label: part._replace(account=_unhidden(part.account))
+        for label, part in account.parts.items()
+    }
     return replace(account, parts=parts, hidden=())
 
 
@@ -134,7 +152,9 @@ def _measured(rule: AbstractRule, account: Account) -> Plain:
     """{moved, hidden}."""
     it = _laws.bench(rule)
     moved = {field: pair for field, pair in account.moved.items() if field == account.listed}
-    taken = {pair.leaf for pair in moved.values()} | {name for part in account.parts.values() for name in _of(part, it)}
+    taken = {pair.leaf for pair in moved.values()} | {
+        name for part in account.parts.values() for name in _of(part, it)
+    }
     said: dict[str, dict[str, Moved]] = {}
     for field, pair in account.moved.items():
         if field not in moved:
@@ -144,23 +164,33 @@ def _measured(rule: AbstractRule, account: Account) -> Plain:
             moved |= together
             taken.add(leaf)
     free = set(_laws.numbers(rule)) - {account.listed}
-    for leaf in (name for name in it.start if name not in taken and it.start[name].size <= _laws.TABLE):
-        laws = _laws.found(it, leaf, [name for name in _laws.numbers(rule) if name in free - set(moved)])
+    for leaf in (
+        name for name in it.start if name not in taken and it.start[name].size <= _laws.TABLE
+    ):
+        laws = _laws.found(
+            it, leaf, [name for name in _laws.numbers(rule) if name in free - set(moved)]
+        )
         moved |= laws
         taken |= {leaf} if laws else set()
     unsaid = [name for name in it.start if name not in taken]
     hidden = _laws.doubtful(it, unsaid, sorted(free), moved) if unsaid else ()
-    return {"moved": {field: pair for field, pair in moved.items() if field not in hidden}, "hidden": hidden}
+    return {
+        "moved": {field: pair for field, pair in moved.items() if field not in hidden},
+        "hidden": hidden,
+    }
 
 
 def _of(part: Part, it: _laws.Bench) -> list[str]:
     """The leaves of theta that are a part's."""
     prefix = ".".join(part.leaves)
-    return [name for name in it.start if not prefix or name == prefix or name.startswith(f"{prefix}.")]
+    return [
+        name for name in it.start if not prefix or name == prefix or name.startswith(f"{prefix}.")
+    ]
 
 
 def check_parts(rule: AbstractRule) -> None:
-    """What can be refused before a search: a part of a rule, or its theta, that is not where the rule says.
+    """What can be refused before a search: a part of a rule, or its theta, that is not where the
+    rule says.
 
     Raises: BadInput.
     """
@@ -174,8 +204,13 @@ def _inner(rule: AbstractRule, label: str, part: Part) -> AbstractRule:
     try:
         inner = inside(rule, part.fields)
     except (AttributeError, KeyError):
-        raise BadInput(f"{where} at {list(part.fields)}", "fields that hold a rule", "correct account()") from None
-    shapes = [jax.eval_shape(lambda each=each: each.init(jax.random.key(0), TINY)) for each in (rule, inner)]
+        raise BadInput(
+            f"{where} at {list(part.fields)}", "fields that hold a rule", "correct account()"
+        ) from None
+    shapes = [
+        jax.eval_shape(lambda each=each: each.init(jax.random.key(0), TINY))
+        for each in (rule, inner)
+    ]
     theta = shapes[0]
     for name in part.leaves:
         theta = theta.get(name) if isinstance(theta, dict) else None
@@ -185,12 +220,18 @@ def _inner(rule: AbstractRule, label: str, part: Part) -> AbstractRule:
     return inner
 
 
-def substituted(rule: AbstractRule, moved: Mapping[str, Moved], theta: Theta) -> tuple[AbstractRule, Theta]:
-    """The rule whose fields have the values that one leaf of theta gives them, and theta with that leaf as such a rule
+def substituted(
+    rule: AbstractRule, moved: Mapping[str, Moved], theta: Theta
+) -> tuple[AbstractRule, Theta]:
+    """The rule whose fields have the values that one leaf of theta gives them, and theta with that
+    leaf as such a rule
     has it: the neutral one of the law, or that of its start. moved: of one leaf."""
     leaf, law = next(iter(moved.values()))
     leaves = _laws.named(theta)
-    values = {field: _laws.acting(pair.law, getattr(rule, field), leaves[leaf]) for field, pair in moved.items()}
+    values = {
+        field: _laws.acting(pair.law, getattr(rule, field), leaves[leaf])
+        for field, pair in moved.items()
+    }
     other: Any = replace(rule, **values)  # pyright: ignore[reportArgumentType]
     neutral = LAWS[law].neutral
     back = np.full_like(leaves[leaf], neutral or 0.0)

@@ -32,8 +32,10 @@ def describe_rule(
 ) -> tuple[Plain, dict[str, np.ndarray]]:
     """(document, tensors) of the rules in `theta`, for `save_rule`.
 
-    provenance: experiment, seed, outer_steps ...; the versions of what computes the rule are added. scores: as in
-    summary.json. activity_reference: hertz that an activity of 1 stands for (1.0 where activities are already rates).
+    provenance: experiment, seed, outer_steps ...; the versions of what computes the rule are added.
+    scores: as in
+    summary.json. activity_reference: hertz that an activity of 1 stands for (1.0 where activities
+    are already rates).
     """
     lifetime, theta = _settled(lifetime, theta)
     plastic, reads = lifetime.plastic(), lifetime.reads()
@@ -53,7 +55,9 @@ def describe_rule(
             "reads": fields,
             "reach": reach(fields),
         }
-        channels = tuple(name.partition(".")[2] for name in fields if name.startswith("modulators."))
+        channels = tuple(
+            name.partition(".")[2] for name in fields if name.startswith("modulators.")
+        )
         learnt = theta["rules"][slot.name]
         for edge, part in {"": learnt}.items() if slot.shared else learnt.items():
             tensors |= flatten(f"{slot.name}.{edge}" if edge else slot.name, part)
@@ -74,7 +78,9 @@ def _settled(lifetime: Lifetime, theta: Theta) -> tuple[Lifetime, Theta]:
     """Every shared rule with what a search decided made structure."""
     slots, rules = [], dict(theta["rules"])
     for slot in lifetime.slots:
-        rule, own = slot.rule.settled(rules[slot.name]) if slot.shared else (slot.rule, rules[slot.name])
+        rule, own = (
+            slot.rule.settled(rules[slot.name]) if slot.shared else (slot.rule, rules[slot.name])
+        )
         slots.append(replace(slot, rule=rule))
         rules[slot.name] = own
     return replace(lifetime, slots=tuple(slots)), {**theta, "rules": rules}
@@ -92,7 +98,9 @@ def versions() -> dict[str, str]:
 
 
 def plain(value: Any) -> Any:
-    """NumPy numbers as Python's own; a number that is not finite becomes null, which is shown as such."""
+    """NumPy numbers as Python's own; a number that is not finite becomes null, which is shown as
+    such.
+    """
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,6 +1,8 @@
-"""What the document of a rule file says, and the checks that need neither JAX nor the rule's own code.
+"""What the document of a rule file says, and the checks that need neither JAX nor the rule's own
+code.
 
-    slots: {slot: {edges: glob, shared, rule: {name, fields}, account: how theta moves the rule's numbers (plain of
+    slots: {slot: {edges: glob, shared, rule: {name, fields}, account: how theta moves the rule's
+    numbers (plain of
                    language/account.py; not in files of version 0.1.0),
                    connections: {edge: {n_post, n_pre, shape, spec}},
                    clock, reads: [field of the view], reach}}
@@ -51,7 +53,12 @@ def entries(document: Plain) -> dict[str, Entry]:
         if slot["shared"]:
             found[name] = Entry(name, slot, edges, name)
         else:
-            found.update({f"{name}/{edge}": Entry(f"{name}/{edge}", slot, (edge,), f"{name}.{edge}") for edge in edges})
+            found.update(
+                {
+                    f"{name}/{edge}": Entry(f"{name}/{edge}", slot, (edge,), f"{name}.{edge}")
+                    for edge in edges
+                }
+            )
     return found
 
 
@@ -68,12 +75,22 @@ def nested(spec: Plain) -> Iterator[tuple[str, Plain]]:
 
 def check(document: Plain, tensors: Mapping[str, np.ndarray], where: str) -> None:
     """Raises: BadInput for a document that is not whole, or tensors that do not fit it."""
-    _keys(document, {"slots", "reference", "dt", "activity_reference", "provenance", "scores"}, where)
+    _keys(
+        document, {"slots", "reference", "dt", "activity_reference", "provenance", "scores"}, where
+    )
     for name in ("dt", "activity_reference"):
         _must(
-            _is_number(document[name]) and document[name] > 0, f"{where}: {name}", document[name], "a positive number"
+            _is_number(document[name]) and document[name] > 0,
+            f"{where}: {name}",
+            document[name],
+            "a positive number",
         )
-    _must(isinstance(document["provenance"], dict), f"{where}: provenance", document["provenance"], "a mapping")
+    _must(
+        isinstance(document["provenance"], dict),
+        f"{where}: provenance",
+        document["provenance"],
+        "a mapping",
+    )
     scores = document["scores"]
     _must(
         isinstance(scores, list) and all(isinstance(s, dict) for s in scores),
@@ -82,7 +99,12 @@ def check(document: Plain, tensors: Mapping[str, np.ndarray], where: str) -> Non
         "a list of mappings",
     )
     slots = document["slots"]
-    _must(isinstance(slots, dict) and 0 < len(slots) <= MAX_SLOTS, f"{where}: slots", slots, f"1 to {MAX_SLOTS} slots")
+    _must(
+        isinstance(slots, dict) and 0 < len(slots) <= MAX_SLOTS,
+        f"{where}: slots",
+        slots,
+        f"1 to {MAX_SLOTS} slots",
+    )
     for name, slot in slots.items():
         _name(name, f"{where}: slot")
         _slot(slot, f"{where}: slot {name}")
@@ -104,8 +126,15 @@ def _slot(slot: Any, where: str) -> None:
         fields,
         "a list of names",
     )
-    _must(slot["reach"] in REACHES, f"{where}: reach", slot["reach"], f"one of {', '.join(REACHES)}")
-    _must(slot["reach"] == reach(fields), f"{where}: reach", slot["reach"], f"{reach(fields)}, which its `reads` give")
+    _must(
+        slot["reach"] in REACHES, f"{where}: reach", slot["reach"], f"one of {', '.join(REACHES)}"
+    )
+    _must(
+        slot["reach"] == reach(fields),
+        f"{where}: reach",
+        slot["reach"],
+        f"{reach(fields)}, which its `reads` give",
+    )
     connections = slot["connections"]
     sane = isinstance(connections, dict) and 0 < len(connections) <= MAX_EDGES
     _must(sane, f"{where}: connections", connections, f"1 to {MAX_EDGES} edges")
@@ -123,12 +152,21 @@ def _connection(connection: Any, where: str) -> None:
     sane = _is_count(n_post) and _is_count(n_pre) and n_post * n_pre <= MAX_SYNAPSES
     _must(sane, f"{where}: sizes", [n_post, n_pre], f"two counts, at most {MAX_SYNAPSES} pairs")
     shape = connection["shape"]
-    sane = isinstance(shape, list) and all(_is_count(n) for n in shape) and math.prod(shape) <= MAX_SYNAPSES
+    sane = (
+        isinstance(shape, list)
+        and all(_is_count(n) for n in shape)
+        and math.prod(shape) <= MAX_SYNAPSES
+    )
     _must(sane, f"{where}: shape", shape, "a list of counts")
     spec = connection["spec"]
     _must(isinstance(spec, dict), f"{where}: spec", spec, "a mapping")
     known = registry.names("connection")
-    _must(spec.get("name") in known, f"{where}: connection", spec.get("name"), f"one of {', '.join(known)}")
+    _must(
+        spec.get("name") in known,
+        f"{where}: connection",
+        spec.get("name"),
+        f"one of {', '.join(known)}",
+    )
 
 
 def _rule(spec: Any, where: str, left: int) -> None:
@@ -136,10 +174,21 @@ def _rule(spec: Any, where: str, left: int) -> None:
     _must(left > 0, f"{where}: rule", "nested too deep", f"at most {MAX_NESTED} levels")
     known = registry.names("rule")
     plugin = "name the module that registers it: --import MODULE, or import it before"
-    _must(spec.get("name") in known, f"{where}: rule form", spec.get("name"), f"one of {', '.join(known)}", plugin)
+    _must(
+        spec.get("name") in known,
+        f"{where}: rule form",
+        spec.get("name"),
+        f"one of {', '.join(known)}",
+        plugin,
+    )
     for field, value in spec.items():  # they are shown beside the formula
         _name(field, f"{where}: field of a rule")
-        _must(not isinstance(value, str) or value.isprintable(), f"{where}: {field}", value, "printable text")
+        _must(
+            not isinstance(value, str) or value.isprintable(),
+            f"{where}: {field}",
+            value,
+            "printable text",
+        )
     for label, inner in nested(spec):
         _name(label, f"{where}: label of a rule")
         _rule(inner, where, left - 1)
@@ -151,8 +200,18 @@ def _account(account: Any, spec: Any, where: str, left: int) -> None:
     _must(left > 0, where, "nested too deep", f"at most {MAX_NESTED} levels")
     hidden = {"hidden"} & set(account) if isinstance(account, dict) else set()
     _keys(account, {"moved", "shows", "traces", "silent", "parts"} | hidden, where)
-    _must(_texts(account.get("hidden", [])), f"{where}: hidden", account.get("hidden"), "a list of names")
-    _must(account["shows"] in get_args(Shows), f"{where}: shows", account["shows"], f"one of {get_args(Shows)}")
+    _must(
+        _texts(account.get("hidden", [])),
+        f"{where}: hidden",
+        account.get("hidden"),
+        "a list of names",
+    )
+    _must(
+        account["shows"] in get_args(Shows),
+        f"{where}: shows",
+        account["shows"],
+        f"one of {get_args(Shows)}",
+    )
     for flag in ("traces", "silent"):
         _must(isinstance(account[flag], bool), f"{where}: {flag}", account[flag], "true or false")
     _must(isinstance(account["moved"], dict), f"{where}: moved", account["moved"], "a mapping")
@@ -163,15 +222,27 @@ def _account(account: Any, spec: Any, where: str, left: int) -> None:
         _symbolic(spec, where)
     lists = LISTED.get(account["shows"])
     for field, pair in account["moved"].items():
-        _must(_texts(pair) and len(pair) == 2 and pair[1] in tuple(LAWS), f"{where}: {field}", pair, "[leaf, law]")
+        _must(
+            _texts(pair) and len(pair) == 2 and pair[1] in tuple(LAWS),
+            f"{where}: {field}",
+            pair,
+            "[leaf, law]",
+        )
         value = spec.get(field)
         numbers = isinstance(value, list) and bool(value) and all(map(_is_number, value))
-        _must(field == lists or numbers or _is_number(value), f"{where}: {field}", value, "a number")
+        _must(
+            field == lists or numbers or _is_number(value), f"{where}: {field}", value, "a number"
+        )
     for label, part in account["parts"].items():
         _name(label, f"{where}: label of a rule")
         _keys(part, {"fields", "leaves", "account"}, where)
         for path in ("fields", "leaves"):
-            _must(_texts(part[path]) and len(part[path]) <= 2, f"{where}: {path}", part[path], "up to two names")
+            _must(
+                _texts(part[path]) and len(part[path]) <= 2,
+                f"{where}: {path}",
+                part[path],
+                "up to two names",
+            )
         inner = spec
         for name in part["fields"]:
             inner = inner.get(name) if isinstance(inner, dict) else None
@@ -187,17 +258,31 @@ def _texts(value: Any) -> bool:
 def _term_list(spec: Plain, traces: bool, where: str) -> None:
     terms: Any = spec.get("terms")
     initial: Any = spec.get("initial", [])
-    _must(isinstance(terms, list) and 0 < len(terms) <= MAX_TERMS, f"{where}: terms", terms, f"1 to {MAX_TERMS} terms")
+    _must(
+        isinstance(terms, list) and 0 < len(terms) <= MAX_TERMS,
+        f"{where}: terms",
+        terms,
+        f"1 to {MAX_TERMS} terms",
+    )
     for term in terms:
         _must(isinstance(term, str), f"{where}: term", term, "text")
         try:
             parse(term, traces)
         except BadInput as error:
             raise BadInput(f"{where}: {quote(error.what, 120)}", error.expected, _FIX) from None
-    sane = isinstance(initial, list) and len(initial) in (0, len(terms)) and all(_is_number(v) for v in initial)
+    sane = (
+        isinstance(initial, list)
+        and len(initial) in (0, len(terms))
+        and all(_is_number(v) for v in initial)
+    )
     _must(sane, f"{where}: initial", initial, f"none or {len(terms)} numbers")
     _positive(spec, "rate", where)
-    _must(spec.get("learn") in LEARN, f"{where}: learn", spec.get("learn"), f"one of {', '.join(LEARN)}")
+    _must(
+        spec.get("learn") in LEARN,
+        f"{where}: learn",
+        spec.get("learn"),
+        f"one of {', '.join(LEARN)}",
+    )
     for field in spec:
         if field.startswith("tau_"):
             _positive(spec, field, where)
@@ -214,7 +299,12 @@ def _symbolic(spec: Plain, where: str) -> None:
                 raise BadInput(f"{where}: {quote(error.what, 120)}", error.expected, _FIX) from None
     _positive(spec, "rate", where)
     _positive(spec, "tau", where)
-    _must(spec.get("size") == 0, f"{where}: size", spec.get("size"), "0: a file holds the tree that was found")
+    _must(
+        spec.get("size") == 0,
+        f"{where}: size",
+        spec.get("size"),
+        "0: a file holds the tree that was found",
+    )
 
 
 def _positive(spec: Plain, field: str, where: str) -> None:
@@ -230,7 +320,12 @@ def _reference(reference: Any, found: dict[str, Entry], where: str) -> None:
         except (TypeError, ValueError, OverflowError):
             array = np.zeros(0)
         sane = array.shape == REFERENCE_SHAPE and bool(np.isfinite(array).all())
-        _must(sane, f"{where}: reference of {key}", values, f"finite numbers of shape {list(REFERENCE_SHAPE)}")
+        _must(
+            sane,
+            f"{where}: reference of {key}",
+            values,
+            f"finite numbers of shape {list(REFERENCE_SHAPE)}",
+        )
 
 
 def _tensors(found: dict[str, Entry], tensors: Mapping[str, np.ndarray], where: str) -> None:
@@ -240,12 +335,27 @@ def _tensors(found: dict[str, Entry], tensors: Mapping[str, np.ndarray], where: 
         parts = name.split(".")
         _must(len(parts) <= MAX_PARTS, f"{where}: tensor", name, f"at most {MAX_PARTS} parts")
         prefix = next((p for p in (parts[0], ".".join(parts[:2])) if p in trees), None)
-        _must(prefix is not None, f"{where}: tensor", name, f"names that begin with {', '.join(prefixes[:5])}")
+        _must(
+            prefix is not None,
+            f"{where}: tensor",
+            name,
+            f"names that begin with {', '.join(prefixes[:5])}",
+        )
         node, path = trees, [prefix, *name.removeprefix(prefix or "").split(".")[1:]]
         for part in path[:-1]:
             node = node.setdefault(part, {})
-            _must(isinstance(node, dict), f"{where}: tensor", name, "a name that is no branch of another tensor's")
-        _must(node.get(path[-1], {}) == {}, f"{where}: tensor", name, "a name that is no branch of another tensor's")
+            _must(
+                isinstance(node, dict),
+                f"{where}: tensor",
+                name,
+                "a name that is no branch of another tensor's",
+            )
+        _must(
+            node.get(path[-1], {}) == {},
+            f"{where}: tensor",
+            name,
+            "a name that is no branch of another tensor's",
+        )
         node[path[-1]] = value
     for entry in found.values():
         if "account" in entry.slot:
@@ -254,7 +364,9 @@ def _tensors(found: dict[str, Entry], tensors: Mapping[str, np.ndarray], where: 
 
 
 def _theta(account: Account, spec: Plain, theta: Any, where: str) -> None:
-    """The leaves that move numbers of a rule, and of those inside it, are there and have their shapes."""
+    """The leaves that move numbers of a rule, and of those inside it, are there and have their
+    shapes.
+    """
     sizes: dict[str, tuple[int, ...]] = {}
     if account.shows == "terms":
         sizes["initial"] = (len(spec["terms"]),)
@@ -285,7 +397,12 @@ def _must(holds: bool, what: str, given: Any, expected: str, fix: str = _FIX) ->
 def _keys(value: Any, expected: set[str], where: str) -> None:
     given = set(value) if isinstance(value, dict) else {type(value).__name__}
     wrong = sorted(given ^ expected)
-    _must(not wrong, f"{where}: missing or unknown", wrong[:5], f"exactly {', '.join(sorted(expected)[:10])}")
+    _must(
+        not wrong,
+        f"{where}: missing or unknown",
+        wrong[:5],
+        f"exactly {', '.join(sorted(expected)[:10])}",
+    )
 
 
 def _name(name: str, what: str) -> None:

@@ -1,8 +1,9 @@
 """A rule as a formula: computed from the document and the numbers of a rule file, without JAX.
 
-An expression is a `Sum` of products (a polynomial), a `Formula` (an expression tree), a `Call` of a wrapper, or a
-`Card` (a form that is none of them).
-`text` and `latex` print the same expression; what stands between the brackets of a sum is again in the term grammar.
+An expression is a `Sum` of products (a polynomial), a `Formula` (an expression tree), a `Call` of a
+wrapper, or a `Card` (a form that is none of them).
+`text` and `latex` print the same expression; what stands between the brackets of a sum is again in
+the term grammar.
 """
 
 from collections.abc import Mapping
@@ -19,13 +20,17 @@ from metaplast.reuse._tree import Formula
 from metaplast.reuse.node import Node, Number, coefficients, constants, nodes, rate, tree, walk
 from metaplast.reuse.text import printable
 
-NEGLIGIBLE = 1e-3  # of the largest coefficient c_k: terms with smaller ones are counted, not printed
+NEGLIGIBLE = (
+    1e-3  # of the largest coefficient c_k: terms with smaller ones are counted, not printed
+)
 Plain = dict[str, Any]
 Tensors = Mapping[str, np.ndarray]
 
 
 class Sum(NamedTuple):
-    """rate * sum of products, largest number first; `dropped` negligible ones are left out. constants: of traces."""
+    """rate * sum of products, largest number first; `dropped` negligible ones are left out.
+    constants: of traces.
+    """
 
     rate: float
     products: tuple[Product, ...]
@@ -61,21 +66,28 @@ def formula(document: Plain, tensors: Tensors) -> str:
 
 
 def terms(document: Plain, tensors: Tensors) -> dict[str, dict[str, float]]:
-    """{entry: {term: c_k}}, the coefficients as they act, before the rate; empty for a form without terms.
+    """{entry: {term: c_k}}, the coefficients as they act, before the rate; empty for a form without
+    terms.
 
-    An entry is a slot, or slot/edge where theta is not shared. Under `sum` the term is preceded by the label of its
-    part.
+    An entry is a slot, or slot/edge where theta is not shared. Under `sum` the term is preceded by
+    the label of its part.
     """
     return {key: rule_terms(each) for key, each in nodes(document, tensors).items()}
 
 
 def rule_terms(start: Node) -> dict[str, float]:
     """{term: c_k} of one rule, through wrappers."""
-    return {f"{mark}{term}": value for mark, each in walk(start) for term, value in coefficients(each).items()}
+    return {
+        f"{mark}{term}": value
+        for mark, each in walk(start)
+        for term, value in coefficients(each).items()
+    }
 
 
 def fields(rule: Node) -> frozenset[str] | None:
-    """The fields of the view that a rule reads, where its terms say so; None where only running it can tell."""
+    """The fields of the view that a rule reads, where its terms say so; None where only running it
+    can tell.
+    """
     if not rule.account.silent:
         return None
     read: set[str] = set()
@@ -83,7 +95,9 @@ def fields(rule: Node) -> frozenset[str] | None:
         products = [product for term in rule.spec["terms"] for product in parse(term, traces=True)]
         read = {field_of(name) for product in products for name, _ in product.factors}
     if rule.account.shows == "expression":
-        trees = [tree_of(text) for text in (rule.spec["expression"], rule.spec["eligibility"]) if text]
+        trees = [
+            tree_of(text) for text in (rule.spec["expression"], rule.spec["eligibility"]) if text
+        ]
         read = {field_of(name) for each in trees for name in signals(each) if name != ELIGIBILITY}
     for part in rule.parts.values():
         inside = fields(part)
@@ -100,13 +114,24 @@ def expression(rule: Node) -> Expression:
     if rule.account.shows == "expression":
         return _formula(rule)
     if rule.parts:
-        return Call(rule.name, tuple(expression(part) for part in rule.parts.values()), tuple(constants(rule).items()))
+        return Call(
+            rule.name,
+            tuple(expression(part) for part in rule.parts.values()),
+            tuple(constants(rule).items()),
+        )
     sizes = tuple((name, leaf.shape) for name, leaf in rule.leaves.items() if leaf.size != 1)
-    return Card(rule.name, sum(leaf.size for leaf in rule.leaves.values()), sizes, tuple(constants(rule).items()))
+    return Card(
+        rule.name,
+        sum(leaf.size for leaf in rule.leaves.values()),
+        sizes,
+        tuple(constants(rule).items()),
+    )
 
 
 def text(expression: Expression) -> str:
-    """`0.05 * (-1.000*error*pre + 0.2130*post*pre)`, `clip(...; limit=0.2)`, `mlp(337 numbers: ...; ...)`."""
+    """`0.05 * (-1.000*error*pre + 0.2130*post*pre)`, `clip(...; limit=0.2)`, `mlp(337 numbers: ...;
+    ...)`.
+    """
     if isinstance(expression, Sum):
         if not expression.products:
             return "0"
@@ -149,11 +174,15 @@ def latex(expression: Expression) -> str:
 
 
 def _sum(rule: Node) -> Sum:
-    """Equal products are merged. Negligible is judged by c_k, in which terms are comparable, and where terms cancel."""
+    """Equal products are merged. Negligible is judged by c_k, in which terms are comparable, and
+    where terms cancel.
+    """
     merged: dict[tuple[tuple[str, int], ...], list[tuple[float, float]]] = {}
     for term, coefficient in coefficients(rule).items():
         for product in parse(term, traces=True):
-            merged.setdefault(product.factors, []).append((coefficient, coefficient * product.scale))
+            merged.setdefault(product.factors, []).append(
+                (coefficient, coefficient * product.scale)
+            )
     largest = max(abs(coefficient) for parts in merged.values() for coefficient, _ in parts)
     kept = []
     for factors, parts in merged.items():
@@ -170,7 +199,11 @@ def _sum(rule: Node) -> Sum:
     return Sum(rate(rule), tuple(kept), len(merged) - len(kept), tuple(shown))
 
 
-_CONVENTIONS = ("pairing", "at_post_spike", "at_pre_spike")  # of traces, in every rule that keeps them
+_CONVENTIONS = (
+    "pairing",
+    "at_post_spike",
+    "at_pre_spike",
+)  # of traces, in every rule that keeps them
 
 
 def _formula(rule: Node) -> Formula:
@@ -191,12 +224,21 @@ def _product_text(product: Product) -> str:
 
 
 def _product_latex(product: Product) -> str:
-    factors = [symbol(name) if power == 1 else f"{{{symbol(name)}}}^{{{power}}}" for name, power in product.factors]
+    factors = [
+        symbol(name) if power == 1 else f"{{{symbol(name)}}}^{{{power}}}"
+        for name, power in product.factors
+    ]
     return r"\, ".join([power_of_ten(four_digits(abs(product.scale))), *factors])
 
 
 def _constant(value: Number) -> str:
-    return printable(value) if isinstance(value, str) else str(value) if isinstance(value, bool | int) else short(value)
+    return (
+        printable(value)
+        if isinstance(value, str)
+        else str(value)
+        if isinstance(value, bool | int)
+        else short(value)
+    )
 
 
 def _equation(name: str, value: Number) -> str:
@@ -204,4 +246,8 @@ def _equation(name: str, value: Number) -> str:
 
 
 def _constant_latex(value: Number) -> str:
-    return rf"\text{{{escape(_constant(value))}}}" if isinstance(value, str | bool) else power_of_ten(_constant(value))
+    return (
+        rf"\text{{{escape(_constant(value))}}}"
+        if isinstance(value, str | bool)
+        else power_of_ten(_constant(value))
+    )

@@ -37,11 +37,14 @@ Plain = dict[str, Any]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Rule:
-    """A rule and its numbers; a plain constant, not a pytree. `init` and `update` are pure and can be traced.
+    """A rule and its numbers; a plain constant, not a pytree. `init` and `update` are pure and can
+    be traced.
 
-    edges: those it was learned on, with their `connections` (empty for a known rule); reads: fields of the view, as
-    measured; reach, clock: see metaplast.rules; dt: seconds per step in training (None: any); activity_reference: hertz
-    that an activity of 1 stands for; formula: the rule as text; document: what else the file says (scores, provenance).
+    edges: those it was learned on, with their `connections` (empty for a known rule); reads: fields
+    of the view, as measured; reach, clock: see metaplast.rules; dt: seconds per step in training
+    (None: any);
+    activity_reference: hertz that an activity of 1 stands for; formula: the rule as text; document:
+    what else the file says (scores, provenance).
     """
 
     name: str
@@ -61,7 +64,8 @@ class Rule:
         return f"Rule {self.name}: {self.formula}"
 
     def init(self, weights: Any) -> RuleState:
-        """The state at birth, for weights [n_post, n_pre] (or the layout of an edge that the file describes).
+        """The state at birth, for weights [n_post, n_pre] (or the layout of an edge that the file
+        describes).
 
         Raises: BadInput for weights the rule cannot have.
         """
@@ -69,12 +73,18 @@ class Rule:
         return self.spec.init_state(floats(self.theta), self._connection(weights.shape))
 
     def update(self, view: SynapseView, state: RuleState, *, dt: float) -> tuple[RuleState, Array]:
-        """One step of `dt` seconds: (state, delta_w in the layout and dtype of view.weight). Apply it yourself.
+        """One step of `dt` seconds: (state, delta_w in the layout and dtype of view.weight). Apply
+        it yourself.
 
-        Raises: BadInput naming a signal that the rule reads and the view lacks, or a wrong shape, dtype, state or dt.
+        Raises: BadInput naming a signal that the rule reads and the view lacks, or a wrong shape,
+        dtype, state or dt.
         """
         step = check_step(dt)
-        weights = check_weights(view.weight) if isinstance(view, SynapseView) and view.weight is not None else None
+        weights = (
+            check_weights(view.weight)
+            if isinstance(view, SynapseView) and view.weight is not None
+            else None
+        )
         connection = TINY if weights is None else self._connection(weights.shape)
         whole = complete(view, connection, self.reads, self.name)
         _check_state(state, _templates(self.spec, connection)[1])
@@ -93,7 +103,9 @@ class Rule:
         expected = [leaf.shape for leaf in jax.tree.leaves(_templates(self.spec, connection)[0])]
         given = [np.shape(leaf) for leaf in jax.tree.leaves(self.theta)]
         if expected != given:
-            known = ", ".join(f"{name} {facts['shape']}" for name, facts in self.connections.items())
+            known = ", ".join(
+                f"{name} {facts['shape']}" for name, facts in self.connections.items()
+            )
             raise BadInput(
                 f"weight of shape {shape}",
                 f"that of the edge it was learned on: {known}",
@@ -105,12 +117,17 @@ class Rule:
 def load_rule(path_or_name: str | os.PathLike[str], edge: str | None = None) -> Rule:
     """The rule in a rule file, or a known rule by name (`oja`, `hebb`, `delta`, ...).
 
-    edge: which one, where the file holds several. The file's reference vector is computed anew and compared.
+    edge: which one, where the file holds several. The file's reference vector is computed anew and
+    compared.
     Raises: BadInput, one line, for a bad file, an unknown name, or an edge that must be named.
     """
     if is_name(path_or_name):
         if edge is not None:
-            raise BadInput(f"edge {quote(edge)} of {path_or_name}", "no edge: a known rule fits all", "leave it out")
+            raise BadInput(
+                f"edge {quote(edge)} of {path_or_name}",
+                "no edge: a known rule fits all",
+                "leave it out",
+            )
         return _known(str(path_or_name))
     file, where = read_rule(path_or_name), f"rule file {quote(str(path_or_name), 200)}"
     entry = _choose(entries(file.document), edge, where)
@@ -118,13 +135,25 @@ def load_rule(path_or_name: str | os.PathLike[str], edge: str | None = None) -> 
     theta = _theta(spec, entry, file.tensors, f"{where}: {entry.key}")
     channels, reads = measured(spec, TINY)
     if REACHES.index(reach(reads)) > REACHES.index(entry.slot["reach"]):
-        raise BadInput(f"{where}: reach={entry.slot['reach']}", f"{reach(reads)}, as measured", "write it again")
-    compare(file.document["reference"][entry.key], reference(spec, theta, channels, file.document["dt"]), where)
+        raise BadInput(
+            f"{where}: reach={entry.slot['reach']}",
+            f"{reach(reads)}, as measured",
+            "write it again",
+        )
+    compare(
+        file.document["reference"][entry.key],
+        reference(spec, theta, channels, file.document["dt"]),
+        where,
+    )
     if "account" in entry.slot and from_plain(entry.slot["account"]) not in (
         *accounts_of_before(spec),
         account_of(spec),
     ):
-        raise BadInput(f"{where}: account of its numbers", "what the rule's own code says of them", "write it again")
+        raise BadInput(
+            f"{where}: account of its numbers",
+            "what the rule's own code says of them",
+            "write it again",
+        )
     text = formulas.text(formulas.expression(node_of(spec, theta)))
     return Rule(
         name=entry.key,
@@ -147,13 +176,17 @@ def _known(name: str) -> Rule:
     coefficients = formulas.rule_terms(node_of(rule.spec, rule.theta)).values()
     if coefficients and not any(coefficients):
         raise BadInput(
-            f"rule {name}", "a rule whose coefficients are known", "it is a space to search: train rule=" + name
+            f"rule {name}",
+            "a rule whose coefficients are known",
+            "it is a space to search: train rule=" + name,
         )
     return rule
 
 
 def known(name: str) -> Rule:
-    """A rule that ships, by name; also a space to search, whose coefficients are those at the start."""
+    """A rule that ships, by name; also a space to search, whose coefficients are those at the
+    start.
+    """
     spec = _decode("rule", known_rule(name), f"rule {name}")
     theta = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), _templates(spec, TINY)[0])
     _, reads = measured(spec, TINY)
@@ -183,11 +216,15 @@ def _choose(found: dict[str, Entry], edge: str | None, where: str) -> Entry:
     listed = ", ".join(choices[:20])
     if edge is None:
         raise BadInput(
-            f"{where}: {len(found)} rules", f"edge=one of {listed}", f"e.g. load_rule(path, edge={choices[0]!r})"
+            f"{where}: {len(found)} rules",
+            f"edge=one of {listed}",
+            f"e.g. load_rule(path, edge={choices[0]!r})",
         )
     near = difflib.get_close_matches(str(edge), choices, n=1)
     raise BadInput(
-        f"{where}: edge {quote(edge)}", f"one of {listed}", f"did you mean {near[0]!r}?" if near else "choose one"
+        f"{where}: edge {quote(edge)}",
+        f"one of {listed}",
+        f"did you mean {near[0]!r}?" if near else "choose one",
     )
 
 
@@ -204,29 +241,47 @@ def _decode_connection(facts: Plain, where: str) -> AbstractConnection:
     connection = _decode("connection", facts["spec"], where)
     sizes = (connection.n_post, connection.n_pre)
     if sizes != (facts["n_post"], facts["n_pre"]) or list(connection.shape) != facts["shape"]:
-        raise BadInput(f"{where}: connection of other sizes", f"{facts['n_post']} x {facts['n_pre']}", "write it again")
+        raise BadInput(
+            f"{where}: connection of other sizes",
+            f"{facts['n_post']} x {facts['n_pre']}",
+            "write it again",
+        )
     return connection
 
 
 def _theta(spec: AbstractRule, entry: Entry, tensors: dict[str, np.ndarray], where: str) -> Theta:
-    """The tensors of an entry as the tree that the rule's own `init` gives, every shape checked on every edge."""
-    found = {n: v for n, v in tensors.items() if n == entry.prefix or n.startswith(entry.prefix + ".")}
+    """The tensors of an entry as the tree that the rule's own `init` gives, every shape checked on
+    every edge.
+    """
+    found = {
+        n: v for n, v in tensors.items() if n == entry.prefix or n.startswith(entry.prefix + ".")
+    }
     template, state = _templates(spec, TINY)
     if sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(state)) > MAX_STATE:
-        raise BadInput(f"{where}: state of the rule", f"at most {MAX_STATE} numbers", "this is no rule file")
+        raise BadInput(
+            f"{where}: state of the rule", f"at most {MAX_STATE} numbers", "this is no rule file"
+        )
     paths, tree = jax.tree_util.tree_flatten_with_path(template)
     wanted = [".".join([entry.prefix, *(_part(p) for p in path)]) for path, _ in paths]
     wrong = sorted(set(wanted) ^ set(found))
     if wrong:
         kind = "extra" if wrong[0] in found else "missing"
-        raise BadInput(f"{where}: {kind} tensor {quote(wrong[0])}", f"{len(wanted)} tensors", "write it again")
+        raise BadInput(
+            f"{where}: {kind} tensor {quote(wrong[0])}", f"{len(wanted)} tensors", "write it again"
+        )
     theta = jax.tree.unflatten(tree, [found[name] for name in wanted])
     if [v.shape for v in jax.tree.leaves(theta)] != [leaf.shape for _, leaf in paths]:
         for edge in entry.edges:
-            real = _templates(spec, _decode_connection(entry.slot["connections"][edge], f"{where}: edge {edge}"))[0]
+            real = _templates(
+                spec, _decode_connection(entry.slot["connections"][edge], f"{where}: edge {edge}")
+            )[0]
             for name, leaf in zip(wanted, jax.tree.leaves(real), strict=True):
                 if found[name].shape != leaf.shape:
-                    raise BadInput(f"{where}: {name} of shape {found[name].shape}", f"{leaf.shape}", "write it again")
+                    raise BadInput(
+                        f"{where}: {name} of shape {found[name].shape}",
+                        f"{leaf.shape}",
+                        "write it again",
+                    )
     return theta
 
 
@@ -240,11 +295,15 @@ def _templates(spec: AbstractRule, connection: AbstractConnection) -> tuple[Thet
 def _check_state(state: Any, template: RuleState) -> None:
     given = jax.tree.map(jnp.shape, state) if isinstance(state, RuleState) else None
     if given != jax.tree.map(lambda leaf: leaf.shape, template):
-        raise BadInput("state", "what rule.init(weights) gave for weights of this shape", "call init first")
+        raise BadInput(
+            "state", "what rule.init(weights) gave for weights of this shape", "call init first"
+        )
 
 
 def _dtype_of(weight: Any) -> Any:
-    return jax.dtypes.canonicalize_dtype(weight.dtype if isinstance(weight, Array) else np.asarray(weight).dtype)
+    return jax.dtypes.canonicalize_dtype(
+        weight.dtype if isinstance(weight, Array) else np.asarray(weight).dtype
+    )
 
 
 def _part(key: Any) -> str:

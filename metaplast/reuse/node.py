@@ -19,8 +19,8 @@ Number = float | int | str
 
 
 class Node(NamedTuple):
-    """One rule: its plain spec, how theta moves its numbers, its own leaves of theta by dotted name, the rules inside
-    by label."""
+    """One rule: its plain spec, how theta moves its numbers, its own leaves of theta by dotted
+    name, the rules inside by label."""
 
     spec: Plain
     account: Account
@@ -48,8 +48,8 @@ def node(spec: Plain, account: Account, theta: Any) -> Node:
 
 
 def nodes(document: Plain, tensors: Tensors) -> dict[str, Node]:
-    """{entry: node} of every theta of a rule file. Where a file holds no account, leaves are shown as they are: see
-    ask.whole."""
+    """{entry: node} of every theta of a rule file. Where a file holds no account, leaves are shown
+    as they are: see ask.whole."""
     rules = {}
     for key, entry in entries(document).items():
         account = from_plain(entry.slot["account"]) if "account" in entry.slot else Account()
@@ -86,14 +86,19 @@ def tree(node: Node) -> Tree:
 
 
 def learned(node: Node) -> dict[str, float]:
-    """The constants that theta moves, as they act; neither coefficients nor the numbers of an expression."""
+    """The constants that theta moves, as they act; neither coefficients nor the numbers of an
+    expression.
+    """
     values: dict[str, float] = {}
     for name in node.account.moved:
         if name == node.account.listed:
             continue
         start = node.spec[name]
         if isinstance(start, list):
-            values |= {f"{name}[{index}]": each for index, each in enumerate(_acting_each(node, name, start))}
+            values |= {
+                f"{name}[{index}]": each
+                for index, each in enumerate(_acting_each(node, name, start))
+            }
         else:
             values[name] = _acting(node, name)
     return values
@@ -105,19 +110,29 @@ def unmoving(node: Node) -> dict[str, np.ndarray]:
 
 
 def constants(node: Node) -> dict[str, Number]:
-    """The fields of a rule as they act: numbers, text, lists of those; and scalar leaves that move no field."""
+    """The fields of a rule as they act: numbers, text, lists of those; and scalar leaves that move
+    no field.
+    """
     values: dict[str, Number] = {}
     scalars = {name: leaf for name, leaf in unmoving(node).items() if leaf.size == 1}
     for name, value in node.spec.items():
         if name in node.account.hidden:
             continue
         if name in node.account.moved and name != node.account.listed:
-            values[name] = _listed(_acting_each(node, name, value)) if isinstance(value, list) else _acting(node, name)
-        elif name != "name" and isinstance(value, int | float | str) and not _shadowed(name, scalars):
+            values[name] = (
+                _listed(_acting_each(node, name, value))
+                if isinstance(value, list)
+                else _acting(node, name)
+            )
+        elif (
+            name != "name" and isinstance(value, int | float | str) and not _shadowed(name, scalars)
+        ):
             values[name] = value
         elif isinstance(value, list):
             values[name] = _listed(value)
-    values.update({f"learnt {printable(name)}": float(leaf.reshape(-1)[0]) for name, leaf in scalars.items()})
+    values.update(
+        {f"learnt {printable(name)}": float(leaf.reshape(-1)[0]) for name, leaf in scalars.items()}
+    )
     return values
 
 
@@ -127,7 +142,9 @@ def _listed(values: Iterable[Any]) -> str:
 
 
 def _shadowed(name: str, scalars: Mapping[str, np.ndarray]) -> bool:
-    """Whether a leaf bears the name of the field but moves it in a way that nobody knows: the field may not act."""
+    """Whether a leaf bears the name of the field but moves it in a way that nobody knows: the field
+    may not act.
+    """
     return any(leaf == name or leaf.endswith(f"_{name}") for leaf in scalars)
 
 
@@ -145,8 +162,12 @@ def _acting_each(node: Node, field: str, start: list[float]) -> list[float]:
         return start
     leaf = node.leaves[moved.leaf]
     if leaf.shape != (len(start),):
-        raise BadInput(f"{moved.leaf} of shape {list(leaf.shape)}", f"[{len(start)}]", "correct the file")
-    return [LAWS[moved.law].acts(value, float(more)) for value, more in zip(start, leaf, strict=True)]
+        raise BadInput(
+            f"{moved.leaf} of shape {list(leaf.shape)}", f"[{len(start)}]", "correct the file"
+        )
+    return [
+        LAWS[moved.law].acts(value, float(more)) for value, more in zip(start, leaf, strict=True)
+    ]
 
 
 def _moved(account: Account) -> set[str]:

@@ -1,4 +1,6 @@
-"""A frozen reference vector: what a rule gave on fixed signals when saved, so that a change of its meaning shows."""
+"""A frozen reference vector: what a rule gave on fixed signals when saved, so that a change of its
+meaning shows.
+"""
 
 import zlib
 from typing import Any
@@ -16,16 +18,19 @@ from metaplast.signals import CREDIT_FIELDS, NeuronView, RuleState, SynapseView,
 
 TOLERANCE = 1e-4  # of the largest element: other devices and float64 agree to 1e-6, a changed meaning does not
 _SIGNED = frozenset(
-    {"potential", "score", "dendrite", "returned", "layer_backward", "layer_forward", "modulators"} | CREDIT_FIELDS
+    {"potential", "score", "dendrite", "returned", "layer_backward", "layer_forward", "modulators"}
+    | CREDIT_FIELDS
 )
 N_STEPS, N_POST, N_PRE = REFERENCE_SHAPE
 TINY = Dense(N_POST, N_PRE)
 
 
 def reference(rule: AbstractRule, theta: Theta, channels: tuple[str, ...], dt: float) -> np.ndarray:
-    """delta_w [step, post, pre] of a few steps on a 3 -> 2 connection from the state at birth, in float64.
+    """delta_w [step, post, pre] of a few steps on a 3 -> 2 connection from the state at birth, in
+    float64.
 
-    A leaf of theta that has one value per synapse is cut to the first ones. Raises: BadInput if it is not finite.
+    A leaf of theta that has one value per synapse is cut to the first ones. Raises: BadInput if it
+    is not finite.
     """
     cut = _cut(rule, theta)
     state, deltas = rule.init_state(cut, TINY), []
@@ -35,7 +40,11 @@ def reference(rule: AbstractRule, theta: Theta, channels: tuple[str, ...], dt: f
             deltas.append(np.asarray(delta, np.float64))
     values = np.stack(deltas)
     if not np.isfinite(values).all():
-        raise BadInput("the rule's change on the reference signals", "finite numbers", "train again with bounded theta")
+        raise BadInput(
+            "the rule's change on the reference signals",
+            "finite numbers",
+            "train again with bounded theta",
+        )
     return values
 
 
@@ -62,17 +71,23 @@ def compare(given: Any, computed: np.ndarray, where: str) -> None:
 def floats(theta: Theta) -> Theta:
     """Every float leaf in JAX's default float, whatever a file holds."""
     wanted = jnp.zeros(()).dtype
-    return jax.tree.map(lambda x: jnp.asarray(x, wanted if np.dtype(x.dtype).kind == "f" else x.dtype), theta)
+    return jax.tree.map(
+        lambda x: jnp.asarray(x, wanted if np.dtype(x.dtype).kind == "f" else x.dtype), theta
+    )
 
 
 def _cut(rule: AbstractRule, theta: Theta) -> Theta:
     template = jax.eval_shape(lambda: rule.init(jax.random.key(0), TINY))
-    return floats(jax.tree.map(lambda leaf, tiny: np.resize(np.asarray(leaf), tiny.shape), theta, template))
+    return floats(
+        jax.tree.map(lambda leaf, tiny: np.resize(np.asarray(leaf), tiny.shape), theta, template)
+    )
 
 
 def view_at(step: int, channels: tuple[str, ...]) -> SynapseView:
     def side(name: str, n: int) -> NeuronView:
-        return NeuronView(**{f: _draw(f"{name}.{f}", step, (n,)) for f in NeuronView.__dataclass_fields__})
+        return NeuronView(
+            **{f: _draw(f"{name}.{f}", step, (n,)) for f in NeuronView.__dataclass_fields__}
+        )
 
     return SynapseView(
         pre=side("pre", N_PRE),
@@ -86,7 +101,8 @@ def view_at(step: int, channels: tuple[str, ...]) -> SynapseView:
 
 
 def _draw(name: str, step: int, shape: tuple[int, ...]) -> Any:
-    """Numbers between 0.1 and 0.9, of either sign where the signal has one; each signal has its own stream.
+    """Numbers between 0.1 and 0.9, of either sign where the signal has one; each signal has its own
+    stream.
 
     RandomState: NumPy promises that this old generator never changes, and promises it of no other.
     """

@@ -1,8 +1,10 @@
-"""`rule.safetensors`: one learned rule, shareable. Numbers as tensors, everything else as one JSON document.
+"""`rule.safetensors`: one learned rule, shareable. Numbers as tensors, everything else as one JSON
+document.
 
-Reading a file never runs code: no pickle, no JAX, nothing imported by a name that stands in it. Sizes are capped before
-anything is read; only known dtypes and rule forms pass; every string stays text. The document carries a checksum over
-itself and the tensors, so that a flipped bit is noticed by whoever reads the file. A file of 0.1.0 has none.
+Reading a file never runs code: no pickle, no JAX, nothing imported by a name that stands in it.
+Sizes are capped before anything is read; only known dtypes and rule forms pass; every string stays
+text. The document carries a checksum over itself and the tensors, so that a flipped bit is noticed
+by whoever reads the file. A file of 0.1.0 has none.
 """
 
 import hashlib
@@ -36,7 +38,9 @@ Plain = dict[str, Any]
 
 @dataclass(frozen=True, eq=False)
 class RuleFile:
-    """What a rule file holds: the document (plain data, see _document.py) and the leaves of theta by dotted name."""
+    """What a rule file holds: the document (plain data, see _document.py) and the leaves of theta
+    by dotted name.
+    """
 
     document: Plain
     tensors: dict[str, np.ndarray]
@@ -54,12 +58,18 @@ def flatten(prefix: str, theta: Any) -> dict[str, np.ndarray]:
     else:
         leaf = np.asarray(theta)
         if leaf.dtype not in DTYPES.values():
-            raise BadInput(f"theta {quote(prefix)} of dtype {leaf.dtype}", "float32, float64 or int32", "convert it")
+            raise BadInput(
+                f"theta {quote(prefix)} of dtype {leaf.dtype}",
+                "float32, float64 or int32",
+                "convert it",
+            )
         return {prefix: leaf}
     flat: dict[str, np.ndarray] = {}
     for key, value in items:
         if not key or "." in key:
-            raise BadInput(f"theta key {quote(key)} in {quote(prefix)}", "a name without dots", "rename it")
+            raise BadInput(
+                f"theta key {quote(key)} in {quote(prefix)}", "a name without dots", "rename it"
+            )
         flat.update(flatten(f"{prefix}.{key}", value))
     return flat
 
@@ -79,7 +89,9 @@ def subtree(prefix: str, tensors: Mapping[str, np.ndarray]) -> Any:
     return tree
 
 
-def save_rule(path: str | os.PathLike[str], document: Plain, tensors: Mapping[str, np.ndarray]) -> None:
+def save_rule(
+    path: str | os.PathLike[str], document: Plain, tensors: Mapping[str, np.ndarray]
+) -> None:
     """Write a rule file, whole or not at all; equal content gives equal bytes.
 
     Raises: BadInput for content that `read_rule` would refuse; OSError for what the disk refuses.
@@ -88,9 +100,15 @@ def save_rule(path: str | os.PathLike[str], document: Plain, tensors: Mapping[st
     _parse(packed, "rule to save")
     target = Path(path)
     if target.is_dir():
-        raise BadInput(f"{quote(str(path))}: a folder", "the path of a file", "add a file name, e.g. rule.safetensors")
+        raise BadInput(
+            f"{quote(str(path))}: a folder",
+            "the path of a file",
+            "add a file name, e.g. rule.safetensors",
+        )
     if not target.parent.is_dir():
-        raise BadInput(f"{quote(str(target.parent))}: no such folder", "an existing folder", "create it first")
+        raise BadInput(
+            f"{quote(str(target.parent))}: no such folder", "an existing folder", "create it first"
+        )
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
         with open(temporary, "xb") as file:
@@ -107,7 +125,8 @@ def save_rule(path: str | os.PathLike[str], document: Plain, tensors: Mapping[st
 
 
 def read_rule(path: str | os.PathLike[str]) -> RuleFile:
-    """Read and check a rule file. The reference vector is checked by `load_rule`, which can run the rule.
+    """Read and check a rule file. The reference vector is checked by `load_rule`, which can run the
+    rule.
 
     Raises: BadInput, one line, for anything that is not a whole, sane rule file.
     """
@@ -116,21 +135,33 @@ def read_rule(path: str | os.PathLike[str]) -> RuleFile:
 
 
 def _pack(document: Plain, tensors: Mapping[str, np.ndarray]) -> bytes:
-    whole = {name: np.ascontiguousarray(value).reshape(np.shape(value)) for name, value in tensors.items()}
+    whole = {
+        name: np.ascontiguousarray(value).reshape(np.shape(value))
+        for name, value in tensors.items()
+    }
     for name, value in whole.items():
         if value.dtype not in DTYPES.values():
-            raise BadInput(f"tensor {quote(name)} of dtype {value.dtype}", "float32, float64 or int32", "convert it")
+            raise BadInput(
+                f"tensor {quote(name)} of dtype {value.dtype}",
+                "float32, float64 or int32",
+                "convert it",
+            )
     try:
         summed = document | {CHECKSUM: checksum(document, whole)}
         text = _text(summed)
     except (TypeError, ValueError, RecursionError) as error:
-        raise BadInput(f"document: {quote(str(error))}", "plain data with finite numbers", "convert it") from None
-    # One metadata entry alone: safetensors writes several in an order that changes from process to process.
+        raise BadInput(
+            f"document: {quote(str(error))}", "plain data with finite numbers", "convert it"
+        ) from None
+    # One metadata entry alone: safetensors writes several in an order that changes from process to
+    # process.
     return pack_tensors(whole, {SCHEMA: text})
 
 
 def checksum(document: Plain, tensors: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 of the document without its checksum, and of every tensor's name, dtype, shape and numbers."""
+    """SHA-256 of the document without its checksum, and of every tensor's name, dtype, shape and
+    numbers.
+    """
     summed = hashlib.sha256(_text(document).encode())
     for name in sorted(tensors):
         value = tensors[name]
@@ -145,7 +176,9 @@ def _text(document: Plain) -> str:
 
 def _read_bytes(path: str | os.PathLike[str], where: str) -> bytes:
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0))  # a pipe must not block
+        handle = os.open(
+            path, os.O_RDONLY | os.O_NONBLOCK | getattr(os, "O_CLOEXEC", 0)
+        )  # a pipe must not block
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise BadInput(f"{where}: {reason}", "a readable file", "correct the path") from None
@@ -156,7 +189,9 @@ def _read_bytes(path: str | os.PathLike[str], where: str) -> bytes:
         if not stat.S_ISREG(facts.st_mode):
             raise BadInput(f"{where}: not a regular file", "a regular file", "correct the path")
         if facts.st_size > MAX_BYTES:
-            raise BadInput(f"{where}: {facts.st_size} bytes", f"at most {MAX_BYTES}", "this is no rule file")
+            raise BadInput(
+                f"{where}: {facts.st_size} bytes", f"at most {MAX_BYTES}", "this is no rule file"
+            )
         with open(handle, "rb", closefd=False) as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
@@ -164,23 +199,33 @@ def _read_bytes(path: str | os.PathLike[str], where: str) -> bytes:
     finally:
         os.close(handle)
     if len(data) > MAX_BYTES:
-        raise BadInput(f"{where}: grows while it is read", f"at most {MAX_BYTES} bytes", "wait until it is written")
+        raise BadInput(
+            f"{where}: grows while it is read",
+            f"at most {MAX_BYTES} bytes",
+            "wait until it is written",
+        )
     return data
 
 
 def _parse(data: bytes, where: str) -> RuleFile:
-    damaged = BadInput(f"{where}: cut off or damaged", "a safetensors file", "fetch or write it again")
+    damaged = BadInput(
+        f"{where}: cut off or damaged", "a safetensors file", "fetch or write it again"
+    )
     length = int.from_bytes(data[:8], "little")
     if len(data) < 8 or length > len(data) - 8:
         raise damaged
     if length > MAX_HEADER:
-        raise BadInput(f"{where}: header of {length} bytes", f"at most {MAX_HEADER}", "this is no rule file")
+        raise BadInput(
+            f"{where}: header of {length} bytes", f"at most {MAX_HEADER}", "this is no rule file"
+        )
     header = _json(data[8 : 8 + length], f"{where}: header")
     metadata = header.pop("__metadata__", None)
     for name, entry in header.items():
         _check_entry(name, entry, where)
     if len(header) > MAX_TENSORS:
-        raise BadInput(f"{where}: {len(header)} tensors", f"at most {MAX_TENSORS}", "this is no rule file")
+        raise BadInput(
+            f"{where}: {len(header)} tensors", f"at most {MAX_TENSORS}", "this is no rule file"
+        )
     document = _document(metadata, where)
     try:
         tensors = parse_tensors(data)
@@ -189,21 +234,33 @@ def _parse(data: bytes, where: str) -> RuleFile:
     for name, value in tensors.items():
         value.setflags(write=False)
         if not np.isfinite(value).all():
-            raise BadInput(f"{where}: {quote(name)} holds a number that is not finite", "finite numbers", "train again")
+            raise BadInput(
+                f"{where}: {quote(name)} holds a number that is not finite",
+                "finite numbers",
+                "train again",
+            )
     summed = CHECKSUM in document
     said = document.pop(CHECKSUM, None)
     check(document, tensors, where)
     if summed and said != checksum(document, tensors):
-        raise BadInput(f"{where}: other content than its checksum says", "the file as written", "fetch it again")
+        raise BadInput(
+            f"{where}: other content than its checksum says",
+            "the file as written",
+            "fetch it again",
+        )
     return RuleFile(document=document, tensors=dict(sorted(tensors.items())))
 
 
 def _document(metadata: Any, where: str) -> Plain:
     if not isinstance(metadata, dict):
-        raise BadInput(f"{where}: no metadata", f"a {SCHEMA} file", "this is another kind of safetensors file")
+        raise BadInput(
+            f"{where}: no metadata", f"a {SCHEMA} file", "this is another kind of safetensors file"
+        )
     if list(metadata) != [SCHEMA] or not isinstance(metadata[SCHEMA], str):
         raise BadInput(
-            f"{where}: metadata {quote(list(metadata))}", f"one entry {SCHEMA}", "use the version that wrote it"
+            f"{where}: metadata {quote(list(metadata))}",
+            f"one entry {SCHEMA}",
+            "use the version that wrote it",
         )
     return _json(metadata[SCHEMA].encode("utf-8", "surrogatepass"), f"{where}: document")
 
@@ -211,19 +268,29 @@ def _document(metadata: Any, where: str) -> Plain:
 def _check_entry(name: str, entry: Any, where: str) -> None:
     dtype = entry.get("dtype") if isinstance(entry, dict) else None
     if dtype not in tuple(DTYPES):  # a tuple: a file may hold what cannot be hashed
-        raise BadInput(f"{where}: {quote(name)} of dtype {quote(dtype)}", f"one of {', '.join(DTYPES)}", "convert it")
+        raise BadInput(
+            f"{where}: {quote(name)} of dtype {quote(dtype)}",
+            f"one of {', '.join(DTYPES)}",
+            "convert it",
+        )
 
 
 def _json(data: bytes, where: str) -> Plain:
     try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=_distinct, parse_constant=_refuse)
+        value = json.loads(
+            data.decode("utf-8"), object_pairs_hook=_distinct, parse_constant=_refuse
+        )
         _check_depth(value, MAX_DEPTH)
     except BadInput as error:
         raise BadInput(f"{where}: {error.what}", error.expected, error.fix) from None
     except (ValueError, RecursionError) as error:
-        raise BadInput(f"{where}: {quote(str(error))}", "JSON text", "fetch or write it again") from None
+        raise BadInput(
+            f"{where}: {quote(str(error))}", "JSON text", "fetch or write it again"
+        ) from None
     if not isinstance(value, dict):
-        raise BadInput(f"{where}: a {type(value).__name__}", "a JSON object", "fetch or write it again")
+        raise BadInput(
+            f"{where}: a {type(value).__name__}", "a JSON object", "fetch or write it again"
+        )
     return value
 
 
@@ -245,7 +312,9 @@ def _check_depth(value: Any, left: int) -> None:
         raise BadInput("nested too deep", f"at most {MAX_DEPTH} levels", "this is no rule file")
     if isinstance(value, float) and not math.isfinite(value):
         raise BadInput("a number out of range", "finite numbers", "correct it")
-    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+    for item in (
+        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    ):
         _check_depth(item, left - 1)
 
 

@@ -2,9 +2,12 @@
 
 
 def printable(text: str) -> str:
-    """`text` with every character that is not printable written as an escape: control characters, colour codes, line
-    breaks, invisible and direction-changing characters, lone surrogates."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii") for c in text)
+    """`text` with every character that is not printable written as an escape: control characters,
+    colour codes, line breaks, invisible and direction-changing characters, lone surrogates."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for c in text
+    )
 
 
 def quote(value: object, limit: int = 60) -> str:

@@ -31,43 +31,70 @@ def synapse_view(
     key: Key | None = None,
     **signals: Any,
 ) -> SynapseView:
-    """The view of one connection from arrays; what is not given stays missing (None), and only a rule that reads it
-    minds. Sums over synapses (`predicted` = W^T post, norms) are computed from the weights where they are not given.
+    """The view of one connection from arrays; what is not given stays missing (None), and only a
+    rule that reads it minds. Sums over synapses (`predicted` = W^T post, norms) are computed from
+    the weights where they are not given.
 
-    pre [n_pre], post [n_post]: activities; weight: [n_post, n_pre]; error [n_post]: credit signal, d loss / d potential
-    under backprop; modulators: {channel: number}; key: a jax.random key, for rules with noise; signals: any other name
-    of the term grammar (`pre_error`, `post_gain`, ...), `weight_initial`, `weight_max`.
+    pre [n_pre], post [n_post]: activities; weight: [n_post, n_pre]; error [n_post]: credit signal,
+    d loss / d potential under backprop; modulators: {channel: number}; key: a jax.random key, for
+    rules with noise;
+    signals: any other name of the term grammar (`pre_error`, `post_gain`, ...), `weight_initial`,
+    `weight_max`.
     Raises: BadInput for an unknown name, or a value that is no array of real numbers.
     """
     for name in signals:
         if name not in _OTHERS:
             near = difflib.get_close_matches(name, _OTHERS, n=1)
             hint = f"did you mean {near[0]!r}?" if near else "correct the name"
-            raise BadInput(f"signal {quote(name)}", f"one of {', '.join((*_GIVEN, *_OTHERS))}", hint)
+            raise BadInput(
+                f"signal {quote(name)}", f"one of {', '.join((*_GIVEN, *_OTHERS))}", hint
+            )
     given = {"pre": pre, "post": post, "weight": weight, "error": error, **signals}
     dtype = _dtype(weight)
-    arrays = {name: _array(name, value, dtype) for name, value in given.items() if value is not None}
+    arrays = {
+        name: _array(name, value, dtype) for name, value in given.items() if value is not None
+    }
     sides: dict[str, dict[str, Array]] = {"pre": {}, "post": {}}
     for name, (side, field) in SIGNALS.items():
         if side in sides and name in arrays:
             sides[side][field] = arrays[name]
-    channels = {name: _array(f"modulator.{name}", value, dtype) for name, value in (modulators or {}).items()}
-    fields: dict[str, Any] = {name: arrays.get(name) for name in ("weight", "weight_initial", "weight_max")}
-    return SynapseView(pre=_neurons(sides["pre"]), post=_neurons(sides["post"]), modulators=channels, key=key, **fields)  # pyright: ignore[reportArgumentType]
+    channels = {
+        name: _array(f"modulator.{name}", value, dtype)
+        for name, value in (modulators or {}).items()
+    }
+    fields: dict[str, Any] = {
+        name: arrays.get(name) for name in ("weight", "weight_initial", "weight_max")
+    }
+    return SynapseView(
+        pre=_neurons(sides["pre"]),
+        post=_neurons(sides["post"]),
+        modulators=channels,
+        key=key,  # pyright: ignore[reportArgumentType]
+        **fields,
+    )  # pyright: ignore[reportArgumentType]
 
 
-def complete(view: Any, connection: AbstractConnection, reads: frozenset[str], rule: str) -> SynapseView:
-    """The view with sums over synapses computed where `reads` wants them, and zeros where nothing is read.
+def complete(
+    view: Any, connection: AbstractConnection, reads: frozenset[str], rule: str
+) -> SynapseView:
+    """The view with sums over synapses computed where `reads` wants them, and zeros where nothing
+    is read.
 
     Raises: BadInput naming the signal that is missing or of a wrong shape or dtype.
     """
     if not isinstance(view, SynapseView):
         raise BadInput(
-            f"view of type {type(view).__name__}", "a SynapseView", "build it with metaplast.synapse_view(...)"
+            f"view of type {type(view).__name__}",
+            "a SynapseView",
+            "build it with metaplast.synapse_view(...)",
         )
     given = _fields(view)
     if given.get("weight") is None:
-        raise BadInput("view without weight", "the weights that the rule changes", "give weight=... to synapse_view")
+        raise BadInput(
+            "view without weight",
+            "the weights that the rule changes",
+            "give weight=... to synapse_view",
+        )
     sizes = {"pre": (connection.n_pre,), "post": (connection.n_post,)}
     dtype = _dtype(given["weight"])
     arrays: dict[str, Array] = {}
@@ -76,30 +103,55 @@ def complete(view: Any, connection: AbstractConnection, reads: frozenset[str], r
             continue
         array = _array(_SHORT.get(name, name), value, dtype)
         side = name.partition(".")[0]
-        shape = () if name == "weight_max" or side == "modulators" else sizes.get(side, connection.shape)
+        shape = (
+            ()
+            if name == "weight_max" or side == "modulators"
+            else sizes.get(side, connection.shape)
+        )
         if array.shape != shape:
-            raise BadInput(f"{_SHORT.get(name, name)} of shape {array.shape}", f"{shape}", "correct its shape")
+            raise BadInput(
+                f"{_SHORT.get(name, name)} of shape {array.shape}", f"{shape}", "correct its shape"
+            )
         arrays[name] = array
-    missing = reads - set(MIXING.values()) - set(arrays) - ({"key"} if view.key is not None else frozenset())
+    missing = (
+        reads
+        - set(MIXING.values())
+        - set(arrays)
+        - ({"key"} if view.key is not None else frozenset())
+    )
     sums = missing & set(AGGREGATES)
-    missing = (missing - sums) | {need for name in sums for need in AGGREGATES[name].needs if need not in arrays}
+    missing = (missing - sums) | {
+        need for name in sums for need in AGGREGATES[name].needs if need not in arrays
+    }
     for name in sorted(missing):
         short = _SHORT.get(name, name)
-        how = f"modulators={{{short.partition('.')[2]!r}: ...}}" if name.startswith("modulators.") else f"{short}=..."
-        raise BadInput(f"rule {rule} reads {short}", "it in the view", f"give {how} to synapse_view")
+        how = (
+            f"modulators={{{short.partition('.')[2]!r}: ...}}"
+            if name.startswith("modulators.")
+            else f"{short}=..."
+        )
+        raise BadInput(
+            f"rule {rule} reads {short}", "it in the view", f"give {how} to synapse_view"
+        )
     for side, found in aggregates(connection, arrays["weight"], arrays.__getitem__, sums).items():
         arrays.update({f"{side}.{field}": value for field, value in found.items()})
     return _filled(arrays, connection, view.key)
 
 
 def check_step(dt: Any) -> float:
-    """Raises: BadInput for a time step that is not a positive number known before anything is traced."""
+    """Raises: BadInput for a time step that is not a positive number known before anything is
+    traced.
+    """
     try:
         step = float(dt) if np.ndim(dt) == 0 and not isinstance(dt, str | bool) else math.nan
     except (TypeError, jax.errors.ConcretizationTypeError):
         step = math.nan
     if not math.isfinite(step) or step <= 0:
-        raise BadInput(f"dt={quote(dt)}", "a positive number of seconds, not traced", "close over it under jax.jit")
+        raise BadInput(
+            f"dt={quote(dt)}",
+            "a positive number of seconds, not traced",
+            "close over it under jax.jit",
+        )
     return step
 
 
@@ -117,7 +169,9 @@ def _fields(view: SynapseView) -> dict[str, Any]:
     for name in view.__dataclass_fields__:
         value = getattr(view, name)
         if name in ("pre", "post"):
-            flat.update({f"{name}.{field}": getattr(value, field) for field in value.__dataclass_fields__})
+            flat.update(
+                {f"{name}.{field}": getattr(value, field) for field in value.__dataclass_fields__}
+            )
         elif name == "modulators":
             flat.update({f"modulators.{channel}": item for channel, item in value.items()})
         elif name != "transmitted":  # a loaded rule steps by the view that it is given
@@ -125,14 +179,25 @@ def _fields(view: SynapseView) -> dict[str, Any]:
     return flat
 
 
-def _filled(arrays: dict[str, Array], connection: AbstractConnection, key: Key | None) -> SynapseView:
+def _filled(
+    arrays: dict[str, Array], connection: AbstractConnection, key: Key | None
+) -> SynapseView:
     dtype = arrays["weight"].dtype
 
     def side(name: str, n: int) -> NeuronView:
         zeros = jnp.zeros(n, dtype)
-        return NeuronView(**{field: arrays.get(f"{name}.{field}", zeros) for field in NeuronView.__dataclass_fields__})
+        return NeuronView(
+            **{
+                field: arrays.get(f"{name}.{field}", zeros)
+                for field in NeuronView.__dataclass_fields__
+            }
+        )
 
-    channels = {name.partition(".")[2]: value for name, value in arrays.items() if name.startswith("modulators.")}
+    channels = {
+        name.partition(".")[2]: value
+        for name, value in arrays.items()
+        if name.startswith("modulators.")
+    }
     return SynapseView(
         pre=side("pre", connection.n_pre),
         post=side("post", connection.n_post),
@@ -153,7 +218,11 @@ def _dtype(weight: Any) -> Any:
     if weight is not None:
         given = weight.dtype if isinstance(weight, Array) else np.asarray(weight).dtype
         if given not in (np.float32, np.float64):
-            raise BadInput(f"weight of dtype {given}", "float32 or float64", "convert it, e.g. weight.astype(float)")
+            raise BadInput(
+                f"weight of dtype {given}",
+                "float32 or float64",
+                "convert it, e.g. weight.astype(float)",
+            )
     return jnp.zeros(()).dtype
 
 

@@ -1,4 +1,6 @@
-"""Rules that are lists of terms with one coefficient each, and how products become few outer products."""
+"""Rules that are lists of terms with one coefficient each, and how products become few outer
+products.
+"""
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
@@ -23,7 +25,11 @@ EXACT = 1e-10  # relative: below it two terms are the same
 
 
 def _expanded(terms: object) -> object:
-    return expand(terms) if isinstance(terms, tuple) and all(isinstance(t, str) for t in terms) else terms
+    return (
+        expand(terms)
+        if isinstance(terms, tuple) and all(isinstance(t, str) for t in terms)
+        else terms
+    )
 
 
 Terms = Annotated[tuple[str, ...], BeforeValidator(_expanded), MinLen(1)]
@@ -33,11 +39,13 @@ Terms = Annotated[tuple[str, ...], BeforeValidator(_expanded), MinLen(1)]
 class TermList(TermRule):
     """delta_w = rate exp(5 log_rate) sum_k c_k term_k.
 
-    terms: text in the grammar of language/grammar.py; initial: c_k at the start (all 0 if empty), to which theta adds;
-    scale: standard deviation of theta's coefficients at the start; learn: which of `coefficients` [n_terms] and
+    terms: text in the grammar of language/grammar.py; initial: c_k at the start (all 0 if empty),
+    to which theta adds;
+    scale: standard deviation of theta's coefficients at the start; learn: which of `coefficients`
+    [n_terms] and
     `log_rate` [] are in theta. traces: whether a term may read traces of spikes.
-    Raises: BadInput for an unknown signal, a term that stands twice, or a number of initial values that differs from
-    the number of terms.
+    Raises: BadInput for an unknown signal, a term that stands twice, or a number of initial values
+    that differs from the number of terms.
     """
 
     traces: ClassVar[bool] = False
@@ -52,7 +60,9 @@ class TermList(TermRule):
         meant = [sorted(parse(term, self.traces), key=repr) for term in self.terms]
         if self.initial and len(self.initial) != len(self.terms):
             raise BadInput(
-                f"initial with {len(self.initial)} values", f"{len(self.terms)}, one per term", "add or remove values"
+                f"initial with {len(self.initial)} values",
+                f"{len(self.terms)}, one per term",
+                "add or remove values",
             )
         for i, term in enumerate(self.terms):
             if meant[i] in meant[:i]:
@@ -87,8 +97,8 @@ class TermList(TermRule):
     def weighted(self, theta: Theta) -> list[tuple[Product, Array]]:
         """Every product of every term, with rate * c of its term."""
         rate, c = self.effective(theta)
-        # The gradient of a slice is padded to the whole vector at every step; that of a split is one concatenation
-        # (81 terms, 18 lives of 240 steps on 20 synapses: 9.7 ms against 23 ms).
+        # The gradient of a slice is padded to the whole vector at every step; that of a split is
+        # one concatenation (81 terms, 18 lives of 240 steps on 20 synapses: 9.7 ms against 23 ms).
         scaled = [value.reshape(()) for value in jax.lax.split(rate * c, (1,) * len(self.terms))]
         return [(product, scaled[k]) for k, product in products(self.terms, self.traces)]
 
@@ -100,10 +110,11 @@ def products(terms: tuple[str, ...], traces: bool) -> tuple[tuple[int, Product],
 
 
 def combination(mine: Sequence[str], others: Sequence[str]) -> np.ndarray | None:
-    """S [n_mine, n_others] with which every other term k is sum_j S_jk times my term j; None where one is not.
+    """S [n_mine, n_others] with which every other term k is sum_j S_jk times my term j; None where
+    one is not.
 
-    Terms are vectors over products of signals: `0.01*weight` is along `weight`, and `post*pre - post*predicted` in the
-    span of its two products.
+    Terms are vectors over products of signals: `0.01*weight` is along `weight`, and `post*pre -
+    post*predicted` in the span of its two products.
     """
     weights = [{p.factors: p.scale for p in parse(term, traces=True)} for term in (*mine, *others)]
     rows = list(dict.fromkeys(factors for term in weights for factors in term))
@@ -117,19 +128,28 @@ def combination(mine: Sequence[str], others: Sequence[str]) -> np.ndarray | None
 Signal = Callable[[str], Array]  # name -> values of one side [n], or a scalar
 
 
-Joint = Callable[[tuple[tuple[str, int], ...]], Array | None]  # factors of one side -> their product [n]
+Joint = Callable[
+    [tuple[tuple[str, int], ...]], Array | None
+]  # factors of one side -> their product [n]
 
 
-def fold(weighted: list[tuple[Product, Array]], signal: Signal, joint: Joint | None = None) -> list[Term]:
-    """sum_k c_k product_k as few outer products: products that share one side's factors and w^k share one term.
+def fold(
+    weighted: list[tuple[Product, Array]], signal: Signal, joint: Joint | None = None
+) -> list[Term]:
+    """sum_k c_k product_k as few outer products: products that share one side's factors and w^k
+    share one term.
 
-    Scalars are summed first (coefficients and modulators), then the other side's vectors as one small matrix product.
-    No per-synapse feature is ever stored, and the product keeps the compiler from recomputing the sums at each synapse
+    Scalars are summed first (coefficients and modulators), then the other side's vectors as one
+    small matrix product. No per-synapse feature is ever stored, and the product keeps the compiler
+    from recomputing the sums at each synapse
     (27 terms on 100 x 100 synapses: 2.1 times faster than summing the vectors one by one).
-    joint: what the factors of one side give together, where that is not the product of what each gives (None).
+    joint: what the factors of one side give together, where that is not the product of what each
+    gives (None).
     """
     joint = joint or partial(multiplied, signal=signal)
-    shared = min(("post", "pre"), key=lambda side: len({(p.weight_power, p.side(side)) for p, _ in weighted}))
+    shared = min(
+        ("post", "pre"), key=lambda side: len({(p.weight_power, p.side(side)) for p, _ in weighted})
+    )
     other = "pre" if shared == "post" else "post"
     groups: dict[tuple, dict[tuple, Array]] = {}
     for product, coefficient in weighted:
@@ -143,7 +163,9 @@ def fold(weighted: list[tuple[Product, Array]], signal: Signal, joint: Joint | N
     for (power, factors), members in groups.items():
         common = joint(factors)
         summed = _summed(members, jnp.ones_like(signal(other)), joint)
-        terms.append(Term(common, summed, power) if shared == "post" else Term(summed, common, power))
+        terms.append(
+            Term(common, summed, power) if shared == "post" else Term(summed, common, power)
+        )
     return terms
 
 

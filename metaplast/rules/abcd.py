@@ -17,12 +17,14 @@ LEAVES = ("a", "b", "c", "d")
 @register("rule", "abcd")
 @spec
 class Abcd(KernelRule):
-    """delta_w = eta (A x y + B x + C y + D), x pre- and y postsynaptic activity; eta = rate exp(5 log_rate).
+    """delta_w = eta (A x y + B x + C y + D), x pre- and y postsynaptic activity; eta = rate exp(5
+    log_rate).
 
-    theta: a, b, c, d, in the layout of the connection, or scalars if `shared`; N(0, scale^2) at the start.
+    theta: a, b, c, d, in the layout of the connection, or scalars if `shared`; N(0, scale^2) at the
+    start.
     learn_rate: log_rate too, of the same layout, 0 at the start. No state. Clock `event`.
-    Limits: b = c = d = 0 is Hebb's rule. Per-synapse theta cannot be shared by edges of different shapes.
-    Najarro & Risi 2020, who learn eta per synapse as well (learn_rate).
+    Limits: b = c = d = 0 is Hebb's rule. Per-synapse theta cannot be shared by edges of different
+    shapes. Najarro & Risi 2020, who learn eta per synapse as well (learn_rate).
     """
 
     shared: bool = False

@@ -21,12 +21,13 @@ DELTA = Polynomial(terms=("error*pre",), initial=(-1.0,), rate=1.0, learn="none"
 @register("rule", "adam")
 @spec
 class Adam(Wrapper):
-    """delta_w = rate exp(5 log_rate) m^ / sqrt(v^ + eps^2), with g the inner rule's change, m = b1 m + (1 - b1) g,
-    v = b2 v + (1 - b2) g^2, m^ and v^ their bias-corrected forms (Kingma & Ba 2015; eps inside the root, so that the
-    gradient through learning stays finite at v = 0).
+    """delta_w = rate exp(5 log_rate) m^ / sqrt(v^ + eps^2), with g the inner rule's change, m = b1
+    m + (1 - b1) g, v = b2 v + (1 - b2) g^2, m^ and v^ their bias-corrected forms (Kingma & Ba 2015;
+    eps inside the root, so that the gradient through learning stays finite at v = 0).
 
-    State on the synapse: m, v and the running powers b1^t, b2^t (scalars). theta: {rule: the inner theta, log_rate []}.
-    b1 = b2 = 0 with eps -> 0 gives sign(g). Clock `trial`: the moments count steps, whatever dt.
+    State on the synapse: m, v and the running powers b1^t, b2^t (scalars). theta: {rule: the inner
+    theta, log_rate []}. b1 = b2 = 0 with eps -> 0 gives sign(g). Clock `trial`: the moments count
+    steps, whatever dt.
     """
 
     still: ClassVar[bool] = True
@@ -56,7 +57,12 @@ class Adam(Wrapper):
         )
 
     def step(
-        self, theta: Theta, state: RuleState, connection: AbstractConnection, view: SynapseView, dt: float
+        self,
+        theta: Theta,
+        state: RuleState,
+        connection: AbstractConnection,
+        view: SynapseView,
+        dt: float,
     ) -> tuple[RuleState, Array]:
         inner, g = self.rule.step(theta["rule"], state, connection, view, dt)
         m = self.b1 * state.synapse["adam_m"] + (1 - self.b1) * g

@@ -1,5 +1,7 @@
 """Hebbian change with a sliding threshold."""
 
+from dataclasses import replace
+
 import jax.numpy as jnp
 
 from metaplast.connections.base import AbstractConnection, Term
@@ -16,10 +18,13 @@ from metaplast.spec import Positive, spec
 class Bcm(TermRule):
     """delta_w_ji = dt rate x_i y_j (y_j - theta_j);   theta <- exp(-dt/tau) theta + (1 - exp(-dt/tau)) y_j^2.
 
-    x, y: activities; rate: 1 / second; tau: seconds. State: theta [n_post], 0 at birth, which a new trial keeps.
-    Fixed point for one constant input: y = theta = 1 (the other, y = 0, is unstable); tau must be short against the
-    time the weights take. The threshold follows y^2, not y: only a superlinear threshold is stable.
-    learn: log_rate, log_tau [] in theta. Intrator & Cooper 1992, after Bienenstock, Cooper & Munro 1982.
+    x, y: activities; rate: 1 / second; tau: seconds. State: theta [n_post], 0 at birth, which a new
+    trial keeps.
+    Fixed point for one constant input: y = theta = 1 (the other, y = 0, is unstable); tau must be
+    short against the time the weights take. The threshold follows y^2, not y: only a superlinear
+    threshold is stable.
+    learn: log_rate, log_tau [] in theta. Intrator & Cooper 1992, after Bienenstock, Cooper & Munro
+    1982.
     """
 
     rate: Positive = 10.0
@@ -27,11 +32,11 @@ class Bcm(TermRule):
     learn: bool = False
 
     @property
-    def clock(self) -> Clock:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def clock(self) -> Clock:
         return "time"
 
     @property
-    def slow(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def slow(self) -> frozenset[str]:
         return frozenset({"bcm_threshold"})
 
     @property
@@ -44,8 +49,10 @@ class Bcm(TermRule):
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
         return rule_state(post={"bcm_threshold": jnp.zeros(connection.n_post)})
 
-    def products(self, theta: Theta, state: RuleState, view: SynapseView, dt: float) -> tuple[RuleState, list[Term]]:
+    def products(
+        self, theta: Theta, state: RuleState, view: SynapseView, dt: float
+    ) -> tuple[RuleState, list[Term]]:
         y, threshold = view.post.activity, state.post["bcm_threshold"]
         term = Term(dt * value(self, theta, "rate") * y * (y - threshold), view.pre.activity)
         moved = y**2 + faded(threshold - y**2, value(self, theta, "tau"), dt)
-        return state.replace(post={**state.post, "bcm_threshold": moved}), [term]  # pyright: ignore[reportAttributeAccessIssue]
+        return replace(state, post={**state.post, "bcm_threshold": moved}), [term]

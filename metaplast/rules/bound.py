@@ -17,13 +17,14 @@ from metaplast.spec import NonNegative, plugin, spec
 @register("rule", "bound")
 @spec
 class Bound(Wrapper):
-    """delta_w = d ((w_max - w) / (w_max - low))^mu where the inner change d > 0, d ((w - low) / (w_max - low))^mu where
-    d < 0.
+    """delta_w = d ((w_max - w) / (w_max - low))^mu where the inner change d > 0, d ((w - low) /
+    (w_max - low))^mu where d < 0.
 
-    w_max: upper bound of the edge; low: its lower bound (0 for magnitudes), in units of the weight. Beyond a bound the
-    factor is 0 in that direction. State and theta are those of the inner rule.
-    Limits: mu = 0 leaves the inner rule to the edge's hard bounds; mu = 1 is multiplicative (van Rossum et al. 2000).
-    Parts of opposite sign that meet in one step are bounded as their sum; `stdp` bounds each by its own mu.
+    w_max: upper bound of the edge; low: its lower bound (0 for magnitudes), in units of the weight.
+    Beyond a bound the factor is 0 in that direction. State and theta are those of the inner rule.
+    Limits: mu = 0 leaves the inner rule to the edge's hard bounds; mu = 1 is multiplicative (van
+    Rossum et al. 2000). Parts of opposite sign that meet in one step are bounded as their sum;
+    `stdp` bounds each by its own mu.
     """
 
     still: ClassVar[bool] = True
@@ -33,7 +34,12 @@ class Bound(Wrapper):
     low: float = 0.0
 
     def step(
-        self, theta: Theta, state: RuleState, connection: AbstractConnection, view: SynapseView, dt: float
+        self,
+        theta: Theta,
+        state: RuleState,
+        connection: AbstractConnection,
+        view: SynapseView,
+        dt: float,
     ) -> tuple[RuleState, Array]:
         state, delta = self.rule.step(theta, state, connection, view, dt)
         room = jnp.where(delta > 0, view.weight_max - view.weight, view.weight - self.low)

@@ -16,9 +16,11 @@ from metaplast.spec import Positive, plugin, spec
 @register("rule", "clip")
 @spec
 class Clip(Wrapper):
-    """delta_w = max(-limit, min(limit, rule)), synapse by synapse. limit -> infinity gives the inner rule.
+    """delta_w = max(-limit, min(limit, rule)), synapse by synapse. limit -> infinity gives the
+    inner rule.
 
-    State, theta, reach and clock are those of the inner rule; the limit holds per step, whatever dt is.
+    State, theta, reach and clock are those of the inner rule; the limit holds per step, whatever dt
+    is.
     """
 
     still: ClassVar[bool] = True
@@ -28,7 +30,12 @@ class Clip(Wrapper):
     limit: Positive = 0.2
 
     def step(
-        self, theta: Theta, state: RuleState, connection: AbstractConnection, view: SynapseView, dt: float
+        self,
+        theta: Theta,
+        state: RuleState,
+        connection: AbstractConnection,
+        view: SynapseView,
+        dt: float,
     ) -> tuple[RuleState, Array]:
         state, delta = self.rule.step(theta, state, connection, view, dt)
         return state, jnp.clip(delta, -self.limit, self.limit)

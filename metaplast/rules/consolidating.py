@@ -1,5 +1,8 @@
-"""Two time scales in one synapse: a fast part that is drawn to a slow one, and a slow one that follows."""
+"""Two time scales in one synapse: a fast part that is drawn to a slow one, and a slow one that
+follows.
+"""
 
+from dataclasses import replace
 from typing import Annotated
 
 from jax import Array
@@ -18,12 +21,14 @@ from metaplast.spec import Positive, plugin, spec
 class Consolidating(Wrapper):
     """delta_w = d - pull (w - w0 - s);   s <- s + follow (w - w0 - s).
 
-    d: the inner rule's change; w0: weight at birth; s: how far the slow part has moved, on the synapse, 0 at birth;
-    pull, follow: per step. learn: log_pull, log_follow [] in theta. Clock `trial`: both count steps. Reach `synapse`
-    where the inner rule's is.
-    Fixed point for d = 0: w = w0 + s; what a change d leaves for good is the share follow / (pull + follow) of it (to
-    first order in both). Limits: pull = 0 is the inner rule; follow = 0 decays to the weights at birth.
-    The two-variable case of Benna & Fusi 2016.
+    d: the inner rule's change; w0: weight at birth; s: how far the slow part has moved, on the
+    synapse, 0 at birth;
+    pull, follow: per step. learn: log_pull, log_follow [] in theta. Clock `trial`: both count
+    steps. Reach `synapse` where the inner rule's is.
+    Fixed point for d = 0: w = w0 + s; what a change d leaves for good is the share follow / (pull +
+    follow) of it (to
+    first order in both). Limits: pull = 0 is the inner rule; follow = 0 decays to the weights at
+    birth. The two-variable case of Benna & Fusi 2016.
     """
 
     rule: Annotated[AbstractRule, plugin("rule")] = Polynomial()
@@ -45,15 +50,24 @@ class Consolidating(Wrapper):
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
         inner = super().init_state(theta, connection)
-        return inner.replace(synapse={**inner.synapse, "consolidating_s": connection.zeros()})  # pyright: ignore[reportAttributeAccessIssue]
+        return replace(inner, synapse={**inner.synapse, "consolidating_s": connection.zeros()})
 
     def step(
-        self, theta: Theta, state: RuleState, connection: AbstractConnection, view: SynapseView, dt: float
+        self,
+        theta: Theta,
+        state: RuleState,
+        connection: AbstractConnection,
+        view: SynapseView,
+        dt: float,
     ) -> tuple[RuleState, Array]:
         inner, change = self.rule.step(self.inner(theta), state, connection, view, dt)
         slow = state.synapse["consolidating_s"]
         away = view.weight - view.weight_initial - slow
-        new = inner.replace(  # pyright: ignore[reportAttributeAccessIssue]
-            synapse={**inner.synapse, "consolidating_s": slow + value(self, theta, "follow") * away}
+        new = replace(
+            inner,  # pyright: ignore[reportAttributeAccessIssue]
+            synapse={
+                **inner.synapse,
+                "consolidating_s": slow + value(self, theta, "follow") * away,
+            },
         )
         return new, change - value(self, theta, "pull") * away

@@ -1,5 +1,6 @@
 """Eligibility propagation: the gradient of a recurrent spiking network, online and at the synapse."""
 
+from dataclasses import replace
 from typing import Literal
 
 import jax.numpy as jnp
@@ -24,19 +25,26 @@ class Eprop(AbstractRule):
         eps_i <- alpha eps_i + z_i (pre side);      e_ji = psi_j (eps_i - beta a_ji);      a_ji <- rho a_ji + e_ji
         ebar_ji <- kappa ebar_ji + e_ji;            f_j <- exp(-dt / tau_rate) f_j + z_j / tau_rate (post side, hertz)
 
-    L: `learning_signal` of the post neuron; psi: its gain, 0 while refractory; z: spikes, the presynaptic ones as
-    transmitted; a: d threshold / (beta dw), used one step after e made it. alpha, rho, kappa = exp(-dt / tau), tau_m of
-    the membrane, tau_a of the adaptation, tau_out of the readout (seconds). These and beta have to be the neuron's
-    (adaptation `mean`: beta (1 - rho)); it spikes on the new potential and is reset by a subtraction, as lif and alif
-    are under EPROP (neurons/_integrate_and_fire.py); its refractoriness is `silent`.
-    soma_input, readout_input: `jump` is what stands above; with `steady_state`, z_i or e_ji enters times 1 - alpha or
+    L: `learning_signal` of the post neuron; psi: its gain, 0 while refractory; z: spikes, the
+    presynaptic ones as transmitted; a: d threshold / (beta dw), used one step after e made it.
+    alpha, rho, kappa = exp(-dt / tau), tau_m of the membrane, tau_a of the adaptation, tau_out of
+    the readout (seconds). These and beta have to be the neuron's
+    (adaptation `mean`: beta (1 - rho)); it spikes on the new potential and is reset by a
+    subtraction, as lif and alif are under EPROP (neurons/_integrate_and_fire.py); its
+    refractoriness is `silent`.
+    soma_input, readout_input: `jump` is what stands above; with `steady_state`, z_i or e_ji enters
+    times 1 - alpha or
     1 - kappa: as in the neuron's own `soma_input`; the readout `leaky` has `steady_state`.
-    tau_out = 0: ebar = e. So the same rule trains the readout itself, with tau_m = tau of the readout: psi is then 1.
-    State on the synapse: a only where beta > 0, ebar only where tau_out > 0; a new trial clears both, but not f.
-    learn: theta holds log_rate, log_tau_m and those of log_tau_a, log_tau_out, log_tau_rate in use: spec exp(5 theta).
-    Exact in a layer that the readout reads directly: under symmetric feedback sum_t delta_w / rate is minus the
-    gradient of the summed losses at fixed weights, in which spikes pass none to other neurons, nor resets. In layers
-    below it is not: no learning signal holds the membranes in between. Clock `event`, adaptation up to dt / tau_a.
+    tau_out = 0: ebar = e. So the same rule trains the readout itself, with tau_m = tau of the
+    readout: psi is then 1.
+    State on the synapse: a only where beta > 0, ebar only where tau_out > 0; a new trial clears
+    both, but not f.
+    learn: theta holds log_rate, log_tau_m and those of log_tau_a, log_tau_out, log_tau_rate in use:
+    spec exp(5 theta). Exact in a layer that the readout reads directly: under symmetric feedback
+    sum_t delta_w / rate is minus the gradient of the summed losses at fixed weights, in which
+    spikes pass none to other neurons, nor resets. In layers
+    below it is not: no learning signal holds the membranes in between. Clock `event`, adaptation up
+    to dt / tau_a.
     Source: Bellec, Scherr, Subramoney, Hajek, Salaj, Legenstein & Maass 2020.
     """
 
@@ -53,23 +61,25 @@ class Eprop(AbstractRule):
     learn: bool = False
 
     @property
-    def unused(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def unused(self) -> frozenset[str]:
         used = {"tau_a": self.beta, "tau_out": self.tau_out, "tau_rate": self.rate_cost}
         return frozenset(name for name, use in used.items() if not use)
 
     @property
-    def slow(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def slow(self) -> frozenset[str]:
         return frozenset({"eprop_f"} if self.rate_cost else ())
 
     @property
-    def fast(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def fast(self) -> frozenset[str]:
         return frozenset(self._on_synapse())
 
     @property
     def own(self) -> tuple[str, ...]:
         if not self.learn:
             return ()
-        return tuple(n for n in ("rate", "tau_m", "tau_a", "tau_out", "tau_rate") if n not in self.unused)
+        return tuple(
+            n for n in ("rate", "tau_m", "tau_a", "tau_out", "tau_rate") if n not in self.unused
+        )
 
     def init(self, key: Key, connection: AbstractConnection) -> Theta:
         return start(self)
@@ -82,9 +92,20 @@ class Eprop(AbstractRule):
         )
 
     def step(
-        self, theta: Theta, state: RuleState, connection: AbstractConnection, view: SynapseView, dt: float
+        self,
+        theta: Theta,
+        state: RuleState,
+        connection: AbstractConnection,
+        view: SynapseView,
+        dt: float,
     ) -> tuple[RuleState, Array]:
-        eps = _filtered(state.pre["eprop_eps"], view.pre.activity, value(self, theta, "tau_m"), dt, self.soma_input)
+        eps = _filtered(
+            state.pre["eprop_eps"],
+            view.pre.activity,
+            value(self, theta, "tau_m"),
+            dt,
+            self.soma_input,
+        )
         post, synapse = dict(state.post), dict(state.synapse)
         reaching = connection.at_pre(eps)
         if self.beta:
@@ -95,13 +116,18 @@ class Eprop(AbstractRule):
         eligible = e
         if self.tau_out:
             tau_out = value(self, theta, "tau_out")
-            eligible = synapse["eprop_ebar"] = _filtered(synapse["eprop_ebar"], e, tau_out, dt, self.readout_input)
+            eligible = synapse["eprop_ebar"] = _filtered(
+                synapse["eprop_ebar"], e, tau_out, dt, self.readout_input
+            )
         change = connection.at_post(view.post.learning_signal) * eligible
         if self.rate_cost:
             tau_rate = value(self, theta, "tau_rate")
             post["eprop_f"] = faded(post["eprop_f"], tau_rate, dt) + view.post.activity / tau_rate
-            change = change + connection.at_post(self.rate_cost * (post["eprop_f"] - self.target_rate)) * e
-        new = state.replace(pre={"eprop_eps": eps}, post=post, synapse=synapse)  # pyright: ignore[reportAttributeAccessIssue]
+            change = (
+                change
+                + connection.at_post(self.rate_cost * (post["eprop_f"] - self.target_rate)) * e
+            )
+        new = replace(state, pre={"eprop_eps": eps}, post=post, synapse=synapse)
         return new, -value(self, theta, "rate") * change
 
     def _on_synapse(self) -> tuple[str, ...]:

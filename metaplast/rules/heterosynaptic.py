@@ -17,10 +17,12 @@ from metaplast.spec import Count, Positive, plugin, spec
 @register("rule", "heterosynaptic")
 @spec
 class Heterosynaptic(Wrapper):
-    """delta_w_ji = d_ji - rate y_j^power (w_ji - w0_ji), w0 the weight at birth (`towards: birth`) or 0 (`zero`).
+    """delta_w_ji = d_ji - rate y_j^power (w_ji - w0_ji), w0 the weight at birth (`towards: birth`)
+    or 0 (`zero`).
 
-    d: the inner rule's change; y: postsynaptic activity; rate: per step and unit of y^power. No state of its own.
-    Fixed point under inner Hebb, d = eta x y, with constant x and y: w = w0 + eta x / (rate y^(power - 1)).
+    d: the inner rule's change; y: postsynaptic activity; rate: per step and unit of y^power. No
+    state of its own. Fixed point under inner Hebb, d = eta x y, with constant x and y: w = w0 + eta
+    x / (rate y^(power - 1)).
     learn: log_rate [] in theta. Reach and clock are those of the inner rule.
     Limits: rate = 0 is the inner rule; power = 2, towards zero, inner Hebb: Oja's rule.
     Zenke, Agnes & Gerstner 2015 (power 4, spike traces; their reference weight follows slowly).
@@ -37,7 +39,12 @@ class Heterosynaptic(Wrapper):
         return ("rate",) if self.learn else ()
 
     def step(
-        self, theta: Theta, state: RuleState, connection: AbstractConnection, view: SynapseView, dt: float
+        self,
+        theta: Theta,
+        state: RuleState,
+        connection: AbstractConnection,
+        view: SynapseView,
+        dt: float,
     ) -> tuple[RuleState, Array]:
         state, delta = self.rule.step(self.inner(theta), state, connection, view, dt)
         away = view.weight - view.weight_initial if self.towards == "birth" else view.weight

@@ -1,5 +1,6 @@
 """Metaplasticity: a synapse changes the less, the more it has already lived through."""
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import jax.numpy as jnp
@@ -13,7 +14,14 @@ from metaplast.rules.polynomial import Polynomial
 from metaplast.signals import RuleState, SynapseView, Theta
 from metaplast.spec import Positive, plugin, spec
 
-SIDE = {"age": "scalar", "pre": "pre", "post": "post", "error": "post", "target": "post", "change": "synapse"}
+SIDE = {
+    "age": "scalar",
+    "pre": "pre",
+    "post": "post",
+    "error": "post",
+    "target": "post",
+    "change": "synapse",
+}
 
 
 @register("rule", "metaplastic")
@@ -53,7 +61,9 @@ class Metaplastic(Wrapper):
 
     @property
     def slow(self) -> frozenset[str]:
-        return self.rule.slow | ({"metaplastic_s"} if SIDE[self.by] in ("pre", "post") else frozenset())
+        return self.rule.slow | (
+            {"metaplastic_s"} if SIDE[self.by] in ("pre", "post") else frozenset()
+        )
 
     def transparent(self) -> dict[str, float] | None:
         """In the limit power -> 0."""
@@ -61,22 +71,37 @@ class Metaplastic(Wrapper):
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
         inner, side = super().init_state(theta, connection), SIDE[self.by]
-        shapes = {"scalar": (), "pre": connection.n_pre, "post": connection.n_post, "synapse": connection.shape}
-        return inner.replace(**{side: {**getattr(inner, side), "metaplastic_s": jnp.zeros(shapes[side])}})  # pyright: ignore[reportAttributeAccessIssue]
+        shapes = {
+            "scalar": (),
+            "pre": connection.n_pre,
+            "post": connection.n_post,
+            "synapse": connection.shape,
+        }
+        return replace(
+            inner, **{side: {**getattr(inner, side), "metaplastic_s": jnp.zeros(shapes[side])}}
+        )
 
     def step(
-        self, theta: Theta, state: RuleState, connection: AbstractConnection, view: SynapseView, dt: float
+        self,
+        theta: Theta,
+        state: RuleState,
+        connection: AbstractConnection,
+        view: SynapseView,
+        dt: float,
     ) -> tuple[RuleState, Array]:
         new, change = self.rule.step(self.inner(theta), state, connection, view, dt)
         side = SIDE[self.by]
         s = getattr(state, side)["metaplastic_s"]
-        # Not as a power: its gradient is a power, a logarithm and a choice for every synapse and step.
-        # Not as s / horizon and log1p: with these the gradient of a life takes 1.28 times as long.
+        # Not as a power: its gradient is a power, a logarithm and a choice for every synapse and
+        # step. Not as s / horizon and log1p: with these the gradient of a life takes 1.28 times as
+        # long.
         passed = jnp.log(1.0 + s * (1.0 / value(self, theta, "horizon")))
         factor = jnp.exp(-value(self, theta, "power") * passed)
         spread = {"post": connection.at_post, "pre": connection.at_pre}.get(side, lambda x: x)
         more = self._more(view, change)
-        return new.replace(**{side: {**getattr(new, side), "metaplastic_s": s + more}}), spread(factor) * change  # pyright: ignore[reportAttributeAccessIssue]
+        return replace(new, **{side: {**getattr(new, side), "metaplastic_s": s + more}}), spread(
+            factor
+        ) * change
 
     def _more(self, view: SynapseView, change: Array) -> Array:
         if self.by == "age":

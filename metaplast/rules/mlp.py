@@ -23,12 +23,15 @@ from metaplast.spec import Count, Natural, NonNegative, Positive, spec
 class Mlp(KernelRule):
     """(o, u) = MLP(inputs, s);   s <- lambda s + (1 - lambda) tanh(u), lambda = exp(-dt/tau);   delta_w = rate o.
 
-    inputs: names of signals as in language/grammar.py (`pre`, `post`, `weight`, `error`, `modulator.<channel>`), each a
-    scalar at one synapse; hidden: sizes of the tanh layers; o [], u [n_state] linear outputs.
+    inputs: names of signals as in language/grammar.py (`pre`, `post`, `weight`, `error`,
+    `modulator.<channel>`), each a scalar at one synapse; hidden: sizes of the tanh layers; o [], u
+    [n_state] linear outputs.
     State: s_0 .. s_(n_state-1) on the synapse, 0 at birth, tau seconds. Clock `event`.
-    theta: {layer_k: {weight [n_out, n_in], bias [n_out]}}; weights of a hidden layer N(0, 1 / n_in), of the last one
-    N(0, scale^2 / n_in), biases 0. rate: of the unit of one change, so that an output of 0.1 matters.
-    Limits: hidden = () is a linear rule; n_state = 0 has no memory. A bias lets the weight change without any input.
+    theta: {layer_k: {weight [n_out, n_in], bias [n_out]}}; weights of a hidden layer N(0, 1 /
+    n_in), of the last one N(0, scale^2 / n_in), biases 0. rate: of the unit of one change, so that
+    an output of 0.1 matters.
+    Limits: hidden = () is a linear rule; n_state = 0 has no memory. A bias lets the weight change
+    without any input.
     Raises: BadInput for an unknown signal, or a product where one signal is meant.
     """
 
@@ -44,7 +47,9 @@ class Mlp(KernelRule):
             products = parse(name)
             if [(p.scale, p.factors) for p in products] != [(1.0, ((name, 1),))]:
                 raise BadInput(
-                    f"input {name!r}", f"one of {', '.join(SIGNALS)}, modulator.<channel>", "give single signals"
+                    f"input {name!r}",
+                    f"one of {', '.join(SIGNALS)}, modulator.<channel>",
+                    "give single signals",
                 )
         if len(set(self.inputs)) < len(self.inputs):
             raise BadInput("an input that stands twice", "distinct signals", "remove one")
@@ -54,7 +59,7 @@ class Mlp(KernelRule):
         return False
 
     @property
-    def unused(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def unused(self) -> frozenset[str]:
         return frozenset(() if self.n_state else {"tau"})
 
     def init(self, key: Key, connection: AbstractConnection) -> Theta:
@@ -62,7 +67,11 @@ class Mlp(KernelRule):
         theta = {}
         for k, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
             gain = self.scale if k == len(self.hidden) else 1.0
-            weight = gain / math.sqrt(n_in) * jax.random.normal(jax.random.fold_in(key, k), (n_out, n_in))
+            weight = (
+                gain
+                / math.sqrt(n_in)
+                * jax.random.normal(jax.random.fold_in(key, k), (n_out, n_in))
+            )
             theta[f"layer_{k}"] = {"weight": weight, "bias": jnp.zeros(n_out)}
         return theta
 
@@ -71,7 +80,9 @@ class Mlp(KernelRule):
         if other is not None:
             return super().embed(other, theta, start)
         last = f"layer_{len(self.hidden)}"
-        silent = {name: np.concatenate([np.zeros_like(x[:1]), x[1:]]) for name, x in start[last].items()}
+        silent = {
+            name: np.concatenate([np.zeros_like(x[:1]), x[1:]]) for name, x in start[last].items()
+        }
         return {**start, last: silent}
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
@@ -87,5 +98,7 @@ class Mlp(KernelRule):
             h = layer["weight"] @ h + layer["bias"]
             h = jnp.tanh(h) if k < len(self.hidden) else h
         keep = math.exp(-dt / self.tau)
-        moved = {f"s_{k}": keep * s[k] + (1.0 - keep) * jnp.tanh(h[1 + k]) for k in range(self.n_state)}
+        moved = {
+            f"s_{k}": keep * s[k] + (1.0 - keep) * jnp.tanh(h[1 + k]) for k in range(self.n_state)
+        }
         return {**state, **moved}, self.rate * h[0]

@@ -1,5 +1,6 @@
 """Momentum inside the life: the change a rule asks for, averaged over the steps before."""
 
+from dataclasses import replace
 from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Lt
@@ -20,9 +21,10 @@ DELTA = Polynomial(terms=("error*pre",), initial=(-1.0,), learn="rate")
 class Momentum(Wrapper):
     """delta_w = m;   m = decay m + (1 - decay) g, with g the inner rule's change.
 
-    State on the synapse: m, 0 at birth, which a new trial keeps. Heavy-ball momentum (Polyak 1964) of step size eta is
-    this with a step size of eta / (1 - decay) in the inner rule: an average keeps the size of g, so that one step size
-    serves any decay. decay = 0 is the inner rule. Clock `trial`: the average counts steps, whatever dt.
+    State on the synapse: m, 0 at birth, which a new trial keeps. Heavy-ball momentum (Polyak 1964)
+    of step size eta is this with a step size of eta / (1 - decay) in the inner rule: an average
+    keeps the size of g, so that one step size serves any decay. decay = 0 is the inner rule. Clock
+    `trial`: the average counts steps, whatever dt.
     """
 
     still: ClassVar[bool] = True
@@ -41,12 +43,17 @@ class Momentum(Wrapper):
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
         inner = super().init_state(theta, connection)
         synapse = {**inner.synapse, "momentum_m": connection.zeros()}
-        return inner.replace(synapse=synapse)  # pyright: ignore[reportAttributeAccessIssue]
+        return replace(inner, synapse=synapse)
 
     def step(
-        self, theta: Theta, state: RuleState, connection: AbstractConnection, view: SynapseView, dt: float
+        self,
+        theta: Theta,
+        state: RuleState,
+        connection: AbstractConnection,
+        view: SynapseView,
+        dt: float,
     ) -> tuple[RuleState, Array]:
         inner, change = self.rule.step(self.inner(theta), state, connection, view, dt)
         mean = self.decay * state.synapse["momentum_m"] + (1 - self.decay) * change
         synapse = {**inner.synapse, "momentum_m": mean}
-        return inner.replace(synapse=synapse), mean  # pyright: ignore[reportAttributeAccessIssue]
+        return replace(inner, synapse=synapse), mean

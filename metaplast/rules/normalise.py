@@ -19,11 +19,13 @@ class Normalise(Wrapper):
     """delta_w_ji = d_ji + strength w_ji (target / ||w_j|| - 1)         (multiplicative; reads the norm of w_j)
     delta_w_ji = d_ji + strength (target - sum_i w_ji) / n_j          (subtractive; reads the sum of w_j)
 
-    d: the inner rule's change; w_j: the n_j synapses onto one postsynaptic neuron; target: unit of the weight.
-    Fixed point for d = 0: a norm, or a sum, of `target`, reached in one step where strength = 1. What d adds is taken
-    back in the next step. State and theta are those of the inner rule. Reach `neuron`.
-    With inner Hebb the multiplicative form finds the leading principal component, like Oja's rule; the subtractive one
-    is stable only within the bounds of the edge (Miller & MacKay 1994).
+    d: the inner rule's change; w_j: the n_j synapses onto one postsynaptic neuron; target: unit of
+    the weight.
+    Fixed point for d = 0: a norm, or a sum, of `target`, reached in one step where strength = 1.
+    What d adds is taken back in the next step. State and theta are those of the inner rule. Reach
+    `neuron`. With inner Hebb the multiplicative form finds the leading principal component, like
+    Oja's rule; the subtractive one is stable only within the bounds of the edge (Miller & MacKay
+    1994).
     """
 
     rule: Annotated[AbstractRule, plugin("rule")] = Polynomial()
@@ -32,12 +34,19 @@ class Normalise(Wrapper):
     strength: Probability = 1.0
 
     def step(
-        self, theta: Theta, state: RuleState, connection: AbstractConnection, view: SynapseView, dt: float
+        self,
+        theta: Theta,
+        state: RuleState,
+        connection: AbstractConnection,
+        view: SynapseView,
+        dt: float,
     ) -> tuple[RuleState, Array]:
         state, delta = self.rule.step(theta, state, connection, view, dt)
         if self.form == "multiplicative":
             pull = connection.at_post(self.target / view.post.weight_norm - 1.0) * view.weight
         else:
             count = connection.reduce_post(jnp.broadcast_to(connection.mask(), connection.shape))
-            pull = connection.at_post((self.target - view.post.weight_sum) / jnp.maximum(count, 1.0))
+            pull = connection.at_post(
+                (self.target - view.post.weight_sum) / jnp.maximum(count, 1.0)
+            )
         return state, delta + self.strength * pull

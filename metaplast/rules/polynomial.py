@@ -1,4 +1,6 @@
-"""Any known local rule as a list of terms over named signals; hebb, oja, covariance, delta, taylor are data."""
+"""Any known local rule as a list of terms over named signals; hebb, oja, covariance, delta, taylor
+are data.
+"""
 
 import numpy as np
 
@@ -18,26 +20,36 @@ class Polynomial(TermList):
     """delta_w = rate exp(5 log_rate) sum_k c_k term_k(post, pre, weight, ...).
 
     terms: text in the grammar of language/grammar.py, e.g. `post*pre - post*predicted`, or
-    `taylor 2 of post pre weight` for all 27 products of powers 0 to 2; initial: c_k at the start (all 0
-    if empty), to which theta adds; scale: standard deviation of theta's coefficients at the start.
-    learn: which of `coefficients` [n_terms] and `log_rate` [] are in theta. No state. Clock `event`.
-    Limits: (post*pre, post^2*weight) with c = (1, -1) is Oja's rule (1982); error*pre with c = -1 is the delta rule.
-    Raises: BadInput for an unknown signal or a number of initial values that differs from the number of terms.
+    `taylor 2 of post pre weight` for all 27 products of powers 0 to 2; initial: c_k at the start
+    (all 0 if empty), to which theta adds; scale: standard deviation of theta's coefficients at the
+    start.
+    learn: which of `coefficients` [n_terms] and `log_rate` [] are in theta. No state. Clock
+    `event`.
+    Limits: (post*pre, post^2*weight) with c = (1, -1) is Oja's rule (1982); error*pre with c = -1
+    is the delta rule.
+    Raises: BadInput for an unknown signal or a number of initial values that differs from the
+    number of terms.
     """
 
     terms: Terms = ("post*pre", "post^2*weight")
 
-    def products(self, theta: Theta, state: RuleState, view: SynapseView, dt: float) -> tuple[RuleState, list[Term]]:
+    def products(
+        self, theta: Theta, state: RuleState, view: SynapseView, dt: float
+    ) -> tuple[RuleState, list[Term]]:
         return state, fold(self.weighted(theta), lambda name: read(name, view))
 
     def embed(self, other: AbstractRule | None, theta: Theta, start: Theta) -> Theta | None:
-        """Learned coefficients: every list of terms in the span of these. A learned rate alone: positive multiples."""
+        """Learned coefficients: every list of terms in the span of these. A learned rate alone:
+        positive multiples.
+        """
         if other is None:
             return self._placed(np.zeros(len(self.terms)), 0.0)
         if not isinstance(other, Polynomial):
             return None
         shares = combination(self.terms, other.terms)
-        wider = other._moves_terms > self._moves_terms or other._moves_rate > (self._moves_terms or self._moves_rate)
+        wider = other._moves_terms > self._moves_terms or other._moves_rate > (
+            self._moves_terms or self._moves_rate
+        )
         if shares is None or wider:
             return None
         moved = float(np.asarray(theta["log_rate"])) if other._moves_rate else 0.0

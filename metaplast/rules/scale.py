@@ -18,8 +18,9 @@ from metaplast.spec import Positive, plugin, spec
 class Scale(Wrapper):
     """delta_w = factor exp(5 log_factor) * inner change.
 
-    learn: log_factor [] in theta: a step size for a rule that has none of its own, or one per edge where theta is not
-    shared. State, reach and clock are those of the inner rule. factor = 1 without learning is the inner rule.
+    learn: log_factor [] in theta: a step size for a rule that has none of its own, or one per edge
+    where theta is not shared. State, reach and clock are those of the inner rule. factor = 1
+    without learning is the inner rule.
     """
 
     silent: ClassVar[bool] = True
@@ -38,7 +39,12 @@ class Scale(Wrapper):
         return {} if self.factor == 1.0 else None
 
     def step(
-        self, theta: Theta, state: RuleState, connection: AbstractConnection, view: SynapseView, dt: float
+        self,
+        theta: Theta,
+        state: RuleState,
+        connection: AbstractConnection,
+        view: SynapseView,
+        dt: float,
     ) -> tuple[RuleState, Array]:
         state, delta = self.rule.step(self.inner(theta), state, connection, view, dt)
         return state, value(self, theta, "factor") * delta

@@ -1,5 +1,8 @@
-"""Synaptic scaling: all weights of a neuron grow while it is too quiet and shrink while it is too active."""
+"""Synaptic scaling: all weights of a neuron grow while it is too quiet and shrink while it is too
+active.
+"""
 
+from dataclasses import replace
 from typing import Annotated
 
 import jax.numpy as jnp
@@ -20,11 +23,14 @@ from metaplast.spec import NonNegative, Positive, plugin, spec
 class Scaling(Wrapper):
     """delta_w_ji = d_ji + rate w_ji (target - a_j);   a_j <- a_j + (y_j - a_j) / steps.
 
-    d: the inner rule's change; y: postsynaptic activity, a: its running mean over about `steps` steps, in the same unit
-    as `target`; rate: per step and unit of activity. State: a [n_post], `target` at birth, which a new trial keeps.
-    Fixed point for d = 0 and w != 0: mean activity = target. It reads its own weight and neuron: reach `synapse`.
+    d: the inner rule's change; y: postsynaptic activity, a: its running mean over about `steps`
+    steps, in the same unit as `target`; rate: per step and unit of activity. State: a [n_post],
+    `target` at birth, which a new trial keeps. Fixed point for d = 0 and w != 0: mean activity =
+    target. It reads its own
+    weight and neuron: reach `synapse`.
     learn: log_rate, log_target [] in theta. Clock `trial`: the mean counts steps.
-    Limits: rate = 0 is the inner rule. Turrigiano et al. 1998; van Rossum, Bi & Turrigiano 2000, equation 5.
+    Limits: rate = 0 is the inner rule. Turrigiano et al. 1998; van Rossum, Bi & Turrigiano 2000,
+    equation 5.
     """
 
     rule: Annotated[AbstractRule, plugin("rule")] = Polynomial()
@@ -48,13 +54,18 @@ class Scaling(Wrapper):
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
         inner = super().init_state(theta, connection)
         mean = jnp.zeros(connection.n_post) + value(self, theta, "target")
-        return inner.replace(post={**inner.post, "scaling_mean": mean})  # pyright: ignore[reportAttributeAccessIssue]
+        return replace(inner, post={**inner.post, "scaling_mean": mean})
 
     def step(
-        self, theta: Theta, state: RuleState, connection: AbstractConnection, view: SynapseView, dt: float
+        self,
+        theta: Theta,
+        state: RuleState,
+        connection: AbstractConnection,
+        view: SynapseView,
+        dt: float,
     ) -> tuple[RuleState, Array]:
         inner, delta = self.rule.step(self.inner(theta), state, connection, view, dt)
         mean = moved(state.post["scaling_mean"], view.post.activity, self.steps)
         pull = value(self, theta, "rate") * (value(self, theta, "target") - mean)
-        new = inner.replace(post={**inner.post, "scaling_mean": mean})  # pyright: ignore[reportAttributeAccessIssue]
+        new = replace(inner, post={**inner.post, "scaling_mean": mean})
         return new, delta + connection.at_post(pull) * view.weight

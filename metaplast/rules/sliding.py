@@ -24,12 +24,16 @@ HEBB = Polynomial(terms=("post*pre",), initial=(1.0,), learn="none")
 class Sliding(Wrapper):
     """The inner rule reads y_j - b_j for y_j and/or x_i - b_i for x_i;   b <- b + (activity - b) / steps, afterwards.
 
-    sides: whose activity is taken relative to its mean, `post`, `pre` or `both`; steps: over how many steps it is.
-    State: b [n_post] and/or [n_pre], 0 at birth, which a new trial keeps. Clock `trial`: the mean counts steps.
-    Around a `sum` with a part of spike times, b is the mean of what is at the synapse, for all parts.
-    Fixed point: b = mean activity; inner Hebb with independent x and y then changes nothing on average: with `both` or
-    either side it is the covariance rule (Sejnowski 1977), delta_w = eta cov(x, y) on average.
-    learn: log_steps [] in theta. Limits: steps -> infinity is the inner rule. Reach is that of the inner rule.
+    sides: whose activity is taken relative to its mean, `post`, `pre` or `both`; steps: over how
+    many steps it is.
+    State: b [n_post] and/or [n_pre], 0 at birth, which a new trial keeps. Clock `trial`: the mean
+    counts steps. Around a `sum` with a part of spike times, b is the mean of what is at the
+    synapse, for all parts.
+    Fixed point: b = mean activity; inner Hebb with independent x and y then changes nothing on
+    average: with `both` or either side it is the covariance rule (Sejnowski 1977), delta_w = eta
+    cov(x, y) on average.
+    learn: log_steps [] in theta. Limits: steps -> infinity is the inner rule. Reach is that of the
+    inner rule.
     """
 
     rule: Annotated[AbstractRule, plugin("rule")] = HEBB
@@ -54,12 +58,22 @@ class Sliding(Wrapper):
         return self.rule.slow | {f"sliding_{side}" for side in self._biased}
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
-        state, sizes = super().init_state(theta, connection), {"post": connection.n_post, "pre": connection.n_pre}
-        fresh = {s: {**getattr(state, s), f"sliding_{s}": jnp.zeros(sizes[s])} for s in self._biased}
-        return state.replace(**fresh)  # pyright: ignore[reportAttributeAccessIssue]
+        state, sizes = (
+            super().init_state(theta, connection),
+            {"post": connection.n_post, "pre": connection.n_pre},
+        )
+        fresh = {
+            s: {**getattr(state, s), f"sliding_{s}": jnp.zeros(sizes[s])} for s in self._biased
+        }
+        return replace(state, **fresh)
 
     def step(
-        self, theta: Theta, state: RuleState, connection: AbstractConnection, view: SynapseView, dt: float
+        self,
+        theta: Theta,
+        state: RuleState,
+        connection: AbstractConnection,
+        view: SynapseView,
+        dt: float,
     ) -> tuple[RuleState, Array]:
         bias = {side: getattr(state, side)[f"sliding_{side}"] for side in self._biased}
         seen = _relative(view, bias)
@@ -69,7 +83,7 @@ class Sliding(Wrapper):
         steps = value(self, theta, "steps")
         after = {s: moved(b, getattr(view, s).activity, steps) for s, b in bias.items()}
         sides = {s: {**getattr(new, s), f"sliding_{s}": b} for s, b in after.items()}
-        return new.replace(**sides), delta  # pyright: ignore[reportAttributeAccessIssue]
+        return replace(new, **sides), delta
 
 
 def _relative(view: SynapseView, bias: Mapping[str, Array]) -> SynapseView:

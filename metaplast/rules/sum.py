@@ -28,63 +28,91 @@ _LABEL = re.compile(r"[A-Za-z]\w{0,31}")
 class Sum(AbstractRule):
     """delta_w = the sum of the changes of all `rules`, {label: rule}.
 
-    theta and state are those of the parts, under their labels; a part that draws has its own random stream.
-    Clock: `time` where all parts have it, `trial` where any part counts steps, else `mixed` or `event`.
-    Reach: the widest. Spikes: a part of spike times sees them when they are at the synapse, every other part when the
-    edge transmits them (`view.transmitted`).
+    theta and state are those of the parts, under their labels; a part that draws has its own random
+    stream.
+    Clock: `time` where all parts have it, `trial` where any part counts steps, else `mixed` or
+    `event`.
+    Reach: the widest. Spikes: a part of spike times sees them when they are at the synapse, every
+    other part when the edge transmits them (`view.transmitted`).
     Limits: one part is that rule.
-    Raises: BadInput for no part, a label that is no name or stands twice, or parts of clock `time` beside others.
+    Raises: BadInput for no part, a label that is no name or stands twice, or parts of clock `time`
+    beside others.
     """
 
-    rules: Annotated[tuple[tuple[str, AbstractRule], ...], named(lambda value: decode("rule", value))] = (
+    rules: Annotated[
+        tuple[tuple[str, AbstractRule], ...], named(lambda value: decode("rule", value))
+    ] = (
         ("hebb", HEBB),
         ("decay", DECAY),
     )
 
     def __post_init__(self) -> None:
         labels = [label for label, _ in self.rules]
-        sane = labels and len(set(labels)) == len(labels) and all(_LABEL.fullmatch(n) and n != "name" for n in labels)
+        sane = (
+            labels
+            and len(set(labels)) == len(labels)
+            and all(_LABEL.fullmatch(n) and n != "name" for n in labels)
+        )
         if not sane:
-            raise BadInput(f"rules with labels {labels}", "at least one, distinct names other than 'name'", "rename")
+            raise BadInput(
+                f"rules with labels {labels}",
+                "at least one, distinct names other than 'name'",
+                "rename",
+            )
         clocks = {rule.clock for _, rule in self.rules}
         if "time" in clocks and len(clocks) > 1:
-            raise BadInput(f"rules with clocks {sorted(clocks)}", "all `time` or none", "use rules of one clock")
+            raise BadInput(
+                f"rules with clocks {sorted(clocks)}",
+                "all `time` or none",
+                "use rules of one clock",
+            )
 
     @property
-    def clock(self) -> Clock:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def clock(self) -> Clock:
         clocks = {rule.clock for _, rule in self.rules}
         return next(clock for clock in ("time", "trial", "mixed", "event") if clock in clocks)
 
     @property
-    def spike_timing(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def spike_timing(self) -> bool:
         return any(rule.spike_timing for _, rule in self.rules)
 
     @property
-    def slow(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def slow(self) -> frozenset[str]:
         return frozenset(f"{label}.{name}" for label, rule in self.rules for name in rule.slow)
 
     @property
-    def fast(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def fast(self) -> frozenset[str]:
         return frozenset(f"{label}.{name}" for label, rule in self.rules for name in rule.fast)
 
     @property
-    def mixes(self) -> Mixes:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def mixes(self) -> Mixes:
         parts = {rule.mixes for _, rule in self.rules}
         if "layer" in parts:
             return "layer"
         return "neuron" if "neuron" in parts else ""
 
     def account(self) -> Account:
-        parts = {label: Part(("rules", label), (label,), rule.account()) for label, rule in self.rules}
+        parts = {
+            label: Part(("rules", label), (label,), rule.account()) for label, rule in self.rules
+        }
         return Account(silent=True, parts=parts)
 
     def init(self, key: Key, connection: AbstractConnection) -> Theta:
         keys = jax.random.split(key, len(self.rules))
-        return {label: rule.init(k, connection) for (label, rule), k in zip(self.rules, keys, strict=True)}
+        return {
+            label: rule.init(k, connection)
+            for (label, rule), k in zip(self.rules, keys, strict=True)
+        }
 
     def embed(self, other: AbstractRule | None, theta: Theta, start: Theta) -> Theta | None:
-        """A part for `other`, or for each of its parts, in their order; all other parts change nothing."""
-        wanted = [(rule, theta[label]) for label, rule in other.rules] if isinstance(other, Sum) else [(other, theta)]
+        """A part for `other`, or for each of its parts, in their order; all other parts change
+        nothing.
+        """
+        wanted = (
+            [(rule, theta[label]) for label, rule in other.rules]
+            if isinstance(other, Sum)
+            else [(other, theta)]
+        )
         found: dict[str, Theta] = {}
         for label, rule in self.rules:
             placed = rule.embed(*wanted[0], start[label]) if wanted else None
@@ -98,16 +126,25 @@ class Sum(AbstractRule):
         return None if wanted else found
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
-        return _joined({label: rule.init_state(theta[label], connection) for label, rule in self.rules})
+        return _joined(
+            {label: rule.init_state(theta[label], connection) for label, rule in self.rules}
+        )
 
     def step(
-        self, theta: Theta, state: RuleState, connection: AbstractConnection, view: SynapseView, dt: float
+        self,
+        theta: Theta,
+        state: RuleState,
+        connection: AbstractConnection,
+        view: SynapseView,
+        dt: float,
     ) -> tuple[RuleState, Array]:
         states, changes = {}, []
         for index, (label, rule) in enumerate(self.rules):
             seen = view if rule.spike_timing or view.transmitted is None else view.transmitted
             seen = replace(seen, key=jax.random.fold_in(view.key, index))
-            states[label], change = rule.step(theta[label], _part(state, label), connection, seen, dt)
+            states[label], change = rule.step(
+                theta[label], _part(state, label), connection, seen, dt
+            )
             changes.append(change)
         return _joined(states), reduce(add, changes)
 
@@ -116,7 +153,11 @@ def _joined(states: dict[str, RuleState]) -> RuleState:
     """The states of the parts as one, names preceded by the label."""
     return RuleState(
         **{
-            side: {f"{label}.{n}": x for label, state in states.items() for n, x in getattr(state, side).items()}
+            side: {
+                f"{label}.{n}": x
+                for label, state in states.items()
+                for n, x in getattr(state, side).items()
+            }
             for side in SIDES
         }
     )
@@ -126,7 +167,11 @@ def _part(state: RuleState, label: str) -> RuleState:
     start = f"{label}."
     return RuleState(
         **{
-            side: {n.removeprefix(start): x for n, x in getattr(state, side).items() if n.startswith(start)}
+            side: {
+                n.removeprefix(start): x
+                for n, x in getattr(state, side).items()
+                if n.startswith(start)
+            }
             for side in SIDES
         }
     )

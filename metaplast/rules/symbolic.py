@@ -24,17 +24,22 @@ from metaplast.spec import Natural, Positive, spec
 @register("rule", "symbolic")
 @spec
 class Symbolic(KernelRule):
-    """delta_w = rate exp(5 log_rate) f(signals), f an expression in the grammar of language/expression.py.
+    """delta_w = rate exp(5 log_rate) f(signals), f an expression in the grammar of
+    language/expression.py.
 
-    expression: text such as `post*(pre - post*weight)`; its numbers are where `constants` [n_numbers] of theta start.
-    eligibility: where given, every synapse keeps e <- exp(-dt/tau) e + (value of this expression), which `expression`
-    reads as `eligibility`; tau in seconds. Such a rule belongs on a task with a gate: e fades without any event.
+    expression: text such as `post*(pre - post*weight)`; its numbers are where `constants`
+    [n_numbers] of theta start.
+    eligibility: where given, every synapse keeps e <- exp(-dt/tau) e + (value of this expression),
+    which `expression` reads as `eligibility`; tau in seconds. Such a rule belongs on a task with a
+    gate: e fades without any event.
     learn: which of `constants` and `log_rate` [] are in theta. Clock `event`.
-    size > 0: the tree is data, `code` [3 size + 1] in theta: at most `size` operators over `inputs` (signals) and
-    `n_constants` numbers (those of `expression`, where it starts, then 1): what outer loop genetic_programming
-    searches, all trees in one program. `settled` is the rule with the tree found as its expression.
+    size > 0: the tree is data, `code` [3 size + 1] in theta: at most `size` operators over `inputs`
+    (signals) and `n_constants` numbers (those of `expression`, where it starts, then 1): what outer
+    loop genetic_programming searches, all trees in one program. `settled` is the rule with the tree
+    found as its expression.
     Limits: `post*(pre - post*weight)` is Oja's rule (1982). Division is plain.
-    Raises: BadInput for an unknown signal, one that nothing keeps, inputs without size, or too small a size.
+    Raises: BadInput for an unknown signal, one that nothing keeps, inputs without size, or too
+    small a size.
     """
 
     expression: str = "post*(pre - post*weight)"
@@ -51,9 +56,15 @@ class Symbolic(KernelRule):
         if ELIGIBILITY in expression.signals(kept):
             raise BadInput("eligibility that reads itself", "an expression of signals", "remove it")
         if ELIGIBILITY in (*expression.signals(self.tree()), *self.inputs) and not self.eligibility:
-            raise BadInput("a rule that reads eligibility", "an expression for it", "give eligibility: score*pre")
+            raise BadInput(
+                "a rule that reads eligibility",
+                "an expression for it",
+                "give eligibility: score*pre",
+            )
         if not self.size and (self.inputs or self.n_constants):
-            raise BadInput("inputs or n_constants without size", "size > 0", "they are for a search")
+            raise BadInput(
+                "inputs or n_constants without size", "size > 0", "they are for a search"
+            )
         if any(expression.parse(name) != Signal(name) for name in self.inputs):
             raise BadInput(f"inputs {', '.join(self.inputs)}", "single signals", "correct them")
         if len(set(self.inputs)) < len(self.inputs):
@@ -106,8 +117,12 @@ class Symbolic(KernelRule):
             kept = expression.parse(self.eligibility)
             now = _value(kept, lambda name: read(name, synapse), iter(expression.numbers(kept)))
             state = {ELIGIBILITY: faded(state[ELIGIBILITY], self.tau, dt) + now}
-        rate = self.rate * jnp.exp(RATE_UNIT * theta["log_rate"]) if "log_rate" in theta else self.rate
-        value = self.value(theta, lambda name: state[name] if name == ELIGIBILITY else read(name, synapse))
+        rate = (
+            self.rate * jnp.exp(RATE_UNIT * theta["log_rate"]) if "log_rate" in theta else self.rate
+        )
+        value = self.value(
+            theta, lambda name: state[name] if name == ELIGIBILITY else read(name, synapse)
+        )
         return state, jnp.broadcast_to(rate * value, synapse.weight.shape)
 
     def value(self, theta: Theta, signal: Callable[[str], Array]) -> Array:
@@ -122,17 +137,27 @@ class Symbolic(KernelRule):
     def settled(self, theta: Theta) -> tuple[AbstractRule, Theta]:
         if not self.size:
             return self, theta
-        added = np.asarray(theta["constants"]) if "constants" in theta else np.zeros(len(self.numbers()))
-        values = tuple(start + float(more) for start, more in zip(self.numbers(), added, strict=True))
+        added = (
+            np.asarray(theta["constants"])
+            if "constants" in theta
+            else np.zeros(len(self.numbers()))
+        )
+        values = tuple(
+            start + float(more) for start, more in zip(self.numbers(), added, strict=True)
+        )
         found = expression.decode(np.asarray(theta["code"]).tolist(), self.leaves(values))
-        rule = dataclasses.replace(self, expression=expression.show(found), size=0, inputs=(), n_constants=0)  # pyright: ignore[reportArgumentType]
+        rule = dataclasses.replace(
+            self, expression=expression.show(found), size=0, inputs=(), n_constants=0
+        )  # pyright: ignore[reportArgumentType]
         new = {"log_rate": theta["log_rate"]} if "log_rate" in theta else {}
         if "constants" in theta and (n := len(expression.numbers(found))):
             new["constants"] = jnp.zeros(n, theta["constants"].dtype)
         return rule, new
 
 
-def _value(tree: Tree, signal: Callable[[str], Array], numbers: Iterator[float | Array]) -> Array | float:
+def _value(
+    tree: Tree, signal: Callable[[str], Array], numbers: Iterator[float | Array]
+) -> Array | float:
     if isinstance(tree, Number):
         return next(numbers)
     if isinstance(tree, Signal):

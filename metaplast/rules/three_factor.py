@@ -1,5 +1,6 @@
 """Change what was eligible, when a modulator says so."""
 
+from dataclasses import replace
 from typing import Annotated, ClassVar
 
 from jax import Array
@@ -21,13 +22,14 @@ HEBB = Polynomial(terms=("post*pre",), initial=(1.0,), rate=1.0, learn="none")
 class ThreeFactor(Wrapper):
     """e <- exp(-dt/tau) e + inner delta_w;   delta_w = rate m e, with m the global channel `modulator` of this step.
 
-    tau = spec exp(5 log_tau) seconds, rate = spec exp(5 log_rate) per step with m = 1: a reward is an event.
-    A modulator that is a concentration d(t), as in dw/dt = c d, is integrated by rate = dt.
-    The inner rule's own change is never applied.
-    State: that of the inner rule and the eligibility e on the synapse; a new trial does not clear it.
+    tau = spec exp(5 log_tau) seconds, rate = spec exp(5 log_rate) per step with m = 1: a reward is
+    an event. A modulator that is a concentration d(t), as in dw/dt = c d, is integrated by rate =
+    dt. The inner rule's own change is never applied.
+    State: that of the inner rule and the eligibility e on the synapse; a new trial does not clear
+    it.
     theta: {rule: the inner theta, log_rate [], log_tau []}, both 0 at the start.
-    Limits: tau -> 0 is m times the inner rule; m = 0 learns nothing but remembers. With inner stdp and m = reward it is
-    reward-modulated STDP (Izhikevich 2007; Fremaux & Gerstner 2016).
+    Limits: tau -> 0 is m times the inner rule; m = 0 learns nothing but remembers. With inner stdp
+    and m = reward it is reward-modulated STDP (Izhikevich 2007; Fremaux & Gerstner 2016).
     """
 
     still: ClassVar[bool] = True
@@ -47,12 +49,17 @@ class ThreeFactor(Wrapper):
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
         inner = super().init_state(theta, connection)
-        return inner.replace(synapse={**inner.synapse, "eligibility": connection.zeros()})  # pyright: ignore[reportAttributeAccessIssue]
+        return replace(inner, synapse={**inner.synapse, "eligibility": connection.zeros()})
 
     def step(
-        self, theta: Theta, state: RuleState, connection: AbstractConnection, view: SynapseView, dt: float
+        self,
+        theta: Theta,
+        state: RuleState,
+        connection: AbstractConnection,
+        view: SynapseView,
+        dt: float,
     ) -> tuple[RuleState, Array]:
         inner, change = self.rule.step(theta["rule"], state, connection, view, dt)
         eligibility = faded(state.synapse["eligibility"], value(self, theta, "tau"), dt) + change
-        new = inner.replace(synapse={**inner.synapse, "eligibility": eligibility})  # pyright: ignore[reportAttributeAccessIssue]
+        new = replace(inner, synapse={**inner.synapse, "eligibility": eligibility})
         return new, value(self, theta, "rate") * view.modulators[self.modulator] * eligibility

@@ -1,6 +1,7 @@
 """A dendrite that learns to predict the spikes of its soma."""
 
 import math
+from dataclasses import replace
 from typing import Literal
 
 import jax
@@ -23,19 +24,24 @@ class UrbanczikSenn(AbstractRule):
 
         phi(V) = phi_max / (1 + k exp(steepness (threshold - V))),   h(V) = steepness (1 - phi(V) / phi_max)
 
-    S: spikes of the soma, z in a step of dt; V*: the dendrite's prediction of the soma's potential (`dendrite` of the
-    post neuron, two_compartment), in its unit; phi in hertz. phi dt stands as 1 - exp(-phi dt), the probability of a
-    spike in the step, so that the mean change is exactly 0 where the soma fires as V* says. phi's constants have to be
-    those of the neuron. rate in units of w (NEST's synapse has a factor 15 more, and its own scale of the PSP).
-    received: `psp`: PSP_i is what the edge transmits (transmission `dual_exponential`, as it reaches the dendrite);
-    `spikes`: the edge is instant, and PSP_i = tau_decay / (tau_decay - tau_rise) (a_i - b_i), traces of z_i with
-    tau_decay (of the membrane) and tau_rise (of the synapse), seconds.
-    State: a, b [n_pre]; the low-pass E on the synapse, since a product of two neurons' signals is filtered:
-    E <- exp(-dt/tau_delta) E + product, delta_w = rate (1 - exp(-dt/tau_delta)) E, so that in the end each product
-    counts once. A new trial keeps E. tau_delta = 0: no filter, no E.
-    learn: log_rate, log_tau_rise, log_tau_decay, log_tau_delta in theta, those in use. Clock `mixed`.
-    Limits: soma = phi(V*): no drift; a gradient ascent of the likelihood of the soma's spikes given V*.
-    Raises: BadInput where tau_rise is not below tau_decay. Source: Urbanczik & Senn 2014 (10, 3, 100 ms).
+    S: spikes of the soma, z in a step of dt; V*: the dendrite's prediction of the soma's potential
+    (`dendrite` of the post neuron, two_compartment), in its unit; phi in hertz. phi dt stands as 1
+    - exp(-phi dt), the probability of a spike in the step, so that the mean change is exactly 0
+    where the soma fires as V* says. phi's constants have to be those of the neuron. rate in units
+    of w (NEST's synapse has a factor 15 more, and its own scale of the PSP).
+    received: `psp`: PSP_i is what the edge transmits (transmission `dual_exponential`, as it
+    reaches the dendrite);
+    `spikes`: the edge is instant, and PSP_i = tau_decay / (tau_decay - tau_rise) (a_i - b_i),
+    traces of z_i with tau_decay (of the membrane) and tau_rise (of the synapse), seconds.
+    State: a, b [n_pre]; the low-pass E on the synapse, since a product of two neurons' signals is
+    filtered: E <- exp(-dt/tau_delta) E + product, delta_w = rate (1 - exp(-dt/tau_delta)) E, so
+    that in the end each product counts once. A new trial keeps E. tau_delta = 0: no filter, no E.
+    learn: log_rate, log_tau_rise, log_tau_decay, log_tau_delta in theta, those in use. Clock
+    `mixed`.
+    Limits: soma = phi(V*): no drift; a gradient ascent of the likelihood of the soma's spikes given
+    V*.
+    Raises: BadInput where tau_rise is not below tau_decay. Source: Urbanczik & Senn 2014 (10, 3,
+    100 ms).
     """
 
     rate: Positive = 1e-3
@@ -51,10 +57,12 @@ class UrbanczikSenn(AbstractRule):
 
     def __post_init__(self) -> None:
         if not self.tau_rise < self.tau_decay:
-            raise BadInput(f"tau_rise={self.tau_rise}", f"less than tau_decay={self.tau_decay}", "lower it")
+            raise BadInput(
+                f"tau_rise={self.tau_rise}", f"less than tau_decay={self.tau_decay}", "lower it"
+            )
 
     @property
-    def clock(self) -> Clock:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def clock(self) -> Clock:
         return "mixed"
 
     @property
@@ -75,22 +83,33 @@ class UrbanczikSenn(AbstractRule):
         )
 
     def step(
-        self, theta: Theta, state: RuleState, connection: AbstractConnection, view: SynapseView, dt: float
+        self,
+        theta: Theta,
+        state: RuleState,
+        connection: AbstractConnection,
+        view: SynapseView,
+        dt: float,
     ) -> tuple[RuleState, Array]:
         rate = value(self, theta, "rate")
         pre, psp = self._psp(theta, state, view, dt)
-        share = jax.nn.sigmoid(self.steepness * (view.post.dendrite - self.threshold) - math.log(self.k))
+        share = jax.nn.sigmoid(
+            self.steepness * (view.post.dendrite - self.threshold) - math.log(self.k)
+        )
         surprise = view.post.activity + jnp.expm1(-self.phi_max * share * dt)
-        product = connection.outer([Term(surprise * self.steepness * (1.0 - share), psp)], view.weight)
-        state = state.replace(pre=pre)  # pyright: ignore[reportAttributeAccessIssue]
+        product = connection.outer(
+            [Term(surprise * self.steepness * (1.0 - share), psp)], view.weight
+        )
+        state = replace(state, pre=pre)
         if not self.tau_delta:
             return state, rate * product
         tau = value(self, theta, "tau_delta")
         kept = faded(state.synapse["urbanczik_senn_delta"], tau, dt) + product
-        new = state.replace(synapse={**state.synapse, "urbanczik_senn_delta": kept})  # pyright: ignore[reportAttributeAccessIssue]
+        new = replace(state, synapse={**state.synapse, "urbanczik_senn_delta": kept})
         return new, -rate * jnp.expm1(-dt / tau) * kept
 
-    def _psp(self, theta: Theta, state: RuleState, view: SynapseView, dt: float) -> tuple[dict[str, Array], Array]:
+    def _psp(
+        self, theta: Theta, state: RuleState, view: SynapseView, dt: float
+    ) -> tuple[dict[str, Array], Array]:
         """(presynaptic state, PSP of this step)."""
         z = view.pre.activity
         if self.received == "psp":
@@ -98,4 +117,6 @@ class UrbanczikSenn(AbstractRule):
         rise, decay = value(self, theta, "tau_rise"), value(self, theta, "tau_decay")
         b = faded(state.pre["urbanczik_senn_rise"], rise, dt) + z
         a = faded(state.pre["urbanczik_senn_decay"], decay, dt) + z
-        return {**state.pre, "urbanczik_senn_rise": b, "urbanczik_senn_decay": a}, decay / (decay - rise) * (a - b)
+        return {**state.pre, "urbanczik_senn_rise": b, "urbanczik_senn_decay": a}, decay / (
+            decay - rise
+        ) * (a - b)

@@ -1,5 +1,6 @@
 """Spike-timing-dependent plasticity that reads the membrane potential of the postsynaptic neuron."""
 
+from dataclasses import replace
 from typing import ClassVar
 
 import jax.numpy as jnp
@@ -17,22 +18,28 @@ from metaplast.spec import Natural, NonNegative, Positive, spec
 @register("rule", "voltage")
 @spec
 class Voltage(TermRule):
-    """delta_w = -a_ltd F_j z_i [u-_j - theta_minus]_+ + a_ltp x_i [u_j - theta_plus]_+ [u+_j - theta_minus]_+ h/tau_x
+    """delta_w = -a_ltd F_j z_i [u-_j - theta_minus]_+ + a_ltp x_i [u_j - theta_plus]_+ [u+_j -
+    theta_minus]_+ h/tau_x
 
-    u = offset + scale potential, in mV: scale 1, offset 0 are for neurons in mV (`adex`); 20.2 and -70.6 for `lif`,
-    whose rest 0 and threshold 1 then are those of the paper's neuron. z: presynaptic spikes; x: their trace (tau_x);
-    u-, u+: u low-passed over tau_minus, tau_plus (seconds), from theta_minus. All traces are those before the step, so
-    a spike is not in its own u-, u+; `delay` reads them that many steps later still (the authors' code: 2 at 1 ms).
-    h: dt, but in the step of a postsynaptic spike u is spike_height for h = spike_width seconds, in every term: a
-    neuron that is reset at once shows nothing of its upswing, and the authors hold a spike for 2 ms. spike_width = 0
-    takes u and dt as they are. a_ltd in 1/mV, a_ltp in 1/mV^2, in units of w; hard bounds are those of the edge.
-    Several postsynaptic spikes in one step (a count) are held one after the other.
-    F = 1; with u_ref_squared > 0 (60 mV^2) F = m^2 / u_ref_squared, m: [u - theta_minus]_+ low-passed over tau_mean,
-    which a new trial keeps (the authors' code: the mean of the square over 1.2 s; NEST: the low-pass of u- itself).
-    learn: theta holds log_<name> [] of a_ltd, a_ltp and the time constants in use: a value is spec exp(5 theta).
-    Clock `mixed`. Limits: potential clamped at u: a_ltp = 0 or u < theta_plus depresses by a_ltd [u - theta_minus]_+ a
-    spike; the change turns over at theta_plus + a_ltd / a_ltp. Defaults: visual cortex (table 1b). Clopath, Buesing,
-    Vasilaki & Gerstner 2010; spike and delay: their code, ModelDB 144566.
+    u = offset + scale potential, in mV: scale 1, offset 0 are for neurons in mV (`adex`); 20.2 and
+    -70.6 for `lif`, whose rest 0 and threshold 1 then are those of the paper's neuron. z:
+    presynaptic spikes; x: their trace (tau_x); u-, u+: u low-passed over tau_minus, tau_plus
+    (seconds), from theta_minus. All traces are those before the step, so a spike is not in its own
+    u-, u+; `delay` reads them that many steps later still (the authors'
+    code: 2 at 1 ms).
+    h: dt, but in the step of a postsynaptic spike u is spike_height for h = spike_width seconds, in
+    every term: a neuron that is reset at once shows nothing of its upswing, and the authors hold a
+    spike for 2 ms. spike_width = 0 takes u and dt as they are. a_ltd in 1/mV, a_ltp in 1/mV^2, in
+    units of w; hard bounds are those of the edge. Several postsynaptic spikes in one step (a count)
+    are held one after the other. F = 1; with u_ref_squared > 0 (60 mV^2) F = m^2 / u_ref_squared,
+    m: [u - theta_minus]_+ low-passed over tau_mean, which a new trial keeps (the authors' code: the
+    mean of the square over 1.2 s; NEST: the low-pass of u- itself).
+    learn: theta holds log_<name> [] of a_ltd, a_ltp and the time constants in use: a value is spec
+    exp(5 theta).
+    Clock `mixed`. Limits: potential clamped at u: a_ltp = 0 or u < theta_plus depresses by a_ltd [u
+    - theta_minus]_+ a spike; the change turns over at theta_plus + a_ltd / a_ltp. Defaults: visual
+    cortex (table 1b). Clopath, Buesing, Vasilaki & Gerstner 2010; spike and delay: their code,
+    ModelDB 144566.
     """
 
     spike_timing: ClassVar[bool] = True
@@ -54,15 +61,15 @@ class Voltage(TermRule):
     learn: bool = False
 
     @property
-    def clock(self) -> Clock:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def clock(self) -> Clock:
         return "mixed"
 
     @property
-    def unused(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def unused(self) -> frozenset[str]:
         return frozenset(() if self.u_ref_squared else {"tau_mean"})
 
     @property
-    def slow(self) -> frozenset[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def slow(self) -> frozenset[str]:
         return frozenset({"voltage_mean"} if self.u_ref_squared else ())
 
     @property
@@ -76,14 +83,18 @@ class Voltage(TermRule):
         return start(self)
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
-        rest = jnp.full((connection.n_post, 1 + self.delay), self.theta_minus, jnp.zeros(()).dtype)  # newest first
+        rest = jnp.full(
+            (connection.n_post, 1 + self.delay), self.theta_minus, jnp.zeros(()).dtype
+        )  # newest first
         post = {"voltage_minus": rest, "voltage_plus": rest}
         if self.u_ref_squared:
             post["voltage_mean"] = jnp.zeros(connection.n_post)
         return rule_state(pre={"voltage_x": jnp.zeros(connection.n_pre)}, post=post)
 
-    def products(self, theta: Theta, state: RuleState, view: SynapseView, dt: float) -> tuple[RuleState, list[Term]]:
-        number = lambda name: value(self, theta, name)  # noqa: E731
+    def products(
+        self, theta: Theta, state: RuleState, view: SynapseView, dt: float
+    ) -> tuple[RuleState, list[Term]]:
+        number = lambda name: value(self, theta, name)
         z, shown = view.post.activity, self.offset + self.scale * view.post.potential
         more = jnp.where((z > 1.0) & (self.spike_width > 0), z - 1.0, 0.0)
         held = z - more if self.spike_width else jnp.zeros_like(z)
@@ -100,22 +111,28 @@ class Voltage(TermRule):
             mean, above = state.post["voltage_mean"], _above(u, self.theta_minus)
             depression = depression * mean**2 / self.u_ref_squared
             post["voltage_mean"] = above + jnp.exp(-h / number("tau_mean")) * (mean - above)
-        reached = once * _above(plus[:, -1], self.theta_minus) + self._further(more, plus, number("tau_plus"))
+        reached = once * _above(plus[:, -1], self.theta_minus) + self._further(
+            more, plus, number("tau_plus")
+        )
         terms = [
             Term(-depression, view.pre.activity, sparse="pre"),
             Term(number("a_ltp") / number("tau_x") * _above(u, self.theta_plus) * reached, x),
         ]
         pre = {**state.pre, "voltage_x": x + view.pre.activity}
-        return state.replace(pre=pre, post={**state.post, **post}), terms  # pyright: ignore[reportAttributeAccessIssue]
+        return replace(state, pre=pre, post={**state.post, **post}), terms
 
     def _further(self, more: Array, plus: Array, tau: float | Array) -> Array:
-        """sum of spike_width [u+ - theta_minus] over the `more` spikes of a step after its first [n]: in between u+
-        goes on towards spike_height, but for a `delay`, under which all of them see what the first one sees."""
+        """sum of spike_width [u+ - theta_minus] over the `more` spikes of a step after its first
+        [n]: in between u+ goes on towards spike_height, but for a `delay`, under which all of them
+        see what the first one sees.
+        """
         before = plus[:, -1]
         if self.delay:
             return self.spike_width * more * _above(before, self.theta_minus)
         kept = jnp.exp(-self.spike_width / tau)
-        faded_in = jnp.where(more > 0, (kept - kept ** (more + 1.0)) / jnp.where(kept < 1, 1.0 - kept, 1.0), 0.0)
+        faded_in = jnp.where(
+            more > 0, (kept - kept ** (more + 1.0)) / jnp.where(kept < 1, 1.0 - kept, 1.0), 0.0
+        )
         room = self.spike_height - self.theta_minus
         return self.spike_width * (more * room + (before - self.spike_height) * faded_in)
 

@@ -29,10 +29,13 @@ class NoCheckpoint(RuntimeError):
 
 
 def write(folder: Path, step: int, state: Any, digest: str) -> None:
-    """Save a state: temporary folder, fsync, manifest last, rename; read it back; then drop all but the newest three.
+    """Save a state: temporary folder, fsync, manifest last, rename; read it back; then drop all but
+    the newest three.
 
-    A state with a non-finite leaf is not written, so the last good one stays the newest; that of step 0 always is.
-    Raises: OSError for what the disk refuses, or for a file that does not read back as it was written.
+    A state with a non-finite leaf is not written, so the last good one stays the newest; that of
+    step 0 always is.
+    Raises: OSError for what the disk refuses, or for a file that does not read back as it was
+    written.
     """
     arrays = _arrays(state)
     if step and not all(np.isfinite(a).all() for a in arrays.values() if a.dtype.kind == "f"):
@@ -61,11 +64,13 @@ def write(folder: Path, step: int, state: Any, digest: str) -> None:
 def restore(folder: Path, forms: Sequence[Any], digest: str, logged: int) -> tuple[int, Any] | None:
     """The newest usable (step, state), or None where nothing was ever saved.
 
-    forms: trees of arrays, or of shapes and dtypes, one of which the state must have. logged: outer steps that
-    metrics.jsonl holds; a later state is of no use. The order is that of the steps, never of file times. Each rejected
-    checkpoint is named and set aside as `.damaged`; what a kill left half written goes.
-    Raises: NoCheckpoint where all are unusable, or where steps were logged and no checkpoint is left; BadInput, with
-    nothing set aside, where all are of another config or were made by a version whose states held something else.
+    forms: trees of arrays, or of shapes and dtypes, one of which the state must have. logged: outer
+    steps that metrics.jsonl holds; a later state is of no use. The order is that of the steps,
+    never of file times. Each rejected checkpoint is named and set aside as `.damaged`; what a kill
+    left half written goes.
+    Raises: NoCheckpoint where all are unusable, or where steps were logged and no checkpoint is
+    left; BadInput, with nothing set aside, where all are of another config or were made by a
+    version whose states held something else.
     """
     root = folder / "checkpoints"
     steps = _steps(root) if root.is_dir() else []

@@ -1,6 +1,7 @@
 """From YAML groups and command-line words to one validated job.
 
-A config file names registered things and can never import code; interpolation is limited to `${key}`.
+A config file names registered things and can never import code; interpolation is limited to
+`${key}`.
 """
 
 import difflib
@@ -28,7 +29,9 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 class Sources:
-    """Where config groups are looked up: the directory given by the user first, then the shipped `configs`."""
+    """Where config groups are looked up: the directory given by the user first, then the shipped
+    `configs`.
+    """
 
     def __init__(self, extra: Path | None = None) -> None:
         if extra is not None and not extra.is_dir():
@@ -60,7 +63,9 @@ class Sources:
         return f"--config-dir {root}: " if root is not self.roots[-1] else ""
 
     def headline(self, group: str, name: str) -> str:
-        """The comment a file begins with, to the first line that ends a sentence; empty where there is none."""
+        """The comment a file begins with, to the first line that ends a sentence; empty where there
+        is none.
+        """
         for root in self.roots:
             file = root / group / f"{name}.yaml"
             if file.is_file():
@@ -69,9 +74,11 @@ class Sources:
 
 
 def compose(words: Sequence[str], sources: Sources, file: Path | None = None) -> Plain:
-    """The merged config: a file or an experiment, then `group=name` and `a.b=value` words in the order given.
+    """The merged config: a file or an experiment, then `group=name` and `a.b=value` words in the
+    order given.
 
-    Interpolations are kept, so that the text in a run folder says what was meant. A whole config in a file keeps the
+    Interpolations are kept, so that the text in a run folder says what was meant. A whole config in
+    a file keeps the
     meaning that it had when it was written: what NEW says is not put into it.
     Raises: BadInput naming the word or file, and the nearest known name.
     """
@@ -94,8 +101,8 @@ def compose(words: Sequence[str], sources: Sources, file: Path | None = None) ->
 
 
 def merge(base: Plain, over: Plain) -> Plain:
-    """`over` laid on `base`, mapping by mapping; lists are replaced, an empty mapping empties; a changed `name` drops
-    the old one's fields."""
+    """`over` laid on `base`, mapping by mapping; lists are replaced, an empty mapping empties; a
+    changed `name` drops the old one's fields."""
     merged = dict(base)
     for key, value in over.items():
         old = merged.get(key)

@@ -35,7 +35,9 @@ def findings() -> Iterator[tuple[str, str]]:
 
 
 def _folder(path: Path) -> str:
-    """Whether files can be written there; an existing folder above it stands for one that does not exist yet."""
+    """Whether files can be written there; an existing folder above it stands for one that does not
+    exist yet.
+    """
     above = next(p for p in (path, *path.absolute().parents) if p.is_dir())
     try:
         with tempfile.TemporaryFile(dir=above):

@@ -5,7 +5,9 @@ from pathlib import Path
 
 
 def reader_of(given: str, group: str = "") -> str:
-    """What to write instead; empty for what is no file. group: the config group it was given for, as `rule=FILE`."""
+    """What to write instead; empty for what is no file. group: the config group it was given for,
+    as `rule=FILE`.
+    """
     path = Path(given)
     if path.suffix in (".yaml", ".yml"):
         if group not in ("", "experiment"):

@@ -30,8 +30,8 @@ def row_folder(run: Path, name: str) -> Path:
 
 
 def fresh_path(experiment: str, seed: int | str) -> Path:
-    """runs/<date>-<experiment>-<seed>-<id>, of a group with its first and last seed; the id keeps two runs of one
-    second apart."""
+    """runs/<date>-<experiment>-<seed>-<id>, of a group with its first and last seed; the id keeps
+    two runs of one second apart."""
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     name = re.sub(r"[^\w-]", "_", experiment)[:60] or "run"
     return Path("runs") / f"{stamp}-{name}-{seed}-{secrets.token_hex(2)}"
@@ -85,7 +85,8 @@ def create(path: Path) -> Path:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the kernel's lock on a run folder; it goes with the process, so a kill leaves nothing behind.
+    """Hold the kernel's lock on a run folder; it goes with the process, so a kill leaves nothing
+    behind.
 
     Raises: Busy where another process holds it.
     """
@@ -99,7 +100,9 @@ def locked(path: Path) -> Iterator[None]:
 
 @contextmanager
 def named(path: Path) -> Iterator[None]:
-    """Within, an error of the disk that names no file names `path`: a write to an open file knows no name."""
+    """Within, an error of the disk that names no file names `path`: a write to an open file knows
+    no name.
+    """
     try:
         yield
     except OSError as error:
@@ -110,8 +113,8 @@ def named(path: Path) -> Iterator[None]:
 
 @contextmanager
 def logged(path: Path) -> Iterator[None]:
-    """Within, what the library warns of goes into log.txt too, from every process of a run, and there alone what it
-    notes."""
+    """Within, what the library warns of goes into log.txt too, from every process of a run, and
+    there alone what it notes."""
     log = logging.getLogger("metaplast")
     level = log.level
     file = logging.FileHandler(path / "log.txt", delay=True)

@@ -1,5 +1,7 @@
-"""A logger in a process of its own: it reads the folder of a run as it grows, so the run neither waits for it nor
-falls with it. The run starts `python -m metaplast.runs.follower RUN` and closes its standard input at the end."""
+"""A logger in a process of its own: it reads the folder of a run as it grows, so the run neither
+waits for it nor falls with it. The run starts `python -m metaplast.runs.follower RUN` and closes
+its standard input at the end.
+"""
 
 import json
 import logging
@@ -29,7 +31,8 @@ _SECRET = re.compile(r"key|token|secret|passw|credential", re.IGNORECASE)
 
 @contextmanager
 def followed(run: Path, logger: AbstractLogger, modules: Sequence[str] = ()) -> Iterator[None]:
-    """Within, the folder is followed by `logger`. What goes wrong there costs one line of warning."""
+    """Within, the folder is followed by `logger`. What goes wrong there costs one line of warning.
+    """
     if logger.off:
         yield
         return
@@ -63,7 +66,9 @@ def followed(run: Path, logger: AbstractLogger, modules: Sequence[str] = ()) -> 
 
 
 def hide(text: str) -> str:
-    """Without the values of environment variables whose name speaks of a secret, and without control characters."""
+    """Without the values of environment variables whose name speaks of a secret, and without
+    control characters.
+    """
     for name, value in os.environ.items():
         if len(value) > 3 and _SECRET.search(name):
             text = text.replace(value, "***")
@@ -71,7 +76,9 @@ def hide(text: str) -> str:
 
 
 def main(run: Path, modules: Sequence[str] = ()) -> None:
-    """Until standard input ends: hand every new line of every row's metrics to the sink; then finish."""
+    """Until standard input ends: hand every new line of every row's metrics to the sink; then
+    finish.
+    """
     for module in modules:
         import_module(module)
     config = resolve(read_yaml((run / "config.yaml").read_text(), "config.yaml"))
@@ -95,7 +102,9 @@ class Seen(NamedTuple):
 
 
 def _hand_over(run: Path, every: int, sink: Sink, seen: dict[Path, Seen]) -> None:
-    """A file that was replaced (a resumed run cuts it back) is read anew; no step is handed over twice."""
+    """A file that was replaced (a resumed run cuts it back) is read anew; no step is handed over
+    twice.
+    """
     for path in [run / "metrics.jsonl", *sorted(run.glob("rows/*/metrics.jsonl"))]:
         if not path.is_file():
             continue
@@ -122,7 +131,9 @@ def _numbers(line: dict[str, Any]) -> dict[str, float]:
 
 
 def _wait(ended: threading.Event) -> None:
-    """The run closes standard input, or is gone; after PATIENCE this process is too, whatever hangs."""
+    """The run closes standard input, or is gone; after PATIENCE this process is too, whatever
+    hangs.
+    """
     sys.stdin.buffer.read()
     ended.set()
     time.sleep(PATIENCE)

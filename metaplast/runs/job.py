@@ -1,4 +1,6 @@
-"""A job: one problem, one outer loop, and the rows of its table (the same problem with another rule)."""
+"""A job: one problem, one outer loop, and the rows of its table (the same problem with another
+rule).
+"""
 
 import difflib
 from collections.abc import Sequence
@@ -55,8 +57,10 @@ ROW_KEYS = ("network", "feedback", "genome", "rule", "rules", "shared", "space",
 
 @spec
 class Numbers:
-    """n_tasks: lives per outer step; life_clip: largest gradient norm of one life (0: none); unroll: steps after which
-    training lives end (0: whole lives); curriculum: {outer step: unroll}; chunk: see MetaProblem."""
+    """n_tasks: lives per outer step; life_clip: largest gradient norm of one life (0: none);
+    unroll: steps after which
+    training lives end (0: whole lives); curriculum: {outer step: unroll}; chunk: see MetaProblem.
+    """
 
     n_tasks: Count = 8
     life_clip: NonNegative = 1.0
@@ -81,13 +85,16 @@ def _optional_rule(value: Any) -> AbstractRule | None:
 
 @spec
 class Config:
-    """Everything that determines a training, resolved. `rule` is one slot on every plastic edge; `rules` names several.
+    """Everything that determines a training, resolved. `rule` is one slot on every plastic edge;
+    `rules` names several.
 
-    shared: one theta for all edges of the slot, or one per edge. space: names with the coordinates in which some leaves
-    of theta are searched (see metaplast.space.Coordinate). measure: what is added to the metrics of every life
-    (see Lifetime); where the task reports no accuracy, the table then shows the angle. fit, compare: what the verbs
-    `metaplast fit` and `metaplast compare` do. spike_times: see Lifetime; a config that does not say was written before
-    there was a choice, and means `transmitted` (a new one says: config.NEW).
+    shared: one theta for all edges of the slot, or one per edge. space: names with the coordinates
+    in which some leaves of theta are searched (see metaplast.space.Coordinate). measure: what is
+    added to the metrics of every life (see Lifetime); where the task reports no accuracy, the table
+    then shows the angle. fit,
+    compare: what the verbs `metaplast fit` and `metaplast compare` do. spike_times: see Lifetime; a
+    config that does not say was written before there was a choice, and means `transmitted` (a new
+    one says: config.NEW).
     """
 
     task: Annotated[AbstractTaskFamily, plugin("task")]
@@ -164,7 +171,8 @@ class Job:
         return dict(self.rows)[name]
 
     def before(self, name: str) -> list[str]:
-        """The row that `name` starts from, the one that this starts from, and so on; none for most."""
+        """The row that `name` starts from, the one that this starts from, and so on; none for most.
+        """
         origins, chain = dict(self.origins), [name]
         while chain[-1] in origins:
             chain.append(origins[chain[-1]])
@@ -172,8 +180,10 @@ class Job:
 
 
 class Single(NamedTuple):
-    """One run: its folder, its config, and the config whose compiled programs it uses, its own or one that differs in
-    numbers that leave through the outer loop's `hyper` alone. lockstep: as in `train.steps_many`."""
+    """One run: its folder, its config, and the config whose compiled programs it uses, its own or
+    one that differs in numbers that leave through the outer loop's `hyper` alone. lockstep: as in
+    `train.steps_many`.
+    """
 
     folder: Path
     plain: Plain
@@ -182,7 +192,8 @@ class Single(NamedTuple):
 
 
 def parse(plain: Plain, check: bool = True) -> Job:
-    """The validated job of a composed config; `check` also refuses what cannot live together (compiles nothing).
+    """The validated job of a composed config; `check` also refuses what cannot live together
+    (compiles nothing).
 
     Raises: BadInput naming the field and the fix.
     """

@@ -11,7 +11,9 @@ from metaplast.runs.folder import named, write_text
 
 
 class MetricsFile:
-    """Appends one line per outer step; opening it for a resumed run cuts it back to the restored step."""
+    """Appends one line per outer step; opening it for a resumed run cuts it back to the restored
+    step.
+    """
 
     def __init__(self, path: Path, step: int) -> None:
         write_text(path, "".join(f"{line}\n" for line in _whole_lines(path)[:step]))
@@ -47,7 +49,9 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def logged(path: Path) -> int:
-    """How many outer steps stand in a file one after the other from 1 on; what follows damage does not count."""
+    """How many outer steps stand in a file one after the other from 1 on; what follows damage does
+    not count.
+    """
     for index, line in enumerate(lines := _whole_lines(path)):
         try:
             if json.loads(line)["outer_step"] != index + 1:

@@ -1,7 +1,9 @@
-"""Which rows contain which: found from what their rules, feedback, genome and network can be, listed by nobody.
+"""Which rows contain which: found from what their rules, feedback, genome and network can be,
+listed by nobody.
 
-A row contains another where some theta of its own makes it live exactly as the other does, whatever theta that has:
-`embed` gives it. Rules and genomes say for themselves what they contain (`AbstractRule.embed`), so plug-ins join.
+A row contains another where some theta of its own makes it live exactly as the other does, whatever
+theta that has: `embed` gives it. Rules and genomes say for themselves what they contain
+(`AbstractRule.embed`), so plug-ins join.
 """
 
 from collections.abc import Sequence
@@ -40,9 +42,11 @@ def contains(wide: Config, narrow: Config) -> bool:
 
 
 def embed(wide: Config, narrow: Config, theta: Theta, start: Theta) -> Theta | None:
-    """The theta with which `wide` lives as `narrow` does with `theta`; None where its family does not contain that.
+    """The theta with which `wide` lives as `narrow` does with `theta`; None where its family does
+    not contain that.
 
-    start: theta of `wide` before its search, for numbers that then play no part. A search in coordinates of its own
+    start: theta of `wide` before its search, for numbers that then play no part. A search in
+    coordinates of its own
     (`space`) contains no other: its bounds may cut the embedded theta off.
     """
     if wide.space or not _same_world(wide, narrow):
@@ -91,7 +95,8 @@ def _rules(mine: Lifetime, other: Lifetime, theta: Theta, start: Theta) -> Theta
 
 
 def _shared(mine: Slot, theirs: list[Slot | None], theta: Theta, start: Theta) -> Theta | None:
-    """One theta for all edges of a slot: the other row must have one for them too, or none at all."""
+    """One theta for all edges of a slot: the other row must have one for them too, or none at all.
+    """
     first, *rest = theirs
     if any(slot != first for slot in rest):
         return None
@@ -121,6 +126,8 @@ def _each(mine: Slot, theirs: dict[str, Slot | None], theta: Theta, start: Theta
 
 @lru_cache(maxsize=256)
 def _blank(config: Config) -> Theta:
-    """A theta of the right shapes: whether a family contains another does not depend on its numbers."""
+    """A theta of the right shapes: whether a family contains another does not depend on its
+    numbers.
+    """
     shapes = jax.eval_shape(config.meta_problem().init, jax.random.key(0))
     return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)

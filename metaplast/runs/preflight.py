@@ -1,4 +1,6 @@
-"""Before anything compiles: can these parts live together on this machine, and how much memory will they take."""
+"""Before anything compiles: can these parts live together on this machine, and how much memory will
+they take.
+"""
 
 import dataclasses
 import logging
@@ -28,8 +30,8 @@ MOST_JOBS = 2  # rows at a time where nobody says how many
 
 
 class Forecast(NamedTuple):
-    """Bytes of one row: `lives`, those advanced in lockstep in a gradient; `outer`, theta and the outer loop's state;
-    `tasks`, the sampled lives; `chunk`, how many run in lockstep."""
+    """Bytes of one row: `lives`, those advanced in lockstep in a gradient; `outer`, theta and the
+    outer loop's state; `tasks`, the sampled lives; `chunk`, how many run in lockstep."""
 
     lives: int
     outer: int
@@ -37,7 +39,9 @@ class Forecast(NamedTuple):
     chunk: int
 
     def of(self, n: int, lockstep: bool | None) -> "Forecast":
-        """Of n runs in one process: each has an outer state, in lockstep also lives and tasks of its own."""
+        """Of n runs in one process: each has an outer state, in lockstep also lives and tasks of
+        its own.
+        """
         both = n if (jax.default_backend() != "cpu" if lockstep is None else lockstep) else 1
         return self._replace(lives=both * self.lives, outer=n * self.outer, tasks=both * self.tasks)
 
@@ -47,11 +51,13 @@ class Forecast(NamedTuple):
 
 
 def check(job: Job, jobs: int, together: int = 1, lockstep: bool | None = None) -> None:
-    """Refuse, with the setting that would help, what fails only after minutes: tasks that a split cannot give, a row
-    that starts from one it does not contain, a rule whose parts are not where it says, an outer loop that cannot work
-    on the task, devices that are not there, more memory than this machine has.
+    """Refuse, with the setting that would help, what fails only after minutes: tasks that a split
+    cannot give, a row that starts from one it does not contain, a rule whose parts are not where it
+    says, an outer loop that cannot work on the task, devices that are not there, more memory than
+    this machine has.
 
-    together: how many runs of the job train at the same time (lockstep: see `train.steps_many`). Shapes alone are
+    together: how many runs of the job train at the same time (lockstep: see `train.steps_many`).
+    Shapes alone are
     computed (`jax.eval_shape`). Raises: BadInput.
     """
     job.main.logging.check()
@@ -66,8 +72,8 @@ def check(job: Job, jobs: int, together: int = 1, lockstep: bool | None = None) 
 
 
 def fitting_jobs(job: Job, together: int = 1, lockstep: bool | None = None) -> int:
-    """How many rows train at a time where nobody says: two on a CPU with two cores and the memory for it, so that a
-    first run is short; else one."""
+    """How many rows train at a time where nobody says: two on a CPU with two cores and the memory
+    for it, so that a first run is short; else one."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if jax.default_backend() != "cpu" or cores < MOST_JOBS:
         return 1
@@ -84,8 +90,8 @@ def _largest(job: Job, together: int, lockstep: bool | None) -> tuple[str, Forec
 def forecast(config: Config) -> Forecast:
     """What a row will take, from the shapes of its parts.
 
-    A gradient keeps the states between segments of about sqrt(T) steps, those within one, and the values of one step;
-    without a gradient two states are alive.
+    A gradient keeps the states between segments of about sqrt(T) steps, those within one, and the
+    values of one step; without a gradient two states are alive.
     """
     problem, outer = config.meta_problem(), config.outer_loop()
     family = config.task.shape()
@@ -149,8 +155,8 @@ def check_splits(config: Config) -> None:
 
 
 def too_fast(job: Job) -> list[str]:
-    """A line for every time constant of a network or a rule that dt does not resolve, and for every neuron that is not
-    stable at dt."""
+    """A line for every time constant of a network or a rule that dt does not resolve, and for every
+    neuron that is not stable at dt."""
     lines = {}
     for _, config in job.rows:
         for part in (config.network, *(slot.rule for slot in config.slots())):
@@ -186,7 +192,9 @@ def timed(config: Config) -> bool:
 
 
 def _time_constants(part: Any, where: str) -> Iterator[tuple[str, float]]:
-    """(name, seconds) of every field or property `tau...` in use, of a spec and of the specs inside it."""
+    """(name, seconds) of every field or property `tau...` in use, of a spec and of the specs inside
+    it.
+    """
     if dataclasses.is_dataclass(part):
         properties = [name for name, member in vars(type(part)).items() if isinstance(member, property)]
         every = (*(field.name for field in dataclasses.fields(part)), *properties)

@@ -13,7 +13,8 @@ Plain = dict[str, Any]
 
 
 def worlds(runs: Sequence[Path]) -> dict[str, list[Path]]:
-    """What is other than in the first run (`task.shots=5`; nothing for its own seeds) -> the runs that share it.
+    """What is other than in the first run (`task.shots=5`; nothing for its own seeds) -> the runs
+    that share it.
 
     Raises: BadInput for a folder that holds no finished run.
     """

@@ -14,7 +14,8 @@ from metaplast.runs.metrics import MetricsFile
 
 
 class Kept(NamedTuple):
-    """Where a row of a run keeps its checkpoints and its metrics; digest: see `checkpoint.write`."""
+    """Where a row of a run keeps its checkpoints and its metrics; digest: see `checkpoint.write`.
+    """
 
     folder: Path
     digest: str
@@ -22,8 +23,8 @@ class Kept(NamedTuple):
 
 
 class Keeper:
-    """A step and its metrics become the last finished one together, or not at all: `save`, called from any thread at
-    any time, finds the two files of one moment."""
+    """A step and its metrics become the last finished one together, or not at all: `save`, called
+    from any thread at any time, finds the two files of one moment."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -32,7 +33,9 @@ class Keeper:
 
     @contextmanager
     def training(self, several: Sequence[Kept]) -> Iterator[None]:
-        """One row at a time trains in a process, of one run or of several. Raises: Busy where another one does."""
+        """One row at a time trains in a process, of one run or of several. Raises: Busy where
+        another one does.
+        """
         with self._lock:
             for folder in self._now:
                 raise Busy(f"{folder} trains in this process - expected one run at a time - use processes")
@@ -46,7 +49,9 @@ class Keeper:
                     kept.metrics.close()
 
     def finished(self, folder: Path, step: int, state: Any, line: tuple[Any, ...]) -> None:
-        """Outer step `step` is done: its state (copied to the host) and its line of metrics. After `end` nothing is."""
+        """Outer step `step` is done: its state (copied to the host) and its line of metrics. After
+        `end` nothing is.
+        """
         host = jax.device_get(state)
         with self._lock:
             if self._ended.is_set():

@@ -1,7 +1,9 @@
-"""Signals that stop a run: what is finished is saved at once, also while a compilation holds the main thread.
+"""Signals that stop a run: what is finished is saved at once, also while a compilation holds the
+main thread.
 
-Python runs a signal's handler only when the main thread comes back from C code, and a compilation may take minutes. So
-the interpreter writes the number of every signal into a pipe as it arrives, and a thread listens at its other end. No
+Python runs a signal's handler only when the main thread comes back from C code, and a compilation
+may take minutes. So the interpreter writes the number of every signal into a pipe as it arrives,
+and a thread listens at its other end. No
 exception is thrown into running code: whoever is at a good place to end asks `Stop.check`.
 """
 
@@ -20,8 +22,8 @@ PATIENCE = 3.0  # seconds the main thread is given, after the save, to come to a
 
 
 class Interrupted(RuntimeError):
-    """Stopped by a signal after saving; `code` is 128 + its number (SIGINT 130, SIGTERM 143). run: None where there is
-    nothing to go on with."""
+    """Stopped by a signal after saving; `code` is 128 + its number (SIGINT 130, SIGTERM 143). run:
+    None where there is nothing to go on with."""
 
     def __init__(self, run: Path | None, number: int) -> None:
         self.code = 128 + number
@@ -56,9 +58,11 @@ class Stop:
 
 @contextmanager
 def stoppable(run: Path | None, save: Callable[[], Any], patience: float = PATIENCE) -> Iterator[Stop]:
-    """Within, the first signal calls `save` in a thread of its own. Then the main thread has `patience` seconds to
-    leave the block (by `Stop.check`, or because it is done); else the process ends with the words and the code of
-    Interrupted. A second SIGINT ends the process at once. Blocks may lie in each other: the innermost one counts.
+    """Within, the first signal calls `save` in a thread of its own. Then the main thread has
+    `patience` seconds to leave the block (by `Stop.check`, or because it is done); else the process
+    ends with the words and the code of Interrupted. A second SIGINT ends the process at once.
+    Blocks may lie in each
+    other: the innermost one counts.
 
     Off the main thread, where no handler can be set, nothing is listened to.
     """
@@ -81,7 +85,8 @@ def stoppable(run: Path | None, save: Callable[[], Any], patience: float = PATIE
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Within, signals wait; a process that is started within holds them until it calls `released`."""
+    """Within, signals wait; a process that is started within holds them until it calls `released`.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
@@ -95,7 +100,9 @@ def released() -> None:
 
 
 def listen(stop: Stop, save: Callable[[], Any], patience: float) -> tuple[int, int]:
-    """From now on, without an end: see `stoppable`. (the wake-up descriptor before, the one that is written to)"""
+    """From now on, without an end: see `stoppable`. (the wake-up descriptor before, the one that is
+    written to)
+    """
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     for number in SIGNALS:
@@ -129,7 +136,9 @@ def _end(stop: Stop, save: Callable[[], Any], patience: float) -> None:
 
 
 def _exit(stop: Stop) -> None:
-    """End the process, whether or not there is anybody left to read why. Two threads may want to: one says it."""
+    """End the process, whether or not there is anybody left to read why. Two threads may want to:
+    one says it.
+    """
     stop.ending.acquire()
     end = Interrupted(stop.run, stop.numbers[0])
     cursor = "\x1b[?25h" if os.isatty(2) else ""  # a progress bar may have hidden it

@@ -1,4 +1,6 @@
-"""Rows are independent pieces of work for a pool of processes; what a row computes does not depend on how many."""
+"""Rows are independent pieces of work for a pool of processes; what a row computes does not depend
+on how many.
+"""
 
 import gc
 import multiprocessing
@@ -26,18 +28,24 @@ PATIENCE = 15.0  # seconds a worker is given to save its last finished step
 
 
 class Workers(NamedTuple):
-    """jobs: how many rows are worked on at the same time. modules: the plug-ins that each worker imports first."""
+    """jobs: how many rows are worked on at the same time. modules: the plug-ins that each worker
+    imports first.
+    """
 
     jobs: int
     modules: tuple[str, ...]
 
 
 Work = Callable[[Sequence[Single], str], None]
-"""What a worker does with one row of several runs: a function of a module, since it crosses to other processes."""
+"""What a worker does with one row of several runs: a function of a module, since it crosses to
+other processes.
+"""
 
 
 class WorkerLost(RuntimeError):
-    """A worker process was killed from outside, as by a machine that is out of memory (exit code 1)."""
+    """A worker process was killed from outside, as by a machine that is out of memory (exit code
+    1).
+    """
 
 
 def work_through(
@@ -47,7 +55,8 @@ def work_through(
 
     `watch` is called twice a second. A row that starts from another waits for that one.
 
-    Raises: what `work` raises; Interrupted after a signal, the last finished steps saved; WorkerLost.
+    Raises: what `work` raises; Interrupted after a signal, the last finished steps saved;
+    WorkerLost.
     """
     origins = dict(parse(runs[0].plain, check=False).origins)
     context = multiprocessing.get_context("spawn")
@@ -81,7 +90,9 @@ def work_through(
 
 
 def _end(pool: ProcessPoolExecutor) -> None:
-    """Every worker saves its last finished step and ends; one that does not within PATIENCE is killed."""
+    """Every worker saves its last finished step and ends; one that does not within PATIENCE is
+    killed.
+    """
     processes = list((pool._processes or {}).values())
     for process in processes:
         process.terminate()
@@ -99,8 +110,8 @@ def _work(work: Work, runs: Sequence[Single], name: str) -> None:
 
 
 def _start(parent: int, run: Path, modules: tuple[str, ...]) -> None:
-    """A worker saves and ends when it is told to, ends when the process that started it is gone, and leaves Ctrl-C to
-    that one."""
+    """A worker saves and ends when it is told to, ends when the process that started it is gone,
+    and leaves Ctrl-C to that one."""
     threads.one_each()
     stopping.listen(Stop(run, quiet=True), saver.HERE.end, patience=0.0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,4 +1,6 @@
-"""YAML of configs: a mapping with text keys, never deeper or longer than a config is, errors with their line."""
+"""YAML of configs: a mapping with text keys, never deeper or longer than a config is, errors with
+their line.
+"""
 
 import re
 from collections.abc import Mapping
@@ -40,7 +42,8 @@ def text(file: Path | Traversable, where: str) -> str:
 
 
 def read_yaml(content: str, where: str) -> Plain:
-    """A YAML mapping with text keys. Raises: BadInput for anything else, duplicate keys included."""
+    """A YAML mapping with text keys. Raises: BadInput for anything else, duplicate keys included.
+    """
     if len(content) > MAX_BYTES:
         raise BadInput(f"{where}: more than {MAX_BYTES} characters", "a config", "give a smaller file")
     if found := RESOLVER.search(content):
@@ -57,7 +60,9 @@ def read_yaml(content: str, where: str) -> Plain:
 
 
 def depth(content: str) -> int:
-    """Of mappings and lists within each other, as far as MAX_DEPTH and one more: a loader that goes deeper crashes."""
+    """Of mappings and lists within each other, as far as MAX_DEPTH and one more: a loader that goes
+    deeper crashes.
+    """
     depth = deepest = 0
     try:
         for event in yaml.parse(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
@@ -76,7 +81,9 @@ def depth(content: str) -> int:
 
 
 def headline(content: str) -> str:
-    """The comment that a file begins with, to the first line that ends a sentence; empty where there is none."""
+    """The comment that a file begins with, to the first line that ends a sentence; empty where
+    there is none.
+    """
     said = []
     for line in content.lstrip().splitlines():
         if not line.startswith("#"):

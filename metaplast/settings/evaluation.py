@@ -1,4 +1,6 @@
-"""On what lives the rows of a job are chosen and judged, and the references that are judged beside them."""
+"""On what lives the rows of a job are chosen and judged, and the references that are judged beside
+them.
+"""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -21,11 +23,16 @@ References = tuple[tuple[str, AbstractReference], ...]
 
 
 def _named_by_key(value: Any) -> Any:
-    """`{nearest_neighbour: {}}` names the plug-in by its key; null drops a reference that another file names."""
+    """`{nearest_neighbour: {}}` names the plug-in by its key; null drops a reference that another
+    file names.
+    """
     if not isinstance(value, Mapping):
         return value
     kept = {key: item for key, item in value.items() if item is not None}
-    return {key: {"name": key, **item} if isinstance(item, Mapping) else item for key, item in kept.items()}
+    return {
+        key: {"name": key, **item} if isinstance(item, Mapping) else item
+        for key, item in kept.items()
+    }
 
 
 def _reference(value: Any) -> AbstractReference:
@@ -34,11 +41,15 @@ def _reference(value: Any) -> AbstractReference:
 
 @spec
 class Evaluation:
-    """Lives on which candidates are chosen (validation) and the final theta is judged (heldout); the start and
-    `candidates` equally spaced outer steps compete, so every row may stop early alike. references: competitors from
-    outside, row name -> plug-in (`name`, where it is not the row's) and its fields. prototype: the reference
-    `nearest_prototype` among them. halve_dt: whether a run whose rule or cells have time constants measures, on a few
-    lives of the searched rule, `halve_lives` of them, what half of dt does to its result (results/halving.py)."""
+    """Lives on which candidates are chosen (validation) and the final theta is judged (heldout);
+    the start and `candidates` equally spaced outer steps compete, so every row may stop early
+    alike. references: competitors from outside, row name -> plug-in (`name`, where it is not the
+    row's) and its
+    fields. prototype: the reference
+    `nearest_prototype` among them. halve_dt: whether a run whose rule or cells have time constants
+    measures, on a few lives of the searched rule, `halve_lives` of them, what half of dt does to
+    its result (results/halving.py).
+    """
 
     validation: Judged = 256
     heldout: Judged = 1024
@@ -55,13 +66,18 @@ class Evaluation:
         return ((PROTOTYPE, _reference(PROTOTYPE)), *self.references)
 
 
-def check_references(evaluation: Evaluation, family: AbstractTaskFamily, objective: AbstractObjective) -> None:
-    """Refuse, before anything compiles, references that cannot do the task or whose loss would be another one.
+def check_references(
+    evaluation: Evaluation, family: AbstractTaskFamily, objective: AbstractObjective
+) -> None:
+    """Refuse, before anything compiles, references that cannot do the task or whose loss would be
+    another one.
 
     Raises: BadInput naming the reference and the fix.
     """
     shape = family.shape()
-    same_loss = isinstance(objective, FinalLoss) or (isinstance(objective, MeanLoss) and len(shape.phases) == 1)
+    same_loss = isinstance(objective, FinalLoss) or (
+        isinstance(objective, MeanLoss) and len(shape.phases) == 1
+    )
     for name, reference in evaluation.beside():
         if not NAME.fullmatch(name) or name == DISCOVERED:
             fix = f"it becomes a folder; {DISCOVERED} is taken"
@@ -69,7 +85,11 @@ def check_references(evaluation: Evaluation, family: AbstractTaskFamily, objecti
         try:
             reference.check(family)
         except BadInput as error:
-            raise BadInput(f"evaluation.references.{name}: {error.what}", error.expected, error.fix) from None
+            raise BadInput(
+                f"evaluation.references.{name}: {error.what}", error.expected, error.fix
+            ) from None
         if not shape.classes and not same_loss:
-            what = f"evaluation.references.{name}: another objective than the loss of the last phase"
+            what = (
+                f"evaluation.references.{name}: another objective than the loss of the last phase"
+            )
             raise BadInput(what, "objective final_loss, which references are scored by", DROP)

@@ -30,7 +30,8 @@ class World(NamedTuple):
 
 
 def check(rule: AbstractRule, theta: Theta, world: World, read: frozenset[str]) -> None:
-    """A rule with the acting numbers in its fields, and theta as such a rule starts, changes weights alike.
+    """A rule with the acting numbers in its fields, and theta as such a rule starts, changes
+    weights alike.
 
     theta: every leaf moved away from where it starts, so that a number said wrongly shows.
     read: the fields of the view that the rule reads, as measured.
@@ -44,19 +45,26 @@ def check(rule: AbstractRule, theta: Theta, world: World, read: frozenset[str]) 
         else:
             other, start = substituted(rule, together, theta)
         actual = _changes(other, start, world)
-        promise = f"account: `{field}` moved by theta's `{leaf}` under the law `{moved.law}` is what acts"
+        promise = (
+            f"account: `{field}` moved by theta's `{leaf}` under the law `{moved.law}` is what acts"
+        )
         demand_close(actual, expected, promise)
     for label, part in account.parts.items():
         part_rule = inside(rule, part.fields)
         part_theta = theta
         for name in part.leaves:
             part_theta = part_theta[name]
-        template = jax.eval_shape(lambda rule=part_rule: rule.init(jax.random.key(0), world.connection))
+        template = jax.eval_shape(
+            lambda rule=part_rule: rule.init(jax.random.key(0), world.connection)
+        )
         same = jax.tree.structure(template) == jax.tree.structure(part_theta)
         demand(same, f"account: the theta of part {label!r} stands at {list(part.leaves)}")
     if rule.account().silent:
         said = fields(node_of(rule, theta))
-        demand(said is not None and said >= read - {"key"}, f"account: a silent rule reads {said}, not {sorted(read)}")
+        demand(
+            said is not None and said >= read - {"key"},
+            f"account: a silent rule reads {said}, not {sorted(read)}",
+        )
 
 
 def _by_leaf(moved: Mapping[str, Moved]) -> dict[str, dict[str, Moved]]:
@@ -67,13 +75,17 @@ def _by_leaf(moved: Mapping[str, Moved]) -> dict[str, dict[str, Moved]]:
 
 
 def _listed(rule: AbstractRule, field: str, leaf: str, theta: Theta) -> tuple[AbstractRule, Theta]:
-    """The rule with its coefficients, or the numbers of its expression, as they act, and theta with that leaf at 0."""
+    """The rule with its coefficients, or the numbers of its expression, as they act, and theta with
+    that leaf at 0.
+    """
     node = node_of(rule, theta)
     value: Any = tuple(coefficients(node).values())
     if field == "expression":
         value = _expression.show(tree(node))
     other: Any = replace(rule, **{field: value})  # pyright: ignore[reportArgumentType]
-    n_numbers = len(value) if field == "initial" else len(_expression.numbers(_expression.parse(value)))
+    n_numbers = (
+        len(value) if field == "initial" else len(_expression.numbers(_expression.parse(value)))
+    )
     return other, {**theta, leaf: np.zeros(n_numbers)}
 
 
@@ -84,7 +96,9 @@ def _changes(rule: AbstractRule, theta: Theta, world: World) -> np.ndarray:
     deltas = []
     for t in range(N_MOMENTS):
         bare: Any = moment(world.views, t)
-        bare = bare.replace(weight=weight, weight_initial=0.9 * weight)
-        state, delta = rule.step(theta, state, connection, with_aggregates(connection, bare, weight), DT)
+        bare = replace(bare, weight=weight, weight_initial=0.9 * weight)
+        state, delta = rule.step(
+            theta, state, connection, with_aggregates(connection, bare, weight), DT
+        )
         deltas.append(np.asarray(delta))
     return np.stack(deltas)

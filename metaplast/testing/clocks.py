@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -18,19 +19,26 @@ Bench = Any  # of rule.py
 
 def check(bench: Bench) -> None:
     """What the clock of the rule promises (see AbstractRule). Raises: ContractBroken."""
-    checks = {"event": _check_event, "time": _check_time, "mixed": _check_mixed, "trial": _check_trial}
+    checks = {
+        "event": _check_event,
+        "time": _check_time,
+        "mixed": _check_mixed,
+        "trial": _check_trial,
+    }
     checks[bench.rule.clock](bench)
 
 
 def _check_event(bench: Bench) -> None:
-    """The same events at half the dt give the same change, and none in between. (A rule without state may count every
-    step as a presentation; then dt does not scale it.)"""
+    """The same events at half the dt give the same change, and none in between. (A rule without
+    state may count every step as a presentation; then dt does not scale it.)"""
     if not jax.tree.leaves(bench.base["state"]):
         _check_trial(bench)
         return
-    views = bench.views.replace(key=np.zeros(N_STEPS))  # pyright: ignore[reportAttributeAccessIssue]
-    views = jax.tree.map(lambda x: np.stack([np.zeros_like(x), x], axis=1).reshape(-1, *x.shape[1:]), views)
-    views = views.replace(weight_max=np.ones(2 * N_STEPS), key=keys(0, 2 * N_STEPS))
+    views = replace(bench.views, key=np.zeros(N_STEPS))
+    views = jax.tree.map(
+        lambda x: np.stack([np.zeros_like(x), x], axis=1).reshape(-1, *x.shape[1:]), views
+    )
+    views = replace(views, weight_max=np.ones(2 * N_STEPS), key=keys(0, 2 * N_STEPS))
     fine = bench.live(views=views, dt=DT / 2)["deltas"].reshape(N_STEPS, 2, *DENSE.shape)
     demand_close(
         fine[:, 0],
@@ -38,12 +46,20 @@ def _check_event(bench: Bench) -> None:
         "clock `event`: nothing changes without a spike, activity, error or modulator",
         size=float(np.abs(fine).max()),
     )
-    demand_close(fine[:, 1], bench.base["deltas"], "clock `event`: the same events at half the dt give the same change")
+    demand_close(
+        fine[:, 1],
+        bench.base["deltas"],
+        "clock `event`: the same events at half the dt give the same change",
+    )
 
 
 def _check_trial(bench: Bench) -> None:
     fine = bench.live(dt=DT / 2)["deltas"]
-    demand_close(fine, bench.base["deltas"], f"clock `{bench.rule.clock}`: one step is one presentation, whatever dt")
+    demand_close(
+        fine,
+        bench.base["deltas"],
+        f"clock `{bench.rule.clock}`: one step is one presentation, whatever dt",
+    )
 
 
 def _check_time(bench: Bench, views: Callable[[int], SynapseView] | None = None) -> None:
@@ -63,8 +79,8 @@ def _check_time(bench: Bench, views: Callable[[int], SynapseView] | None = None)
 
 
 def _check_mixed(bench: Bench) -> None:
-    """The same with activities that are spikes at fixed times and other signals that are smooth: smooth activities
-    would be ever more spikes."""
+    """The same with activities that are spikes at fixed times and other signals that are smooth:
+    smooth activities would be ever more spikes."""
 
     def views(n_steps: int) -> SynapseView:
         smooth = _smooth(bench, n_steps)
@@ -72,11 +88,14 @@ def _check_mixed(bench: Bench) -> None:
         def spiking(side: Any, spikes: np.ndarray) -> Any:
             activity = np.zeros_like(side.activity)
             activity[:: n_steps // 8] = np.round(spikes)
-            return side.replace(activity=activity)
+            return replace(side, activity=activity)
 
         rng = np.random.default_rng(5)
-        pre, post = spiking(smooth.pre, rng.random((8, N_PRE))), spiking(smooth.post, rng.random((8, N_POST)))
-        return smooth.replace(pre=pre, post=post)  # pyright: ignore[reportAttributeAccessIssue]
+        pre, post = (
+            spiking(smooth.pre, rng.random((8, N_PRE))),
+            spiking(smooth.post, rng.random((8, N_POST))),
+        )
+        return replace(smooth, pre=pre, post=post)
 
     _check_time(bench, views)
 
@@ -89,5 +108,5 @@ def _smooth(bench: Bench, n_steps: int) -> SynapseView:
     def wave(p: Any, s: Any) -> Any:
         return 1.0 + 0.3 * np.sin(2.0 * np.pi * time.reshape(-1, *(1,) * np.ndim(p)) * s + p)
 
-    views = jax.tree.map(wave, phase.replace(key=0.0), swing.replace(key=0.0))
-    return views.replace(weight_max=np.ones(n_steps), key=keys(0, n_steps))
+    views = jax.tree.map(wave, replace(phase, key=0.0), replace(swing, key=0.0))
+    return replace(views, weight_max=np.ones(n_steps), key=keys(0, n_steps))

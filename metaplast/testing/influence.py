@@ -1,8 +1,10 @@
-"""Locality, measured by jumps: one neuron or one synapse takes other values, and what changes shows the true reach.
+"""Locality, measured by jumps: one neuron or one synapse takes other values, and what changes shows
+the true reach.
 
 A finite jump sees what a derivative does not: a threshold.
 """
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -30,10 +32,20 @@ from metaplast.testing.worlds import (
 )
 
 NOISE = 1e-9  # of the largest change: rounding
-N_MOMENTS = 6  # graded and spiking in turn: a jump of one neuron must make it the largest in one of them
+N_MOMENTS = (
+    6  # graded and spiking in turn: a jump of one neuron must make it the largest in one of them
+)
 EDGE = Dense(N_POST, N_PRE)
-OUTPUTS = {"delta": EDGE.shape, "post": (N_POST,), "pre": (N_PRE,), "synapse": EDGE.shape, "scalar": ()}
-Found = dict[str, dict[str, np.ndarray]]  # what jumped -> what changed -> by how much, [jumps, neurons or synapses]
+OUTPUTS = {
+    "delta": EDGE.shape,
+    "post": (N_POST,),
+    "pre": (N_PRE,),
+    "synapse": EDGE.shape,
+    "scalar": (),
+}
+Found = dict[
+    str, dict[str, np.ndarray]
+]  # what jumped -> what changed -> by how much, [jumps, neurons or synapses]
 
 
 @pytree
@@ -45,30 +57,47 @@ class Moment:
 
 
 def check(
-    rule: AbstractRule, theta: Theta, state: RuleState, channels: tuple[str, ...], fields: frozenset[str]
+    rule: AbstractRule,
+    theta: Theta,
+    state: RuleState,
+    channels: tuple[str, ...],
+    fields: frozenset[str],
 ) -> None:
     """What the rule reads is what matters, and it matters exactly as far as its reach says."""
     here, there = _worlds(state, channels)
     found = _jumps(rule, theta, here, there)
-    by_field = np.stack([x.reshape(len(x), -1).max(axis=1) for x in found["fixed"]["fields"].values()]).max(axis=0)
+    by_field = np.stack(
+        [x.reshape(len(x), -1).max(axis=1) for x in found["fixed"]["fields"].values()]
+    ).max(axis=0)
     for name, moves in zip(leaf_names(here.view), by_field > NOISE, strict=True):
         demand(moves or name not in fields, f"the rule reads {name}, but nothing depends on it")
-        demand(not moves or name in fields, f"the rule depends on {name}, which it is not found to read")
+        demand(
+            not moves or name in fields,
+            f"the rule depends on {name}, which it is not found to read",
+        )
     told = frozenset({MIXING[rule.mixes]} if rule.mixes else ())
     local = _allowed(told)
     _demand(found["fixed"], local, "with aggregates, feedback and modulators held fixed")
     if "free" in found:
         _demand(found["free"], _allowed(fields | told), f"of reach `{reach(fields)}`")
-        wider = any(np.any(found["free"][a][b][~local[a][b]] > NOISE) for a in local for b in local[a])
-        demand(wider, f"the rule reads for reach `{reach(fields)}`, and needs no more than `synapse`")
+        wider = any(
+            np.any(found["free"][a][b][~local[a][b]] > NOISE) for a in local for b in local[a]
+        )
+        demand(
+            wider, f"the rule reads for reach `{reach(fields)}`, and needs no more than `synapse`"
+        )
     mixed = fields & set(MIXING.values())
-    demand(mixed == told, f"`mixes` says {rule.mixes!r}; in its program the rule mixes {set(mixed) or 'nothing'}")
+    demand(
+        mixed == told,
+        f"`mixes` says {rule.mixes!r}; in its program the rule mixes {set(mixed) or 'nothing'}",
+    )
 
 
 def _worlds(state: RuleState, channels: tuple[str, ...]) -> tuple[Moment, Moment]:
     """N_MOMENTS moments, stacked, and where every value of theirs may jump to."""
     here, there = (
-        moment(draw_views(seed, channels, 1 + N_MOMENTS), slice(1, None)).replace(  # pyright: ignore[reportAttributeAccessIssue]
+        replace(
+            moment(draw_views(seed, channels, 1 + N_MOMENTS), slice(1, None)),  # pyright: ignore[reportAttributeAccessIssue]
             weight=draw_weights(seed, (N_MOMENTS, *EDGE.shape)),
             weight_initial=draw_weights(seed + 1, (N_MOMENTS, *EDGE.shape)),
         )
@@ -76,12 +105,15 @@ def _worlds(state: RuleState, channels: tuple[str, ...]) -> tuple[Moment, Moment
     )
     spiking = (np.arange(N_MOMENTS) % 2 == 1)[:, None]
     sides = {
-        side: getattr(there, side).replace(
-            activity=np.where(spiking, 1.0 - getattr(here, side).activity, getattr(there, side).activity)
+        side: replace(
+            getattr(there, side),
+            activity=np.where(
+                spiking, 1.0 - getattr(here, side).activity, getattr(there, side).activity
+            ),
         )
         for side in ("pre", "post")
     }
-    there = there.replace(**sides, weight_max=np.full(N_MOMENTS, 1.3))
+    there = replace(there, **sides, weight_max=np.full(N_MOMENTS, 1.3))
     now = jax.tree.map(lambda x: np.stack([x] * N_MOMENTS), state)
     drawn = like(now, np.random.default_rng(30), low=0.5)
     other = jax.tree.map(lambda x, u: x * u + 0.01 * u, now, drawn)
@@ -89,11 +121,15 @@ def _worlds(state: RuleState, channels: tuple[str, ...]) -> tuple[Moment, Moment
 
 
 def _masks(n_fields: int) -> tuple[dict[str, np.ndarray], dict[str, slice]]:
-    """One row per jump: what it moves on each side and which fields of the view; and the rows of each kind of jump."""
+    """One row per jump: what it moves on each side and which fields of the view; and the rows of
+    each kind of jump.
+    """
     n = N_POST * N_PRE
     sizes = {"pre": N_PRE, "post": N_POST, "synapse": n, "fields": n_fields}
     ends = np.cumsum(list(sizes.values()))
-    rows = {name: slice(end - size, end) for (name, size), end in zip(sizes.items(), ends, strict=True)}
+    rows = {
+        name: slice(end - size, end) for (name, size), end in zip(sizes.items(), ends, strict=True)
+    }
     masks = {name: np.zeros((ends[-1], size), bool) for name, size in sizes.items()}
     for name, size in sizes.items():
         masks[name][rows[name]] = np.eye(size, dtype=bool)
@@ -102,49 +138,74 @@ def _masks(n_fields: int) -> tuple[dict[str, np.ndarray], dict[str, slice]]:
 
 
 def _jumps(rule: AbstractRule, theta: Theta, here: Moment, there: Moment) -> dict[str, Found]:
-    """How much each output changes, as a share of the most it ever does, when one neuron, synapse or field jumps.
+    """How much each output changes, as a share of the most it ever does, when one neuron, synapse
+    or field jumps.
 
-    With the sums over synapses held `fixed` and, where the rule reads any, `free` to follow weights and activities.
+    With the sums over synapses held `fixed` and, where the rule reads any, `free` to follow weights
+    and activities.
     """
     modes = {"fixed": False, "free": True} if is_wide(rule) else {"fixed": False}
     masks, rows = _masks(len(jax.tree.leaves(here.view)))
     change = _changes(rule, theta, here, there, masks, np.asarray(list(modes.values())))
     worst = {name: np.asarray(x).max(axis=1) for name, x in change.items()}  # over the moments
     worst = {name: x / (x.max() or 1.0) for name, x in worst.items()}
-    return {m: {kind: {out: worst[out][i][rows[kind]] for out in worst} for kind in rows} for i, m in enumerate(modes)}
+    return {
+        m: {kind: {out: worst[out][i][rows[kind]] for out in worst} for kind in rows}
+        for i, m in enumerate(modes)
+    }
 
 
 @partial(quick_jit, static_argnums=0)
 def _changes(
-    rule: AbstractRule, theta: Theta, here: Moment, there: Moment, masks: dict[str, Array], free: Array
+    rule: AbstractRule,
+    theta: Theta,
+    here: Moment,
+    there: Moment,
+    masks: dict[str, Array],
+    free: Array,
 ) -> dict[str, Array]:
     """|output after a jump - before|: [modes, moments, jumps, neurons or synapses]."""
 
     def at(here: Moment, there: Moment, free: Array) -> dict[str, Array]:
         base = _outputs(rule, theta, here, free)
-        return jax.vmap(lambda mask: _change(_outputs(rule, theta, _jumped(here, there, mask), free), base))(masks)
+        return jax.vmap(
+            lambda mask: _change(_outputs(rule, theta, _jumped(here, there, mask), free), base)
+        )(masks)
 
     return jax.vmap(lambda free: jax.vmap(lambda h, t: at(h, t, free))(here, there))(free)
 
 
 def _jumped(here: Moment, there: Moment, mask: dict[str, Array]) -> Moment:
-    """`here`, but for everything that belongs to the neuron or synapse, or the field, the mask points at."""
+    """`here`, but for everything that belongs to the neuron or synapse, or the field, the mask
+    points at.
+    """
 
     def swap(points: Array, a: Theta, b: Theta) -> Theta:
-        wide = lambda x: points.reshape(points.shape + (1,) * (x.ndim - points.ndim))  # noqa: E731
+        wide = lambda x: points.reshape(points.shape + (1,) * (x.ndim - points.ndim))
         return jax.tree.map(lambda x, y: jnp.where(wide(x), y, x), a, b)
 
     sides = {"pre": "pre", "post": "post", "weight": "synapse", "weight_initial": "synapse"}
-    view = here.view.replace(  # pyright: ignore[reportAttributeAccessIssue]
-        **{name: swap(mask[side], getattr(here.view, name), getattr(there.view, name)) for name, side in sides.items()}
+    view = replace(
+        here.view,  # pyright: ignore[reportAttributeAccessIssue]
+        **{
+            name: swap(mask[side], getattr(here.view, name), getattr(there.view, name))
+            for name, side in sides.items()
+        },
     )
     leaves, tree = jax.tree.flatten(view)
     others = jax.tree.leaves(there.view)
     view = jax.tree.unflatten(
-        tree, [jnp.where(mask["fields"][i], b, a) for i, (a, b) in enumerate(zip(leaves, others, strict=True))]
+        tree,
+        [
+            jnp.where(mask["fields"][i], b, a)
+            for i, (a, b) in enumerate(zip(leaves, others, strict=True))
+        ],
     )
-    state = {s: swap(mask[s], getattr(here.state, s), getattr(there.state, s)) for s in ("pre", "post", "synapse")}
-    return Moment(view=view, state=here.state.replace(**state))  # pyright: ignore[reportAttributeAccessIssue]
+    state = {
+        s: swap(mask[s], getattr(here.state, s), getattr(there.state, s))
+        for s in ("pre", "post", "synapse")
+    }
+    return Moment(view=view, state=replace(here.state, **state))
 
 
 def _outputs(rule: AbstractRule, theta: Theta, at: Moment, free: Array) -> dict[str, Any]:
@@ -158,7 +219,13 @@ def _outputs(rule: AbstractRule, theta: Theta, at: Moment, free: Array) -> dict[
 
 def _step(rule: AbstractRule, theta: Theta, state: RuleState, view: SynapseView) -> dict[str, Any]:
     state, delta = rule.step(theta, state, EDGE, view, DT)
-    return {"delta": delta, "post": state.post, "pre": state.pre, "synapse": state.synapse, "scalar": state.scalar}
+    return {
+        "delta": delta,
+        "post": state.post,
+        "pre": state.pre,
+        "synapse": state.synapse,
+        "scalar": state.scalar,
+    }
 
 
 def _change(new: dict[str, Any], old: dict[str, Any]) -> dict[str, Array]:
@@ -175,7 +242,9 @@ def _change(new: dict[str, Any], old: dict[str, Any]) -> dict[str, Array]:
 
 
 def _allowed(fields: frozenset[str]) -> dict[str, dict[str, np.ndarray]]:
-    """What may change when one neuron or synapse jumps, given the sums over synapses that a rule reads."""
+    """What may change when one neuron or synapse jumps, given the sums over synapses that a rule
+    reads.
+    """
     post, pre = np.eye(N_POST, dtype=bool), np.eye(N_PRE, dtype=bool)
     returned, inputs = "pre.returned" in fields, "post.input_gain" in fields
     rows = bool(fields & {"post.weight_sum", "post.weight_norm"})

@@ -37,7 +37,9 @@ def life(
 ) -> tuple[Theta, NeuronView]:
     """A population under `drive` {port: [n_steps, n]}: (state before each step, view of each step)."""
 
-    def step(state: Theta, now: tuple[dict[str, Array], Array]) -> tuple[Theta, tuple[Theta, NeuronView]]:
+    def step(
+        state: Theta, now: tuple[dict[str, Array], Array]
+    ) -> tuple[Theta, tuple[Theta, NeuronView]]:
         new, view = neuron.step(theta, state, now[0], dt, now[1])
         return new, (state, view)
 
@@ -49,17 +51,23 @@ run = quick_jit(life, static_argnums=(0, 1))
 
 @cache
 def hard(neuron: AbstractNeuron) -> float:
-    """A drive of the soma under which units are active: the first of 3, 30 ... 30000 (units differ between models)."""
+    """A drive of the soma under which units are active: the first of 3, 30 ... 30000 (units differ
+    between models).
+    """
     theta, tried = neuron.init(jax.random.key(0), N), [3.0, 30.0, 300.0, 3e3, 3e4]
     for scale in tried:
-        drive = {port: np.full((N_STEPS, N), scale if port == "soma" else 0.0) for port in neuron.ports}
+        drive = {
+            port: np.full((N_STEPS, N), scale if port == "soma" else 0.0) for port in neuron.ports
+        }
         if np.any(run(neuron, DT, theta, drive, keys(0, N_STEPS))[1].activity != 0):
             return scale
     raise ContractBroken(f"some drive of the soma makes a unit active (tried: {tried})")
 
 
 def draw(neuron: AbstractNeuron, seed: int = 0) -> dict[str, np.ndarray]:
-    """Random drives: of either sign at signed ports, magnitudes elsewhere; the last unit is driven hard."""
+    """Random drives: of either sign at signed ports, magnitudes elsewhere; the last unit is driven
+    hard.
+    """
     rng = np.random.default_rng(seed)
     drive = {port: rng.normal(size=(N_STEPS, N)) for port in neuron.ports}
     drive = {port: x if port in neuron.signed else np.abs(0.3 * x) for port, x in drive.items()}
@@ -74,20 +82,32 @@ def check_carry(neuron: AbstractNeuron) -> None:
             theta = jax.eval_shape(lambda: neuron.init(jax.random.key(0), N))
             state = jax.eval_shape(lambda t: neuron.init_state(t, N), theta)
             blank = {port: jnp.zeros(N) for port in neuron.ports}
-            step = lambda t, s, k, drive=blank: neuron.step(t, s, drive, DT, k)  # noqa: E731
+            step = lambda t, s, k, drive=blank: neuron.step(t, s, drive, DT, k)
             after, view = jax.eval_shape(step, theta, state, jax.random.key(0))
-            demand_same_type(state, after, "the state that comes out has the type of the one that went in")
+            demand_same_type(
+                state, after, "the state that comes out has the type of the one that went in"
+            )
             whole = jax.eval_shape(
-                lambda: NeuronView(**{name: jnp.zeros(N) for name in NeuronView.__dataclass_fields__})
+                lambda: NeuronView(
+                    **{name: jnp.zeros(N) for name in NeuronView.__dataclass_fields__}
+                )
             )
             demand_same_type(whole, view, "every field of the view is [n]")
             unknown = neuron.offers - set(NeuronView.__dataclass_fields__)
             demand(not unknown, f"offers names fields of a view, not {sorted(unknown)}")
             demand("soma" in neuron.ports, "there is a port `soma`, where a stimulus arrives")
             if isinstance(neuron, SpikingNeuron):
-                demand(neuron.membrane <= set(state), f"membrane names parts of the state, not {set(neuron.membrane)}")
-            demand(set(neuron.signed) <= set(neuron.ports), f"signed names ports, not {neuron.signed}")
-            demand(set(neuron.lowering) <= set(neuron.ports), f"lowering names ports, not {neuron.lowering}")
+                demand(
+                    neuron.membrane <= set(state),
+                    f"membrane names parts of the state, not {set(neuron.membrane)}",
+                )
+            demand(
+                set(neuron.signed) <= set(neuron.ports), f"signed names ports, not {neuron.signed}"
+            )
+            demand(
+                set(neuron.lowering) <= set(neuron.ports),
+                f"lowering names ports, not {neuron.lowering}",
+            )
 
 
 def check_equivariance(neuron: AbstractNeuron, theta: Theta) -> None:
@@ -97,14 +117,18 @@ def check_equivariance(neuron: AbstractNeuron, theta: Theta) -> None:
     if np.any(one != other):
         return
     renamed = jax.tree.map(lambda x: x[order] if x.shape[:1] == (N,) else x, theta)
-    moved = run(neuron, DT, renamed, {port: x[:, order] for port, x in drive.items()}, keys(0, N_STEPS))[1]
+    moved = run(
+        neuron, DT, renamed, {port: x[:, order] for port, x in drive.items()}, keys(0, N_STEPS)
+    )[1]
     demand_close(moved.activity, one[:, order], "permuting the units permutes their activity")
 
 
 def check_gain(neuron: AbstractNeuron, theta: Theta) -> None:
-    """d activity = gain * d potential along any change of the drive, by autodiff (through the surrogate of spikes).
+    """d activity = gain * d potential along any change of the drive, by autodiff (through the
+    surrogate of spikes).
 
-    Where units compete it holds for each unit under a change of its own drive, and fails for a change of all.
+    Where units compete it holds for each unit under a change of its own drive, and fails for a
+    change of all.
     """
     if "gain" not in neuron.offers:
         return
@@ -114,12 +138,16 @@ def check_gain(neuron: AbstractNeuron, theta: Theta) -> None:
 
     @quick_jit
     def slopes(states: Theta, drive: dict[str, Array]) -> dict[str, Any]:
-        def shown(port: str, state: Theta, now: dict[str, Array], x: Array) -> tuple[tuple[Array, Array], Array]:
+        def shown(
+            port: str, state: Theta, now: dict[str, Array], x: Array
+        ) -> tuple[tuple[Array, Array], Array]:
             view = neuron.step(theta, state, {**now, port: x}, DT, keys(0, 1)[0])[1]
             return (view.activity, view.potential), view.gain
 
         def at(state: Theta, now: dict[str, Array]) -> dict[str, Any]:
-            along = lambda port, v: jax.jvp(partial(shown, port, state, now), (now[port],), (v,), has_aux=True)[1:]  # noqa: E731
+            along = lambda port, v: jax.jvp(
+                partial(shown, port, state, now), (now[port],), (v,), has_aux=True
+            )[1:]
             return {port: jax.vmap(partial(along, port))(changes) for port in now}
 
         return jax.vmap(at)(states, drive)
@@ -129,17 +157,25 @@ def check_gain(neuron: AbstractNeuron, theta: Theta) -> None:
         (activity, potential), gain = jax.tree.map(np.asarray, found)  # [n_steps, changes, n]
         promise = f"gain is d activity / d potential (port {port})"
         if neuron.competitive:
-            own = lambda x: np.diagonal(x[:, 1:], axis1=1, axis2=2)  # noqa: E731
+            own = lambda x: np.diagonal(x[:, 1:], axis1=1, axis2=2)
             demand_close(own(activity), own(gain * potential), promise)
             apart = np.abs(activity[:, 0] - (gain * potential)[:, 0]).max()
-            demand(apart > EXACT, f"units compete: the drive of one matters to the others (port {port})")
+            demand(
+                apart > EXACT,
+                f"units compete: the drive of one matters to the others (port {port})",
+            )
         else:
             demand_close(activity, gain * potential, promise)
 
 
 def check_lowering(neuron: AbstractNeuron, theta: Theta) -> None:
-    """More drive in the step in which a unit first becomes active lowers its potential at ports `lowering` alone."""
-    drive = {port: np.full((N_STEPS, N), hard(neuron) if port == "soma" else 0.0) for port in neuron.ports}
+    """More drive in the step in which a unit first becomes active lowers its potential at ports
+    `lowering` alone.
+    """
+    drive = {
+        port: np.full((N_STEPS, N), hard(neuron) if port == "soma" else 0.0)
+        for port in neuron.ports
+    }
     before = run(neuron, DT, theta, drive, keys(0, N_STEPS))[1]
     first = (np.argmax(np.asarray(before.activity) != 0, axis=0), np.arange(N))
     for port in neuron.ports:
@@ -152,12 +188,16 @@ def check_lowering(neuron: AbstractNeuron, theta: Theta) -> None:
 
 
 def check_order(neuron: AbstractNeuron, theta: Theta) -> None:
-    """Under a small constant drive the potential after a fixed time converges as dt -> 0, first order or better."""
+    """Under a small constant drive the potential after a fixed time converges as dt -> 0, first
+    order or better.
+    """
     ends: list[np.ndarray] = []
     steps: list[float] = []
     for n_steps in (8, 16, 32, 64):
         drive = {port: np.full((n_steps, N), 0.2) + 0.02 * np.arange(N) for port in neuron.ports}
-        ends.append(np.asarray(run(neuron, LIFE / n_steps, theta, drive, keys(0, n_steps))[1].potential[-1]))
+        ends.append(
+            np.asarray(run(neuron, LIFE / n_steps, theta, drive, keys(0, n_steps))[1].potential[-1])
+        )
         steps = [float(np.abs(a - b).max()) for a, b in itertools.pairwise(ends)]
         if steps and steps[-1] <= EXACT:
             return
@@ -168,7 +208,9 @@ def check_order(neuron: AbstractNeuron, theta: Theta) -> None:
 
 
 def check_stability(neuron: AbstractNeuron) -> None:
-    """`stable_dt` is where the numerically linearised step, over the states it visits, first grows what decays."""
+    """`stable_dt` is where the numerically linearised step, over the states it visits, first grows
+    what decays.
+    """
     stated, measured = neuron.stable_dt(), largest_stable(neuron)
     demand(stated > 0, f"stable_dt is a time in seconds, not {stated}")
     alike = math.isclose(stated, measured, rel_tol=0.02) or min(stated, measured) > LONGEST
@@ -176,21 +218,29 @@ def check_stability(neuron: AbstractNeuron) -> None:
 
 
 def check_surrogates(neuron: AbstractNeuron, theta: Theta) -> None:
-    """What goes backward does not change what goes forward, be it another surrogate or a slope that theta moves.
+    """What goes backward does not change what goes forward, be it another surrogate or a slope that
+    theta moves.
 
-    Compared is every step of a life, from the same states (one program: compiling is all that this costs).
+    Compared is every step of a life, from the same states (one program: compiling is all that this
+    costs).
     """
     others = list(_surrogates(neuron))
     if not others:
         return
     drive = draw(neuron)
     states = run(neuron, DT, theta, drive, keys(0, N_STEPS))[0]
-    thetas = [nudged(other.init(jax.random.key(0), N), np.random.default_rng(1)) for other in others]
+    thetas = [
+        nudged(other.init(jax.random.key(0), N), np.random.default_rng(1)) for other in others
+    ]
 
     @quick_jit
-    def lives(thetas: list[Theta], states: Theta, drive: dict[str, Array]) -> list[tuple[Theta, NeuronView]]:
+    def lives(
+        thetas: list[Theta], states: Theta, drive: dict[str, Array]
+    ) -> list[tuple[Theta, NeuronView]]:
         def live(one: AbstractNeuron, theta: Theta) -> tuple[Theta, NeuronView]:
-            return jax.vmap(lambda s, d, k: one.step(theta, s, d, DT, k))(states, drive, keys(0, N_STEPS))
+            return jax.vmap(lambda s, d, k: one.step(theta, s, d, DT, k))(
+                states, drive, keys(0, N_STEPS)
+            )
 
         return [live(one, new) for one, new in zip([neuron, *others], thetas, strict=True)]
 
@@ -204,15 +254,21 @@ def check_surrogates(neuron: AbstractNeuron, theta: Theta) -> None:
 
 
 def _surrogates(neuron: AbstractNeuron) -> Iterator[AbstractNeuron]:
-    """The same neuron under each value of its field `surrogate`, and with a learned slope, where the spec has these."""
+    """The same neuron under each value of its field `surrogate`, and with a learned slope, where
+    the spec has these.
+    """
     for field in dataclasses.fields(neuron):  # pyright: ignore[reportArgumentType]
-        values = {"surrogate": typing.get_args(field.type), "learn_slope": (True,)}.get(field.name, ())
+        values = {"surrogate": typing.get_args(field.type), "learn_slope": (True,)}.get(
+            field.name, ()
+        )
         for value in values:
             yield dataclasses.replace(neuron, **{field.name: value})  # pyright: ignore[reportArgumentType, reportCallIssue]
 
 
 def check_gradient(neuron: AbstractNeuron, theta: Theta) -> None:
-    """Below any threshold, the gradient of potential and gain with respect to theta is that of central differences."""
+    """Below any threshold, the gradient of potential and gain with respect to theta is that of
+    central differences.
+    """
     if not jax.tree.leaves(theta):
         return
     drive = {port: np.full((N_STEPS, N), 0.2) + 0.02 * np.arange(N) for port in neuron.ports}

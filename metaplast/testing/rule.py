@@ -1,6 +1,7 @@
 """What every learning rule promises (metaplast.testing.check_rule)."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,14 @@ from metaplast.locality.reads import blank_view, reach, reads
 from metaplast.rules.base import AbstractRule
 from metaplast.signals import SynapseView, Theta
 from metaplast.testing import account, clocks, influence
-from metaplast.testing.base import demand, demand_close, demand_gradient, demand_same_type, nudged, quick_jit
+from metaplast.testing.base import (
+    demand,
+    demand_close,
+    demand_gradient,
+    demand_same_type,
+    nudged,
+    quick_jit,
+)
 from metaplast.testing.worlds import (
     DT,
     N_POST,
@@ -57,7 +65,13 @@ class Bench:
         self.kinds = layout(rule)
         self.base = self.live()
 
-    def live(self, theta: Theta = None, views: SynapseView | None = None, weight: Any = None, dt: float = DT) -> Any:
+    def live(
+        self,
+        theta: Theta = None,
+        views: SynapseView | None = None,
+        weight: Any = None,
+        dt: float = DT,
+    ) -> Any:
         """The life, with some of its circumstances changed: NumPy arrays."""
         theta = self.theta if theta is None else theta
         views = self.views if views is None else views
@@ -70,16 +84,25 @@ class Bench:
 
 
 def check_carry(rule: AbstractRule) -> None:
-    """A scan can carry the state, the change is laid out like the weights, theta is all floats; at either precision."""
+    """A scan can carry the state, the change is laid out like the weights, theta is all floats; at
+    either precision.
+    """
     for wide in (False, True):
         with jax.enable_x64(wide):
             view = blank_view(DENSE, channels(rule))
             theta = jax.eval_shape(partial(rule.init, connection=DENSE), jax.random.key(0))
             for leaf in jax.tree.leaves(theta):
-                demand(jnp.issubdtype(leaf.dtype, jnp.floating), f"theta is all floats, not {leaf.dtype}")
+                demand(
+                    jnp.issubdtype(leaf.dtype, jnp.floating),
+                    f"theta is all floats, not {leaf.dtype}",
+                )
             state = jax.eval_shape(partial(rule.init_state, connection=DENSE), theta)
-            after, delta = jax.eval_shape(partial(rule.step, connection=DENSE, dt=DT), theta, state, view=view)
-            demand_same_type(state, after, "the state that comes out has the type of the one that went in")
+            after, delta = jax.eval_shape(
+                partial(rule.step, connection=DENSE, dt=DT), theta, state, view=view
+            )
+            demand_same_type(
+                state, after, "the state that comes out has the type of the one that went in"
+            )
             demand_same_type(view.weight, delta, "delta_w has the layout and dtype of the weights")
             missing = rule.slow - {*state.post, *state.pre}
             demand(not missing, f"slow names neuron-side state that exists, not {sorted(missing)}")
@@ -93,17 +116,27 @@ def check_locality(bench: Bench) -> None:
 
 
 def check_equivariance(bench: Bench) -> None:
-    """Renaming the neurons renames the change: no synapse is special. (A rule that draws is exempt.)"""
+    """Renaming the neurons renames the change: no synapse is special. (A rule that draws is
+    exempt.)
+    """
     if bench.stochastic:
         return
     rows, columns = np.array([2, 0, 1]), np.array([1, 3, 0, 2])
     moved = _only(bench.views, rows, columns)
-    out = bench.live(take(bench.theta, bench.kinds, rows, columns), moved, bench.weight[rows][:, columns])
-    demand_close(out["deltas"], bench.base["deltas"][:, rows][:, :, columns], "permuting the neurons permutes delta_w")
+    out = bench.live(
+        take(bench.theta, bench.kinds, rows, columns), moved, bench.weight[rows][:, columns]
+    )
+    demand_close(
+        out["deltas"],
+        bench.base["deltas"][:, rows][:, :, columns],
+        "permuting the neurons permutes delta_w",
+    )
 
 
 def check_copies(bench: Bench) -> None:
-    """A rule of reach `synapse` equals one copy of itself per synapse, each on a connection of one by one."""
+    """A rule of reach `synapse` equals one copy of itself per synapse, each on a connection of one
+    by one.
+    """
     if bench.stochastic or reach(bench.fields) != "synapse":
         return
 
@@ -112,23 +145,31 @@ def check_copies(bench: Bench) -> None:
         row, column = np.array([j]), np.array([i])
         theta = take(bench.theta, bench.kinds, row, column)
         copies.append((theta, _only(bench.views, row, column), bench.weight[row][:, column]))
-    single = quick_jit(jax.vmap(lambda t, v, w: life(bench.rule, SINGLE, DT, t, v, w, 1.0)["deltas"]))
+    single = quick_jit(
+        jax.vmap(lambda t, v, w: life(bench.rule, SINGLE, DT, t, v, w, 1.0)["deltas"])
+    )
     each = np.asarray(single(*_stacked(copies))).reshape(N_POST, N_PRE, N_STEPS)
     demand_close(
-        np.moveaxis(each, -1, 0), bench.base["deltas"], "a local rule is the same as one copy of it per synapse"
+        np.moveaxis(each, -1, 0),
+        bench.base["deltas"],
+        "a local rule is the same as one copy of it per synapse",
     )
 
 
 def _only(views: SynapseView, rows: np.ndarray, columns: np.ndarray) -> SynapseView:
     """The moments of some neurons only, in the order given."""
-    return views.replace(  # pyright: ignore[reportAttributeAccessIssue]
-        pre=jax.tree.map(lambda x: x[:, columns], views.pre), post=jax.tree.map(lambda x: x[:, rows], views.post)
+    return replace(
+        views,  # pyright: ignore[reportAttributeAccessIssue]
+        pre=jax.tree.map(lambda x: x[:, columns], views.pre),
+        post=jax.tree.map(lambda x: x[:, rows], views.post),
     )
 
 
 def _stacked(cases: list[tuple[Any, ...]]) -> list[Any]:
     """Several cases as one, along a new first axis."""
-    stack = lambda *x: jnp.stack(x) if jnp.issubdtype(x[0].dtype, jax.dtypes.prng_key) else np.stack(x)  # noqa: E731
+    stack = lambda *x: (
+        jnp.stack(x) if jnp.issubdtype(x[0].dtype, jax.dtypes.prng_key) else np.stack(x)
+    )
     return [jax.tree.map(stack, *trees) for trees in zip(*cases, strict=True)]
 
 
@@ -142,11 +183,17 @@ def check_layouts(bench: Bench) -> None:
     masked = run(bench.rule, MASKED, DT, bench.theta, bench.views, weight, support)
     theta = take(bench.theta, bench.kinds, rows, columns, paired=True)
     sparse = run(bench.rule, SPARSE, DT, theta, bench.views, weight[rows, columns], 1.0)
-    demand_close(sparse["deltas"], masked["deltas"][:, rows, columns], "sparse and masked synapses change alike")
+    demand_close(
+        sparse["deltas"],
+        masked["deltas"][:, rows, columns],
+        "sparse and masked synapses change alike",
+    )
 
 
 def check_gradient(bench: Bench) -> None:
-    """The gradient with respect to theta is that of central differences, and every leaf of theta matters."""
+    """The gradient with respect to theta is that of central differences, and every leaf of theta
+    matters.
+    """
     if not jax.tree.leaves(bench.theta):
         return
     readout = np.random.default_rng(4).normal(size=bench.base["deltas"].shape)
@@ -190,17 +237,23 @@ def check_oracle(bench: Bench, oracle: Oracle | None) -> None:
     state = _plain(bench.rule.init_state(bench.theta, DENSE))
     for t in range(N_STEPS):
         view = with_aggregates(
-            DENSE, moment(bench.views, t).replace(weight=weight, weight_initial=bench.weight), weight
+            DENSE,
+            replace(moment(bench.views, t), weight=weight, weight_initial=bench.weight),
+            weight,
         )
         state, delta = oracle(bench.rule, theta, state, _plain(view), DT)
-        demand_close(np.asarray(bench.base["deltas"][t]), delta, f"step {t} is that of the NumPy oracle")
+        demand_close(
+            np.asarray(bench.base["deltas"][t]), delta, f"step {t} is that of the NumPy oracle"
+        )
         weight = np.clip(weight + delta, 0.0, 1.0)
     demand_close(_plain(bench.base["state"]), state, "the state is that of the NumPy oracle")
 
 
 def _plain(tree: Any) -> Any:
     """Arrays as NumPy; a random key stays what it is."""
-    return jax.tree.map(lambda x: x if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else np.asarray(x), tree)
+    return jax.tree.map(
+        lambda x: x if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else np.asarray(x), tree
+    )
 
 
 def check(rule: AbstractRule, oracle: Oracle | None = None, clock: bool = True) -> None:
@@ -218,7 +271,9 @@ def check(rule: AbstractRule, oracle: Oracle | None = None, clock: bool = True) 
         check_copies(bench)
         check_layouts(bench)
         check_gradient(bench)
-        account.check(rule, bench.theta, account.World(bench.views, bench.weight, DENSE), bench.fields)
+        account.check(
+            rule, bench.theta, account.World(bench.views, bench.weight, DENSE), bench.fields
+        )
         check_vectorised(bench)
         check_oracle(bench, oracle)
         if clock:

@@ -35,7 +35,9 @@ def check_shapes(family: AbstractTaskFamily, task: Any) -> None:
     )
     answer = _show(jnp.zeros(shape.n_seen))
     after, outcome = jax.eval_shape(lambda t, s: family.step(t, s, answer, key, DT), task, state)
-    demand_same_type(state, after, "the task's state that comes out has the type of the one that went in")
+    demand_same_type(
+        state, after, "the task's state that comes out has the type of the one that went in"
+    )
     feedback, score = outcome.feedback, outcome.score
     given = {name: getattr(feedback, name).shape for name in ("error", "target", "gate", "reset")}
     expected = {"error": (shape.n_out,), "target": (shape.n_out,), "gate": (), "reset": ()}
@@ -48,40 +50,59 @@ def check_shapes(family: AbstractTaskFamily, task: Any) -> None:
     scalars = {"loss": score.loss, "weight": score.weight, **score.metrics, **feedback.modulators}
     for name, value in scalars.items():
         demand(
-            value.shape == () and jnp.issubdtype(value.dtype, jnp.floating), f"{name} is a float scalar, not {value}"
+            value.shape == () and jnp.issubdtype(value.dtype, jnp.floating),
+            f"{name} is a float scalar, not {value}",
         )
-    demand(shape.n_steps > 0 and all(n > 0 for n, _ in shape.phases), f"every phase has steps, not {shape.phases}")
+    demand(
+        shape.n_steps > 0 and all(n > 0 for n, _ in shape.phases),
+        f"every phase has steps, not {shape.phases}",
+    )
     for name, field in (("weights", "weights"), ("final_weights", "final")):
-        demand(name not in shape.offers or bool(getattr(task, field, None)), f"a task that offers {name} brings them")
+        demand(
+            name not in shape.offers or bool(getattr(task, field, None)),
+            f"a task that offers {name} brings them",
+        )
     if "subject" in shape.offers:
         whole = task.subject.shape == () and jnp.issubdtype(task.subject.dtype, jnp.integer)
         demand(whole, f"the subject that is offered is an integer scalar, not {task.subject}")
 
 
 def check_halved(family: AbstractTaskFamily) -> None:
-    """The tasks of half a dt, where there are such, have twice the steps in each phase, and are the same otherwise."""
+    """The tasks of half a dt, where there are such, have twice the steps in each phase, and are the
+    same otherwise.
+    """
     if (half := family.halved()) is not None:
         one, two = family.shape(), half.shape()
         doubled = tuple((2 * n, plastic) for n, plastic in one.phases)
-        demand(two == one._replace(phases=doubled), f"half of dt doubles the phases {one.phases} alone, not {two}")
+        demand(
+            two == one._replace(phases=doubled),
+            f"half of dt doubles the phases {one.phases} alone, not {two}",
+        )
 
 
 def check_splits(tasks: dict[str, list[Any]]) -> None:
     """One key gives different tasks in different splits, two keys different tasks in one."""
     for a, b in itertools.combinations(SPLITS, 2):
-        demand(_differ(tasks[a][0], tasks[b][0]), f"the splits {a} and {b} differ under the same key")
+        demand(
+            _differ(tasks[a][0], tasks[b][0]), f"the splits {a} and {b} differ under the same key"
+        )
     for split in SPLITS:
         demand(_differ(*tasks[split]), f"two keys give two tasks in split {split}")
 
 
 def check_whole(family: AbstractTaskFamily, tasks: dict[str, list[Any]]) -> None:
-    """Of a finite family: tasks are drawn from the whole of their split, and the splits share no recorded value."""
+    """Of a finite family: tasks are drawn from the whole of their split, and the splits share no
+    recorded value.
+    """
     wholes = {split: jax.tree.map(np.asarray, family.whole(split)) for split in SPLITS}
     shape = family.shape()
     for split, whole in wholes.items():
         every = [jax.tree.map(lambda x, i=i: x[i], whole) for i in range(_size(whole))]
         for task in tasks[split]:
-            demand(any(_same(task, one) for one in every), f"`sample` draws from the whole of split {split}")
+            demand(
+                any(_same(task, one) for one in every),
+                f"`sample` draws from the whole of split {split}",
+            )
         if not is_judged(family, split):
             promise = f"split {split} has an observed value, or the family offers final_weights"
             demand("final_weights" in shape.offers, promise)
@@ -91,7 +112,9 @@ def check_whole(family: AbstractTaskFamily, tasks: dict[str, list[Any]]) -> None
     for a, b in itertools.combinations(SPLITS, 2):
         for life in values[a].keys() & values[b].keys():
             for one, other in itertools.product(values[a][life], values[b][life]):
-                shared = [np.any((x == y) & np.isfinite(x)) for x, y in zip(one, other, strict=True)]
+                shared = [
+                    np.any((x == y) & np.isfinite(x)) for x, y in zip(one, other, strict=True)
+                ]
                 demand(not any(shared), f"the splits {a} and {b} share no recorded value")
 
 
@@ -102,7 +125,9 @@ def is_judged(family: AbstractTaskFamily, split: Split) -> bool:
 
 
 def _recorded_values(whole: Any) -> dict[bytes, list[list[np.ndarray]]]:
-    """{what was lived, as bytes: of each such life, the targets and last weights that the split looks at, or nan}."""
+    """{what was lived, as bytes: of each such life, the targets and last weights that the split
+    looks at, or nan}.
+    """
     found = defaultdict(list)
     for i in range(_size(whole)):
         task = jax.tree.map(lambda x: np.asarray(x[i]), whole)  # noqa: B023
@@ -111,7 +136,9 @@ def _recorded_values(whole: Any) -> dict[bytes, list[list[np.ndarray]]]:
             continue
         looked_at = np.where(task.observed > 0, np.asarray(task.target, float), np.nan)
         lived = (task.stimulus, task.target, task.gate, task.reset, task.modulators, task.weights)
-        found[_bytes(lived)].append([looked_at, *(np.asarray(x, float) for x in jax.tree.leaves(task.final))])
+        found[_bytes(lived)].append(
+            [looked_at, *(np.asarray(x, float) for x in jax.tree.leaves(task.final))]
+        )
     return found
 
 
@@ -125,23 +152,30 @@ def _size(whole: Any) -> int:
 
 def _same(a: Any, b: Any) -> bool:
     pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
-    return all(np.array_equal(np.asarray(x, float), np.asarray(y, float), equal_nan=True) for x, y in pairs)
+    return all(
+        np.array_equal(np.asarray(x, float), np.asarray(y, float), equal_nan=True) for x, y in pairs
+    )
 
 
 def _differ(a: Any, b: Any) -> bool:
     return any(
-        np.any(np.asarray(x) != np.asarray(y)) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+        np.any(np.asarray(x) != np.asarray(y))
+        for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
     )
 
 
 def live(
     family: AbstractTaskFamily, task: Any, answer: Callable[[Any, Outcome], Array], seed: int = 0
 ) -> dict[str, Any]:
-    """A life in which `answer(state, outcome of answering zero)` is the output: outcomes and slopes of every step."""
+    """A life in which `answer(state, outcome of answering zero)` is the output: outcomes and slopes
+    of every step.
+    """
     shape = family.shape()
 
     def step(state: Any, now: tuple[Array, Array]) -> tuple[Any, dict[str, Any]]:
-        loss = lambda y: (lambda s, o: (o.score.loss, (s, o)))(*family.step(task, state, _show(y), now[0], DT))  # noqa: E731
+        loss = lambda y: (lambda s, o: (o.score.loss, (s, o)))(
+            *family.step(task, state, _show(y), now[0], DT)
+        )
         blank = family.step(task, state, _show(jnp.zeros(shape.n_seen)), now[0], DT)[1]
         (_, (new, outcome)), slope = jax.value_and_grad(loss, has_aux=True)(answer(state, blank))
         seen = family.stimulus(task, state, now[1], DT)
@@ -152,23 +186,32 @@ def live(
 
 
 def check_feedback(shape: TaskShape, out: dict[str, Any], judged: bool = True) -> None:
-    """What is offered is really there, and what is not is neutral; the error is d loss / d activity.
+    """What is offered is really there, and what is not is neutral; the error is d loss / d
+    activity.
 
     judged: whether the loss depends on the output at all.
     """
     feedback: Feedback = out["outcome"].feedback
     plastic = np.repeat([on for _, on in shape.phases], [n for n, _ in shape.phases])
     if "error" in shape.offers:
-        demand_close(feedback.error[plastic], out["slope"][plastic], "error is d loss / d activity", 1e-5)
+        demand_close(
+            feedback.error[plastic], out["slope"][plastic], "error is d loss / d activity", 1e-5
+        )
         demand(np.any(feedback.error[plastic] != 0), "the error that is offered is not always zero")
     neutral = {"error": 0.0, "target": 0.0, "gate": 1.0, "reset": 0.0}
     for name, value in neutral.items():
         if name not in shape.offers:
-            demand(np.all(getattr(feedback, name) == value), f"{name} is {value} where it is not offered")
+            demand(
+                np.all(getattr(feedback, name) == value),
+                f"{name} is {value} where it is not offered",
+            )
     for channel, values in feedback.modulators.items():
         demand(np.any(values != 0), f"the modulator {channel} that is offered is not always zero")
     if shape.differentiable and judged:
-        demand(np.any(out["slope"] != 0), "a differentiable task passes the gradient of its loss to the output")
+        demand(
+            np.any(out["slope"] != 0),
+            "a differentiable task passes the gradient of its loss to the output",
+        )
 
 
 def can_answer(shape: TaskShape) -> bool:
@@ -177,11 +220,12 @@ def can_answer(shape: TaskShape) -> bool:
 
 
 def answers(family: AbstractTaskFamily, task: Any, oracle: Oracle | None) -> dict[str, Any]:
-    """Lives that differ in their output, stacked: the oracle's answer times 1, 20, 0 and -20, and random numbers.
+    """Lives that differ in their output, stacked: the oracle's answer times 1, 20, 0 and -20, and
+    random numbers.
 
-    Without an oracle the answer is the target, or a step down the slope of the loss, or else random numbers. Of
-    recordings it is taken at an activity of 1, to which all answers are added: at 0, the edge of what a rate can be,
-    counts have no slope.
+    Without an oracle the answer is the target, or a step down the slope of the loss, or else random
+    numbers. Of recordings it is taken at an activity of 1, to which all answers are added: at 0,
+    the edge of what a rate can be, counts have no slope.
     """
     shape = family.shape()
     blind = oracle is None and not can_answer(shape)
@@ -189,7 +233,7 @@ def answers(family: AbstractTaskFamily, task: Any, oracle: Oracle | None) -> dic
     rest = np.full(shape.n_seen, 1.0 if recorded else 0.0, np.float32)
 
     def slope(task: Any, state: Any) -> Array:
-        at = lambda y: family.step(task, state, _show(y), keys(0, 1)[0], DT)[1].score.loss  # noqa: E731
+        at = lambda y: family.step(task, state, _show(y), keys(0, 1)[0], DT)[1].score.loss
         return jax.grad(at)(jnp.asarray(rest, float))
 
     guess = jnp.asarray(np.random.default_rng(1).normal(size=shape.n_seen), np.float32)
@@ -214,13 +258,18 @@ def check_bracket(score: Score) -> None:
     """Answering well is better than answering nothing, and answering ill is worse."""
     loss = (score.weight * score.loss).sum(axis=1) / score.weight.sum(axis=1)
     best, chance, ill = min(loss[:2]), loss[2], loss[3]
-    demand(best < chance < ill, f"oracle < chance < wrong answers, in loss: {best:.4g}, {chance:.4g}, {ill:.4g}")
+    demand(
+        best < chance < ill,
+        f"oracle < chance < wrong answers, in loss: {best:.4g}, {chance:.4g}, {ill:.4g}",
+    )
 
 
 def check_differs(score: Score) -> None:
     """Where nobody can say what a good answer is, answers still matter."""
     loss = (score.weight * score.loss).sum(axis=1) / score.weight.sum(axis=1)
-    demand(np.ptp(loss) > 0, f"some answers are better than others, and not all of loss {loss[0]:.4g}")
+    demand(
+        np.ptp(loss) > 0, f"some answers are better than others, and not all of loss {loss[0]:.4g}"
+    )
 
 
 def check(family: AbstractTaskFamily, oracle: Oracle | None = None) -> None:

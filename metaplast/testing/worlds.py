@@ -3,6 +3,7 @@
 All of it is NumPy outside `life`: slicing an array of JAX compiles a program each time.
 """
 
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -42,7 +43,8 @@ def is_wide(rule: AbstractRule) -> bool:
 
 
 def draw_views(seed: int, names: tuple[str, ...], n_steps: int = N_STEPS) -> SynapseView:
-    """`n_steps` random moments of an edge, stacked: spikes (0 or 1) at even steps, graded activities at odd ones.
+    """`n_steps` random moments of an edge, stacked: spikes (0 or 1) at even steps, graded
+    activities at odd ones.
 
     The weights are left blank: `life` fills them in.
     """
@@ -70,7 +72,9 @@ def _neurons(rng: np.random.Generator, n_steps: int, n: int) -> NeuronView:
 
 
 def draw_weights(seed: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Magnitudes well inside the bounds 0 and 1: rules for signed and for unsigned weights both live there."""
+    """Magnitudes well inside the bounds 0 and 1: rules for signed and for unsigned weights both
+    live there.
+    """
     return np.random.default_rng(seed).uniform(0.2, 0.8, shape)
 
 
@@ -78,10 +82,17 @@ def moment(views: SynapseView, t: int | slice) -> SynapseView:
     return jax.tree.map(lambda x: x[t], views)
 
 
-def with_aggregates(connection: AbstractConnection, view: SynapseView, weight: Array) -> SynapseView:
+def with_aggregates(
+    connection: AbstractConnection, view: SynapseView, weight: Array
+) -> SynapseView:
     """The view with its sums over synapses recomputed from a plain matrix of the weights."""
     matrix = weight if weight.ndim == 2 else jnp.tensordot(weight, _places(connection), 1)
-    x, y, e_pre, e_post = view.pre.activity, view.post.activity, view.pre.feedback, view.post.feedback
+    x, y, e_pre, e_post = (
+        view.pre.activity,
+        view.post.activity,
+        view.pre.feedback,
+        view.post.feedback,
+    )
     support = jnp.broadcast_to(connection.mask(), weight.shape)
     exists = support if weight.ndim == 2 else jnp.tensordot(support, _places(connection), 1)
     layer = {
@@ -90,12 +101,14 @@ def with_aggregates(connection: AbstractConnection, view: SynapseView, weight: A
         "layer_forward": jnp.sum(matrix * e_post[:, None] * x[None, :]),
     }
     sides = {
-        "pre": view.pre.replace(  # pyright: ignore[reportAttributeAccessIssue]
+        "pre": replace(
+            view.pre,  # pyright: ignore[reportAttributeAccessIssue]
             returned=jnp.sum(matrix * y[:, None], axis=0),
             weight_sum=jnp.sum(matrix, axis=0),
             weight_norm=jnp.sqrt(jnp.sum(matrix**2, axis=0)),
         ),
-        "post": view.post.replace(  # pyright: ignore[reportAttributeAccessIssue]
+        "post": replace(
+            view.post,  # pyright: ignore[reportAttributeAccessIssue]
             returned=jnp.zeros(connection.n_post),
             weight_sum=jnp.sum(matrix, axis=1),
             weight_norm=jnp.sqrt(jnp.sum(matrix**2, axis=1)),
@@ -103,7 +116,7 @@ def with_aggregates(connection: AbstractConnection, view: SynapseView, weight: A
             **{name: jnp.full(connection.n_post, value) for name, value in layer.items()},
         ),
     }
-    return view.replace(**sides)  # pyright: ignore[reportAttributeAccessIssue]
+    return replace(view, **sides)
 
 
 @lru_cache(maxsize=16)
@@ -126,7 +139,8 @@ def life(
     weight: Array,
     mask: Array,
 ) -> dict[str, Any]:
-    """One edge with its rule through all `views`: {state, weight} at the end and {deltas} of every step.
+    """One edge with its rule through all `views`: {state, weight} at the end and {deltas} of every
+    step.
 
     Only what the rule reads is passed through the scan: it halves the program.
     """
@@ -137,12 +151,14 @@ def life(
     def step(carry: tuple[Any, Array], now: list[Array]) -> tuple[tuple[Any, Array], Array]:
         state, w = carry
         here = [now[moving.index(i)] if i in moving else leaf[0] for i, leaf in enumerate(leaves)]
-        view = jax.tree.unflatten(tree, here).replace(weight=w, weight_initial=weight)
+        view = replace(jax.tree.unflatten(tree, here), weight=w, weight_initial=weight)
         view = with_aggregates(connection, view, w) if is_wide(rule) else view
         state, delta = rule.step(theta, state, connection, view, dt)
         return (state, jnp.clip(w + mask * delta, 0.0, 1.0)), delta
 
-    (state, last), deltas = lax.scan(step, (rule.init_state(theta, connection), weight), [leaves[i] for i in moving])
+    (state, last), deltas = lax.scan(
+        step, (rule.init_state(theta, connection), weight), [leaves[i] for i in moving]
+    )
     return {"state": state, "weight": last, "deltas": deltas}
 
 
@@ -152,30 +168,44 @@ run = quick_jit(life, static_argnums=(0, 1, 2))
 def leaf_names(view: SynapseView) -> list[str]:
     """The names locality/reads.py gives to the leaves of a view."""
     paths = jax.tree_util.tree_flatten_with_path(view)[0]
-    return [".".join(str(getattr(p, "name", getattr(p, "key", p))) for p in path) for path, _ in paths]
+    return [
+        ".".join(str(getattr(p, "name", getattr(p, "key", p))) for p in path) for path, _ in paths
+    ]
 
 
 def layout(rule: AbstractRule) -> Any:
-    """For every leaf of theta how it is laid out: `shared`, or one value per `synapse`, `post` or `pre` neuron."""
+    """For every leaf of theta how it is laid out: `shared`, or one value per `synapse`, `post` or
+    `pre` neuron.
+    """
     sizes = ((N_POST, N_PRE), (N_POST + 2, N_PRE + 3))
-    small, large = (jax.eval_shape(partial(rule.init, connection=Dense(*size)), jax.random.key(0)) for size in sizes)
+    small, large = (
+        jax.eval_shape(partial(rule.init, connection=Dense(*size)), jax.random.key(0))
+        for size in sizes
+    )
 
     def kind(a: Any, b: Any) -> str:
         if a.shape == b.shape:
             return "shared"
         leads = {"synapse": 2, "post": 1, "pre": 1}
         for name, n in leads.items():
-            wanted = [size if n == 2 else (size[0],) if name == "post" else (size[1],) for size in sizes]
+            wanted = [
+                size if n == 2 else (size[0],) if name == "post" else (size[1],) for size in sizes
+            ]
             if [a.shape[:n], b.shape[:n]] == wanted and a.shape[n:] == b.shape[n:]:
                 return name
-        demand(False, f"theta leaf {a.shape} is shared, or laid out like the synapses, the post or the pre neurons")
+        demand(
+            False,
+            f"theta leaf {a.shape} is shared, or laid out like the synapses, the post or the pre neurons",
+        )
         return ""
 
     return jax.tree.map(kind, small, large)
 
 
 def take(theta: Theta, kinds: Any, rows: Any, columns: Any, paired: bool = False) -> Theta:
-    """theta for the neurons `rows` and `columns` of a dense edge; paired: for the synapses (row, column) one by one."""
+    """theta for the neurons `rows` and `columns` of a dense edge; paired: for the synapses (row,
+    column) one by one.
+    """
 
     def one(kind: str, leaf: Array) -> Array:
         if kind == "shared":

@@ -1,4 +1,6 @@
-"""What a run says while it goes on: each row as soon as it is done, the searched rule with its formula."""
+"""What a run says while it goes on: each row as soon as it is done, the searched rule with its
+formula.
+"""
 
 import json
 from collections.abc import Callable, Sequence
@@ -23,7 +25,9 @@ class Announcer:
     def __init__(self, runs: Sequence[Single], names: Sequence[str], say: Say) -> None:
         self.runs = runs
         self.say = say
-        self.waiting = [name for name in names if not self._done(name)]  # a resumed run says what is new
+        self.waiting = [
+            name for name in names if not self._done(name)
+        ]  # a resumed run says what is new
 
     def look(self) -> None:
         """Say what is done by now and was not said."""
@@ -41,7 +45,9 @@ class Announcer:
         folders = [one.folder for one in self.runs]
         rows, metric = summary.lives(folders, [name])
         found = estimate(rows[name])
-        told = [json.loads((row_folder(folder, name) / "row.json").read_text()) for folder in folders]
+        told = [
+            json.loads((row_folder(folder, name) / "row.json").read_text()) for folder in folders
+        ]
         wall_s = sum(one.get("wall_s", 0.0) for one in told)
         interval = f"[{found.low:.3f}, {found.high:.3f}]"
         return f"{name:<24} {metric} {found.mean:.3f}  {interval}  {wall_s:.0f} s"

@@ -1,4 +1,6 @@
-"""What a run's own first outer step says of its outer loop, by no program that the run does not compile anyway."""
+"""What a run's own first outer step says of its outer loop, by no program that the run does not
+compile anyway.
+"""
 
 import logging
 import math
@@ -21,9 +23,14 @@ from metaplast.space import decode, encode
 log = logging.getLogger(__name__)
 
 
-def look(config: Config, problem: MetaProblem, thetas: tuple[Theta, Theta], told: Mapping[str, Any]) -> None:
-    """Note what the first step says; warn where it speaks against a configured gradient. thetas: before and after it;
-    told: its metrics. The same 256 validation lives are lived twice, by the program that judges candidates."""
+def look(
+    config: Config, problem: MetaProblem, thetas: tuple[Theta, Theta], told: Mapping[str, Any]
+) -> None:
+    """Note what the first step says; warn where it speaks against a configured gradient. thetas:
+    before and after it;
+    told: its metrics. The same 256 validation lives are lived twice, by the program that judges
+    candidates.
+    """
     first = measured(config, problem, thetas, told)
     name = name_of(type(config.outer))
     said = [f"{first.diverged:.3g} of {first.lives:.3g} lives blew up"]
@@ -36,15 +43,22 @@ def look(config: Config, problem: MetaProblem, thetas: tuple[Theta, Theta], told
     against = first_objection(first) if kind_of(config.outer) == "gradient" else ""
     if against:
         log.warning(
-            "outer=%s: %s; see metaplast diagnose, or try outer=es (first step: %s)", name, against, ", ".join(said)
+            "outer=%s: %s; see metaplast diagnose, or try outer=es (first step: %s)",
+            name,
+            against,
+            ", ".join(said),
         )
     else:
         log.info("first step of outer=%s: %s", name, ", ".join(said))
 
 
-def measured(config: Config, problem: MetaProblem, thetas: tuple[Theta, Theta], told: Mapping[str, Any]) -> First:
-    """slope = (L(z + s u) - L(z - s u)) / 2s: z the coordinates of theta before the step, u the unit vector the step's
-    way, s a tenth of the standard deviation of an evolution strategy; paired on the same lives, the finite ones."""
+def measured(
+    config: Config, problem: MetaProblem, thetas: tuple[Theta, Theta], told: Mapping[str, Any]
+) -> First:
+    """slope = (L(z + s u) - L(z - s u)) / 2s: z the coordinates of theta before the step, u the
+    unit vector the step's way, s a tenth of the standard deviation of an evolution strategy; paired
+    on the same lives, the finite ones.
+    """
     before, after = (jax.device_get(encode(config.space, theta)) for theta in thetas)
     way = jax.tree.map(np.subtract, after, before)
     length = float(np.sqrt(sum(np.sum(np.square(x)) for x in jax.tree.leaves(way))))
@@ -54,7 +68,9 @@ def measured(config: Config, problem: MetaProblem, thetas: tuple[Theta, Theta], 
 
         def losses(step: float) -> np.ndarray:
             moved = jax.tree.map(lambda x, u: x + np.asarray(step, x.dtype) * u, before, way)
-            return lives(problem, decode(config.space, moved), config.seed, "validation", PIECE)["loss"]
+            return lives(problem, decode(config.space, moved), config.seed, "validation", PIECE)[
+                "loss"
+            ]
 
         up, back = (losses(step) for step in (size / length, -size / length))
         apart = up.astype(np.float64) - back.astype(np.float64)

@@ -1,6 +1,8 @@
-"""Several runs of one config, `seeds: 8` and `vary: {learning_rate: [0.01, 0.03]}`, that train by one compiled program.
+"""Several runs of one config, `seeds: 8` and `vary: {learning_rate: [0.01, 0.03]}`, that train by
+one compiled program.
 
-The folder of a group holds a complete folder for each run, group.json, and the config that all of them come from.
+The folder of a group holds a complete folder for each run, group.json, and the config that all of
+them come from.
 """
 
 import difflib
@@ -33,14 +35,18 @@ MAX_SEEDS = 1000  # folders of one command
 
 @spec
 class Group:
-    """seeds: how many runs differ in their seed, from `seed` on. vary: {name: values} of numbers that leave through the
-    outer loop's `hyper` (step sizes, spreads), every combination of them; those of a nested loop as first_std.
-    lockstep: all runs at once in every step: faster steps, other last digits; or one after the other, each with the
+    """seeds: how many runs differ in their seed, from `seed` on. vary: {name: values} of numbers
+    that leave through the outer loop's `hyper` (step sizes, spreads), every combination of them;
+    those of a nested loop as first_std.
+    lockstep: all runs at once in every step: faster steps, other last digits; or one after the
+    other, each with the
     bits that it has alone. Default: at once on an accelerator, where the state keeps its shape.
     Raises: BadInput for a value given twice, and for too many combinations."""
 
     seeds: Count = 1
-    vary: Annotated[tuple[tuple[str, Annotated[tuple[Positive, ...], MinLen(1)]], ...], mapping] = ()
+    vary: Annotated[
+        tuple[tuple[str, Annotated[tuple[Positive, ...], MinLen(1)]], ...], mapping
+    ] = ()
     lockstep: bool | None = None
 
     def __post_init__(self) -> None:
@@ -50,7 +56,11 @@ class Group:
             if len(set(values)) < len(values):
                 raise BadInput(f"vary.{name}={list(values)}", "distinct values", "give each once")
         if len(self.settings()) > MAX_SETTINGS:
-            raise BadInput(f"vary: {len(self.settings())} combinations", f"at most {MAX_SETTINGS}", "give fewer values")
+            raise BadInput(
+                f"vary: {len(self.settings())} combinations",
+                f"at most {MAX_SETTINGS}",
+                "give fewer values",
+            )
 
     @property
     def alone(self) -> bool:
@@ -59,10 +69,14 @@ class Group:
     def settings(self) -> list[dict[str, float]]:
         """Every combination of the values of `vary`."""
         names = [name for name, _ in self.vary]
-        return [dict(zip(names, each, strict=True)) for each in itertools.product(*(values for _, values in self.vary))]
+        return [
+            dict(zip(names, each, strict=True))
+            for each in itertools.product(*(values for _, values in self.vary))
+        ]
 
     def runs(self, plain: Plain, folder: Path) -> list[Single]:
-        """Setting by setting, seed by seed. plain: the config of the first run. One run alone has `folder` to itself.
+        """Setting by setting, seed by seed. plain: the config of the first run. One run alone has
+        `folder` to itself.
 
         Raises: BadInput for a name that is no number of the outer loop.
         """
@@ -72,7 +86,9 @@ class Group:
         first, *_ = settings = self.settings()
         for setting, seed in itertools.product(settings, range(begin, begin + self.seeds)):
             own = {**plain, "seed": seed}
-            name = "-".join([f"seed-{seed}", *(f"{name}-{value!r}" for name, value in setting.items())])
+            name = "-".join(
+                [f"seed-{seed}", *(f"{name}-{value!r}" for name, value in setting.items())]
+            )
             found.append(Single(folder / name, _at(own, setting), _at(own, first), self.lockstep))
         return found
 
@@ -105,7 +121,11 @@ def _at(plain: Plain, setting: Mapping[str, float]) -> Plain:
         path = path_of(outer, name) if name in known else ()
         if not path:
             near = difflib.get_close_matches(name, known, n=1)
-            fix = f"did you mean {near[0]!r}?" if near else "vary one of these, or start a run for each value"
+            fix = (
+                f"did you mean {near[0]!r}?"
+                if near
+                else "vary one of these, or start a run for each value"
+            )
             raise BadInput(f"vary.{name}", f"a number of the outer loop: {', '.join(known)}", fix)
         plain = merge(plain, {"outer": _override(outer, path, value)})
     return plain
@@ -133,9 +153,13 @@ def check_lockstep(runs: Sequence[Single]) -> None:
     if not runs[0].lockstep:
         return
     problem, outer = program_of(runs[0], DISCOVERED)
-    init = lambda key: outer.init(problem, problem.init(key), key, outer.hyper())  # noqa: E731
+    init = lambda key: outer.init(problem, problem.init(key), key, outer.hyper())
     if len(outer.forms(jax.eval_shape(init, jax.random.key(0)))) > 1:
-        raise BadInput("lockstep=true", "an outer loop whose state keeps its shape", "set outer.restarts=0, or drop it")
+        raise BadInput(
+            "lockstep=true",
+            "an outer loop whose state keeps its shape",
+            "set outer.restarts=0, or drop it",
+        )
 
 
 def unfinished(runs: Sequence[Single]) -> list[Single]:
@@ -145,7 +169,11 @@ def unfinished(runs: Sequence[Single]) -> list[Single]:
 def conclude(folder: Path, runs: Sequence[Single], wall_s: float) -> None:
     """Write group.json: what the finished runs say together, and which are not."""
     left = {one.folder for one in unfinished(runs)}
-    done = worlds([one.folder for one in runs if one.folder not in left]) if len(left) < len(runs) else {}
+    done = (
+        worlds([one.folder for one in runs if one.folder not in left])
+        if len(left) < len(runs)
+        else {}
+    )
     pools = {label: summary.pool(found) for label, found in done.items()}
     told = {
         "schema": SCHEMA,
@@ -168,7 +196,9 @@ def conclude(folder: Path, runs: Sequence[Single], wall_s: float) -> None:
 
 
 def told(folder: Path, as_json: bool = False) -> str:
-    """What `metaplast train` prints at the end, of one run or of a group: a table, or the JSON of its results."""
+    """What `metaplast train` prints at the end, of one run or of a group: a table, or the JSON of
+    its results.
+    """
     runs = members(folder)
     group = len(runs) > 1 or runs[0].folder != folder
     if as_json:
@@ -178,10 +208,16 @@ def told(folder: Path, as_json: bool = False) -> str:
     left = unfinished(runs)
     done = [one.folder for one in runs if one not in left]
     n = json.loads((folder / RESULT).read_text())["programs"]
-    shared = "one compiled program" if n == 1 else f"{n} compiled programs, for their problems depend on the seed"
+    shared = (
+        "one compiled program"
+        if n == 1
+        else f"{n} compiled programs, for their problems depend on the seed"
+    )
     table = [side_by_side.compare(done)] if done else []
     said = f"Every row of {len(runs)} runs by {shared}. Each run has a folder of its own, as if it had run alone:"
-    return "\n\n".join([*table, said + "".join(f"\n{one.folder}" for one in runs if one not in left)])
+    return "\n\n".join(
+        [*table, said + "".join(f"\n{one.folder}" for one in runs if one not in left)]
+    )
 
 
 def demand_whole(folder: Path) -> None:

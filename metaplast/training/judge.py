@@ -1,7 +1,8 @@
-"""Whether a row's search did its work: judged against its own start, and against every row whose family it contains.
+"""Whether a row's search did its work: judged against its own start, and against every row whose
+family it contains.
 
-A search over a family that contains another can at worst give that one's theta. Where it ends below, the search failed,
-not the family, and nothing follows from the row's score.
+A search over a family that contains another can at worst give that one's theta. Where it ends
+below, the search failed, not the family, and nothing follows from the row's score.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,9 @@ from metaplast.runs.folder import row_folder
 from metaplast.runs.job import Config, Job
 from metaplast.settings.names import DISCOVERED
 
-MARGIN = 0.01  # of accuracy; of another metric, as a share of what the contained row's search gained
+MARGIN = (
+    0.01  # of accuracy; of another metric, as a share of what the contained row's search gained
+)
 LEVEL = 0.999  # of the paired t interval over lives
 START = "start"
 TRAINED, NOT_TRAINED, OVERFITTED = "trained", "not trained", "overfitted"
@@ -24,8 +27,8 @@ Plain = dict[str, Any]
 
 
 class Scores(NamedTuple):
-    """Per-life values of one row in one metric: of its theta and of its start on validation lives, of its theta on
-    held-out lives."""
+    """Per-life values of one row in one metric: of its theta and of its start on validation lives,
+    of its theta on held-out lives."""
 
     validation: np.ndarray
     start: np.ndarray
@@ -37,8 +40,8 @@ class Scores(NamedTuple):
 
 
 class Shortfall(NamedTuple):
-    """How far a row is below another, or its start: mean paired difference (row - other) in the metric and its
-    interval; None where lives of the row are not finite and the other's are."""
+    """How far a row is below another, or its start: mean paired difference (row - other) in the
+    metric and its interval; None where lives of the row are not finite and the other's are."""
 
     against: str
     difference: float | None
@@ -46,17 +49,21 @@ class Shortfall(NamedTuple):
 
 
 def judge(run: Path, job: Job, nested: Mapping[str, Sequence[str]]) -> dict[str, Plain | None]:
-    """The verdict on every row of a finished run; None where nothing is learned, or its validation lives are unknown.
+    """The verdict on every row of a finished run; None where nothing is learned, or its validation
+    lives are unknown.
 
     nested: row -> the rows whose family it contains.
-    not trained: on validation lives worse than its own start, beyond the paired 99.9 % t interval of differences per
+    not trained: on validation lives worse than its own start, beyond the paired 99.9 % t interval
+    of differences per
         life; or worse than a row whose family it contains, beyond that and by more than MARGIN.
     overfitted: worse than such a row, by as much, on held-out lives alone.
     Accuracy is judged where every row reports it, else the loss.
     """
     stored = {name: _stored(row_folder(run, name)) for name, _ in job.rows}
     known = {name: found for name, found in stored.items() if found}
-    metric = "accuracy" if all("accuracy" in validation for validation, _ in known.values()) else "loss"
+    metric = (
+        "accuracy" if all("accuracy" in validation for validation, _ in known.values()) else "loss"
+    )
     scores = {
         name: Scores(validation[metric], validation[f"start_{metric}"], heldout[metric])
         for name, (validation, heldout) in known.items()
@@ -71,7 +78,9 @@ def judge(run: Path, job: Job, nested: Mapping[str, Sequence[str]]) -> dict[str,
     return verdicts
 
 
-def _verdict(name: str, config: Config, metric: str, mine: Scores, others: dict[str, Scores]) -> Plain:
+def _verdict(
+    name: str, config: Config, metric: str, mine: Scores, others: dict[str, Scores]
+) -> Plain:
     larger = metric == "accuracy"
     pairs = [(other, mine.validation, theirs.validation) for other, theirs in others.items()]
     below = [_shortfall(*pair, _margin(metric, others[pair[0]]), larger) for pair in pairs]
@@ -92,8 +101,8 @@ def _verdict(name: str, config: Config, metric: str, mine: Scores, others: dict[
 def _shortfall(
     against: str, mine: np.ndarray, theirs: np.ndarray, margin: float, larger_is_better: bool
 ) -> Shortfall | None:
-    """None where `mine` is not below `theirs`. Lives that are not finite on either side are compared by their number
-    alone."""
+    """None where `mine` is not below `theirs`. Lives that are not finite on either side are
+    compared by their number alone."""
     if np.sum(~np.isfinite(mine)) > np.sum(~np.isfinite(theirs)):
         return Shortfall(against, None, None)
     both = np.isfinite(mine) & np.isfinite(theirs)
@@ -106,7 +115,9 @@ def _shortfall(
 
 def _worst(found: Sequence[Shortfall | None]) -> Shortfall | None:
     below = [each for each in found if each]
-    return max(below, key=lambda it: np.inf if it.difference is None else abs(it.difference), default=None)
+    return max(
+        below, key=lambda it: np.inf if it.difference is None else abs(it.difference), default=None
+    )
 
 
 def _margin(metric: str, theirs: Scores) -> float:
@@ -115,8 +126,16 @@ def _margin(metric: str, theirs: Scores) -> float:
 
 def _do(name: str, config: Config, state: str, against: str) -> str:
     """What to try, in words."""
-    smaller = "a smaller outer.learning_rate" if "learning_rate" in config.outer.hyper() else "smaller outer steps"
-    more = "more problem.n_tasks and evaluation.validation" if state == OVERFITTED else f"more outer.steps, {smaller}"
+    smaller = (
+        "a smaller outer.learning_rate"
+        if "learning_rate" in config.outer.hyper()
+        else "smaller outer steps"
+    )
+    more = (
+        "more problem.n_tasks and evaluation.validation"
+        if state == OVERFITTED
+        else f"more outer.steps, {smaller}"
+    )
     if against == START:
         return more
     if name == DISCOVERED:

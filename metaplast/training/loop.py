@@ -42,8 +42,8 @@ class Training(NamedTuple):
 
 
 class Trainee(NamedTuple):
-    """A row of one run: its folder, config and digest; outer steps done, and the state after them; whether its first
-    step is looked at (training/first_step.py)."""
+    """A row of one run: its folder, config and digest; outer steps done, and the state after them;
+    whether its first step is looked at (training/first_step.py)."""
 
     folder: Path
     config: Config
@@ -65,8 +65,8 @@ def enlist(
     outer: AbstractOuterLoop,
     theta: Theta | None = None,
 ) -> Trainee:
-    """A row at its newest checkpoint, or before its first step: it begins with the numbers (`hyper`) of its own config,
-    at `theta` where that is given.
+    """A row at its newest checkpoint, or before its first step: it begins with the numbers
+    (`hyper`) of its own config, at `theta` where that is given.
 
     Raises: BadInput, NoCheckpoint, OSError.
     """
@@ -77,7 +77,9 @@ def enlist(
     forms = [state._replace(outer=form, watch=watch.begin(form)) for form in outer.forms(begun)]
     restored = checkpoint.restore(folder, forms, digest, logged(folder / "metrics.jsonl"))
     if restored is None:
-        checkpoint.write(folder, 0, state, digest)  # a disk that is full is known before the first step
+        checkpoint.write(
+            folder, 0, state, digest
+        )  # a disk that is full is known before the first step
     return Trainee(folder, config, digest, *(restored or (0, state)))
 
 
@@ -90,19 +92,32 @@ def train_together(
 ) -> list[Trainee]:
     """Each to its last step, or to where it diverged; lockstep: see `train.steps_many`.
 
-    Those that are behind, as after a kill, catch up first; one that diverges leaves, and the others go on.
+    Those that are behind, as after a kill, catch up first; one that diverges leaves, and the others
+    go on.
     """
     now = {t.folder: t for t in trainees}
-    if len(now) > 1 and jax.default_backend() != "cpu" and len(outer.forms(trainees[0].state.outer)) > 1:
-        log.warning("%d runs take every step one after the other: restarts change the shape of the state", len(now))
-    kept = [saver.Kept(t.folder, t.digest, MetricsFile(t.folder / "metrics.jsonl", t.step)) for t in trainees]
+    if (
+        len(now) > 1
+        and jax.default_backend() != "cpu"
+        and len(outer.forms(trainees[0].state.outer)) > 1
+    ):
+        log.warning(
+            "%d runs take every step one after the other: restarts change the shape of the state",
+            len(now),
+        )
+    kept = [
+        saver.Kept(t.folder, t.digest, MetricsFile(t.folder / "metrics.jsonl", t.step))
+        for t in trainees
+    ]
     with saver.HERE.training(kept):
         while going := [t for t in now.values() if t.step < outer.n_steps and not t.diverged]:
             start = min(t.step for t in going)
             stop = min((t.step for t in going if t.step > start), default=outer.n_steps)
             together = [t for t in going if t.step == start]
             at_once = lockstep if len(together) > 1 else False
-            several = train.steps_many(problem, outer, [_run(t) for t in together], start, stop, at_once)
+            several = train.steps_many(
+                problem, outer, [_run(t) for t in together], start, stop, at_once
+            )
             moved = _advance(together, several, problem, outer, tick)
             now |= {t.folder: t for t in moved}
     return list(now.values())
@@ -120,10 +135,15 @@ def _advance(
     clock = time.monotonic()
     for step, found, metrics in steps:
         values = [{key: np.asarray(value) for key, value in each.items()} for each in metrics]
-        together = [_after(t, step, run, outer, v["loss"]) for t, run, v in zip(together, found, values, strict=True)]
+        together = [
+            _after(t, step, run, outer, v["loss"])
+            for t, run, v in zip(together, found, values, strict=True)
+        ]
         wall_s = (time.monotonic() - clock) / len(together)
         for t, v in zip(together, values, strict=True):
-            saver.HERE.finished(t.folder, step, t.state, (v, wall_s, numbers(outer.theta(t.state.outer))))
+            saver.HERE.finished(
+                t.folder, step, t.state, (v, wall_s, numbers(outer.theta(t.state.outer)))
+            )
         if step == 1 and together[0].watched:
             before, after = outer.theta(begun), outer.theta(together[0].state.outer)
             outset.look(together[0].config, problem, (before, after), values[0])
@@ -142,7 +162,9 @@ def _run(trainee: Trainee) -> train.Run:
     return train.Run(trainee.config.seed, trainee.state.outer, trainee.state.watch)
 
 
-def _after(trainee: Trainee, step: int, run: train.Run, outer: AbstractOuterLoop, loss: np.ndarray) -> Trainee:
+def _after(
+    trainee: Trainee, step: int, run: train.Run, outer: AbstractOuterLoop, loss: np.ndarray
+) -> Trainee:
     assert run.watch is not None
     if run.watch.falls > trainee.state.watch.falls:
         log.info(
@@ -156,7 +178,9 @@ def _after(trainee: Trainee, step: int, run: train.Run, outer: AbstractOuterLoop
     if step in steps:
         at = 1 + steps.index(step)
         reached = jax.device_get(outer.theta(run.state))
-        candidates = jax.tree.map(lambda s, x: np.concatenate([s[:at], x[None], s[at + 1 :]]), candidates, reached)
+        candidates = jax.tree.map(
+            lambda s, x: np.concatenate([s[:at], x[None], s[at + 1 :]]), candidates, reached
+        )
     return trainee._replace(step=step, state=Training(run.state, candidates, bad, run.watch))
 
 
@@ -166,9 +190,17 @@ def candidate_steps(total: int, n: int) -> list[int]:
 
 
 def numbers(theta: Theta) -> dict[str, list[float]]:
-    """{"theta": the numbers of the rules, leaf after leaf in the order of their dotted names, as in the rule file};
-    empty where there are none, or more than MAX_LOGGED."""
-    leaves = {dotted(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(theta["rules"])[0]}
+    """{"theta": the numbers of the rules, leaf after leaf in the order of their dotted names, as in
+    the rule file}; empty where there are none, or more than MAX_LOGGED."""
+    leaves = {
+        dotted(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(theta["rules"])[0]
+    }
     if not 0 < sum(leaf.size for leaf in leaves.values()) <= MAX_LOGGED:
         return {}
-    return {"theta": [value for name in sorted(leaves) for value in np.asarray(leaves[name]).reshape(-1).tolist()]}
+    return {
+        "theta": [
+            value
+            for name in sorted(leaves)
+            for value in np.asarray(leaves[name]).reshape(-1).tolist()
+        ]
+    }

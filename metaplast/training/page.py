@@ -38,8 +38,11 @@ class Run(NamedTuple):
     rule: RuleFile | None
 
 
-def inspect_runs(paths: Sequence[Path], out: Path | None, n_lives: int, tick: Tick = lambda *_: None) -> list[Path]:
-    """The page of one or several finished runs of one experiment; the files written. n_lives 0: no curves.
+def inspect_runs(
+    paths: Sequence[Path], out: Path | None, n_lives: int, tick: Tick = lambda *_: None
+) -> list[Path]:
+    """The page of one or several finished runs of one experiment; the files written. n_lives 0: no
+    curves.
 
     Raises: BadInput for what is no finished run, or for runs that differ in more than their seed.
     """
@@ -53,7 +56,9 @@ def inspect_runs(paths: Sequence[Path], out: Path | None, n_lives: int, tick: Ti
     parts["training"] = _training(runs, pictures)
     found = [run.rule for run in runs if run.rule]
     if found:
-        drawn = rule_parts(found, [run.path / "rule.safetensors" for run in runs], _words_on_seed(runs), pictures)
+        drawn = rule_parts(
+            found, [run.path / "rule.safetensors" for run in runs], _words_on_seed(runs), pictures
+        )
         surfaces = {"surfaces": drawn.pop("surfaces")}
         parts |= drawn | _path_part(runs, found, pictures) | surfaces
     limits = Section("What this page does not show", _limits(runs, n_lives, pool))
@@ -61,7 +66,9 @@ def inspect_runs(paths: Sequence[Path], out: Path | None, n_lives: int, tick: Ti
     seeds = ", ".join(str(run.summary["seed"]) for run in runs)
     title = f"{experiment}, seed{'s' if len(runs) > 1 else ''} {seeds}"
     formulas = Section("The rule", formulas=[_formula(run) for run in runs if run.rule])
-    head = [formulas] if found else [Section("The rule", ["Nothing was plastic: there is no rule."])]
+    head = (
+        [formulas] if found else [Section("The rule", ["Nothing was plastic: there is no rule."])]
+    )
     page = Page(title, _facts(runs), [*head, *(section for section, _ in parts.values()), limits])
     about = {
         "experiment": experiment,
@@ -75,7 +82,11 @@ def default_out(runs: Sequence[Run]) -> Path:
     """One run: its own folder. Several: `inspect-<experiment>-<seeds>` beside the first."""
     if len(runs) == 1:
         return runs[0].path
-    seeds = "-".join(str(run.summary["seed"]) for run in runs) if len(runs) < 10 else f"{len(runs)}-runs"
+    seeds = (
+        "-".join(str(run.summary["seed"]) for run in runs)
+        if len(runs) < 10
+        else f"{len(runs)}-runs"
+    )
     experiment = re.sub(r"\W+", "_", runs[0].job.main.experiment)[:60] or "run"
     return runs[0].path.resolve().parent / f"inspect-{experiment}-{seeds}"
 
@@ -83,7 +94,9 @@ def default_out(runs: Sequence[Run]) -> Path:
 def _read(path: Path) -> Run:
     config, file = finished(path), path / "rule.safetensors"
     rule = whole(read_rule(file)) if file.is_file() else None
-    return Run(path, parse(config, check=False), json.loads((path / "summary.json").read_text()), rule)
+    return Run(
+        path, parse(config, check=False), json.loads((path / "summary.json").read_text()), rule
+    )
 
 
 def _facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
@@ -109,7 +122,10 @@ def _facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
         ("learned numbers", str(mine["learned"])),
         ("training lives left out", f"{skipped} (not finite)" if skipped else "none"),
         ("note", runs[0].job.main.note),
-        ("versions", ", ".join(f"{name} {value}" for name, value in versions.items()) or "not recorded"),
+        (
+            "versions",
+            ", ".join(f"{name} {value}" for name, value in versions.items()) or "not recorded",
+        ),
     ]
     return [(name, value) for name, value in facts if value]
 
@@ -121,14 +137,22 @@ def _formula(run: Run) -> str:
 
 def _scores(runs: Sequence[Run], pool: summary.Pool, pictures: Path) -> sections.Part:
     head, *rows = table.cells(pool.scores, pool.facts, DISCOVERED)
-    blown = [f"{e['name']}: {e['not_finite']} lives are not finite." for e in pool.scores if e["not_finite"]]
+    blown = [
+        f"{e['name']}: {e['not_finite']} lives are not finite."
+        for e in pool.scores
+        if e["not_finite"]
+    ]
     notes = [(name, note) for name, fact in pool.facts.items() if (note := _note(fact))]
     several = f"t intervals over {len(runs)} splits (runs)"
-    over = several if len(runs) > 1 else "bootstrap intervals over lives; one run, so not over splits"
+    over = (
+        several if len(runs) > 1 else "bootstrap intervals over lives; one run, so not over splits"
+    )
     tables = [Table(f"Scores on held-out lives; 95 % {over}", head, rows)]
     if len(runs) > 1:
         seeds = [f"seed {run.summary['seed']}" for run in runs]
-        rows = [(name, *(f"{value:.4g}" for value in values)) for name, values in pool.means.items()]
+        rows = [
+            (name, *(f"{value:.4g}" for value in values)) for name, values in pool.means.items()
+        ]
         tables.append(Table(f"Mean {pool.metric} in each run", ("row", *seeds), rows))
     tables += [Table("Rows", ("row", "what it is"), notes)] if notes else []
     drawn = []
@@ -138,27 +162,38 @@ def _scores(runs: Sequence[Run], pool: summary.Pool, pictures: Path) -> sections
         figures.scores(pool.scores, path, summary.OURS, labels)
         shown = [f"{labels.get(e['name'], e['name'])} {text(e['mean'])}" for e in pool.scores]
         alt = f"{pool.metric} per row: " + ", ".join(shown)
-        drawn = [Figure(path, alt, "Each row's mean with its 95 % interval, in the order of the table.")]
+        drawn = [
+            Figure(path, alt, "Each row's mean with its 95 % interval, in the order of the table.")
+        ]
     words = [summary.say_gap(pool.gap)] if pool.gap else []
     words += table.ahead(pool.scores, pool.facts, DISCOVERED)
-    numbers = {"metric": pool.metric, "table": pool.scores, "gap_closed": pool.gap, "means": pool.means}
+    numbers = {
+        "metric": pool.metric,
+        "table": pool.scores,
+        "gap_closed": pool.gap,
+        "means": pool.means,
+    }
     numbers["halving"] = {str(run.summary["seed"]): run.summary.get("halving") for run in runs}
     numbers["verdicts"] = {name: fact.get("verdict") for name, fact in pool.facts.items()}
-    return Section("Scores", [*words, *pool.words, *pool.dt, *blown], figures=drawn, tables=tables), plain(numbers)
+    return Section(
+        "Scores", [*words, *pool.words, *pool.dt, *blown], figures=drawn, tables=tables
+    ), plain(numbers)
 
 
 def _note(fact: Plain) -> str:
     """What a row is, and what it cost where that is more than its own search."""
-    origin = f"starts from {fact['from']}, {fact['budget']} outer steps in all" if fact.get("from") else ""
+    origin = (
+        f"starts from {fact['from']}, {fact['budget']} outer steps in all"
+        if fact.get("from")
+        else ""
+    )
     return "; ".join(words for words in (fact.get("note", ""), origin) if words)
 
 
 def _curves(runs: Sequence[Run], n_lives: int, pictures: Path, tick: Tick) -> sections.Part:
     """Each row's lives are lived anew under its stored theta: one compiled program per row."""
     if not n_lives:
-        words = (
-            "Not computed when the run ended, to save time. `metaplast inspect RUN_DIR` adds the curves to this page."
-        )
+        words = "Not computed when the run ended, to save time. `metaplast inspect RUN_DIR` adds the curves to this page."
         return Section("Learning within a life", [words]), {}
     n = min(n_lives, runs[0].job.main.evaluation.heldout)
     phases = runs[0].job.main.task.shape().phases
@@ -172,10 +207,16 @@ def _curves(runs: Sequence[Run], n_lives: int, pictures: Path, tick: Tick) -> se
             config = run.job.row(name)
             jax.config.update("jax_enable_x64", config.precision == "float64")
             problem = config.meta_problem()
-            lived.append(curves.per_step(problem, theta_of(row_folder(run.path, name), problem), config.seed, n))
+            lived.append(
+                curves.per_step(
+                    problem, theta_of(row_folder(run.path, name), problem), config.seed, n
+                )
+            )
         blown[name] = sum(curves.n_blown(steps["loss"]) for steps in lived)
         for metric in lived[0]:
-            bands.setdefault(metric, {})[name] = curves.band([steps[metric] for steps in lived], phases, h)
+            bands.setdefault(metric, {})[name] = curves.band(
+                [steps[metric] for steps in lived], phases, h
+            )
         tick("learning curves", index + 1, len(names))
     facts = {"n_lives": n, "n_runs": len(runs), "width": 2 * h + 1, "blown": blown}
     return sections.learning(bands, phases, facts, pictures, summary.OURS)
@@ -203,21 +244,35 @@ def _training(runs: Sequence[Run], pictures: Path) -> sections.Part:
     return Section("Meta-training", figures=[Figure(path, alt, caption)]), {"loss": losses}
 
 
-def _path_part(runs: Sequence[Run], files: Sequence[RuleFile], pictures: Path) -> dict[str, sections.Part]:
+def _path_part(
+    runs: Sequence[Run], files: Sequence[RuleFile], pictures: Path
+) -> dict[str, sections.Part]:
     """Where every run recorded its numbers at every outer step."""
-    logs = [[row["theta"] for row in read(run.path / "metrics.jsonl") if "theta" in row] for run in runs]
+    logs = [
+        [row["theta"] for row in read(run.path / "metrics.jsonl") if "theta" in row] for run in runs
+    ]
     title = "The way there: coefficients over meta-training"
     if not all(logs):
         words = "Not recorded: the rule learns nothing, has too many numbers, or the run is older than the record."
         return {"path": (Section(title, [words]), {})}
-    if any(len(log[0]) != sum(x.size for x in file.tensors.values()) for file, log in zip(files, logs, strict=True)):
+    if any(
+        len(log[0]) != sum(x.size for x in file.tensors.values())
+        for file, log in zip(files, logs, strict=True)
+    ):
         words = "Not shown: the form of the rule was searched too; numbers of other steps belong to other formulas."
         return {"path": (Section(title, [words]), {})}
-    found = [coefficients.path(file.document, file.tensors, log) for file, log in zip(files, logs, strict=True)]
+    found = [
+        coefficients.path(file.document, file.tensors, log)
+        for file, log in zip(files, logs, strict=True)
+    ]
     if not any(any(each.values()) for each in found[0]):
         return {}
     seeds = [run.summary["seed"] for run in runs]
-    return {"path": sections.paths([terms for terms, _ in found], [c for _, c in found], seeds, pictures)}
+    return {
+        "path": sections.paths(
+            [terms for terms, _ in found], [c for _, c in found], seeds, pictures
+        )
+    }
 
 
 def _limits(runs: Sequence[Run], n_lives: int, pool: summary.Pool) -> list[str]:

@@ -1,4 +1,6 @@
-"""The row of a reference: chosen on validation lives, judged once on the held-out lives of the other rows."""
+"""The row of a reference: chosen on validation lives, judged once on the held-out lives of the
+other rows.
+"""
 
 import json
 import time
@@ -26,7 +28,9 @@ def judge_reference(run: Path, plain: Plain, name: str) -> None:
     numbers = outside.choose(place, config.evaluation.validation)
     scores = outside.lives(place, numbers, "heldout", config.evaluation.heldout)
     wall_s = round(time.monotonic() - started, 2)
-    publish(folder, {}, scores, {"name": name, "diverged_lives": 0, "chosen": numbers, "wall_s": wall_s})
+    publish(
+        folder, {}, scores, {"name": name, "diverged_lives": 0, "chosen": numbers, "wall_s": wall_s}
+    )
 
 
 def placed(config: Config, name: str) -> outside.Place:
@@ -36,8 +40,8 @@ def placed(config: Config, name: str) -> outside.Place:
 
 
 def judged_elsewhere(run: Path, config: Config, name: str, n: int) -> dict[str, np.ndarray]:
-    """Per-life values on `n` held-out lives of another world, with the numbers that the run's row was judged with;
-    where the run has no such row, they are chosen in the other world."""
+    """Per-life values on `n` held-out lives of another world, with the numbers that the run's row
+    was judged with; where the run has no such row, they are chosen in the other world."""
     place, row = placed(config, name), row_folder(run, name) / "row.json"
     numbers = json.loads(row.read_text()).get("chosen", {}) if row.is_file() else None
     if numbers not in place.reference.options():
@@ -46,7 +50,9 @@ def judged_elsewhere(run: Path, config: Config, name: str, n: int) -> dict[str, 
 
 
 def facts_of(run: Path, name: str, config: Config) -> Plain:
-    """What stands beside a reference's score: what it is, the numbers chosen on validation lives, wall time."""
+    """What stands beside a reference's score: what it is, the numbers chosen on validation lives,
+    wall time.
+    """
     done = json.loads((row_folder(run, name) / "row.json").read_text())
     return {
         "kind": "reference",

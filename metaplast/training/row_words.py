@@ -1,4 +1,6 @@
-"""What is said of the rows of one or several runs, beside their scores: how the search went, and whether it failed."""
+"""What is said of the rows of one or several runs, beside their scores: how the search went, and
+whether it failed.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +14,8 @@ Plain = dict[str, Any]
 
 
 def lines(summaries: Sequence[Plain], facts: Mapping[str, Plain]) -> list[str]:
-    """A line for every row that failed, every search that got lost and led back, every start from another row.
+    """A line for every row that failed, every search that got lost and led back, every start from
+    another row.
 
     facts: of the rows, with the verdicts of all runs together.
     """
@@ -29,21 +32,29 @@ def lines(summaries: Sequence[Plain], facts: Mapping[str, Plain]) -> list[str]:
     own = {name: fact for name, fact in facts.items() if fact.get("kind") != "reference"}
     unjudged = [name for name, fact in own.items() if fact["learned"] and not fact.get("verdict")]
     if unjudged:
-        told.append(f"Not judged, for their scores on validation lives are not on record: {', '.join(unjudged)}.")
+        told.append(
+            f"Not judged, for their scores on validation lives are not on record: {', '.join(unjudged)}."
+        )
     for summary in summaries:
         seed = f" (seed {summary['seed']})" if len(summaries) > 1 else ""
-        told += [_lost(f"{name}{seed}", fact["search"]) for name, fact in summary["rows"].items() if _falls(fact)]
+        told += [
+            _lost(f"{name}{seed}", fact["search"])
+            for name, fact in summary["rows"].items()
+            if _falls(fact)
+        ]
     return told
 
 
 def on_dt(summaries: Sequence[Plain]) -> list[str]:
     """The line on what half of dt does to the searched row; none where it was not measured."""
-    return halving.over_runs({summary["seed"]: summary["halving"] for summary in summaries if "halving" in summary})
+    return halving.over_runs(
+        {summary["seed"]: summary["halving"] for summary in summaries if "halving" in summary}
+    )
 
 
 def over_runs(summaries: Sequence[Plain]) -> dict[str, Plain]:
-    """The facts on every row of several runs: those of the first, with the worst verdict of all; and of the searched
-    one `too_long`, whether half of dt changed it in one."""
+    """The facts on every row of several runs: those of the first, with the worst verdict of all;
+    and of the searched one `too_long`, whether half of dt changed it in one."""
     first = dict(summaries[0]["rows"])
     if any(halving.too_long(summary.get("halving", {})) for summary in summaries):
         first[DISCOVERED] = {**first[DISCOVERED], "too_long": True}
@@ -68,13 +79,17 @@ def why(verdict: Plain) -> str:
     side = "below" if verdict["difference"] < 0 else "above"
     size = f"{abs(verdict['difference']):.3g} {side} that of {other}"
     interval = f"99.9 % interval of the difference [{low:+.3g}, {high:+.3g}]"
-    return f"{verdict['state']}: its {verdict['metric']} on {split} lives is {size}; {interval}{runs}"
+    return (
+        f"{verdict['state']}: its {verdict['metric']} on {split} lives is {size}; {interval}{runs}"
+    )
 
 
 def _worst(verdicts: Sequence[Plain | None]) -> Plain | None:
     """`failed_in` so many of `runs`; None where a run has no verdict and none failed."""
     bad = [verdict for verdict in verdicts if verdict and failed(verdict)]
-    ordered = [each for state in (NOT_TRAINED, OVERFITTED) for each in bad if each["state"] == state]
+    ordered = [
+        each for state in (NOT_TRAINED, OVERFITTED) for each in bad if each["state"] == state
+    ]
     if not ordered:
         return verdicts[0] if all(verdicts) else None
     return {**ordered[0], "failed_in": len(bad), "runs": len(verdicts)}

@@ -37,11 +37,13 @@ def start(
     modules: Sequence[str] = (),
     say: Say = lambda line: None,
 ) -> Path:
-    """A new run, or a group of runs (`seeds`, `vary`) in one folder; `modules` are imported by every worker; jobs: rows
-    at a time (None: `preflight.fitting_jobs`); `say` is given a line for every finished row. Nothing on disk changes
-    unless the config is valid.
+    """A new run, or a group of runs (`seeds`, `vary`) in one folder; `modules` are imported by
+    every worker; jobs: rows
+    at a time (None: `preflight.fitting_jobs`); `say` is given a line for every finished row.
+    Nothing on disk changes unless the config is valid.
 
-    Raises: BadInput, folder.Busy, row.Diverged (of a group: group.demand_whole), stopping.Interrupted, OSError.
+    Raises: BadInput, folder.Busy, row.Diverged (of a group: group.demand_whole),
+    stopping.Interrupted, OSError.
     """
     several, first = group.split(plain)
     job = parse(first, check=False)
@@ -80,8 +82,13 @@ def resume(
     """
     folder.check_idle(run)
     runs = group.members(run)
-    marks = [file for one in runs for file in (one.folder / "summary.json", one.folder / "report.html")]
-    finished = all(mark.is_file() for mark in [*marks, *([] if runs[0].folder == run else [run / group.RESULT])])
+    marks = [
+        file for one in runs for file in (one.folder / "summary.json", one.folder / "report.html")
+    ]
+    finished = all(
+        mark.is_file()
+        for mark in [*marks, *([] if runs[0].folder == run else [run / group.RESULT])]
+    )
     several = 1 if finished else _check(runs, jobs)
     with folder.locked(run), folder.logged(run):
         warn_of_other_versions(run)
@@ -107,8 +114,12 @@ def _check(runs: Sequence[Single], jobs: int | None) -> int:
     return jobs
 
 
-def _execute(run: Path, runs: Sequence[Single], workers: Workers, progress: Progress, say: Say) -> None:
-    """Each run of a group is locked and followed in its own folder too; what is said goes to the group's log.txt."""
+def _execute(
+    run: Path, runs: Sequence[Single], workers: Workers, progress: Progress, say: Say
+) -> None:
+    """Each run of a group is locked and followed in its own folder too; what is said goes to the
+    group's log.txt.
+    """
     with ExitStack() as stack:
         for one in runs:
             if one.folder != run:
@@ -122,7 +133,9 @@ def _execute(run: Path, runs: Sequence[Single], workers: Workers, progress: Prog
         _train_and_judge(run, runs, workers, progress, say)
 
 
-def _train_and_judge(run: Path, runs: Sequence[Single], workers: Workers, progress: Progress, say: Say) -> None:
+def _train_and_judge(
+    run: Path, runs: Sequence[Single], workers: Workers, progress: Progress, say: Say
+) -> None:
     started = time.monotonic()
     saver.HERE.renew()
     job = parse(runs[0].plain, check=False)
@@ -153,7 +166,9 @@ def _train_and_judge(run: Path, runs: Sequence[Single], workers: Workers, progre
         if len(names) == 1:
             train_row(runs, DISCOVERED, tick)
             announcer.look()
-        jax.config.update("jax_enable_x64", job.main.precision == "float64")  # where workers did it, for what follows
+        jax.config.update(
+            "jax_enable_x64", job.main.precision == "float64"
+        )  # where workers did it, for what follows
         for one in group.unfinished(runs):
             if all((folder.row_folder(one.folder, name) / "row.json").is_file() for name in names):
                 wall_s = (time.monotonic() - started) / len(runs)

@@ -1,4 +1,6 @@
-"""Several worlds side by side: what every row is worth in each, and how one row stands to the best reference."""
+"""Several worlds side by side: what every row is worth in each, and how one row stands to the best
+reference.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,31 +24,60 @@ Line = tuple[str, ...]
 def compare(runs: Sequence[Path], row: str = DISCOVERED, against: Sequence[str] = ()) -> str:
     """One world: the table over its seeds. Several: two tables, of means and of differences.
 
-    against: the rows among which each world has its reference: the best by its mean on the very held-out lives it is
-    judged on, which favours the reference; none is named where the search of one of them failed. Default: the rows
-    whose credit signal is the gradient itself. Differences are paired on the same lives; intervals are Student's over
-    the means of runs (bootstrapped over lives where a world has one run).
-    Raises: BadInput for what is no finished run, worlds whose rows or metrics differ, or an unknown row.
+    against: the rows among which each world has its reference: the best by its mean on the very
+    held-out lives it is judged on, which favours the reference; none is named where the search of
+    one of them failed.
+    Default: the rows whose credit signal is the gradient itself. Differences are paired on the same
+    lives; intervals are Student's over the means of runs (bootstrapped over lives where a world has
+    one run).
+    Raises: BadInput for what is no finished run, worlds whose rows or metrics differ, or an unknown
+    row.
     """
     groups = worlds(runs)
     if len(groups) == 1 and row == DISCOVERED and not against:
         return summary.pooled(list(runs))
     if len(groups) > len(ascii_uppercase):
-        raise BadInput(f"{len(groups)} worlds", f"at most {len(ascii_uppercase)}", "compare fewer at a time")
+        raise BadInput(
+            f"{len(groups)} worlds", f"at most {len(ascii_uppercase)}", "compare fewer at a time"
+        )
     pools = {label: summary.pool(group) for label, group in groups.items()}
     first = next(iter(pools.values()))
-    if any((pool.metric, set(pool.means)) != (first.metric, set(first.means)) for pool in pools.values()):
-        raise BadInput(f"{len(groups)} worlds", "the same rows and metric in each", "compare them one by one")
+    if any(
+        (pool.metric, set(pool.means)) != (first.metric, set(first.means))
+        for pool in pools.values()
+    ):
+        raise BadInput(
+            f"{len(groups)} worlds", "the same rows and metric in each", "compare them one by one"
+        )
     against = against or _exact(runs[0], row)
     if unknown := [name for name in (row, *against) if name not in first.means]:
-        raise BadInput(f"row {unknown[0]!r}", f"one of {', '.join(first.means)}", "correct the name")
+        raise BadInput(
+            f"row {unknown[0]!r}", f"one of {', '.join(first.means)}", "correct the name"
+        )
     keys = dict(zip(groups, ascii_uppercase, strict=False))
     legend = [
-        f"{key}  {label or 'the world of the first run'}; {len(groups[label])} runs" for label, key in keys.items()
+        f"{key}  {label or 'the world of the first run'}; {len(groups[label])} runs"
+        for label, key in keys.items()
     ]
-    gaps = [_gap(key, pools[label], groups[label], (row, against)) for label, key in keys.items() if against]
-    head = ("world", row, "best of the references", first.metric, f"minus {row}", table.INTERVAL, "n", "each run")
-    lines = [(f"mean {first.metric}", *keys.values(), "reach", "feedback", "learned"), *_means(pools)]
+    gaps = [
+        _gap(key, pools[label], groups[label], (row, against))
+        for label, key in keys.items()
+        if against
+    ]
+    head = (
+        "world",
+        row,
+        "best of the references",
+        first.metric,
+        f"minus {row}",
+        table.INTERVAL,
+        "n",
+        "each run",
+    )
+    lines = [
+        (f"mean {first.metric}", *keys.values(), "reach", "feedback", "learned"),
+        *_means(pools),
+    ]
     differences = [table.aligned([head, *gaps])] if against else []
     steps = [f"{key}: {said}" for label, key in keys.items() for said in pools[label].dt]
     return "\n\n".join(["\n".join(legend), table.aligned(lines), *differences, *steps])
@@ -58,9 +89,13 @@ def _means(pools: Mapping[str, summary.Pool]) -> list[Line]:
     for name in next(iter(pools.values())).means:
         fact = facts.get(name, {})
         told = (str(fact.get(what, "-")) for what in ("reach", "feedback", "learned"))
-        labels = [table.marked(name, pool.facts[name]) for pool in pools.values() if _noted(pool, name)]
+        labels = [
+            table.marked(name, pool.facts[name]) for pool in pools.values() if _noted(pool, name)
+        ]
         label = labels[0] if labels else name
-        lines.append((label, *(f"{np.mean(pool.means[name]):.3f}" for pool in pools.values()), *told))
+        lines.append(
+            (label, *(f"{np.mean(pool.means[name]):.3f}" for pool in pools.values()), *told)
+        )
     return lines
 
 
@@ -76,7 +111,16 @@ def _gap(key: str, pool: summary.Pool, runs: list[Path], who: tuple[str, Sequenc
     found = estimate(paired)
     each = " ".join(f"{difference.mean():+.3f}" for difference in paired)
     interval = f"[{found.low:+.3f}, {found.high:+.3f}]"
-    return key, f"{means[row]:.3f}", best, f"{means[best]:.3f}", f"{found.mean:+.3f}", interval, str(found.n), each
+    return (
+        key,
+        f"{means[row]:.3f}",
+        best,
+        f"{means[best]:.3f}",
+        f"{found.mean:+.3f}",
+        interval,
+        str(found.n),
+        each,
+    )
 
 
 def _failed(pool: summary.Pool, name: str) -> bool:
@@ -91,4 +135,6 @@ def _exact(run: Path, row: str) -> list[str]:
     """The rows whose credit signal is the gradient itself; where there is none, all others."""
     rows = parse(read_file(run / "config.yaml"), check=False).rows
     others = [name for name, _ in rows if name != row]
-    return [name for name, config in rows if name != row and isinstance(config.feedback, Symmetric)] or others
+    return [
+        name for name, config in rows if name != row and isinstance(config.feedback, Symmetric)
+    ] or others

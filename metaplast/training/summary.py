@@ -47,7 +47,10 @@ def summarise(run: Path, job: Job, wall_s: float) -> Plain:
     verdicts = judge(run, job, nested)
     facts = {}
     for name, config in job.rows:
-        facts[name] = facts_of(run, name, config) | {"contains": nested[name], "verdict": verdicts[name]}
+        facts[name] = facts_of(run, name, config) | {
+            "contains": nested[name],
+            "verdict": verdicts[name],
+        }
     for name, fact in facts.items():
         before = job.before(name)
         searched = [each for each in (name, *before) if facts[each]["learned"]]
@@ -61,7 +64,8 @@ def summarise(run: Path, job: Job, wall_s: float) -> Plain:
         "outer_steps": job.main.outer.n_steps,
         "wall_s": round(wall_s, 2),
         "diverged_lives": sum(
-            json.loads((row_folder(run, n) / "row.json").read_text())["diverged_lives"] for n in names
+            json.loads((row_folder(run, n) / "row.json").read_text())["diverged_lives"]
+            for n in names
         ),
         "rows": facts,
         "scores": entries,
@@ -74,7 +78,9 @@ def summarise(run: Path, job: Job, wall_s: float) -> Plain:
     theta = theta_of(run, problem)
     if job.main.slots():
         provenance = {key: summary[key] for key in ("experiment", "seed", "outer_steps")}
-        document, tensors = describe_rule(problem.lifetime, theta, provenance=provenance, scores=entries)
+        document, tensors = describe_rule(
+            problem.lifetime, theta, provenance=provenance, scores=entries
+        )
         save_rule(run / "rule.safetensors", document, tensors)
         summary["rule"] = rule_card(document, tensors)
     folder.write_json(run / "summary.json", summary)
@@ -82,17 +88,24 @@ def summarise(run: Path, job: Job, wall_s: float) -> Plain:
 
 
 def lives(runs: list[Path], names: list[str]) -> tuple[dict[str, list[np.ndarray]], str]:
-    """({row: per-life values, one array per run}, metric): accuracy where the task reports it, else an angle where the
-    job measures one, else the loss."""
-    stored = {name: [load_file(row_folder(run, name) / "lives.safetensors") for run in runs] for name in names}
+    """({row: per-life values, one array per run}, metric): accuracy where the task reports it, else
+    an angle where the job measures one, else the loss."""
+    stored = {
+        name: [load_file(row_folder(run, name) / "lives.safetensors") for run in runs]
+        for name in names
+    }
     common = set.intersection(*(set(s) for found in stored.values() for s in found))
     angles = sorted(name for name in common if name.startswith("angle_"))
     metric = "accuracy" if "accuracy" in common else next(iter(angles), "loss")
-    return {name: [np.asarray(s[metric], np.float64) for s in found] for name, found in stored.items()}, metric
+    return {
+        name: [np.asarray(s[metric], np.float64) for s in found] for name, found in stored.items()
+    }, metric
 
 
 def facts_of(run: Path, name: str, config: Config) -> Plain:
-    """What stands beside a score: reach and fields read, how many numbers were learned, wall time, the row's note."""
+    """What stands beside a score: reach and fields read, how many numbers were learned, wall time,
+    the row's note.
+    """
     lifetime = config.meta_problem().lifetime
     reads = sorted(frozenset().union(*lifetime.reads().values()))
     theta = theta_of(row_folder(run, name), config.meta_problem())
@@ -101,11 +114,17 @@ def facts_of(run: Path, name: str, config: Config) -> Plain:
     told = json.loads((row_folder(run, name) / "row.json").read_text())
     return {
         "reach": reach(reads) if reads else "-",
-        "feedback": name_of(type(config.feedback)) if CREDIT_FIELDS & {f.rpartition(".")[2] for f in reads} else "none",
+        "feedback": name_of(type(config.feedback))
+        if CREDIT_FIELDS & {f.rpartition(".")[2] for f in reads}
+        else "none",
         "reads": reads,
         "learned": sum(leaf.size for leaf in jax.tree.leaves(theta)),
         "at_bound": mean["at_bound"],
-        "units": {key: value for key, value in sorted(mean.items()) if key.startswith(tuple(f"{i}_" for i in IDLE))},
+        "units": {
+            key: value
+            for key, value in sorted(mean.items())
+            if key.startswith(tuple(f"{i}_" for i in IDLE))
+        },
         "faults": {name: int(lives[name].sum()) for name in FAULTS if name in lives},
         "search": told.get("search", {}),
         "wall_s": told["wall_s"],
@@ -113,11 +132,18 @@ def facts_of(run: Path, name: str, config: Config) -> Plain:
     }
 
 
-def gap_closed(job: Job, rows: Mapping[str, list[np.ndarray]], metric: str, facts: Mapping[str, Plain]) -> Plain | None:
-    """How far the discovered rule gets from feedback alignment to the best backprop row of the same network.
+def gap_closed(
+    job: Job, rows: Mapping[str, list[np.ndarray]], metric: str, facts: Mapping[str, Plain]
+) -> Plain | None:
+    """How far the discovered rule gets from feedback alignment to the best backprop row of the same
+    network.
 
     Where one of these rows failed, nobody knows: `withheld` names it and says why."""
-    backprop = [n for n, c in job.rows if isinstance(c.feedback, Symmetric) and c.network == job.main.network]
+    backprop = [
+        n
+        for n, c in job.rows
+        if isinstance(c.feedback, Symmetric) and c.network == job.main.network
+    ]
     if ALIGNMENT not in rows or not backprop:
         return None
     withheld = {}
@@ -131,8 +157,10 @@ def gap_closed(job: Job, rows: Mapping[str, list[np.ndarray]], metric: str, fact
 
 
 class Pool(NamedTuple):
-    """One or several runs of one experiment: scores and gap as in summary.json, facts per row, the means of every row
-    in each run, a line for every search that needs one, and one on what half of dt does (none: not measured)."""
+    """One or several runs of one experiment: scores and gap as in summary.json, facts per row, the
+    means of every row in each run, a line for every search that needs one, and one on what half of
+    dt does (none: not measured).
+    """
 
     metric: str
     scores: list[Plain]
@@ -149,11 +177,17 @@ def pool(runs: list[Path]) -> Pool:
     Raises: BadInput for what is no finished run, or runs that differ in more than their seed.
     """
     if other := list(worlds(runs))[1:]:
-        raise BadInput(f"runs that differ in {other[0]}", "runs that differ in their seed", "take them one by one")
+        raise BadInput(
+            f"runs that differ in {other[0]}",
+            "runs that differ in their seed",
+            "take them one by one",
+        )
     summaries = [json.loads((run / "summary.json").read_text()) for run in runs]
     seeds = [s["seed"] for s in summaries]
     if len(set(seeds)) < len(seeds):
-        raise BadInput(f"{len(runs)} runs of seeds {seeds}", "distinct seeds", "name every run once")
+        raise BadInput(
+            f"{len(runs)} runs of seeds {seeds}", "distinct seeds", "name every run once"
+        )
     rows, metric = lives(runs, [entry["name"] for entry in summaries[0]["scores"]])
     job = parse(read_yaml((runs[0] / "config.yaml").read_text(), "config.yaml"), check=False)
     means = {name: [float(group.mean()) for group in groups] for name, groups in rows.items()}
@@ -165,17 +199,28 @@ def pool(runs: list[Path]) -> Pool:
 
 
 def pooled(runs: list[Path]) -> str:
-    """The table over several finished runs of one experiment, and every row's score in each. Raises: as `pool`."""
+    """The table over several finished runs of one experiment, and every row's score in each.
+    Raises: as `pool`.
+    """
     found = pool(runs)
     parts = [table.render(found.scores, found.facts, DISCOVERED)]
     if found.gap:
         parts.append(say_gap(found.gap))
     parts += [*found.words, *found.dt]
     parts += table.ahead(found.scores, found.facts, DISCOVERED)
-    kind = f"t intervals over {len(runs)} splits" if len(runs) > 1 else "bootstrap intervals over lives of one split"
+    kind = (
+        f"t intervals over {len(runs)} splits"
+        if len(runs) > 1
+        else "bootstrap intervals over lives of one split"
+    )
     parts.append(f"95 % {kind}. Per seed, {found.metric}:")
     widest = max(map(len, found.means))
-    parts.append("\n".join(f"{n.ljust(widest)}  " + "  ".join(f"{m:.3f}" for m in v) for n, v in found.means.items()))
+    parts.append(
+        "\n".join(
+            f"{n.ljust(widest)}  " + "  ".join(f"{m:.3f}" for m in v)
+            for n, v in found.means.items()
+        )
+    )
     return "\n\n".join(parts)
 
 
@@ -199,7 +244,11 @@ def render(run: Path) -> str:
         parts.append(say_gap(gap))
     parts += [*row_words.lines([summary], facts), *row_words.on_dt([summary])]
     parts += table.ahead(summary["scores"], summary["rows"], DISCOVERED)
-    unless = " (but for rows that start from others)" if any(f.get("from") for f in summary["rows"].values()) else ""
+    unless = (
+        " (but for rows that start from others)"
+        if any(f.get("from") for f in summary["rows"].values())
+        else ""
+    )
     parts.append(
         f"Every trained row: same task, outer loop and budget{unless}; candidates chosen on validation lives; scored "
         f"on the same {summary['scores'][0]['n']} held-out lives, opened once. One seed, so intervals cover lives, "
@@ -207,17 +256,31 @@ def render(run: Path) -> str:
     )
     for name, fact in summary["rows"].items():
         if fact.get("at_bound", 0.0) > CLIPPED:
-            parts.append(f"{name}: {100 * fact['at_bound']:.0f} % of its weights end at their bound (clipped).")
+            parts.append(
+                f"{name}: {100 * fact['at_bound']:.0f} % of its weights end at their bound (clipped)."
+            )
         for word in IDLE:
-            many = {k.removeprefix(f"{word}_"): v for k, v in fact.get("units", {}).items() if k.startswith(word)}
+            many = {
+                k.removeprefix(f"{word}_"): v
+                for k, v in fact.get("units", {}).items()
+                if k.startswith(word)
+            }
             if told := ", ".join(f"{100 * v:.0f} % of {k}" for k, v in many.items() if v > CLIPPED):
                 parts.append(f"{name}: units that are {word} through a whole life: {told}.")
-        if told := ", ".join(f"{n} {word} ({FAULTS[word]})" for word, n in fact.get("faults", {}).items() if n):
+        if told := ", ".join(
+            f"{n} {word} ({FAULTS[word]})" for word, n in fact.get("faults", {}).items() if n
+        ):
             parts.append(f"{name}: of its {summary['scores'][0]['n']} lives, {told}.")
     if summary["diverged_lives"]:
-        parts.append(f"{summary['diverged_lives']} training lives were not finite and were left out.")
+        parts.append(
+            f"{summary['diverged_lives']} training lives were not finite and were left out."
+        )
     if rule := summary.get("rule"):
-        transport = "; reads W^T post" if any("returned" in f for f in summary["rows"][DISCOVERED]["reads"]) else ""
+        transport = (
+            "; reads W^T post"
+            if any("returned" in f for f in summary["rows"][DISCOVERED]["reads"])
+            else ""
+        )
         parts.append(
             f"{rule['formula']}\nreach: {rule['reach']}{transport}; feedback: {summary['rows'][DISCOVERED]['feedback']}"
         )
@@ -229,7 +292,9 @@ def render(run: Path) -> str:
 
 
 def say_gap(gap: Plain) -> str:
-    """How far the discovered rule gets from feedback alignment to backprop, in words; or which rows forbid it."""
+    """How far the discovered rule gets from feedback alignment to backprop, in words; or which rows
+    forbid it.
+    """
     if withheld := gap.get("withheld"):
         reasons = "; ".join(f"{name} is {reason}" for name, reason in withheld.items())
         return f"No share of a gap and no best backprop row is named: {reasons}."

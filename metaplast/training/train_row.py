@@ -1,4 +1,6 @@
-"""Train one row of a run's table, choose its candidate on validation lives, judge it once on held-out lives."""
+"""Train one row of a run's table, choose its candidate on validation lives, judge it once on
+held-out lives.
+"""
 
 import hashlib
 import json
@@ -35,7 +37,9 @@ class Diverged(RuntimeError):
 
 
 class Chosen(NamedTuple):
-    """A row ready to be judged: its theta and per-life values on validation lives; search: how it was found."""
+    """A row ready to be judged: its theta and per-life values on validation lives; search: how it
+    was found.
+    """
 
     folder: Path
     config: Config
@@ -45,12 +49,13 @@ class Chosen(NamedTuple):
 
 
 def train_row(runs: Sequence[Single], name: str, tick: Tick = lambda *_: None) -> None:
-    """Train, choose and judge one row of every run, from its newest checkpoint on; finished ones are left alone.
+    """Train, choose and judge one row of every run, from its newest checkpoint on; finished ones
+    are left alone.
 
-    Runs whose compiled program is the same train together. Writes metrics.jsonl, checkpoints/, validation.safetensors,
-    lives.safetensors and row.json into the row's folders.
-    Raises: NoCheckpoint; Diverged where the only run does. One of several that does is named in a warning and is left
-    without its row.json.
+    Runs whose compiled program is the same train together. Writes metrics.jsonl, checkpoints/,
+    validation.safetensors, lives.safetensors and row.json into the row's folders.
+    Raises: NoCheckpoint; Diverged where the only run does. One of several that does is named in a
+    warning and is left without its row.json.
     """
     together: dict[Hashable, list[Single]] = {}
     failed: list[str] = []
@@ -62,7 +67,9 @@ def train_row(runs: Sequence[Single], name: str, tick: Tick = lambda *_: None) -
             together.setdefault(program_of(one, name), []).append(one)
         else:
             fix = "see log.txt; lower outer.learning_rate"
-            failed.append(f"{row_folder(one.folder, name)} - expected {before[0]}, its start, to be trained - {fix}")
+            failed.append(
+                f"{row_folder(one.folder, name)} - expected {before[0]}, its start, to be trained - {fix}"
+            )
     for several in together.values():
         failed += _train_program(several, name, tick)
     for line in failed:
@@ -89,7 +96,14 @@ def _train_program(runs: Sequence[Single], name: str, tick: Tick) -> list[str]:
         folder.mkdir(parents=True, exist_ok=True)
         theta = jax.eval_shape(problem.init, train.stream(config.seed, "theta"))
         if jax.tree.leaves(theta):
-            trainee = enlist(folder, config, _digest(one.plain, name), problem, outer, _origin(one, name, problem))
+            trainee = enlist(
+                folder,
+                config,
+                _digest(one.plain, name),
+                problem,
+                outer,
+                _origin(one, name, problem),
+            )
             trainees.append(trainee._replace(watched=name == DISCOVERED))
         else:
             only = _validated(problem, theta, config)
@@ -106,7 +120,9 @@ def _train_program(runs: Sequence[Single], name: str, tick: Tick) -> list[str]:
         diverged = it.search.get("diverged_lives", 0)
         facts = {"name": name, "diverged_lives": diverged, "search": it.search, "wall_s": wall_s}
         if name == DISCOVERED and it.config.evaluation.halve_dt and preflight.timed(it.config):
-            facts["halving"] = halving.measure(problem, it.theta, it.config.seed, it.config.evaluation.halve_lives)
+            facts["halving"] = halving.measure(
+                problem, it.theta, it.config.seed, it.config.evaluation.halve_lives
+            )
             say = log.warning if halving.too_long(facts["halving"]) else log.info
             say(halving.line(facts["halving"]))
         save_arrays(it.folder / "validation.safetensors", it.validation)
@@ -120,7 +136,9 @@ def _train_program(runs: Sequence[Single], name: str, tick: Tick) -> list[str]:
 
 
 def _origin(one: Single, name: str, problem: MetaProblem) -> Theta | None:
-    """Where the search of a row starts that starts from another: that one's trained theta, embedded."""
+    """Where the search of a row starts that starts from another: that one's trained theta,
+    embedded.
+    """
     job = parse(one.plain, check=False)
     if not (before := job.before(name)):
         return None
@@ -131,7 +149,8 @@ def _origin(one: Single, name: str, problem: MetaProblem) -> Theta | None:
 
 
 def _choose(problem: MetaProblem, trained: Trainee) -> Chosen:
-    """The candidate with the lowest mean objective on validation lives; the held-out lives are not looked at.
+    """The candidate with the lowest mean objective on validation lives; the held-out lives are not
+    looked at.
 
     The start is one of them, so that no row ends below it. Losses of a few lives do not decide,
     see `best_of`: they once sent rows of accuracy .8 back to their start.
@@ -148,11 +167,13 @@ def _choose(problem: MetaProblem, trained: Trainee) -> Chosen:
 
 
 def best_of(scores: Sequence[dict[str, np.ndarray]]) -> int:
-    """Which candidate is chosen by what its lives gave, `loss` [n] and perhaps `accuracy` [n]; the first is the start.
+    """Which candidate is chosen by what its lives gave, `loss` [n] and perhaps `accuracy` [n]; the
+    first is the start.
 
-    That with the lowest mean loss, among those whose mean accuracy (mean loss where a task tells none) is no worse than
-    that of the start and whose losses are finite. Where a share of at most FEW of a candidate's lives is worse than the
-    worst one of the start, these count as that one. Where more of some candidate's lives are, a few large losses would
+    That with the lowest mean loss, among those whose mean accuracy (mean loss where a task tells
+    none) is no worse than that of the start and whose losses are finite. Where a share of at most
+    FEW of a candidate's lives is worse than the worst one of the start, these count as that one.
+    Where more of some candidate's lives are, a few large losses would
     decide: the highest mean accuracy is chosen instead, if the task tells it.
     """
     start = scores[0]
@@ -177,7 +198,9 @@ def best_of(scores: Sequence[dict[str, np.ndarray]]) -> int:
 
 
 def _search_of(folder: Path) -> Plain:
-    """What metrics.jsonl tells of a row's search: lives left out, falls and the steps after which they were."""
+    """What metrics.jsonl tells of a row's search: lives left out, falls and the steps after which
+    they were.
+    """
     rows = read(folder / "metrics.jsonl")
     fell_at = []
     for before, after in pairwise(rows):
@@ -196,7 +219,9 @@ def _validated(problem: MetaProblem, theta: Theta, config: Config) -> dict[str, 
     return evaluate.lives(problem, theta, config.seed, "validation", n)
 
 
-def _beside_start(scores: dict[str, np.ndarray], start: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _beside_start(
+    scores: dict[str, np.ndarray], start: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
     """Per-life values on validation lives: of the chosen theta, and `start_...` of the first one."""
     kept = {}
     for metric in ("loss", "accuracy"):
@@ -207,7 +232,8 @@ def _beside_start(scores: dict[str, np.ndarray], start: dict[str, np.ndarray]) -
 
 
 def _digest(plain: Plain, name: str) -> str:
-    """What determines a row's training: all but the checkpoint interval, the logger, comparisons and the other rows.
+    """What determines a row's training: all but the checkpoint interval, the logger, comparisons
+    and the other rows.
 
     Of a row that starts from another also what determines that one's."""
     free = ("checkpoint_every", "logging", "compare", "rows")

@@ -1,4 +1,6 @@
-"""Finished runs judged in another world: the same rules in longer lives, other widths, depths or tasks."""
+"""Finished runs judged in another world: the same rules in longer lives, other widths, depths or
+tasks.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,12 +23,13 @@ from metaplast.training.summary import pool
 
 
 def transfer(runs: Sequence[Path], words: Sequence[str], n: int, only: Sequence[str] = ()) -> str:
-    """The table of `runs` (seeds of one experiment) with `words` laid on their configs: every row keeps the theta it
-    was trained to, nothing is tuned again, and all are judged on the same `n` held-out lives of each seed. only: the
-    rows to judge beside `discovered` (default: all).
+    """The table of `runs` (seeds of one experiment) with `words` laid on their configs: every row
+    keeps the theta it was trained to, nothing is tuned again, and all are judged on the same `n`
+    held-out lives of
+    each seed. only: the rows to judge beside `discovered` (default: all).
 
-    Raises: BadInput for a run that is not finished, words that do not compose, a row that does not exist, or a theta
-    that does not fit.
+    Raises: BadInput for a run that is not finished, words that do not compose, a row that does not
+    exist, or a theta that does not fit.
     """
     found = pool(list(runs))
     rows: dict[str, list[dict[str, np.ndarray]]] = {}
@@ -38,18 +41,29 @@ def transfer(runs: Sequence[Path], words: Sequence[str], n: int, only: Sequence[
             if name not in wanted:
                 continue
             jax.config.update("jax_enable_x64", config.precision == "float64")
-            theta = _fitting(theta_of(row_folder(run, name), old.row(name).meta_problem()), config, name)
+            theta = _fitting(
+                theta_of(row_folder(run, name), old.row(name).meta_problem()), config, name
+            )
             scores = evaluate.lives(config.meta_problem(), theta, config.seed, "heldout", n)
             rows.setdefault(name, []).append(scores)
         for name in references:
             if name in wanted:
                 rows.setdefault(name, []).append(judged_elsewhere(run, new.main, name, n))
-    metric = "accuracy" if all("accuracy" in scores for groups in rows.values() for scores in groups) else "loss"
-    values = {name: [np.asarray(s[metric], np.float64) for s in groups] for name, groups in rows.items()}
+    metric = (
+        "accuracy"
+        if all("accuracy" in scores for groups in rows.values() for scores in groups)
+        else "loss"
+    )
+    values = {
+        name: [np.asarray(s[metric], np.float64) for s in groups] for name, groups in rows.items()
+    }
     said = " ".join(words) or "the world they were trained in"
     head = f"{len(runs)} run(s), every row as it was trained, in: {said}"
     trained = found.facts[DISCOVERED]
-    here = {**found.facts, DISCOVERED: {key: fact for key, fact in trained.items() if key != "too_long"}}
+    here = {
+        **found.facts,
+        DISCOVERED: {key: fact for key, fact in trained.items() if key != "too_long"},
+    }
     return f"{head}\n\n{table.render(table.scores(values, metric, DISCOVERED), here, DISCOVERED)}"
 
 
@@ -60,11 +74,17 @@ def _wanted(known: list[str], only: Sequence[str]) -> list[str]:
 
 
 def _fitting(theta: Theta, config: Config, name: str) -> Theta:
-    """The theta as the changed problem wants it: the gain of an edge that is gone is left out, that of a new edge is
-    neutral. Raises: BadInput where a rule or the neurons would need other numbers than were learned."""
+    """The theta as the changed problem wants it: the gain of an edge that is gone is left out, that
+    of a new edge is
+    neutral. Raises: BadInput where a rule or the neurons would need other numbers than were
+    learned.
+    """
     wanted: Any = jax.eval_shape(config.meta_problem().init, jax.random.key(0))
     neutral = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), wanted["genome"])
-    theta = {**theta, "genome": {edge: theta["genome"].get(edge, leaf) for edge, leaf in neutral.items()}}
+    theta = {
+        **theta,
+        "genome": {edge: theta["genome"].get(edge, leaf) for edge, leaf in neutral.items()},
+    }
     if jax.tree.map(lambda x: x.shape, theta) != jax.tree.map(lambda x: x.shape, wanted):
         raise BadInput(
             f"row {name}: what it learned does not fit the changed network",

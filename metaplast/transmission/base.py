@@ -9,10 +9,11 @@ from metaplast.signals import Theta
 
 
 class AbstractTransmission(ABC):
-    """Turns the presynaptic output [n_pre] into the signal an edge transmits [n_pre]; rules see that very signal.
+    """Turns the presynaptic output [n_pre] into the signal an edge transmits [n_pre]; rules see
+    that very signal.
 
-    Rules of spike times alone see what is at the synapse, `at_synapse`: a delay may lie before it, on
-    the axon, or behind it, on the dendrite.
+    Rules of spike times alone see what is at the synapse, `at_synapse`: a delay may lie before it,
+    on the axon, or behind it, on the dendrite.
     keeps_silence: whether it transmits exactly 0 in all steps but those in which a spike arrives.
     """
 

@@ -16,11 +16,13 @@ from metaplast.transmission.instant import Instant
 @register("transmission", "delayed")
 @spec
 class Delayed(AbstractTransmission):
-    """What left `delay` seconds ago (whole steps, rounded half up, at least one) goes through the inner transmission.
+    """What left `delay` seconds ago (whole steps, rounded half up, at least one) goes through the
+    inner transmission.
 
-    dendrite: how many of these seconds lie behind the synapse, and so behind the inner transmission: 0, all on the axon
-    (Brian2's `delay`), up to `delay`, all on the dendrite (NEST's). A rule of spike times sees a presynaptic spike
-    delay - dendrite after it was fired, a postsynaptic one `dendrite` after; what is transmitted arrives after `delay`.
+    dendrite: how many of these seconds lie behind the synapse, and so behind the inner
+    transmission: 0, all on the axon (Brian2's `delay`), up to `delay`, all on the dendrite
+    (NEST's). A rule of spike times sees a presynaptic spike delay - dendrite after it was fired, a
+    postsynaptic one `dendrite` after; what is transmitted arrives after `delay`.
     State: a queue [n_steps, n_pre] of each part, oldest first; zeros before the first arrival.
     Raises: BadInput where dendrite is longer than delay.
     """
@@ -32,16 +34,24 @@ class Delayed(AbstractTransmission):
     def __post_init__(self) -> None:
         if self.dendrite > self.delay:
             given = f"delayed: dendrite={self.dendrite} of delay={self.delay}"
-            raise BadInput(given, "a part of the delay", "lower dendrite, or raise delay to the sum of both parts")
+            raise BadInput(
+                given,
+                "a part of the delay",
+                "lower dendrite, or raise delay to the sum of both parts",
+            )
 
     @property
-    def keeps_silence(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def keeps_silence(self) -> bool:
         return self.transmission.keeps_silence
 
     def init_state(self, n_pre: int, dt: float) -> Theta:
         axon, dendrite = self._parts(dt)
         behind = {"dendrite": jnp.zeros((dendrite, n_pre))} if dendrite else {}
-        return {"queue": jnp.zeros((axon, n_pre)), "inner": self.transmission.init_state(n_pre, dt), **behind}
+        return {
+            "queue": jnp.zeros((axon, n_pre)),
+            "inner": self.transmission.init_state(n_pre, dt),
+            **behind,
+        }
 
     def step(self, state: Theta, pre: Array, dt: float) -> tuple[Theta, Array]:
         arriving, queue = queued(state["queue"], pre)

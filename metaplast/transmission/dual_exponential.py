@@ -15,14 +15,18 @@ from metaplast.transmission.base import AbstractTransmission
 @register("transmission", "dual_exponential")
 @spec
 class DualExponential(AbstractTransmission):
-    """A spike at time 0 transmits s(t) = c (exp(-t / tau_decay) - exp(-t / tau_rise)), c such that its peak is 1.
+    """A spike at time 0 transmits s(t) = c (exp(-t / tau_decay) - exp(-t / tau_rise)), c such that
+    its peak is 1.
 
-    Two linear stages, each step exact: a <- exp(-dt / tau_rise) a + z after s' = -s / tau_decay + a times a constant.
-    z [n_pre]: the presynaptic output; a, s [n_pre] start at 0; s is what the edge transmits, 0 at the time of the spike
-    itself. tau_rise, tau_decay in seconds; which of the two is the larger makes no difference. The peak comes at
-    t* = ln(tau_decay / tau_rise) tau_decay tau_rise / (tau_decay - tau_rise), seen whole only where a step falls on it.
-    Limits: tau_rise -> 0: `exponential`, but for the 0 at the time of the spike; tau_rise = tau_decay: the alpha
-    function (t / tau) exp(1 - t / tau). Source: Rall 1967; Rotter & Diesmann 1999 (exact steps).
+    Two linear stages, each step exact: a <- exp(-dt / tau_rise) a + z after s' = -s / tau_decay + a
+    times a constant.
+    z [n_pre]: the presynaptic output; a, s [n_pre] start at 0; s is what the edge transmits, 0 at
+    the time of the spike itself. tau_rise, tau_decay in seconds; which of the two is the larger
+    makes no difference. The peak comes at t* = ln(tau_decay / tau_rise) tau_decay tau_rise /
+    (tau_decay - tau_rise), seen whole only where a step falls on it.
+    Limits: tau_rise -> 0: `exponential`, but for the 0 at the time of the spike; tau_rise =
+    tau_decay: the alpha function (t / tau) exp(1 - t / tau). Source: Rall 1967; Rotter & Diesmann
+    1999 (exact steps).
     """
 
     tau_rise: Positive = 1e-3
@@ -34,7 +38,10 @@ class DualExponential(AbstractTransmission):
     def step(self, state: Theta, pre: Array, dt: float) -> tuple[Theta, Array]:
         coming = passed_on(dt, self.tau_rise, self.tau_decay) / self._peak()
         signal = math.exp(-dt / self.tau_decay) * state["signal"] + coming * state["rising"]
-        return {"rising": math.exp(-dt / self.tau_rise) * state["rising"] + pre, "signal": signal}, signal
+        return {
+            "rising": math.exp(-dt / self.tau_rise) * state["rising"] + pre,
+            "signal": signal,
+        }, signal
 
     def _peak(self) -> float:
         """The largest value of the second stage, tau_decay s' = -s + a, after a jump of a by 1."""

@@ -16,7 +16,8 @@ from metaplast.transmission.base import AbstractTransmission
 class Exponential(AbstractTransmission):
     """s <- exp(-dt/tau) s + x: decays exactly, then jumps by the presynaptic output x.
 
-    tau in seconds; s [n_pre] starts at 0 and is what the edge transmits. tau -> 0 gives instant transmission.
+    tau in seconds; s [n_pre] starts at 0 and is what the edge transmits. tau -> 0 gives instant
+    transmission.
     """
 
     tau: Positive = 5e-3

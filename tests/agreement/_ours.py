@@ -40,10 +40,14 @@ class Replay(AbstractTaskFamily):
 
     def shape(self) -> TaskShape:
         offers = frozenset({"weights"})
-        return TaskShape(dict(self.sizes), self.n_out, ((self.n_steps, True),), offers, differentiable=False)
+        return TaskShape(
+            dict(self.sizes), self.n_out, ((self.n_steps, True),), offers, differentiable=False
+        )
 
     def sample(self, key: Key, split: Split) -> Trains:
-        raise BadInput("a sample of replayed trains", "trains that are given", "call Lifetime.advance")
+        raise BadInput(
+            "a sample of replayed trains", "trains that are given", "call Lifetime.advance"
+        )
 
     def begin(self, task: Trains, key: Key, dt: float) -> Array:
         return jnp.zeros((), jnp.int32)
@@ -51,7 +55,9 @@ class Replay(AbstractTaskFamily):
     def stimulus(self, task: Trains, state: Array, key: Key, dt: float) -> dict[str, Array]:
         return {name: spikes[state] for name, spikes in task.spikes.items()}
 
-    def step(self, task: Trains, state: Array, output: NeuronView, key: Key, dt: float) -> tuple[Array, Outcome]:
+    def step(
+        self, task: Trains, state: Array, output: NeuronView, key: Key, dt: float
+    ) -> tuple[Array, Outcome]:
         score = Score(loss=jnp.zeros(()), weight=jnp.ones(()), metrics={})
         return state + 1, Outcome(feedback=feedback(self.n_out), score=score)
 
@@ -75,13 +81,26 @@ def run(
     dt: float,
     spike_times: SpikeTimes = "synapse",
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """(spikes of every population [T, n], weights of every edge at the end), in float64. rules: edge -> its rule."""
+    """(spikes of every population [T, n], weights of every edge at the end), in float64. rules:
+    edge -> its rule.
+    """
     n_steps = len(next(iter(spikes.values())))
     task = Replay(tuple((name, s.shape[1]) for name, s in spikes.items()), graph.output.n, n_steps)
     slots = tuple(Slot(f"slot_{edge}", edge, rule) for edge, rule in rules.items())
-    life = Lifetime(task, Fixed(graph), NoFeedback(), Given(), slots, dt, record=("activity",), spike_times=spike_times)
+    life = Lifetime(
+        task,
+        Fixed(graph),
+        NoFeedback(),
+        Given(),
+        slots,
+        dt,
+        record=("activity",),
+        spike_times=spike_times,
+    )
     with jax.enable_x64(True):
-        trains = jax.tree.map(lambda x: jnp.asarray(x, float), Trains(spikes=spikes, weights=weights))
+        trains = jax.tree.map(
+            lambda x: jnp.asarray(x, float), Trains(spikes=spikes, weights=weights)
+        )
         activity, ended = _live(life, trains, n_steps)
         return jax.tree.map(np.asarray, (activity, ended))
 
@@ -91,4 +110,6 @@ def _live(life: Lifetime, trains: Trains, n_steps: int) -> Any:
     key = jax.random.key(0)
     theta = life._init(key)  # `init` would check the life on a sampled task, and there is none
     last, trace = life.advance(theta, trains, life.begin(theta, trains, key), n_steps, start=0)
-    return trace.recorded["activity"], {name: synapses.weight for name, synapses in last.synapses.items()}
+    return trace.recorded["activity"], {
+        name: synapses.weight for name, synapses in last.synapses.items()
+    }

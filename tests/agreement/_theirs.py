@@ -1,4 +1,6 @@
-"""The same networks in Brian2 (float64, exact integration, its default schedule), as its documentation writes them."""
+"""The same networks in Brian2 (float64, exact integration, its default schedule), as its
+documentation writes them.
+"""
 
 import logging
 from typing import Any, NamedTuple
@@ -49,11 +51,12 @@ VOGELS = (
 
 
 class Edge(NamedTuple):
-    """Synapses of which graph = (post, pre) names the neurons; weight in their order. A spike adds pull * weight to the
-    variable `into` of its target; numbers: the constants of the model, seconds.
+    """Synapses of which graph = (post, pre) names the neurons; weight in their order. A spike adds
+    pull * weight to the variable `into` of its target; numbers: the constants of the model,
+    seconds.
 
-    delay: until a presynaptic spike is at the synapse; dendrite: until a postsynaptic one is; lag: from the synapse on
-    until a presynaptic spike acts on the target."""
+    delay: until a presynaptic spike is at the synapse; dendrite: until a postsynaptic one is; lag:
+    from the synapse on until a presynaptic spike acts on the target."""
 
     pre: str
     post: str
@@ -78,7 +81,8 @@ def run(
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """(spikes of every population in `sizes` [T, n], weights of every edge at the end).
 
-    neuron: CURRENT or CONDUCTANCES, and its constants with `refractory`, seconds; spikes: input population -> [T, n];
+    neuron: CURRENT or CONDUCTANCES, and its constants with `refractory`, seconds; spikes: input
+    population -> [T, n];
     first: the potential of all cells at the beginning.
     """
     b.start_scope()
@@ -89,7 +93,11 @@ def run(
         step, index = np.nonzero(trains)
         groups[name] = b.SpikeGeneratorGroup(trains.shape[1], index, step * dt * b.second)
     membrane, numbers = neuron
-    firing = {"threshold": "v > 1", "reset": "v = 0", "refractory": numbers["refractory"] * b.second}
+    firing = {
+        "threshold": "v > 1",
+        "reset": "v = 0",
+        "refractory": numbers["refractory"] * b.second,
+    }
     firing |= {"method": METHODS[membrane], "namespace": _with_units(numbers)}
     for name, n in sizes.items():
         groups[name] = b.NeuronGroup(n, membrane, **firing)
@@ -100,15 +108,21 @@ def run(
     seen = {}
     for name, monitor in monitors.items():
         seen[name] = np.zeros((n_steps, sizes[name]))
-        seen[name][np.rint(np.asarray(monitor.t / b.second) / dt).astype(int), np.asarray(monitor.i)] = 1.0
+        seen[name][
+            np.rint(np.asarray(monitor.t / b.second) / dt).astype(int), np.asarray(monitor.i)
+        ] = 1.0
     return seen, {name: np.asarray(s.w) for name, s in synapses.items()}
 
 
 def _synapses(edge: Edge, groups: dict[str, b.Group]) -> b.Synapses:
     model, on_pre, on_post = edge.model
     sends, _, learns = on_pre.partition("; ")
-    delays = {"sends": edge.delay + edge.lag} | ({"pre": edge.delay, "post": edge.dendrite} if learns else {})
-    on_pre = {"sends": sends.replace("into", edge.into)} | ({"pre": learns.replace("; ", "\n")} if learns else {})
+    delays = {"sends": edge.delay + edge.lag} | (
+        {"pre": edge.delay, "post": edge.dendrite} if learns else {}
+    )
+    on_pre = {"sends": sends.replace("into", edge.into)} | (
+        {"pre": learns.replace("; ", "\n")} if learns else {}
+    )
     made = b.Synapses(
         groups[edge.pre],
         groups[edge.post],

@@ -1,8 +1,11 @@
-"""Inhibitory cells whose recurrent synapses learn by spike times, here and in Brian2: the same spikes and weights.
+"""Inhibitory cells whose recurrent synapses learn by spike times, here and in Brian2: the same
+spikes and weights.
 
-What Brian2 calls the delay of a synapse's pathway is, here, what the edge declares: the presynaptic pathway's is on the
-axon, the postsynaptic one's on the dendrite. A recurrent edge transmits one step after its declared delays: in Brian2,
-a pathway of its own that adds the current one step later than the one that learns.
+What Brian2 calls the delay of a synapse's pathway is, here, what the edge declares: the presynaptic
+pathway's is on the axon, the postsynaptic one's on the dendrite. A recurrent edge transmits one
+step after its declared
+delays: in Brian2, a pathway of its own that adds the current one step later than the one that
+learns.
 """
 
 from functools import cache
@@ -27,7 +30,12 @@ RULES: dict[str, Any] = {
     "STDP": Stdp(potentiation=4e-3, depression=4.2e-3, tau_pre=17e-3, tau_post=29e-3),
     "TRIPLET": Triplet(a2_plus=1e-3, a3_plus=1.5e-3, a2_minus=2e-3, a3_minus=1e-3),
 }
-DELAYS = {"none": (0.0, 0.0), "axon": (4 * DT, 0.0), "dendrite": (0.0, 4 * DT), "both": (3 * DT, DT)}
+DELAYS = {
+    "none": (0.0, 0.0),
+    "axon": (4 * DT, 0.0),
+    "dendrite": (0.0, 4 * DT),
+    "both": (3 * DT, DT),
+}
 
 
 @cache
@@ -38,7 +46,9 @@ def case() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
 
 
 @cache
-def here(model: str, delay: str, spike_times: SpikeTimes = "synapse") -> tuple[np.ndarray, np.ndarray]:
+def here(
+    model: str, delay: str, spike_times: SpikeTimes = "synapse"
+) -> tuple[np.ndarray, np.ndarray]:
     axon, dendrite = DELAYS[delay]
     sent = Delayed(axon + dendrite, dendrite=dendrite) if axon + dendrite else Instant()
     edges = (
@@ -58,9 +68,14 @@ def there(model: str, delay: str) -> tuple[np.ndarray, np.ndarray]:
     numbers = {name: value for name, value in numbers.items() if isinstance(value, float)}
     edges = {}
     for name, pre, learns in (("in", "input", "STATIC"), ("back", "cells", model)):
-        weight, graph = weights[name].ravel(), tuple(axis.ravel() for axis in np.indices(weights[name].shape))
+        weight, graph = (
+            weights[name].ravel(),
+            tuple(axis.ravel() for axis in np.indices(weights[name].shape)),
+        )
         edges[name] = _theirs.Edge(pre, "cells", graph, weight, getattr(_theirs, learns), numbers)
-    edges["back"] = edges["back"]._replace(delay=axon, dendrite=dendrite, lag=dendrite + DT, pull=-1.0)
+    edges["back"] = edges["back"]._replace(
+        delay=axon, dendrite=dendrite, lag=dendrite + DT, pull=-1.0
+    )
     neuron = {"tau_m": LIF.tau_m, "tau_syn": LIF.tau_syn, "refractory": 0.0}
     seen, learned = _theirs.run(edges, {"cells": N}, spikes, (_theirs.CURRENT, neuron), DT)
     return seen["cells"], learned["back"]

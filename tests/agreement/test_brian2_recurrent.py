@@ -1,9 +1,11 @@
-"""A recurrent network of excitation and inhibition, here and in Brian2: spike by spike, and on average.
+"""A recurrent network of excitation and inhibition, here and in Brian2: spike by spike, and on
+average.
 
-80 excitatory and 20 inhibitory `lif`, refractory for 2 ms, under 100 Poisson trains; all synapses sparse, exponential
-currents, 1 ms of delay in the recurrence, inhibition of the excitatory cells plastic by Vogels' rule; the same trains
-on both sides. An edge that goes back is one step late by itself, and is given a delay one step shorter, as
-test_brian2.py says; its rule sees what it transmits (`spike_times`): Brian2's one pathway learns when it transmits.
+80 excitatory and 20 inhibitory `lif`, refractory for 2 ms, under 100 Poisson trains; all synapses
+sparse, exponential currents, 1 ms of delay in the recurrence, inhibition of the excitatory cells
+plastic by Vogels' rule; the same trains on both sides. An edge that goes back is one step late by
+itself, and is given a delay one step shorter, as test_brian2.py says; its rule sees what it
+transmits (`spike_times`): Brian2's one pathway learns when it transmits.
 """
 
 from collections.abc import Callable
@@ -48,7 +50,10 @@ def connection(name: str) -> Sparse:
 @cache
 def weights() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(7)
-    return {name: mean * rng.uniform(0.5, 1.5, connection(name).shape) for name, (_, mean) in EDGES.items()}
+    return {
+        name: mean * rng.uniform(0.5, 1.5, connection(name).shape)
+        for name, (_, mean) in EDGES.items()
+    }
 
 
 def trains(seed: int, hertz: float) -> dict[str, np.ndarray]:
@@ -61,7 +66,9 @@ def here(
     seed: int = 0, hertz: float = 15.0, delay: float = DELAY
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     signs = {"input": 0, "e": 1, "i": -1}
-    populations = [Population(name, n, NEURON, signs[name]) for name, n in SIZES.items() if name != "input"]
+    populations = [
+        Population(name, n, NEURON, signs[name]) for name, n in SIZES.items() if name != "input"
+    ]
     edges = []
     for name in EDGES:
         pre, _, post = name.split("_")
@@ -82,7 +89,14 @@ def there() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         model = _theirs.VOGELS if name == "i_to_e" else _theirs.STATIC
         pull, delay = -1.0 if pre == "i" else 1.0, 0.0 if pre == "input" else DELAY
         edges[name] = _theirs.Edge(
-            pre, post, tuple(connection(name).topology()), weight, model, numbers, pull=pull, delay=delay
+            pre,
+            post,
+            tuple(connection(name).topology()),
+            weight,
+            model,
+            numbers,
+            pull=pull,
+            delay=delay,
         )
     cells = {name: n for name, n in SIZES.items() if name != "input"}
     neuron = {"tau_m": LIF.tau_m, "tau_syn": LIF.tau_syn, "refractory": REFRACTORY}
@@ -111,7 +125,9 @@ def rate(spikes: np.ndarray) -> Statistic:
 
 
 def irregularity(spikes: np.ndarray) -> Statistic:
-    """Coefficient of variation of a neuron's intervals; standard error over the neurons with at least 5 of them."""
+    """Coefficient of variation of a neuron's intervals; standard error over the neurons with at
+    least 5 of them.
+    """
     intervals = [np.diff(np.flatnonzero(z)) for z in late(spikes).T]
     return statistic(np.array([x.std(ddof=1) / x.mean() for x in intervals if len(x) >= 5]))
 
@@ -126,17 +142,25 @@ def apart(one: Statistic, other: Statistic) -> float:
 
 @pytest.mark.parametrize("cells", ["e", "i"])
 def test_spikes_are_the_same(cells: str) -> None:
-    """In the first 100 ms; a rounding error may part two chaotic networks later on (these stay the same for 3 s)."""
+    """In the first 100 ms; a rounding error may part two chaotic networks later on (these stay the
+    same for 3 s).
+    """
     ours, brian = here()[0][cells], there()[0][cells]
     assert brian[:FIRST].sum() > 20
     assert np.sum(ours[:FIRST] != brian[:FIRST]) == 0
-    assert np.sum(here(delay=DELAY + DT)[0][cells][:FIRST] != brian[:FIRST]) > 10  # a delay one step longer is seen
+    assert (
+        np.sum(here(delay=DELAY + DT)[0][cells][:FIRST] != brian[:FIRST]) > 10
+    )  # a delay one step longer is seen
 
 
 @pytest.mark.parametrize("measure", [rate, irregularity])
 @pytest.mark.parametrize("cells", ["e", "i"])
-def test_rates_and_irregularity_are_the_same(measure: Callable[[np.ndarray], Statistic], cells: str) -> None:
-    """Over two seconds, within three standard errors, for the same trains and for others of the same rate."""
+def test_rates_and_irregularity_are_the_same(
+    measure: Callable[[np.ndarray], Statistic], cells: str
+) -> None:
+    """Over two seconds, within three standard errors, for the same trains and for others of the
+    same rate.
+    """
     wanted = measure(there()[0][cells])
     assert 0.0 < wanted.error < 0.2 * wanted.mean
     assert apart(measure(here()[0][cells]), wanted) < 3.0

@@ -1,8 +1,15 @@
-"""More bad input, case by case: command line, values, names of runs and rows, files and folders that are none."""
+"""More bad input, case by case: command line, values, names of runs and rows, files and folders
+that are none.
+"""
 
-CASES: list[tuple[list[str], str]] = [  # (words, a part of the line); the folder holds `taken`, a file, and `folder`
+CASES: list[
+    tuple[list[str], str]
+] = [  # (words, a part of the line); the folder holds `taken`, a file, and `folder`
     (["compare", "experiment=oja", "runs/a"], "'runs/a' beside 'experiment=oja'"),
-    (["compare", "experiment=oja", "--out", "a.png"], "--out - expected this option with runs only"),
+    (
+        ["compare", "experiment=oja", "--out", "a.png"],
+        "--out - expected this option with runs only",
+    ),
     (["compare", "folder", "--loops", "es"], "--loops - expected this option with words only"),
     (["compare", "experiment=oja", "--loops", ""], "--loops  - expected some of"),
     (["compare", "oja"], "did you mean experiment=oja?"),
@@ -24,7 +31,10 @@ CASES: list[tuple[list[str], str]] = [  # (words, a part of the line); the folde
     (["train", "rows.a={}", "rows.a.rule=nothing"], "rows.a.rule: rule 'nothing'"),
     (["train", "task.shots=-1"], "task.shots=-1"),
     (["train", "task.shots=1000000000"], "task: shots + queries = 1000000004"),
-    (["train", "experiment=digits", "task.shots=1000000000"], "task digits: shots + queries = 1000000010"),
+    (
+        ["train", "experiment=digits", "task.shots=1000000000"],
+        "task digits: shots + queries = 1000000010",
+    ),
     (["train", "task.shots=100000000000"], "task.shots=100000000000"),
     (["train", "outer.steps=2147483648"], "outer.steps=2147483648"),
     (["train", f"outer.steps={10**40}"], f"outer.steps={10**40}"),
@@ -33,9 +43,15 @@ CASES: list[tuple[list[str], str]] = [  # (words, a part of the line); the folde
     (["train", "experiment=oja", "task.n_steps=1000000000000000"], "task.n_steps=1000000000000000"),
     (["train", "experiment=oja", "task.n_steps=1000000000"], "GiB of memory for 1 row(s)"),
     (["train", "experiment=oja", "task.n_in=1000000000"], "GiB of memory for 1 row(s)"),
-    (["train", "experiment=oja", "evaluation.candidates=1000000000"], "evaluation.candidates=1000000000"),
+    (
+        ["train", "experiment=oja", "evaluation.candidates=1000000000"],
+        "evaluation.candidates=1000000000",
+    ),
     (["train", "experiment=oja", "evaluation.heldout=1000000000"], "evaluation.heldout=1000000000"),
-    (["train", "experiment=oja", "evaluation.validation=1000000000"], "evaluation.validation=1000000000"),
+    (
+        ["train", "experiment=oja", "evaluation.validation=1000000000"],
+        "evaluation.validation=1000000000",
+    ),
     (["train", "experiment=oja", f"outer.steps={2**63}"], f"outer.steps={2**63}"),
     (["compare", "experiment=oja", "compare.tries=1000000000"], "compare.tries=1000000000"),
     (["compare", "experiment=oja", "compare.seeds=1000000000"], "compare.seeds=1000000000"),
@@ -56,9 +72,15 @@ CASES: list[tuple[list[str], str]] = [  # (words, a part of the line); the folde
         ["train", "my.yaml"],
         "'my.yaml' - expected key=value - a whole config is read by metaplast train --config my.yaml",
     ),
-    (["train", "experiment=my.yaml"], "experiment=my.yaml - expected the name of one: experiment=NAME"),
+    (
+        ["train", "experiment=my.yaml"],
+        "experiment=my.yaml - expected the name of one: experiment=NAME",
+    ),
     (["train", "rule=my.yaml"], "--config-dir DIR rule=my"),
-    (["train", "rule=a/rule.safetensors"], "a rule file is read by metaplast show a/rule.safetensors"),
+    (
+        ["train", "rule=a/rule.safetensors"],
+        "a rule file is read by metaplast show a/rule.safetensors",
+    ),
     (["train", "trials.npz"], "a recording is read by metaplast fit trials.npz"),
     (["train", "mine.py"], "a module is read by --import mine"),
     (["train", "--import", "mine.py"], "name the module, not its file: --import mine"),
@@ -68,11 +90,23 @@ CASES: list[tuple[list[str], str]] = [  # (words, a part of the line); the folde
         ["train", "experiment=oja", "--run-dir", "dangling"],
         "dangling is a symbolic link to nowhere, which is not there",
     ),
-    (["train", "experiment=oja", "--run-dir", "dangling/run"], "--run-dir dangling/run: dangling is a symbolic link"),
-    (["train", "experiment=oja", "note=" + "[" * 60_000], "nested too deep - expected at most 40 levels"),
-    (["train", "experiment=oja", "a." * 30_000 + "b=1"], "nested too deep - expected at most 40 levels"),
+    (
+        ["train", "experiment=oja", "--run-dir", "dangling/run"],
+        "--run-dir dangling/run: dangling is a symbolic link",
+    ),
+    (
+        ["train", "experiment=oja", "note=" + "[" * 60_000],
+        "nested too deep - expected at most 40 levels",
+    ),
+    (
+        ["train", "experiment=oja", "a." * 30_000 + "b=1"],
+        "nested too deep - expected at most 40 levels",
+    ),
     (["train", "rule=" + "x" * 300], "rule=xxxxxxxx"),
-    (["resume", "x" * 300], "File name too long - expected the path of a file or folder - correct the path"),
+    (
+        ["resume", "x" * 300],
+        "File name too long - expected the path of a file or folder - correct the path",
+    ),
     (["train", "experiment=oja", "note=\x01"], "control characters are not allowed"),
     (["train", "task.n_groups=10"], "task: n_groups=10"),
     (["train", "experiment=digits", "task.blocks=3"], "task: blocks=3"),
@@ -98,18 +132,38 @@ CASES: list[tuple[list[str], str]] = [  # (words, a part of the line); the folde
     (["train", "seed="], "task.split_seed=None"),
     (["train", "note=[1]"], "note=(1,)"),
     (["train", "measure=[angle]"], "measure.0='angle'"),
-    (["train", "rule={name: clip, rule: {name: clip, rule: {name: nope}}}"], "rule.rule.rule: rule 'nope'"),
+    (
+        ["train", "rule={name: clip, rule: {name: clip, rule: {name: nope}}}"],
+        "rule.rule.rule: rule 'nope'",
+    ),
     (["train", "rule={name: sum, rules: {}}"], "rule: rules with labels []"),
     (["train", "rule={name: sum, rules: [1]}"], "rule.rules: (1,)"),
     (["train", "rule={name: metaplastic, by: luck}"], "rule.by='luck'"),
     (["train", "rule={name: polynomial, terms: 3}"], "rule.terms=3"),
     (["train", "rule={name: polynomial, terms: [3]}"], "rule.terms.0=3"),
-    (["train", "rule={name: polynomial, terms: ['post**pre']}"], "rule: signal '' in term 'post**pre'"),
-    (["train", "rule={name: polynomial, terms: ['post*pre','pre*post']}"], "rule: term 'pre*post', which stands twice"),
-    (["train", "rule={name: polynomial, terms: ['taylor 9 of post']}"], "rule.terms: term 'taylor 9"),
-    (["train", "rules={'../x': {rule: {name: polynomial}}}", "rule=null", "rows={}"], "slot '../x'"),
     (
-        ["train", "rules={a: {rule: {name: polynomial}}, b: {rule: {name: polynomial}}}", "rule=null", "rows={}"],
+        ["train", "rule={name: polynomial, terms: ['post**pre']}"],
+        "rule: signal '' in term 'post**pre'",
+    ),
+    (
+        ["train", "rule={name: polynomial, terms: ['post*pre','pre*post']}"],
+        "rule: term 'pre*post', which stands twice",
+    ),
+    (
+        ["train", "rule={name: polynomial, terms: ['taylor 9 of post']}"],
+        "rule.terms: term 'taylor 9",
+    ),
+    (
+        ["train", "rules={'../x': {rule: {name: polynomial}}}", "rule=null", "rows={}"],
+        "slot '../x'",
+    ),
+    (
+        [
+            "train",
+            "rules={a: {rule: {name: polynomial}}, b: {rule: {name: polynomial}}}",
+            "rule=null",
+            "rows={}",
+        ],
         "edge input_to_hidden_1",
     ),
     (
@@ -130,7 +184,10 @@ CASES: list[tuple[list[str], str]] = [  # (words, a part of the line); the folde
     (["train", "--config", "folder"], "--config folder"),
     (["train", "--config", "taken/x"], "--config taken/x"),
     (["train", "--config-dir", "taken"], "--config-dir taken"),
-    (["train", "--import", "os.path.nothing"], "--import os.path.nothing: No module named 'os.path.nothing'"),
+    (
+        ["train", "--import", "os.path.nothing"],
+        "--import os.path.nothing: No module named 'os.path.nothing'",
+    ),
     (["train", "--import", "../x"], "--import ../x: the 'package' argument is required to perform"),
     (["train", "--jobs", "x"], "Invalid value"),
     (["resume"], "Missing argument 'RUN_DIR'."),
@@ -181,7 +238,13 @@ CASES: list[tuple[list[str], str]] = [  # (words, a part of the line); the folde
         ["train", "experiment=joint_recordings", "rows={}", "task.target=activity"],
         "units=hidden_1 with target=activity - expected target=both - leave units out: where one array is fitted",
     ),
-    (["train", "experiment=joint_recordings", "rows={}", "task.clamp=true"], "clamp=true with target=both"),
+    (
+        ["train", "experiment=joint_recordings", "rows={}", "task.clamp=true"],
+        "clamp=true with target=both",
+    ),
     (["train", "experiment=joint_recordings", "rows={}", "task.target=none"], "task.target='none'"),
-    (["train", "experiment=joint_recordings", "rows={}", "task.likelihood.units=joint"], "units=joint"),
+    (
+        ["train", "experiment=joint_recordings", "rows={}", "task.likelihood.units=joint"],
+        "units=joint",
+    ),
 ]

@@ -1,4 +1,6 @@
-"""Bad input on the command line and in configs: one line, exit 2, names the field and the fix, nothing on disk."""
+"""Bad input on the command line and in configs: one line, exit 2, names the field and the fix,
+nothing on disk.
+"""
 
 from pathlib import Path
 
@@ -32,13 +34,30 @@ CASES = [
     (["train", "problem.n_tasks=0"], ["problem.n_tasks=0", "greater than or equal to 1"]),
     (["train", "problem.n_task=1"], ["'n_task'", "'n_tasks'"]),
     (["train", "problem=3"], ["problem", "mapping"]),
-    (["train", "experiment=digits", "rule.rule.terms=[psot*pre]", "rule.rule.initial=[]"], ["'psot'", "'post'"]),
-    (["train", "experiment=digits", "rule.rule.terms=[post^0]", "rule.rule.initial=[]"], ["power '0'", "1 to 8"]),
-    (["train", "experiment=digits", "rule.rule.terms=[]", "rule.rule.initial=[]"], ["rule.rule.terms", "at least 1"]),
-    (["train", "experiment=digits", "rule.rule.initial=[1]"], ["initial with 1 values", "8"]),
-    (["train", "experiment=digits", "rule.rule.learn=all"], ["rule.rule.learn='all'", "'none', 'rate'"]),
     (
-        ["train", "experiment=digits", "rule.rule.terms=[modulator.dopa*pre]", "rule.rule.initial=[0]"],
+        ["train", "experiment=digits", "rule.rule.terms=[psot*pre]", "rule.rule.initial=[]"],
+        ["'psot'", "'post'"],
+    ),
+    (
+        ["train", "experiment=digits", "rule.rule.terms=[post^0]", "rule.rule.initial=[]"],
+        ["power '0'", "1 to 8"],
+    ),
+    (
+        ["train", "experiment=digits", "rule.rule.terms=[]", "rule.rule.initial=[]"],
+        ["rule.rule.terms", "at least 1"],
+    ),
+    (["train", "experiment=digits", "rule.rule.initial=[1]"], ["initial with 1 values", "8"]),
+    (
+        ["train", "experiment=digits", "rule.rule.learn=all"],
+        ["rule.rule.learn='all'", "'none', 'rate'"],
+    ),
+    (
+        [
+            "train",
+            "experiment=digits",
+            "rule.rule.terms=[modulator.dopa*pre]",
+            "rule.rule.initial=[0]",
+        ],
         ["dopa", "task offers: reward, surprise"],
     ),
     (["train", "rule.limit=-1"], ["rule.limit=-1", "greater than 0"]),
@@ -50,7 +69,10 @@ CASES = [
     (["train", "network.neuron.name=softpluss"], ["'softpluss'", "'softplus'"]),
     (["train", "network.neuron.beta=0"], ["network.neuron.beta=0", "greater than 0"]),
     (["train", "genome=given"], ["genome: needs 'weights'", "error, reward, surprise, target"]),
-    (["train", "rows.feedback_alignment.task=digits"], ["rows.feedback_alignment.task", "same for every row"]),
+    (
+        ["train", "rows.feedback_alignment.task=digits"],
+        ["rows.feedback_alignment.task", "same for every row"],
+    ),
     (["train", "rows.feedback_alignment.rul=1"], ["rows.feedback_alignment.rul", "'rule'"]),
     (["train", "rows.feedback_alignment=1"], ["rows.feedback_alignment=1", "mapping"]),
     (["train", "rows=3"], ["rows", "mapping"]),
@@ -94,7 +116,9 @@ FILES = {
 ALL = [*CASES, *((words, [part]) for words, part in MORE)]
 
 
-@pytest.mark.parametrize(("words", "expected"), ALL, ids=[ascii(" ".join(words))[1:60] for words, _ in ALL])
+@pytest.mark.parametrize(
+    ("words", "expected"), ALL, ids=[ascii(" ".join(words))[1:60] for words, _ in ALL]
+)
 def test_one_line_exit_2_nothing_on_disk(
     words: list[str],
     expected: list[str],
@@ -123,7 +147,9 @@ def test_one_line_exit_2_nothing_on_disk(
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_long_name_is_quoted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+def test_a_long_name_is_quoted_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit):
         main(["train", "experiment=oja", "--run-dir", "x" * 300])
@@ -139,6 +165,8 @@ def test_help_imports_neither_jax_nor_pydantic() -> None:
         "try: main(['--help'])\nexcept SystemExit: pass\n"
         "print(sorted({'jax', 'pydantic'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     assert done.stdout.splitlines()[-1] == "[]"
     assert "train" in done.stdout

@@ -46,7 +46,9 @@ def test_a_name_alone_after_its_group_as_bash_has_it() -> None:
         ("metaplast comp", ["compare"]),
     ],
 )
-def test_the_line_of_the_docs_completes_in_bash(typed: str, offered: list[str], tmp_path: Path) -> None:
+def test_the_line_of_the_docs_completes_in_bash(
+    typed: str, offered: list[str], tmp_path: Path
+) -> None:
     assert len(set(LINE)) == 1
     program = tmp_path / "metaplast"
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m metaplast.cli.main "$@"\n')
@@ -60,6 +62,11 @@ echo "${{COMPREPLY[@]}}"
 """
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     done = subprocess.run(
-        ["bash", "-c", script], capture_output=True, text=True, check=True, env=environment, timeout=60
+        ["bash", "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+        timeout=60,
     )
     assert done.stdout.split() == offered, done.stderr

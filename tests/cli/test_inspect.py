@@ -23,7 +23,9 @@ def test_one_line_exit_2_nothing_on_disk(words, expected, tmp_path: Path, monkey
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")
     Path("note.txt").write_text("no rule")
     Path("unfinished").mkdir()
-    Path("unfinished/config.yaml").write_text("seed: 0\ntask: {name: teacher_student}\nouter: {name: bptt}\n")
+    Path("unfinished/config.yaml").write_text(
+        "seed: 0\ntask: {name: teacher_student}\nouter: {name: bptt}\n"
+    )
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(SystemExit) as ended:
         main(words)

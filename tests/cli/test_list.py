@@ -1,4 +1,6 @@
-"""What can be combined: kinds, names, signals; plug-ins of others too, whatever they say of themselves."""
+"""What can be combined: kinds, names, signals; plug-ins of others too, whatever they say of
+themselves.
+"""
 
 import importlib.metadata
 import sys
@@ -55,7 +57,9 @@ def test_without_a_kind_every_kind_is_listed(tmp_path: Path) -> None:
     assert "oja" in out and "feedforward" in out
 
 
-@pytest.mark.parametrize("kind", [*(plural for _, plural in KINDS.values()), *KINDS, "signals", "signal"])
+@pytest.mark.parametrize(
+    "kind", [*(plural for _, plural in KINDS.values()), *KINDS, "signals", "signal"]
+)
 def test_every_kind_is_listed_in_80_columns_with_what_it_is(kind: str, tmp_path: Path) -> None:
     code, out, _ = here("list", kind, cwd=tmp_path)
     assert code == 0
@@ -74,7 +78,9 @@ def test_rules_that_are_data_are_listed_among_the_rules(tmp_path: Path) -> None:
 
 def test_the_rules_of_a_folder_are_listed_too(tmp_path: Path) -> None:
     (tmp_path / "rule").mkdir()
-    (tmp_path / "rule" / "mine.yaml").write_text("# What I found,\n# in two lines.\n# More.\nname: polynomial\n")
+    (tmp_path / "rule" / "mine.yaml").write_text(
+        "# What I found,\n# in two lines.\n# More.\nname: polynomial\n"
+    )
     out = here("list", "rules", "--config-dir", str(tmp_path), cwd=tmp_path)[1]
     assert "What I found, in two lines." in out and "More." not in out
 
@@ -94,17 +100,24 @@ def test_a_plugin_that_says_nothing_is_listed_by_import(module: str, tmp_path: P
 
 @pytest.mark.parametrize("verb", ["show", "list"])
 def test_verbs_import_what_is_asked_for(verb: str, tmp_path: Path) -> None:
-    code, _, error = here(verb, "oja" if verb == "show" else "rules", "--import", "no_such_module", cwd=tmp_path)
+    code, _, error = here(
+        verb, "oja" if verb == "show" else "rules", "--import", "no_such_module", cwd=tmp_path
+    )
     assert code == 2
     assert "--import no_such_module: No module named" in error
 
 
-def test_a_module_that_fails_is_one_line_with_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_module_that_fails_is_one_line_with_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sys, "path", [*sys.path])
     (tmp_path / "fails_so.py").write_text("x = 1\ny = x / 0\n")
     code, _, error = here("list", "--import", "fails_so", cwd=tmp_path)
     assert code == 2
-    assert "--import fails_so: ZeroDivisionError: division by zero in fails_so.py, line 2 - expected" in error
+    assert (
+        "--import fails_so: ZeroDivisionError: division by zero in fails_so.py, line 2 - expected"
+        in error
+    )
 
 
 def test_an_entry_point_that_cannot_be_imported_does_not_hide_the_others(
@@ -114,7 +127,11 @@ def test_an_entry_point_that_cannot_be_imported_does_not_hide_the_others(
         raise RuntimeError("no such library\nand more")
 
     point = SimpleNamespace(name="broken_rule", load=load)
-    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [point] if group == "metaplast.rules" else [])
+    monkeypatch.setattr(
+        importlib.metadata,
+        "entry_points",
+        lambda group: [point] if group == "metaplast.rules" else [],
+    )
     code, out, _ = here("list", "rules", cwd=tmp_path)
     assert code == 0
     assert "cannot be imported: RuntimeError: no such library" in " ".join(out.split())
@@ -135,8 +152,21 @@ def test_every_signal_has_a_meaning_and_is_a_field_of_the_view() -> None:
 
 def test_the_table_in_the_docs_has_the_same_names() -> None:
     text = (Path(__file__).resolve().parents[2] / "docs" / "rules.md").read_text()
-    for name in ("pre", "post", "error", "learning_signal", "target", "weight", "predicted", "post_gain"):
-        row = next(line for line in text.splitlines() if line.startswith("|") and f"`{name}`" in line.split("|")[1])
+    for name in (
+        "pre",
+        "post",
+        "error",
+        "learning_signal",
+        "target",
+        "weight",
+        "predicted",
+        "post_gain",
+    ):
+        row = next(
+            line
+            for line in text.splitlines()
+            if line.startswith("|") and f"`{name}`" in line.split("|")[1]
+        )
         assert f"`view.{field_of(name)}`" in row, name
 
 

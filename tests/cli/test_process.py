@@ -1,4 +1,6 @@
-"""The command as a process: signals before anything was begun, streams that are closed, disks that are full."""
+"""The command as a process: signals before anything was begun, streams that are closed, disks that
+are full.
+"""
 
 import errno
 import os
@@ -32,9 +34,14 @@ main.main(["list"])
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 def test_a_signal_before_anything_was_begun_ends_with_a_word(number: signal.Signals) -> None:
     script = IN_A_CALLBACK.format(number=int(number))
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=30
+    )
     assert done.returncode == 128 + number
-    assert done.stderr == f"error: interrupted by {number.name} - expected to run to its end - start again\n"
+    assert (
+        done.stderr
+        == f"error: interrupted by {number.name} - expected to run to its end - start again\n"
+    )
 
 
 def test_the_handlers_of_before_come_back(tmp_path: Path) -> None:
@@ -46,10 +53,14 @@ def test_the_handlers_of_before_come_back(tmp_path: Path) -> None:
 
 @pytest.mark.system
 @pytest.mark.parametrize("seconds", [0.6, 1.2, 1.8, 2.4, 3.0, 3.6])
-def test_a_signal_at_any_time_before_the_first_step_ends_with_a_word(seconds: float, tmp_path: Path) -> None:
+def test_a_signal_at_any_time_before_the_first_step_ends_with_a_word(
+    seconds: float, tmp_path: Path
+) -> None:
     """Sent to the whole group, as a terminal does: to workers that are just starting too."""
     words = [*PROGRAM, "train", "experiment=regression", "outer.steps=100000", "--jobs", "2"]
-    process = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        words, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
@@ -70,14 +81,18 @@ def test_bare_metaplast_prints_help(tmp_path: Path) -> None:
 @pytest.mark.parametrize("stream", ["2>&-", "2>/dev/full"])
 def test_a_bad_name_is_exit_2_even_where_nobody_can_be_told(stream: str, tmp_path: Path) -> None:
     command = " ".join([*PROGRAM, "show", "ojaa", stream])
-    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, check=False, timeout=30, stdout=subprocess.PIPE)
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, check=False, timeout=30, stdout=subprocess.PIPE
+    )
     assert (done.returncode, done.stdout) == (2, b"")
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="of Linux")
 def test_a_full_standard_output_is_named(tmp_path: Path) -> None:
     command = " ".join([*PROGRAM, "show", "oja", ">/dev/full"])
-    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, check=False, timeout=30, stderr=subprocess.PIPE)
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, check=False, timeout=30, stderr=subprocess.PIPE
+    )
     assert done.returncode == 5
     assert done.stderr.startswith(b"error: standard output: No space left on device")
 
@@ -89,7 +104,10 @@ def _full(*_: object) -> None:
 def test_a_full_disk_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file, metrics = tmp_path / "a.json", MetricsFile(tmp_path / "metrics.jsonl", 0)
     monkeypatch.setattr(folder.os, "fsync", _full)
-    for write, path in ((lambda: folder.write_json(file, {}), file), (metrics.sync, tmp_path / "metrics.jsonl")):
+    for write, path in (
+        (lambda: folder.write_json(file, {}), file),
+        (metrics.sync, tmp_path / "metrics.jsonl"),
+    ):
         with pytest.raises(OSError, match=f"No space left on device: '{path}'"):
             write()
     metrics.close()

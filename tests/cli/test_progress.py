@@ -19,7 +19,13 @@ from metaplast.runs.spans import duration
 from metaplast.settings.compare import Compare
 
 DAY = 86_400.0
-OJA = ("experiment=oja", "outer.steps=40", "evaluation.heldout=8", "evaluation.validation=8", "evaluation.candidates=1")
+OJA = (
+    "experiment=oja",
+    "outer.steps=40",
+    "evaluation.heldout=8",
+    "evaluation.validation=8",
+    "evaluation.candidates=1",
+)
 PROGRAM = (sys.executable, "-m", "metaplast.cli.main")
 
 
@@ -65,7 +71,14 @@ def test_a_stage_that_begins_anew_keeps_its_pace() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0.0, "1 s"), (40.4, "40 s"), (119.0, "119 s"), (150.0, "2.5 min"), (3 * 3600.0, "3 h"), (57 * DAY, "57 days")],
+    [
+        (0.0, "1 s"),
+        (40.4, "40 s"),
+        (119.0, "119 s"),
+        (150.0, "2.5 min"),
+        (3 * 3600.0, "3 h"),
+        (57 * DAY, "57 days"),
+    ],
 )
 def test_spans_in_words(seconds: float, words: str) -> None:
     assert duration(seconds) == words
@@ -73,14 +86,19 @@ def test_spans_in_words(seconds: float, words: str) -> None:
 
 
 @pytest.mark.parametrize("silent", [False, True])
-def test_a_budget_of_57_days_is_named_after_two_steps_even_where_no_bars_are_wanted(silent, capsys) -> None:
+def test_a_budget_of_57_days_is_named_after_two_steps_even_where_no_bars_are_wanted(
+    silent, capsys
+) -> None:
     clock = Clock()
     screen = Screen(silent, STEPS, clock)
     for step in (1, 2, 3):
         clock.now = 57.0 * step
         screen("discovered", step, 86_400)
     error = capsys.readouterr().err
-    assert error.count("forecast: about 57 days; Ctrl-C saves what is done, metaplast resume goes on") == 1
+    assert (
+        error.count("forecast: about 57 days; Ctrl-C saves what is done, metaplast resume goes on")
+        == 1
+    )
     assert ("discovered: 86,400 outer steps" in error) is not silent
 
 
@@ -111,7 +129,11 @@ def test_a_bar_says_what_it_counts_and_never_that_no_time_is_left() -> None:
         fields = bars.bars.tasks[0].fields
         told.append((fields["count"], fields["left"]))
     bars.bars.stop()
-    assert told[1:] == [("2/4 outer steps", "20 s left"), ("3/4 outer steps", "10 s left"), ("4/4 outer steps", "done")]
+    assert told[1:] == [
+        ("2/4 outer steps", "20 s left"),
+        ("3/4 outer steps", "10 s left"),
+        ("4/4 outer steps", "done"),
+    ]
 
 
 def _in_a_terminal(words: list[str], cwd: Path) -> tuple[int, list[str]]:
@@ -120,7 +142,12 @@ def _in_a_terminal(words: list[str], cwd: Path) -> tuple[int, list[str]]:
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     environment = {**os.environ, "TERM": "xterm"}
     process = subprocess.Popen(
-        [*PROGRAM, *words], cwd=cwd, stdin=other_end, stdout=other_end, stderr=other_end, env=environment
+        [*PROGRAM, *words],
+        cwd=cwd,
+        stdin=other_end,
+        stdout=other_end,
+        stderr=other_end,
+        env=environment,
     )
     os.close(other_end)
     shown = b""
@@ -151,7 +178,9 @@ def test_a_terminal_of_80_columns(tmp_path: Path) -> None:
 @pytest.mark.system
 def test_a_pipe_gets_a_line_for_every_stage(tmp_path: Path) -> None:
     words = [*PROGRAM, "train", *OJA, "--run-dir", "run"]
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(
+        words, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
+    )
     assert done.returncode == 0, done.stderr
     lines = done.stderr.splitlines()
     assert lines[0] == "run: 1 row"

@@ -1,4 +1,6 @@
-"""Which plug-ins the contracts hold for, and what they are compared with: by name alone, so that one file is enough."""
+"""Which plug-ins the contracts hold for, and what they are compared with: by name alone, so that
+one file is enough.
+"""
 
 import importlib
 import importlib.util
@@ -12,7 +14,11 @@ from metaplast import registry
 def enrolled(kind: str) -> list[str]:
     """The names of a kind: every file in its room, without what other tests may have registered."""
     package = registry.KINDS[kind][0]
-    return [name for name in registry.names(kind) if registry.find(kind, name).__module__ == f"{package}.{name}"]
+    return [
+        name
+        for name in registry.names(kind)
+        if registry.find(kind, name).__module__ == f"{package}.{name}"
+    ]
 
 
 def oracle(name: str) -> Any:
@@ -22,8 +28,8 @@ def oracle(name: str) -> Any:
 
 
 def programs(room: str) -> dict[str, Callable[..., Any]]:
-    """{plug-in: its plain program}: the public functions of tests/oracles/<room>.py. A plug-in without one is held to
-    what its kind promises, and to nothing more."""
+    """{plug-in: its plain program}: the public functions of tests/oracles/<room>.py. A plug-in
+    without one is held to what its kind promises, and to nothing more."""
     module = importlib.import_module(f"tests.oracles.{room}")
     functions = inspect.getmembers(module, inspect.isfunction)
     return {

@@ -1,4 +1,6 @@
-"""Every connection is a linear map between two populations; its synapses as one plain matrix are the oracle."""
+"""Every connection is a linear map between two populations; its synapses as one plain matrix are
+the oracle.
+"""
 
 from functools import partial
 from typing import Any
@@ -46,7 +48,10 @@ def _places(connection: Any) -> tuple[np.ndarray, np.ndarray]:
 
 @partial(quick_jit, static_argnums=0)
 def _everything(connection: Any, w: Any, post: Any, pre: Any) -> dict[str, Any]:
-    terms = [Term(post[k % 2] if a else None, pre[k % 2] if b else None, p) for k, (a, b, p) in enumerate(TERMS)]
+    terms = [
+        Term(post[k % 2] if a else None, pre[k % 2] if b else None, p)
+        for k, (a, b, p) in enumerate(TERMS)
+    ]
     return {
         "propagate": connection.propagate(w, pre[0]),
         "backpropagate": connection.backpropagate(w, post[0]),
@@ -63,7 +68,9 @@ def _everything(connection: Any, w: Any, post: Any, pre: Any) -> dict[str, Any]:
 def test_a_connection_is_its_matrix(name):
     connection = _make(name)
     post, pre = _places(connection)
-    assert len(set(zip(post.flat, pre.flat, strict=True))) == post.size  # no pair of neurons has two synapses
+    assert (
+        len(set(zip(post.flat, pre.flat, strict=True))) == post.size
+    )  # no pair of neurons has two synapses
     with jax.enable_x64(True):
         support = np.broadcast_to(connection.mask(), connection.shape)
         w = np.asarray(RNG.normal(size=connection.shape)) * support
@@ -72,7 +79,9 @@ def test_a_connection_is_its_matrix(name):
     matrix[post, pre] = w
     np.testing.assert_allclose(out["propagate"], matrix @ PRE[0], atol=1e-12)
     np.testing.assert_allclose(out["backpropagate"], matrix.T @ POST[0], atol=1e-12)
-    np.testing.assert_allclose(out["propagate"] @ POST[0], PRE[0] @ out["backpropagate"], atol=1e-12)  # adjoints
+    np.testing.assert_allclose(
+        out["propagate"] @ POST[0], PRE[0] @ out["backpropagate"], atol=1e-12
+    )  # adjoints
     np.testing.assert_allclose(out["reduce_post"], matrix.sum(axis=1), atol=1e-12)
     np.testing.assert_allclose(out["reduce_pre"], matrix.sum(axis=0), atol=1e-12)
     expected = np.zeros(connection.shape)
@@ -108,11 +117,17 @@ def test_a_sparse_graph_is_drawn_once_from_its_seed():
     post, pre = Sparse(30, 30, probability=0.5, self_connections=False).topology()
     assert not np.any(post == pre)
     for next_to_none in (0.0, 1e-18, 1e-300):  # gaps beyond what an integer holds
-        post, pre = find("connection", "sparse")(n_post=5, n_pre=6, probability=next_to_none).topology()
+        post, pre = find("connection", "sparse")(
+            n_post=5, n_pre=6, probability=next_to_none
+        ).topology()
         assert (post.tolist(), pre.tolist()) == ([0], [5])
 
 
-GRAPHS = [{"probability": 0.4, "seed": 3}, {"probability": 0.7, "self_connections": False}, {"probability": 0.0}]
+GRAPHS = [
+    {"probability": 0.4, "seed": 3},
+    {"probability": 0.7, "self_connections": False},
+    {"probability": 0.0},
+]
 
 
 @pytest.mark.parametrize("numbers", GRAPHS, ids=str)
@@ -129,13 +144,17 @@ def _lifetime(connection: Any) -> Lifetime:
         task=decode("task", {"name": "teacher_student", "n_in": 6, "n_out": 3, "n_steps": 8}),
         network=Feedforward(hidden=(5,), connection=connection),
         feedback=Learned(rate=0.3, decay=0.1),
-        slots=(Slot(rule=Polynomial(terms=("error*pre",), initial=(-1.0,), rate=0.3, learn="none")),),
+        slots=(
+            Slot(rule=Polynomial(terms=("error*pre",), initial=(-1.0,), rate=0.3, learn="none")),
+        ),
         record=("weights",),
     )
 
 
 def test_a_life_on_a_masked_matrix_is_the_life_on_the_sparse_graph():
-    """The same graph, weights and feedback matrices in both layouts: equal losses and equal weights at every step."""
+    """The same graph, weights and feedback matrices in both layouts: equal losses and equal weights
+    at every step.
+    """
     numbers = {"probability": 0.5, "seed": 1}
     sparse, masked = _lifetime(Sparse(**numbers)), _lifetime(Masked(**numbers))
     places = {e.name: e.connection.topology() for e in sparse.wiring().edges}
@@ -145,7 +164,10 @@ def test_a_life_on_a_masked_matrix_is_the_life_on_the_sparse_graph():
         task, theta = masked.task.sample(key, "train"), masked._init(key)
         whole = masked.begin(theta, task, key)
         thin = whole.replace(
-            synapses={n: s.replace(weight=s.weight[places[n]], mask=jnp.ones(())) for n, s in whole.synapses.items()},
+            synapses={
+                n: s.replace(weight=s.weight[places[n]], mask=jnp.ones(()))
+                for n, s in whole.synapses.items()
+            },
             feedback={"back": {n: b[places[n]] for n, b in whole.feedback["back"].items()}},
         )
         ends = [m.advance(theta, task, life, 8) for m, life in ((masked, whole), (sparse, thin))]
@@ -164,13 +186,20 @@ def test_a_life_on_a_masked_matrix_is_the_life_on_the_sparse_graph():
         assert not np.any(back[~support])
         assert np.any(weights[-1] != born.synapses[name].weight)
         assert np.any(back != start)
-        np.testing.assert_allclose(weights[:, post, pre], other.recorded["weights"][name], atol=1e-12)
+        np.testing.assert_allclose(
+            weights[:, post, pre], other.recorded["weights"][name], atol=1e-12
+        )
         np.testing.assert_allclose(back[post, pre], other_end.feedback["back"][name], atol=1e-12)
 
 
 def test_bounds_without_zero_are_refused_on_a_masked_connection():
     for connection, bounds in ((Masked(2, 3), (0.1, 1.0)), (Masked(2, 3), (-2.0, -1.0))):
         edge = Edge("a", "b", connection, bounds=bounds)
-        with pytest.raises(ValueError, match=r"edge a_to_b: bounds .* on a masked connection - expected .* contain 0"):
+        with pytest.raises(
+            ValueError,
+            match=r"edge a_to_b: bounds .* on a masked connection - expected .* contain 0",
+        ):
             Wiring((Population("a", 3), Population("b", 2)), (edge,))
-    Wiring((Population("a", 3), Population("b", 2)), (Edge("a", "b", Sparse(2, 3), bounds=(0.1, 1.0)),))
+    Wiring(
+        (Population("a", 3), Population("b", 2)), (Edge("a", "b", Sparse(2, 3), bounds=(0.1, 1.0)),)
+    )

@@ -1,4 +1,6 @@
-"""A config says only what differs from the defaults: a default that moves changes what the configs of before mean."""
+"""A config says only what differs from the defaults: a default that moves changes what the configs
+of before mean.
+"""
 
 import json
 from pathlib import Path
@@ -9,7 +11,8 @@ from metaplast.registry import find
 from metaplast.runs.job import Config
 from metaplast.spec import encode
 
-# {kind: {name: its fields by default}}, as they were published. What came later need not stand here.
+# {kind: {name: its fields by default}}, as they were published. What came later need not stand
+# here.
 PUBLISHED = json.loads((Path(__file__).parent / "defaults.json").read_text())
 CONFIG = PUBLISHED.pop("config")  # every field of a config but the two that have no default
 CASES = [(kind, name) for kind, specs in PUBLISHED.items() for name in specs]

@@ -42,8 +42,12 @@ def _credit(rule: Any, wiring: Wiring, weights: Any, x: Any, target: Any) -> tup
     """(credit, views) after one step of a network that sees x and is told 2 (output - target)."""
     synapses = {name: Synapses(weight=w, mask=jnp.ones(())) for name, w in weights.items()}
     start = network.init_state(wiring, {}, DT)
-    _, (views, sent) = network.step(wiring, {}, synapses, start, {"input": x}, DT, jax.random.key(0))
-    told = feedback(wiring.output.n, error=2.0 * (views[wiring.output.name].activity - target), target=target)
+    _, (views, sent) = network.step(
+        wiring, {}, synapses, start, {"input": x}, DT, jax.random.key(0)
+    )
+    told = feedback(
+        wiring.output.n, error=2.0 * (views[wiring.output.name].activity - target), target=target
+    )
     state = rule.init_state(rule.init(jax.random.key(1), wiring), wiring, jax.random.key(2))
     return rule.step({}, state, wiring, synapses, views, told, DT)[1], (views, sent)
 
@@ -58,14 +62,18 @@ def test_symmetric_feedback_and_the_delta_rule_are_the_gradient():
     @quick_jit
     def both(weights: Any) -> Any:
         credit, (views, sent) = _credit(Symmetric(), wiring, weights, x, target)
-        through = {name: signal * views[name].gain for name, signal in credit.learning_signal.items()}
+        through = {
+            name: signal * views[name].gain for name, signal in credit.learning_signal.items()
+        }
         local = [
             {e.name: -of[e.post][:, None] * sent[e.name][None, :] for e in wiring.edges}
             for of in (credit.feedback, through)
         ]
 
         def loss(weights: Any) -> Any:
-            output = _credit(Symmetric(), wiring, weights, x, target)[1][0][wiring.output.name].activity
+            output = _credit(Symmetric(), wiring, weights, x, target)[1][0][
+                wiring.output.name
+            ].activity
             return jnp.sum((output - target) ** 2)
 
         return local, jax.grad(loss)(weights)
@@ -92,30 +100,43 @@ def test_credit_passes_dales_sign_and_stops_at_backward_edges():
         "cells_to_out": np.asarray([[1.0, 3.0]]),
     }
     with jax.enable_x64(True):
-        credit = quick_jit(lambda w: _credit(Symmetric(), wiring, w, np.zeros(3), np.full(1, -0.5))[0])(w)
+        credit = quick_jit(
+            lambda w: _credit(Symmetric(), wiring, w, np.zeros(3), np.full(1, -0.5))[0]
+        )(w)
     np.testing.assert_allclose(credit.feedback["out"], [1.0])
     np.testing.assert_allclose(credit.feedback["cells"], [-1.0, -3.0])
     np.testing.assert_allclose(credit.feedback["input"], [-4.0, -4.0, -4.0])
 
 
-@pytest.mark.parametrize("wiring", [NET, Recurrent(n_recurrent=3).wiring({"input": 3}, 2)], ids=["layers", "loop"])
+@pytest.mark.parametrize(
+    "wiring", [NET, Recurrent(n_recurrent=3).wiring({"input": 3}, 2)], ids=["layers", "loop"]
+)
 @pytest.mark.parametrize("name", enrolled("feedback"))
 def test_a_feedback_keeps_its_type_and_reaches_every_population(name, wiring):
     rule = find("feedback", name)()
     theta = jax.eval_shape(lambda: rule.init(jax.random.key(0), wiring))
     state = jax.eval_shape(lambda t: rule.init_state(t, wiring, jax.random.key(0)), theta)
-    views = {p.name: neuron_view(jnp.ones(p.n), jnp.ones(p.n), jnp.ones(p.n)) for p in wiring.populations}
-    synapses = {e.name: Synapses(weight=e.connection.zeros(), mask=jnp.ones(())) for e in wiring.edges}
+    views = {
+        p.name: neuron_view(jnp.ones(p.n), jnp.ones(p.n), jnp.ones(p.n)) for p in wiring.populations
+    }
+    synapses = {
+        e.name: Synapses(weight=e.connection.zeros(), mask=jnp.ones(())) for e in wiring.edges
+    }
     told = feedback(2, modulators={"reward": jnp.ones(())})
-    step = lambda t, s: rule.step(t, s, wiring, synapses, views, told, DT)  # noqa: E731
+    step = lambda t, s: rule.step(t, s, wiring, synapses, views, told, DT)
     after, credit = jax.eval_shape(step, theta, state)
     demand_same_type(state, after, "the state of a feedback keeps its type")
     for signals in (credit.feedback, credit.learning_signal):
-        assert {n: x.shape for n, x in signals.items()} == {p.name: (p.n,) for p in wiring.populations}
+        assert {n: x.shape for n, x in signals.items()} == {
+            p.name: (p.n,) for p in wiring.populations
+        }
     assert "reward" in credit.modulators
 
 
-WALKS, JUMPS = ("symmetric", "random", "learned"), ("direct", "direct_sign", "target")  # layer by layer; over them all
+WALKS, JUMPS = (
+    ("symmetric", "random", "learned"),
+    ("direct", "direct_sign", "target"),
+)  # layer by layer; over them all
 
 
 @pytest.mark.parametrize("name", enrolled("feedback"))
@@ -129,11 +150,14 @@ def test_the_learning_signal_is_the_credit_without_the_gain_of_the_unit_itself(n
     @quick_jit
     def both(drawn: Any, weights: Any, told: Any) -> Any:
         views = {n: neuron_view(*x) for n, x in drawn.items()}
-        flat = {n: neuron_view(x[0], x[1], 0.5 * x[2] if n.startswith("hidden") else x[2]) for n, x in drawn.items()}
+        flat = {
+            n: neuron_view(x[0], x[1], 0.5 * x[2] if n.startswith("hidden") else x[2])
+            for n, x in drawn.items()
+        }
         synapses = {n: Synapses(weight=w, mask=jnp.ones(())) for n, w in weights.items()}
         theta = rule.init(jax.random.key(0), NET)
         state = rule.init_state(theta, NET, jax.random.key(0))
-        step = lambda v: rule.step(theta, state, NET, synapses, v, feedback(2, **told), DT)[1]  # noqa: E731
+        step = lambda v: rule.step(theta, state, NET, synapses, v, feedback(2, **told), DT)[1]
         return step(views), step(flat)
 
     with jax.enable_x64(True):
@@ -148,7 +172,9 @@ def test_the_learning_signal_is_the_credit_without_the_gain_of_the_unit_itself(n
     assert np.abs(signal["hidden_1"]).max() > 1e-3
     for rules, share in ((WALKS, 0.5), (JUMPS, 1.0)):
         if name in rules:
-            np.testing.assert_allclose(halved.learning_signal["hidden_1"], share * signal["hidden_1"], rtol=1e-12)
+            np.testing.assert_allclose(
+                halved.learning_signal["hidden_1"], share * signal["hidden_1"], rtol=1e-12
+            )
 
 
 def _angle(a: np.ndarray, b: np.ndarray) -> float:
@@ -160,13 +186,22 @@ def _angle(a: np.ndarray, b: np.ndarray) -> float:
 def test_forward_weights_align_with_random_feedback():
     """Lillicrap et al. 2016: in a linear 30-20-10 net learning a linear map, the angle between the error that returns
     through B and the one that would return through W falls from about 90 to below 45 degrees."""
-    teacher = {"name": "teacher_student", "n_in": 30, "n_out": 10, "n_steps": 2000, "input_sd": 1.0, "weight_sd": 0.5}
+    teacher = {
+        "name": "teacher_student",
+        "n_in": 30,
+        "n_out": 10,
+        "n_steps": 2000,
+        "input_sd": 1.0,
+        "weight_sd": 0.5,
+    }
     lifetime = Lifetime(
         task=decode("task", {**teacher, "neuron": "linear", "teacher": STILL}),
         network=Feedforward(hidden=(20,), neuron=Linear(), gain=0.03),
         genome=Drawn(),
         feedback=Random(gain=1.3),
-        slots=(Slot(rule=Polynomial(terms=("error*pre",), initial=(-1.0,), rate=0.025, learn="none")),),
+        slots=(
+            Slot(rule=Polynomial(terms=("error*pre",), initial=(-1.0,), rate=0.025, learn="none")),
+        ),
     )
 
     @quick_jit
@@ -176,8 +211,13 @@ def test_forward_weights_align_with_random_feedback():
         theta = lifetime.init(key)
         born = lifetime.begin(theta, task, k_life)
         after, trace = lifetime.advance(theta, task, born, 2000, start=0)
-        pick = lambda life: life.synapses["hidden_1_to_output"].weight  # noqa: E731
-        return pick(born), pick(after), after.feedback["back"]["hidden_1_to_output"], trace.score.loss
+        pick = lambda life: life.synapses["hidden_1_to_output"].weight
+        return (
+            pick(born),
+            pick(after),
+            after.feedback["back"]["hidden_1_to_output"],
+            trace.score.loss,
+        )
 
     before, after, back, loss = jax.tree.map(np.asarray, lives(jax.random.key(0)))
     errors = np.random.default_rng(0).normal(size=(200, 10))
@@ -201,7 +241,9 @@ def test_random_feedback_is_redrawn_in_every_life_and_kept_through_it():
 
 def test_direct_matrices_have_the_declared_width_in_every_life_anew():
     wide = Wiring((Population("a", 300), Population("b", 50)), (Edge("a", "b", Dense(50, 300)),))
-    one, same, other = (Direct(gain=2.0).init_state({}, wide, jax.random.key(k))["back"]["a"] for k in (0, 0, 1))
+    one, same, other = (
+        Direct(gain=2.0).init_state({}, wide, jax.random.key(k))["back"]["a"] for k in (0, 0, 1)
+    )
     np.testing.assert_array_equal(one, same)
     assert np.any(np.asarray(one) != np.asarray(other))
     assert one.shape == (300, 50)
@@ -220,7 +262,9 @@ def test_what_reaches_a_layer_directly_is_a_plain_formula():
     @quick_jit
     def told(weights: Any, target: Any) -> Any:
         state = rules[0].init_state({}, wiring, jax.random.key(2))
-        return state["back"], [_credit(rule, wiring, weights, x, target)[0].feedback for rule in rules]
+        return state["back"], [
+            _credit(rule, wiring, weights, x, target)[0].feedback for rule in rules
+        ]
 
     with jax.enable_x64(True):
         back, found = jax.tree.map(np.asarray, told(weights, target))
@@ -232,24 +276,40 @@ def test_what_reaches_a_layer_directly_is_a_plain_formula():
         np.testing.assert_allclose(credit["output"], e, atol=1e-12)
         np.testing.assert_allclose(credit["input"], back["input"] @ signal, atol=1e-12)
         for p in hidden:
-            np.testing.assert_allclose(credit[p.name], (back[p.name] @ signal) * (1 - a[p.name] ** 2), atol=1e-12)
+            np.testing.assert_allclose(
+                credit[p.name], (back[p.name] @ signal) * (1 - a[p.name] ** 2), atol=1e-12
+            )
 
 
 def _step(rule: Any, wiring: Wiring, state: Any, told: Any) -> Any:
-    views = {p.name: neuron_view(jnp.ones(p.n), jnp.ones(p.n), jnp.full(p.n, 0.5)) for p in wiring.populations}
-    synapses = {e.name: Synapses(weight=e.connection.zeros(), mask=jnp.ones(())) for e in wiring.edges}
+    views = {
+        p.name: neuron_view(jnp.ones(p.n), jnp.ones(p.n), jnp.full(p.n, 0.5))
+        for p in wiring.populations
+    }
+    synapses = {
+        e.name: Synapses(weight=e.connection.zeros(), mask=jnp.ones(())) for e in wiring.edges
+    }
     return rule.step({}, state, wiring, synapses, views, told, DT)[1].feedback
 
 
 def test_the_sign_of_the_error_forgets_its_size_and_the_target_forgets_the_output():
     error, target = jnp.asarray([0.3, -2.0]), jnp.asarray([0.0, 1.0])
     for rule, same, other in (
-        (DirectSign(), {"error": 50.0 * error, "target": target}, {"error": -error, "target": target}),
-        (Target(), {"error": -7.0 * error, "target": target}, {"error": error, "target": 2.0 * target}),
+        (
+            DirectSign(),
+            {"error": 50.0 * error, "target": target},
+            {"error": -error, "target": target},
+        ),
+        (
+            Target(),
+            {"error": -7.0 * error, "target": target},
+            {"error": error, "target": 2.0 * target},
+        ),
     ):
         state = rule.init_state({}, NET, jax.random.key(0))
         first, second, third = (
-            _step(rule, NET, state, feedback(2, **given)) for given in ({"error": error, "target": target}, same, other)
+            _step(rule, NET, state, feedback(2, **given))
+            for given in ({"error": error, "target": target}, same, other)
         )
         np.testing.assert_array_equal(first["hidden_1"], second["hidden_1"])
         assert np.all(np.asarray(first["hidden_1"]) != np.asarray(third["hidden_1"]))
@@ -259,16 +319,23 @@ def test_the_sign_of_the_error_forgets_its_size_and_the_target_forgets_the_outpu
 def test_no_feedback_is_zero_but_for_modulators():
     told = feedback(2, error=jnp.ones(2), modulators={"reward": jnp.asarray(0.7)})
     credit = None_().step({}, {}, NET, {}, {}, told, DT)[1]
-    assert not any(np.any(x) for of in (credit.feedback, credit.learning_signal) for x in of.values())
+    assert not any(
+        np.any(x) for of in (credit.feedback, credit.learning_signal) for x in of.values()
+    )
     assert credit.modulators == {"reward": 0.7}
 
 
 def _kolen_pollack(feedback: Learned, n_steps: int) -> Lifetime:
     rule = Polynomial(
-        terms=("error*pre", "weight"), initial=(-1.0, -feedback.decay / feedback.rate), rate=feedback.rate
+        terms=("error*pre", "weight"),
+        initial=(-1.0, -feedback.decay / feedback.rate),
+        rate=feedback.rate,
     )
     return Lifetime(
-        task=decode("task", {"name": "teacher_student", "n_in": 4, "n_out": 3, "n_steps": n_steps, "input_sd": 1.0}),
+        task=decode(
+            "task",
+            {"name": "teacher_student", "n_in": 4, "n_out": 3, "n_steps": n_steps, "input_sd": 1.0},
+        ),
         network=Feedforward(hidden=(5,), neuron=Tanh()),
         feedback=feedback,
         slots=(Slot(rule=rule),),
@@ -293,7 +360,9 @@ def test_learned_feedback_and_weights_meet_at_the_rate_of_their_decay():
     for name in born.synapses:
         gap, left = (x.synapses[name].weight - x.feedback["back"][name] for x in (born, after))
         np.testing.assert_allclose(left, gap * (1 - 0.03) ** 200, rtol=1e-9)
-        moved = np.abs(after.feedback["back"][name] - born.feedback["back"][name] * (1 - 0.03) ** 200)
+        moved = np.abs(
+            after.feedback["back"][name] - born.feedback["back"][name] * (1 - 0.03) ** 200
+        )
         assert moved.max() > 1e-3  # and not by decay alone
     angle = trace.score.metrics["angle_hidden_1"]
     assert angle[:20].mean() > 45
@@ -304,7 +373,10 @@ def test_learned_feedback_moves_as_far_as_its_gate_is_open_and_theta_says():
     rule = Learned(rate=0.1, decay=0.03, learn=True)
     theta = rule.init(jax.random.key(0), NET)
     assert theta == {"log_rate": 0.0, "log_decay": 0.0}
-    views = {p.name: neuron_view(jnp.full(p.n, 0.5), jnp.ones(p.n), jnp.ones(p.n)) for p in NET.populations}
+    views = {
+        p.name: neuron_view(jnp.full(p.n, 0.5), jnp.ones(p.n), jnp.ones(p.n))
+        for p in NET.populations
+    }
     state = rule.init_state(theta, NET, jax.random.key(1))
 
     @quick_jit
@@ -315,24 +387,44 @@ def test_learned_feedback_moves_as_far_as_its_gate_is_open_and_theta_says():
 
     whole = np.asarray(change(theta, 1.0))
     old = np.asarray(state["back"]["hidden_2_to_output"])
-    np.testing.assert_allclose(whole, -0.1 * np.outer([1.0, -0.5], np.full(4, 0.5)) - 0.03 * old, atol=1e-6)
+    np.testing.assert_allclose(
+        whole, -0.1 * np.outer([1.0, -0.5], np.full(4, 0.5)) - 0.03 * old, atol=1e-6
+    )
     np.testing.assert_allclose(change(theta, 0.25), 0.25 * whole, atol=1e-6)
     assert not np.any(np.asarray(change(theta, 0.0)))
     faster = change({"log_rate": jnp.asarray(0.1), "log_decay": jnp.asarray(-0.2)}, 1.0)
-    expected = -0.1 * np.exp(0.5) * np.outer([1.0, -0.5], np.full(4, 0.5)) - 0.03 * np.exp(-1.0) * old
+    expected = (
+        -0.1 * np.exp(0.5) * np.outer([1.0, -0.5], np.full(4, 0.5)) - 0.03 * np.exp(-1.0) * old
+    )
     np.testing.assert_allclose(faster, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(
     ("name", "task", "words"),
     [
-        ("none", "teacher_student", r"reads post\.feedback; feedback none carries none - expected a signal on offer"),
-        ("target", "error_alone", r"reads post\.feedback; feedback target needs target from the task"),
-        ("direct", "reward_alone", r"reads post\.feedback; feedback direct needs error from the task"),
+        (
+            "none",
+            "teacher_student",
+            r"reads post\.feedback; feedback none carries none - expected a signal on offer",
+        ),
+        (
+            "target",
+            "error_alone",
+            r"reads post\.feedback; feedback target needs target from the task",
+        ),
+        (
+            "direct",
+            "reward_alone",
+            r"reads post\.feedback; feedback direct needs error from the task",
+        ),
     ],
 )
 def test_a_rule_that_reads_a_credit_nobody_can_give_is_refused_by_name(name, task, words):
-    offers = {"error_alone": {"error"}, "reward_alone": {"reward"}, "teacher_student": {"error", "target"}}[task]
+    offers = {
+        "error_alone": {"error"},
+        "reward_alone": {"reward"},
+        "teacher_student": {"error", "target"},
+    }[task]
     wiring, rule = NET, Polynomial(terms=("error*pre",))
     edge = wiring.edges[0]
     with pytest.raises(BadInput, match=words):
@@ -347,14 +439,18 @@ def test_a_rule_that_reads_a_credit_nobody_can_give_is_refused_by_name(name, tas
     }
     everything = frozenset({"error", "target"})
     if name != "none":
-        assert "post.feedback" in edge_reads(wiring, edge, rule, everything, find("feedback", name)())
+        assert "post.feedback" in edge_reads(
+            wiring, edge, rule, everything, find("feedback", name)()
+        )
 
 
 def test_the_angle_between_two_credits_is_that_of_plain_trigonometry():
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(2, 7)).astype(np.float32)
     cosine = np.dot(a, b) / np.linalg.norm(a) / np.linalg.norm(b)
-    np.testing.assert_allclose(degrees_between(a, 1e-30 * b), np.degrees(np.arccos(cosine)), rtol=1e-5)
+    np.testing.assert_allclose(
+        degrees_between(a, 1e-30 * b), np.degrees(np.arccos(cosine)), rtol=1e-5
+    )
     assert degrees_between(a, 3.0 * a) < 1e-3
     np.testing.assert_allclose(degrees_between(a, -a), 180.0, rtol=1e-6)
     np.testing.assert_allclose(degrees_between(a, np.zeros_like(a)), 90.0, rtol=1e-6)

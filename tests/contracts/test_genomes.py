@@ -1,4 +1,6 @@
-"""Every genome brings the weights of all edges, in their layout; where they come from is its own promise."""
+"""Every genome brings the weights of all edges, in their layout; where they come from is its own
+promise.
+"""
 
 from types import SimpleNamespace
 from typing import Any
@@ -64,7 +66,9 @@ def test_random_weights_have_the_declared_width_in_every_life_anew():
         width = np.sqrt(np.mean(w**2)) * np.sqrt(edge.connection.fan_in) / edge.gain
         assert abs(width - 1) < 4 / np.sqrt(2 * w.size)
     first, second = (np.abs(one[e.name]).reshape(-1)[:900] for e in WIRING.edges[:2])
-    assert abs(np.corrcoef(first, second)[0, 1]) < 4 / np.sqrt(900)  # no two edges share their numbers
+    assert abs(np.corrcoef(first, second)[0, 1]) < 4 / np.sqrt(
+        900
+    )  # no two edges share their numbers
     assert not one["c_to_c"].any()
 
 
@@ -90,15 +94,22 @@ def test_given_weights_come_with_the_task_or_are_missed_by_name():
     for w in _weights(Given(), {}).values():
         assert np.all(w == np.float32(0.3))
     with pytest.raises(BadInput, match=r"edge 'b_to_c' - expected .* a_to_b"):
-        Given().weights({}, WIRING, SimpleNamespace(weights={"a_to_b": 0, "c_to_c": 0}), jax.random.key(0))
+        Given().weights(
+            {}, WIRING, SimpleNamespace(weights={"a_to_b": 0, "c_to_c": 0}), jax.random.key(0)
+        )
 
 
 MASKED = Masked(40, 50, probability=0.3)
-THROUGH_A_MASK = Wiring((Population("b", 50), Population("c", 40)), (Edge("b", "c", MASKED, gain=2.0),))
+THROUGH_A_MASK = Wiring(
+    (Population("b", 50), Population("c", 40)), (Edge("b", "c", MASKED, gain=2.0),)
+)
 
 
 def _through_a_mask(genome: Any) -> Any:
-    task, theta = _task({"b_to_c": np.ones((40, 50), np.float32)}), genome.init(jax.random.key(1), THROUGH_A_MASK)
+    task, theta = (
+        _task({"b_to_c": np.ones((40, 50), np.float32)}),
+        genome.init(jax.random.key(1), THROUGH_A_MASK),
+    )
     return genome.weights(theta, THROUGH_A_MASK, task, jax.random.key(0))["b_to_c"]
 
 
@@ -109,7 +120,9 @@ def test_every_genome_leaves_out_what_a_mask_leaves_out(name):
     np.testing.assert_array_equal(born.mask, MASKED.support())
 
 
-@pytest.mark.parametrize("genome", [Constant(value=2.0), Direct(), Given(), Parts(), PerSubject(), Random()], ids=str)
+@pytest.mark.parametrize(
+    "genome", [Constant(value=2.0), Direct(), Given(), Parts(), PerSubject(), Random()], ids=str
+)
 def test_what_a_mask_leaves_has_weights(genome):
     np.testing.assert_array_equal(np.asarray(_through_a_mask(genome).weight) != 0, MASKED.support())
     masked = MASKED
@@ -125,18 +138,26 @@ def test_constant_weights_are_the_value_over_the_fan_in():
             expected = (abs(value) if inhibitory else value) / edge.connection.fan_in
             np.testing.assert_allclose(weights[edge.name], expected, rtol=1e-6)
     readout = np.asarray(_weights(Constant(value=3.0), {})["a_to_b"])
-    np.testing.assert_allclose(readout @ np.full(60, 0.7), 3.0 * 0.7, rtol=1e-5)  # value times the mean input
+    np.testing.assert_allclose(
+        readout @ np.full(60, 0.7), 3.0 * 0.7, rtol=1e-5
+    )  # value times the mean input
 
 
 def test_every_part_has_the_weights_of_its_own_genome():
-    """The first glob that matches wins; the edges of a drawn part are what its genome draws for them alone."""
+    """The first glob that matches wins; the edges of a drawn part are what its genome draws for
+    them alone.
+    """
     genome = Parts(parts=(("b_*", Constant(value=2.0)), ("*_to_c", Given()), ("*", Direct())))
     theta = genome.init(jax.random.key(1), WIRING)
     weights = _weights(genome, theta)
     np.testing.assert_array_equal(weights["b_to_c"], _weights(Constant(value=2.0), {})["b_to_c"])
     np.testing.assert_array_equal(weights["c_to_c"], TASK.weights["c_to_c"])
     np.testing.assert_array_equal(weights["a_to_b"], theta["*"]["a_to_b"])
-    assert {glob: set(own) for glob, own in theta.items()} == {"b_*": set(), "*_to_c": set(), "*": {"a_to_b"}}
+    assert {glob: set(own) for glob, own in theta.items()} == {
+        "b_*": set(),
+        "*_to_c": set(),
+        "*": {"a_to_b"},
+    }
     assert genome.needs == Given().needs
     assert Parts(parts=(("b_*", PerSubject()), ("*", Given()))).needs == {"subject", "weights"}
     assert Parts().needs == frozenset()
@@ -144,7 +165,9 @@ def test_every_part_has_the_weights_of_its_own_genome():
 
 def test_no_two_parts_share_their_numbers_and_an_empty_part_is_none():
     genome = Parts(parts=(("a_to_b", Random()), ("none_of_them", Random()), ("*", Random())))
-    one, same, other = (_weights(genome, genome.init(jax.random.key(1), WIRING), seed) for seed in (0, 0, 1))
+    one, same, other = (
+        _weights(genome, genome.init(jax.random.key(1), WIRING), seed) for seed in (0, 0, 1)
+    )
     np.testing.assert_array_equal(one["a_to_b"], same["a_to_b"])
     assert np.any(one["a_to_b"] != other["a_to_b"])
     first, second = (np.abs(one[e.name]).reshape(-1)[:900] for e in WIRING.edges[:2])
@@ -164,21 +187,29 @@ def _of_subjects() -> tuple[PerSubject, Any]:
     """Three subjects whose own weights differ."""
     genome, rng = PerSubject(n_subjects=3), np.random.default_rng(0)
     theta = genome.init(jax.random.key(1), WIRING)
-    noise = lambda x: rng.normal(size=x.shape).astype(np.float32)  # noqa: E731
-    return genome, {name: {"mean": part["mean"], "own": noise(part["own"])} for name, part in theta.items()}
+    noise = lambda x: rng.normal(size=x.shape).astype(np.float32)
+    return genome, {
+        name: {"mean": part["mean"], "own": noise(part["own"])} for name, part in theta.items()
+    }
 
 
 def test_a_subject_has_weights_of_its_own_and_a_stranger_the_mean():
     genome, theta = _of_subjects()
     for subject in (-1, 0, 1, 2, 3):
-        weights = _weights(genome, theta, seed=subject + 5, subject=subject)  # the key of a life changes nothing
+        weights = _weights(
+            genome, theta, seed=subject + 5, subject=subject
+        )  # the key of a life changes nothing
         for edge in WIRING.edges:
             own = np.asarray(theta[edge.name]["own"])
-            expected = np.asarray(theta[edge.name]["mean"]) + (own[subject] if 0 <= subject < 3 else own.mean(axis=0))
+            expected = np.asarray(theta[edge.name]["mean"]) + (
+                own[subject] if 0 <= subject < 3 else own.mean(axis=0)
+            )
             expected = np.abs(expected) if edge.pre == "a" else expected  # Dale's law: magnitudes
             np.testing.assert_allclose(weights[edge.name], expected, rtol=1e-6)
     born = genome.init(jax.random.key(1), WIRING)
-    for name, w in _weights(genome, born, subject=2).items():  # before any fit all subjects are alike
+    for name, w in _weights(
+        genome, born, subject=2
+    ).items():  # before any fit all subjects are alike
         np.testing.assert_array_equal(w, born[name]["mean"])
 
 
@@ -186,7 +217,10 @@ def test_a_life_teaches_its_own_subject_and_the_mean_alone():
     genome, theta = _of_subjects()
 
     def loss(theta: Any, subject: int) -> jax.Array:
-        return jnp.sum(genome.weights(theta, WIRING, _task({}, subject), jax.random.key(0))["b_to_c"].weight ** 2)
+        return jnp.sum(
+            genome.weights(theta, WIRING, _task({}, subject), jax.random.key(0))["b_to_c"].weight
+            ** 2
+        )
 
     for subject in (1, -1, 3):
         found = jax.grad(loss)(theta, subject)["b_to_c"]

@@ -1,5 +1,5 @@
-"""Every likelihood is minus a log-probability, up to what does not depend on the activity: that of its own draws, and
-the one that SciPy gives where tests/oracles/likelihoods.py has it."""
+"""Every likelihood is minus a log-probability, up to what does not depend on the activity: that of
+its own draws, and the one that SciPy gives where tests/oracles/likelihoods.py has it."""
 
 import re
 from functools import partial
@@ -31,7 +31,9 @@ SETTINGS += [
     Joint(units=Poisson(), choices=Categorical(), n_choices=3),
 ]
 every = pytest.mark.parametrize("likelihood", SETTINGS, ids=str)
-of_scipy = pytest.mark.parametrize("likelihood", [s for s in SETTINGS if name_of(type(s)) in PROGRAMS], ids=str)
+of_scipy = pytest.mark.parametrize(
+    "likelihood", [s for s in SETTINGS if name_of(type(s)) in PROGRAMS], ids=str
+)
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +47,9 @@ def _known(likelihood: Any, a: np.ndarray) -> Any:
 
 
 def _activities(likelihood: Any, n: int) -> np.ndarray:
-    """[n, N] up to 3: from -3 on where a unit's mean tells activities below 0 apart, else from 0.05 on."""
+    """[n, N] up to 3: from -3 on where a unit's mean tells activities below 0 apart, else from 0.05
+    on.
+    """
     means = np.stack([likelihood.mean(jnp.eye(N) * low) for low in (-3.0, -2.0, -1.0)])
     apart = np.ptp(np.diagonal(means, axis1=1, axis2=2), axis=0) > 0
     return np.random.default_rng(1).uniform(np.where(apart, -3.0, 0.05), 3.0, size=(n, N))
@@ -83,7 +87,9 @@ _total = partial(quick_jit, static_argnums=0)(_weighed)
 @partial(quick_jit, static_argnums=0)
 def _slopes(likelihood: Any, a: Any, values: Any) -> Any:
     """[m, N]: of what each row of values counts."""
-    return jax.vmap(jax.grad(lambda y, a: _weighed(likelihood, a, y), argnums=1), (0, None))(values, a)
+    return jax.vmap(jax.grad(lambda y, a: _weighed(likelihood, a, y), argnums=1), (0, None))(
+        values, a
+    )
 
 
 @partial(quick_jit, static_argnums=0)
@@ -126,7 +132,9 @@ def test_the_expected_slope_is_zero_under_the_model_itself(likelihood):
         np.testing.assert_allclose(known.p.sum(axis=0), 1.0, rtol=1e-9)
         expected_slope = (known.p * _slopes(likelihood, a, known.values)).sum(axis=0)
         np.testing.assert_allclose(expected_slope, 0.0, atol=1e-9)
-        np.testing.assert_allclose((known.p * known.values).sum(axis=0), _mean(likelihood, a), rtol=1e-9)
+        np.testing.assert_allclose(
+            (known.p * known.values).sum(axis=0), _mean(likelihood, a), rtol=1e-9
+        )
 
 
 def _away(samples: np.ndarray, expected: Any) -> float:
@@ -219,21 +227,41 @@ def test_a_choice_counts_as_one_recorded_value(likelihood):
 
 
 def test_what_is_one_choice():
-    assert [name for name in PROGRAMS if _is_choice(find("likelihood", name)(), N)] == ["categorical"]
+    assert [name for name in PROGRAMS if _is_choice(find("likelihood", name)(), N)] == [
+        "categorical"
+    ]
 
 
 def test_a_choice_of_three_beside_two_counts_is_one_value_with_its_own_probability():
-    joint = decode("likelihood", {"name": "joint", "units": "poisson", "choices": "categorical", "n_choices": 3})
+    joint = decode(
+        "likelihood",
+        {"name": "joint", "units": "poisson", "choices": "categorical", "n_choices": 3},
+    )
     a, b = np.random.default_rng(4).uniform(0.1, 3.0, size=(2, 5))
+
+    def of(a: np.ndarray, y: np.ndarray) -> float:
+        return float(
+            np.sum(joint.share(5) * np.asarray(joint.loss(jnp.asarray(a), jnp.asarray(y))))
+        )
+
+    def log_p(a: np.ndarray, y: np.ndarray) -> float:
+        chances = special.softmax(a[2:])
+        return stats.poisson(a[:2]).logpmf(y[:2]).sum() + np.log(chances @ y[2:])
+
     for k in range(3):
         y = np.asarray([2.0, 0.0, *np.eye(3)[k]])
-        of = lambda a: float(np.sum(joint.share(5) * np.asarray(joint.loss(jnp.asarray(a), jnp.asarray(y)))))  # noqa: B023, E731
-        log_p = lambda a: stats.poisson(a[:2]).logpmf(y[:2]).sum() + np.log(special.softmax(a[2:])[k])  # noqa: B023, E731
-        assert of(a) - of(b) == pytest.approx(log_p(b) - log_p(a), rel=1e-9)
-    assert [(p.name, p.columns) for p in joint.parts(5)] == [("activity", slice(0, 2)), ("choice", slice(2, 5))]
+        expected = log_p(b, y) - log_p(a, y)
+        assert of(a, y) - of(b, y) == pytest.approx(expected, rel=1e-9)
+    assert [(p.name, p.columns) for p in joint.parts(5)] == [
+        ("activity", slice(0, 2)),
+        ("choice", slice(2, 5)),
+    ]
     drawn = np.asarray(joint.draw(jax.random.key(0), jnp.asarray(a), jnp.asarray(9.0)))
     assert set(drawn[2:]) == {0.0, 1.0}
-    for likelihood, n in ((joint, 3), (find("likelihood", "joint")(), 1)):  # nothing is left for units
+    for likelihood, n in (
+        (joint, 3),
+        (find("likelihood", "joint")(), 1),
+    ):  # nothing is left for units
         with pytest.raises(BadInput, match=r"n_choices=. of . columns"):
             likelihood.parts(n)
 
@@ -244,7 +272,9 @@ def test_the_spread_is_that_of_the_units_alone():
     drawn = np.asarray(joint.draw(jax.random.key(0), jnp.zeros(3), jnp.asarray(1e6)))
     assert np.abs(drawn[:2]).min() > 1.0
     assert drawn[2] == 0.0
-    assert [p.likelihood for p in find("likelihood", "gaussian")().parts(3)] == [find("likelihood", "gaussian")()]
+    assert [p.likelihood for p in find("likelihood", "gaussian")().parts(3)] == [
+        find("likelihood", "gaussian")()
+    ]
 
 
 @every

@@ -1,4 +1,6 @@
-"""One step for every wiring: the same graph runs every neuron, and a small one is a plain NumPy loop."""
+"""One step for every wiring: the same graph runs every neuron, and a small one is a plain NumPy
+loop.
+"""
 
 import dataclasses
 import math
@@ -52,7 +54,8 @@ def _live(wiring: Wiring, weights: Any, stimuli: Any) -> Any:
 _run = quick_jit(_live, static_argnums=0)
 
 
-# An autoassociative network's input is its output; a clamped one's cells are recorded, whatever they are.
+# An autoassociative network's input is its output; a clamped one's cells are recorded, whatever
+# they are.
 INPUTS = {"autoassociative": {"input": 2}, "clamped": {"input": 3, "recorded": 2}}
 
 
@@ -62,7 +65,11 @@ def _inputs(name: str) -> dict[str, int]:
 
 def _with(name: str, cell: str) -> Wiring:
     network = find("network", name)()
-    cells = dataclasses.replace(network, neuron=find("neuron", cell)()) if _takes_cells(name) else network
+    cells = (
+        dataclasses.replace(network, neuron=find("neuron", cell)())
+        if _takes_cells(name)
+        else network
+    )
     return cells.wiring(_inputs(name), 2)
 
 
@@ -77,19 +84,32 @@ def test_the_same_wiring_takes_every_neuron(name):
         assert wiring.output.n == 2
         if _takes_cells(name) or name == "clamped":
             assert find("neuron", cell)() in {p.neuron for p in wiring.populations}
-        weights = {e.name: jax.ShapeDtypeStruct(e.connection.shape, np.float32) for e in wiring.edges}
-        stimuli = {n: jax.ShapeDtypeStruct((N_STEPS, size), np.float32) for n, size in _inputs(name).items()}
+        weights = {
+            e.name: jax.ShapeDtypeStruct(e.connection.shape, np.float32) for e in wiring.edges
+        }
+        stimuli = {
+            n: jax.ShapeDtypeStruct((N_STEPS, size), np.float32)
+            for n, size in _inputs(name).items()
+        }
         views, sent = jax.eval_shape(partial(_live, wiring), weights, stimuli)
-        assert {k: v.activity.shape for k, v in views.items()} == {p.name: (N_STEPS, p.n) for p in wiring.populations}
-        assert {k: v.shape for k, v in sent.items()} == {e.name: (N_STEPS, e.connection.n_pre) for e in wiring.edges}
+        assert {k: v.activity.shape for k, v in views.items()} == {
+            p.name: (N_STEPS, p.n) for p in wiring.populations
+        }
+        assert {k: v.shape for k, v in sent.items()} == {
+            e.name: (N_STEPS, e.connection.n_pre) for e in wiring.edges
+        }
 
 
 @pytest.mark.parametrize("cell", enrolled("neuron"))
 def test_a_recurrent_network_runs_on_every_neuron(cell):
     wiring = _with("recurrent", cell)
-    weights = {e.name: 0.1 * RNG.normal(size=e.connection.shape).astype(np.float32) for e in wiring.edges}
+    weights = {
+        e.name: 0.1 * RNG.normal(size=e.connection.shape).astype(np.float32) for e in wiring.edges
+    }
     x = RNG.normal(size=(N_STEPS, 3)).astype(np.float32)
-    for scale in np.float32(10.0) ** np.arange(7, dtype=np.float32):  # what drives a cell hard depends on its units
+    for scale in np.float32(10.0) ** np.arange(
+        7, dtype=np.float32
+    ):  # what drives a cell hard depends on its units
         views, _ = _run(wiring, weights, {"input": scale * x})
         for view in views.values():
             assert np.isfinite(view.activity).all()
@@ -99,18 +119,23 @@ def test_a_recurrent_network_runs_on_every_neuron(cell):
 
 
 def test_a_recurrent_and_a_delayed_edge_are_a_plain_loop():
-    """in -> cells, two steps late; cells -> cells, inhibitory, the last step's output through an exponential synapse;
-    cells -> out in the same step."""
+    """in -> cells, two steps late; cells -> cells, inhibitory, the last step's output through an
+    exponential synapse; cells -> out in the same step."""
     cells = Population("cells", 2, Tanh(), sign=-1)
     late = Edge("in", "cells", Dense(2, 3), Delayed(delay=2e-3))
     loop = Edge("cells", "cells", Dense(2, 2), Exponential(tau=4e-3))
     wiring = Wiring(
-        (Population("in", 3), cells, Population("out", 1, Linear())), (late, loop, Edge("cells", "out", Dense(1, 2)))
+        (Population("in", 3), cells, Population("out", 1, Linear())),
+        (late, loop, Edge("cells", "out", Dense(1, 2))),
     )
     w_in, w_loop, w_out = RNG.normal(size=(2, 3)), RNG.random((2, 2)), RNG.random((1, 2))
     x = RNG.normal(size=(N_STEPS, 3))
     with jax.enable_x64(True):
-        views, sent = _run(wiring, {"in_to_cells": w_in, "cells_to_cells": w_loop, "cells_to_out": w_out}, {"in": x})
+        views, sent = _run(
+            wiring,
+            {"in_to_cells": w_in, "cells_to_cells": w_loop, "cells_to_out": w_out},
+            {"in": x},
+        )
     h, trace = np.zeros(2), np.zeros(2)
     for t in range(N_STEPS):
         arrived = x[t - 2] if t >= 2 else np.zeros(3)
@@ -124,9 +149,16 @@ def test_a_recurrent_and_a_delayed_edge_are_a_plain_loop():
 
 
 def test_excitatory_and_inhibitory_cells_are_a_plain_loop():
-    """i first, then e: what i sends reaches e in the same step, all else one step late; signs at the soma; a graph of
-    its own on each of the four edges."""
-    network = Ei(n_e=4, n_i=3, source=Linear(), neuron=Relu(), interneuron=Tanh(), connection=Sparse(probability=0.6))
+    """i first, then e: what i sends reaches e in the same step, all else one step late; signs at
+    the soma; a graph of its own on each of the four edges."""
+    network = Ei(
+        n_e=4,
+        n_i=3,
+        source=Linear(),
+        neuron=Relu(),
+        interneuron=Tanh(),
+        connection=Sparse(probability=0.6),
+    )
     wiring = network.wiring({"input": 3}, 2)
     assert [(p.name, p.n, p.sign) for p in wiring.populations] == [
         ("input", 3, 0),
@@ -155,23 +187,36 @@ def test_excitatory_and_inhibitory_cells_are_a_plain_loop():
 
 
 def test_cells_with_ports_for_both_kinds_get_magnitudes_there():
-    wiring = Ei(readout=False, connection=Sparse(probability=0.5, self_connections=False)).wiring({"a": 3, "b": 2}, 6)
+    wiring = Ei(readout=False, connection=Sparse(probability=0.5, self_connections=False)).wiring(
+        {"a": 3, "b": 2}, 6
+    )
     assert wiring.output.name == "e"
     assert {e.name: (e.port, wiring.sign(e), wiring.magnitude(e)) for e in wiring.edges} == {
-        **{f"{x}_to_{post}": ("excitatory", 1.0, True) for x in ("a", "b", "e") for post in ("i", "e")},
+        **{
+            f"{x}_to_{post}": ("excitatory", 1.0, True)
+            for x in ("a", "b", "e")
+            for post in ("i", "e")
+        },
         **{f"i_to_{post}": ("inhibitory", 1.0, True) for post in ("i", "e")},
     }
     for edge in wiring.edges:
         if edge.pre == edge.post:
             assert not np.any(np.equal(*edge.connection.topology()))
         elif edge.pre in ("e", "i"):
-            assert edge.connection.topology().post.size > 3 * edge.connection.n_pre * edge.connection.n_post / 10
+            assert (
+                edge.connection.topology().post.size
+                > 3 * edge.connection.n_pre * edge.connection.n_post / 10
+            )
 
 
 def test_a_recurrent_layer_without_a_readout_is_a_plain_loop():
     """input -> output in the same step, output -> output one step late."""
     wiring = Recurrent(readout=False).wiring({"in": 3}, 2)
-    w_in, w_loop, x = RNG.normal(size=(2, 3)), RNG.normal(size=(2, 2)), RNG.normal(size=(N_STEPS, 3))
+    w_in, w_loop, x = (
+        RNG.normal(size=(2, 3)),
+        RNG.normal(size=(2, 2)),
+        RNG.normal(size=(N_STEPS, 3)),
+    )
     with jax.enable_x64(True):
         views, _ = _run(wiring, {"in_to_output": w_in, "output_to_output": w_loop}, {"in": x})
     y = np.zeros(2)
@@ -186,11 +231,30 @@ def test_a_recurrent_layer_without_a_readout_is_a_plain_loop():
     ("broken", "words"),
     [
         (lambda: Wiring((Population("a"), Population("a")), ()), "population 'a' stands twice"),
-        (lambda: Wiring((Population("a"),), (Edge("a", "b"),)), "population 'b' - expected one of a"),
-        (lambda: Wiring((Population("a", 2), Population("b", 3)), (Edge("a", "b", Dense(2, 3)),)), r"\(3, 2\)"),
-        (lambda: Wiring((Population("a"), Population("b")), (Edge("a", "b", port="axon"),)), "port 'axon'"),
-        (lambda: Wiring((Population("a"), Population("b")), (Edge("a", "b", bounds=(1.0, 1.0)),)), "lower < upper"),
-        (lambda: Wiring((Population("a"), Population("b")), (Edge("a", "b"), Edge("a", "b"))), "edge 'a_to_b'"),
+        (
+            lambda: Wiring((Population("a"),), (Edge("a", "b"),)),
+            "population 'b' - expected one of a",
+        ),
+        (
+            lambda: Wiring(
+                (Population("a", 2), Population("b", 3)), (Edge("a", "b", Dense(2, 3)),)
+            ),
+            r"\(3, 2\)",
+        ),
+        (
+            lambda: Wiring((Population("a"), Population("b")), (Edge("a", "b", port="axon"),)),
+            "port 'axon'",
+        ),
+        (
+            lambda: Wiring(
+                (Population("a"), Population("b")), (Edge("a", "b", bounds=(1.0, 1.0)),)
+            ),
+            "lower < upper",
+        ),
+        (
+            lambda: Wiring((Population("a"), Population("b")), (Edge("a", "b"), Edge("a", "b"))),
+            "edge 'a_to_b'",
+        ),
     ],
 )
 def test_a_wiring_that_cannot_be_is_refused_by_name(broken, words):
@@ -220,7 +284,9 @@ def test_dales_law_splits_the_recurrent_layer():
         ("excitatory", 40, 1),
         ("output", 2, 0),
     ]
-    assert {e.name: (wiring.magnitude(e), wiring.sign(e), wiring.backwards(e)) for e in wiring.edges} == {
+    assert {
+        e.name: (wiring.magnitude(e), wiring.sign(e), wiring.backwards(e)) for e in wiring.edges
+    } == {
         "input_to_inhibitory": (False, 1.0, False),
         "input_to_excitatory": (False, 1.0, False),
         "excitatory_to_inhibitory": (True, 1.0, True),
@@ -234,8 +300,12 @@ def test_dales_law_splits_the_recurrent_layer():
 
 @pytest.mark.parametrize("connection", [Dense(), Masked(probability=0.3)], ids=["dense", "masked"])
 def test_excitation_and_inhibition_balance_at_birth(connection):
-    """Equal activities everywhere: what a cell receives from both kinds adds up to 0, within 4 standard errors."""
-    wiring = dataclasses.replace(LAW, n_recurrent=250, connection=connection, recurrent_gain=1.5).wiring({"in": 1}, 1)
+    """Equal activities everywhere: what a cell receives from both kinds adds up to 0, within 4
+    standard errors.
+    """
+    wiring = dataclasses.replace(
+        LAW, n_recurrent=250, connection=connection, recurrent_gain=1.5
+    ).wiring({"in": 1}, 1)
     weights = {n: np.asarray(w) for n, w in draw(wiring, jax.random.key(0)).items()}
     for post in ("excitatory", "inhibitory"):
         sums = {}
@@ -246,19 +316,27 @@ def test_excitation_and_inhibition_balance_at_birth(connection):
                 sums[edge.pre] = w.sum(axis=1)
         net = sums["excitatory"] - sums["inhibitory"]
         error = net.std() / np.sqrt(len(net))
-        assert abs(net.mean()) < 4 * error + 0.02 * sums["excitatory"].mean()  # fan-in is rounded to whole synapses
-        assert abs(sums["excitatory"].mean() - 0.5 * sums["inhibitory"].mean()) > 10 * error  # control: gains matter
+        assert (
+            abs(net.mean()) < 4 * error + 0.02 * sums["excitatory"].mean()
+        )  # fan-in is rounded to whole synapses
+        assert (
+            abs(sums["excitatory"].mean() - 0.5 * sums["inhibitory"].mean()) > 10 * error
+        )  # control: gains matter
 
 
 @pytest.mark.parametrize("share", [0.0, 0.04, 1.0])
 def test_an_empty_half_of_dales_law_is_refused(share):
-    with pytest.raises(ValueError, match=r"excitatory_share=.* of 10 cells - expected at least one"):
+    with pytest.raises(
+        ValueError, match=r"excitatory_share=.* of 10 cells - expected at least one"
+    ):
         Recurrent(n_recurrent=10, dale=True, excitatory_share=share)
     Recurrent(n_recurrent=10, excitatory_share=share)
 
 
 def test_an_autoassociative_life_is_a_plain_loop():
-    """The stimulus drives the output itself, the error arrives there, and last step's output is what the rule sees."""
+    """The stimulus drives the output itself, the error arrives there, and last step's output is
+    what the rule sees.
+    """
     rule = Polynomial(terms=("error*pre",), initial=(-1.0,), rate=0.5, learn="none")
     task = {"name": "teacher_student", "n_in": 4, "n_out": 4, "n_steps": N_STEPS, "input_sd": 1.0}
     lives = Lifetime(
@@ -274,9 +352,20 @@ def test_an_autoassociative_life_is_a_plain_loop():
     @quick_jit
     def live(key: Any) -> Any:
         task = lives.task.sample(key, "train")
-        born = lives.begin({"rules": {"rule": {}}, "genome": {}, "feedback": {}, "neurons": {}}, task, key)
-        theta = {"rules": {"rule": rule.init(key, Dense(4, 4))}, "genome": {}, "feedback": {}, "neurons": {}}
-        return task.inputs, born.synapses["input_to_input"], lives.advance(theta, task, born, N_STEPS)[1].recorded
+        born = lives.begin(
+            {"rules": {"rule": {}}, "genome": {}, "feedback": {}, "neurons": {}}, task, key
+        )
+        theta = {
+            "rules": {"rule": rule.init(key, Dense(4, 4))},
+            "genome": {},
+            "feedback": {},
+            "neurons": {},
+        }
+        return (
+            task.inputs,
+            born.synapses["input_to_input"],
+            lives.advance(theta, task, born, N_STEPS)[1].recorded,
+        )
 
     with jax.enable_x64(True):
         x, born, seen = jax.tree.map(np.asarray, live(jax.random.key(3)))
@@ -297,8 +386,17 @@ def test_an_autoassociative_network_refuses_what_is_not_one_population(inputs, n
 
 
 def test_clamped_synapses_change_nothing_but_themselves():
-    """Both populations show what was recorded, whatever the weights; the rule sees both, and weights of either sign."""
-    task = {"name": "spike_pairing", "n_in": 3, "n_out": 2, "n_steps": 5, "n_sessions": 4, "rate": 400.0}
+    """Both populations show what was recorded, whatever the weights; the rule sees both, and
+    weights of either sign.
+    """
+    task = {
+        "name": "spike_pairing",
+        "n_in": 3,
+        "n_out": 2,
+        "n_steps": 5,
+        "n_sessions": 4,
+        "rate": 400.0,
+    }
     rule = Polynomial(terms=("post*pre", "weight"), initial=(1.0, -0.5), rate=0.4, learn="none")
     lives = Lifetime(
         task=decode("task", task),
@@ -317,7 +415,11 @@ def test_clamped_synapses_change_nothing_but_themselves():
     def live(key: Any) -> Any:
         task, theta = lives.task.sample(key, "train"), lives._init(key)
         born = lives.begin(theta, task, key)
-        return task, born.synapses["input_to_recorded"].weight, lives.advance(theta, task, born, 5)[1]
+        return (
+            task,
+            born.synapses["input_to_recorded"].weight,
+            lives.advance(theta, task, born, 5)[1],
+        )
 
     with jax.enable_x64(True):
         session, w, trace = jax.tree.map(np.asarray, live(jax.random.key(3)))
@@ -326,7 +428,10 @@ def test_clamped_synapses_change_nothing_but_themselves():
     np.testing.assert_array_equal(trace.recorded["activity"]["recorded"], session.target)
     np.testing.assert_array_equal(trace.recorded["activity"]["input"], session.stimulus)
     for x, y, found in zip(
-        session.stimulus, session.target, trace.recorded["weights"]["input_to_recorded"], strict=True
+        session.stimulus,
+        session.target,
+        trace.recorded["weights"]["input_to_recorded"],
+        strict=True,
     ):
         w = np.clip(w + 0.4 * (np.outer(y, x) - 0.5 * w), -1.0, 1.0)
         np.testing.assert_allclose(found, w, atol=1e-12)
@@ -335,6 +440,7 @@ def test_clamped_synapses_change_nothing_but_themselves():
 @pytest.mark.parametrize("inputs", [{"input": 3}, {"input": 3, "output": 2}, {}])
 def test_a_clamped_network_refuses_a_task_that_does_not_clamp(inputs):
     with pytest.raises(
-        BadInput, match=r"network clamped: inputs .* - expected input and recorded - set task.clamp=true"
+        BadInput,
+        match=r"network clamped: inputs .* - expected input and recorded - set task.clamp=true",
     ):
         Clamped().wiring(inputs, 2)

@@ -1,4 +1,6 @@
-"""Every neuron file keeps every promise and, where tests/oracles/neurons.py has it, is its plain NumPy program."""
+"""Every neuron file keeps every promise and, where tests/oracles/neurons.py has it, is its plain
+NumPy program.
+"""
 
 import pytest
 

@@ -21,10 +21,17 @@ SHAPE = TaskShape({"input": 1}, 1, ((5, True), (3, False)), frozenset(), differe
 LOSS = np.arange(1.0, 9.0, dtype=np.float32) ** 2
 WEIGHT = np.asarray([1, 0, 2, 1, 1, 0, 3, 1], np.float32)
 TRACE = Trace(score=Score(loss=LOSS, weight=WEIGHT, metrics={"accuracy": LOSS / 100}), recorded={})
-THETA = {"rules": {"a": np.asarray([1.0, -2.0], np.float32), "b": {}}, "genome": {"w": np.full(3, 9.0, np.float32)}}
+THETA = {
+    "rules": {"a": np.asarray([1.0, -2.0], np.float32), "b": {}},
+    "genome": {"w": np.full(3, 9.0, np.float32)},
+}
 RNG = np.random.default_rng(0)
-ENDED = {name: RNG.normal(size=(2, 3)).astype(np.float32) for name in ("a_to_b", "b_to_c", "c_to_c")}
-MEASURED = {name: RNG.normal(size=(2, 3)).astype(np.float32) for name in ("a_to_b", "b_to_c")}  # nothing of c_to_c
+ENDED = {
+    name: RNG.normal(size=(2, 3)).astype(np.float32) for name in ("a_to_b", "b_to_c", "c_to_c")
+}
+MEASURED = {
+    name: RNG.normal(size=(2, 3)).astype(np.float32) for name in ("a_to_b", "b_to_c")
+}  # nothing of c_to_c
 MEASURED["a_to_b"][0, 1:] = np.nan
 LIVED = Lived(
     task=SimpleNamespace(final=MEASURED),
@@ -61,13 +68,17 @@ def test_an_objective_is_a_number_and_its_plain_sum(name):
 def test_a_step_without_weight_counts_for_nothing(name):
     objective = find("objective", name)()
     lived = _scored(loss=np.where(WEIGHT == 0, 1e6, LOSS).astype(np.float32))
-    np.testing.assert_allclose(objective.loss(THETA, lived), objective.loss(THETA, LIVED), rtol=1e-6)
+    np.testing.assert_allclose(
+        objective.loss(THETA, lived), objective.loss(THETA, LIVED), rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize("name", enrolled("objective"))
 def test_an_objective_looks_at_what_was_lived(name):
     objective = find("objective", name)()
-    others = _scored(loss=LOSS + 1.0)._replace(synapses=jax.tree.map(lambda w: w + 1.0, LIVED.synapses))
+    others = _scored(loss=LOSS + 1.0)._replace(
+        synapses=jax.tree.map(lambda w: w + 1.0, LIVED.synapses)
+    )
     assert objective.loss(THETA, others) != objective.loss(THETA, LIVED)
 
 
@@ -80,7 +91,9 @@ def test_a_life_without_any_weight_or_measurement_has_a_finite_loss_and_slope(na
         loss, expected = objective.loss(theta, lived), _plain(objective, theta, lived)
         assert np.isfinite(loss)
         assert expected is None or loss == expected == 0.0
-        slope = jax.grad(lambda synapses, lived=lived: objective.loss(theta, lived._replace(synapses=synapses)))
+        slope = jax.grad(
+            lambda synapses, lived=lived: objective.loss(theta, lived._replace(synapses=synapses))
+        )
         for leaf in jax.tree.leaves(slope(LIVED.synapses)):
             assert np.isfinite(leaf).all()
 
@@ -100,7 +113,10 @@ def _windows(objective: Any, weight: np.ndarray, size: int) -> float:
     score = TRACE.score.replace(weight=weight)
     starts = range(0, SHAPE.n_steps, size)
     pieces = [jax.tree.map(lambda x, t=t: x[t : t + size], score) for t in starts]
-    parts = [objective.window(THETA, p, SHAPE, jnp.asarray(t)) for p, t in zip(pieces, starts, strict=True)]
+    parts = [
+        objective.window(THETA, p, SHAPE, jnp.asarray(t))
+        for p, t in zip(pieces, starts, strict=True)
+    ]
     assert all(part.shape == () for part in parts)
     return float(sum(parts))
 
@@ -121,19 +137,25 @@ def test_the_windows_of_a_life_add_up_to_its_loss_or_are_refused(name, size):
 @pytest.mark.parametrize("size", [8, 2])
 def test_the_penalty_of_a_window_is_its_share_of_that_of_the_life(size):
     ones, inner = np.ones(8, np.float32), MeanLoss()
-    of_windows = _windows(L1(objective=inner, strength=10.0), ones, size) - _windows(inner, ones, size)
+    of_windows = _windows(L1(objective=inner, strength=10.0), ones, size) - _windows(
+        inner, ones, size
+    )
     np.testing.assert_allclose(of_windows, 30.0, rtol=1e-5)
 
 
 @pytest.mark.parametrize("objective", [MeanLoss(), FinalLoss()])
 def test_windows_count_weighted_steps_over_all_that_may_count(objective):
     n = 8 if objective == MeanLoss() else 3
-    np.testing.assert_allclose(_windows(objective, WEIGHT, 2), sum(WEIGHT[-n:] * LOSS[-n:]) / n, rtol=1e-6)
+    np.testing.assert_allclose(
+        _windows(objective, WEIGHT, 2), sum(WEIGHT[-n:] * LOSS[-n:]) / n, rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize("objective", [FinalWeights(), L1(objective=FinalWeights())])
 def test_what_only_the_end_of_a_life_tells_has_no_windows(objective):
-    with pytest.raises(BadInput, match=r"final_weights: not a sum over steps.* - use outer=bptt, forward or es"):
+    with pytest.raises(
+        BadInput, match=r"final_weights: not a sum over steps.* - use outer=bptt, forward or es"
+    ):
         _windows(objective, WEIGHT, 4)
 
 
@@ -141,7 +163,9 @@ def test_final_weights_pull_at_the_measured_synapses_alone():
     """gradient = (w - w_measured) / (sd^2 n_measured), 0 and not NaN where nothing was measured."""
 
     def loss(weights: dict[str, np.ndarray]) -> jax.Array:
-        synapses = {name: Synapses(weight=w, mask=np.ones((), np.float32)) for name, w in weights.items()}
+        synapses = {
+            name: Synapses(weight=w, mask=np.ones((), np.float32)) for name, w in weights.items()
+        }
         return FinalWeights(sd=0.5).loss(THETA, LIVED._replace(synapses=synapses))
 
     expected = _plain(FinalWeights(), THETA, LIVED)
@@ -149,7 +173,11 @@ def test_final_weights_pull_at_the_measured_synapses_alone():
     np.testing.assert_allclose(loss(ENDED), 4.0 * expected, rtol=1e-6)
     found = jax.grad(loss)(ENDED)
     for name, w in ENDED.items():
-        pull = np.nan_to_num((w - MEASURED[name]) / 0.25 / 10) if name in MEASURED else np.zeros_like(w)
+        pull = (
+            np.nan_to_num((w - MEASURED[name]) / 0.25 / 10)
+            if name in MEASURED
+            else np.zeros_like(w)
+        )
         np.testing.assert_allclose(found[name], pull, rtol=1e-5, atol=1e-7)
 
 
@@ -163,10 +191,14 @@ def test_a_short_and_a_long_last_phase_are_told_from_the_rest():
         np.testing.assert_allclose(whole, np.mean(LOSS[-last:]), rtol=1e-6)
     three = SHAPE._replace(phases=((2, True), (4, False), (2, True)))
     np.testing.assert_allclose(
-        FinalLoss().loss(THETA, _scored(weight=ones)._replace(shape=three)), np.mean(LOSS[6:]), rtol=1e-6
+        FinalLoss().loss(THETA, _scored(weight=ones)._replace(shape=three)),
+        np.mean(LOSS[6:]),
+        rtol=1e-6,
     )
     np.testing.assert_allclose(
-        FinalLoss().window(THETA, lived.trace.score, three, jnp.asarray(0)), np.mean(LOSS[6:]), rtol=1e-6
+        FinalLoss().window(THETA, lived.trace.score, three, jnp.asarray(0)),
+        np.mean(LOSS[6:]),
+        rtol=1e-6,
     )
 
 

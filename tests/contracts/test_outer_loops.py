@@ -1,4 +1,6 @@
-"""Every outer loop keeps every promise, and its estimate of a gradient is unbiased for its own objective."""
+"""Every outer loop keeps every promise, and its estimate of a gradient is unbiased for its own
+objective.
+"""
 
 import math
 from functools import partial
@@ -29,7 +31,9 @@ def test_an_outer_loop_keeps_its_promises(name):
     check_outer_loop(find("outer", name)())
 
 
-@pytest.mark.parametrize("name", [name for name in enrolled("outer") if hasattr(find("outer", name)(), "steps")])
+@pytest.mark.parametrize(
+    "name", [name for name in enrolled("outer") if hasattr(find("outer", name)(), "steps")]
+)
 def test_a_loop_goes_on_for_the_steps_that_it_is_given(name):
     assert find("outer", name)(steps=7).n_steps == 7
 
@@ -45,9 +49,14 @@ def test_bptt_steps_down_the_closed_form_gradient_of_a_quadratic():
     outer = Bptt(steps=4, learning_rate=0.1, optimiser="sgd", schedule="constant_schedule")
     state = train.begin(problem, outer, 0)
     w = weights(outer.theta(state))
-    batch = train.sample(problem.lifetime.task, train.stream(0, "tasks", jnp.asarray(0)), problem.n_tasks, "train")
+    batch = train.sample(
+        problem.lifetime.task, train.stream(0, "tasks", jnp.asarray(0)), problem.n_tasks, "train"
+    )
     x = np.asarray(batch.tasks.inputs).reshape(-1, w.shape[1])
-    loss, gradient = np.mean(np.sum((x @ w.T) ** 2, axis=1)) / len(w), 2.0 / len(w) * w @ (x.T @ x) / len(x)
+    loss, gradient = (
+        np.mean(np.sum((x @ w.T) ** 2, axis=1)) / len(w),
+        2.0 / len(w) * w @ (x.T @ x) / len(x),
+    )
     ((_, after, metrics),) = train.steps(problem, outer, 0, state, 0, 1)
     np.testing.assert_allclose(metrics["loss"], loss, rtol=1e-5)
     np.testing.assert_allclose(weights(outer.theta(after)), w - 0.1 * gradient, rtol=1e-5)
@@ -55,7 +64,9 @@ def test_bptt_steps_down_the_closed_form_gradient_of_a_quadratic():
 
 
 class Plane:
-    """A problem whose loss is SLOPE . theta: every strategy's expected step is known but for its length."""
+    """A problem whose loss is SLOPE . theta: every strategy's expected step is known but for its
+    length.
+    """
 
     n_devices = 1
 
@@ -72,15 +83,21 @@ class Plane:
 
 @pytest.fixture(scope="module")
 def estimates() -> dict[str, np.ndarray]:
-    """{strategy: [REPEATS, 3]}: independent estimates of the gradient at one place, by one step each."""
+    """{strategy: [REPEATS, 3]}: independent estimates of the gradient at one place, by one step
+    each.
+    """
     problem: Any = Plane()
     theta = {"w": jnp.asarray([0.3, 0.1, -0.2])}
 
     @partial(quick_jit, static_argnums=0)
     def many(outer: Es, key: Any) -> Any:
         state = outer.init(problem, theta, key, outer.hyper())
-        after = jax.vmap(lambda key: outer.step(problem, state, None, key)[0])(jax.random.split(key, REPEATS))
-        if outer.strategy == "Open_ES":  # the gradient before Adam: its first moment is a tenth of it
+        after = jax.vmap(lambda key: outer.step(problem, state, None, key)[0])(
+            jax.random.split(key, REPEATS)
+        )
+        if (
+            outer.strategy == "Open_ES"
+        ):  # the gradient before Adam: its first moment is a tenth of it
             return after.strategy.opt_state[0].mu / 0.1
         return theta["w"][None] - after.theta["w"]
 
@@ -95,12 +112,16 @@ def _surprise(sample: np.ndarray, expected: Any) -> float:
 
 
 def test_open_es_is_unbiased_for_its_rank_shaped_objective(estimates):
-    """On a plane the expected sum of centred rank times noise is known: E[Phi(s) s] = 1 / (2 sqrt(pi)) against each
-    independent member, E[(s > 0) s] = 1 / sqrt(2 pi) against the mirrored one, s ~ N(0, 1) along the slope."""
+    """On a plane the expected sum of centred rank times noise is known: E[Phi(s) s] = 1 / (2
+    sqrt(pi)) against each independent member, E[(s > 0) s] = 1 / sqrt(2 pi) against the mirrored
+    one, s ~ N(0, 1) along the slope.
+    """
     against = (MEMBERS - 2) / (2 * math.sqrt(math.pi)) + 1 / math.sqrt(2 * math.pi)
     expected = SLOPE / np.linalg.norm(SLOPE) * against / (MEMBERS - 1) / STD
     assert _surprise(estimates["Open_ES"], expected) < 4
-    assert _surprise(estimates["Open_ES"], 1.15 * expected) > 4  # the control: a bias of 15 % is seen
+    assert (
+        _surprise(estimates["Open_ES"], 1.15 * expected) > 4
+    )  # the control: a bias of 15 % is seen
     assert _surprise(estimates["Open_ES"], np.roll(expected, 1)) > 4
 
 

@@ -1,4 +1,6 @@
-"""Every rule file keeps every promise; a rule of wider reach than `synapse` needs tests/oracles/<name>.py."""
+"""Every rule file keeps every promise; a rule of wider reach than `synapse` needs
+tests/oracles/<name>.py.
+"""
 
 import dataclasses
 
@@ -15,14 +17,43 @@ from metaplast.testing import rule as _rule
 from tests.contracts._enrolled import enrolled, oracle
 from tests.oracles import normalise, polynomial
 
-POOL = {"name": "polynomial", "terms": ["error*pre", "post*pre - post*predicted"], "initial": [-1.0, 0.1]}
+POOL = {
+    "name": "polynomial",
+    "terms": ["error*pre", "post*pre - post*predicted"],
+    "initial": [-1.0, 0.1],
+}
 OTHER_SETTINGS = (
-    {"name": "stdp", "learn": True, "mu_potentiation": 0.5, "mu_depression": 0.5, "at_post_spike": "none"},
-    {"name": "stdp", "learn": True, "mu_depression": 1.0, "pairing": "nearest", "increment": "dt_over_tau"},
-    {"name": "triplet", "learn": True, "a2_plus": 0.1, "mu_potentiation": 1.0, "pairing": "nearest"},
+    {
+        "name": "stdp",
+        "learn": True,
+        "mu_potentiation": 0.5,
+        "mu_depression": 0.5,
+        "at_post_spike": "none",
+    },
+    {
+        "name": "stdp",
+        "learn": True,
+        "mu_depression": 1.0,
+        "pairing": "nearest",
+        "increment": "dt_over_tau",
+    },
+    {
+        "name": "triplet",
+        "learn": True,
+        "a2_plus": 0.1,
+        "mu_potentiation": 1.0,
+        "pairing": "nearest",
+    },
     {"name": "urbanczik_senn", "learn": True, "received": "spikes"},
     {"name": "urbanczik_senn", "learn": True, "tau_delta": 0.0},
-    {"name": "voltage", "learn": True, "u_ref_squared": 60.0, "delay": 2, "scale": 20.2, "offset": -70.6},
+    {
+        "name": "voltage",
+        "learn": True,
+        "u_ref_squared": 60.0,
+        "delay": 2,
+        "scale": 20.2,
+        "offset": -70.6,
+    },
     {
         "name": "trace_taylor",
         "terms": [
@@ -39,7 +70,11 @@ OTHER_SETTINGS = (
     {"name": "bound", "rule": {"name": "adam"}, "mu": 0.5},
     {"name": "bcm", "learn": True},
     {"name": "metaplastic", "by": "change"},
-    {"name": "metaplastic", "by": "target", "rule": {"name": "polynomial", "terms": ["target*pre"]}},
+    {
+        "name": "metaplastic",
+        "by": "target",
+        "rule": {"name": "polynomial", "terms": ["target*pre"]},
+    },
     {"name": "metaplastic", "by": "error", "rule": {"name": "polynomial", "terms": ["error*pre"]}},
     {"name": "sliding", "sides": "both", "learn": True},
     {"name": "scaling", "learn": True},
@@ -74,13 +109,19 @@ def test_a_polynomial_of_any_signals_is_its_plain_loop(rule):
 
 def test_subtractive_normalisation_is_its_plain_loop():
     with jax.enable_x64(True):
-        bench = _rule.Bench(decode("rule", {"name": "normalise", "form": "subtractive", "strength": 0.3}))
+        bench = _rule.Bench(
+            decode("rule", {"name": "normalise", "form": "subtractive", "strength": 0.3})
+        )
         _rule.check_locality(bench)
         _rule.check_oracle(bench, normalise.step)
 
 
 def test_the_polynomials_above_cover_the_grammar():
-    text = " ".join(term for rule in polynomial.VARIANTS for term in rule.terms).replace("*", " ").replace("^", " ")
+    text = (
+        " ".join(term for rule in polynomial.VARIANTS for term in rule.terms)
+        .replace("*", " ")
+        .replace("^", " ")
+    )
     assert set(SIGNALS) <= set(text.split())
     edge = Dense(3, 4)
     reaches = [reach(reads(rule, edge, ("reward",))) for rule in polynomial.VARIANTS]
@@ -92,7 +133,11 @@ def test_a_wide_rule_without_an_oracle_is_refused():
         check_rule(decode("rule", POOL))
 
 
-WRAPPERS = [name for name in enrolled("rule") if "rule" in {f.name for f in dataclasses.fields(find("rule", name))}]
+WRAPPERS = [
+    name
+    for name in enrolled("rule")
+    if "rule" in {f.name for f in dataclasses.fields(find("rule", name))}
+]
 
 
 @pytest.mark.parametrize("name", WRAPPERS)

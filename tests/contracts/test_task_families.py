@@ -21,7 +21,10 @@ from tests._tiny import TASKS
 from tests.contracts._enrolled import enrolled, programs
 
 PROGRAMS = programs("tasks")
-FAMILIES = [pytest.param(name, marks=needs_river) if name == "segments" else name for name in enrolled("task")]
+FAMILIES = [
+    pytest.param(name, marks=needs_river) if name == "segments" else name
+    for name in enrolled("task")
+]
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -47,7 +50,12 @@ def test_a_task_family_holds_in_double_precision(name):
 RECORDINGS = [
     {"name": "taught", **TASKS["taught"]},
     {"name": "taught", **TASKS["taught"], "likelihood": "bernoulli", "recorded_share": 0.5},
-    {"name": "taught", **TASKS["taught"], "likelihood": "poisson", "n_sessions": 3},  # trials are held out, no subject
+    {
+        "name": "taught",
+        **TASKS["taught"],
+        "likelihood": "poisson",
+        "n_sessions": 3,
+    },  # trials are held out, no subject
     {"name": "taught", **TASKS["taught"], "likelihood": "categorical"},
     {"name": "spike_pairing", **TASKS["spike_pairing"], "clamp": False, "n_steps": 200},
     {"name": "spike_pairing", **TASKS["spike_pairing"]},

@@ -1,5 +1,5 @@
-"""Every transmission is causal, keeps its type and treats all neurons alike; what it transmits is a plain sum over
-what was sent before, where tests/oracles/transmissions.py has it."""
+"""Every transmission is causal, keeps its type and treats all neurons alike; what it transmits is a
+plain sum over what was sent before, where tests/oracles/transmissions.py has it."""
 
 import math
 from functools import partial
@@ -39,7 +39,7 @@ SETTINGS += [
 
 @partial(quick_jit, static_argnums=0)
 def _run(transmission: Any, sent: Any) -> Any:
-    step = lambda state, x: transmission.step(state, x, DT)  # noqa: E731
+    step = lambda state, x: transmission.step(state, x, DT)
     return jax.lax.scan(step, transmission.init_state(N, DT), sent)[1]
 
 
@@ -71,34 +71,55 @@ def test_the_queue_is_as_long_as_the_delay_at_any_dt():
     for dt in (1e-3, 0.5e-3, 0.1e-3):
         queue = Delayed(delay=2e-3).init_state(N, dt)["queue"]
         assert queue.shape == (round(2e-3 / dt), N)
-    assert Delayed(delay=6e-4).init_state(N, 1e-4)["queue"].shape == (6, N)  # 5.999999999999999 in floats
+    assert Delayed(delay=6e-4).init_state(N, 1e-4)["queue"].shape == (
+        6,
+        N,
+    )  # 5.999999999999999 in floats
     assert Delayed(delay=1e-5).init_state(N, 1e-3)["queue"].shape == (1, N)
 
 
 def test_axon_and_dendrite_make_up_the_delay_and_the_synapse_lies_between():
-    for dendrite, dt in ((1e-3, 1e-3), (1.4e-3, 1e-3), (3.5e-3, 1e-3), (0.6e-3, 1e-4), (3.7e-3, 1e-3)):
-        split, whole = Delayed(delay=3.7e-3, dendrite=dendrite), len(Delayed(delay=3.7e-3).init_state(N, dt)["queue"])
+    for dendrite, dt in (
+        (1e-3, 1e-3),
+        (1.4e-3, 1e-3),
+        (3.5e-3, 1e-3),
+        (0.6e-3, 1e-4),
+        (3.7e-3, 1e-3),
+    ):
+        split, whole = (
+            Delayed(delay=3.7e-3, dendrite=dendrite),
+            len(Delayed(delay=3.7e-3).init_state(N, dt)["queue"]),
+        )
         assert split.dendritic_steps(dt) == math.floor(dendrite / dt + 0.5 + 1e-9)
         assert len(split.init_state(N, dt)["queue"]) == whole - split.dendritic_steps(dt)
-    synapse, spikes = TsodyksMarkram(), (np.random.default_rng(1).random((300, N)) < 0.03).astype(float)
+    synapse, spikes = (
+        TsodyksMarkram(),
+        (np.random.default_rng(1).random((300, N)) < 0.03).astype(float),
+    )
     split = Delayed(delay=4e-3, transmission=synapse, dendrite=1e-3)
 
     def step(state: Any, x: Any) -> Any:
         return split.step(state, x, DT)[0], split.at_synapse(state, x, DT)
 
     with jax.enable_x64(True):
-        seen = np.asarray(quick_jit(lambda: jax.lax.scan(step, split.init_state(N, DT), spikes)[1])())
+        seen = np.asarray(
+            quick_jit(lambda: jax.lax.scan(step, split.init_state(N, DT), spikes)[1])()
+        )
     late = np.concatenate([np.zeros((3, N)), spikes[:-3]])
     np.testing.assert_allclose(seen, PROGRAMS["tsodyks_markram"](synapse, late, DT), atol=1e-12)
 
 
 def test_short_term_plasticity_is_its_event_loop_on_spikes():
-    """Spikes at irregular times: what depresses and what facilitates, step for step; the first spike arrives whole."""
+    """Spikes at irregular times: what depresses and what facilitates, step for step; the first
+    spike arrives whole.
+    """
     spikes = (np.random.default_rng(1).random((300, N)) < 0.03).astype(float)
     for synapse in (TsodyksMarkram(), TsodyksMarkram(utilisation=0.1, tau_f=0.5, tau_d=0.1)):
         with jax.enable_x64(True):
             out = np.asarray(_run(synapse, spikes))
-        np.testing.assert_allclose(out, PROGRAMS["tsodyks_markram"](synapse, spikes, DT), atol=1e-12)
+        np.testing.assert_allclose(
+            out, PROGRAMS["tsodyks_markram"](synapse, spikes, DT), atol=1e-12
+        )
         for k in range(N):
             first, second = np.flatnonzero(spikes[:, k])[:2]
             np.testing.assert_allclose(out[first, k], 1.0)
@@ -106,8 +127,13 @@ def test_short_term_plasticity_is_its_event_loop_on_spikes():
 
 
 def test_a_regular_train_settles_at_its_closed_form():
-    """20 Hz, as spikes of interval T; and as a rate, where the means of Tsodyks et al. 1998 have a fixed point."""
-    for synapse in (TsodyksMarkram(tau_f=0.05), TsodyksMarkram(utilisation=0.1, tau_f=0.5, tau_d=0.1)):
+    """20 Hz, as spikes of interval T; and as a rate, where the means of Tsodyks et al. 1998 have a
+    fixed point.
+    """
+    for synapse in (
+        TsodyksMarkram(tau_f=0.05),
+        TsodyksMarkram(utilisation=0.1, tau_f=0.5, tau_d=0.1),
+    ):
         big_u, tau_f, tau_d, rate = synapse.utilisation, synapse.tau_f, synapse.tau_d, 20.0
         left_f, left_d = np.exp(-1 / rate / tau_f), np.exp(-1 / rate / tau_d)
         p = big_u / (1 - (1 - big_u) * left_f)
@@ -133,26 +159,39 @@ def test_without_depression_and_facilitation_transmission_is_instant():
 
 
 def _spiking(transmission: Any, dt: float, spikes: np.ndarray) -> np.ndarray:
-    step = lambda state, x: transmission.step(state, x, dt)  # noqa: E731
+    step = lambda state, x: transmission.step(state, x, dt)
     with jax.enable_x64(True):
         live = quick_jit(lambda x: jax.lax.scan(step, transmission.init_state(1, dt), x)[1])
         return np.asarray(live(spikes[:, None]))[:, 0]
 
 
 def test_the_peak_after_one_spike_is_1_and_comes_when_the_closed_form_says():
-    for synapse in (DualExponential(), DualExponential(tau_rise=5e-3), DualExponential(tau_rise=5.0000001e-3)):
+    for synapse in (
+        DualExponential(),
+        DualExponential(tau_rise=5e-3),
+        DualExponential(tau_rise=5.0000001e-3),
+    ):
         rise, decay, dt = synapse.tau_rise, synapse.tau_decay, 1e-5
         s = _spiking(synapse, dt, np.eye(1, 2000)[0])
-        when = decay if abs(rise - decay) < 1e-8 else math.log(decay / rise) * decay * rise / (decay - rise)
+        when = (
+            decay
+            if abs(rise - decay) < 1e-8
+            else math.log(decay / rise) * decay * rise / (decay - rise)
+        )
         assert s[0] == 0.0
         assert s.max() == pytest.approx(1.0, abs=1e-5)
         assert dt * s.argmax() == pytest.approx(when, abs=1.01 * dt)
 
 
 def test_nmda_kinetics_saturate_and_converge_to_their_equations_in_first_order():
-    """Spikes at 100 Hz against dx/dt = -x / tau_rise, ds/dt = rate x (1 - s) - s / tau_decay, solved finely."""
+    """Spikes at 100 Hz against dx/dt = -x / tau_rise, ds/dt = rate x (1 - s) - s / tau_decay,
+    solved finely.
+    """
     synapse, end = Nmda(), 0.2
-    field = lambda t, y: [-y[0] / synapse.tau_rise, synapse.rate * y[0] * (1 - y[1]) - y[1] / synapse.tau_decay]  # noqa: E731
+    field = lambda t, y: [
+        -y[0] / synapse.tau_rise,
+        synapse.rate * y[0] * (1 - y[1]) - y[1] / synapse.tau_decay,
+    ]
     y = [0.0, 0.0]
     for _ in range(20):  # a spike every 10 ms
         y = solve_ivp(field, (0.0, end / 20), [y[0] + 1.0, y[1]], rtol=1e-10, atol=1e-12).y[:, -1]

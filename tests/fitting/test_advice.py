@@ -30,7 +30,9 @@ def _sessions(target: np.ndarray, stimulus: np.ndarray) -> Any:
             return Session(**{**vars(self), **changes})
 
     observed = np.ones(target.shape)
-    return Session(target=target, observed=observed, stimulus=stimulus, subject=np.arange(len(target)))
+    return Session(
+        target=target, observed=observed, stimulus=stimulus, subject=np.arange(len(target))
+    )
 
 
 @pytest.fixture
@@ -38,7 +40,9 @@ def rng():
     return np.random.default_rng(0)
 
 
-def _advised(lifetime: Any, expected: np.ndarray, target: np.ndarray, stimulus: np.ndarray) -> dict[str, float]:
+def _advised(
+    lifetime: Any, expected: np.ndarray, target: np.ndarray, stimulus: np.ndarray
+) -> dict[str, float]:
     found = advice(lifetime, expected[..., None], _sessions(target[..., None], stimulus))
     return {one.change: one.share for one in found}
 
@@ -51,7 +55,9 @@ def test_noise_asks_for_nothing(rng):
 
 
 def test_an_offset_asks_for_a_constant_input(rng):
-    """c^2 / (c^2 + sd^2) of the residual variance, for an offset c and noise of standard deviation sd."""
+    """c^2 / (c^2 + sd^2) of the residual variance, for an offset c and noise of standard deviation
+    sd.
+    """
     stimulus = rng.normal(size=(N_SESSIONS, N_STEPS, N_IN))
     expected = stimulus @ [1.0, -1.0, 0.5]
     target = expected + 0.5 + rng.normal(size=expected.shape)
@@ -64,7 +70,9 @@ def test_an_offset_asks_for_a_constant_input(rng):
 
 
 def test_an_offset_that_the_weights_took_over_is_seen_too(rng):
-    """Inputs between 0 and 1: the weights make up for most of it, and the mean is a tenth of the mean square."""
+    """Inputs between 0 and 1: the weights make up for most of it, and the mean is a tenth of the
+    mean square.
+    """
     stimulus = rng.random((N_SESSIONS, N_STEPS, N_IN))
     target = stimulus @ [1.0, -1.0, 0.5] - 2.0 + 0.1 * rng.normal(size=stimulus.shape[:2])
     flat = stimulus.reshape(-1, N_IN)
@@ -82,21 +90,30 @@ def test_values_that_level_off_ask_for_a_bounded_output(rng):
     target = np.tanh(1.5 * expected) + 0.05 * rng.normal(size=expected.shape)
     scale = float((expected * target).sum() / (expected**2).sum())
     assert "bounded" in _advised(_lifetime(), scale * expected, target, stimulus)
-    assert "bounded" not in _advised(_lifetime(output=Sigmoid()), scale * expected, target, stimulus)
+    assert "bounded" not in _advised(
+        _lifetime(output=Sigmoid()), scale * expected, target, stimulus
+    )
 
 
 def test_subjects_that_begin_apart_ask_for_first_weights_of_their_own(rng):
-    """Weights of every subject's own, w + v_s: the shared ones leave |v_s|^2 of the variance and the noise."""
+    """Weights of every subject's own, w + v_s: the shared ones leave |v_s|^2 of the variance and
+    the noise.
+    """
     stimulus = rng.normal(size=(N_SESSIONS, N_STEPS, N_IN))
     own = rng.normal(size=(N_SESSIONS, N_IN))
     own -= own.mean(axis=0)
     expected = stimulus @ [1.0, -1.0, 0.5]
-    target = expected + np.einsum("sti,si->st", stimulus, own) + 0.5 * rng.normal(size=expected.shape)
+    target = (
+        expected + np.einsum("sti,si->st", stimulus, own) + 0.5 * rng.normal(size=expected.shape)
+    )
     found = _advised(_lifetime(), expected, target, stimulus)
     assert list(found) == ["first_weights"]
     left = (own**2).sum(axis=1).mean()
     assert found["first_weights"] == pytest.approx(left / (left + 0.25), abs=0.1)
-    assert _advised(_lifetime(genome=PerSubject(n_subjects=N_SESSIONS)), expected, target, stimulus) == {}
+    assert (
+        _advised(_lifetime(genome=PerSubject(n_subjects=N_SESSIONS)), expected, target, stimulus)
+        == {}
+    )
 
 
 def test_choices_that_follow_the_model_ask_for_nothing(rng):
@@ -163,8 +180,14 @@ def test_a_verdict_ends_with_the_advice():
 
 
 def test_numbers_that_the_data_leave_open_are_not_settled():
-    told = {**_told(0.1, 0.3), "intervals": {"open": [{"pre": 0.7, "pre^2": -0.7}], "separated": []}}
-    assert verdict(told, "discovered")[1] == "Its numbers are not settled: the data leave combinations of them open."
+    told = {
+        **_told(0.1, 0.3),
+        "intervals": {"open": [{"pre": 0.7, "pre^2": -0.7}], "separated": []},
+    }
+    assert (
+        verdict(told, "discovered")[1]
+        == "Its numbers are not settled: the data leave combinations of them open."
+    )
 
 
 def test_an_interval_that_is_too_wide_asks_for_more_subjects():

@@ -1,4 +1,6 @@
-"""Intervals against a model whose least squares are known, and directions against NumPy's eigenvectors."""
+"""Intervals against a model whose least squares are known, and directions against NumPy's
+eigenvectors.
+"""
 
 from typing import Any
 
@@ -34,7 +36,9 @@ OUTER = Lbfgs(steps=40)
 
 
 def problem_of(*slots: Slot) -> MetaProblem:
-    return MetaProblem(Lifetime(FAMILY, NETWORK, None_(), Given(), slots), MeanLoss(), n_tasks=99, life_clip=0.0)
+    return MetaProblem(
+        Lifetime(FAMILY, NETWORK, None_(), Given(), slots), MeanLoss(), n_tasks=99, life_clip=0.0
+    )
 
 
 PROBLEM = problem_of(Slot(rule=TOY))
@@ -51,7 +55,9 @@ def data() -> Data:
 
 
 def regressor(data: Data) -> np.ndarray:
-    """z_t = rate sum_{s<t} x_s . x_t: with delta_w = rate c x in every row, y = W x_t + c z_t for every unit."""
+    """z_t = rate sum_{s<t} x_s . x_t: with delta_w = rate c x in every row, y = W x_t + c z_t for
+    every unit.
+    """
     x = np.asarray(data.sessions["train"].stimulus, np.float64)
     seen = np.asarray(data.sessions["train"].observed, np.float64)
     earlier = np.tri(x.shape[1], k=-1)  # [t, s]: 1 where s comes before t
@@ -66,7 +72,9 @@ def found(data):
 
 @pytest.mark.system  # a program of many seconds
 def test_the_interval_has_the_width_of_the_sampling_spread(found, data):
-    """c is linear in the data, so over data sets its least squares spread by sd / sqrt(sum z^2), here also drawn."""
+    """c is linear in the data, so over data sets its least squares spread by sd / sqrt(sum z^2),
+    here also drawn.
+    """
     z, rng = regressor(data), np.random.default_rng(2)
     noise = SPREAD * rng.normal(size=(2000, *z.shape))
     estimates = RATE * (TRUE + (noise * z).sum(axis=(1, 2, 3)) / (z**2).sum())
@@ -94,7 +102,9 @@ def test_an_interval_holds_95_percent_of_the_refits_kept(found):
 def test_every_refit_is_the_least_squares_of_its_own_data(data):
     """The recorded values are not looked at: neither they nor where they are held out."""
     theta = theta_of(PROBLEM, TRUE)
-    wild = {split: s.replace(target=np.full_like(s.target, 7.0)) for split, s in data.sessions.items()}
+    wild = {
+        split: s.replace(target=np.full_like(s.target, 7.0)) for split, s in data.sessions.items()
+    }
     few = Fit(bootstrap=3, window=10)
     plain, other = (
         bootstrap(PROBLEM, OUTER, d, (theta, everything(theta), SPREAD), few, 1)
@@ -105,7 +115,9 @@ def test_every_refit_is_the_least_squares_of_its_own_data(data):
     np.testing.assert_array_equal(plain.values, other.values)
     exact = bootstrap(PROBLEM, OUTER, data, (theta, everything(theta), 0.0), few, 1)
     assert exact is not None
-    np.testing.assert_allclose(exact.values, RATE * TRUE, rtol=1e-3)  # without noise nothing spreads
+    np.testing.assert_allclose(
+        exact.values, RATE * TRUE, rtol=1e-3
+    )  # without noise nothing spreads
 
 
 def written(monkeypatch, problem, ends: list[list[float]]) -> None:
@@ -122,13 +134,18 @@ def test_a_term_that_is_held_is_no_result(data, monkeypatch):
     found = bootstrap(problem, OUTER, data, (theta, everything(theta), SPREAD), Fit(bootstrap=3), 1)
     assert found is not None
     assert found.names == ["pre", "post"]  # one that is 0 once is still a result
-    np.testing.assert_allclose(found.values, RATE * np.asarray([[1.0, 0.0], [2.0, 1.0], [3.0, 0.5]]))
+    np.testing.assert_allclose(
+        found.values, RATE * np.asarray([[1.0, 0.0], [2.0, 1.0], [3.0, 0.5]])
+    )
     assert set(found.interval) == {"pre", "post"}
 
 
 def test_nothing_asked_for_or_nothing_learnt_gives_nothing(data):
     theta = theta_of(PROBLEM, TRUE)
-    assert bootstrap(PROBLEM, OUTER, data, (theta, everything(theta), SPREAD), Fit(bootstrap=0), 1) is None
+    assert (
+        bootstrap(PROBLEM, OUTER, data, (theta, everything(theta), SPREAD), Fit(bootstrap=0), 1)
+        is None
+    )
     still = problem_of()
     none = still.init(jax.random.key(0))
     assert bootstrap(still, OUTER, data, (none, none, SPREAD), SETTINGS, 1) is None
@@ -158,7 +175,9 @@ def test_directions_are_the_eigenvectors_of_the_covariance():
     for direction, vector, sd in zip(found, vectors.T[::-1], np.sqrt(variances[::-1]), strict=True):
         large = {name: x for name, x in zip(names, vector, strict=True) if abs(x) >= 0.1}
         assert set(direction.weights) == set(large)
-        sign = np.sign(large[next(iter(direction.weights))]) * np.sign(next(iter(direction.weights.values())))
+        sign = np.sign(large[next(iter(direction.weights))]) * np.sign(
+            next(iter(direction.weights.values()))
+        )
         assert direction.weights == pytest.approx({name: sign * x for name, x in large.items()})
         sizes = [abs(x) for x in direction.weights.values()]
         assert sizes == sorted(sizes, reverse=True)

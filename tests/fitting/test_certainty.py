@@ -1,4 +1,6 @@
-"""What is said of intervals: null where the data do not settle a number, in words and in plain data."""
+"""What is said of intervals: null where the data do not settle a number, in words and in plain
+data.
+"""
 
 import math
 from typing import Any
@@ -33,7 +35,9 @@ OPEN = KNOWN._replace(
 
 
 def refits(**interval: tuple[float, float]) -> Bootstrap:
-    return Bootstrap(list(interval), np.ones((200, len(interval))), interval, [], {}, failed=1, unsettled=0)
+    return Bootstrap(
+        list(interval), np.ones((200, len(interval))), interval, [], {}, failed=1, unsettled=0
+    )
 
 
 def told(known: Known, drawn: Bootstrap | None = None) -> dict[str, Any]:
@@ -55,7 +59,9 @@ def test_an_open_combination_is_named_and_its_numbers_have_no_interval_whatever_
     plain = told(OPEN, refits(a=(0.2, 0.4), b=(0.6, 0.8)))
     assert plain["ci95"] == {"a": [None, None], "b": [None, None]}
     flat, settled = certainty.doubts(plain)
-    assert "+0.60 a -0.80 b is not settled by these data" in flat and "a, b have no interval" in flat
+    assert (
+        "+0.60 a -0.80 b is not settled by these data" in flat and "a, b have no interval" in flat
+    )
     assert settled == "These data settle only +1.00 a +0.75 b: 2 [1, 3]."
     assert certainty.warnings(plain) == [flat]
     (one,) = certainty.doubts(told(OPEN._replace(open=[{"a": 1.0}], settled=[])))

@@ -20,8 +20,16 @@ RNG = np.random.default_rng(0)
 def session(target, observed):
     n, n_steps = target.shape[:2]
     zeros, of_each = np.zeros((n, n_steps)), {"subject": np.arange(n), "share": np.ones(n)}
-    fields: dict[str, Any] = {"stimulus": zeros[:, :, None], "gate": zeros, "reset": zeros, **of_each}
-    fields |= {"target": np.asarray(target, np.float32), "observed": np.asarray(observed, np.float32)}
+    fields: dict[str, Any] = {
+        "stimulus": zeros[:, :, None],
+        "gate": zeros,
+        "reset": zeros,
+        **of_each,
+    }
+    fields |= {
+        "target": np.asarray(target, np.float32),
+        "observed": np.asarray(observed, np.float32),
+    }
     return Session(**fields, modulators={}, weights={}, final={})
 
 
@@ -36,16 +44,26 @@ def test_deviances_are_those_of_the_textbook():
     counts = RNG.poisson(2.0, shape)
     best = stats.poisson.logpmf(counts, np.maximum(counts, 1e-300))
     expected = 2 * (keep * (best - stats.poisson.logpmf(counts, np.exp(a)))).sum(axis=(1, 2))
-    np.testing.assert_allclose(deviances(Poisson(), np.exp(a), session(counts, keep)), expected, rtol=1e-11)
+    np.testing.assert_allclose(
+        deviances(Poisson(), np.exp(a), session(counts, keep)), expected, rtol=1e-11
+    )
     graded = RNG.normal(size=shape).astype(np.float32)
     expected = (keep * ((graded - a) / 0.5) ** 2).sum(axis=(1, 2))
-    np.testing.assert_allclose(deviances(Gaussian(sd=0.5), a, session(graded, keep)), expected, rtol=1e-12)
+    np.testing.assert_allclose(
+        deviances(Gaussian(sd=0.5), a, session(graded, keep)), expected, rtol=1e-12
+    )
 
 
 def test_a_whole_choice_counts_once():
-    a, chosen, keep = RNG.normal(size=(2, 4, 3)), RNG.integers(0, 3, (2, 4)), RNG.random((2, 4)) < 0.7
+    a, chosen, keep = (
+        RNG.normal(size=(2, 4, 3)),
+        RNG.integers(0, 3, (2, 4)),
+        RNG.random((2, 4)) < 0.7,
+    )
     observed = np.repeat(keep[:, :, None], 3, axis=2) / 3
-    expected = -2 * np.sum(keep * np.log(np.take_along_axis(softmax(a, axis=2), chosen[:, :, None], 2)[..., 0]), axis=1)
+    expected = -2 * np.sum(
+        keep * np.log(np.take_along_axis(softmax(a, axis=2), chosen[:, :, None], 2)[..., 0]), axis=1
+    )
     found = deviances(Categorical(), a, session(np.eye(3)[chosen], observed))
     np.testing.assert_allclose(found, expected, rtol=1e-6)  # a share of 1/3 in single precision
 
@@ -62,7 +80,9 @@ def test_what_is_missing_counts_for_nothing(likelihood):
     a = RNG.random((2, 4, 2)) + 0.1
     expected = deviances(likelihood, a, session(y, keep))
     spoilt_a, spoilt_y = (np.where(keep > 0, x, np.nan) for x in (a, y))
-    np.testing.assert_array_equal(deviances(likelihood, spoilt_a, session(spoilt_y, keep)), expected)
+    np.testing.assert_array_equal(
+        deviances(likelihood, spoilt_a, session(spoilt_y, keep)), expected
+    )
     a[0, 0] = np.nan
     found = deviances(likelihood, a, session(y, keep))
     assert np.isnan(found[0]) and found[1] == expected[1]
@@ -72,8 +92,12 @@ def _loop(a, b, null, subject, seed):
     """Draw subjects one by one and add up their sessions."""
     rng, ids, draws = np.random.default_rng(seed), np.unique(subject), []
     for _ in range(2000):
-        rows = np.concatenate([np.flatnonzero(subject == s) for s in ids[rng.integers(len(ids), size=len(ids))]])
-        draws.append((1 - a[rows].sum() / null[rows].sum()) - (1 - b[rows].sum() / null[rows].sum()))
+        rows = np.concatenate(
+            [np.flatnonzero(subject == s) for s in ids[rng.integers(len(ids), size=len(ids))]]
+        )
+        draws.append(
+            (1 - a[rows].sum() / null[rows].sum()) - (1 - b[rows].sum() / null[rows].sum())
+        )
     return np.percentile(draws, [2.5, 97.5])
 
 
@@ -81,7 +105,10 @@ def test_intervals_over_ten_subjects_are_those_of_a_plain_loop():
     subject = np.array([4, 4, 1, 2, 2, 2, 9, 7, 11, 12, 13, 14, 15])
     null, a, b = RNG.random((3, 13)) + np.array([[2.0], [1.0], [0.5]])
     found = explained_ci(a, null, subject, seed=3)
-    assert found.mean == pytest.approx(1 - a.sum() / null.sum()) == explained(a, null) and found.n == 10
+    assert (
+        found.mean == pytest.approx(1 - a.sum() / null.sum()) == explained(a, null)
+        and found.n == 10
+    )
     np.testing.assert_allclose(found[1:3], _loop(a, null, null, subject, 3), rtol=1e-9)
     found = difference_ci(a, b, null, subject, seed=4)
     assert found.mean == pytest.approx(explained(a, null) - explained(b, null)) and found.n == 10
@@ -89,8 +116,8 @@ def test_intervals_over_ten_subjects_are_those_of_a_plain_loop():
 
 
 def test_over_fewer_than_ten_subjects_an_interval_is_student_s():
-    """With nulls that are all alike, explained is a plain mean over subjects, whose t interval is in every textbook;
-    with others, subjects are left out one by one."""
+    """With nulls that are all alike, explained is a plain mean over subjects, whose t interval is
+    in every textbook; with others, subjects are left out one by one."""
     a = np.array([0.2, 0.5, 0.1, 0.4, 0.3])
     found = explained_ci(np.repeat(a, 2), np.ones(10), np.repeat(np.arange(5), 2))
     half = 2.7764451 * a.std(ddof=1) / np.sqrt(5)
@@ -111,7 +138,9 @@ def test_a_difference_is_paired():
 def test_no_interval_is_invented():
     one = explained_ci(np.array([1.0, 2.0]), np.array([4.0, 4.0]), np.array([5, 5]))
     assert one.mean == pytest.approx(5 / 8) and one.n == 1 and np.isnan(one[1:3]).all()
-    empty = explained_ci(np.array([1.0, 0.0]), np.array([4.0, 0.0]), np.array([0, 1]))  # nothing seen of subject 1
+    empty = explained_ci(
+        np.array([1.0, 0.0]), np.array([4.0, 0.0]), np.array([0, 1])
+    )  # nothing seen of subject 1
     assert empty.n == 1 and np.isnan(empty[1:3]).all()
     assert np.isnan(explained(np.zeros(2), np.zeros(2)))
     nothing = explained_ci(np.zeros(2), np.zeros(2), np.arange(2))
@@ -129,7 +158,10 @@ def test_r2_against_a_loop():
     wrong = total = 0.0
     for j in range(3):
         seen, guess = y[..., j][keep[..., j]], p[..., j][keep[..., j]]
-        wrong, total = wrong + np.sum((seen - guess) ** 2), total + np.sum((seen - seen.mean()) ** 2)
+        wrong, total = (
+            wrong + np.sum((seen - guess) ** 2),
+            total + np.sum((seen - seen.mean()) ** 2),
+        )
     spoilt = np.where(keep, p, np.nan)
     assert r2(spoilt, np.where(keep, y, np.nan), keep) == pytest.approx(1 - wrong / total)
     assert np.isnan(r2(p, np.full_like(y, 0.1), keep)) and np.isnan(r2(p, y, np.zeros_like(y)))

@@ -1,4 +1,6 @@
-"""The engine of fits against a plain loop over outer steps, and its idea of rest against one over numbers."""
+"""The engine of fits against a plain loop over outer steps, and its idea of rest against one over
+numbers.
+"""
 
 from dataclasses import replace
 from functools import partial
@@ -42,7 +44,9 @@ SESSIONS: Any = FAMILY.whole("train")
 SEED = 3
 
 
-def start(seed: int = 0, *, strength: float = 0.0, held: int | None = None, targets: Any = None) -> Member:
+def start(
+    seed: int = 0, *, strength: float = 0.0, held: int | None = None, targets: Any = None
+) -> Member:
     theta = LIFETIME.init(jax.random.key(seed))
     mask = np.ones(2, np.float32)
     if held is not None:
@@ -51,7 +55,9 @@ def start(seed: int = 0, *, strength: float = 0.0, held: int | None = None, targ
     return Member(theta, masks, strength, targets)
 
 
-def fits(problem, members, settings=ENDLESS, outer: AbstractOuterLoop = SGD, seed=SEED, **more) -> list[Fitted]:
+def fits(
+    problem, members, settings=ENDLESS, outer: AbstractOuterLoop = SGD, seed=SEED, **more
+) -> list[Fitted]:
     return fit(problem, outer, more.pop("sessions", SESSIONS), members, settings, seed, **more)
 
 
@@ -140,7 +146,10 @@ def test_members_side_by_side_equal_members_one_by_one(four):
 @pytest.mark.exact
 def test_members_that_fill_a_group_change_nothing(four, monkeypatch):
     as_users(monkeypatch, engine, "_begin", "_advance")
-    three, more = fits(ALL, four[:3], replace(ENDLESS, chunk=2)), fits(ALL, four, replace(ENDLESS, chunk=2))
+    three, more = (
+        fits(ALL, four[:3], replace(ENDLESS, chunk=2)),
+        fits(ALL, four, replace(ENDLESS, chunk=2)),
+    )
     assert len(three) == 3
     for a, b in zip(three, more[:3], strict=True):
         np.testing.assert_array_equal(a.path, b.path)
@@ -148,7 +157,9 @@ def test_members_that_fill_a_group_change_nothing(four, monkeypatch):
 
 
 def test_each_member_is_fitted_to_its_own_targets():
-    anti = replace(FAMILY, teacher=Polynomial(terms=("post*pre",), initial=(-1.0,), rate=0.5, learn="none"))
+    anti = replace(
+        FAMILY, teacher=Polynomial(terms=("post*pre",), initial=(-1.0,), rate=0.5, learn="none")
+    )
     other = anti.whole("train").target
     np.testing.assert_array_equal(anti.whole("train").stimulus, SESSIONS.stimulus)
     told = [{"target": target, "final": {}} for target in (SESSIONS.target, other)]
@@ -222,7 +233,9 @@ def test_rest_is_what_a_plain_loop_calls_rest(window):
 
 def test_what_is_not_a_number_is_never_at_rest():
     assert _at_rest([np.full((1, 2), np.nan)] * 5, 2, 0.1).tolist() == [False]
-    assert _at_rest([np.ones((1, 2)), np.ones((1, 2)), np.asarray([[1.0, np.inf]])], 2, 0.1).tolist() == [False]
+    assert _at_rest(
+        [np.ones((1, 2)), np.ones((1, 2)), np.asarray([[1.0, np.inf]])], 2, 0.1
+    ).tolist() == [False]
     assert _at_rest([np.ones((2, 2))] * 2, 2, 0.1).tolist() == [False, False]  # too few looks
 
 

@@ -22,7 +22,9 @@ def test_a_miss_is_told_from_the_value_0_and_from_the_end():
 
 
 def test_features_beyond_a_miss_by_hand():
-    """y = 1, -, -, 0, 1, with m = 10, 20 ..., one lag: y(t-1), y m; then missed, what the last value adds to these."""
+    """y = 1, -, -, 0, 1, with m = 10, 20 ..., one lag: y(t-1), y m; then missed, what the last
+    value adds to these.
+    """
     y, m = np.array([1.0, 0, 0, 0, 1]).reshape(1, 5, 1), 10.0 * np.arange(1.0, 6.0).reshape(1, 5)
     seen = np.array([1, 0, 0, 1, 1]).reshape(1, 5, 1)
     s = session(y, seen, np.zeros((1, 5, 1)), reward=m)
@@ -39,7 +41,9 @@ def test_features_beyond_a_miss_by_hand():
 
 
 def _habit(share, every=1, n=30, n_steps=200):
-    """Animals that repeat their last choice with P = sigmoid(2), whatever was missed between; log odds and sessions."""
+    """Animals that repeat their last choice with P = sigmoid(2), whatever was missed between; log
+    odds and sessions.
+    """
     rng = np.random.default_rng(0)
     y, eta, seen = (np.zeros((n, n_steps, 1)) for _ in range(3))
     last = np.zeros(n)
@@ -60,11 +64,15 @@ def _sessions(y, seen, share=1.0):
 
 @pytest.mark.parametrize(("share", "every"), [(0.0, 1), (0.4, 1), (0.0, 7)])
 def test_a_habit_is_found_whole_beyond_misses(share, every):
-    """Also where choices stand on the last sample of a trial: without what lies beyond, nothing is found there."""
+    """Also where choices stand on the last sample of a trial: without what lies beyond, nothing is
+    found there.
+    """
     y, eta, seen = _habit(share, every)
     train, validation = _sessions(y, seen)
     null = history_glm(Bernoulli(), train, validation, seen).predict(validation, seen)
-    mean = deviances(Bernoulli(), mean_null(Bernoulli(), train).predict(validation, seen), validation)
+    mean = deviances(
+        Bernoulli(), mean_null(Bernoulli(), train).predict(validation, seen), validation
+    )
     best = explained(deviances(Bernoulli(), eta, validation), mean)
     found = explained(deviances(Bernoulli(), null, validation), mean)
     assert best > 0.4

@@ -1,4 +1,6 @@
-"""Intervals against least squares, logistic regression and Student's t in plain NumPy; what is open, by algebra."""
+"""Intervals against least squares, logistic regression and Student's t in plain NumPy; what is
+open, by algebra.
+"""
 
 from dataclasses import replace
 from typing import Any
@@ -28,14 +30,22 @@ from metaplast.rules.polynomial import Polynomial
 
 RATE = 0.2
 FAMILY = Taught(
-    n_in=2, n_out=1, n_steps=12, n_sessions=6, input_sd=1.0, neuron=Linear(), held=HeldOut(subjects=0.0, trials=0.0)
+    n_in=2,
+    n_out=1,
+    n_steps=12,
+    n_sessions=6,
+    input_sd=1.0,
+    neuron=Linear(),
+    held=HeldOut(subjects=0.0, trials=0.0),
 )
 RNG = np.random.default_rng(0)
 
 
 def lifetime_of(family: Taught, *terms: str, **given: Any) -> Lifetime:
     rule = Polynomial(terms=terms, rate=RATE, **given)
-    return Lifetime(family, Feedforward(hidden=(), output=Linear()), None_(), Given(), (Slot(rule=rule),))
+    return Lifetime(
+        family, Feedforward(hidden=(), output=Linear()), None_(), Given(), (Slot(rule=rule),)
+    )
 
 
 def theta_of(lifetime: Lifetime, *coefficients: float) -> Any:
@@ -54,7 +64,9 @@ def design(data: Data, power: int = 1) -> tuple[np.ndarray, np.ndarray]:
     train = data.sessions["train"]
     x = np.asarray(train.stimulus, np.float64)
     earlier = np.tri(x.shape[1], k=-1)
-    first = np.einsum("ni,nti->nt", np.asarray(train.weights["input_to_output"], np.float64)[:, 0], x)
+    first = np.einsum(
+        "ni,nti->nt", np.asarray(train.weights["input_to_output"], np.float64)[:, 0], x
+    )
     return first, RATE * np.einsum("nsi,nti,ts->nt", x**power, x, earlier)
 
 
@@ -70,7 +82,10 @@ def data() -> Data:
     found = data_of(FAMILY, lifetime_of(FAMILY, "pre"))
     first, z = design(found)
     own = 0.7 + 0.3 * RNG.normal(size=(6, 1))  # animals that differ
-    return with_values(found, target=(first + own * z + 0.4 * RNG.normal(size=z.shape))[:, :, None].astype(np.float32))
+    return with_values(
+        found,
+        target=(first + own * z + 0.4 * RNG.normal(size=z.shape))[:, :, None].astype(np.float32),
+    )
 
 
 def test_an_interval_is_the_wider_of_the_jackknife_over_subjects_and_of_least_squares(data: Data):
@@ -78,8 +93,12 @@ def test_an_interval_is_the_wider_of_the_jackknife_over_subjects_and_of_least_sq
     y = np.asarray(data.sessions["train"].target, np.float64)[:, :, 0] - first
     fitted = np.sum(z * y) / np.sum(z * z)
     without = [np.sum(np.delete(z * y, s, 0)) / np.sum(np.delete(z * z, s, 0)) for s in range(6)]
-    jackknife = t_quantile(5) * np.sqrt(5 / 6 * np.sum((np.asarray(without) - np.mean(without)) ** 2))
-    plain = t_quantile(y.size - 1) * np.sqrt(np.sum((y - fitted * z) ** 2) / (y.size - 1) / np.sum(z * z))
+    jackknife = t_quantile(5) * np.sqrt(
+        5 / 6 * np.sum((np.asarray(without) - np.mean(without)) ** 2)
+    )
+    plain = t_quantile(y.size - 1) * np.sqrt(
+        np.sum((y - fitted * z) ** 2) / (y.size - 1) / np.sum(z * z)
+    )
     known = known_of(lifetime_of(FAMILY, "pre"), data, fitted)
     low, high = known.interval["pre"]
     assert jackknife > 1.5 * plain
@@ -97,7 +116,9 @@ def test_an_interval_is_the_wider_of_the_jackknife_over_subjects_and_of_least_sq
     rest = (y - fitted * z)[:4]
     width = t_quantile(47) * np.sqrt(np.sum(rest**2) / 47 / np.sum(z[:4] ** 2))
     assert (one.over, one.n) == ("values", 48)
-    assert (one.interval["pre"][1] - one.interval["pre"][0]) / 2 == pytest.approx(RATE * width, rel=1e-4)
+    assert (one.interval["pre"][1] - one.interval["pre"][0]) / 2 == pytest.approx(
+        RATE * width, rel=1e-4
+    )
 
 
 def _fields(data: Data) -> dict[str, Any]:
@@ -119,7 +140,8 @@ def test_the_scores_and_information_of_choices_are_those_of_logistic_regression(
     fisher, score = (p * (1 - p) * z * z).sum(axis=1), ((p - chosen) * z).sum(axis=1)
     moves = score / (fisher.sum() - fisher)
     half = max(
-        t_quantile(5) * np.sqrt(5 / 6 * np.sum((moves - moves.mean()) ** 2)), t_quantile(71) / fisher.sum() ** 0.5
+        t_quantile(5) * np.sqrt(5 / 6 * np.sum((moves - moves.mean()) ** 2)),
+        t_quantile(71) / fisher.sum() ** 0.5,
     )
     mean, wide = between(-score / fisher, 1 / fisher)
     low, high = known_of(lifetime_of(family, "pre"), choices, c).interval["pre"]
@@ -142,7 +164,9 @@ def test_terms_that_are_the_same_number_are_open_and_their_sum_is_settled(data: 
     alone = known_of(lifetime_of(FAMILY, "pre"), binary, 0.7)
     assert settled.value == pytest.approx(RATE * 0.7)
     sizes = [settled.high - settled.low, alone.interval["pre"][1] - alone.interval["pre"][0]]
-    assert sizes[0] == pytest.approx(sizes[1], rel=0.02)  # the two fits differ by one in what noise is divided by
+    assert sizes[0] == pytest.approx(
+        sizes[1], rel=0.02
+    )  # the two fits differ by one in what noise is divided by
     assert known.spread is None and known.condition == np.inf
 
 
@@ -161,15 +185,21 @@ def test_a_term_that_was_left_out_is_named_where_it_could_stand_for_one_that_was
 
 
 def test_a_term_that_was_never_seen_is_open_and_others_keep_their_interval(data: Data):
-    """Where w = 0 from the first to the last row of every session, nothing tells what a weight would do to itself."""
+    """Where w = 0 from the first to the last row of every session, nothing tells what a weight
+    would do to itself.
+    """
     weights = {"input_to_output": np.zeros((6, 1, 2), np.float32)}
-    known = known_of(lifetime_of(FAMILY, "pre", "weight"), with_values(data, weights=weights), 0.0, 0.3)
+    known = known_of(
+        lifetime_of(FAMILY, "pre", "weight"), with_values(data, weights=weights), 0.0, 0.3
+    )
     assert known.open == [{"weight": 1.0}]
     assert np.isnan(known.interval["weight"]).all() and np.isfinite(known.interval["pre"]).all()
 
 
 def test_only_the_product_of_a_learnt_rate_and_a_coefficient_is_a_number(data: Data):
-    """Rate and coefficient are flat against each other, and their product is as well known as with a fixed rate."""
+    """Rate and coefficient are flat against each other, and their product is as well known as with
+    a fixed rate.
+    """
     fixed = known_of(lifetime_of(FAMILY, "pre"), data, 0.7)
     both = known_of(lifetime_of(FAMILY, "pre", learn="both"), data, 0.7)
     assert both.open == []
@@ -183,13 +213,18 @@ def test_choices_that_are_all_alike_settle_nothing(data: Data):
     weights = {"input_to_output": np.zeros((6, 1, 2), np.float32)}
     ones = np.ones((6, 12, 1), np.float32)
     alike = with_values(
-        data, target=ones, stimulus=np.abs(np.asarray(data.sessions["train"].stimulus)), weights=weights
+        data,
+        target=ones,
+        stimulus=np.abs(np.asarray(data.sessions["train"].stimulus)),
+        weights=weights,
     )
     known = known_of(lifetime_of(family, "pre"), alike, 2.0)
     assert known.separated == ["pre"] and np.isnan(known.interval["pre"]).all()
     mixed = with_values(alike, target=RNG.integers(2, size=ones.shape).astype(np.float32))
     assert known_of(lifetime_of(family, "pre"), mixed, 0.0).separated == []
-    assert known_of(lifetime_of(family, "pre"), all_right, 0.7).separated == []  # given first weights bound it
+    assert (
+        known_of(lifetime_of(family, "pre"), all_right, 0.7).separated == []
+    )  # given first weights bound it
 
 
 def test_animals_that_differ_widen_the_interval_as_student_s_t_of_their_means_does():

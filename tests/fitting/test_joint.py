@@ -1,4 +1,6 @@
-"""Activity and choices fitted together, against NumPy: what the task sees, what a value counts, what is explained."""
+"""Activity and choices fitted together, against NumPy: what the task sees, what a value counts,
+what is explained.
+"""
 
 from typing import Any
 
@@ -55,7 +57,14 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Recordings:
     path = tmp_path_factory.mktemp("joint") / "a.npz"
     named: dict[str, Any] = {f"weights.{edge}": w for edge, w in weights.items()}
     session = np.repeat(np.arange(S), T)
-    np.savez(path, stimulus=rng.normal(size=(n, 3)), activity=activity, choice=choice, session=session, **named)
+    np.savez(
+        path,
+        stimulus=rng.normal(size=(n, 3)),
+        activity=activity,
+        choice=choice,
+        session=session,
+        **named,
+    )
     likelihood = Joint(units=Gaussian(sd=SD), choices=Categorical(), n_choices=3)
     return Recordings(path=str(path), target="both", units="hidden_1", likelihood=likelihood)
 
@@ -64,7 +73,11 @@ def lifetime_of(family: Recordings, genome: Any, hidden: tuple[int, ...] = (UNIT
     """The feedback is not read: its errors must have the size of the output alone."""
     network = Feedforward(hidden=hidden, neuron=Linear(), output=Linear())
     return Lifetime(
-        family, network, Random(), genome, (Slot(edges=f"input_to_{'hidden_1' if hidden else 'output'}", rule=RULE),)
+        family,
+        network,
+        Random(),
+        genome,
+        (Slot(edges=f"input_to_{'hidden_1' if hidden else 'output'}", rule=RULE),),
     )
 
 
@@ -72,7 +85,10 @@ def by_hand(sessions: Any, coefficients: tuple[float, float]) -> np.ndarray:
     """Hidden activity, then the readout of it [n, T, UNITS + 3]."""
     out = np.zeros((len(sessions.subject), T, UNITS + 3))
     for s in range(len(out)):
-        w, readout = (np.asarray(sessions.weights[e][s], float) for e in ("input_to_hidden_1", "hidden_1_to_output"))
+        w, readout = (
+            np.asarray(sessions.weights[e][s], float)
+            for e in ("input_to_hidden_1", "hidden_1_to_output")
+        )
         for t in range(T):
             x = np.asarray(sessions.stimulus[s, t], float)
             y = w @ x
@@ -82,7 +98,9 @@ def by_hand(sessions: Any, coefficients: tuple[float, float]) -> np.ndarray:
 
 
 def losses_by_hand(sessions: Any, a: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """-log P of every session's activity and of its choices, up to constants, and the number of recorded values."""
+    """-log P of every session's activity and of its choices, up to constants, and the number of
+    recorded values.
+    """
     of_units, of_choices, n = np.zeros(len(a)), np.zeros(len(a)), 0.0
     for s, t in np.ndindex(*a.shape[:2]):
         for j in range(UNITS):
@@ -100,7 +118,10 @@ def test_a_life_is_judged_by_the_watched_layer_and_the_readout_together(family: 
     lifetime = lifetime_of(family, Given())
     shape = lifetime.task.shape()
     assert (shape.watched, shape.n_out, shape.n_seen) == ((("hidden_1", UNITS),), 3, UNITS + 3)
-    theta = {**lifetime.init(jax.random.key(0)), "rules": {"rule": {"coefficients": jnp.asarray(COEFFICIENTS)}}}
+    theta = {
+        **lifetime.init(jax.random.key(0)),
+        "rules": {"rule": {"coefficients": jnp.asarray(COEFFICIENTS)}},
+    }
     sessions: Any = family.whole("train")
     expected = by_hand(sessions, COEFFICIENTS)
     found = activity(lifetime, theta, sessions, 0)
@@ -112,13 +133,17 @@ def test_a_life_is_judged_by_the_watched_layer_and_the_readout_together(family: 
     np.testing.assert_allclose(worth.deviance, 2 * (of_units + of_choices), rtol=1e-4)
     assert worth.r2 == worth.parts["activity"].r2 != worth.parts["choice"].r2
     count = (sessions.observed[..., :UNITS] > 0).sum()
-    assert residual_sd(family, worth, sessions) == pytest.approx(SD * np.sqrt(2 * of_units.sum() / count), rel=1e-4)
+    assert residual_sd(family, worth, sessions) == pytest.approx(
+        SD * np.sqrt(2 * of_units.sum() / count), rel=1e-4
+    )
     assert sessions.observed.sum() == pytest.approx(n)
 
     problem = MetaProblem(lifetime, MeanLoss(), n_tasks=len(sessions.subject), life_clip=0.0)
     batch = train.take(sessions, jax.random.key(0), len(sessions.subject))
     loss = train.evaluate(problem, jax.tree.map(lambda x: jnp.asarray(x)[None], theta), batch)[0]
-    np.testing.assert_allclose(loss, (of_units.sum() + of_choices.sum()) / n, rtol=1e-4)  # every value counts alike
+    np.testing.assert_allclose(
+        loss, (of_units.sum() + of_choices.sum()) / n, rtol=1e-4
+    )  # every value counts alike
 
 
 def test_nulls_are_those_of_each_part_side_by_side(family: Recordings) -> None:
@@ -129,17 +154,27 @@ def test_nulls_are_those_of_each_part_side_by_side(family: Recordings) -> None:
     for part in (units, choices):
         mine = {split: cut(one, part.columns) for split, one in s.items()}
         mean = mean_null(part.likelihood, mine["train"])
-        glm = history_glm(part.likelihood, mine["train"], mine["validation"], seen[..., part.columns], 2)
+        glm = history_glm(
+            part.likelihood, mine["train"], mine["validation"], seen[..., part.columns], 2
+        )
         for null in (mean, glm):
             note, worths = found[null.name]
             assert f"Of {part.name}: {null.note}" in note
             own = null.predict(mine["heldout"], data.seen["heldout"][..., part.columns])
-            expected = 2 * losses_by_hand(s["heldout"], _beside(own, part, s["heldout"]))[part is choices]
-            np.testing.assert_allclose(worths["heldout"].parts[part.name].deviance, expected, rtol=1e-4)
+            expected = (
+                2 * losses_by_hand(s["heldout"], _beside(own, part, s["heldout"]))[part is choices]
+            )
+            np.testing.assert_allclose(
+                worths["heldout"].parts[part.name].deviance, expected, rtol=1e-4
+            )
     rows = {"discovered": found["glm_history"][1]["heldout"]}
-    told = against_nulls(rows, {"mean": found["mean"][1]["heldout"]}, data.subject["heldout"], "discovered")
+    told = against_nulls(
+        rows, {"mean": found["mean"][1]["heldout"]}, data.subject["heldout"], "discovered"
+    )
     for part in ("activity", "choice"):
-        model, null = (w.parts[part].deviance.sum() for w in (rows["discovered"], found["mean"][1]["heldout"]))
+        model, null = (
+            w.parts[part].deviance.sum() for w in (rows["discovered"], found["mean"][1]["heldout"])
+        )
         assert told["discovered"]["parts"][part]["explained"]["mean"]["mean"] == pytest.approx(
             1 - model / null, rel=1e-4
         )
@@ -154,8 +189,13 @@ def _beside(own: np.ndarray, part: Any, sessions: Any) -> np.ndarray:
 
 
 def _simulated(path: Any, noise: float) -> Recordings:
-    """Three recorded units that learn from the stimulus and forget, and a yes or no that is their sum's."""
-    rng, rows = np.random.default_rng(1), {n: [] for n in ("stimulus", "activity", "choice", "session")}
+    """Three recorded units that learn from the stimulus and forget, and a yes or no that is their
+    sum's.
+    """
+    rng, rows = (
+        np.random.default_rng(1),
+        {n: [] for n in ("stimulus", "activity", "choice", "session")},
+    )
     first = rng.normal(0, 0.5, (3, 4))
     for session in range(8):
         w = first
@@ -163,12 +203,17 @@ def _simulated(path: Any, noise: float) -> Recordings:
             x = rng.normal(size=4)
             y = w @ x
             choice = int(rng.random() < 1 / (1 + np.exp(-y.sum())))
-            for name, value in zip(rows, (x, y + noise * rng.normal(size=3), choice, session), strict=True):
+            for name, value in zip(
+                rows, (x, y + noise * rng.normal(size=3), choice, session), strict=True
+            ):
                 rows[name].append(value)
             w = w + 0.05 * np.outer(np.ones(3), x) - 0.03 * w
     np.savez(path, **{name: np.asarray(values) for name, values in rows.items()})
     return Recordings(
-        path=str(path), target="both", units="hidden_1", likelihood=Joint(Gaussian(sd=noise), Bernoulli())
+        path=str(path),
+        target="both",
+        units="hidden_1",
+        likelihood=Joint(Gaussian(sd=noise), Bernoulli()),
     )
 
 
@@ -178,7 +223,9 @@ def test_a_joint_fit_finds_the_rule_and_its_files_give_the_row_back(tmp_path: An
     genome = Parts((("input_to_hidden_1", Direct()), ("hidden_1_to_output", Constant(3.0))))
     rule = Polynomial(terms=("pre", "weight"), rate=0.1, scale=0.001)
     network = Feedforward(hidden=(3,), neuron=Linear(), output=Linear())
-    lifetime = Lifetime(family, network, Random(), genome, (Slot(edges="input_to_hidden_1", rule=rule),))
+    lifetime = Lifetime(
+        family, network, Random(), genome, (Slot(edges="input_to_hidden_1", rule=rule),)
+    )
     problem = MetaProblem(lifetime, MeanLoss(), n_tasks=99, life_clip=0.0)
     data: Data = data_of(family, lifetime)
     row = fit_row(problem, Lbfgs(steps=150), data, Fit(starts=1), 0)

@@ -1,4 +1,6 @@
-"""The nulls against closed forms, SciPy's optimiser on the penalised likelihood, and their own arrow of time."""
+"""The nulls against closed forms, SciPy's optimiser on the penalised likelihood, and their own
+arrow of time.
+"""
 
 from dataclasses import replace
 from typing import Any, cast
@@ -26,10 +28,25 @@ LINKED = [(ALL[1], 1), (ALL[1], 6), (ALL[2], 2), (ALL[2], 6), (ALL[3], 3), (ALL[
 
 def session(target, observed, stimulus, **modulators):
     n, n_steps = target.shape[:2]
-    zeros, told = np.zeros((n, n_steps)), {name: np.asarray(m, np.float32) for name, m in modulators.items()}
-    arrays = {"stimulus": stimulus, "target": target, "observed": observed, "gate": zeros, "reset": zeros}
+    zeros, told = (
+        np.zeros((n, n_steps)),
+        {name: np.asarray(m, np.float32) for name, m in modulators.items()},
+    )
+    arrays = {
+        "stimulus": stimulus,
+        "target": target,
+        "observed": observed,
+        "gate": zeros,
+        "reset": zeros,
+    }
     fields: dict[str, Any] = {name: np.asarray(a, np.float32) for name, a in arrays.items()}
-    fields |= {"modulators": told, "weights": {}, "final": {}, "subject": np.arange(n), "share": np.ones(n)}
+    fields |= {
+        "modulators": told,
+        "weights": {},
+        "final": {},
+        "subject": np.arange(n),
+        "share": np.ones(n),
+    }
     return Session(**fields)
 
 
@@ -42,7 +59,9 @@ def values(likelihood, shape, rng):
 
 
 def world(likelihood, n_out=3, seed=0, lost=0.1):
-    """(train, validation, seen): a tenth of the steps was not recorded, a third of the rest chooses the strength."""
+    """(train, validation, seen): a tenth of the steps was not recorded, a third of the rest chooses
+    the strength.
+    """
     rng = np.random.default_rng(seed)
     y, x = values(likelihood, (N, T, n_out), rng), rng.normal(size=(N, T, 2))
     whole = isinstance(likelihood, Categorical)
@@ -59,12 +78,18 @@ def rows_of(train, seen, unit, lags, everyone):
     features = shared_features(train, seen, lags, everyone, bool(missed(seen).any()))
     if not everyone:
         gaps = bool(missed(seen[:, :, [unit]]).any())
-        features = np.concatenate([features, own_features(train, seen, lags, np.array([unit]), gaps)[:, :, 0]], axis=2)
+        features = np.concatenate(
+            [features, own_features(train, seen, lags, np.array([unit]), gaps)[:, :, 0]], axis=2
+        )
     used = train.observed[:, :, unit] > 0
     x = features[used]
     sd = x.std(axis=0)
     scale = np.where(sd > 0, sd, np.inf)
-    return (x - x.mean(axis=0)) / scale, np.asarray(train.target, np.float64)[used], (features - x.mean(axis=0)) / scale
+    return (
+        (x - x.mean(axis=0)) / scale,
+        np.asarray(train.target, np.float64)[used],
+        (features - x.mean(axis=0)) / scale,
+    )
 
 
 def strength_of(null):
@@ -77,7 +102,9 @@ def test_features_of_one_step_by_hand():
     seen[0, 2] = 0
     s = session(y, seen, x, b=[[1, 2, 3, 4, 5, 6]], a=[[10, 20, 30, 40, 50, 60]])
     found = shared_features(s, seen, 2, True)[0]
-    np.testing.assert_array_equal(found[4], [8, 9, 6, 7, 4, 5, 40, 4, 30, 3, 320, 32, 360, 36, 4, 4, 0, 160, 16])
+    np.testing.assert_array_equal(
+        found[4], [8, 9, 6, 7, 4, 5, 40, 4, 30, 3, 320, 32, 360, 36, 4, 4, 0, 160, 16]
+    )
     np.testing.assert_array_equal(found[0], [0, 1, *([0] * 17)])
     assert shared_features(s, seen, 9, True).shape == (1, 6, 2 * 10 + 2 * 9 + 4 + 1 + 9 + 2)
 
@@ -115,7 +142,9 @@ def test_a_unit_without_values_takes_the_mean_of_all():
 @pytest.mark.parametrize("n_out", [2, 6])
 @pytest.mark.parametrize("lost", [0.0, 0.1])
 def test_gaussian_is_ridge_by_least_squares(n_out, lost):
-    """min |y - b0 - Xb|^2 / n + strength |b|^2, as least squares with rows sqrt(n strength) below X."""
+    """min |y - b0 - Xb|^2 / n + strength |b|^2, as least squares with rows sqrt(n strength) below
+    X.
+    """
     train, validation, seen = world(Gaussian(), n_out, seed=1, lost=lost)
     null = history_glm(Gaussian(), train, validation, seen, lags=2)
     found, strength = null.predict(validation, seen), strength_of(null)
@@ -124,8 +153,12 @@ def test_gaussian_is_ridge_by_least_squares(n_out, lost):
         n, k = x.shape
         above = np.concatenate([np.ones((n, 1)), x], axis=1)
         below = np.concatenate([np.zeros((k, 1)), np.sqrt(n * strength) * np.eye(k)], axis=1)
-        b = np.linalg.lstsq(np.concatenate([above, below]), np.concatenate([y[:, unit], np.zeros(k)]))[0]
-        np.testing.assert_allclose(found[:, :, unit], b[0] + everywhere @ b[1:], rtol=1e-9, atol=1e-9)
+        b = np.linalg.lstsq(
+            np.concatenate([above, below]), np.concatenate([y[:, unit], np.zeros(k)])
+        )[0]
+        np.testing.assert_allclose(
+            found[:, :, unit], b[0] + everywhere @ b[1:], rtol=1e-9, atol=1e-9
+        )
 
 
 LOSSES = {
@@ -133,8 +166,16 @@ LOSSES = {
     "Poisson": lambda eta, y: np.exp(eta) - y * eta,
     "Categorical": lambda eta, y: -(y * log_softmax(eta, axis=1)).sum(axis=1, keepdims=True),
 }
-SLOPES = {"Bernoulli": expit, "Poisson": np.exp, "Categorical": lambda eta: np.exp(log_softmax(eta, axis=1))}
-READ = {"Bernoulli": lambda eta: eta, "Poisson": np.exp, "Categorical": lambda eta: log_softmax(eta, axis=-1)}
+SLOPES = {
+    "Bernoulli": expit,
+    "Poisson": np.exp,
+    "Categorical": lambda eta: np.exp(log_softmax(eta, axis=1)),
+}
+READ = {
+    "Bernoulli": lambda eta: eta,
+    "Poisson": np.exp,
+    "Categorical": lambda eta: log_softmax(eta, axis=-1),
+}
 
 
 def scipy_fit(kind, x, y, strength):
@@ -150,7 +191,9 @@ def scipy_fit(kind, x, y, strength):
         return loss, (x1.T @ (SLOPES[kind](eta) - y) / len(x) + strength * penalised * b).ravel()
 
     start = np.zeros((x1.shape[1], y.shape[1]))
-    b = minimize(total, start.ravel(), jac=True, method="BFGS", options={"gtol": 1e-9, "maxiter": 5000}).x
+    b = minimize(
+        total, start.ravel(), jac=True, method="BFGS", options={"gtol": 1e-9, "maxiter": 5000}
+    ).x
     b = b.reshape(x1.shape[1], -1)
     return b[0], b[1:]
 
@@ -195,10 +238,16 @@ def test_of_equal_strengths_the_stronger_is_chosen():
 
 
 def test_a_logistic_model_with_history_is_recovered():
-    """log odds = 0.8 x(t) + 1.5 y(t-1) m(t-1) - y(t-2), from one session to sessions that training did not see."""
+    """log odds = 0.8 x(t) + 1.5 y(t-1) m(t-1) - y(t-2), from one session to sessions that training
+    did not see.
+    """
     rng = np.random.default_rng(4)
     n, n_steps = 12, 500
-    x, m, y = rng.normal(size=(n, n_steps, 1)), rng.normal(size=(n, n_steps)), np.zeros((n, n_steps, 1))
+    x, m, y = (
+        rng.normal(size=(n, n_steps, 1)),
+        rng.normal(size=(n, n_steps)),
+        np.zeros((n, n_steps, 1)),
+    )
     eta = np.zeros((n, n_steps, 1))
     for t in range(n_steps):
         eta[:, t] = 0.8 * x[:, t] - 0.3
@@ -237,13 +286,20 @@ def test_no_value_reaches_a_prediction_of_its_own_step_or_before(likelihood, n_o
 def test_missing_values_count_for_nothing(likelihood, n_out):
     train, validation, seen = world(likelihood, n_out, seed=6)
     spoilt = [replace(s, target=np.where(seen > 0, s.target, np.nan)) for s in (train, validation)]
-    for make in (lambda a, b: mean_null(likelihood, a), lambda a, b: history_glm(likelihood, a, b, seen)):
+    for make in (
+        lambda a, b: mean_null(likelihood, a),
+        lambda a, b: history_glm(likelihood, a, b, seen),
+    ):
         clean = make(train, validation)
-        np.testing.assert_array_equal(make(*spoilt).predict(spoilt[0], seen), clean.predict(train, seen))
+        np.testing.assert_array_equal(
+            make(*spoilt).predict(spoilt[0], seen), clean.predict(train, seen)
+        )
 
 
 def test_values_that_are_held_out_fit_nothing():
-    """The last step of every session is in no feature: its value must not matter unless training looks at it."""
+    """The last step of every session is in no feature: its value must not matter unless training
+    looks at it.
+    """
     train, validation, seen = world(Bernoulli(), seed=7)
     observed = np.array(train.observed)
     observed[:, -1] = 0
@@ -252,7 +308,9 @@ def test_values_that_are_held_out_fit_nothing():
     looked = np.array(validation.observed)
     looked[:, -1] = 0
     validation = replace(validation, observed=looked)
-    changed = history_glm(Bernoulli(), replace(train, target=other), replace(validation, target=other), seen)
+    changed = history_glm(
+        Bernoulli(), replace(train, target=other), replace(validation, target=other), seen
+    )
     same = history_glm(Bernoulli(), train, validation, seen)
     np.testing.assert_array_equal(changed.predict(train, seen), same.predict(train, seen))
 

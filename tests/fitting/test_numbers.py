@@ -32,7 +32,9 @@ def lifetime_of(*slots: Slot) -> Lifetime:
 def told(rules: Any, *slots: Slot) -> dict[str, float]:
     lifetime = lifetime_of(*slots)
     theta = lifetime.init(jax.random.key(0))
-    given = jax.tree.map(lambda x: jnp.asarray(x, float), rules, is_leaf=lambda x: isinstance(x, list))
+    given = jax.tree.map(
+        lambda x: jnp.asarray(x, float), rules, is_leaf=lambda x: isinstance(x, list)
+    )
     assert jax.tree.structure(given) == jax.tree.structure(theta["rules"])
     return numbers(lifetime, {**theta, "rules": given})
 
@@ -64,11 +66,14 @@ def test_the_same_change_in_another_unit_gives_the_same_numbers():
 def test_slots_and_edges_stand_before_the_names():
     rule = Polynomial(terms=("post*pre",), rate=0.5)
     both = told(
-        {"a": {"coefficients": [2.0]}, "b": {"coefficients": [3.0]}}, Slot("a", FIRST, rule), Slot("b", LAST, rule)
+        {"a": {"coefficients": [2.0]}, "b": {"coefficients": [3.0]}},
+        Slot("a", FIRST, rule),
+        Slot("b", LAST, rule),
     )
     assert both == pytest.approx({"a: post*pre": 1.0, "b: post*pre": 1.5})
     own = told(
-        {"rule": {FIRST: {"coefficients": [2.0]}, LAST: {"coefficients": [-2.0]}}}, Slot(rule=rule, shared=False)
+        {"rule": {FIRST: {"coefficients": [2.0]}, LAST: {"coefficients": [-2.0]}}},
+        Slot(rule=rule, shared=False),
     )
     assert own == pytest.approx({f"rule/{FIRST}: post*pre": 1.0, f"rule/{LAST}: post*pre": -1.0})
     one = told({"rule": {"coefficients": [2.0]}}, Slot(rule=rule))
@@ -94,12 +99,17 @@ def test_the_parts_of_a_sum_each_have_their_rate():
 
 def test_a_single_part_is_that_rule():
     inner = Polynomial(terms=("post*pre",), rate=0.5)
-    found = told({"rule": {"one": {"coefficients": [4.0]}}}, Slot(rule=Sum(rules=(("one", inner),))))
+    found = told(
+        {"rule": {"one": {"coefficients": [4.0]}}}, Slot(rule=Sum(rules=(("one", inner),)))
+    )
     assert found == pytest.approx({"post*pre": 2.0})
 
 
 def test_learnt_constants_are_numbers():
-    found = told({"rule": {"log_rate": 0.1, "log_tau": -0.1}}, Slot(rule=Bcm(rate=10.0, tau=0.02, learn=True)))
+    found = told(
+        {"rule": {"log_rate": 0.1, "log_tau": -0.1}},
+        Slot(rule=Bcm(rate=10.0, tau=0.02, learn=True)),
+    )
     assert found == pytest.approx({"rate": 10.0 * math.exp(0.5), "tau": 0.02 * math.exp(-0.5)})
     pair = Slot(rule=Stdp(0.01, 0.008, 0.017, 0.034, learn=True))
     theta = jax.tree.map(np.zeros_like, lifetime_of(pair).init(jax.random.key(0))["rules"])
@@ -107,9 +117,13 @@ def test_learnt_constants_are_numbers():
 
 
 def test_terms_of_traces_have_time_constants_beside_them():
-    rule = TraceTaylor(terms=("pre", "post*pre_trace"), rate=0.5, tau_pre_trace=0.03, learn_tau=True)
+    rule = TraceTaylor(
+        terms=("pre", "post*pre_trace"), rate=0.5, tau_pre_trace=0.03, learn_tau=True
+    )
     found = told({"rule": {"coefficients": [2.0, -1.0], "log_tau_pre_trace": 0.2}}, Slot(rule=rule))
-    assert found == pytest.approx({"pre": 1.0, "post*pre_trace": -0.5, "tau_pre_trace": 0.03 * math.e})
+    assert found == pytest.approx(
+        {"pre": 1.0, "post*pre_trace": -0.5, "tau_pre_trace": 0.03 * math.e}
+    )
 
 
 def test_without_a_rule_there_are_no_numbers():
@@ -117,4 +131,6 @@ def test_without_a_rule_there_are_no_numbers():
 
 
 def test_a_vector_has_the_order_of_the_names_and_gaps_where_a_name_is_missing():
-    np.testing.assert_array_equal(vector({"a": 1.0, "b": 2.0}, ["b", "c", "a"]), [2.0, math.nan, 1.0])
+    np.testing.assert_array_equal(
+        vector({"a": 1.0, "b": 2.0}, ["b", "c", "a"]), [2.0, math.nan, 1.0]
+    )

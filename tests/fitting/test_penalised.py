@@ -60,7 +60,9 @@ def penalised(strength: float, mask: Any = MASK, problem: Any = None) -> Penalis
 
 
 def by_hand(theta: Any, mask: Any, strength: float) -> tuple[float, np.ndarray]:
-    """(loss, gradient); only the coefficients of terms pay, not the last number, another constant of a rule."""
+    """(loss, gradient); only the coefficients of terms pay, not the last number, another constant
+    of a rule.
+    """
     m, terms = flat(mask), np.asarray([0, 0, 1, 1, 1, 0])
     inner = m * flat(theta)
     loss = 0.5 * np.sum((inner - GOAL) ** 2) + strength * np.sum(terms * np.abs(inner))
@@ -79,14 +81,18 @@ def test_value_and_gradient_are_those_of_the_sum():
 
 def test_a_number_that_is_held_has_no_effect_whatever_it_is():
     other = arrays({**THETA, "rules": {**THETA["rules"], "b": np.asarray(99.0)}})
-    of = lambda theta: penalised(0.3).value_and_grad(theta, None)  # noqa: E731  # pyright: ignore[reportArgumentType]
+    of = lambda theta: penalised(0.3).value_and_grad(theta, None)  # pyright: ignore[reportArgumentType]
     for a, b in zip(jax.tree.leaves(of(other)), jax.tree.leaves(of(arrays(THETA))), strict=True):
         np.testing.assert_array_equal(a, b)
     assert penalised(0.3).masked(other)["rules"]["b"] == 0.0
 
 
 def test_the_losses_of_many_are_those_of_each():
-    thetas = [THETA, jax.tree.map(lambda x: 1.0 - 2.0 * x, THETA), jax.tree.map(np.zeros_like, THETA)]
+    thetas = [
+        THETA,
+        jax.tree.map(lambda x: 1.0 - 2.0 * x, THETA),
+        jax.tree.map(np.zeros_like, THETA),
+    ]
     losses, _ = penalised(0.3).losses(stack([arrays(t) for t in thetas]), None)  # pyright: ignore[reportArgumentType]
     np.testing.assert_allclose(losses, [by_hand(t, MASK, 0.3)[0] for t in thetas], rtol=1e-6)
 
@@ -98,7 +104,9 @@ def test_a_stack_is_taken_apart_again():
 
 
 def test_no_number_pays_but_coefficients_of_terms():
-    """A learned rate, the constants of another slot, one theta per edge, a rule whose theta is one array."""
+    """A learned rate, the constants of another slot, one theta per edge, a rule whose theta is one
+    array.
+    """
     rules = {
         "a": {"coefficients": np.asarray([2.0, -1.0]), "log_rate": np.asarray(7.0)},
         "b": {"x_to_y": {"coefficients": np.asarray([4.0])}, "y_to_x": {"tau": np.asarray(50.0)}},
@@ -109,7 +117,9 @@ def test_no_number_pays_but_coefficients_of_terms():
     assert float(of.penalty(theta)) == pytest.approx(0.5 * (2.0 + 1.0 + 4.0))
     slope = of.value_and_grad(theta, None)[1]["rules"]  # pyright: ignore[reportArgumentType]
     assert slope["a"]["coefficients"].tolist() == [0.5, -0.5]
-    assert [float(x) for x in (slope["a"]["log_rate"], slope["b"]["y_to_x"]["tau"], slope["c"])] == [0.0, 0.0, 0.0]
+    assert [
+        float(x) for x in (slope["a"]["log_rate"], slope["b"]["y_to_x"]["tau"], slope["c"])
+    ] == [0.0, 0.0, 0.0]
 
 
 class NoLoss:

@@ -24,7 +24,9 @@ from metaplast.testing.base import quick_jit
 N, T, EDGE = 5, 6, "input_to_output"
 FAMILY = Taught(n_in=3, n_out=2, n_steps=T, n_sessions=N, input_sd=1.0)
 RULE = Polynomial(terms=("post*pre", "post^2*weight", "pre"), rate=0.5)
-LIFETIME = Lifetime(FAMILY, Feedforward(hidden=(), output=Sigmoid()), None_(), Given(), (Slot(rule=RULE),))
+LIFETIME = Lifetime(
+    FAMILY, Feedforward(hidden=(), output=Sigmoid()), None_(), Given(), (Slot(rule=RULE),)
+)
 COEFFICIENTS = np.asarray([0.8, -0.3, 0.4])
 MANY = 400
 
@@ -55,7 +57,9 @@ def by_hand(sessions, coefficients, rate=0.5) -> tuple[np.ndarray, np.ndarray]:
         for t in range(T):
             x = np.asarray(sessions.stimulus[s, t], np.float64)
             y = 1 / (1 + np.exp(-w @ x))
-            w = w + sessions.gate[s, t] * rate * (a * np.outer(y, x) + b * (y**2)[:, None] * w + c * x[None, :])
+            w = w + sessions.gate[s, t] * rate * (
+                a * np.outer(y, x) + b * (y**2)[:, None] * w + c * x[None, :]
+            )
             seen[s, t], weights[s, t] = y, w
     return seen, weights
 
@@ -63,28 +67,42 @@ def by_hand(sessions, coefficients, rate=0.5) -> tuple[np.ndarray, np.ndarray]:
 def test_activity_and_last_weights_are_those_of_a_numpy_network(sessions):
     seen, weights = by_hand(sessions, COEFFICIENTS)
     np.testing.assert_allclose(activity(LIFETIME, theta_of(), sessions, 0), seen, atol=1e-5)
-    np.testing.assert_allclose(final_weights(LIFETIME, theta_of(), sessions, 0)[EDGE], weights[:, -1], atol=1e-5)
-    assert np.abs(seen - by_hand(sessions, (0, 0, 0))[0]).max() > 0.05  # the control: the rule matters
+    np.testing.assert_allclose(
+        final_weights(LIFETIME, theta_of(), sessions, 0)[EDGE], weights[:, -1], atol=1e-5
+    )
+    assert (
+        np.abs(seen - by_hand(sessions, (0, 0, 0))[0]).max() > 0.05
+    )  # the control: the rule matters
     ungated = sessions.replace(gate=np.ones_like(sessions.gate))
     assert np.abs(seen - by_hand(ungated, COEFFICIENTS)[0]).max() > 0.05
 
 
 def many(lifetime, sessions, spread) -> dict[str, Any]:
     """MANY draws of everything, stacked."""
-    draw = lambda key: drawn(lifetime, theta_of(), arrays(sessions), key, jnp.asarray(spread))  # noqa: E731
-    return jax.tree.map(np.asarray, quick_jit(jax.vmap(draw))(jax.random.split(jax.random.key(5), MANY)))
+    draw = lambda key: drawn(lifetime, theta_of(), arrays(sessions), key, jnp.asarray(spread))
+    return jax.tree.map(
+        np.asarray, quick_jit(jax.vmap(draw))(jax.random.split(jax.random.key(5), MANY))
+    )
 
 
 def surprise(sample, expected) -> float:
     """Standard errors between the means of samples and what is expected, at most."""
-    return float(np.max(np.abs(sample.mean(axis=0) - expected) / (sample.std(axis=0, ddof=1) / np.sqrt(len(sample)))))
+    return float(
+        np.max(
+            np.abs(sample.mean(axis=0) - expected)
+            / (sample.std(axis=0, ddof=1) / np.sqrt(len(sample)))
+        )
+    )
 
 
 def test_drawn_values_have_the_mean_and_spread_of_the_likelihood(sessions):
     measured = np.array(sessions.weights[EDGE])
     measured[0, 0] = np.nan
     told = many(LIFETIME, sessions.replace(final={EDGE: measured}), 0.3)
-    assert set(told) == {"target", "final"}  # the mask, the design and the first weights are not touched
+    assert set(told) == {
+        "target",
+        "final",
+    }  # the mask, the design and the first weights are not touched
     seen, weights = by_hand(sessions, COEFFICIENTS)
     assert surprise(told["target"], seen) < 4.5
     np.testing.assert_allclose(told["target"].std(axis=0), 0.3, rtol=0.2)
@@ -95,7 +113,9 @@ def test_drawn_values_have_the_mean_and_spread_of_the_likelihood(sessions):
     assert surprise(last[:, known], weights[:, -1][known]) < 4.5
     np.testing.assert_allclose(last[:, known].std(axis=0), 0.3, rtol=0.2)
     correlation = np.corrcoef(told["target"].reshape(MANY, -1).T)
-    assert np.abs(correlation - np.eye(len(correlation))).max() < 0.3  # every value has noise of its own
+    assert (
+        np.abs(correlation - np.eye(len(correlation))).max() < 0.3
+    )  # every value has noise of its own
 
 
 def test_drawn_choices_have_the_frequency_of_the_likelihood(sessions):
@@ -110,7 +130,9 @@ def test_drawn_choices_have_the_frequency_of_the_likelihood(sessions):
 def test_a_clamped_recording_keeps_its_values_and_draws_weights_where_they_were_measured():
     family = SpikePairing(n_in=3, n_out=2, n_steps=T, n_sessions=5)
     truth: Any = family.truth()
-    slots = tuple(Slot(f"slot_{i}", glob, rule) for i, (glob, rule) in enumerate(truth.rules.items()))
+    slots = tuple(
+        Slot(f"slot_{i}", glob, rule) for i, (glob, rule) in enumerate(truth.rules.items())
+    )
     lifetime = Lifetime(family, truth.network, None_(), Given(), slots)
     whole: Any = family.whole("train")
     edge = "input_to_recorded"
@@ -125,7 +147,9 @@ def test_a_clamped_recording_keeps_its_values_and_draws_weights_where_they_were_
     )
     np.testing.assert_array_equal(told["target"], whole.target)
     np.testing.assert_array_equal(np.isnan(told["final"][edge]), np.isnan(measured))
-    np.testing.assert_allclose(told["final"][edge][1:], measured[1:], atol=1e-2)  # the truth's own weights and noise
+    np.testing.assert_allclose(
+        told["final"][edge][1:], measured[1:], atol=1e-2
+    )  # the truth's own weights and noise
 
 
 def r2(truth, other) -> float:

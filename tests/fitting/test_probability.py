@@ -18,10 +18,14 @@ SMALL = ("rows={}", "genome=constant", "rule=polynomial", "rule.learn=none", f"r
 
 
 def _lives(n_options: int) -> dict[str, np.ndarray]:
-    """w <- w + RATE x (reward - P), of one output, P(1) its probability; of several, P is that of option 1."""
+    """w <- w + RATE x (reward - P), of one output, P(1) its probability; of several, P is that of
+    option 1.
+    """
     rng = np.random.default_rng(0)
     n_out = 1 if n_options == 2 else n_options
-    rows: dict[str, list] = {name: [] for name in ("stimulus", "choice", "reward", "session", "eta")}
+    rows: dict[str, list] = {
+        name: [] for name in ("stimulus", "choice", "reward", "session", "eta")
+    }
     for animal in range(N_ANIMALS):
         w = np.zeros((n_out, 3))
         for _ in range(N_ROWS):
@@ -29,7 +33,9 @@ def _lives(n_options: int) -> dict[str, np.ndarray]:
             eta = w @ x
             p = np.asarray([1 - expit(eta[0]), expit(eta[0])]) if n_out == 1 else softmax(eta)
             reward = float(rng.random() < 0.5)
-            for name, value in zip(rows, (x, rng.choice(n_options, p=p), reward, animal, eta), strict=True):
+            for name, value in zip(
+                rows, (x, rng.choice(n_options, p=p), reward, animal, eta), strict=True
+            ):
                 rows[name].append(value)
             w = w + RATE * x * (reward - p[1])
     return {name: np.asarray(values) for name, values in rows.items()}
@@ -52,7 +58,11 @@ def test_a_rule_reads_the_probability_of_a_choice(tmp_path, n_options, signal):
 def test_a_recorded_signal_of_that_name_goes_before(tmp_path):
     rng = np.random.default_rng(1)
     told = rng.random(20)
-    arrays = {"stimulus": rng.normal(size=(20, 2)), "choice": rng.integers(0, 2, 20), "modulator.probability": told}
+    arrays = {
+        "stimulus": rng.normal(size=(20, 2)),
+        "choice": rng.integers(0, 2, 20),
+        "modulator.probability": told,
+    }
     np.savez(tmp_path / "a.npz", **arrays)
     words = (str(tmp_path / "a.npz"), "rows={}")
     family = check(composed(words, (), Sources())[0], None).main.task
@@ -65,6 +75,11 @@ def test_a_recorded_signal_of_that_name_goes_before(tmp_path):
 
 def test_neurons_tell_no_probability_and_a_choice_beside_them_does():
     assert Recordings().channels() == {}
-    assert Recordings(target="both", likelihood=Joint()).channels() == {"probability": 2}  # after two units
+    assert Recordings(target="both", likelihood=Joint()).channels() == {
+        "probability": 2
+    }  # after two units
     options = Joint(choices=Categorical(), n_choices=2)
-    assert Recordings(target="both", likelihood=options).channels() == {"probability_0": 2, "probability_1": 3}
+    assert Recordings(target="both", likelihood=options).channels() == {
+        "probability_0": 2,
+        "probability_1": 3,
+    }

@@ -1,4 +1,6 @@
-"""A recorded layer whose cells excite each other, and nothing else recorded: the rule of its own synapses is found."""
+"""A recorded layer whose cells excite each other, and nothing else recorded: the rule of its own
+synapses is found.
+"""
 
 from typing import Any
 

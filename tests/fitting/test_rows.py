@@ -62,7 +62,9 @@ def coefficients(row: Any) -> np.ndarray:
 
 
 def wild(data: Data, keep: set[str]) -> Data:
-    """Other values wherever the splits in `keep` do not look, also in the steps of their own sessions."""
+    """Other values wherever the splits in `keep` do not look, also in the steps of their own
+    sessions.
+    """
     rng, sessions, given = np.random.default_rng(1), {}, dict[Any, Any](data.sessions)
     for split, s in given.items():
         noise = rng.normal(scale=50.0, size=s.target.shape).astype(np.float32)
@@ -147,7 +149,11 @@ def row_of(row: Row, *ends: tuple[float, list[float]]) -> Row:
 
 
 def test_agreement_compares_the_starts_that_are_as_good_as_the_best(short):
-    ends = [(1.0, [2.0, 0.0, 0.5, 0.0]), (1.009, [1.0, 0.0, 0.5, 0.1]), (1.02, [9.0, 9.0, 9.0, 9.0])]
+    ends = [
+        (1.0, [2.0, 0.0, 0.5, 0.0]),
+        (1.009, [1.0, 0.0, 0.5, 0.1]),
+        (1.02, [9.0, 9.0, 9.0, 9.0]),
+    ]
     found = agreement(PROBLEM, row_of(short, *ends, (float("nan"), [np.nan] * 4)))
     assert found == {"n": 4, "same": 2, "spread": pytest.approx(0.5)}
     assert agreement(PROBLEM, row_of(short, ends[0])) == {"n": 1, "same": 1, "spread": 0.0}

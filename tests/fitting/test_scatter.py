@@ -36,7 +36,9 @@ def test_starts_that_would_be_one_point_are_scattered(rule):
 
 
 def test_scatter_is_a_share_of_the_largest_coefficient_and_of_the_unit_elsewhere():
-    theta = {"rules": {"a": {"coefficients": np.r_[4.0, np.zeros(4999)], "log_rate": np.ones(5000)}}}
+    theta = {
+        "rules": {"a": {"coefficients": np.r_[4.0, np.zeros(4999)], "log_rate": np.ones(5000)}}
+    }
     theta["rules"]["b"] = {"coefficients": np.zeros(5000)}
     moved = scattered(theta, np.random.default_rng(0))["rules"]
     sizes = {"a": 4.0, "b": ZEROS}

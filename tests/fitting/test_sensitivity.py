@@ -32,10 +32,28 @@ def own(curve: np.ndarray) -> np.ndarray:
 
 P, M = 1 / (1 + np.exp(-A)), np.abs(A) + 0.5
 CASES = {
-    "gaussian": (Gaussian(sd=0.5), A, RNG.normal(size=A.shape), lambda y: (A - y) / 0.25, own(np.full_like(A, 4.0))),
+    "gaussian": (
+        Gaussian(sd=0.5),
+        A,
+        RNG.normal(size=A.shape),
+        lambda y: (A - y) / 0.25,
+        own(np.full_like(A, 4.0)),
+    ),
     "bernoulli": (Bernoulli(), A, (A > 0.3).astype(float), lambda y: P - y, own(P * (1 - P))),
-    "poisson": (Poisson(), M, RNG.poisson(2.0, size=A.shape).astype(float), lambda y: 1 - y / M, own(1 / M)),
-    "categorical": (Categorical(), A, np.eye(3)[[0, 1, 2, 2, 1]], lambda y: softmax(A) - y, bend_of_choice(softmax(A))),
+    "poisson": (
+        Poisson(),
+        M,
+        RNG.poisson(2.0, size=A.shape).astype(float),
+        lambda y: 1 - y / M,
+        own(1 / M),
+    ),
+    "categorical": (
+        Categorical(),
+        A,
+        np.eye(3)[[0, 1, 2, 2, 1]],
+        lambda y: softmax(A) - y,
+        bend_of_choice(softmax(A)),
+    ),
 }
 
 
@@ -57,7 +75,9 @@ def test_what_raises_the_odds_of_choices():
     expected = []
     for t in (0, 2, 3, 4):
         others = [k for k in range(3) if k != chosen[t]]
-        expected += [(A[t, chosen[t]] - A[t, k], *(J[:, t, chosen[t]] - J[:, t, k])) for k in others]
+        expected += [
+            (A[t, chosen[t]] - A[t, k], *(J[:, t, chosen[t]] - J[:, t, k])) for k in others
+        ]
     made = sorted((o, *row) for o, row in zip(odds, rows, strict=True))
     np.testing.assert_allclose(made, sorted(expected))
     rows, odds = _raising(Bernoulli(), A, J, (A > 0.3).astype(float), COUNTS)

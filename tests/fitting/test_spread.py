@@ -18,15 +18,23 @@ PAIRS = Stdp(potentiation=0.3, depression=0.3)
 
 
 def _lived(rule) -> Lifetime:
-    task, network = decode("task", {"name": "rewarded_patterns"}), decode("network", {"name": "feedforward"})
+    task, network = (
+        decode("task", {"name": "rewarded_patterns"}),
+        decode("network", {"name": "feedforward"}),
+    )
     return Lifetime(task=task, network=network, slots=(Slot("learnt", "*", rule),))  # pyright: ignore[reportArgumentType]
 
 
 def test_a_modulated_rule_and_a_truth_with_numbers_of_its_own_have_windows():
-    truth = _lived(TraceTaylor(terms=("pre*post_trace", "post*pre_trace"), initial=(-0.3, 0.3), rate=1.0))
+    truth = _lived(
+        TraceTaylor(terms=("pre*post_trace", "post*pre_trace"), initial=(-0.3, 0.3), rate=1.0)
+    )
     fitted = _lived(ThreeFactor(rule=PAIRS))
     found = spike_window(
-        fitted, fitted.init(jax.random.key(0)), Source(truth, truth.init(jax.random.key(1))), (None, None)
+        fitted,
+        fitted.init(jax.random.key(0)),
+        Source(truth, truth.init(jax.random.key(1))),
+        (None, None),
     )
     assert found is not None and found.gated == ("fitted",) and found.band is None
     lag, made = found.curves["fitted"]
@@ -36,14 +44,22 @@ def test_a_modulated_rule_and_a_truth_with_numbers_of_its_own_have_windows():
 
 
 def test_half_an_interval_of_what_a_rule_does_is_that_of_the_delta_method():
-    """f = a . x with covariance V: t sqrt(a V a); the wider of two covariances counts; none where one is open."""
+    """f = a . x with covariance V: t sqrt(a V a); the wider of two covariances counts; none where
+    one is open.
+    """
     rng = np.random.default_rng(0)
     a, roots = rng.normal(size=(5, 2)), rng.normal(size=(2, 2, 2))
     theta = {"rules": {"c": np.array([0.3, -0.2])}}
-    spread = [(t, [{"rules": {"c": move}} for move in root]) for t, root in zip((2.0, 3.0), roots, strict=True)]
+    spread = [
+        (t, [{"rules": {"c": move}} for move in root])
+        for t, root in zip((2.0, 3.0), roots, strict=True)
+    ]
     known = Known(["c"], {}, [], [], [], "subjects", 5, 1.0, [], spread, "")
     found = half_width(theta, (known, None), lambda theta: a @ theta["rules"]["c"])
-    each = [t * np.sqrt(np.einsum("ki,ij,kj->k", a, r.T @ r, a)) for t, r in zip((2.0, 3.0), roots, strict=True)]
+    each = [
+        t * np.sqrt(np.einsum("ki,ij,kj->k", a, r.T @ r, a))
+        for t, r in zip((2.0, 3.0), roots, strict=True)
+    ]
     assert found is not None
     np.testing.assert_allclose(found, np.max(each, axis=0))
     assert half_width(theta, (known._replace(spread=None), None), lambda theta: a[0]) is None

@@ -1,4 +1,6 @@
-"""What a fit says of itself: verdicts on a known truth, and reasons to doubt, each where it is due and only there."""
+"""What a fit says of itself: verdicts on a known truth, and reasons to doubt, each where it is due
+and only there.
+"""
 
 import copy
 from typing import Any
@@ -49,10 +51,22 @@ def test_a_sound_fit_is_not_doubted():
         ({"stable": False}, "still moving after 50"),
         ({"starts": {"n": 3, "same": 2, "spread": 0.2}}, "2 of 3 starts"),
         ({"starts": {"n": 3, "same": 1, "spread": 0.0}}, "Only 1 of 3 starts"),
-        ({"explained": {"mean": {"mean": 0.1, "ci95": [-0.1, 0.3], "n": 5}}}, "[-0.100, 0.300]: it may be no better"),
-        ({"explained": {"mean": {"mean": -0.1, "ci95": [-0.3, 0.1], "n": 5}}}, "[-0.300, 0.100]: it is no better here"),
-        ({"explained": {"mean": {"mean": -0.2, "ci95": [-0.3, -0.1], "n": 5}}}, "[-0.300, -0.100]: it is worse"),
-        ({"explained": {"mean": {"mean": 0.1, "ci95": [None, None], "n": 1}}}, "fewer than two subjects"),
+        (
+            {"explained": {"mean": {"mean": 0.1, "ci95": [-0.1, 0.3], "n": 5}}},
+            "[-0.100, 0.300]: it may be no better",
+        ),
+        (
+            {"explained": {"mean": {"mean": -0.1, "ci95": [-0.3, 0.1], "n": 5}}},
+            "[-0.300, 0.100]: it is no better here",
+        ),
+        (
+            {"explained": {"mean": {"mean": -0.2, "ci95": [-0.3, -0.1], "n": 5}}},
+            "[-0.300, -0.100]: it is worse",
+        ),
+        (
+            {"explained": {"mean": {"mean": 0.1, "ci95": [None, None], "n": 1}}},
+            "fewer than two subjects",
+        ),
         ({"diverged": 4}, "4 lives"),
     ],
 )
@@ -75,14 +89,20 @@ def test_without_its_cause_there_is_no_doubt(change: dict[str, Any]):
     assert _doubts(change) == []
 
 
-@pytest.mark.parametrize(("n", "word"), [(2, "is not finite: the fitted network diverges"), (1, "fewer than two")])
+@pytest.mark.parametrize(
+    ("n", "word"), [(2, "is not finite: the fitted network diverges"), (1, "fewer than two")]
+)
 def test_an_interval_that_is_missing_has_one_of_two_causes(n: int, word: str):
     (said,) = _doubts({"explained": {"mean": {"mean": None, "ci95": [None, None], "n": n}}})
     assert word in said
 
 
-@pytest.mark.parametrize(("low", "told"), [(0.01, True), (0.0, False), (-0.1, False), (None, False)])
-def test_a_family_that_explains_more_is_told_where_its_interval_says_so(low: float | None, told: bool):
+@pytest.mark.parametrize(
+    ("low", "told"), [(0.01, True), (0.0, False), (-0.1, False), (None, False)]
+)
+def test_a_family_that_explains_more_is_told_where_its_interval_says_so(
+    low: float | None, told: bool
+):
     ahead = {"mean": 0.02, "ci95": [low, 0.3], "n": 5}
     said = _doubts({}, rows={"mlp": _row(searched=[], minus_discovered=ahead)})
     assert ["The family mlp explains more: by 0.0200 of the deviance."] * told == said
@@ -91,7 +111,9 @@ def test_a_family_that_explains_more_is_told_where_its_interval_says_so(low: flo
 def test_the_three_loosest_directions_are_told():
     loose = [{"sd": sd, "loose": True, "weights": {"a": 1.0}} for sd in (0.5, 0.4, 0.3, 0.2)]
     said = _doubts({}, bootstrap={"directions": loose})
-    assert [f"(sd {sd})" in line for sd, line in zip(("0.5", "0.4", "0.3"), said, strict=True)] == [True] * 3
+    assert [f"(sd {sd})" in line for sd, line in zip(("0.5", "0.4", "0.3"), said, strict=True)] == [
+        True
+    ] * 3
 
 
 def test_a_contained_family_must_not_be_better():
@@ -104,7 +126,9 @@ def test_a_contained_family_must_not_be_better():
         clear = {"hebb": _row(searched=["a"], loss=large - 0.2)}
         assert len(_doubts({"loss": large}, rows=clear)) == 1
     assert _doubts({}, rows={"hebb": _row(searched=["a"], loss=0.31)}) == []
-    assert _doubts({}, rows={"mlp": _row(searched=[], loss=0.2)}) == []  # no list of terms: contained in nothing
+    assert (
+        _doubts({}, rows={"mlp": _row(searched=[], loss=0.2)}) == []
+    )  # no list of terms: contained in nothing
 
 
 def test_loose_directions_and_missing_intervals_are_told():
@@ -122,7 +146,10 @@ def test_supports_that_are_as_good_are_told_by_their_size():
     others = [option, {**option, "n_terms": 5, "deviance": 9.5, "chosen": False}]
     (said,) = _doubts({"path": others})
     assert "of 5 numbers" in said
-    assert _doubts({"path": [option, {**option, "n_terms": 5, "deviance": 12.0, "chosen": False}]}) == []
+    assert (
+        _doubts({"path": [option, {**option, "n_terms": 5, "deviance": 12.0, "chosen": False}]})
+        == []
+    )
 
 
 def test_verdicts_on_a_known_truth():
@@ -142,15 +169,22 @@ def test_verdicts_on_a_known_truth():
         (0.1, 0.13, "off"),
     ],
 )
-def test_a_number_within_a_quarter_of_the_truth_is_recovered(true: float, fitted: float, verdict: str):
+def test_a_number_within_a_quarter_of_the_truth_is_recovered(
+    true: float, fitted: float, verdict: str
+):
     (told,) = summary.recovered({"a": true}, {"a": fitted}, {"a": [0.0, 1.0]})
     assert told["verdict"] == verdict
     assert told["ci95"] == [0.0, 1.0]
 
 
 def test_a_bootstrap_is_told_by_its_counts_intervals_and_five_loosest_directions():
-    directions = [Direction({"a": 1.0, "b": float("nan")}, sd, sd > 3.0) for sd in (6.0, 5.0, 4.0, 3.0, 2.0, 1.0)]
-    refits = Bootstrap(["a"], np.ones((7, 1)), {"a": (-1.0, np.inf)}, directions, {}, failed=2, unsettled=1)
+    directions = [
+        Direction({"a": 1.0, "b": float("nan")}, sd, sd > 3.0)
+        for sd in (6.0, 5.0, 4.0, 3.0, 2.0, 1.0)
+    ]
+    refits = Bootstrap(
+        ["a"], np.ones((7, 1)), {"a": (-1.0, np.inf)}, directions, {}, failed=2, unsettled=1
+    )
     told = certainty.of_bootstrap(refits)
     assert told is not None and certainty.of_bootstrap(None) is None
     assert (told["refits"], told["failed"], told["unsettled"]) == (9, 2, 1)

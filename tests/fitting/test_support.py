@@ -21,7 +21,10 @@ NAN, INF = float("nan"), float("inf")
 
 def theta_of(*coefficients, **more) -> Any:
     values = np.asarray(coefficients, np.float32)
-    return {"rules": {"a": {"coefficients": values, **more}}, "genome": {"edge": np.asarray([0.0, 5.0])}}
+    return {
+        "rules": {"a": {"coefficients": values, **more}},
+        "genome": {"edge": np.asarray([0.0, 5.0])},
+    }
 
 
 def fitted(theta) -> Fitted:
@@ -61,15 +64,29 @@ def test_refits_start_from_the_fit_on_its_support_without_a_penalty():
     members = refits(path, 0.05)
     assert [m.strength for m in members] == [0.0, 0.0]
     assert [m.targets for m in members] == [None, None]
-    assert [m.mask["rules"]["a"]["coefficients"].tolist() for m in members] == [[1, 1, 0, 1], [1, 0, 0, 0]]
-    assert members[1].theta["rules"]["a"]["coefficients"].tolist() == [1.5, np.float32(0.01), 0.0, 0.0]
+    assert [m.mask["rules"]["a"]["coefficients"].tolist() for m in members] == [
+        [1, 1, 0, 1],
+        [1, 0, 0, 0],
+    ]
+    assert members[1].theta["rules"]["a"]["coefficients"].tolist() == [
+        1.5,
+        np.float32(0.01),
+        0.0,
+        0.0,
+    ]
 
 
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ([(9, 1.0, 0.1), (4, 1.05, 0.1), (2, 1.2, 0.1)], 1),  # the sparsest within one standard error
-        ([(9, 1.0, 0.1), (4, 1.1, 0.0), (2, 1.11, 9.0)], 1),  # the edge counts; only the best one's error matters
+        (
+            [(9, 1.0, 0.1), (4, 1.05, 0.1), (2, 1.2, 0.1)],
+            1,
+        ),  # the sparsest within one standard error
+        (
+            [(9, 1.0, 0.1), (4, 1.1, 0.0), (2, 1.11, 9.0)],
+            1,
+        ),  # the edge counts; only the best one's error matters
         ([(9, 1.0, 0.0), (4, 1.0001, 0.0), (2, 1.2, 0.0)], 0),  # no error, no choice
         ([(4, 1.05, 0.1), (4, 1.0, 0.1), (4, 1.02, 0.1)], 1),  # equal sizes: the smaller deviance
         ([(4, 1.0, 0.1), (4, 1.0, 0.1)], 0),  # all equal: the first
@@ -90,7 +107,8 @@ def test_where_everything_broke_something_is_still_chosen(broken):
 
 def test_the_order_of_the_options_does_not_matter():
     options = [
-        Choice(0.1 * i, *o) for i, o in enumerate([(9, 1.0, 0.1), (4, 1.05, 0.2), (4, 1.04, 0.2), (2, 2.0, 0.1)])
+        Choice(0.1 * i, *o)
+        for i, o in enumerate([(9, 1.0, 0.1), (4, 1.05, 0.2), (4, 1.04, 0.2), (2, 2.0, 0.1)])
     ]
     best = options[chosen(options)]
     assert best == options[2]
@@ -105,7 +123,11 @@ def test_the_order_of_the_options_does_not_matter():
         ([Polynomial(terms=FOUR, learn="both")], 3, True),
         ([TraceTaylor(learn_tau=True)], 3, True),
         ([Polynomial(terms=FOUR, learn="rate")], 3, False),
-        ([Polynomial(terms=FOUR, initial=(1.0, 0.0, 0.0, 0.0))], 3, False),  # a known rule is not taken apart
+        (
+            [Polynomial(terms=FOUR, initial=(1.0, 0.0, 0.0, 0.0))],
+            3,
+            False,
+        ),  # a known rule is not taken apart
         ([Polynomial(terms=FOUR, initial=(0.0,) * 4)], 3, True),
         ([Stdp()], 0, False),
         ([Polynomial(), Polynomial(terms=FOUR)], 3, True),
@@ -114,6 +136,9 @@ def test_the_order_of_the_options_does_not_matter():
 )
 def test_a_long_rule_has_many_coefficients_to_fit(rules, few, long):
     edges = ("input_to_hidden_1", "hidden_1_to_output")
-    slots = tuple(Slot(f"slot_{i}", edge, rule) for i, (edge, rule) in enumerate(zip(edges, rules, strict=False)))
+    slots = tuple(
+        Slot(f"slot_{i}", edge, rule)
+        for i, (edge, rule) in enumerate(zip(edges, rules, strict=False))
+    )
     lifetime = Lifetime(Taught(n_sessions=2), Feedforward(hidden=(3,)), genome=Given(), slots=slots)
     assert is_long(lifetime, few) is long

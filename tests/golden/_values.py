@@ -1,4 +1,6 @@
-"""The numbers that the files of an earlier version give: what was written beside them, and what is compared with it."""
+"""The numbers that the files of an earlier version give: what was written beside them, and what is
+compared with it.
+"""
 
 import importlib.util
 import json
@@ -72,7 +74,10 @@ def view_of(rule: mp.Rule, step: int) -> mp.SynapseView:
         given[name] = (_wave(step, *sizes[name]) > 0.0).astype(np.float32)
     channels = [name.partition(".")[2] for name in rule.reads if name.startswith("modulators.")]
     given["modulators"] = {name: _wave(step, 1)[0] for name in channels}
-    given |= {"weight": 0.5 * _wave(step, n_post, n_pre), "weight_initial": _wave(9.0, n_post, n_pre)}
+    given |= {
+        "weight": 0.5 * _wave(step, n_post, n_pre),
+        "weight_initial": _wave(9.0, n_post, n_pre),
+    }
     return mp.synapse_view(**given, weight_max=2.0, key=jax.random.key(step))
 
 
@@ -106,7 +111,9 @@ def of_run(run: Path) -> Plain:
         "theta": jax.tree.map(lambda leaf: np.asarray(leaf).tolist(), theta["rules"]),
         "scores": summary["scores"],
         "terms": summary["rule"]["terms"],
-        "metrics": [{k: v for k, v in line.items() if k != "wall_s"} for line in read(run / "metrics.jsonl")],
+        "metrics": [
+            {k: v for k, v in line.items() if k != "wall_s"} for line in read(run / "metrics.jsonl")
+        ],
     }
 
 
@@ -121,7 +128,9 @@ def of_checkpoint(run: Path) -> Plain:
 
 
 def of_plugins() -> Plain:
-    """What the plug-in module computes: a training in its own world, and two neurons under a constant drive."""
+    """What the plug-in module computes: a training in its own world, and two neurons under a
+    constant drive.
+    """
     plugins()
     config = parse(OWN_WORLD).main
     problem, outer = config.meta_problem(), config.outer_loop()
@@ -131,7 +140,11 @@ def of_plugins() -> Plain:
         losses.append(float(metrics["loss"]))
         begun = state
     theta = [np.asarray(leaf).tolist() for leaf in jax.tree.leaves(outer.theta(begun))]
-    return {"losses": losses, "theta": theta, "neurons": {n: _driven(n) for n in ("golden_square", "golden_spiker")}}
+    return {
+        "losses": losses,
+        "theta": theta,
+        "neurons": {n: _driven(n) for n in ("golden_square", "golden_spiker")},
+    }
 
 
 def _driven(name: str) -> list[list[float]]:
@@ -141,5 +154,7 @@ def _driven(name: str) -> list[list[float]]:
     for _ in range(STEPS):
         drive = {"soma": jnp.asarray([0.5, 1.0, 4.0])}
         state, view = neuron.step(theta, state, drive, 2e-3, jax.random.key(0))
-        seen.append(np.concatenate([np.asarray(view.activity), np.asarray(view.potential)]).tolist())
+        seen.append(
+            np.concatenate([np.asarray(view.activity), np.asarray(view.potential)]).tolist()
+        )
     return seen

@@ -1,6 +1,8 @@
-"""How the files of v0_1 were made, with the code of commit 66ff38f: `python -m tests.golden.make FOLDER`.
+"""How the files of v0_1 were made, with the code of commit 66ff38f: `python -m tests.golden.make
+FOLDER`.
 
-They are not made again: what a later version would write proves nothing of what an earlier one wrote.
+They are not made again: what a later version would write proves nothing of what an earlier one
+wrote.
 """
 
 import json
@@ -36,17 +38,23 @@ class Halt(BaseException):
 
 
 def _slots() -> dict[str, tuple[Slot, ...]]:
-    """One file for every rule form with its defaults, and some with learnt constants, wrappers and several slots."""
+    """One file for every rule form with its defaults, and some with learnt constants, wrappers and
+    several slots.
+    """
     _values.plugins()
     slots = {}
     for name in registry.names("rule"):
-        slots[name] = (Slot(rule=registry.find("rule", name)(), shared=name not in ("abcd", "mlp")),)
+        slots[name] = (
+            Slot(rule=registry.find("rule", name)(), shared=name not in ("abcd", "mlp")),
+        )
     learning = ("stdp", "bcm", "triplet", "sliding", "scaling", "vogels", "voltage")
     for name in learning:
         slots[f"{name}_learning"] = (Slot(rule=decode("rule", {"name": name, "learn": True})),)
     inner = Adam(rule=Polynomial(terms=TERMS, rate=0.05, learn="both"), rate=0.01)
     slots["wrapped_per_edge"] = (Slot(rule=Clip(rule=inner, limit=0.2), shared=False),)
-    first = Slot(name="first", edges="input_*", rule=Polynomial(terms=TERMS[:3], initial=(-1.0, 0.0, 0.0)))
+    first = Slot(
+        name="first", edges="input_*", rule=Polynomial(terms=TERMS[:3], initial=(-1.0, 0.0, 0.0))
+    )
     slots["two_slots"] = (first, Slot(name="last", edges="*_output", rule=Polynomial()))
     symbolic = {"name": "symbolic", "expression": "error*pre - 0.5*post*weight", "size": 0}
     slots["symbolic_tree"] = (Slot(rule=decode("rule", symbolic)),)
@@ -57,11 +65,22 @@ def _slots() -> dict[str, tuple[Slot, ...]]:
 
 def _rule(path: Path, slots: tuple[Slot, ...], seed: int) -> None:
     task = TeacherStudent(n_in=3, n_out=2, n_steps=3)
-    lifetime = Lifetime(task=task, network=Feedforward(hidden=(2,)), feedback=Symmetric(), slots=slots)
+    lifetime = Lifetime(
+        task=task, network=Feedforward(hidden=(2,)), feedback=Symmetric(), slots=slots
+    )
     generator = np.random.default_rng(seed)
     theta = lifetime.init(jax.random.key(seed))
-    theta = jax.tree.map(lambda x: jax.numpy.asarray(0.2 * generator.normal(size=x.shape), x.dtype), theta)
-    score = {"name": "discovered", "split": "heldout", "metric": "loss", "mean": 0.5, "ci95": [0.4, 0.6], "n": 8}
+    theta = jax.tree.map(
+        lambda x: jax.numpy.asarray(0.2 * generator.normal(size=x.shape), x.dtype), theta
+    )
+    score = {
+        "name": "discovered",
+        "split": "heldout",
+        "metric": "loss",
+        "mean": 0.5,
+        "ci95": [0.4, 0.6],
+        "n": 8,
+    }
     document, tensors = describe_rule(lifetime, theta, provenance={"seed": seed}, scores=[score])
     save_rule(path, document, tensors)
 

@@ -1,7 +1,8 @@
 """Files of version 0.1.0 go on loading, for ever, and give the numbers that they gave then.
 
-v0_1/ was written once, with the code of commit 66ff38f (see make.py), and values.json beside it says what that code
-computed from it. Neither is changed. A difference here is a broken promise, not an old test.
+v0_1/ was written once, with the code of commit 66ff38f (see make.py), and values.json beside it
+says what that code computed from it. Neither is changed. A difference here is a broken promise, not
+an old test.
 """
 
 import json
@@ -22,7 +23,9 @@ CLOSE = {"rtol": 1e-4, "atol": 1e-6}  # other machines and versions of JAX have 
 
 
 def same(now: Any, then: Any, where: str = "") -> None:
-    """Numbers as then; nothing that was told then is missing. What is told beside it now may be more."""
+    """Numbers as then; nothing that was told then is missing. What is told beside it now may be
+    more.
+    """
     if isinstance(then, dict):
         for name, value in then.items():
             assert name in now, f"{where}.{name} is gone"

@@ -1,4 +1,6 @@
-"""Categories: what is shared out never overlaps, every image is shown as often as asked, labels follow the grouping."""
+"""Categories: what is shared out never overlaps, every image is shown as often as asked, labels
+follow the grouping.
+"""
 
 import itertools
 import math
@@ -62,15 +64,21 @@ def test_groupings_are_all_there_are_and_in_one_split_each(n_groups, count):
     every = _groups.every_grouping(10, n_groups)
     sizes = [10 // n_groups + (k < 10 % n_groups) for k in range(n_groups)]
     repeats = math.prod(math.factorial(sizes.count(size)) for size in set(sizes))
-    assert count == math.factorial(10) // math.prod(map(math.factorial, sizes)) // repeats  # closed form
+    assert (
+        count == math.factorial(10) // math.prod(map(math.factorial, sizes)) // repeats
+    )  # closed form
     assert len({_named_alike(row) for row in every}) == len(every) == count
     for row in every:
         assert sorted(np.bincount(row, minlength=n_groups), reverse=True) == sizes
-    parts = [{_named_alike(row) for row in _groups.of_split(10, n_groups, 3, split)} for split in SPLITS]
+    parts = [
+        {_named_alike(row) for row in _groups.of_split(10, n_groups, 3, split)} for split in SPLITS
+    ]
     assert sum(map(len, parts)) == count
     for a, b in itertools.combinations(parts, 2):
         assert not a & b
-    assert np.any(_groups.of_split(10, n_groups, 4, "heldout") != _groups.of_split(10, n_groups, 3, "heldout"))
+    assert np.any(
+        _groups.of_split(10, n_groups, 4, "heldout") != _groups.of_split(10, n_groups, 3, "heldout")
+    )
 
 
 def _named_alike(row: np.ndarray) -> frozenset[frozenset[int]]:
@@ -123,7 +131,9 @@ def test_lives_of_random_length_end_alike_and_learn_from_whole_sets_of_digits():
 
 
 def test_before_its_first_example_a_life_is_as_it_was_born_and_scores_nothing():
-    """A short life ends with the weights of a life that began with its first example, Adam's clocks included."""
+    """A short life ends with the weights of a life that began with its first example, Adam's clocks
+    included.
+    """
     family = Categories(shots=3, queries=1, shortest=1)
     rule = Adam()
     lifetime = Lifetime(task=family, network=Feedforward(hidden=(4,)), slots=(Slot(rule=rule),))
@@ -144,7 +154,9 @@ def test_before_its_first_example_a_life_is_as_it_was_born_and_scores_nothing():
     short, _ = run(late, 10)
     resting, _ = run(task, 20)
     for edge in whole.synapses:
-        np.testing.assert_allclose(whole.synapses[edge].weight, short.synapses[edge].weight, rtol=1e-5)
+        np.testing.assert_allclose(
+            whole.synapses[edge].weight, short.synapses[edge].weight, rtol=1e-5
+        )
         assert whole.rules[edge].scalar["adam_b1"] == short.rules[edge].scalar["adam_b1"]
         assert not resting.rules[edge].synapse["adam_v"].any()
     np.testing.assert_array_equal(trace.score.weight, [0.0] * 20 + [1.0] * 10)
@@ -154,7 +166,9 @@ def test_wrong_labels_and_noise_leave_the_queries_labels_alone():
     plain, wrong = _lives(20), _lives(20, label_noise=0.4)
     np.testing.assert_array_equal(plain.labels[:, 200:], wrong.labels[:, 200:])
     share = np.mean(plain.labels[:, :200] != wrong.labels[:, :200])
-    assert abs(share - 0.2) < 4 * math.sqrt(0.2 * 0.8 / 4000)  # a drawn label is right by chance once in two
+    assert abs(share - 0.2) < 4 * math.sqrt(
+        0.2 * 0.8 / 4000
+    )  # a drawn label is right by chance once in two
     noisy = _lives(20, input_noise=0.3)
     np.testing.assert_array_equal(plain.labels, noisy.labels)
     assert abs((noisy.inputs - plain.inputs).std() / 0.3 - 1) < 0.01
@@ -181,5 +195,8 @@ def test_the_gate_is_not_offered_where_lives_are_whole():
     view = neuron_view(jnp.zeros(2), jnp.zeros(2), jnp.ones(2))
     family = Categories(shots=2, queries=1, shortest=1)
     task = family.sample(jax.random.key(0), "train").replace(closed=jnp.asarray(10))
-    gates = [family.step(task, jnp.asarray(t), view, jax.random.key(0), 1e-3)[1].feedback.gate for t in (9, 10)]
+    gates = [
+        family.step(task, jnp.asarray(t), view, jax.random.key(0), 1e-3)[1].feedback.gate
+        for t in (9, 10)
+    ]
     assert gates == [0.0, 1.0]

@@ -1,4 +1,6 @@
-"""Choices in the conventions of real files: each becomes the options that were meant, or is refused, or warned of."""
+"""Choices in the conventions of real files: each becomes the options that were meant, or is
+refused, or warned of.
+"""
 
 from typing import Any
 
@@ -23,7 +25,9 @@ def _family(path, choice, likelihood: AbstractLikelihood, values=(), **arrays) -
     return Recordings(path=str(path / "a.npz"), choice_values=values, likelihood=likelihood)
 
 
-MEANT: dict[str, tuple[Any, tuple[Any, ...], bool]] = {  # what -> (the array, choice_values, are MISSED rows no choice)
+MEANT: dict[
+    str, tuple[Any, tuple[Any, ...], bool]
+] = {  # what -> (the array, choice_values, are MISSED rows no choice)
     "0 and 1": (MADE, (), False),
     "true and false": (MADE.astype(bool), (), False),
     "NaN for misses": (np.where(MISSED, np.nan, MADE), (), True),
@@ -50,7 +54,9 @@ def test_choices_are_the_options_that_were_meant(tmp_path, what):
     np.testing.assert_array_equal(s.observed[0, :, 0], ~missed)
     np.testing.assert_array_equal(s.target[0, :, 0], np.where(missed, 0, MADE))
     assert family.implied()["likelihood"] == {"name": "bernoulli"}
-    counted = [line for line in family.warnings() if "no choice made in 2 of 10 rows (20.0 %)" in line]
+    counted = [
+        line for line in family.warnings() if "no choice made in 2 of 10 rows (20.0 %)" in line
+    ]
     assert len(counted) == misses
 
 
@@ -60,11 +66,23 @@ def test_the_order_of_the_values_is_that_of_the_options(tmp_path):
 
 
 REFUSED: dict[str, tuple[Any, tuple[Any, ...], str]] = {
-    "-1 and 1 without a word": (2 * MADE - 1, (), r"-1 \(5 rows\), 1 \(5\).*set task\.choice_values=\[-1,1\]"),
-    "text without a word": (WORDS, (), r"left \(5 rows\), right \(5\).*set task\.choice_values=\[left,right\]"),
+    "-1 and 1 without a word": (
+        2 * MADE - 1,
+        (),
+        r"-1 \(5 rows\), 1 \(5\).*set task\.choice_values=\[-1,1\]",
+    ),
+    "text without a word": (
+        WORDS,
+        (),
+        r"left \(5 rows\), right \(5\).*set task\.choice_values=\[left,right\]",
+    ),
     "yes and no": (np.where(MADE == 1, "yes", "no"), (), r'set task\.choice_values=\["no","yes"\]'),
     "values of another file": (MADE, (3, 4), r"0 \(5 rows\), 1 \(5\), none of them an option"),
-    "words for numbers": (MADE, ("left", "right"), r"'left' where array 'choice' has 0 \(5 rows\), 1 \(5\)"),
+    "words for numbers": (
+        MADE,
+        ("left", "right"),
+        r"'left' where array 'choice' has 0 \(5 rows\), 1 \(5\)",
+    ),
     "infinite": (np.where(MISSED, np.inf, MADE), (), "inf in row 2"),
 }
 
@@ -83,18 +101,26 @@ def test_options_are_two_or_more_and_each_stands_once(values):
 
 
 def test_three_options_of_which_one_may_be_none(tmp_path):
-    """-1 left, 0 none, 1 right: without a word -1 is dropped as before, and counted with the rewards on it."""
+    """-1 left, 0 none, 1 right: without a word -1 is dropped as before, and counted with the
+    rewards on it.
+    """
     reward = np.where(MADE == 0, 1.0, 0.0)
     both = np.where(MISSED, 0, 2 * MADE - 1)
     family = _family(tmp_path, both, Bernoulli(), reward=reward)
     (line,) = (line for line in family.warnings() if "no choice" in line)
-    assert "no choice made in 5 of 10 rows (50.0 %): -1 (5 rows); 5 of these rows have a reward, 5 another" in line
+    assert (
+        "no choice made in 5 of 10 rows (50.0 %): -1 (5 rows); 5 of these rows have a reward, 5 another"
+        in line
+    )
     assert "if they are options, say task.choice_values=[-1,0,1], without what is no choice" in line
     assert f"warning: {line}" in family.describe().splitlines()
     three = _family(tmp_path, both, Categorical(), (-1, 0, 1))
     np.testing.assert_array_equal(np.argmax(three.recorded().sessions.target[0], axis=1), both + 1)
     assert not [line for line in three.warnings() if "choice" in line]
-    assert "choices: 10, in 100.0 % of the rows; -1: 5 (50.0 %), 0: 2 (20.0 %), 1: 3 (30.0 %)" in three.describe()
+    assert (
+        "choices: 10, in 100.0 % of the rows; -1: 5 (50.0 %), 0: 2 (20.0 %), 1: 3 (30.0 %)"
+        in three.describe()
+    )
 
 
 def test_options_that_nobody_chose_are_named(tmp_path):
@@ -108,8 +134,12 @@ def test_options_that_nobody_chose_are_named(tmp_path):
     assert gone.shape().n_out == 3
     assert gone.implied()["likelihood"] == {"name": "categorical"}
     (line,) = (line for line in gone.warnings() if "choice" in line)
-    assert line.endswith("1 of 3 options never chosen: wait; correct task.choice_values if it is misspelt")
-    (line,) = (line for line in _family(tmp_path, 99 * MADE, Categorical()).warnings() if "choice" in line)
+    assert line.endswith(
+        "1 of 3 options never chosen: wait; correct task.choice_values if it is misspelt"
+    )
+    (line,) = (
+        line for line in _family(tmp_path, 99 * MADE, Categorical()).warnings() if "choice" in line
+    )
     assert "98 of 100 options never chosen: 1, 2, 3" in line
 
 

@@ -41,12 +41,16 @@ def _live(family: Any, task: Any, outputs: Any) -> tuple[Any, Any]:
 
 
 def test_association_shows_every_pattern_and_asks_for_one_from_a_part():
-    family = Association(n_patterns=3, n_bits=10, present=2, pause=1, recall=4, degraded=0.3, drive=2.0)
+    family = Association(
+        n_patterns=3, n_bits=10, present=2, pause=1, recall=4, degraded=0.3, drive=2.0
+    )
     task = jax.tree.map(lambda x: x[0], _draw(family))
     stimuli, outcome = _live(family, task, np.ones((13, 10)))
     shown = stimuli["input"]
     for k in range(3):
-        np.testing.assert_array_equal(shown[3 * k : 3 * k + 2], 2.0 * np.tile(task.patterns[k], (2, 1)))
+        np.testing.assert_array_equal(
+            shown[3 * k : 3 * k + 2], 2.0 * np.tile(task.patterns[k], (2, 1))
+        )
         np.testing.assert_array_equal(shown[3 * k + 2], 0.0)
     asked = task.patterns[task.asked]
     np.testing.assert_array_equal(shown[9:], np.tile(2.0 * asked * task.kept, (4, 1)))
@@ -94,7 +98,9 @@ def test_a_point_mass_obeys_its_equations():
         x = x + 0.1 * v
         np.testing.assert_allclose(outcome.score.loss[t], np.sum((target - x) ** 2), rtol=1e-4)
         closer = (before - np.linalg.norm(target - x)) / 0.1
-        np.testing.assert_allclose(outcome.feedback.modulators["progress"][t], closer, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(
+            outcome.feedback.modulators["progress"][t], closer, rtol=1e-3, atol=1e-4
+        )
     np.testing.assert_array_equal(outcome.score.weight, [0] * 5 + [1] * 5)
     signs = _draw(family, 400).signs
     assert abs(np.mean(signs < 0) - 0.5) < 4 * 0.5 / np.sqrt(800)
@@ -109,7 +115,9 @@ def test_curves_are_sines_of_unit_variance_in_a_population_code():
     assert np.all(np.abs(x) <= 1.0)
     assert 0.8 < curves.values.std(axis=1).mean() < 1.1
     noisy = _draw(Regression(n_in=7, shots=30, queries=30, noise=0.5), 200)
-    np.testing.assert_array_equal(noisy.values[:, 30:], curves.values[:, 30:])  # what is asked carries no noise
+    np.testing.assert_array_equal(
+        noisy.values[:, 30:], curves.values[:, 30:]
+    )  # what is asked carries no noise
     assert np.all(np.any(noisy.values[:, :30] != curves.values[:, :30], axis=1))
 
 
@@ -122,7 +130,9 @@ def test_the_world_changes_from_stretch_to_stretch():
     _, outcome = _live(family, task, np.zeros((200, 2)))
     np.testing.assert_array_equal(outcome.score.weight, np.tile([0] * 5 + [1] * 45, 4))
     metrics = outcome.score.metrics
-    np.testing.assert_allclose(metrics["accuracy_late"].mean(), metrics["accuracy"][100:].mean(), rtol=1e-5)
+    np.testing.assert_allclose(
+        metrics["accuracy_late"].mean(), metrics["accuracy"][100:].mean(), rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("data", tabular.FILES)
@@ -136,7 +146,9 @@ def test_rows_of_a_table_are_in_one_split_each(data):
     joined = np.concatenate([features for features, _ in parts.values()])
     raw = (known.data - known.data.mean(axis=0)) / known.data.std(axis=0)
     joined = (joined - joined.mean(axis=0)) / joined.std(axis=0)
-    np.testing.assert_allclose(np.sort(joined, axis=0), np.sort(raw, axis=0), atol=1e-3)  # every row, once
+    np.testing.assert_allclose(
+        np.sort(joined, axis=0), np.sort(raw, axis=0), atol=1e-3
+    )  # every row, once
     for features, labels in parts.values():
         assert features.shape[1] == n_features
         assert set(labels) == set(range(n_classes))
@@ -147,7 +159,9 @@ def test_rows_of_a_table_are_in_one_split_each(data):
 def test_a_life_on_a_table_shows_no_row_twice_and_differs_from_the_next():
     lives = _draw(Tabular(data="iris", shown=20, gain=0.0), 30)
     for inputs, labels in zip(np.abs(lives.inputs), lives.labels, strict=True):
-        assert len({tuple(row) for row in np.round(inputs, 4)}) >= 26  # iris has a few equal rows of its own
+        assert (
+            len({tuple(row) for row in np.round(inputs, 4)}) >= 26
+        )  # iris has a few equal rows of its own
         assert len(set(labels)) == 3
     with pytest.raises(ValueError, match=r"queries=10 of iris.*at most 30 rows"):
         Tabular(data="iris", shown=24, queries=10)

@@ -1,4 +1,6 @@
-"""Activity and choices that do not suit each other or their likelihood: one line that names the field and the fix."""
+"""Activity and choices that do not suit each other or their likelihood: one line that names the
+field and the fix.
+"""
 
 import numpy as np
 import pytest
@@ -19,8 +21,16 @@ WRONG = {  # what -> (arrays, fields of the task, words of the message)
         {"target": "both"},
         "task.target=both.*expected likelihood joint - set task.likelihood={name: joint.*choices: bernoulli",
     ),
-    "both, one missing": (ALONE, {"target": "both", "likelihood": Joint()}, "task.target=both.*an array 'choice'"),
-    "one by a joint likelihood": (ALONE, {"likelihood": Joint()}, "'activity' alone.*expected task.target=both"),
+    "both, one missing": (
+        ALONE,
+        {"target": "both", "likelihood": Joint()},
+        "task.target=both.*an array 'choice'",
+    ),
+    "one by a joint likelihood": (
+        ALONE,
+        {"likelihood": Joint()},
+        "'activity' alone.*expected task.target=both",
+    ),
     "both, choices as numbers": (
         BOTH,
         {"target": "both", "likelihood": Joint(choices=Poisson())},

@@ -1,4 +1,6 @@
-"""Files that are broken, wrong or hostile: one line that names the array and the fix, and never anything else."""
+"""Files that are broken, wrong or hostile: one line that names the array and the fix, and never
+anything else.
+"""
 
 import io
 import struct
@@ -37,22 +39,50 @@ WRONG = {  # what -> (arrays, fields of the task, words of the message)
     "no target": ({"stimulus": GOOD["stimulus"]}, {}, "no array 'activity' or 'choice'"),
     "no rows": ({**GOOD, "stimulus": np.zeros((0, 2))}, {}, r"'stimulus': shape \[0, 2\]"),
     "no inputs": ({**GOOD, "stimulus": np.zeros((N, 0))}, {}, r"'stimulus': shape \[6, 0\]"),
-    "no units": (_with(activity=np.zeros((N, 0))), {}, r"'activity': shape \[6, 0\] - expected \[6, any\]"),
+    "no units": (
+        _with(activity=np.zeros((N, 0))),
+        {},
+        r"'activity': shape \[6, 0\] - expected \[6, any\]",
+    ),
     "flat stimulus": (_with(stimulus=np.zeros(N)), {}, r"'stimulus': shape \[6\]"),
     "deep stimulus": (_with(stimulus=np.zeros((N, 2, 1))), {}, "'stimulus': shape"),
     "scalar stimulus": (_with(stimulus=1.0), {}, r"'stimulus': shape \[\]"),
     "NaN stimulus": (_but("stimulus", (2, 1), np.nan), {}, r"'stimulus': nan at \[2, 1\]"),
     "infinite stimulus": (_but("stimulus", (0, 0), -np.inf), {}, r"'stimulus': -inf at \[0, 0\]"),
     "too large a stimulus": (_but("stimulus", (5, 0), 1e39), {}, r"'stimulus': 1e\+39 at \[5, 0\]"),
-    "infinite activity": (_but("activity", (1, 2), np.inf), {}, r"'activity': inf at \[1, 2\].*write NaN"),
+    "infinite activity": (
+        _but("activity", (1, 2), np.inf),
+        {},
+        r"'activity': inf at \[1, 2\].*write NaN",
+    ),
     "short activity": (_with(activity=np.ones((N - 1, 3))), {}, r"'activity': shape \[5, 3\]"),
-    "nothing recorded": (_with(activity=np.full((N, 3), np.nan)), {}, "'activity': nothing recorded"),
+    "nothing recorded": (
+        _with(activity=np.full((N, 3), np.nan)),
+        {},
+        "'activity': nothing recorded",
+    ),
     "all masked": (_with(recorded=np.zeros(3, bool)), {}, "'activity': nothing recorded"),
-    "mask of other units": (_with(recorded=np.ones(4, bool)), {}, r"'recorded': shape \[4\] - expected \[3\]"),
+    "mask of other units": (
+        _with(recorded=np.ones(4, bool)),
+        {},
+        r"'recorded': shape \[4\] - expected \[3\]",
+    ),
     "mask of other rows": (_with(recorded=np.ones((3, N), bool)), {}, "'recorded': shape"),
-    "mask of halves": (_with(recorded=[0.5, 1, 1]), {}, "'recorded': other numbers - expected true or false"),
-    "mask without activity": ({**CHOICE, "recorded": np.ones(3)}, {"likelihood": Bernoulli()}, "'recorded'.*beside"),
-    "text stimulus": (_with(stimulus=np.full((N, 2), "1")), {}, "'stimulus': text - expected numbers"),
+    "mask of halves": (
+        _with(recorded=[0.5, 1, 1]),
+        {},
+        "'recorded': other numbers - expected true or false",
+    ),
+    "mask without activity": (
+        {**CHOICE, "recorded": np.ones(3)},
+        {"likelihood": Bernoulli()},
+        "'recorded'.*beside",
+    ),
+    "text stimulus": (
+        _with(stimulus=np.full((N, 2), "1")),
+        {},
+        "'stimulus': text - expected numbers",
+    ),
     "text reward": (_with(reward=np.full(N, "1")), {}, "'reward': text"),
     "text trial": (_with(trial=np.full(N, "1")), {}, "'trial': text"),
     "bytes subject": (_with(subject=np.full(N, b"a")), {}, "'subject': .S1.*text"),
@@ -64,10 +94,18 @@ WRONG = {  # what -> (arrays, fields of the task, words of the message)
     "gate above 1": (_with(plastic=np.full(N, 1.5)), {}, "'plastic': 1.5 - expected 0 to 1"),
     "NaN gate": (_with(plastic=np.full(N, np.nan)), {}, "'plastic': nan"),
     "sessions mixed": (_with(session=[0, 0, 1, 0, 1, 1]), {}, "'session': 0 comes back in row 3"),
-    "half a session": (_with(session=[0, 0, 0.5, 1, 1, 1]), {}, "'session': 0.5 in row 2 - expected whole numbers"),
+    "half a session": (
+        _with(session=[0, 0, 0.5, 1, 1, 1]),
+        {},
+        "'session': 0.5 in row 2 - expected whole numbers",
+    ),
     "sessions of two ranks": (_with(session=np.zeros((N, 1))), {}, r"'session': shape \[6, 1\]"),
     "NaN trial": (_with(trial=[0, 0, np.nan, 1, 1, 1]), {}, "'trial': nan in row 2"),
-    "huge trial": (_with(trial=np.full(N, 2**64 - 1, np.uint64)), {}, "'trial': 18446744073709551615 in row 0"),
+    "huge trial": (
+        _with(trial=np.full(N, 2**64 - 1, np.uint64)),
+        {},
+        "'trial': 18446744073709551615 in row 0",
+    ),
     "two subjects": (
         _with(subject=["a", "a", "b", "b", "b", "b"]),
         {},
@@ -75,16 +113,32 @@ WRONG = {  # what -> (arrays, fields of the task, words of the message)
     ),
     "half a subject": (_with(subject=np.full(N, 0.5)), {}, "'subject': 0.5"),
     "one subject": (_with(subject="a"), {}, r"'subject': shape \[\]"),
-    "a half choice": ({**CHOICE, "choice": np.full(N, 0.5)}, {"likelihood": Bernoulli()}, "'choice': 0.5.*write -1"),
-    "no choice made": ({**CHOICE, "choice": np.full(N, -1)}, {"likelihood": Bernoulli()}, "'choice': nothing recorded"),
+    "a half choice": (
+        {**CHOICE, "choice": np.full(N, 0.5)},
+        {"likelihood": Bernoulli()},
+        "'choice': 0.5.*write -1",
+    ),
+    "no choice made": (
+        {**CHOICE, "choice": np.full(N, -1)},
+        {"likelihood": Bernoulli()},
+        "'choice': nothing recorded",
+    ),
     "a third choice": (
         {**CHOICE, "choice": np.arange(N)},
         {"likelihood": Bernoulli()},
         "'choice'.*likelihood=categorical",
     ),
     "choices as numbers": (CHOICE, {}, "'choice'.*set task.likelihood=bernoulli"),
-    "choices as counts": ({**CHOICE, "choice": np.arange(N)}, {"likelihood": Poisson()}, "task.likelihood=categorical"),
-    "activity as choices": (GOOD, {"likelihood": Categorical()}, "'activity' with likelihood categorical"),
+    "choices as counts": (
+        {**CHOICE, "choice": np.arange(N)},
+        {"likelihood": Poisson()},
+        "task.likelihood=categorical",
+    ),
+    "activity as choices": (
+        GOOD,
+        {"likelihood": Categorical()},
+        "'activity' with likelihood categorical",
+    ),
     "activity that is no count": (
         _with(activity=np.full((N, 3), 0.5)),
         {"likelihood": Poisson()},
@@ -97,15 +151,39 @@ WRONG = {  # what -> (arrays, fields of the task, words of the message)
         "task.target=choice.*an array 'choice'",
     ),
     "NaN modulator": (_with(modulator__a=np.full(N, np.nan)), {}, "'modulator.a': nan"),
-    "loud modulator": (_with(modulator__Dopamine=np.ones(N)), {}, "'modulator.Dopamine'.*a-z, 0-9 and _"),
-    "modulator twice": (_with(reward=np.ones(N), modulator__reward=np.ones(N)), {}, "'modulator.reward'.*rename it"),
-    "modulator named gate": (_with(modulator__gate=np.ones(N)), {}, "'modulator.gate' - expected none of the names"),
+    "loud modulator": (
+        _with(modulator__Dopamine=np.ones(N)),
+        {},
+        "'modulator.Dopamine'.*a-z, 0-9 and _",
+    ),
+    "modulator twice": (
+        _with(reward=np.ones(N), modulator__reward=np.ones(N)),
+        {},
+        "'modulator.reward'.*rename it",
+    ),
+    "modulator named gate": (
+        _with(modulator__gate=np.ones(N)),
+        {},
+        "'modulator.gate' - expected none of the names",
+    ),
     "weights of nothing": (_with(weights__=np.ones((2, 2))), {}, "'weights.'.*weights.NAME"),
     "weights of a path": ({**GOOD, "weights.../../a": np.ones((2, 2))}, {}, "'weights.../../a'"),
-    "flat weights": (_with(weights__a=np.ones(3)), {}, r"'weights.a': shape \[3\] - expected \[1, any, any\]"),
-    "weights of two sessions": (_with(weights__a=np.ones((2, 3, 2))), {}, r"'weights.a'.*\[1, any, any\]"),
+    "flat weights": (
+        _with(weights__a=np.ones(3)),
+        {},
+        r"'weights.a': shape \[3\] - expected \[1, any, any\]",
+    ),
+    "weights of two sessions": (
+        _with(weights__a=np.ones((2, 3, 2))),
+        {},
+        r"'weights.a'.*\[1, any, any\]",
+    ),
     "NaN weights": (_with(weights__a=np.full((3, 2), np.nan)), {}, "'weights.a': nan"),
-    "final weights infinite": (_with(final_weights__a=np.full((3, 2), np.inf)), {}, "'final_weights.a': inf"),
+    "final weights infinite": (
+        _with(final_weights__a=np.full((3, 2), np.inf)),
+        {},
+        "'final_weights.a': inf",
+    ),
     "weights that grow": (
         _with(weights__a=np.ones((3, 2)), final_weights__a=np.ones((2, 3))),
         {},
@@ -113,10 +191,26 @@ WRONG = {  # what -> (arrays, fields of the task, words of the message)
     ),
     "no dt": (_with(dt=0.0), {}, "'dt': 0 - expected seconds per row"),
     "two dt": (_with(dt=[0.1, 0.2]), {}, r"'dt': shape \[2\]"),
-    "a typing error": ({**GOOD, "stimuls": np.ones(N)}, {}, "unknown array 'stimuls'.*did you mean 'stimulus'"),
-    "a missing s": (_with(weight__a=np.ones((3, 2))), {}, "unknown array 'weight.a'.*did you mean 'weights.NAME'"),
-    "no dot": (_with(modulator=np.ones(N)), {}, "unknown array 'modulator'.*did you mean 'modulator.NAME'"),
-    "control characters": ({**GOOD, "\x1b[2Jx\n": np.ones(N)}, {}, r"unknown array '\\x1b\[2Jx\\n'"),
+    "a typing error": (
+        {**GOOD, "stimuls": np.ones(N)},
+        {},
+        "unknown array 'stimuls'.*did you mean 'stimulus'",
+    ),
+    "a missing s": (
+        _with(weight__a=np.ones((3, 2))),
+        {},
+        "unknown array 'weight.a'.*did you mean 'weights.NAME'",
+    ),
+    "no dot": (
+        _with(modulator=np.ones(N)),
+        {},
+        "unknown array 'modulator'.*did you mean 'modulator.NAME'",
+    ),
+    "control characters": (
+        {**GOOD, "\x1b[2Jx\n": np.ones(N)},
+        {},
+        r"unknown array '\\x1b\[2Jx\\n'",
+    ),
     "nwb fields": (GOOD, {"nwb_stimulus": ("cue",)}, r"task\.nwb_.*leave task\.nwb_\.\.\. out"),
 }
 
@@ -201,20 +295,41 @@ BROKEN = {  # what -> (the bytes of the file, words of the message)
         "array 'stimulus': an unusual compression",
     ),
     "an LZMA archive": (_zip({"stimulus.npy": _single()}, zipfile.ZIP_LZMA), "unusual compression"),
-    "a bomb": (_bomb(), "4000000.* bytes unpacked - expected at most 1000 arrays and 2000000000 bytes"),
+    "a bomb": (
+        _bomb(),
+        "4000000.* bytes unpacked - expected at most 1000 arrays and 2000000000 bytes",
+    ),
     "too many arrays": (_zip({f"a{i}.npy": b"" for i in range(1001)}), "1001 arrays"),
     "a password": (_encrypted(), "cannot be read"),
-    "an endless shape": (_array(HEAD.format("'<f8'", (2**40, 2**20))), "array 'stimulus': cannot be read"),
-    "a shape beyond its data": (_array(HEAD.format("'<f8'", (10**6, 10**4)), b"\0" * 64), "cannot be read"),
+    "an endless shape": (
+        _array(HEAD.format("'<f8'", (2**40, 2**20))),
+        "array 'stimulus': cannot be read",
+    ),
+    "a shape beyond its data": (
+        _array(HEAD.format("'<f8'", (10**6, 10**4)), b"\0" * 64),
+        "cannot be read",
+    ),
     "a negative shape": (_array(HEAD.format("'<f8'", (-1, 2)), b"\0" * 64), "array 'stimulus'"),
     "an odd header": (_array("{'descr': '<f8'}\n"), "array 'stimulus': cannot be read"),
-    "code in the header": (_array(HEAD.format("__import__('os')", (1, 1))), "array 'stimulus': cannot be read"),
+    "code in the header": (
+        _array(HEAD.format("__import__('os')", (1, 1))),
+        "array 'stimulus': cannot be read",
+    ),
     "an open header": (_array("{'descr': '<f8', 'shape': (1,"), "array 'stimulus': cannot be read"),
     "a deep header": (_array("(" * 9000), "array 'stimulus': cannot be read"),
     "a long header": (_array(" " * 60000), "array 'stimulus': cannot be read"),
-    "a NumPy of the future": (_zip({"stimulus.npy": b"\x93NUMPY\x09\x00\x10\x00"}), "array 'stimulus'"),
-    "rows without bytes": (_array(HEAD.format("'<f8'", (10**12, 0))), r"no array 'activity' or 'choice'"),
-    "text without letters": (_array(HEAD.format("'<U0'", (10**5, 1))), "no array 'activity' or 'choice'"),
+    "a NumPy of the future": (
+        _zip({"stimulus.npy": b"\x93NUMPY\x09\x00\x10\x00"}),
+        "array 'stimulus'",
+    ),
+    "rows without bytes": (
+        _array(HEAD.format("'<f8'", (10**12, 0))),
+        r"no array 'activity' or 'choice'",
+    ),
+    "text without letters": (
+        _array(HEAD.format("'<U0'", (10**5, 1))),
+        "no array 'activity' or 'choice'",
+    ),
 }
 
 
@@ -250,7 +365,9 @@ def _members(data: bytes) -> dict[str, bytes]:
 
 
 def _damaged(rng: np.random.Generator, data: bytes, near: int) -> bytes:
-    """`data` with up to seven bits flipped, in its first (near > 0) or last (near < 0) bytes, and one in five cut."""
+    """`data` with up to seven bits flipped, in its first (near > 0) or last (near < 0) bytes, and
+    one in five cut.
+    """
     out = bytearray(data)
     if rng.random() < 0.2:
         del out[int(rng.integers(1, len(out))) :]
@@ -262,7 +379,10 @@ def _damaged(rng: np.random.Generator, data: bytes, near: int) -> bytes:
 
 def _leaves(path) -> list[bytes]:
     """All that is taken from a file of recordings."""
-    return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(Recordings(path=str(path)).recorded().sessions)]
+    return [
+        np.asarray(leaf).tobytes()
+        for leaf in jax.tree.leaves(Recordings(path=str(path)).recorded().sessions)
+    ]
 
 
 def _demand_read(path) -> None:
@@ -275,7 +395,9 @@ def _demand_read(path) -> None:
 
 @pytest.mark.parametrize("where", ["anywhere", "directory", "compressed", "array"])
 def test_damage_is_refused_or_harmless_and_never_slow(tmp_path, where):
-    """300 files in all. `array`: inside an array, below checksums that are right, where NumPy has to find it."""
+    """300 files in all. `array`: inside an array, below checksums that are right, where NumPy has
+    to find it.
+    """
     rng, path = np.random.default_rng(0), tmp_path / "a.npz"
     whole = _npz_bytes(example(), **({"compressed": True} if where == "compressed" else {}))
     members, refused, harmless = _members(whole), 0, 0
@@ -295,7 +417,9 @@ def test_damage_is_refused_or_harmless_and_never_slow(tmp_path, where):
             refused += "\n" not in str(error)
         else:
             harmless += 1
-            if where == "array":  # its checksums are right: it is another recording, and read as what it holds
+            if (
+                where == "array"
+            ):  # its checksums are right: it is another recording, and read as what it holds
                 _demand_read(path)
             else:
                 assert _leaves(path) == right, i

@@ -33,16 +33,34 @@ def _write(path, trials=True, subject=True, stop=STOP) -> str:
             file.add_trial_column(name, "test")
         file.add_trial_column("spikes", "test", index=True)
         for i in range(3):
-            values = {"choice": CHOICE[i], "reward": REWARD[i], "cue": CUE[i], "word": "x", "spikes": [1.0] * i}
+            values = {
+                "choice": CHOICE[i],
+                "reward": REWARD[i],
+                "cue": CUE[i],
+                "word": "x",
+                "spikes": [1.0] * i,
+            }
             file.add_trial(start_time=START[i], stop_time=stop[i], **values)
-    seen = TimeSeries(name="image", data=STIMULUS, unit="a", rate=2.0, starting_time=0.0, conversion=2.0, offset=1.0)
+    seen = TimeSeries(
+        name="image",
+        data=STIMULUS,
+        unit="a",
+        rate=2.0,
+        starting_time=0.0,
+        conversion=2.0,
+        offset=1.0,
+    )
     file.add_acquisition(seen)
     times = 0.05 + 0.2 * np.arange(30)
     cells = TimeSeries(name="cells", data=ACTIVITY, unit="a", timestamps=times)
     file.create_processing_module("ophys", "test").add(cells)
     file.add_acquisition(TimeSeries(name="flat", data=np.ones(11), unit="a", rate=2.0))
-    file.add_acquisition(TimeSeries(name="sparse", data=np.ones(2), unit="a", timestamps=[1.0, 4.0]))
-    file.add_acquisition(TimeSeries(name="stuck", data=np.ones(3), unit="a", timestamps=[1.0, 1.0, 4.0]))
+    file.add_acquisition(
+        TimeSeries(name="sparse", data=np.ones(2), unit="a", timestamps=[1.0, 4.0])
+    )
+    file.add_acquisition(
+        TimeSeries(name="stuck", data=np.ones(3), unit="a", timestamps=[1.0, 1.0, 4.0])
+    )
     file.add_acquisition(TimeSeries(name="movie", data=np.ones((11, 2, 2)), unit="a", rate=2.0))
     writer: Any = NWBHDF5IO
     with writer(str(path), "w") as io:
@@ -70,7 +88,9 @@ def test_one_row_per_trial(path):
 
 
 def test_one_row_per_sample(path):
-    family = Recordings(path=path, nwb_stimulus_series="image", nwb_activity_series="cells", target="activity")
+    family = Recordings(
+        path=path, nwb_stimulus_series="image", nwb_activity_series="cells", target="activity"
+    )
     found = family.recorded()
     s = found.sessions
     np.testing.assert_array_equal(s.stimulus[0], 2.0 * STIMULUS + 1.0)
@@ -83,14 +103,20 @@ def test_one_row_per_sample(path):
     expected[[3, 6, 9]] = REWARD  # the last samples up to 1.8, 3.0 and 4.5 s
     np.testing.assert_array_equal(s.modulators["reward"][0], expected)
     assert "dt 0.5 s" in family.describe()
-    choices = Recordings(path=path, nwb_stimulus_series="flat", likelihood=Bernoulli()).recorded().sessions
+    choices = (
+        Recordings(path=path, nwb_stimulus_series="flat", likelihood=Bernoulli())
+        .recorded()
+        .sessions
+    )
     np.testing.assert_array_equal(np.flatnonzero(choices.observed[0, :, 0]), [3, 9])
     assert choices.stimulus.shape == (1, 11, 1)
 
 
 def test_a_file_without_trials_and_subject_is_one_session(tmp_path):
     path = _write(tmp_path / "a.nwb", trials=False, subject=False)
-    found = Recordings(path=path, nwb_stimulus_series="image", nwb_activity_series="cells").recorded()
+    found = Recordings(
+        path=path, nwb_stimulus_series="image", nwb_activity_series="cells"
+    ).recorded()
     assert found.names == ("session 0",)
     np.testing.assert_array_equal(found.trial[0], np.arange(11))
     with pytest.raises(BadInput, match="column 'cue' of trials - expected one of none"):
@@ -106,7 +132,10 @@ def test_a_file_without_trials_and_subject_is_one_session(tmp_path):
         ({"nwb_stimulus": ("cu",)}, "column 'cu' of trials - expected one of .*'cue'"),
         ({"nwb_stimulus": ("word",)}, "column 'word' of trials.*one number per trial"),
         ({"nwb_stimulus": ("spikes",)}, "column 'spikes' of trials"),
-        ({"nwb_stimulus_series": "imag"}, "0 time series 'imag' - expected one of 'cells', 'flat', 'image', "),
+        (
+            {"nwb_stimulus_series": "imag"},
+            "0 time series 'imag' - expected one of 'cells', 'flat', 'image', ",
+        ),
         ({"nwb_stimulus_series": "movie"}, r"time series 'movie'.*\[n\] or \[n, channels\]"),
         ({"nwb_stimulus": ("cue",)}, "task.likelihood=bernoulli"),
     ],
@@ -132,19 +161,26 @@ def test_broken_nwb_files_and_a_missing_package_are_named(path, tmp_path, monkey
 
 def test_trials_that_cannot_be_placed_and_sizes_are_named(path, tmp_path, monkeypatch):
     wrong = _write(tmp_path / "a.nwb", stop=[0.5, 3.0, 4.5])
-    with pytest.raises(BadInput, match=r"1 of 3 trials .33.3 %. stop before they start.* - expected start_time rising"):
+    with pytest.raises(
+        BadInput,
+        match=r"1 of 3 trials .33.3 %. stop before they start.* - expected start_time rising",
+    ):
         Recordings(path=wrong, nwb_stimulus_series="flat", likelihood=Bernoulli()).recorded()
     with pytest.raises(
-        BadInput, match=r"trial 1: no sample of 'sparse' in it, nor in 1 of 3.* - expected one for its choice"
+        BadInput,
+        match=r"trial 1: no sample of 'sparse' in it, nor in 1 of 3.* - expected one for its choice",
     ):
         Recordings(path=path, nwb_stimulus_series="sparse", likelihood=Bernoulli()).recorded()
     with pytest.raises(
-        BadInput, match=r"time series 'stuck': its times: not rising at 1 of 3 samples .* - expected one per sample"
+        BadInput,
+        match=r"time series 'stuck': its times: not rising at 1 of 3 samples .* - expected one per sample",
     ):
         Recordings(path=path, nwb_stimulus_series="stuck", likelihood=Bernoulli()).recorded()
     monkeypatch.setattr(_nwb_trials, "MAX_BYTES", 100)
     with pytest.raises(BadInput, match="'image': 176 bytes unpacked - expected at most 100 bytes"):
-        Recordings(path=path, nwb_stimulus_series="image", nwb_activity_series="flat", target="activity").recorded()
+        Recordings(
+            path=path, nwb_stimulus_series="image", nwb_activity_series="flat", target="activity"
+        ).recorded()
 
 
 def test_what_a_file_implies_is_read_with_the_options_that_it_needs(tmp_path):

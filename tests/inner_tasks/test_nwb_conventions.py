@@ -1,4 +1,6 @@
-"""NWB files as they come: late, early, in milliseconds, out of order, with names and columns of their own."""
+"""NWB files as they come: late, early, in milliseconds, out of order, with names and columns of
+their own.
+"""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,7 +31,9 @@ STIMULUS, ACTIVITY = RNG.normal(size=(240, 2)), RNG.normal(size=(240, 3))
 
 
 def _series(name, data, times=None) -> TimeSeries:
-    when: dict[str, Any] = {"rate": 1 / STEP, "starting_time": 0.0} if times is None else {"timestamps": times}
+    when: dict[str, Any] = (
+        {"rate": 1 / STEP, "starting_time": 0.0} if times is None else {"timestamps": times}
+    )
     return TimeSeries(name=name, data=data, unit="a", **when)
 
 
@@ -46,7 +50,9 @@ def _write(path: Path, series=(), units=None, planes=(), intervals=None, n=N, **
     for name, one in planes:
         file.create_processing_module(name, "test").add(one)
     for train in units or ():
-        file.add_unit(spike_times=train, **({} if intervals is None else {"obs_intervals": intervals}))
+        file.add_unit(
+            spike_times=train, **({} if intervals is None else {"obs_intervals": intervals})
+        )
     writer: Any = NWBHDF5IO
     with writer(str(path / "a.nwb"), "w") as io:
         io.write(file)
@@ -54,7 +60,9 @@ def _write(path: Path, series=(), units=None, planes=(), intervals=None, n=N, **
 
 
 def _trials(path: str, likelihood: AbstractLikelihood | None = None, **fields) -> Recordings:
-    return Recordings(path=path, likelihood=likelihood or Bernoulli(), **{"nwb_stimulus": ("cue",), **fields})
+    return Recordings(
+        path=path, likelihood=likelihood or Bernoulli(), **{"nwb_stimulus": ("cue",), **fields}
+    )
 
 
 def _cells(path: str, activity: str = "cells") -> Recordings:
@@ -66,16 +74,23 @@ def _cells(path: str, activity: str = "cells") -> Recordings:
 def _warned(family: Recordings, *words: str) -> None:
     for part in words:
         assert any(part in line for line in family.warnings()), (part, family.warnings())
-        assert any(line.startswith("warning: ") and part in line for line in family.describe().splitlines())
+        assert any(
+            line.startswith("warning: ") and part in line for line in family.describe().splitlines()
+        )
 
 
-# --- trials ---------------------------------------------------------------------------------------------------------
+# --- trials
+# ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("by", ["trials", "samples"])
 def test_trials_out_of_order_are_sorted_and_counted(tmp_path, by):
     order = np.random.default_rng(1).permutation(N)
-    path = _write(tmp_path, [_series("image", STIMULUS)], **{name: value[order] for name, value in TABLE.items()})
+    path = _write(
+        tmp_path,
+        [_series("image", STIMULUS)],
+        **{name: value[order] for name, value in TABLE.items()},
+    )
     fields = {} if by == "trials" else {"nwb_stimulus": (), "nwb_stimulus_series": "image"}
     family = _trials(path, **fields)
     s = family.recorded().sessions
@@ -84,7 +99,8 @@ def test_trials_out_of_order_are_sorted_and_counted(tmp_path, by):
     np.testing.assert_array_equal(s.modulators["reward"][0, made], TABLE["reward"])
     moved = int(np.sum(np.argsort(order) != np.arange(N)))
     _warned(
-        family, f"trials: {moved} of 12 trials ({100 * moved / 12:.1f} %) not in the order of start_time, and sorted"
+        family,
+        f"trials: {moved} of 12 trials ({100 * moved / 12:.1f} %) not in the order of start_time, and sorted",
     )
 
 
@@ -94,18 +110,29 @@ def test_odd_times_of_trials_are_counted_or_refused(tmp_path):
     path = _write(tmp_path, [_series("image", STIMULUS)], stop_time=stop)
     family = _trials(path, nwb_stimulus=(), nwb_stimulus_series="image")
     last = np.flatnonzero(family.recorded().sessions.observed[0, :, 0])
-    np.testing.assert_array_equal(last[[2, 3, 4, N - 1]], [50, 79, 90, 239])  # up to 5 s; 8 s excluded; 9 s; the end
+    np.testing.assert_array_equal(
+        last[[2, 3, 4, N - 1]], [50, 79, 90, 239]
+    )  # up to 5 s; 8 s excluded; 9 s; the end
     _warned(family, "no stop_time in 2 of 12 trials (16.7 %); these last until the next one begins")
     path = _write(tmp_path, stop_time=START + 3.0)
     _warned(_trials(path), "11 of 12 trials (91.7 %) stop after the next one begins, and end there")
-    path = _write(tmp_path, [_series("image", STIMULUS)], stop_time=np.where(np.arange(N) == 3, 0.0, START + 1))
+    path = _write(
+        tmp_path,
+        [_series("image", STIMULUS)],
+        stop_time=np.where(np.arange(N) == 3, 0.0, START + 1),
+    )
     _warned(_trials(path), "stop_time before start_time in 1 of 12 trials (8.3 %)")
     with pytest.raises(BadInput, match=r"1 of 12 trials .* stop before they start"):
         _trials(path, nwb_stimulus=(), nwb_stimulus_series="image").recorded()
     path = _write(tmp_path, start_time=np.where(np.arange(N) == 3, np.nan, START))
     with pytest.raises(BadInput, match=r"start_time is missing in 1 of 12 trials \(8\.3 %\)"):
         _trials(path).recorded()
-    path = _write(tmp_path, [_series("image", STIMULUS)], start_time=1000 * START, stop_time=1000 * START + 1000)
+    path = _write(
+        tmp_path,
+        [_series("image", STIMULUS)],
+        start_time=1000 * START,
+        stop_time=1000 * START + 1000,
+    )
     with pytest.raises(BadInput, match=r"nor in 11 of 12 trials .* in seconds"):
         _trials(path, nwb_stimulus=(), nwb_stimulus_series="image").recorded()
 
@@ -114,7 +141,13 @@ def test_columns_of_other_names_kinds_and_shapes(tmp_path):
     side = np.where(TABLE["choice"] == 1, "R", "L")
     tone, pair = np.where(TABLE["reward"] == 1, "low", "high"), RNG.normal(size=(N, 2))
     left, right = (TABLE["reward"] * (TABLE["choice"] == k) for k in (0, 1))
-    more = {"side": side, "tone": tone, "pair": pair, "left": left.astype(bool), "right": right.astype(bool)}
+    more = {
+        "side": side,
+        "tone": tone,
+        "pair": pair,
+        "left": left.astype(bool),
+        "right": right.astype(bool),
+    }
     path = _write(tmp_path, choice=None, reward=None, **more)
     named = {"nwb_choice": "side", "nwb_reward": ("left", "right"), "choice_values": ("L", "R")}
     family = _trials(path, nwb_stimulus=("pair", "tone"), **named)
@@ -122,16 +155,30 @@ def test_columns_of_other_names_kinds_and_shapes(tmp_path):
     np.testing.assert_array_equal(s.target[0, :, 0], TABLE["choice"])
     np.testing.assert_array_equal(s.modulators["reward"][0], TABLE["reward"])
     np.testing.assert_allclose(s.stimulus[0, :, :2], pair, rtol=1e-6)
-    np.testing.assert_array_equal(s.stimulus[0, :, 2:], np.stack([tone == "high", tone == "low"], axis=1))
-    _warned(family, "column 'tone' of trials: text in all 12 rows, read as an input of 0 and 1 for each of high")
+    np.testing.assert_array_equal(
+        s.stimulus[0, :, 2:], np.stack([tone == "high", tone == "low"], axis=1)
+    )
+    _warned(
+        family,
+        "column 'tone' of trials: text in all 12 rows, read as an input of 0 and 1 for each of high",
+    )
     one = _trials(path, **{**named, "nwb_reward": "left"})
     np.testing.assert_array_equal(one.recorded().sessions.modulators["reward"][0], left)
     for fields, words in (
         ({}, r"no column 'choice' - .* of 'cue', 'side', .* - set task\.nwb_choice=COLUMN"),
         ({"nwb_choice": "sid"}, r"column 'sid' of trials - .*'side'.* - correct task\.nwb_choice"),
-        ({"nwb_choice": "side"}, r"column 'side' of trials: text: L .* - set task\.choice_values=\[L,R\]"),
-        ({"nwb_choice": "pair"}, r"column 'pair' of trials: float64, \[2\] per trial - expected one choice per trial"),
-        ({**named, "nwb_reward": "tone"}, r"column 'tone' of trials: text - expected one number per trial"),
+        (
+            {"nwb_choice": "side"},
+            r"column 'side' of trials: text: L .* - set task\.choice_values=\[L,R\]",
+        ),
+        (
+            {"nwb_choice": "pair"},
+            r"column 'pair' of trials: float64, \[2\] per trial - expected one choice per trial",
+        ),
+        (
+            {**named, "nwb_reward": "tone"},
+            r"column 'tone' of trials: text - expected one number per trial",
+        ),
         ({**named, "nwb_reward": "pair"}, r"column 'pair' of trials: float64, \[2\] per trial"),
     ):
         with pytest.raises(BadInput, match=words):
@@ -144,28 +191,40 @@ def test_missing_values_of_columns_are_counted_or_refused(tmp_path):
     right = np.where(np.arange(N) < 4, np.nan, 2.0)
     path = _write(tmp_path, choice=choice, left=left, right=right)
     family = _trials(path, nwb_reward=("left", "right"))
-    _warned(family, "no choice made in 3 of 12 rows (25.0 %): nan (3 rows)", "in 10 of 12 trials (83.3 %) only some")
+    _warned(
+        family,
+        "no choice made in 3 of 12 rows (25.0 %): nan (3 rows)",
+        "in 10 of 12 trials (83.3 %) only some",
+    )
     paid = np.where(np.arange(N) < 4, left, np.where(np.arange(N) < 6, left + 2.0, 2.0))
     np.testing.assert_array_equal(family.recorded().sessions.modulators["reward"][0], paid)
     path = _write(tmp_path, cue=np.where(np.arange(N) < 3, np.nan, 1.0))
-    with pytest.raises(BadInput, match=r"column 'cue' of trials: 3 of 12 values \(25\.0 %\) are no finite number"):
+    with pytest.raises(
+        BadInput, match=r"column 'cue' of trials: 3 of 12 values \(25\.0 %\) are no finite number"
+    ):
         _trials(path).recorded()
 
 
-# --- series ---------------------------------------------------------------------------------------------------------
+# --- series
+# ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("first", [0, 120])
 def test_activity_that_ends_early_or_starts_late_is_missing_there(tmp_path, first):
     here = slice(first, first + 120)
-    path = _write(tmp_path, [_series("image", STIMULUS), _series("cells", ACTIVITY[here], TIMES[here])])
+    path = _write(
+        tmp_path, [_series("image", STIMULUS), _series("cells", ACTIVITY[here], TIMES[here])]
+    )
     family = _cells(path)
     s = family.recorded().sessions
     seen = np.zeros(240)
     seen[here] = 1
     np.testing.assert_array_equal(s.observed[0], np.repeat(seen[:, None], 3, axis=1))
     np.testing.assert_allclose(s.target[0, here], ACTIVITY[here], rtol=1e-6)
-    _warned(family, "time series 'cells': no sample near 120 of 240 rows (50.0 %), missing there; it lasts from")
+    _warned(
+        family,
+        "time series 'cells': no sample near 120 of 240 rows (50.0 %), missing there; it lasts from",
+    )
     assert not any("repeat" in line for line in family.warnings())
     assert "50.0 % of the values recorded, 50.0 % missing" in family.describe()
 
@@ -188,22 +247,38 @@ def test_slower_and_faster_series_are_counted(tmp_path):
     expected = np.where(far[:, None], 0.0, ACTIVITY[nearest])
     np.testing.assert_allclose(family.recorded().sessions.target[0], expected, rtol=1e-6)
     again = int(np.sum((np.diff(nearest) == 0) & ~far[1:]))
-    _warned(family, f"time series 'cells': {again} of 240 rows ({100 * again / 240:.1f} %) repeat the sample")
-    fast = [_series("image", STIMULUS), _series("cells", np.repeat(ACTIVITY, 3, axis=0), STEP / 3 * np.arange(720))]
-    _warned(_cells(_write(tmp_path, fast)), "time series 'cells': 480 of 720 samples (66.7 %) are not used")
+    _warned(
+        family,
+        f"time series 'cells': {again} of 240 rows ({100 * again / 240:.1f} %) repeat the sample",
+    )
+    fast = [
+        _series("image", STIMULUS),
+        _series("cells", np.repeat(ACTIVITY, 3, axis=0), STEP / 3 * np.arange(720)),
+    ]
+    _warned(
+        _cells(_write(tmp_path, fast)),
+        "time series 'cells': 480 of 720 samples (66.7 %) are not used",
+    )
 
 
 @pytest.mark.parametrize(("image", "cells"), [(1.0, 1000.0), (1000.0, 1.0)])
 def test_a_series_in_milliseconds_is_refused(tmp_path, image, cells):
-    path = _write(tmp_path, [_series("image", STIMULUS, image * TIMES), _series("cells", ACTIVITY, cells * TIMES)])
+    path = _write(
+        tmp_path,
+        [_series("image", STIMULUS, image * TIMES), _series("cells", ACTIVITY, cells * TIMES)],
+    )
     with pytest.raises(BadInput, match="expected times of one session, both in seconds"):
         _cells(path).recorded()
 
 
 def test_all_in_milliseconds_lasts_too_long(tmp_path):
-    image, cells = (_series(name, data, 1e6 * TIMES) for name, data in (("image", STIMULUS), ("cells", ACTIVITY)))
+    image, cells = (
+        _series(name, data, 1e6 * TIMES)
+        for name, data in (("image", STIMULUS), ("cells", ACTIVITY))
+    )
     _warned(
-        _cells(_write(tmp_path, [image, cells], n=0)), "time series 'image': lasts 6.64e+03 hours, if its 240 times"
+        _cells(_write(tmp_path, [image, cells], n=0)),
+        "time series 'image': lasts 6.64e+03 hours, if its 240 times",
     )
 
 
@@ -229,29 +304,42 @@ def test_times_that_do_not_rise_are_refused(tmp_path, times, words):
 
 def test_a_break_in_the_rows_is_counted(tmp_path):
     times = TIMES + np.where(np.arange(240) < 120, 0.0, 30.0)
-    path = _write(tmp_path, [_series("image", STIMULUS, times), _series("cells", ACTIVITY, times)], n=0)
+    path = _write(
+        tmp_path, [_series("image", STIMULUS, times), _series("cells", ACTIVITY, times)], n=0
+    )
     family = _cells(path)
-    _warned(family, "'image': 1 of 239 steps (0.4 %) are more than a tenth off the median of 0.1 s, the longest 30.1 s")
+    _warned(
+        family,
+        "'image': 1 of 239 steps (0.4 %) are more than a tenth off the median of 0.1 s, the longest 30.1 s",
+    )
     both = [_series("image", STIMULUS[:100].T), _series("cells", ACTIVITY)]
-    _warned(_cells(_write(tmp_path, both, n=0)), "'image': 2 samples of 100 channels; is it transposed?")
+    _warned(
+        _cells(_write(tmp_path, both, n=0)), "'image': 2 samples of 100 channels; is it transposed?"
+    )
 
 
 def test_series_of_one_name_are_told_apart_by_their_path(tmp_path):
     planes = [("plane0", _series("F", ACTIVITY)), ("plane1", _series("F", 2.0 * ACTIVITY))]
     path = _write(tmp_path, [_series("image", STIMULUS)], planes=planes)
-    for name, factor in (("plane0/F", 1.0), ("processing/plane1/F", 2.0), ("/processing/plane1/F", 2.0)):
+    for name, factor in (
+        ("plane0/F", 1.0),
+        ("processing/plane1/F", 2.0),
+        ("/processing/plane1/F", 2.0),
+    ):
         target = _cells(path, name).recorded().sessions.target[0]
         np.testing.assert_allclose(target, factor * ACTIVITY, rtol=1e-6)
     words = r"2 time series 'F' - expected one of 'image', 'processing/plane0/F', 'processing/plane1/F' - say which"
     with pytest.raises(BadInput, match=f"{words} by its path: task.nwb_activity_series=plane0/F"):
         _cells(path, "F").recorded()
     with pytest.raises(
-        BadInput, match=r"what is the stimulus.* columns 'cue', .* and time series 'image', 'processing"
+        BadInput,
+        match=r"what is the stimulus.* columns 'cue', .* and time series 'image', 'processing",
     ):
         Recordings(path=path).recorded()
 
 
-# --- spikes ---------------------------------------------------------------------------------------------------------
+# --- spikes
+# ---------------------------------------------------------------------------------------------------------
 
 
 def _count(train, begin, end) -> np.ndarray:
@@ -259,21 +347,29 @@ def _count(train, begin, end) -> np.ndarray:
 
 
 def test_spikes_of_units_are_counted_in_every_row(tmp_path):
-    trains = [np.sort(RNG.uniform(0.0, 24.0, 300)), RNG.permutation(RNG.uniform(0.0, 24.0, 200))]  # one not sorted
+    trains = [
+        np.sort(RNG.uniform(0.0, 24.0, 300)),
+        RNG.permutation(RNG.uniform(0.0, 24.0, 200)),
+    ]  # one not sorted
     path = _write(tmp_path, [_series("image", STIMULUS)], units=trains)
     family = _cells(path, "units")
     s, end = family.recorded().sessions, np.append(TIMES[1:], np.inf)
     first, last = min(t.min() for t in trains), max(t.max() for t in trains)
     alive = (end > first) & (last >= TIMES)
     for unit, train in enumerate(trains):
-        np.testing.assert_array_equal(s.target[0, alive, unit], _count(train, TIMES, np.minimum(end, 1e3))[alive])
+        np.testing.assert_array_equal(
+            s.target[0, alive, unit], _count(train, TIMES, np.minimum(end, 1e3))[alive]
+        )
     per_trial = _trials(path, Gaussian(), nwb_activity_series="units", target="activity")
     for unit, train in enumerate(trains):
         np.testing.assert_array_equal(
             per_trial.recorded().sessions.target[0, :, unit], _count(train, START, START + 1.0)
         )
     outside = 500 - sum(_count(train, START, START + 1.0).sum() for train in trains)
-    _warned(per_trial, f"units: {outside} of 500 spikes ({outside / 5:.1f} %) lie in no row, and are left out")
+    _warned(
+        per_trial,
+        f"units: {outside} of 500 spikes ({outside / 5:.1f} %) lie in no row, and are left out",
+    )
 
 
 def test_units_that_were_not_recorded_are_missing_and_milliseconds_refused(tmp_path):
@@ -281,10 +377,17 @@ def test_units_that_were_not_recorded_are_missing_and_milliseconds_refused(tmp_p
     half = _cells(_write(tmp_path, [_series("image", STIMULUS)], units=trains), "units")
     assert 0.48 < half.recorded().sessions.observed.mean() <= 0.51
     _warned(half, "units: not recorded in ")
-    known = _cells(_write(tmp_path, [_series("image", STIMULUS)], units=trains, intervals=[[0.0, 6.0]]), "units")
-    np.testing.assert_array_equal(known.recorded().sessions.observed[0, :, 0], TIMES + STEP < 6.0 + 1e-6)
+    known = _cells(
+        _write(tmp_path, [_series("image", STIMULUS)], units=trains, intervals=[[0.0, 6.0]]),
+        "units",
+    )
+    np.testing.assert_array_equal(
+        known.recorded().sessions.observed[0, :, 0], TIMES + STEP < 6.0 + 1e-6
+    )
     late = [1000.0 * train for train in trains]
-    with pytest.raises(BadInput, match=r"of 600 spikes .* lie in rows: .* expected spike_times in seconds"):
+    with pytest.raises(
+        BadInput, match=r"of 600 spikes .* lie in rows: .* expected spike_times in seconds"
+    ):
         _cells(_write(tmp_path, [_series("image", STIMULUS)], units=late), "units").recorded()
     with pytest.raises(BadInput, match="no units with spike_times"):
         _cells(_write(tmp_path, [_series("image", STIMULUS)]), "units").recorded()

@@ -1,4 +1,6 @@
-"""The simulated flies: metaplast's own life repeats them, and their rewards are what the docstring says."""
+"""The simulated flies: metaplast's own life repeats them, and their rewards are what the docstring
+says.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -24,8 +26,12 @@ def _blocks(task, trial):
 def test_the_true_rule_in_a_lifetime_repeats_the_weights_and_the_choices():
     recorded, weights = simulate(TASK)
     truth = TASK.truth()
-    slots = tuple(Slot(f"rule_{i}", glob, rule) for i, (glob, rule) in enumerate(truth.rules.items()))
-    lifetime = Lifetime(TASK, truth.network, None_(), Given(), slots, record=("weights", "activity"))
+    slots = tuple(
+        Slot(f"rule_{i}", glob, rule) for i, (glob, rule) in enumerate(truth.rules.items())
+    )
+    lifetime = Lifetime(
+        TASK, truth.network, None_(), Given(), slots, record=("weights", "activity")
+    )
     key = jax.random.key(0)
     theta = lifetime.init(key)
 
@@ -33,14 +39,20 @@ def test_the_true_rule_in_a_lifetime_repeats_the_weights_and_the_choices():
         life = lifetime.begin(theta, session, key)
         return lifetime.advance(theta, session, life, weights.shape[1], start=0)[1]
 
-    trace = jax.tree.map(np.asarray, jax.jit(jax.vmap(live))(jax.tree.map(jnp.asarray, recorded.sessions)))
+    trace = jax.tree.map(
+        np.asarray, jax.jit(jax.vmap(live))(jax.tree.map(jnp.asarray, recorded.sessions))
+    )
     real, sessions = recorded.trial >= 0, recorded.sessions
     lived = trace.recorded["weights"]["input_to_hidden_1"]
     np.testing.assert_allclose(lived, weights, atol=1e-5)
     assert np.abs(weights).max() < 9  # far from the bounds of the network
-    before = np.concatenate([sessions.weights["input_to_hidden_1"][:, None], weights[:, :-1]], axis=1)
+    before = np.concatenate(
+        [sessions.weights["input_to_hidden_1"][:, None], weights[:, :-1]], axis=1
+    )
     logit = 5.0 * np.tanh(np.einsum("stji,sti->stj", before, sessions.stimulus)).mean(axis=2)
-    np.testing.assert_allclose(trace.recorded["activity"]["output"][..., 0][real], logit[real], atol=1e-4)
+    np.testing.assert_allclose(
+        trace.recorded["activity"]["output"][..., 0][real], logit[real], atol=1e-4
+    )
     p = 1 / (1 + np.exp(-logit))[real]
     y = sessions.target[..., 0][real]
     assert abs((y - p).sum()) < 4 * np.sqrt((p * (1 - p)).sum())
@@ -51,7 +63,9 @@ def test_the_true_rule_in_a_lifetime_repeats_the_weights_and_the_choices():
 def test_the_expected_reward_is_the_mean_of_the_last_ten_and_refusals_teach_nothing():
     sessions = simulate(TASK)[0].sessions
     told = sessions.modulators
-    for accepted, reward, advantage in zip(sessions.target[..., 0], told["reward"], told["advantage"], strict=True):
+    for accepted, reward, advantage in zip(
+        sessions.target[..., 0], told["reward"], told["advantage"], strict=True
+    ):
         past = []
         for y, r, a in zip(accepted, reward, advantage, strict=True):
             if not y:
@@ -65,7 +79,9 @@ def test_the_expected_reward_is_the_mean_of_the_last_ten_and_refusals_teach_noth
 
 
 def test_a_bait_stays_until_it_is_collected():
-    """An odour accepted k trials after the last time pays with 1 - (1 - p)^k while p does not change."""
+    """An odour accepted k trials after the last time pays with 1 - (1 - p)^k while p does not
+    change.
+    """
     recorded = simulate(OdourChoice(n_sessions=100))[0]
     sessions, seen = recorded.sessions, {}
     pays, blocks = _blocks(TASK, recorded.trial)
@@ -75,13 +91,17 @@ def test_a_bait_stays_until_it_is_collected():
             odour = sessions.stimulus[row, t].argmax()
             if last[odour] + 1 >= TASK.n_trials * blocks[row, t]:
                 k = trial[t] - last[odour]
-                seen.setdefault((pays[row, t, odour], k), []).append(sessions.modulators["reward"][row, t])
+                seen.setdefault((pays[row, t, odour], k), []).append(
+                    sessions.modulators["reward"][row, t]
+                )
             last[odour] = trial[t]
     often = {case: values for case, values in seen.items() if len(values) >= 50}
     assert {k for _, k in often} >= {1, 2, 3, 4}
     for (p, k), values in often.items():
         q = 1 - (1 - p) ** k
-        assert abs(np.mean(values) - q) < 4 * np.sqrt(q * (1 - q) / len(values)) + 1 / len(values), (p, k)
+        assert abs(np.mean(values) - q) < 4 * np.sqrt(q * (1 - q) / len(values)) + 1 / len(
+            values
+        ), (p, k)
 
 
 @pytest.mark.parametrize("pays", [0.0, 1.0])
@@ -98,7 +118,9 @@ def test_the_better_odour_is_accepted_more_often_by_the_end_of_a_block():
     for block in range(3):
         here = late & (np.maximum(recorded.trial, 0) // TASK.n_trials == block)
         better = scent == pays.argmax(axis=2)
-        rates = [recorded.sessions.target[..., 0][here & chosen].mean() for chosen in (better, ~better)]
+        rates = [
+            recorded.sessions.target[..., 0][here & chosen].mean() for chosen in (better, ~better)
+        ]
         assert rates[0] > rates[1] + 0.3, (block, rates)
 
 
@@ -118,7 +140,9 @@ def test_a_trial_ends_with_an_acceptance_or_unpaid_at_the_cap():
         assert np.all(np.diff(past.astype(int)) >= 0)
         for name in ("stimulus", "target", "observed", "gate"):
             assert not getattr(recorded.sessions, name)[row, past].any()
-    assert abs(capped / 1200 - 0.25) < 4 * np.sqrt(0.25 * 0.75 / 1200)  # readout 0: every odour is a coin toss
+    assert abs(capped / 1200 - 0.25) < 4 * np.sqrt(
+        0.25 * 0.75 / 1200
+    )  # readout 0: every odour is a coin toss
 
 
 def test_a_presentation_is_one_noisy_odour():
@@ -140,6 +164,10 @@ def test_the_seed_alone_makes_the_data():
 
 def test_the_default_holds_out_seven_of_25_flies():
     family = find("task", "odour_choice")()
-    assert [len(family.whole(split).subject) for split in ("train", "validation", "heldout")] == [18, 18, 7]
+    assert [len(family.whole(split).subject) for split in ("train", "validation", "heldout")] == [
+        18,
+        18,
+        7,
+    ]
     check_shapes(family, family.sample(jax.random.key(0), "train"))
     assert {"reward", "advantage", "weights"} < family.shape().offers

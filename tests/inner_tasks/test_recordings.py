@@ -56,9 +56,15 @@ def _sessions_of(arrays: dict[str, np.ndarray]) -> list[list[int]]:
 def _oracle(arrays: dict[str, np.ndarray], window: int) -> dict[str, np.ndarray]:
     """Padding, masks, trials, resets and advantage as the schema says them."""
     rows, n_steps = _sessions_of(arrays), max(LENGTHS)
-    out = {name: np.zeros((len(rows), n_steps)) for name in ("gate", "reset", "reward", "advantage", "dopamine_2")}
+    out = {
+        name: np.zeros((len(rows), n_steps))
+        for name in ("gate", "reset", "reward", "advantage", "dopamine_2")
+    }
     out |= {name: np.zeros((len(rows), n_steps, 4)) for name in ("target", "observed")}
-    out |= {"stimulus": np.zeros((len(rows), n_steps, 3)), "trial": np.full((len(rows), n_steps), -1)}
+    out |= {
+        "stimulus": np.zeros((len(rows), n_steps, 3)),
+        "trial": np.full((len(rows), n_steps), -1),
+    }
     for i, mine in enumerate(rows):
         before: list[float] = []
         trial = 0
@@ -72,7 +78,10 @@ def _oracle(arrays: dict[str, np.ndarray], window: int) -> dict[str, np.ndarray]
             out["dopamine_2"][i, t] = arrays["modulator.dopamine_2"][row]
             for unit in range(4):
                 if arrays["recorded"][row, unit] and not np.isnan(arrays["activity"][row, unit]):
-                    out["target"][i, t, unit], out["observed"][i, t, unit] = arrays["activity"][row, unit], 1
+                    out["target"][i, t, unit], out["observed"][i, t, unit] = (
+                        arrays["activity"][row, unit],
+                        1,
+                    )
             if not np.isnan(paid := arrays["reward"][row]):
                 recent = before[-window:]
                 out["reward"][i, t] = paid
@@ -102,11 +111,22 @@ def test_a_file_is_understood_as_the_schema_says(tmp_path, seed, window):
     assert found.names == ("b", "a", "c\n")
     np.testing.assert_array_equal(found.subject, [0, 1, 0, 2, 0])
     edge = "input_to_output"
-    np.testing.assert_allclose(s.weights[edge], np.tile(arrays[f"weights.{edge}"], (5, 1, 1)), rtol=1e-6)
+    np.testing.assert_allclose(
+        s.weights[edge], np.tile(arrays[f"weights.{edge}"], (5, 1, 1)), rtol=1e-6
+    )
     np.testing.assert_allclose(s.final[edge], arrays[f"final_weights.{edge}"], rtol=1e-6)
     assert family.truth() is None
     assert family.shape().offers == {
-        *("gate", "reset", "subject", "reward", "advantage", "dopamine_2", "weights", "final_weights")
+        *(
+            "gate",
+            "reset",
+            "subject",
+            "reward",
+            "advantage",
+            "dopamine_2",
+            "weights",
+            "final_weights",
+        )
     }
     check_shapes(family, family.sample(jax.random.key(0), "train"))
 
@@ -131,12 +151,15 @@ def test_choices_become_one_unit_or_one_hot_units(tmp_path):
     stimulus = np.ones((5, 2)) * np.arange(5)[:, None]
     three = np.asarray([2.0, -1, 0, 1, 2])
     found = Recordings(
-        path=_save(tmp_path / "a.npz", {"stimulus": stimulus, "choice": three}), likelihood=Categorical()
+        path=_save(tmp_path / "a.npz", {"stimulus": stimulus, "choice": three}),
+        likelihood=Categorical(),
     ).recorded()
     expected = [[0, 0, 1], [0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]]
     np.testing.assert_array_equal(found.sessions.target[0], expected)
     share = np.asarray([1, 0, 1, 1, 1]) / 3
-    np.testing.assert_allclose(found.sessions.observed[0], np.tile(share[:, None], (1, 3)), rtol=1e-6)
+    np.testing.assert_allclose(
+        found.sessions.observed[0], np.tile(share[:, None], (1, 3)), rtol=1e-6
+    )
     two = {"stimulus": stimulus, "choice": np.asarray([1, -7, 0, 0, 1]), "activity": stimulus}
     path = _save(tmp_path / "b.npz", two)
     found = Recordings(path=path, likelihood=Bernoulli(), target="choice").recorded()
@@ -162,10 +185,16 @@ def test_a_file_that_changes_is_read_again_and_one_that_is_pinned_is_refused(tmp
     _save(path, arrays)
     os.utime(path, ns=(1, 1))
     again = Recordings(path=path).recorded()
-    np.testing.assert_allclose(again.sessions.stimulus[2], first.sessions.stimulus[2] + 1.0, rtol=1e-5)
+    np.testing.assert_allclose(
+        again.sessions.stimulus[2], first.sessions.stimulus[2] + 1.0, rtol=1e-5
+    )
     added = Recordings(path=path).whole("train").stimulus - loose.stimulus
-    np.testing.assert_allclose(added.max(axis=(1, 2)), 1.0, rtol=1e-5)  # the splits are of the new file too
-    with pytest.raises(BadInput, match=f"sha256 {fingerprint(path)} - expected sha256 '{pinned.sha256}'"):
+    np.testing.assert_allclose(
+        added.max(axis=(1, 2)), 1.0, rtol=1e-5
+    )  # the splits are of the new file too
+    with pytest.raises(
+        BadInput, match=f"sha256 {fingerprint(path)} - expected sha256 '{pinned.sha256}'"
+    ):
         pinned.recorded()
     with pytest.raises(BadInput, match=r"task\.sha256 without task\.path"):
         Recordings(sha256="00").recorded()
@@ -179,7 +208,11 @@ def test_the_example_is_described_by_its_facts():
     assert len(lengths) == 8
     assert len(set(lengths)) > 3
     assert trials == len(paid)
-    held = next(line for line in text.splitlines() if line.startswith("split heldout")).split(" of ")[1].split(", ")
+    held = (
+        next(line for line in text.splitlines() if line.startswith("split heldout"))
+        .split(" of ")[1]
+        .split(", ")
+    )
     away = {name: arrays["trial"][arrays["subject"] == name] for name in held}
     assert len(held) == 2  # a quarter of the subjects
     for line in (
@@ -199,7 +232,11 @@ def test_the_example_is_described_by_its_facts():
     n_trials = sum(len(np.unique(mine)) for mine in away.values())
     assert f"split heldout: {n_trials} trials, {sum(map(len, away.values()))} rows of " in text
     assert "warning" not in text
-    totals = [line.split(": ")[1].split(" trials, ") for line in text.splitlines() if line.startswith("split ")]
+    totals = [
+        line.split(": ")[1].split(" trials, ")
+        for line in text.splitlines()
+        if line.startswith("split ")
+    ]
     assert sum(int(t) for t, _ in totals) == trials
     assert sum(int(r.split(" rows")[0]) for _, r in totals) == len(arrays["stimulus"])
 
@@ -246,7 +283,9 @@ def test_a_hidden_split_is_described_as_the_task_sets_it():
 def test_padding_that_would_fill_the_memory_is_refused_before_it_is_made(tmp_path):
     n = 60_000
     arrays = {"stimulus": np.zeros((n, 1)), "activity": np.zeros((n, 1))}
-    arrays["session"] = np.maximum(np.arange(n) - n // 2, 0)  # one long session, and many of one row
+    arrays["session"] = np.maximum(
+        np.arange(n) - n // 2, 0
+    )  # one long session, and many of one row
     with pytest.raises(BadInput, match=r"sessions padded to 30001 rows and 1 outputs: \d+ bytes"):
         Recordings(path=_save(tmp_path / "a.npz", arrays)).recorded()
     arrays = {"stimulus": np.zeros((9, 1)), "choice": np.full(9, 2**50)}

@@ -1,4 +1,6 @@
-"""The table of image segments: read where river lies, shared out, standardised by its training rows."""
+"""The table of image segments: read where river lies, shared out, standardised by its training
+rows.
+"""
 
 import importlib
 import importlib.util
@@ -20,7 +22,9 @@ from tests._segments import KINDS, N_EACH, needs_river, stand_in
 
 
 @pytest.fixture
-def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[np.ndarray, list[str]]]:
+def table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[np.ndarray, list[str]]]:
     """A stand-in for the package, in front of one that may be installed."""
     written = stand_in(tmp_path)
     monkeypatch.delitem(sys.modules, "river", raising=False)
@@ -66,7 +70,9 @@ def test_groups_are_as_equal_as_seven_kinds_can_be(table: Any) -> None:
 
 def test_without_the_package_the_fix_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     found = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "river" else found(name))
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "river" else found(name)
+    )
     _forget()
     with pytest.raises(BadInput, match=r'river.*pip install "metaplast\[data\]"') as refused:
         Segments().sample(jax.random.key(0), "train")

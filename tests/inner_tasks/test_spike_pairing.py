@@ -1,4 +1,6 @@
-"""The simulated dish: metaplast's own life repeats it, and the measured weights tell the true rule from wrong ones."""
+"""The simulated dish: metaplast's own life repeats it, and the measured weights tell the true rule
+from wrong ones.
+"""
 
 import dataclasses
 
@@ -24,19 +26,30 @@ KEY = jax.random.key(0)
 
 def _problem(task, rule=None):
     truth = task.truth()
-    slots = tuple(Slot(f"rule_{i}", glob, rule or known) for i, (glob, known) in enumerate(truth.rules.items()))
-    return MetaProblem(Lifetime(task, truth.network, None_(), Given(), slots), FinalWeights(sd=1e-2))
+    slots = tuple(
+        Slot(f"rule_{i}", glob, rule or known)
+        for i, (glob, known) in enumerate(truth.rules.items())
+    )
+    return MetaProblem(
+        Lifetime(task, truth.network, None_(), Given(), slots), FinalWeights(sd=1e-2)
+    )
 
 
 def _batch(task):
     n = task.n_sessions
-    return Batch(tasks=jax.tree.map(jnp.asarray, task.recorded().sessions), keys=jax.random.split(KEY, n))
+    return Batch(
+        tasks=jax.tree.map(jnp.asarray, task.recorded().sessions), keys=jax.random.split(KEY, n)
+    )
 
 
 def test_the_true_rule_in_a_lifetime_repeats_the_last_weights():
     lifetime, sessions = _problem(EXACT).lifetime, EXACT.recorded().sessions
     theta = lifetime.init(KEY)
-    live = lambda s: lifetime.advance(theta, s, lifetime.begin(theta, s, KEY), EXACT.n_steps, start=0)[0].synapses  # noqa: E731
+    live = lambda s: (
+        lifetime.advance(theta, s, lifetime.begin(theta, s, KEY), EXACT.n_steps, start=0)[
+            0
+        ].synapses
+    )
     ends = jax.jit(jax.vmap(live))(jax.tree.map(jnp.asarray, sessions))
     np.testing.assert_allclose(ends[EDGE].weight, sessions.final[EDGE], atol=1e-5)
     assert np.abs(sessions.final[EDGE] - sessions.weights[EDGE]).max() > 0.05
@@ -44,7 +57,9 @@ def test_the_true_rule_in_a_lifetime_repeats_the_last_weights():
 
 def test_the_weights_changed_by_the_sum_over_all_pairs_of_spikes():
     sessions = EXACT.recorded().sessions
-    later = EXACT.dt_s * np.subtract.outer(np.arange(EXACT.n_steps), np.arange(EXACT.n_steps))  # [t, s]: t - s
+    later = EXACT.dt_s * np.subtract.outer(
+        np.arange(EXACT.n_steps), np.arange(EXACT.n_steps)
+    )  # [t, s]: t - s
     up = np.where(later >= 0, 0.01 * np.exp(-np.abs(later) / 17e-3), 0.0)
     down = np.where(later > 0, 0.008 * np.exp(-np.abs(later) / 34e-3), 0.0)
     pre, post = sessions.stimulus.astype(float), sessions.target.astype(float)
@@ -101,7 +116,8 @@ def test_trains_have_their_rate_and_pairs_have_their_lag():
         together = np.asarray([np.sum(a * np.roll(b, -shift)) for shift in shifts])
         near = np.convolve(together, np.ones(9), "same")
         lags.append(shifts[near.argmax()])
-        # Within 4 ms of the lag: half of the spikes, 4.5 sd of 3 ms to either side of it, and chance pairs.
+        # Within 4 ms of the lag: half of the spikes, 4.5 sd of 3 ms to either side of it, and
+        # chance pairs.
         share = near.max() / a.sum()
         expected = 0.5 * 0.866 + 9 * 0.02
         assert abs(share - expected) < 0.1

@@ -31,7 +31,9 @@ def _lived(activity: Any) -> Any:
 def _trains(*hertz: float) -> np.ndarray:
     """Regular trains, one per cell, all in step."""
     steps = np.arange(TASK.n_steps)
-    return np.stack([steps % round(1000 / f) == 0 if f else np.zeros_like(steps) for f in hertz], axis=1).astype(float)
+    return np.stack(
+        [steps % round(1000 / f) == 0 if f else np.zeros_like(steps) for f in hertz], axis=1
+    ).astype(float)
 
 
 def test_the_loss_is_that_of_the_window_and_counts_in_the_last_step_alone():
@@ -52,7 +54,9 @@ def test_blowing_up_is_worse_the_earlier_and_always_worse_than_holding_out():
     losses = []
     for start in (100, 1500):
         activity = quiet.copy()
-        activity[start:] = 1.0  # every cell in every step: the mean of 0.1 s passes 100 Hz after 9 or 10 of them
+        activity[start:] = (
+            1.0  # every cell in every step: the mean of 0.1 s passes 100 Hz after 9 or 10 of them
+        )
         score = _lived(activity)
         blown = int(np.argmax(score.metrics["blown"]))
         assert 0 < blown - start < 15

@@ -1,4 +1,6 @@
-"""Rules that may read the choice of a row: target, credit and surprise by hand, and weights by a NumPy loop."""
+"""Rules that may read the choice of a row: target, credit and surprise by hand, and weights by a
+NumPy loop.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -39,7 +41,9 @@ def test_of_two_options_the_credit_is_p_minus_choice(tmp_path):
     found = list(_steps(_family(tmp_path, Bernoulli(), choice), [[a] for a in drive]))
     p = 1 / (1 + np.exp(-np.asarray(drive)))
     np.testing.assert_allclose([f.target[0] for f in found], [1, 0, 0, 1])
-    np.testing.assert_allclose([f.error[0] for f in found], [p[0] - 1, p[1], 0, p[3] - 1], rtol=1e-5)
+    np.testing.assert_allclose(
+        [f.error[0] for f in found], [p[0] - 1, p[1], 0, p[3] - 1], rtol=1e-5
+    )
     surprise = [-np.log(p[0]), -np.log(1 - p[1]), 0, -np.log(p[3])]
     np.testing.assert_allclose([f.modulators["surprise"] for f in found], surprise, rtol=1e-5)
 
@@ -89,20 +93,28 @@ def test_weights_that_learn_from_choices_are_those_of_a_loop(tmp_path):
             continue
         one_hot = np.eye(2)[c]
         error = np.exp(y) / np.exp(y).sum() - one_hot
-        w = w + 0.4 * (r * np.outer(one_hot, x) - 0.5 * one_hot[:, None] * w - 0.25 * r * np.outer(error, x))
+        w = w + 0.4 * (
+            r * np.outer(one_hot, x) - 0.5 * one_hot[:, None] * w - 0.25 * r * np.outer(error, x)
+        )
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_told_choices_stay_where_values_are_drawn_anew(tmp_path):
-    """As rewards and gates do: a refit to drawn choices lives through the choices that the drawing saw."""
+    """As rewards and gates do: a refit to drawn choices lives through the choices that the drawing
+    saw.
+    """
     family = _family(tmp_path, Categorical(), np.arange(40) % 2, reward=np.ones(40))
     lifetime = _learner(family)
     sessions = family.recorded().sessions
-    values = drawn(lifetime, lifetime.init(jax.random.key(0)), sessions, jax.random.key(1), jnp.zeros(()))
+    values = drawn(
+        lifetime, lifetime.init(jax.random.key(0)), sessions, jax.random.key(1), jnp.zeros(())
+    )
     assert not np.array_equal(values["target"], sessions.target)
     redrawn = sessions.replace(**values)  # pyright: ignore[reportAttributeAccessIssue]
     again = activity(lifetime, lifetime.init(jax.random.key(0)), redrawn, 0)
-    np.testing.assert_array_equal(again, activity(lifetime, lifetime.init(jax.random.key(0)), sessions, 0))
+    np.testing.assert_array_equal(
+        again, activity(lifetime, lifetime.init(jax.random.key(0)), sessions, 0)
+    )
 
 
 def test_nothing_is_told_unless_asked(tmp_path):
@@ -115,7 +127,9 @@ def test_nothing_is_told_unless_asked(tmp_path):
 
 def test_without_choices_there_is_nothing_to_tell(tmp_path):
     np.savez(tmp_path / "a.npz", stimulus=np.ones((4, 1)), activity=np.arange(4.0)[:, None])
-    with pytest.raises(BadInput, match=r"tell_choice=true where no choice is fitted - expected an array 'choice'"):
+    with pytest.raises(
+        BadInput, match=r"tell_choice=true where no choice is fitted - expected an array 'choice'"
+    ):
         Recordings(path=str(tmp_path / "a.npz"), tell_choice=True).recorded()
     with pytest.raises(ValidationError, match=r"expected task.target=choice or both"):
         Recordings(tell_choice=True, target="activity")

@@ -24,7 +24,9 @@ N = 5
 @quick_jit
 def _born(batch, theta):
     """Every life at birth, and what it will see."""
-    return jax.vmap(lambda task, key: PROBLEM.lifetime.begin(theta, task, key))(batch.tasks, batch.keys)
+    return jax.vmap(lambda task, key: PROBLEM.lifetime.begin(theta, task, key))(
+        batch.tasks, batch.keys
+    )
 
 
 def test_every_step_of_every_life_is_that_of_a_plain_loop():
@@ -35,7 +37,10 @@ def test_every_step_of_every_life_is_that_of_a_plain_loop():
     for i in range(N):
         weights = {name: np.asarray(s.weight[i], np.float64) for name, s in born.synapses.items()}
         back = {name: np.asarray(b[i], np.float64) for name, b in born.feedback["back"].items()}
-        inputs, labels = np.asarray(batch.tasks.inputs[i], np.float64), np.asarray(batch.tasks.labels[i])
+        inputs, labels = (
+            np.asarray(batch.tasks.inputs[i], np.float64),
+            np.asarray(batch.tasks.labels[i]),
+        )
         losses, _ = oracle.live(inputs, labels, 6, weights, back, RULE)
         np.testing.assert_allclose(found.values[i], losses, rtol=2e-4)
     np.testing.assert_array_equal(found.weight, np.ones((N, 14)))

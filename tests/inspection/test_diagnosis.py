@@ -1,4 +1,6 @@
-"""What a diagnosis measures, against closed forms and NumPy; what it advises, threshold by threshold."""
+"""What a diagnosis measures, against closed forms and NumPy; what it advises, threshold by
+threshold.
+"""
 
 import math
 
@@ -34,7 +36,8 @@ KEY = jax.random.key(0)
 @register("task", "pulse")
 @spec
 class Pulse(AbstractTaskFamily):
-    """One input, `height` in the first step and 0 after it; the loss is floor + scale output, or the output's sign.
+    """One input, `height` in the first step and 0 after it; the loss is floor + scale output, or
+    the output's sign.
 
     height: N(1, 0.5^2); not a number in the share `blown` of lives."""
 
@@ -59,13 +62,28 @@ class Pulse(AbstractTaskFamily):
         return {"input": jnp.where(state == 0, task, 0.0).reshape(1)}
 
     def step(self, task, state, output, key, dt):
-        loss = jnp.sign(output.activity[0]) if self.hard else self.floor + self.scale * output.activity[0]
-        return state + 1, Outcome(feedback=feedback(1), score=Score(loss=loss, weight=jnp.ones(()), metrics={}))
+        loss = (
+            jnp.sign(output.activity[0])
+            if self.hard
+            else self.floor + self.scale * output.activity[0]
+        )
+        return state + 1, Outcome(
+            feedback=feedback(1), score=Score(loss=loss, weight=jnp.ones(()), metrics={})
+        )
 
 
 def _lifetime(n, **changed):
     network = Recurrent(n_recurrent=n, neuron=Linear(), output=Linear())
-    return Lifetime(**{"task": Pulse(), "network": network, "genome": Direct(), "slots": (), "dt": 0.5, **changed})
+    return Lifetime(
+        **{
+            "task": Pulse(),
+            "network": network,
+            "genome": Direct(),
+            "slots": (),
+            "dt": 0.5,
+            **changed,
+        }
+    )
 
 
 def _theta(*weights):
@@ -85,14 +103,18 @@ def _gradient(n):
     """Of mean_t OUT LOOP^t IN over n steps with respect to (IN, LOOP, OUT)."""
     t = np.arange(n)
     powers = LOOP**t
-    return np.array([OUT * powers.mean(), OUT * IN * (t * LOOP ** (t - 1.0)).mean(), IN * powers.mean()])
+    return np.array(
+        [OUT * powers.mean(), OUT * IN * (t * LOOP ** (t - 1.0)).mean(), IN * powers.mean()]
+    )
 
 
 @pytest.fixture(scope="module")
 def found():
     problem = MetaProblem(_lifetime(1, task=Pulse(blown=0.2)), MeanLoss(), n_tasks=4)
     plan = Plan(n_lives=12, std=0.05)
-    heights = np.asarray(sample(problem.lifetime.task, jax.random.split(KEY, 3)[0], 12, "train").tasks, np.float64)
+    heights = np.asarray(
+        sample(problem.lifetime.task, jax.random.split(KEY, 3)[0], 12, "train").tasks, np.float64
+    )
     return diagnose(problem, _theta(IN, LOOP, OUT), KEY, plan=plan), heights
 
 
@@ -102,8 +124,12 @@ def test_signal_to_noise_and_the_lives_left_out_as_by_hand(found):
     assert 2 < len(whole) < 12
     assert (told.here.n, told.here.n_lives, told.here.zero) == (len(whole), 12, 0.0)
     noise = whole.std(ddof=1)
-    np.testing.assert_allclose(told.here.norm, whole.mean() * np.linalg.norm(_gradient(16)), rtol=1e-5)
-    np.testing.assert_allclose(told.here.ratio, whole.mean() / (noise / np.sqrt(len(whole))), rtol=1e-4)
+    np.testing.assert_allclose(
+        told.here.norm, whole.mean() * np.linalg.norm(_gradient(16)), rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        told.here.ratio, whole.mean() / (noise / np.sqrt(len(whole))), rtol=1e-4
+    )
     clean = np.sqrt(whole.mean() ** 2 - noise**2 / len(whole))
     np.testing.assert_allclose(told.here.per_step, clean / (noise / np.sqrt(4)), rtol=1e-4)
     np.testing.assert_allclose([told.diverged, told.diverged_nearby], 1.0 - len(whole) / 12)
@@ -115,9 +141,13 @@ def test_gradient_norms_of_lives_cut_short_and_their_growth(found):
     typical = np.median(np.abs(heights[np.isfinite(heights)]))
     steps, norms = zip(*told.lengths, strict=True)
     assert steps == (2, 4, 8, 16)
-    np.testing.assert_allclose(norms, [typical * np.linalg.norm(_gradient(n)) for n in steps], rtol=1e-5)
+    np.testing.assert_allclose(
+        norms, [typical * np.linalg.norm(_gradient(n)) for n in steps], rtol=1e-5
+    )
     np.testing.assert_allclose(told.growth, np.polyfit(steps, np.log(norms), 1)[0], rtol=1e-6)
-    assert slope(((1, 3.0), (2, 3.0 * 1.7), (4, 3.0 * 1.7**3), (8, math.nan))) == pytest.approx(math.log(1.7))
+    assert slope(((1, 3.0), (2, 3.0 * 1.7), (4, 3.0 * 1.7**3), (8, math.nan))) == pytest.approx(
+        math.log(1.7)
+    )
     assert math.isnan(slope(((1, 3.0), (2, 0.0))))
 
 
@@ -135,9 +165,13 @@ def test_an_exact_gradient_agrees_with_the_loss_and_a_linear_life_has_its_eigenv
 
 
 def test_what_the_network_forgets_its_weights_keep():
-    lifetime = _lifetime(10, genome=Constant(value=0.5), slots=(Slot(edges="recurrent_to_recurrent", rule=STILL),))
+    lifetime = _lifetime(
+        10, genome=Constant(value=0.5), slots=(Slot(edges="recurrent_to_recurrent", rule=STILL),)
+    )
     found = exponents(lifetime, lifetime.init(KEY), sample(lifetime.task, KEY, 2, "train"), KEY, 40)
-    assert found.network == pytest.approx(math.log(0.5), abs=1e-3)  # all weights 0.5 / 10: the eigenvalue is 0.5
+    assert found.network == pytest.approx(
+        math.log(0.5), abs=1e-3
+    )  # all weights 0.5 / 10: the eigenvalue is 0.5
     assert found.life == pytest.approx(0.0, abs=0.02)
     assert found.perturbed == pytest.approx(0.0, abs=0.02)
 
@@ -148,7 +182,9 @@ def test_a_random_network_has_the_exponent_that_numpy_finds(gain, chaotic):
     theta, batch = lifetime.init(KEY), sample(lifetime.task, KEY, 1, "train")
     theta["genome"]["recurrent_to_recurrent"] *= gain  # of variance 1 / 24 as they are drawn
     found = exponents(lifetime, theta, batch, KEY, 400)
-    w_in, w = (np.asarray(theta["genome"][f"{e}_to_recurrent"], np.float64) for e in ("input", "recurrent"))
+    w_in, w = (
+        np.asarray(theta["genome"][f"{e}_to_recurrent"], np.float64) for e in ("input", "recurrent")
+    )
     x, u, logs = np.zeros(24), np.random.default_rng(0).normal(size=24), []
     for t in range(400):
         x = np.tanh(w @ x + w_in[:, 0] * (float(batch.tasks[0]) if t == 0 else 0.0))
@@ -175,8 +211,12 @@ def test_a_gradient_is_small_only_beside_the_digits_of_its_loss(floor):
     problem = MetaProblem(_lifetime(1, task=Pulse(floor=floor, scale=1e-12)), MeanLoss(), n_tasks=4)
     plan = Plan(n_lives=12, std=0.05)
     told = diagnose(problem, _theta(IN, LOOP, OUT), KEY, plan=plan)
-    heights = np.asarray(sample(problem.lifetime.task, jax.random.split(KEY, 3)[0], 12, "train").tasks, np.float64)
-    np.testing.assert_allclose(told.here.norm, 1e-12 * heights.mean() * np.linalg.norm(_gradient(16)), rtol=1e-5)
+    heights = np.asarray(
+        sample(problem.lifetime.task, jax.random.split(KEY, 3)[0], 12, "train").tasks, np.float64
+    )
+    np.testing.assert_allclose(
+        told.here.norm, 1e-12 * heights.mean() * np.linalg.norm(_gradient(16)), rtol=1e-5
+    )
     if floor == 1.0:
         np.testing.assert_allclose(told.resolution, 2.0**-23 / (2.0 * 0.05), rtol=1e-6)
         assert advise(told).reason.endswith(
@@ -212,9 +252,13 @@ def test_every_threshold_speaks_for_what_it_should(found):
         "50% of lives blow up": good._replace(diverged=0.5),
         "gradient of 50% of lives is not finite": good._replace(here=here._replace(n=6)),
         "exactly zero": good._replace(here=here._replace(zero=0.75)),
-        "changes the loss by 0.2 of": good._replace(agreement=agreement._replace(near=0.2, near_error=0.01)),
+        "changes the loss by 0.2 of": good._replace(
+            agreement=agreement._replace(near=0.2, near_error=0.01)
+        ),
         "grows 1.2e+06-fold": good._replace(growth=1.0),
-        "chaotic": good._replace(n_steps=40, exponents=chaos, agreement=agreement._replace(along=0.0)),
+        "chaotic": good._replace(
+            n_steps=40, exponents=chaos, agreement=agreement._replace(along=0.0)
+        ),
         "drowns in its noise": good._replace(here=drowned),
     }
     for words, diagnosed in against.items():
@@ -230,8 +274,17 @@ def test_every_threshold_speaks_for_what_it_should(found):
 
 
 def test_the_class_of_an_outer_loop():
-    kinds = {name: kind_of(decode("outer", name)) for name in ("bptt", "forward", "es", "pes", "hybrid", "multi_start")}
-    expected = {"bptt": "gradient", "forward": "gradient", "es": "evolution", "pes": "evolution", "hybrid": None}
+    kinds = {
+        name: kind_of(decode("outer", name))
+        for name in ("bptt", "forward", "es", "pes", "hybrid", "multi_start")
+    }
+    expected = {
+        "bptt": "gradient",
+        "forward": "gradient",
+        "es": "evolution",
+        "pes": "evolution",
+        "hybrid": None,
+    }
     assert kinds == {**expected, "multi_start": "gradient"}
 
 

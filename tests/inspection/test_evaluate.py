@@ -11,13 +11,17 @@ from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import find
 from metaplast.results import evaluate, outside
 
-PROBLEM = MetaProblem(Lifetime(Prototypes(n_in=3, n_classes=2, shots=3, queries=4), Feedforward(hidden=(2,))))
+PROBLEM = MetaProblem(
+    Lifetime(Prototypes(n_in=3, n_classes=2, shots=3, queries=4), Feedforward(hidden=(2,)))
+)
 
 
 def test_nearest_prototype_equals_a_numpy_loop() -> None:
     place = outside.Place(find("reference", "nearest_prototype")(), PROBLEM, 3)
     found = outside.lives(place, {}, "heldout", 5)["accuracy"]
-    batch = train.sample(PROBLEM.lifetime.task, train.stream(3, "heldout", 0), evaluate.PIECE, "heldout")
+    batch = train.sample(
+        PROBLEM.lifetime.task, train.stream(3, "heldout", 0), evaluate.PIECE, "heldout"
+    )
     for life in range(5):
         inputs, labels = np.asarray(batch.tasks.inputs[life]), np.asarray(batch.tasks.labels[life])
         means = [inputs[:6][labels[:6] == c].mean(axis=0) for c in range(2)]

@@ -36,7 +36,9 @@ def _problem(cell, task, dt):
 
 def _measured(cell, dt):
     seconds = 0.1
-    task = TargetRate(n_in=3, n_out=4, n_steps=round(seconds / dt), window=round(0.5 * seconds / dt))
+    task = TargetRate(
+        n_in=3, n_out=4, n_steps=round(seconds / dt), window=round(0.5 * seconds / dt)
+    )
     problem = _problem(cell, task, dt)
     return halving.measure(problem, problem.init(jax.random.key(0)), 0)
 
@@ -63,7 +65,9 @@ def test_a_task_of_events_is_not_measured_and_says_so():
 def test_half_the_step_is_the_same_seconds():
     task = TargetRate(n_steps=50, window=20)
     assert (task.halved().n_steps, task.halved().window) == (100, 40)
-    one, two = (np.asarray(each.sample(jax.random.key(1), "validation")) for each in (task, task.halved()))
+    one, two = (
+        np.asarray(each.sample(jax.random.key(1), "validation")) for each in (task, task.halved())
+    )
     np.testing.assert_array_equal(one, two)
 
 
@@ -83,7 +87,9 @@ class Lorenz(AbstractNeuron):
 
     def step(self, theta, state, drive, dt, key):
         def flow(x):
-            return jnp.stack([10 * (x[1] - x[0]), x[0] * (28 - x[2]) - x[1], x[0] * x[1] - 8 / 3 * x[2]])
+            return jnp.stack(
+                [10 * (x[1] - x[0]), x[0] * (28 - x[2]) - x[1], x[0] * x[1] - 8 / 3 * x[2]]
+            )
 
         start = jnp.stack([1 + drive["soma"], 1 + drive["soma"], 20 + 0 * drive["soma"]])
         x = jnp.where(jnp.all(state["x"] == 0), start, state["x"])
@@ -103,7 +109,9 @@ def test_chaos_is_no_effect_of_dt_and_few_lives_are_said_to_tell_nothing():
     rule = Slot(rule=Stdp(potentiation=0.0, depression=0.0))
     problem = MetaProblem(Lifetime(task, network, None_(), slots=(rule,), dt=0.01))
     theta = problem.init(jax.random.key(0))
-    lives, control = (halving._lived(problem, theta, jax.random.key(1), draw, 16) for draw in (0, 1))
+    lives, control = (
+        halving._lived(problem, theta, jax.random.key(1), draw, 16) for draw in (0, 1)
+    )
     assert np.std(control["spikes_output"] - lives["spikes_output"]) > 1.0
     for seed in range(2):
         found = halving.measure(problem, theta, seed)
@@ -139,7 +147,9 @@ def test_a_change_of_a_quarter_in_noise_is_not_called_none():
     interval = [0.23 - 0.256, 0.23 + 0.256]
     facts = {"before": {"loss": 1.0}, "after": {"loss": 1.23}, "interval": {"loss": interval}}
     said = halving.line({"dt": 1e-3, "lives": 16, "changed": [], "untold": ["loss"], **facts})
-    assert "loss 1 -> 1.23 [-2.6, +49] %" in said and said.endswith("not told for loss: needs about 500 lives.")
+    assert "loss 1 -> 1.23 [-2.6, +49] %" in said and said.endswith(
+        "not told for loss: needs about 500 lives."
+    )
 
 
 def test_a_record_of_before_is_told_as_it_was():
@@ -149,7 +159,13 @@ def test_a_record_of_before_is_told_as_it_was():
 
 
 def test_several_runs_name_their_seeds():
-    one = {"dt": 1e-3, "lives": 16, "before": {"loss": 1.0}, "after": {"loss": 2.0}, "changed": ["loss"]}
+    one = {
+        "dt": 1e-3,
+        "lives": 16,
+        "before": {"loss": 1.0},
+        "after": {"loss": 2.0},
+        "changed": ["loss"],
+    }
     two = {**one, "changed": [], "untold": ["spikes_e"]}
     (said,) = halving.over_runs({4: one, 5: two, 6: one})
     assert said.endswith("dt is too long for loss (seeds 4, 6); not told for spikes_e (seed 5).")
@@ -175,18 +191,33 @@ def test_what_counts_as_a_change(after, again, differs):
     [
         (("experiment=digits",), False),
         (("experiment=inhibition",), True),
-        (("experiment=regression", "network.hidden=[3]", "network.neuron={name: izhikevich}"), True),
+        (
+            ("experiment=regression", "network.hidden=[3]", "network.neuron={name: izhikevich}"),
+            True,
+        ),
     ],
 )
 def test_networks_without_time_constants_are_left_alone(words, timed):
-    assert preflight.timed(parse(compose((*words, "rows={}"), Sources()), check=False).main) is timed
+    assert (
+        preflight.timed(parse(compose((*words, "rows={}"), Sources()), check=False).main) is timed
+    )
 
 
 def test_a_dt_that_is_too_long_is_marked_in_the_table_and_said_below_it():
-    fine = {"dt": 1e-3, "lives": 16, "before": {"loss": 1.0}, "after": {"loss": 1.0}, "changed": [], "untold": []}
+    fine = {
+        "dt": 1e-3,
+        "lives": 16,
+        "before": {"loss": 1.0},
+        "after": {"loss": 1.0},
+        "changed": [],
+        "untold": [],
+    }
     rows = {"discovered": {"reach": "synapse"}, "other": {"reach": "synapse"}}
     runs = [{"seed": 0, "rows": rows, "halving": fine}, {"seed": 1, "rows": rows}]
-    assert [table.marked(*pair) for pair in row_words.over_runs(runs).items()] == ["discovered", "other"]
+    assert [table.marked(*pair) for pair in row_words.over_runs(runs).items()] == [
+        "discovered",
+        "other",
+    ]
     assert row_words.on_dt(runs) == [halving.line(fine)]
     late = {"seed": 2, "rows": rows, "halving": {**fine, "changed": ["loss"]}}
     marked = [table.marked(*pair) for pair in row_words.over_runs([*runs, late]).items()]

@@ -23,8 +23,21 @@ def _told(losses: dict[str, list[float]], blown: str = "") -> dict:
             "not_finite": int(name == blown and seed == 2),
         }
         marks = {"lives": [{**end, "loss": 2 * loss, "not_finite": 0}, end]}
-        spent = {"steps": 8, "lives": 9.0, "cpu_s": 1.5, "diverged": 1, "skipped": 0, "moved": name != "still"}
-        return {"seed": seed, "hyper": {"rate": 0.1}, **spent, "curve": marks, "heldout": {"lives": end}}
+        spent = {
+            "steps": 8,
+            "lives": 9.0,
+            "cpu_s": 1.5,
+            "diverged": 1,
+            "skipped": 0,
+            "moved": name != "still",
+        }
+        return {
+            "seed": seed,
+            "hyper": {"rate": 0.1},
+            **spent,
+            "curve": marks,
+            "heldout": {"lives": end},
+        }
 
     def one(name: str, values: list[float]) -> dict:
         runs = [run(name, seed, loss) for seed, loss in enumerate(values)]
@@ -64,7 +77,9 @@ def test_losses_of_both_signs_are_compared_by_paired_differences():
 
 
 def test_a_loop_of_which_a_life_blew_up_ranks_last_and_has_no_mean():
-    found = loops.summed_up(_told({"a": [1.0, 1.0, 1.0], "b": [0.1, 0.1, 0.1]}, blown="b"), ["lives"])
+    found = loops.summed_up(
+        _told({"a": [1.0, 1.0, 1.0], "b": [0.1, 0.1, 0.1]}, blown="b"), ["lives"]
+    )
     score = found["loops"]["b"]["scores"]["lives"]
     assert (found["best"]["lives"], score["mean"], score["not_finite"]) == ("a", None, 1)
     assert score["values"] == [0.1, 0.1, None]
@@ -80,8 +95,12 @@ def test_where_nobody_is_finite_nobody_is_best():
             run["heldout"]["lives"]["not_finite"] = 1
     found = loops.summed_up(told, ["lives"])
     assert found["best"] == {"lives": None}
-    assert "nobody is finite" in loops.render({"compare": {"lives": 8, "seeds": 3, "tries": 1}, **found})
-    told["a"]["runs"]["lives"][0]["heldout"]["lives"]["not_finite"] = 0  # one seed of a is finite, none of b
+    assert "nobody is finite" in loops.render(
+        {"compare": {"lives": 8, "seeds": 3, "tries": 1}, **found}
+    )
+    told["a"]["runs"]["lives"][0]["heldout"]["lives"]["not_finite"] = (
+        0  # one seed of a is finite, none of b
+    )
     assert loops.summed_up(told, ["lives"])["best"] == {"lives": None}
 
 
@@ -92,6 +111,9 @@ def test_a_theta_that_never_moved_is_said_to_stand_still():
 
 
 def test_the_setting_with_the_lowest_finite_loss_is_chosen():
-    tries = [{"curve": {"lives": [{"loss": x, "not_finite": n}]}} for x, n in ((0.5, 0), (None, 4), (0.1, 1), (0.4, 0))]
+    tries = [
+        {"curve": {"lives": [{"loss": x, "not_finite": n}]}}
+        for x, n in ((0.5, 0), (None, 4), (0.1, 1), (0.4, 0))
+    ]
     assert loops.best_try(tries, "lives") == 3
     assert loops.best_try(tries[1:3], "lives") == 0

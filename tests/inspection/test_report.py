@@ -106,7 +106,13 @@ def test_hostile_text_stays_text(tmp_path: Path):
     picture = tmp_path / "x.png"
     picture.write_bytes(b"not looked at")
     sections = [
-        Section(HOSTILE, [IMAGE], [HOSTILE], [Figure(picture, IMAGE, HOSTILE)], [Table(HOSTILE, [IMAGE], [[HOSTILE]])])
+        Section(
+            HOSTILE,
+            [IMAGE],
+            [HOSTILE],
+            [Figure(picture, IMAGE, HOSTILE)],
+            [Table(HOSTILE, [IMAGE], [[HOSTILE]])],
+        )
     ]
     found = check_page(html(Page(HOSTILE, [(IMAGE, HOSTILE)], sections)))
     assert found.text.count(HOSTILE) == 8 and found.text.count(IMAGE) == 3
@@ -117,15 +123,21 @@ def test_hostile_text_stays_text(tmp_path: Path):
 def test_training_writes_the_page_and_every_step_of_its_rule(tmp_path: Path):
     folder = run.start({**CONFIG, "seed": 0}, tmp_path / "run", 1, lambda *_: None)
     found = check_page((folder / "report.html").read_text())
-    assert HOSTILE in found.text and IMAGE in found.text and "metaplast inspect RUN_DIR" in found.text
+    assert (
+        HOSTILE in found.text and IMAGE in found.text and "metaplast inspect RUN_DIR" in found.text
+    )
     rows = read(folder / "metrics.jsonl")
     assert [len(each["theta"]) for each in rows] == [3, 3, 3]
     theta = load_file(folder / "theta.safetensors")
     last = [*theta["rules.rule.coefficients"], theta["rules.rule.log_rate"]]
     np.testing.assert_allclose(rows[-1]["theta"], last, rtol=1e-5)
     report.inspect_runs([folder], None, 6)
-    curve = json.loads((folder / "inspect.json").read_text())["curves"]["bands"]["loss"]["discovered"]
-    assert np.mean(curve["mean"]) == pytest.approx(load_file(folder / "lives.safetensors")["loss"][:6].mean(), rel=1e-4)
+    curve = json.loads((folder / "inspect.json").read_text())["curves"]["bands"]["loss"][
+        "discovered"
+    ]
+    assert np.mean(curve["mean"]) == pytest.approx(
+        load_file(folder / "lives.safetensors")["loss"][:6].mean(), rel=1e-4
+    )
 
 
 def test_one_run(runs: list[Path], tmp_path: Path):
@@ -140,26 +152,40 @@ def test_one_run(runs: list[Path], tmp_path: Path):
     assert numbers["scores"]["table"] == summary["scores"]
     curve = numbers["curves"]["bands"]["loss"]["discovered"]
     assert len(curve["mean"]) == 4 and numbers["curves"]["n_lives"] == 6
-    assert all(low <= mean <= high for low, mean, high in zip(curve["low"], curve["mean"], curve["high"], strict=True))
+    assert all(
+        low <= mean <= high
+        for low, mean, high in zip(curve["low"], curve["mean"], curve["high"], strict=True)
+    )
     for term, value in summary["rule"]["terms"]["rule"].items():
         assert numbers["path"]["terms"][0]["rule"][term][-1] == pytest.approx(value, rel=1e-4)
-        assert numbers["coefficients"]["terms"]["rule"][term]["mean"] == pytest.approx(value, rel=1e-5)
+        assert numbers["coefficients"]["terms"]["rule"][term]["mean"] == pytest.approx(
+            value, rel=1e-5
+        )
     surface = numbers["surfaces"]["rule"][0]
     assert np.shape(surface["delta_w"]) == (len(surface["y_values"]), len(surface["x_values"]))
 
 
 def test_several_seeds_have_intervals_and_a_folder_of_their_own(runs: list[Path]):
-    before = {path: path.read_bytes() for folder in runs for path in folder.rglob("*") if path.is_file()}
+    before = {
+        path: path.read_bytes() for folder in runs for path in folder.rglob("*") if path.is_file()
+    }
     written = report.inspect_runs(runs, None, 4)
-    assert {path.parent for path in written[:2]} == {runs[0].parent / "inspect-_script_alert_1_script_-0-1"}
+    assert {path.parent for path in written[:2]} == {
+        runs[0].parent / "inspect-_script_alert_1_script_-0-1"
+    }
     assert {path: path.read_bytes() for path in before} == before
     check_page(written[0].read_text())
     numbers = json.loads(written[1].read_text())
     found = numbers["coefficients"]["terms"]["rule"][TERMS[0]]
-    values = [json.loads((r / "summary.json").read_text())["rule"]["terms"]["rule"][TERMS[0]] for r in runs]
+    values = [
+        json.loads((r / "summary.json").read_text())["rule"]["terms"]["rule"][TERMS[0]]
+        for r in runs
+    ]
     half = 12.7062 * abs(values[0] - values[1]) / 2
     assert found["mean"] == pytest.approx(np.mean(values), rel=1e-5)
-    assert found["ci95"] == pytest.approx([np.mean(values) - half, np.mean(values) + half], rel=1e-4)
+    assert found["ci95"] == pytest.approx(
+        [np.mean(values) - half, np.mean(values) + half], rel=1e-4
+    )
 
 
 def test_a_rule_file_on_the_command_line(runs: list[Path], tmp_path: Path, monkeypatch, capsys):
@@ -170,7 +196,9 @@ def test_a_rule_file_on_the_command_line(runs: list[Path], tmp_path: Path, monke
         main(["inspect", str(file)])
     assert ended.value.code == 0
     written = [Path(line) for line in capsys.readouterr().out.splitlines()]
-    assert written[0] == tmp_path / "mine_inspect" / "report.html" and all(path.is_file() for path in written)
+    assert written[0] == tmp_path / "mine_inspect" / "report.html" and all(
+        path.is_file() for path in written
+    )
     page = check_page(written[0].read_text())
     formula = json.loads((runs[0] / "summary.json").read_text())["rule"]["formula"]
     assert formula in page.text and HOSTILE in page.text

@@ -25,7 +25,9 @@ def test_splits_are_the_values_of_an_interval_over_splits() -> None:
     means = np.array([group.mean() for group in groups])
     found = estimate(groups)
     half = 2.7764 * means.std(ddof=1) / np.sqrt(5)  # of a printed table, 4 degrees of freedom
-    assert found == pytest.approx((means.mean(), means.mean() - half, means.mean() + half, 2000), rel=1e-4)
+    assert found == pytest.approx(
+        (means.mean(), means.mean() - half, means.mean() + half, 2000), rel=1e-4
+    )
     assert estimate([np.concatenate(groups)]).high < found.high
 
 
@@ -43,8 +45,8 @@ def test_an_interval_over_few_lives_is_student_s() -> None:
 
 
 def test_the_interval_of_one_split_lies_at_the_percentiles_of_a_bootstrap() -> None:
-    """Of 0 and 1 in equal parts the mean of n draws is binomial: its percentiles are SciPy's, with 2000 resamples to
-    within 1.5 steps of 1 / n."""
+    """Of 0 and 1 in equal parts the mean of n draws is binomial: its percentiles are SciPy's, with
+    2000 resamples to within 1.5 steps of 1 / n."""
     n = 400
     found = estimate([np.arange(n) % 2.0])
     low, high = stats.binom(n, 0.5).ppf([0.025, 0.975]) / n
@@ -53,25 +55,43 @@ def test_the_interval_of_one_split_lies_at_the_percentiles_of_a_bootstrap() -> N
 
 def test_an_interval_over_lives_is_that_of_seed_0_unless_said() -> None:
     values = np.random.default_rng(5).normal(size=50)
-    assert estimate([values]) == estimate([values], seed=0) == bootstrap(values) == bootstrap(values, seed=0)
+    assert (
+        estimate([values])
+        == estimate([values], seed=0)
+        == bootstrap(values)
+        == bootstrap(values, seed=0)
+    )
     assert estimate([values]) != estimate([values], seed=1) == bootstrap(values, seed=1)
 
 
 def test_the_default_level_is_95_percent() -> None:
     assert t_quantile(4) == t_quantile(4, 0.95)
-    assert student([1.0, 2.0, 4.0]) == student([1.0, 2.0, 4.0], 0.95) != student([1.0, 2.0, 4.0], 0.9)
+    assert (
+        student([1.0, 2.0, 4.0]) == student([1.0, 2.0, 4.0], 0.95) != student([1.0, 2.0, 4.0], 0.9)
+    )
 
 
 def test_the_number_of_resamples_is_the_published_one() -> None:
     """Two thousand: files of before have their intervals to the last digit."""
     values, generator = np.random.default_rng(3).normal(size=9), np.random.default_rng(0)
-    means = [values[rows].mean() for rows in np.concatenate([generator.integers(9, size=(100, 9)) for _ in range(20)])]
-    assert (bootstrap(values).low, bootstrap(values).high) == tuple(np.quantile(means, [0.025, 0.975]))
+    means = [
+        values[rows].mean()
+        for rows in np.concatenate([generator.integers(9, size=(100, 9)) for _ in range(20)])
+    ]
+    assert (bootstrap(values).low, bootstrap(values).high) == tuple(
+        np.quantile(means, [0.025, 0.975])
+    )
 
 
 @pytest.mark.parametrize(
     ("df", "level", "tabled"),
-    [(1, 0.95, 12.7062), (4, 0.95, 2.77645), (10, 0.95, 2.22814), (200, 0.95, 1.97190), (255, 0.999, 3.3291)],
+    [
+        (1, 0.95, 12.7062),
+        (4, 0.95, 2.77645),
+        (10, 0.95, 2.22814),
+        (200, 0.95, 1.97190),
+        (255, 0.999, 3.3291),
+    ],
 )
 def test_quantiles_of_t(df: int, level: float, tabled: float) -> None:
     assert t_quantile(df, level) == pytest.approx(tabled, rel=1e-4)
@@ -115,9 +135,16 @@ def test_lives_that_are_not_finite_are_counted_and_shown() -> None:
 
 
 def test_gap_closed() -> None:
-    rows = {"low": [np.full(4, 0.6)], "high": [np.full(4, 1.0)], "higher": [np.full(4, 0.8)], "mine": [np.full(4, 0.9)]}
+    rows = {
+        "low": [np.full(4, 0.6)],
+        "high": [np.full(4, 1.0)],
+        "higher": [np.full(4, 0.8)],
+        "mine": [np.full(4, 0.9)],
+    }
     gap = gap_closed(rows, "low", ["high", "higher"], "mine", "accuracy")
     assert gap == {"from": "low", "to": "high", "share": 0.75}
     assert gap_closed(rows, "high", ["low"], "mine", "accuracy")["share"] is None
     losses = {name: [-values for values in groups] for name, groups in rows.items()}
-    assert gap_closed(losses, "low", ["high", "higher"], "mine", "loss") == gap  # a loss is better when small
+    assert (
+        gap_closed(losses, "low", ["high", "higher"], "mine", "loss") == gap
+    )  # a loss is better when small

@@ -27,12 +27,22 @@ def test_delta_over_pre_and_error():
 
 
 def test_a_number_per_synapse_is_averaged_and_said():
-    theta = {name: np.full((2, 3), value, np.float32) for name, value in zip("abcd", (1, 2, 3, 4), strict=True)}
+    theta = {
+        name: np.full((2, 3), value, np.float32)
+        for name, value in zip("abcd", (1, 2, 3, 4), strict=True)
+    }
     theta["a"][0, 0] = 7.0  # mean 2
-    rule = replace(load_rule("oja"), spec=Abcd(), theta=theta, reads=frozenset({"pre.activity", "post.activity"}))
+    rule = replace(
+        load_rule("oja"),
+        spec=Abcd(),
+        theta=theta,
+        reads=frozenset({"pre.activity", "post.activity"}),
+    )
     (found,) = surfaces(rule)
     x, y = found.x_values[None, :], found.y_values[:, None]
-    np.testing.assert_allclose(found.delta_w, 0.1 * (2 * x * y + 2 * x + 3 * y + 4), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        found.delta_w, 0.1 * (2 * x * y + 2 * x + 3 * y + 4), rtol=1e-5, atol=1e-6
+    )
     assert found.averaged
 
 
@@ -41,4 +51,8 @@ def test_a_rule_that_reads_one_signal_has_no_surface():
 
 
 def test_what_is_held():
-    assert (held_at("modulators.reward"), held_at("post.feedback"), held_at("weight")) == (1.0, 0.0, 0.2)
+    assert (held_at("modulators.reward"), held_at("post.feedback"), held_at("weight")) == (
+        1.0,
+        0.0,
+        0.2,
+    )

@@ -31,7 +31,10 @@ def test_an_experiment_takes_what_it_does_not_say_from_its_base(tmp_path):
         "outer": {"name": "bptt", "steps": 7},
         "rows": {},
     }
-    assert compose(["experiment=middle"], sources)["rows"] == {"a": {"note": "x"}, "b": {"note": "y"}}
+    assert compose(["experiment=middle"], sources)["rows"] == {
+        "a": {"note": "x"},
+        "b": {"note": "y"},
+    }
 
 
 @pytest.mark.parametrize(
@@ -58,9 +61,14 @@ def test_an_experiment_drops_rows_of_its_base_by_null_and_none_that_are_not_ther
         high="base: middle\nrows: {a: {note: again}, b: null}\n",
         wrong="base: middle\nrows: {bb: null}\n",
     )
-    assert compose(["experiment=middle"], sources)["rows"] == {"b": {"note": "y"}, "c": {"note": "z"}}
+    assert compose(["experiment=middle"], sources)["rows"] == {
+        "b": {"note": "y"},
+        "c": {"note": "z"},
+    }
     assert compose(["experiment=high", "rows.c=null"], sources)["rows"] == {"a": {"note": "again"}}
-    with pytest.raises(BadInput, match=r"rows.bb=null - expected a row of the experiment: b, c - did you mean 'b'"):
+    with pytest.raises(
+        BadInput, match=r"rows.bb=null - expected a row of the experiment: b, c - did you mean 'b'"
+    ):
         compose(["experiment=wrong"], sources)
 
 

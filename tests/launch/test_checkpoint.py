@@ -16,13 +16,17 @@ STATE = {"a": jnp.arange(6.0).reshape(2, 3).T, "b": jnp.float32(2.5), "n": jnp.i
 
 def equal(a: object, b: object) -> bool:
     return all(
-        np.array_equal(x, y) and x.shape == y.shape for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+        np.array_equal(x, y) and x.shape == y.shape
+        for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
     )
 
 
 def test_round_trip_keeps_bits_and_shapes(tmp_path: Path) -> None:
     checkpoint.write(tmp_path, 5, STATE, "d")
-    step, state = checkpoint.restore(tmp_path, [jax.tree.map(jnp.zeros_like, STATE)], "d", 99) or (0, None)
+    step, state = checkpoint.restore(tmp_path, [jax.tree.map(jnp.zeros_like, STATE)], "d", 99) or (
+        0,
+        None,
+    )
     assert step == 5
     assert equal(state, STATE)
 
@@ -46,13 +50,17 @@ def test_steps_without_a_checkpoint_are_no_new_start(tmp_path: Path) -> None:
         checkpoint.restore(tmp_path, [STATE], "d", 99)
 
 
-def test_checkpoints_of_another_version_are_refused_in_one_line_and_left_alone(tmp_path: Path) -> None:
+def test_checkpoints_of_another_version_are_refused_in_one_line_and_left_alone(
+    tmp_path: Path,
+) -> None:
     checkpoint.write(tmp_path, 5, STATE, "d")
     manifest = tmp_path / "checkpoints" / "000005" / "manifest.json"
     said = json.loads(manifest.read_text())
     del said["form"]  # as before the searches were watched
     manifest.write_text(json.dumps(said))
-    with pytest.raises(BadInput, match=r"another version of metaplast - expected .* - finish the run"):
+    with pytest.raises(
+        BadInput, match=r"another version of metaplast - expected .* - finish the run"
+    ):
         checkpoint.restore(tmp_path, [STATE], "d", 99)
     assert [entry.name for entry in manifest.parent.parent.iterdir()] == ["000005"]
 
@@ -60,13 +68,21 @@ def test_checkpoints_of_another_version_are_refused_in_one_line_and_left_alone(t
 def test_keeps_three(tmp_path: Path) -> None:
     for step in range(1, 6):
         checkpoint.write(tmp_path, step, STATE, "d")
-    assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["000003", "000004", "000005"]
+    assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == [
+        "000003",
+        "000004",
+        "000005",
+    ]
 
 
 @pytest.mark.parametrize("harm", ["truncate", "flip", "missing", "config", "manifest"])
-def test_falls_back_to_the_newest_whole_one(harm: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_falls_back_to_the_newest_whole_one(
+    harm: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     checkpoint.write(tmp_path, 1, STATE, "d")
-    checkpoint.write(tmp_path, 2, jax.tree.map(lambda x: x + 1, STATE), "other" if harm == "config" else "d")
+    checkpoint.write(
+        tmp_path, 2, jax.tree.map(lambda x: x + 1, STATE), "other" if harm == "config" else "d"
+    )
     newest = tmp_path / "checkpoints" / "000002"
     payload = (newest / "state.safetensors").read_bytes()
     if harm == "truncate":

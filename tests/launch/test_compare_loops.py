@@ -1,4 +1,6 @@
-"""Outer loops on one problem under equal budgets: who takes part, what is spent, what is told, how it goes on."""
+"""Outer loops on one problem under equal budgets: who takes part, what is spent, what is told, how
+it goes on.
+"""
 
 import itertools
 import json
@@ -67,14 +69,20 @@ def test_a_step_that_would_pass_a_limit_is_not_within_it(monkeypatch):
     config = parse(PLAIN).main
     problem, outer = config.meta_problem(), config.outer
     _clock(monkeypatch, [2.0, 0.5, 4.0])
-    course = budget.spend(problem, outer, 3, outer.hyper(), {"lives": [1.0, 8.0, 17.0], "cpu_s": [0.1, 2.5, 6.0]})
+    course = budget.spend(
+        problem, outer, 3, outer.hyper(), {"lives": [1.0, 8.0, 17.0], "cpu_s": [0.1, 2.5, 6.0]}
+    )
     assert [mark.lives for mark in course.marks["lives"]] == [0, 8, 16]  # four lives a step
     assert [mark.cpu_s for mark in course.marks["cpu_s"]] == [0, 2.5, 2.5]  # 2, then 2.5, then 6.5
     assert (course.steps, course.lives, course.cpu_s, course.diverged) == (5, 20, 8.5, 0)
     alone = {0: train.begin(problem, outer, 3)}
     alone |= {step: state for step, state, _ in train.steps(problem, outer, 3, alone[0], 0, 5)}
     for mark in course.marks["lives"]:
-        for a, b in zip(jax.tree.leaves(mark.theta), jax.tree.leaves(outer.theta(alone[mark.steps])), strict=True):
+        for a, b in zip(
+            jax.tree.leaves(mark.theta),
+            jax.tree.leaves(outer.theta(alone[mark.steps])),
+            strict=True,
+        ):
             np.testing.assert_array_equal(a, b)
 
 
@@ -84,7 +92,10 @@ def test_the_experiments_own_loop_enters_with_its_settings():
     assert known["bptt"] == Bptt(learning_rate=0.3, clip=2.0, schedule="constant_schedule")
     assert known["es"] == Es(population=32)
     assert Compare().entrants(Es(std=0.7), 8, ["es", "lbfgs"])["es"] == Es(std=0.7)
-    assert Compare().entrants(Forward(learning_rate=0.3), 8, ["forward"])["forward"].learning_rate == 0.3  # pyright: ignore[reportAttributeAccessIssue]
+    assert (
+        Compare().entrants(Forward(learning_rate=0.3), 8, ["forward"])["forward"].learning_rate
+        == 0.3
+    )  # pyright: ignore[reportAttributeAccessIssue]
     assert "forward" in Compare().entrants(Forward(), 8)
 
 
@@ -95,7 +106,10 @@ def test_rates_are_constant_and_evolution_leaves_hybrid_two_thirds_of_the_lives(
     loops: Any = (hybrid.then, known["forward"], known["multi_start"])
     assert [loop.schedule for loop in (*loops[:2], loops[2].inner)] == ["constant_schedule"] * 3
     mine = Compare(loops=(("mine", Bptt()),)).entrants(Bptt(), 8, ["bptt", "mine"])
-    assert [loop.schedule for loop in mine.values()] == ["constant_schedule", "cosine_decay_schedule"]  # pyright: ignore[reportAttributeAccessIssue]
+    assert [loop.schedule for loop in mine.values()] == [
+        "constant_schedule",
+        "cosine_decay_schedule",
+    ]  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def test_what_cannot_be_compared_is_refused():
@@ -105,7 +119,10 @@ def test_what_cannot_be_compared_is_refused():
         Compare(lives=0, cpu_s=0).budgets()
     with pytest.raises(BadInput, match=r"compare\.loops: name '\.\./up'"):
         parse({**PLAIN, "compare": {"loops": {"../up": {"name": "bptt"}}}})
-    for plain, word in ((PLAIN | {"seeds": 2}, "seeds=2"), (PLAIN | {"problem": CURRICULUM}, "problem.curriculum")):
+    for plain, word in (
+        (PLAIN | {"seeds": 2}, "seeds=2"),
+        (PLAIN | {"problem": CURRICULUM}, "problem.curriculum"),
+    ):
         with pytest.raises(BadInput, match=word):
             compare_loops.start(plain, None, lambda *_: None)
 
@@ -118,7 +135,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_loop_that_moves_wins(finished):
     told = compare_loops.read(finished)
     steep, lazy = told["loops"]["steep"], told["loops"]["lazy"]
-    assert (told["schema"], told["best"], told["scale"]) == ("metaplast.compare/1", {"lives": "steep"}, "ratio")
+    assert (told["schema"], told["best"], told["scale"]) == (
+        "metaplast.compare/1",
+        {"lives": "steep"},
+        "ratio",
+    )
     assert steep["scores"]["lives"]["mean"] < lazy["scores"]["lives"]["mean"]
     assert (steep["scores"]["lives"]["steps"], steep["scores"]["lives"]["lives_judged"]) == (10, 8)
     first, second = (one["hyper"]["learning_rate"] for one in steep["tries"])
@@ -163,14 +184,19 @@ def test_numbers_that_are_no_scales_are_not_tuned(tmp_path):
 
 def test_a_loop_that_cannot_work_on_the_problem_is_named_with_the_reason(tmp_path):
     loops = {"good": {"name": "bptt"}, "odd": {"name": "truncated_bptt", "window": 3}}
-    plain: Plain = {**PLAIN, "compare": {**PLAIN["compare"], "loops": loops, "tries": 1, "seeds": 1, "lives": 4}}
+    plain: Plain = {
+        **PLAIN,
+        "compare": {**PLAIN["compare"], "loops": loops, "tries": 1, "seeds": 1, "lives": 4},
+    }
     run = compare_loops.start(plain, tmp_path / "run", lambda *_: None)
     assert json.loads((run / "compare.json").read_text())["loops"]["odd"]["refused"].startswith(
         "window=3 of a life of 4"
     )
     assert "odd takes no part: window=3 of a life of 4 steps" in compare_loops.render(run)
     only = {**plain, "compare": {**plain["compare"], "loops": {"odd": loops["odd"]}}}
-    with pytest.raises(BadInput, match="odd: window=3 of a life of 4 steps - expected a divisor of 4 - set window="):
+    with pytest.raises(
+        BadInput, match="odd: window=3 of a life of 4 steps - expected a divisor of 4 - set window="
+    ):
         compare_loops.start(only, tmp_path / "none", lambda *_: None)
     assert not (tmp_path / "none").exists()
 
@@ -184,6 +210,8 @@ def test_a_budget_below_one_step_is_said_and_drawn(tmp_path):
 def test_a_config_that_was_changed_does_not_go_on(finished, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(finished, run)
-    (run / "config.yaml").write_text((run / "config.yaml").read_text().replace("seeds: 2", "seeds: 3"))
+    (run / "config.yaml").write_text(
+        (run / "config.yaml").read_text().replace("seeds: 2", "seeds: 3")
+    )
     with pytest.raises(BadInput, match=r"config\.yaml, changed"):
         compare_loops.resume(run, lambda *_: None)

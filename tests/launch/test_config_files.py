@@ -59,7 +59,9 @@ def test_of_a_file_without_end_no_more_is_read_than_a_config_may_hold(tmp_path):
 def test_a_file_of_a_group_is_named_by_the_option_that_reads_it(tmp_path):
     (tmp_path / "rule").mkdir()
     (tmp_path / "rule" / "mine.yaml").write_text("name: oja\nname: hebb\n")
-    with pytest.raises(BadInput, match=f"--config-dir {tmp_path}: rule/mine.yaml: line 2: found duplicate key name"):
+    with pytest.raises(
+        BadInput, match=f"--config-dir {tmp_path}: rule/mine.yaml: line 2: found duplicate key name"
+    ):
         compose(["experiment=oja", "rule=mine"], Sources(tmp_path))
 
 

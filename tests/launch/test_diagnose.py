@@ -1,4 +1,6 @@
-"""`metaplast diagnose`: what it prints of a config and of a run; what the first step of a run notes; bad words."""
+"""`metaplast diagnose`: what it prints of a config and of a run; what the first step of a run
+notes; bad words.
+"""
 
 import json
 import logging
@@ -42,7 +44,9 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> diagnose.Report:
 
 
 @pytest.mark.system
-def test_a_run_notes_once_what_its_first_step_says_and_keeps_its_bits(finished, tmp_path, monkeypatch, capsys):
+def test_a_run_notes_once_what_its_first_step_says_and_keeps_its_bits(
+    finished, tmp_path, monkeypatch, capsys
+):
     (line,) = (finished / "log.txt").read_text().splitlines()
     assert " INFO first step of outer=bptt: 0 of 2 lives blew up, gradient norm of a life " in line
     assert "a short step its way changes the loss by -" in line
@@ -55,7 +59,10 @@ def test_a_run_notes_once_what_its_first_step_says_and_keeps_its_bits(finished, 
     for name in ("theta.safetensors", "lives.safetensors"):
         assert (bare / name).read_bytes() == (finished / name).read_bytes()
     rows = [(folder / "metrics.jsonl").read_text().splitlines() for folder in (bare, finished)]
-    a, b = ([{k: v for k, v in json.loads(row).items() if k != "wall_s"} for row in each] for each in rows)
+    a, b = (
+        [{k: v for k, v in json.loads(row).items() if k != "wall_s"} for row in each]
+        for each in rows
+    )
     assert a == b
     assert "first step" not in capsys.readouterr().err
 
@@ -111,18 +118,27 @@ def test_the_text_says_what_was_measured_and_what_it_speaks_for(report):
         "memory",
     ):
         assert words in text
-    assert "\nadvised: outer=bptt, for the gradient agrees with the loss (1.00) and its signal over 2 lives is" in text
+    assert (
+        "\nadvised: outer=bptt, for the gradient agrees with the loss (1.00) and its signal over 2 lives is"
+        in text
+    )
     assert text.endswith("configured: outer=bptt, as advised")
     assert max(map(len, text.partition("\n\nadvised")[0].splitlines())) <= 120
 
 
 def test_the_json_holds_every_measurement_and_no_number_that_is_not_finite(report):
     told = json.loads(json.dumps(diagnose.plain(report), allow_nan=False))
-    assert (told["schema"], told["outer"], told["kind"]) == ("metaplast.diagnosis/1", "bptt", "gradient")
+    assert (told["schema"], told["outer"], told["kind"]) == (
+        "metaplast.diagnosis/1",
+        "bptt",
+        "gradient",
+    )
     assert set(told["places"]) == {"birth"}
     measured = told["places"]["birth"]["measured"]
     assert measured["here"]["n"] == 6
-    assert measured["exponents"]["network"] is None  # a feed-forward network has no state of its own
+    assert (
+        measured["exponents"]["network"] is None
+    )  # a feed-forward network has no state of its own
     assert told["costs"]["memory"] > 0
     assert told["costs"]["gradient"] > 0
     assert set(told["costs"]["hours"]) == {"bptt", "es"}

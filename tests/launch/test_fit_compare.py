@@ -1,4 +1,6 @@
-"""Fits side by side over a setting that some of their configs state and others leave at its default."""
+"""Fits side by side over a setting that some of their configs state and others leave at its
+default.
+"""
 
 import json
 
@@ -14,8 +16,18 @@ R2 = {"a": (0.5, 0.25), "b": (1.0, 0.5), "c": (1.0, 0.75)}  # recorded share, R2
 @pytest.fixture
 def runs(tmp_path):
     for name, (share, r2) in R2.items():
-        task = {"name": "taught", "data_seed": ord(name), **({} if share == 1.0 else {"recorded_share": share})}
-        config = {"experiment": "fit", "seed": 0, "task": task, "outer": {"name": "lbfgs"}, "genome": {"name": "given"}}
+        task = {
+            "name": "taught",
+            "data_seed": ord(name),
+            **({} if share == 1.0 else {"recorded_share": share}),
+        }
+        config = {
+            "experiment": "fit",
+            "seed": 0,
+            "task": task,
+            "outer": {"name": "lbfgs"},
+            "genome": {"name": "given"},
+        }
         row = {"explained": {}, "splits": {"heldout": {"r2": r2}}, "weights": {}}
         folder = tmp_path / name
         folder.mkdir()
@@ -27,7 +39,9 @@ def runs(tmp_path):
 
 def test_a_default_is_a_value_like_any_other(runs, monkeypatch, tmp_path):
     drawn = {}
-    monkeypatch.setattr(fit_figures, "against", lambda points, key, path: drawn.update({key: points}))
+    monkeypatch.setattr(
+        fit_figures, "against", lambda points, key, path: drawn.update({key: points})
+    )
     table = compare(runs, out=tmp_path / "r2.png")
     assert drawn == {"task.recorded_share": {"R2 values": [(0.5, 0.25), (1.0, 0.5), (1.0, 0.75)]}}
     assert "task.recorded_share=1.0" in table

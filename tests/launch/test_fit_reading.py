@@ -1,4 +1,6 @@
-"""What a fit says of its data before it begins: the step of time, sessions, trials, and files that are none."""
+"""What a fit says of its data before it begins: the step of time, sessions, trials, and files that
+are none.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,22 @@ from metaplast.runs.config import Sources
 from metaplast.runs.job import Config, Job
 
 N = 40
-STDP = ("task.clamp=true", "network=clamped", "objective=final_weights", "rule=stdp", "rule.learn=true")
+STDP = (
+    "task.clamp=true",
+    "network=clamped",
+    "objective=final_weights",
+    "rule=stdp",
+    "rule.learn=true",
+)
 
 
 def _file(path: Path, **more: Any) -> str:
     rng = np.random.default_rng(0)
-    arrays = {"stimulus": rng.normal(size=(N, 2)), "activity": rng.normal(size=(N, 2)), "session": np.arange(N) // 10}
+    arrays = {
+        "stimulus": rng.normal(size=(N, 2)),
+        "activity": rng.normal(size=(N, 2)),
+        "session": np.arange(N) // 10,
+    }
     np.savez(path, **{**arrays, **{name.replace("__", "."): value for name, value in more.items()}})
     return str(path)
 
@@ -57,14 +69,19 @@ def test_another_dt_is_the_users_and_is_counted(tmp_path):
 
 
 def test_a_dt_that_was_meant_in_milliseconds_resolves_no_time_constant(tmp_path):
-    job = check(composed([_spikes(tmp_path / "a.npz", dt=10.0), *STDP, "rows={}"], (), Sources())[0], None)
+    job = check(
+        composed([_spikes(tmp_path / "a.npz", dt=10.0), *STDP, "rows={}"], (), Sources())[0], None
+    )
     told = reading_of(job)["description"]
     assert any("tau_pre=0.02 s is not resolved by dt=10 s" in line for line in told)
 
 
 def test_time_constants_without_a_dt_are_named(tmp_path):
     _, warnings = _reading(_spikes(tmp_path / "a.npz"), *STDP)
-    assert "the data do not say how long a row is, and the fit takes dt=0.001 s: say dt=SECONDS" in warnings
+    assert (
+        "the data do not say how long a row is, and the fit takes dt=0.001 s: say dt=SECONDS"
+        in warnings
+    )
     for words in ((_spikes(tmp_path / "a.npz"), *STDP, "dt=0.002"), (_file(tmp_path / "b.npz"),)):
         assert not [line for line in _reading(*words)[1] if "how long a row is" in line]
 
@@ -73,7 +90,9 @@ def test_sessions_of_one_subject_may_be_days(tmp_path):
     subject = np.repeat(["a", "a", "b", "c"], 10)
     _, warnings = _reading(_file(tmp_path / "a.npz", subject=subject))
     (line,) = (line for line in warnings if "weights begin anew" in line)
-    assert "2 of 4 sessions (50.0 %) are of subjects with more than one (a); if they are days" in line
+    assert (
+        "2 of 4 sessions (50.0 %) are of subjects with more than one (a); if they are days" in line
+    )
     days = np.repeat([0, 0, 1, 2], 10)
     _, warnings = _reading(_file(tmp_path / "b.npz", subject=subject, session=days))
     assert not [line for line in warnings if "anew" in line]
@@ -85,15 +104,27 @@ def test_numbers_of_trials_that_fall_are_counted(tmp_path):
     (line,) = (line for line in warnings if "'trial'" in line)
     assert "falls at 4 of 16 changes of trial inside a session (25.0 %)" in line
     rising = np.tile(np.repeat(np.arange(5), 2), 4)  # from 4 to 0 where the next session begins
-    assert not [line for line in _reading(_file(tmp_path / "b.npz", trial=rising))[1] if "'trial'" in line]
+    assert not [
+        line for line in _reading(_file(tmp_path / "b.npz", trial=rising))[1] if "'trial'" in line
+    ]
 
 
 def test_every_array_is_explained_whether_it_is_there_or_not(tmp_path):
-    more = {"reward": np.where(np.arange(N) % 4, np.nan, 1.0), "modulator__pupil": np.arange(N), "dt": 0.1}
+    more = {
+        "reward": np.where(np.arange(N) % 4, np.nan, 1.0),
+        "modulator__pupil": np.arange(N),
+        "dt": 0.1,
+    }
     activity = np.ones((N, 2)) * np.arange(N)[:, None]
     activity[:10, 0] = np.nan
-    mask = {"recorded": np.asarray([True, False]), "plastic": np.arange(N) % 2, "activity": activity}
-    job = check(composed([_file(tmp_path / "a.npz", **more, **mask), "rows={}"], (), Sources())[0], None)
+    mask = {
+        "recorded": np.asarray([True, False]),
+        "plastic": np.arange(N) % 2,
+        "activity": activity,
+    }
+    job = check(
+        composed([_file(tmp_path / "a.npz", **more, **mask), "rows={}"], (), Sources())[0], None
+    )
     told = reading_of(job)["description"]
     for line in (
         "  array 'activity': 40 rows, 2 units, from 0 to 39; missing: 10 of 80 values (12.5 %)",
@@ -133,7 +164,9 @@ def test_a_file_of_another_kind_is_named(tmp_path, name, content, words):
 def test_a_folder_is_named_with_the_files_in_it(tmp_path):
     _file(tmp_path / "b.npz")
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(BadInput, match=r"a folder - expected one \.npz or \.nwb file .* it holds \S*b\.npz$"):
+    with pytest.raises(
+        BadInput, match=r"a folder - expected one \.npz or \.nwb file .* it holds \S*b\.npz$"
+    ):
         composed([str(tmp_path)], (), Sources())
 
 
@@ -145,10 +178,24 @@ def test_fits_of_before_have_no_reading():
 def test_a_training_on_recordings_says_the_same_and_other_tasks_nothing(tmp_path, caplog):
     choice = np.where(np.arange(N) % 4, np.arange(N) % 2, -1)
     path = _file(tmp_path / "a.npz", choice=choice, dt=0.1)
-    job = check(composed([path, "rows={}", "task.target=choice", "dt=0.001"], (), Sources())[0], None)
+    job = check(
+        composed([path, "rows={}", "task.target=choice", "dt=0.001"], (), Sources())[0], None
+    )
     warn(job)
     assert any("no choice made in 10 of 40 rows (25.0 %)" in line for line in caplog.messages)
-    assert any("the data say 0.1 s per row, the fit runs with dt=0.001 s" in line for line in caplog.messages)
+    assert any(
+        "the data say 0.1 s per row, the fit runs with dt=0.001 s" in line
+        for line in caplog.messages
+    )
     caplog.clear()
-    warn(Job((("discovered", Config(task=find("task", "teacher_student")(), outer=find("outer", "bptt")())),)))
+    warn(
+        Job(
+            (
+                (
+                    "discovered",
+                    Config(task=find("task", "teacher_student")(), outer=find("outer", "bptt")()),
+                ),
+            )
+        )
+    )
     assert caplog.messages == []

@@ -20,5 +20,10 @@ def test_bars_say_where_they_come_from():
     assert _source(OLD) == "95 % of 20 refits to data drawn from the fitted rule"
     known = {"n": 6, "over": "subjects", "why": ""}
     assert _source({**OLD, "intervals": known}).endswith("whichever reaches further")
-    assert _source({"bootstrap": {"refits": 0}, "intervals": known}) == "95 %, Student's t over 6 subjects"
-    assert _source({**OLD, "intervals": {**known, "why": "too many"}}).startswith("95 % of 20 refits")
+    assert (
+        _source({"bootstrap": {"refits": 0}, "intervals": known})
+        == "95 %, Student's t over 6 subjects"
+    )
+    assert _source({**OLD, "intervals": {**known, "why": "too many"}}).startswith(
+        "95 % of 20 refits"
+    )

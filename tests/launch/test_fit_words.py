@@ -34,15 +34,26 @@ def test_both_are_weighed_by_the_sd_of_the_training_values(tmp_path: Path) -> No
     family: Any = fit_problem.check(composed(words, (), Sources())[0], None).main.task
     train = family.whole("train")
     seen = train.observed[:, :, :3] > 0
-    residuals = [y[mine] - y[mine].mean() for y, mine in ((train.target[..., j], seen[..., j]) for j in range(3))]
+    residuals = [
+        y[mine] - y[mine].mean()
+        for y, mine in ((train.target[..., j], seen[..., j]) for j in range(3))
+    ]
     sd = np.sqrt(np.mean(np.concatenate(residuals) ** 2))
     assert found["units"] == {"name": "gaussian", "sd": pytest.approx(sd, rel=1e-3)}
     assert sd < np.nanstd(activity) / 2
     assert (found["choices"], found["n_choices"]) == ({"name": "categorical"}, 3)
-    assert {p.name: p.columns for p in family.parts()} == {"activity": slice(0, 3), "choice": slice(3, 6)}
-    np.testing.assert_allclose(train.observed[:, :, 3:].max(), 1 / 3)  # three columns are one choice
+    assert {p.name: p.columns for p in family.parts()} == {
+        "activity": slice(0, 3),
+        "choice": slice(3, 6),
+    }
+    np.testing.assert_allclose(
+        train.observed[:, :, 3:].max(), 1 / 3
+    )  # three columns are one choice
 
-    assert _likelihood(*words, "task.likelihood.units.sd=0.25") == {**found, "units": {"name": "gaussian", "sd": 0.25}}
+    assert _likelihood(*words, "task.likelihood.units.sd=0.25") == {
+        **found,
+        "units": {"name": "gaussian", "sd": 0.25},
+    }
     assert _likelihood(*words, "task.likelihood.units.name=poisson")["units"] == {"name": "poisson"}
     assert _likelihood(*words, "task.held={subjects: 0.5}")["units"]["sd"] != found["units"]["sd"]
 
@@ -50,15 +61,27 @@ def test_both_are_weighed_by_the_sd_of_the_training_values(tmp_path: Path) -> No
 def test_one_kind_of_values_is_judged_by_what_suits_it(tmp_path: Path) -> None:
     yes = _file(tmp_path / "a.npz", choice=RNG.integers(0, 2, N), activity=RNG.normal(size=(N, 2)))
     assert _likelihood(yes, "task.target=choice") == {"name": "bernoulli"}
-    assert _likelihood(yes, "task.target=activity", "task.likelihood.sd=2.0") == {"name": "gaussian", "sd": 2.0}
+    assert _likelihood(yes, "task.target=activity", "task.likelihood.sd=2.0") == {
+        "name": "gaussian",
+        "sd": 2.0,
+    }
     assert _likelihood(yes, "task.target=activity", "task.likelihood=poisson") == "poisson"
     constant = _file(tmp_path / "b.npz", choice=np.ones(N, int), activity=np.ones((N, 2)))
     assert _likelihood(constant, "task.target=both")["units"]["sd"] == 1.0
 
 
 def test_a_task_beside_the_file_and_a_split_without_choices_are_refused(tmp_path: Path) -> None:
-    path = _file(tmp_path / "a.npz", choice=np.where(np.arange(N) < 10, np.arange(N) % 2, -1), activity=np.ones((N, 2)))
-    for words in (["task=taught"], ["task=recordings"], ["task.path=other.npz"], ["task.target=none"]):
+    path = _file(
+        tmp_path / "a.npz",
+        choice=np.where(np.arange(N) < 10, np.arange(N) % 2, -1),
+        activity=np.ones((N, 2)),
+    )
+    for words in (
+        ["task=taught"],
+        ["task=recordings"],
+        ["task.path=other.npz"],
+        ["task.target=none"],
+    ):
         with pytest.raises(BadInput, match="task"):
             composed([path, *words], (), Sources())
     words = [path, "task.target=both", "task.held={subjects: 0.5, seed: 2}"]

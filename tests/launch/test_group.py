@@ -1,4 +1,6 @@
-"""Several runs of one config by one compiled program: each as it is alone, and none falls with another."""
+"""Several runs of one config by one compiled program: each as it is alone, and none falls with
+another.
+"""
 
 import json
 from pathlib import Path
@@ -41,12 +43,18 @@ def _halt_at(wanted: int):
 
 
 @pytest.mark.exact
-def test_each_run_is_as_it_is_alone_though_one_diverges_and_all_are_interrupted(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(run, "inspect_runs", lambda paths, *_, **__: (paths[0] / "report.html").touch())  # figures
+def test_each_run_is_as_it_is_alone_though_one_diverges_and_all_are_interrupted(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(
+        run, "inspect_runs", lambda paths, *_, **__: (paths[0] / "report.html").touch()
+    )  # figures
     plain, folder = read_yaml(CONFIG, "test"), tmp_path / "group"
     compiled = train._step._cache_size()
     with pytest.raises(Halt):  # in the sixth step, when one of three is told of it
-        run.start({**plain, "seed": 5, "vary": {"learning_rate": list(RATES)}}, folder, 1, _halt_at(16))
+        run.start(
+            {**plain, "seed": 5, "vary": {"learning_rate": list(RATES)}}, folder, 1, _halt_at(16)
+        )
     names = [f"seed-5-learning_rate-{rate!r}" for rate in RATES]
     assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == sorted(names)
     run.resume(folder, 1, lambda *_: None)
@@ -59,7 +67,10 @@ def test_each_run_is_as_it_is_alone_though_one_diverges_and_all_are_interrupted(
     assert steps[:2] == [24, 24]
     assert 20 <= steps[2] < 24
     alone = run.start(
-        {**plain, "seed": 5, "outer": {**plain["outer"], "learning_rate": RATES[1]}}, tmp_path / "a", 1, lambda *_: None
+        {**plain, "seed": 5, "outer": {**plain["outer"], "learning_rate": RATES[1]}},
+        tmp_path / "a",
+        1,
+        lambda *_: None,
     )
     assert train._step._cache_size() - compiled == 2
     assert bits(folder / names[1]) == bits(alone)
@@ -70,7 +81,11 @@ def test_each_run_is_as_it_is_alone_though_one_diverges_and_all_are_interrupted(
     assert "3 runs by one compiled program" in said
     assert [entry["diverged"] for entry in told["runs"]] == [False, False, True]
     assert [entry["runs"] for entry in told["settings"]] == [[names[0]], [names[1]]]
-    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.suffix != ".txt"}
+    before = {
+        path: path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix != ".txt"
+    }
     with pytest.raises(BadInput, match="a group of runs - expected a run folder"):
         group.worlds([folder])
     assert {path: path.read_bytes() for path in before} == before
@@ -97,9 +112,13 @@ def test_every_combination_is_a_run_with_a_config_of_its_own():
         "first_learning_rate": 3.0,
         "then_learning_rate": 0.2,
     }
-    assert group.split({**first, "seeds": 1})[0].runs(first, Path("run")) == [(Path("run"), first, first, None)]
+    assert group.split({**first, "seeds": 1})[0].runs(first, Path("run")) == [
+        (Path("run"), first, first, None)
+    ]
     task = {"name": "digits", "split_seed": "${seed}"}
-    assert len(group.programs(group.Group(seeds=3).runs({**first, "task": task}, Path("group")))) == 3
+    assert (
+        len(group.programs(group.Group(seeds=3).runs({**first, "task": task}, Path("group")))) == 3
+    )
 
 
 @pytest.mark.parametrize(
@@ -108,8 +127,14 @@ def test_every_combination_is_a_run_with_a_config_of_its_own():
         ({"seeds": 0}, "seeds=0 - expected .*greater than or equal to 1"),
         ({"seeds": 2.0}, "seeds=2.0 - expected .*integer"),
         ({"seeds": 2, "seed": 2**31 - 1}, "seed=2147483648"),
-        ({"vary": {"rate": [1.0]}}, "vary.rate - expected a number of the outer loop: learning_rate"),
-        ({"vary": {"steps": [1]}}, "vary.steps - expected a number of the outer loop: learning_rate"),
+        (
+            {"vary": {"rate": [1.0]}},
+            "vary.rate - expected a number of the outer loop: learning_rate",
+        ),
+        (
+            {"vary": {"steps": [1]}},
+            "vary.steps - expected a number of the outer loop: learning_rate",
+        ),
         ({"vary": {"learning_rat": [1]}}, "did you mean 'learning_rate'"),
         ({"vary": {"learning_rate": []}}, "vary.* at least 1"),
         ({"vary": {"learning_rate": [0.0]}}, "greater than 0"),
@@ -121,7 +146,10 @@ def test_every_combination_is_a_run_with_a_config_of_its_own():
         ({"vary": {"learning_rate": [float(i) for i in range(1, 28)]}}, "at most 26"),
         ({"vary": 3}, "vary=3"),
         ({"seeds": 2, "lockstep": 1}, "lockstep=1 - expected .*boolean"),
-        ({"seeds": 2, "lockstep": True, "outer": RESTARTS}, "lockstep=true - expected an outer loop whose state keeps"),
+        (
+            {"seeds": 2, "lockstep": True, "outer": RESTARTS},
+            "lockstep=true - expected an outer loop whose state keeps",
+        ),
     ],
 )
 def test_what_is_no_group_is_refused_and_nothing_is_written(given, words, tmp_path):

@@ -58,7 +58,9 @@ def _poly(terms, **fields):
 
 
 SGD = _poly(["error*pre", "weight"], initial=[-1, 0])
-POOL = _poly(["error*pre - error", "0.5*error", "0.01*weight", "post*pre"], rate=0.2, initial=[-1, 0, 0, 0.1])
+POOL = _poly(
+    ["error*pre - error", "0.5*error", "0.01*weight", "post*pre"], rate=0.2, initial=[-1, 0, 0, 0.1]
+)
 
 
 def _clip(rule, limit=0.1):
@@ -92,9 +94,15 @@ READOUT = {"rule": None, "rules": {"readout": {"edges": "*_to_output", "rule": S
 MLP = {"name": "mlp", "inputs": ["pre", "post"], "hidden": [2], "n_state": 1}
 ADAM = {"name": "adam", "rule": _poly(["error*pre"], initial=[-1], learn="coefficients")}
 PAIRS = {
-    "a pool and a shared step": (_row(POOL), _row(_poly(["error*pre"], learn="rate", initial=[-1]), True, False)),
+    "a pool and a shared step": (
+        _row(POOL),
+        _row(_poly(["error*pre"], learn="rate", initial=[-1]), True, False),
+    ),
     "a limit of confidence": (_row(_clip(_metaplastic(POOL))), _row(_clip(SGD))),
-    "another horizon": (_row(_metaplastic(SGD)), _row(_metaplastic(SGD, horizon=3.0, power=0.7, learn=False))),
+    "another horizon": (
+        _row(_metaplastic(SGD)),
+        _row(_metaplastic(SGD, horizon=3.0, power=0.7, learn=False)),
+    ),
     "a limit of consolidation": (_row({"name": "consolidating", "rule": SGD}), _row(SGD, True)),
     "a sum": (_row(_sum(pool=POOL, adam=ADAM, network=MLP)), _row(SGD)),
     "a readout alone": (_row(POOL), _row(**READOUT)),
@@ -134,9 +142,18 @@ def test_an_embedded_theta_lives_the_same_lives(name):
         (_row(_metaplastic(SGD, learn=False)), _row(SGD)),
         (_row({"name": "adam", "rule": SGD}), _row(SGD)),
         (_row(_poly(["error*pre"], learn="rate", initial=[-1])), _row(None)),
-        (_row(_poly(["error*pre"], learn="rate", initial=[-1])), _row(_poly(["error*pre"], learn="rate", initial=[1]))),
+        (
+            _row(_poly(["error*pre"], learn="rate", initial=[-1])),
+            _row(_poly(["error*pre"], learn="rate", initial=[1])),
+        ),
         (_row(POOL, gain=False), _row(SGD)),
-        (_row(POOL, space={"rates": {"leaves": "*log_rate", "transform": "box", "low": -1, "high": 1}}), _row(SGD)),
+        (
+            _row(
+                POOL,
+                space={"rates": {"leaves": "*log_rate", "transform": "box", "low": -1, "high": 1}},
+            ),
+            _row(SGD),
+        ),
     ],
 )
 def test_what_is_not_contained(wide, narrow):

@@ -1,4 +1,6 @@
-"""A row that starts from another: after it, from its trained theta, counted as budget, with the bits of a resume."""
+"""A row that starts from another: after it, from its trained theta, counted as budget, with the
+bits of a resume.
+"""
 
 import json
 from pathlib import Path
@@ -36,7 +38,9 @@ class Halt(Exception):
 
 
 def _train(folder: Path, plain: dict, halt: int = 0) -> Path:
-    """Both rows in this process, one after the other; `halt`: the second stops after so many steps and goes on."""
+    """Both rows in this process, one after the other; `halt`: the second stops after so many steps
+    and goes on.
+    """
 
     def tick(_: Path, step: int) -> None:
         if step == halt:
@@ -62,18 +66,27 @@ def test_it_starts_where_the_other_ended_and_resumes_exactly(tmp_path: Path):
     wide = job.row("wide")
     start = nesting.embed(wide, job.main, trained, wide.meta_problem().init(jax.random.key(0)))
     first = load_file(row_folder(folder, "wide") / "validation.safetensors")
-    np.testing.assert_allclose(first["start_loss"], load_file(folder / "validation.safetensors")["loss"], rtol=1e-5)
+    np.testing.assert_allclose(
+        first["start_loss"], load_file(folder / "validation.safetensors")["loss"], rtol=1e-5
+    )
     assert float(trained["rules"]["rule"]["log_rate"]) != 0.0
     assert start["rules"]["rule"]["log_rate"] == pytest.approx(
         float(trained["rules"]["rule"]["log_rate"]) + np.log(0.1 / 0.2) / 5, rel=1e-5
     )
     again = _train(tmp_path / "again", plain, halt=2)
     for name in ("theta", "lives", "validation"):
-        files = [(row_folder(each, "wide") / f"{name}.safetensors").read_bytes() for each in (folder, again)]
+        files = [
+            (row_folder(each, "wide") / f"{name}.safetensors").read_bytes()
+            for each in (folder, again)
+        ]
         assert files[0] == files[1]
     (folder / "config.yaml").write_text(json.dumps(plain))
     told = summary.summarise(folder, job, 1.0)["rows"]
-    assert (told["wide"]["from"], told["wide"]["budget"], told["discovered"]["budget"]) == ("discovered", 8, 4)
+    assert (told["wide"]["from"], told["wide"]["budget"], told["discovered"]["budget"]) == (
+        "discovered",
+        8,
+        4,
+    )
     text = summary.render(folder)
     assert "wide starts from discovered: 8 outer steps in all, with those before it." in text
     assert "budget (but for rows that start from others)" in text
@@ -81,7 +94,10 @@ def test_it_starts_where_the_other_ended_and_resumes_exactly(tmp_path: Path):
 
 def test_what_determines_the_other_row_determines_this_one():
     plain = read_yaml(CONFIG, "test")
-    plain["rows"] |= {"narrow": {"rule": plain["rule"]}, "wide": plain["rows"]["wide"] | {"from": "narrow"}}
+    plain["rows"] |= {
+        "narrow": {"rule": plain["rule"]},
+        "wide": plain["rows"]["wide"] | {"from": "narrow"},
+    }
     other = json.loads(json.dumps(plain))
     other["rows"]["narrow"]["rule"]["rate"] = 0.3
     assert row._digest(plain, "wide") != row._digest(other, "wide")
@@ -99,7 +115,10 @@ def test_a_row_whose_start_did_not_train_is_not_trained(tmp_path: Path):
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        ({"x": {"from": "discoverd"}}, "rows.x.from='discoverd' - expected a row: .*did you mean 'discovered'"),
+        (
+            {"x": {"from": "discoverd"}},
+            "rows.x.from='discoverd' - expected a row: .*did you mean 'discovered'",
+        ),
         ({"x": {"from": 3}}, "rows.x.from=3 - expected a row"),
         ({"x": {"from": "x"}}, "rows.x.from: x <- x - expected a row that starts by itself"),
         ({"x": {"from": "y"}, "y": {"from": "x"}}, "rows.x.from: x <- y <- x"),

@@ -17,11 +17,15 @@ def _job(*words: str) -> Job:
     return parse(compose(words, Sources()))
 
 
-@pytest.mark.parametrize("words", [("experiment=oja",), ("experiment=association", "rows={}", "problem.n_tasks=4")])
+@pytest.mark.parametrize(
+    "words", [("experiment=oja",), ("experiment=association", "rows={}", "problem.n_tasks=4")]
+)
 def test_the_forecast_is_what_the_compiler_says_or_a_little_more(words):
     config = _job(*words).main
     problem = config.meta_problem()
-    batch = jax.eval_shape(lambda key: problem.sample(key, problem.n_tasks, "train"), jax.random.key(0))
+    batch = jax.eval_shape(
+        lambda key: problem.sample(key, problem.n_tasks, "train"), jax.random.key(0)
+    )
     theta = jax.eval_shape(problem.init, jax.random.key(0))
     program = jax.jit(lambda t, b: problem.value_and_grad(t, b)[:2]).lower(theta, batch)
     used = program.compile().memory_analysis().temp_size_in_bytes
@@ -34,14 +38,23 @@ def test_memory_that_is_not_there(monkeypatch):
     assert need.chunk == 8
     preflight.check(job, 1)
     enough = 2 * need.total - need.lives  # for two processes only with a chunk that is smaller
-    monkeypatch.setattr(preflight, "available", lambda: int((need.total - need.lives / 2 + 2**20) / preflight.SHARE))
-    with pytest.raises(BadInput, match=r"of memory for 1 row.* - expected at most .* free - set problem\.chunk=4"):
+    monkeypatch.setattr(
+        preflight, "available", lambda: int((need.total - need.lives / 2 + 2**20) / preflight.SHARE)
+    )
+    with pytest.raises(
+        BadInput, match=r"of memory for 1 row.* - expected at most .* free - set problem\.chunk=4"
+    ):
         preflight.check(job, 1)
     monkeypatch.setattr(preflight, "available", lambda: preflight.PROCESS)
     with pytest.raises(BadInput, match="use a smaller network"):
         preflight.check(job, 1)
     monkeypatch.setattr(preflight, "available", lambda: int(enough / preflight.SHARE))
-    two = _job("experiment=digits", "rows={no_plasticity: {rule: null}}", "network.hidden=[300,300]", "problem.chunk=8")
+    two = _job(
+        "experiment=digits",
+        "rows={no_plasticity: {rule: null}}",
+        "network.hidden=[300,300]",
+        "problem.chunk=8",
+    )
     with pytest.raises(BadInput, match=r"for 2 row.* - give --jobs 1"):
         preflight.check(two, 2)
 
@@ -49,7 +62,10 @@ def test_memory_that_is_not_there(monkeypatch):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("experiment=digits", "task.shots=60"), r"shots \+ queries = 70 for validation lives - expected at most 5\d"),
+        (
+            ("experiment=digits", "task.shots=60"),
+            r"shots \+ queries = 70 for validation lives - expected at most 5\d",
+        ),
         (("problem.n_devices=64",), "n_devices=64 - expected at most 1"),
         (("experiment=bandit", "outer=bptt"), "outer bptt - expected a differentiable task"),
     ],
@@ -72,7 +88,9 @@ def test_a_time_constant_that_dt_does_not_resolve_is_warned_about(caplog):
     cells = "{name: refractory, neuron: {name: adex, g_leak: 300, tau_w: 0.1}}"  # C / g_L = 0.94 ms
     preflight.check(_job(*words, f"network.neuron={cells}"), 1)
     (record,) = caplog.records
-    assert record.getMessage().startswith("Feedforward.neuron.neuron.tau_m=0.000936667 s is not resolved by dt=0.001")
+    assert record.getMessage().startswith(
+        "Feedforward.neuron.neuron.tau_m=0.000936667 s is not resolved by dt=0.001"
+    )
 
 
 def test_a_neuron_that_dt_makes_unstable_is_warned_about(caplog):

@@ -1,4 +1,6 @@
-"""Finished runs in one table: seeds are pooled, worlds stand side by side, and what cannot be compared is refused."""
+"""Finished runs in one table: seeds are pooled, worlds stand side by side, and what cannot be
+compared is refused.
+"""
 
 import json
 from pathlib import Path
@@ -32,7 +34,9 @@ rows:
 
 
 def _copy(source: Path, target: Path, seed: int, **scores: float) -> Path:
-    """A finished run with another seed and, per row, a constant accuracy; `shots` in its name gives its world."""
+    """A finished run with another seed and, per row, a constant accuracy; `shots` in its name gives
+    its world.
+    """
     plain = read_yaml((source / "config.yaml").read_text(), "test")
     plain["seed"], plain["task"]["shots"] = seed, int(target.name.split("-")[0])
     target.mkdir()
@@ -43,7 +47,9 @@ def _copy(source: Path, target: Path, seed: int, **scores: float) -> Path:
         folder = target / name
         folder.mkdir(parents=True, exist_ok=True)
         lives = load_file(source / name / "lives.safetensors")
-        save_file({**lives, "accuracy": np.full(8, scores[row], np.float32)}, folder / "lives.safetensors")
+        save_file(
+            {**lives, "accuracy": np.full(8, scores[row], np.float32)}, folder / "lives.safetensors"
+        )
     return target
 
 
@@ -51,7 +57,9 @@ def _copy(source: Path, target: Path, seed: int, **scores: float) -> Path:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "true")  # the rows compile in a process of their own
+        patch.setenv(
+            "JAX_DISABLE_MOST_OPTIMIZATIONS", "true"
+        )  # the rows compile in a process of their own
         one = run.start(read_yaml(CONFIG, "test"), folder / "run", 1, lambda *_: None)
     return [
         _copy(one, folder / "1-a", 0, discovered=0.5, sgd=0.7, slow=0.6),
@@ -62,7 +70,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 def test_worlds_stand_side_by_side(runs):
     legend, means, gaps, apart = compare(runs).split("\n\n")
-    assert legend.splitlines() == ["A  the world of the first run; 2 runs", "B  task.shots=5; 1 runs"]
+    assert legend.splitlines() == [
+        "A  the world of the first run; 2 runs",
+        "B  task.shots=5; 1 runs",
+    ]
     lines = {line.split()[0]: line.split()[1:] for line in means.splitlines()[2:]}
     assert lines["discovered"][:2] == ["0.600", "0.750"]
     assert lines["sgd"] == ["0.800", "0.500", "synapse", "symmetric", "0"]
@@ -117,14 +128,15 @@ def test_faults_of_lives_are_counted_and_named_at_the_end_of_a_run(runs):
     stored = load_file(finished / "lives.safetensors")
     assert all(np.all(stored[name] == 0) for name in ("dead", "runaway", "clipped"))
     wrong = {"dead": np.arange(8) < 3, "runaway": np.arange(8) == 7}
-    save_file({**stored, **{k: v.astype(np.float32) for k, v in wrong.items()}}, finished / "lives.safetensors")
+    save_file(
+        {**stored, **{k: v.astype(np.float32) for k, v in wrong.items()}},
+        finished / "lives.safetensors",
+    )
     try:
         job = parse(read_yaml((finished / "config.yaml").read_text(), "test"))
         counts = summarise(finished, job, 1.0)["rows"]["discovered"]["faults"]
         assert counts == {"dead": 3, "saturated": 0, "runaway": 1, "clipped": 0}
-        line = (
-            "discovered: of its 8 lives, 3 dead (a population silent throughout), 1 runaway (a population above 100 Hz"
-        )
+        line = "discovered: of its 8 lives, 3 dead (a population silent throughout), 1 runaway (a population above 100 Hz"
         assert line in render(finished) and "sgd: of its" not in render(finished)
     finally:
         save_file(stored, finished / "lives.safetensors")

@@ -1,4 +1,6 @@
-"""A finished run judged in another world: same numbers in the same world, and what no longer fits is refused."""
+"""A finished run judged in another world: same numbers in the same world, and what no longer fits
+is refused.
+"""
 
 from pathlib import Path
 
@@ -28,7 +30,9 @@ evaluation: {validation: 4, heldout: 6, candidates: 1}
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return run.start(read_yaml(CONFIG, "test"), tmp_path_factory.mktemp("runs") / "run", 1, lambda *_: None)
+    return run.start(
+        read_yaml(CONFIG, "test"), tmp_path_factory.mktemp("runs") / "run", 1, lambda *_: None
+    )
 
 
 def test_the_same_world_gives_the_scores_of_the_run(finished):
@@ -46,7 +50,11 @@ def test_slots_that_share_a_theta_go_into_a_deeper_network(finished):
 
 def test_what_does_not_fit_is_refused(finished):
     with pytest.raises(BadInput, match="does not fit the changed network"):
-        transfer([finished], ["rules.first.rule.terms=[error*pre,weight]", "rules.first.rule.initial=[-1,0]"], 4)
+        transfer(
+            [finished],
+            ["rules.first.rule.terms=[error*pre,weight]", "rules.first.rule.initial=[-1,0]"],
+            4,
+        )
     with pytest.raises(BadInput, match="row 'hebb' - expected one of discovered"):
         transfer([finished], [], 4, ["hebb"])
     with pytest.raises(BadInput, match="a run folder"):

@@ -43,8 +43,12 @@ SOUND = {
 NOISE = np.random.default_rng(0).normal(0.0, 0.05, 64)
 
 
-def forge(folder: Path, heldout: dict[str, float], validation: dict[str, float], seed: int = 0, **search) -> Path:
-    """A run folder as a finished training leaves it, every row with the accuracies given: nothing is compiled."""
+def forge(
+    folder: Path, heldout: dict[str, float], validation: dict[str, float], seed: int = 0, **search
+) -> Path:
+    """A run folder as a finished training leaves it, every row with the accuracies given: nothing
+    is compiled.
+    """
     plain = {**read_yaml(CONFIG, "test"), "seed": seed}
     job = parse(plain, check=False)
     folder.mkdir()
@@ -53,7 +57,11 @@ def forge(folder: Path, heldout: dict[str, float], validation: dict[str, float],
         own = row_folder(folder, name)
         own.mkdir(parents=True, exist_ok=True)
         noise = np.roll(NOISE, index)
-        scores = {"accuracy": heldout[name] + noise, "loss": 1 - heldout[name] - noise, "at_bound": 0 * noise}
+        scores = {
+            "accuracy": heldout[name] + noise,
+            "loss": 1 - heldout[name] - noise,
+            "at_bound": 0 * noise,
+        }
         known = {"accuracy": validation[name] + noise, "start_accuracy": 0.5 + noise}
         losses = {name.replace("accuracy", "loss"): 1 - values for name, values in known.items()}
         row_files.save_arrays(own / "validation.safetensors", known | losses)
@@ -63,7 +71,9 @@ def forge(folder: Path, heldout: dict[str, float], validation: dict[str, float],
         log = MetricsFile(own / "metrics.jsonl", 0)
         log.write(1, {"loss": np.asarray(1.0)}, 0.1)
         log.close()
-        row_files.publish(own, theta, scores, {"name": name, "diverged_lives": 0, "wall_s": 0.1, **facts})
+        row_files.publish(
+            own, theta, scores, {"name": name, "diverged_lives": 0, "wall_s": 0.1, **facts}
+        )
     summary.summarise(folder, job, 1.0)
     return folder
 
@@ -74,7 +84,10 @@ def page(folder: Path) -> str:
 
 
 def verdicts(folder: Path) -> dict:
-    return {name: fact["verdict"] for name, fact in json.loads((folder / "summary.json").read_text())["rows"].items()}
+    return {
+        name: fact["verdict"]
+        for name, fact in json.loads((folder / "summary.json").read_text())["rows"].items()
+    }
 
 
 def test_a_row_below_one_that_it_contains_takes_the_sentence_with_it(tmp_path: Path):
@@ -90,7 +103,11 @@ def test_a_row_below_one_that_it_contains_takes_the_sentence_with_it(tmp_path: P
         "backprop_with_terms": "not trained",
     }
     mine = found["backprop_with_terms"]
-    assert (mine["against"], mine["split"], mine["metric"]) == ("backprop_sgd", "validation", "accuracy")
+    assert (mine["against"], mine["split"], mine["metric"]) == (
+        "backprop_sgd",
+        "validation",
+        "accuracy",
+    )
     paired = 0.264 - 0.908 + np.roll(NOISE, 3) - np.roll(NOISE, 2)
     half = stats.t.ppf(0.9995, 63) * paired.std(ddof=1) / 8
     assert mine["difference"] == pytest.approx(paired.mean(), rel=1e-4)
@@ -100,11 +117,17 @@ def test_a_row_below_one_that_it_contains_takes_the_sentence_with_it(tmp_path: P
     words, shown = summary.render(folder), page(folder)
     for text in (words, shown, summary.pooled([folder])):
         assert "backprop_with_terms (not trained)" in text
-        assert "backprop_with_terms is not trained: its accuracy on validation lives is 0.644 below" in text
+        assert (
+            "backprop_with_terms is not trained: its accuracy on validation lives is 0.644 below"
+            in text
+        )
         assert do in text
         assert "closes" not in text and "(best backprop row)" not in text
     for text in (words, shown):
-        assert "got lost 2 times (outer steps 1, 3) and was led back; its last steps were 0.25 as large." in text
+        assert (
+            "got lost 2 times (outer steps 1, 3) and was led back; its last steps were 0.25 as large."
+            in text
+        )
     gap = json.loads((folder / "summary.json").read_text())["gap_closed"]
     assert (gap["to"], gap["share"], list(gap["withheld"])) == (None, None, ["backprop_with_terms"])
 
@@ -113,14 +136,21 @@ def test_where_every_search_did_its_work_the_sentence_stands(tmp_path: Path):
     folder = forge(tmp_path / "run", SOUND, SOUND)
     assert all(each is None or each["state"] == "trained" for each in verdicts(folder).values())
     text = summary.render(folder)
-    assert "closes 42 % of the gap from feedback_alignment to backprop_with_terms (best backprop row)" in text
+    assert (
+        "closes 42 % of the gap from feedback_alignment to backprop_with_terms (best backprop row)"
+        in text
+    )
     assert "trained)" not in text and "Not judged" not in text and "got lost" not in text
 
 
 def test_below_on_held_out_lives_alone_is_overfitted(tmp_path: Path):
     folder = forge(tmp_path / "run", {**SOUND, "backprop_with_terms": 0.8}, SOUND)
     mine = verdicts(folder)["backprop_with_terms"]
-    assert (mine["state"], mine["against"], mine["split"]) == ("overfitted", "backprop_sgd", "heldout")
+    assert (mine["state"], mine["against"], mine["split"]) == (
+        "overfitted",
+        "backprop_sgd",
+        "heldout",
+    )
     assert "backprop_with_terms (overfitted)" in summary.render(folder)
     assert "closes" not in summary.render(folder)
 
@@ -136,7 +166,11 @@ def test_a_row_that_failed_in_one_of_two_runs_is_not_named_as_the_best(tmp_path:
     bad = {**SOUND, "backprop_with_terms": 0.264}
     runs = [forge(tmp_path / "a", SOUND, SOUND), forge(tmp_path / "b", bad, bad, seed=1)]
     text = summary.pooled(runs)
-    assert "backprop_with_terms (not trained)" in text and "(so in 1 of 2 runs)" in text and "closes" not in text
+    assert (
+        "backprop_with_terms (not trained)" in text
+        and "(so in 1 of 2 runs)" in text
+        and "closes" not in text
+    )
     other = json.loads((runs[1] / "config.yaml").read_text())
     (runs[1] / "config.yaml").write_text(json.dumps({**other, "dt": 0.002}))
     gaps = compare(runs).split("\n\n")[2].splitlines()
@@ -148,10 +182,15 @@ def test_a_run_without_scores_on_validation_lives_opens_without_a_verdict(tmp_pa
     folder = forge(tmp_path / "run", SOUND, SOUND)
     for name in SOUND:
         (row_folder(folder, name) / "validation.safetensors").unlink()
-    summary.summarise(folder, parse(read_yaml((folder / "config.yaml").read_text(), "test"), check=False), 1.0)
+    summary.summarise(
+        folder, parse(read_yaml((folder / "config.yaml").read_text(), "test"), check=False), 1.0
+    )
     assert set(verdicts(folder).values()) == {None}
     text = summary.render(folder)
-    assert "Not judged" in text and "discovered, feedback_alignment, backprop_sgd, backprop_with_terms." in text
+    assert (
+        "Not judged" in text
+        and "discovered, feedback_alignment, backprop_sgd, backprop_with_terms." in text
+    )
     assert "closes 42 %" in text
 
 

@@ -1,7 +1,9 @@
-"""Spike trains of recurrent networks against the equations of norse, LSNN and e-prop, as these sources write them.
+"""Spike trains of recurrent networks against the equations of norse, LSNN and e-prop, as these
+sources write them.
 
-1,000 steps, 100 cells, random weights and input, float64: not one spike may differ, and their pseudo-derivatives agree.
-The programs below follow the sources' own order and names; none of our options stands in them.
+1,000 steps, 100 cells, random weights and input, float64: not one spike may differ, and their
+pseudo-derivatives agree. The programs below follow the sources' own order and names; none of our
+options stands in them.
 """
 
 import dataclasses
@@ -14,7 +16,13 @@ import pytest
 
 from metaplast.networks import base as network
 from metaplast.networks.recurrent import Recurrent
-from metaplast.neurons._integrate_and_fire import EPROP, EPROP_ADAPTATION, LSNN, LSNN_ADAPTATION, NORSE
+from metaplast.neurons._integrate_and_fire import (
+    EPROP,
+    EPROP_ADAPTATION,
+    LSNN,
+    LSNN_ADAPTATION,
+    NORSE,
+)
 from metaplast.neurons.alif import Alif
 from metaplast.neurons.lif import Lif
 from metaplast.neurons.refractory import Refractory
@@ -34,7 +42,9 @@ Run = tuple[np.ndarray, np.ndarray]  # spikes and pseudo-derivatives dz/dv, each
 
 
 def norse(weights: Weights, jump_first: bool) -> Run:
-    """lif_step: Euler, reset to a value; the current jumps last or, in other versions and functions, first."""
+    """lif_step: Euler, reset to a value; the current jumps last or, in other versions and
+    functions, first.
+    """
     (w_in, w_rec), v_leak, v_th, v_reset = weights, 0.0, 1.0, 0.0
     tau_mem_inv, tau_syn_inv = 1 / 1e-2, 1 / 5e-3
     z, v, i = np.zeros(N), np.zeros(N), np.zeros(N)
@@ -53,9 +63,11 @@ def norse(weights: Weights, jump_first: bool) -> Run:
     return np.array(spikes), np.array(psi)
 
 
-def lsnn(weights: Weights, tau=20.0, thr0=0.01, beta=1.7, tau_adaptation=1200.0, n_refractory=3, delay=0) -> Run:
-    """The 2018 program, times in ms: spikes on the voltage before the update, minus the adapted threshold, scaled by
-    it; silent while a spike lies in the last n_refractory steps."""
+def lsnn(
+    weights: Weights, tau=20.0, thr0=0.01, beta=1.7, tau_adaptation=1200.0, n_refractory=3, delay=0
+) -> Run:
+    """The 2018 program, times in ms: spikes on the voltage before the update, minus the adapted
+    threshold, scaled by it; silent while a spike lies in the last n_refractory steps."""
     w_in, w_rec = weights
     decay, decay_b = np.exp(-1.0 / tau), np.exp(-1.0 / tau_adaptation)
     z, v, b = np.zeros(N), np.zeros(N), np.zeros(N)
@@ -79,7 +91,9 @@ def lsnn(weights: Weights, tau=20.0, thr0=0.01, beta=1.7, tau_adaptation=1200.0,
 
 
 def eprop(weights: Weights, v_th=0.6, tau_m=20.0, tau_a=2000.0, n_ref=5, adaptive=True) -> Run:
-    """Bellec et al. 2020 and NEST, times in ms: input gain 1, spikes on the voltage after the update, minus v_th."""
+    """Bellec et al. 2020 and NEST, times in ms: input gain 1, spikes on the voltage after the
+    update, minus v_th.
+    """
     w_in, w_rec = weights
     alpha, rho = np.exp(-1.0 / tau_m), np.exp(-1.0 / tau_a)
     beta = round(1.7 * (1 - rho) / (1 - alpha), 7) if adaptive else 0.0
@@ -111,8 +125,18 @@ CASES: dict[str, Any] = {
         {"current_jumps": "after"},
     ),
     "lsnn": (lsnn, _silent(Alif(**LSNN, **LSNN_ADAPTATION), 3e-3), (0.5, 0.5), {"spike_on": "new"}),
-    "lsnn_lif": (partial(lsnn, beta=0.0), _silent(Lif(**LSNN), 3e-3), (0.4, 0.4), {"reset_mode": "subtract"}),
-    "eprop": (eprop, _silent(Alif(**EPROP, **EPROP_ADAPTATION), 5e-3), (0.8, 0.5), {"subtracted": "adapted"}),
+    "lsnn_lif": (
+        partial(lsnn, beta=0.0),
+        _silent(Lif(**LSNN), 3e-3),
+        (0.4, 0.4),
+        {"reset_mode": "subtract"},
+    ),
+    "eprop": (
+        eprop,
+        _silent(Alif(**EPROP, **EPROP_ADAPTATION), 5e-3),
+        (0.8, 0.5),
+        {"subtracted": "adapted"},
+    ),
     "eprop_lif": (
         partial(eprop, adaptive=False),
         _silent(Lif(**EPROP), 5e-3),
@@ -127,7 +151,9 @@ def _run(wiring: Any, weights: Any, x: Any) -> Any:
     synapses = {name: Synapses(weight=w, mask=1.0) for name, w in weights.items()}
 
     def step(state: Any, now: Any) -> Any:
-        state, (views, _) = network.step(wiring, {}, synapses, state, {"in": now}, DT, jax.random.key(0))
+        state, (views, _) = network.step(
+            wiring, {}, synapses, state, {"in": now}, DT, jax.random.key(0)
+        )
         return state, (views["output"].activity, views["output"].gain)
 
     return jax.lax.scan(step, network.init_state(wiring, {}, DT), x)[1]
@@ -135,9 +161,14 @@ def _run(wiring: Any, weights: Any, x: Any) -> Any:
 
 def _ours(cell: Any, weights: Weights, delay: int = 0) -> Run:
     transmission = Delayed(delay=delay * DT) if delay else Instant()
-    wiring = Recurrent(neuron=cell, readout=False, transmission=transmission).wiring({"in": N_IN}, N)
+    wiring = Recurrent(neuron=cell, readout=False, transmission=transmission).wiring(
+        {"in": N_IN}, N
+    )
     with jax.enable_x64(True):
-        return jax.tree.map(np.asarray, _run(wiring, {"in_to_output": weights[0], "output_to_output": weights[1]}, X))
+        return jax.tree.map(
+            np.asarray,
+            _run(wiring, {"in_to_output": weights[0], "output_to_output": weights[1]}, X),
+        )
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -147,13 +178,17 @@ def test_the_spike_trains_are_those_of_the_source(name):
     (expected, psi), (found, gain) = source(weights), _ours(cell, weights)
     assert expected.sum() > 1000
     assert expected.any(axis=0).sum() > N / 2  # of more than half of the cells
-    assert (source((weights[0], 0.0 * weights[1]))[0] != expected).sum() > 1000  # control: the recurrence matters
+    assert (
+        source((weights[0], 0.0 * weights[1]))[0] != expected
+    ).sum() > 1000  # control: the recurrence matters
     assert (found != expected).sum() == 0
     np.testing.assert_allclose(gain, psi, rtol=1e-8, atol=1e-9 * psi.max())
 
     inner = dataclasses.replace(getattr(cell, "neuron", cell), **wrong)
     other = dataclasses.replace(cell, neuron=inner) if isinstance(cell, Refractory) else inner
-    assert (_ours(other, weights)[0] != expected).sum() > 1000  # control: another discretisation is told apart
+    assert (
+        _ours(other, weights)[0] != expected
+    ).sum() > 1000  # control: another discretisation is told apart
 
 
 def test_a_delay_of_whole_steps_is_that_of_the_source():

@@ -20,7 +20,9 @@ def _softmax(x: np.ndarray) -> np.ndarray:
 
 @partial(quick_jit, static_argnums=0)
 def _views(neuron: Choice, keys: Any) -> Any:
-    return jax.vmap(lambda key: neuron.step({}, {}, {"soma": jnp.asarray(DRIVE, jnp.float32)}, 1e-3, key)[1])(keys)
+    return jax.vmap(
+        lambda key: neuron.step({}, {}, {"soma": jnp.asarray(DRIVE, jnp.float32)}, 1e-3, key)[1]
+    )(keys)
 
 
 def _deviation(activity: np.ndarray, p: np.ndarray) -> float:
@@ -34,7 +36,9 @@ def test_each_unit_wins_as_often_as_softmax_says():
     np.testing.assert_array_equal(activity.sum(axis=1), 1.0)
     assert set(np.unique(activity)) == {0.0, 1.0}
     assert _deviation(activity, _softmax(BETA * DRIVE)) < 4
-    assert _deviation(activity, _softmax(1.3 * BETA * DRIVE)) > 4  # control: another temperature is told apart
+    assert (
+        _deviation(activity, _softmax(1.3 * BETA * DRIVE)) > 4
+    )  # control: another temperature is told apart
     p = _softmax(BETA * DRIVE)
     np.testing.assert_allclose(view.gain[0], BETA * p * (1 - p), rtol=1e-5)
 
@@ -45,7 +49,9 @@ def test_a_sharp_choice_is_the_largest_drive():
 
 
 def test_a_temperature_is_learned_through_the_probabilities_of_a_choice():
-    """theta multiplies the inverse temperature by exp(5 theta); what is won has the derivative of its expectation."""
+    """theta multiplies the inverse temperature by exp(5 theta); what is won has the derivative of
+    its expectation.
+    """
     neuron, worth = Choice(inverse_temperature=BETA, learn=True), np.asarray([1.0, -2.0, 0.5, 3.0])
     assert neuron.init(jax.random.key(0), 4) == {"log_inverse_temperature": 0.0}
 
@@ -58,5 +64,7 @@ def test_a_temperature_is_learned_through_the_probabilities_of_a_choice():
 
     with jax.enable_x64(True):
         grad = quick_jit(jax.grad(won))({"log_inverse_temperature": jnp.asarray(0.1)})
-    slope = finite_difference(expected, {"log_inverse_temperature": 0.1}, {"log_inverse_temperature": 1.0})
+    slope = finite_difference(
+        expected, {"log_inverse_temperature": 0.1}, {"log_inverse_temperature": 1.0}
+    )
     np.testing.assert_allclose(grad["log_inverse_temperature"], slope, rtol=1e-6)

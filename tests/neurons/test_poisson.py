@@ -1,4 +1,6 @@
-"""A Poisson source fires as often as its rate says, with and without a dead time; its score is a log-likelihood's."""
+"""A Poisson source fires as often as its rate says, with and without a dead time; its score is a
+log-likelihood's.
+"""
 
 import numpy as np
 

@@ -21,7 +21,9 @@ from metaplast.transmission.delayed import Delayed
 from tests.neurons._constant import DT, constant
 
 
-@pytest.mark.parametrize("inner", [Lif(v_reset=-0.2), ConductanceLif(v_reset=-0.2)], ids=["lif", "conductance_lif"])
+@pytest.mark.parametrize(
+    "inner", [Lif(v_reset=-0.2), ConductanceLif(v_reset=-0.2)], ids=["lif", "conductance_lif"]
+)
 def test_the_firing_period_is_the_textbook_one_and_the_hold(inner):
     current, dt = 1.6, 1e-4
     exact = inner.tau_m * math.log((current - inner.v_reset) / (current - inner.threshold))
@@ -48,7 +50,9 @@ def test_a_spike_shows_the_potential_before_the_reset_and_then_holds_the_one_aft
 @pytest.mark.parametrize("during", ["hold", "silent"])
 @pytest.mark.parametrize("steps", [0, 1, 4])
 def test_a_neuron_driven_to_spike_in_every_step_is_silent_for_exactly_the_period(during, steps):
-    z, _, _ = constant(Refractory(neuron=Lif(soma_input="jump"), period=steps * DT, during=during), 40, soma=5.0)
+    z, _, _ = constant(
+        Refractory(neuron=Lif(soma_input="jump"), period=steps * DT, during=during), 40, soma=5.0
+    )
     np.testing.assert_array_equal(np.flatnonzero(z), np.arange(0, 40, steps + 1))
 
 
@@ -82,28 +86,38 @@ def test_a_silent_neuron_goes_on_integrating_and_is_not_reset_by_what_it_does_no
     z, v, gain = constant(Refractory(neuron=inner, period=30e-3, during="silent"), 60, soma=3.0)
     first = int(np.flatnonzero(z)[0])
     t = DT * np.arange(1, 31)
-    np.testing.assert_allclose(v[first + 1 : first + 31], 3.0 * (1 - np.exp(-t / inner.tau_m)), rtol=1e-5)
+    np.testing.assert_allclose(
+        v[first + 1 : first + 31], 3.0 * (1 - np.exp(-t / inner.tau_m)), rtol=1e-5
+    )
     assert v[first + 30] > inner.threshold and z[first + 30] == gain[first + 30] == 0.0
     assert z[first + 31] == 1.0
 
 
-@pytest.mark.parametrize("fields", [{**LSNN, **LSNN_ADAPTATION}, {**EPROP, **EPROP_ADAPTATION}], ids=["lsnn", "eprop"])
+@pytest.mark.parametrize(
+    "fields", [{**LSNN, **LSNN_ADAPTATION}, {**EPROP, **EPROP_ADAPTATION}], ids=["lsnn", "eprop"]
+)
 def test_the_gain_is_the_derivative_under_the_options_of_the_sources_too(fields):
     with jax.enable_x64(True):
         contract.check_gain(Refractory(neuron=Alif(**fields), period=3e-3, during="silent"), {})
 
 
 def test_what_cannot_be_made_refractory_is_refused_by_name():
-    words = r"refractory: neuron 'tanh' - expected a spiking neuron, such as lif - set neuron\.neuron"
+    words = (
+        r"refractory: neuron 'tanh' - expected a spiking neuron, such as lif - set neuron\.neuron"
+    )
     with pytest.raises(ValueError, match=words):
         decode("neuron", {"name": "refractory", "neuron": {"name": "tanh"}})
     with pytest.raises(ValueError, match="neuron 'refractory'"):
         Refractory(neuron=Refractory())
     with pytest.raises(ValueError, match="during='hold' around reset_mode='subtract_late'"):
         Refractory(neuron=Alif(**EPROP))
-    with pytest.raises(ValueError, match="neuron 'two_compartment' of graded activity - expected one that sends"):
+    with pytest.raises(
+        ValueError, match="neuron 'two_compartment' of graded activity - expected one that sends"
+    ):
         Refractory(neuron=TwoCompartment(output="rate"))
     assert quick_jit(lambda: Refractory().init_state({}, 3))()["remaining"].shape == (3,)
-    made: Any = decode("neuron", {"name": "refractory", "neuron": {"name": "alif", "beta": 0.2}, "period": 5e-3})
+    made: Any = decode(
+        "neuron", {"name": "refractory", "neuron": {"name": "alif", "beta": 0.2}, "period": 5e-3}
+    )
     assert made == Refractory(neuron=Alif(beta=0.2), period=5e-3)
     assert jax.tree.leaves(made.init(jax.random.key(0), 3)) == []

@@ -1,4 +1,6 @@
-"""First membrane potentials: what a cell starts from is what was said, or drawn, and it goes on from there."""
+"""First membrane potentials: what a cell starts from is what was said, or drawn, and it goes on
+from there.
+"""
 
 import math
 from typing import Any
@@ -41,9 +43,15 @@ NONE = ("linear", "tanh", "poisson", "spikes", "constant", "recorded")
 
 def shown(neuron: Any, key: Any = None, dt: float = 1e-7) -> np.ndarray:
     """The potential after one step of next to no time [5]."""
-    state = neuron.begin(neuron.init(jax.random.key(0), 5), 5, jax.random.key(0) if key is None else key)
+    state = neuron.begin(
+        neuron.init(jax.random.key(0), 5), 5, jax.random.key(0) if key is None else key
+    )
     drive = {port: jnp.zeros(5) for port in neuron.ports}
-    return np.asarray(neuron.step(neuron.init(jax.random.key(0), 5), state, drive, dt, jax.random.key(1))[1].potential)
+    return np.asarray(
+        neuron.step(neuron.init(jax.random.key(0), 5), state, drive, dt, jax.random.key(1))[
+            1
+        ].potential
+    )
 
 
 @pytest.mark.parametrize("name", MEMBRANES)
@@ -67,7 +75,9 @@ def test_what_a_spike_is_decided_on_starts_there_too():
 
 @pytest.mark.parametrize("name", NONE)
 def test_a_neuron_without_a_membrane_is_refused_by_name(name):
-    with pytest.raises(ValidationError, match=rf"neuron '{name}': a first potential.*leave starting out"):
+    with pytest.raises(
+        ValidationError, match=rf"neuron '{name}': a first potential.*leave starting out"
+    ):
         Starting(decode("neuron", name), 0.5)
 
 
@@ -113,13 +123,17 @@ def test_a_range_is_drawn_per_cell_from_the_key_of_the_life():
 
 def test_two_populations_draw_their_own():
     cells = Starting(Lif(), RANGE)
-    wiring = Wiring((Population("a", 5, cells), Population("b", 5, cells)), (Edge("a", "b", Dense(5, 5)),))
+    wiring = Wiring(
+        (Population("a", 5, cells), Population("b", 5, cells)), (Edge("a", "b", Dense(5, 5)),)
+    )
     state = network.begin(wiring, {}, DT, jax.random.key(0))
     assert np.all(np.asarray(state.neurons["a"]["v"]) != np.asarray(state.neurons["b"]["v"]))
 
 
 def test_cells_go_on_from_where_they_start():
-    """Under a constant drive, V <- alpha V + (1 - alpha) I from the drawn V, with the reset, cell by cell."""
+    """Under a constant drive, V <- alpha V + (1 - alpha) I from the drawn V, with the reset, cell
+    by cell.
+    """
     neuron, drive = Starting(Lif(), RANGE), 1.3
     state = neuron.begin({}, 6, jax.random.key(3))
     v = np.asarray(state["v"], np.float64)
@@ -140,17 +154,33 @@ def test_cells_go_on_from_where_they_start():
 @pytest.mark.parametrize("first", [0.0, 0.8])
 def test_the_same_network_from_the_same_potentials_in_brian2(first):
     rng, n_in, n, steps = np.random.default_rng(0), 40, 20, 200
-    spikes, weight = {"input": 1.0 * (rng.random((steps, n_in)) < 0.03)}, rng.uniform(0.15, 0.5, (n, n_in))
+    spikes, weight = (
+        {"input": 1.0 * (rng.random((steps, n_in)) < 0.03)},
+        rng.uniform(0.15, 0.5, (n, n_in)),
+    )
     cell = ConductanceLif(
-        e_excitatory=3.0, tau_excitatory=5e-3, tau_inhibitory=10e-3, conductance_jumps="after", tau_m=20e-3
+        e_excitatory=3.0,
+        tau_excitatory=5e-3,
+        tau_inhibitory=10e-3,
+        conductance_jumps="after",
+        tau_m=20e-3,
     )
     held = Starting(Refractory(cell, 2 * DT), 0.8)
     edge = Edge("input", "output", Dense(n, n_in), port="excitatory", bounds=(0.0, 1.0), label="in")
     wiring = Wiring((Population("input", n_in), Population("output", n, held)), (edge,))
     ours = _ours.run(wiring, {}, spikes, {"in": weight}, DT)[0]["output"]
     ends = tuple(axis.ravel() for axis in np.indices(weight.shape))
-    numbers = {"e_e": 3.0, "e_i": -1 / 3, "tau_m": 20e-3, "tau_e": 5e-3, "tau_i": 10e-3, "refractory": 3 * DT}
+    numbers = {
+        "e_e": 3.0,
+        "e_i": -1 / 3,
+        "tau_m": 20e-3,
+        "tau_e": 5e-3,
+        "tau_i": 10e-3,
+        "refractory": 3 * DT,
+    }
     theirs = {"in": _theirs.Edge("input", "output", ends, weight.ravel(), into="g_e")}
-    brian = _theirs.run(theirs, {"output": n}, spikes, (_theirs.CONDUCTANCES, numbers), DT, first)[0]["output"]
+    brian = _theirs.run(theirs, {"output": n}, spikes, (_theirs.CONDUCTANCES, numbers), DT, first)[
+        0
+    ]["output"]
     assert brian.sum() > n
     assert (np.sum(ours != brian) == 0) == (first == 0.8)

@@ -1,4 +1,6 @@
-"""A unit that fires by lot spikes as often as its potential says; its score is the slope of the log-likelihood."""
+"""A unit that fires by lot spikes as often as its potential says; its score is the slope of the
+log-likelihood.
+"""
 
 import dataclasses
 import math
@@ -35,11 +37,17 @@ def test_spikes_are_as_frequent_as_said_and_the_score_is_the_slope_of_their_like
     assert set(np.unique(view.activity)) == {0.0, 1.0}
     error = np.sqrt(p * (1 - p) / N_DRAWS)
     assert (np.abs(view.activity.mean(axis=0) - p) < 4 * error).all()
-    assert (np.abs(view.activity.mean(axis=0) - chance(DRIVE + 0.1)) > 4 * error)[1:].all()  # control: another drive
+    assert (np.abs(view.activity.mean(axis=0) - chance(DRIVE + 0.1)) > 4 * error)[
+        1:
+    ].all()  # control: another drive
     of_spike = (np.log(chance(DRIVE + h)) - np.log(chance(DRIVE - h))) / (2 * h)
     of_none = (np.log(1 - chance(DRIVE + h)) - np.log(1 - chance(DRIVE - h))) / (2 * h)
-    np.testing.assert_allclose(view.score, np.where(view.activity > 0, of_spike, of_none), rtol=1e-4)
-    np.testing.assert_allclose(view.gain[0], (chance(DRIVE + h) - chance(DRIVE - h)) / (2 * h), rtol=1e-4)
+    np.testing.assert_allclose(
+        view.score, np.where(view.activity > 0, of_spike, of_none), rtol=1e-4
+    )
+    np.testing.assert_allclose(
+        view.gain[0], (chance(DRIVE + h) - chance(DRIVE - h)) / (2 * h), rtol=1e-4
+    )
     assert (np.abs(view.score.mean(axis=0)) < 4 * view.score.std(axis=0) / math.sqrt(N_DRAWS)).all()
 
 
@@ -51,14 +59,20 @@ def test_no_drive_is_too_strong_or_too_weak_for_finite_numbers(neuron):
 
 
 def test_a_membrane_forgets_resets_and_is_silent_as_its_options_say():
-    """Three units in a row of steps under a constant drive that makes each fire in every step it may."""
+    """Three units in a row of steps under a constant drive that makes each fire in every step it
+    may.
+    """
     alpha, drive = math.exp(-DT / 20e-3), 100.0
     plain = Stochastic(width=1e-2)
     cells = {
         "none": plain,
         "value": dataclasses.replace(plain, reset_mode="value", v_reset=-0.5),
-        "subtract": dataclasses.replace(plain, reset_mode="subtract", v_reset=-0.5, soma_input="jump"),
-        "refractory": Refractory(dataclasses.replace(plain, reset_mode="value"), period=2 * DT, during="silent"),
+        "subtract": dataclasses.replace(
+            plain, reset_mode="subtract", v_reset=-0.5, soma_input="jump"
+        ),
+        "refractory": Refractory(
+            dataclasses.replace(plain, reset_mode="value"), period=2 * DT, during="silent"
+        ),
     }
 
     @quick_jit
@@ -67,7 +81,9 @@ def test_a_membrane_forgets_resets_and_is_silent_as_its_options_say():
         for name, cell in cells.items():
             state, rows = cell.init_state({}, 1), []
             for t in range(5):
-                state, view = cell.step({}, state, {"soma": jnp.full(1, drive)}, DT, jax.random.fold_in(key, t))
+                state, view = cell.step(
+                    {}, state, {"soma": jnp.full(1, drive)}, DT, jax.random.fold_in(key, t)
+                )
                 rows.append(jnp.stack([view.activity[0], view.potential[0], view.score[0]]))
             found[name] = jnp.stack(rows)
         return found
@@ -87,5 +103,9 @@ def test_a_membrane_forgets_resets_and_is_silent_as_its_options_say():
 
 def test_the_score_of_a_choice_is_the_slope_of_the_log_of_softmax():
     view = _views(Choice(inverse_temperature=1.5))
-    slopes = quick_jit(jax.jacobian(lambda u: jax.nn.log_softmax(1.5 * u)))(jnp.asarray(DRIVE, jnp.float32))
-    np.testing.assert_allclose(view.score, np.asarray(slopes)[view.activity.argmax(axis=1)], atol=1e-5)
+    slopes = quick_jit(jax.jacobian(lambda u: jax.nn.log_softmax(1.5 * u)))(
+        jnp.asarray(DRIVE, jnp.float32)
+    )
+    np.testing.assert_allclose(
+        view.score, np.asarray(slopes)[view.activity.argmax(axis=1)], atol=1e-5
+    )

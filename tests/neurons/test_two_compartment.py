@@ -21,7 +21,9 @@ def test_without_a_teacher_the_soma_comes_to_what_the_dendrite_shows():
     np.testing.assert_allclose(view.dendrite, np.broadcast_to(20 / 21 * v_w, (60, 4)), rtol=1e-12)
     np.testing.assert_allclose(view.potential[-1], view.dendrite[-1], rtol=1e-12)
     t = DT * np.arange(1, 61)[:, None]
-    np.testing.assert_allclose(view.potential, 20 / 21 * v_w * (1 - np.exp(-21 * t / 10e-3)), rtol=1e-9)
+    np.testing.assert_allclose(
+        view.potential, 20 / 21 * v_w * (1 - np.exp(-21 * t / 10e-3)), rtol=1e-9
+    )
 
 
 def test_a_teacher_pulls_the_soma_to_its_matching_potential_and_leaves_the_dendrite_alone():
@@ -38,17 +40,21 @@ def test_spikes_are_as_frequent_as_phi_says_and_the_score_is_the_slope_of_their_
     levels, n, h = np.array([0.3, 0.9, 1.4]), 500, 1e-6
     u = np.repeat(levels, n)
     spikes = population(CELL, 100, DT, dendrite=21 / 20 * u)
-    p = lambda u: -np.expm1(-_phi(u) * DT)  # noqa: E731
+    p = lambda u: -np.expm1(-_phi(u) * DT)
     found = spikes.activity[60:].reshape(40, 3, n).mean(axis=(0, 2))
     error = np.sqrt(p(levels) * (1 - p(levels)) / (40 * n))
     assert (np.abs(found - p(levels)) < 4 * error).all()
-    assert (np.abs(found - p(levels - 0.3)) > 4 * error).all()  # control: another potential is told apart
+    assert (
+        np.abs(found - p(levels - 0.3)) > 4 * error
+    ).all()  # control: another potential is told apart
     assert p(levels)[-1] > 0.1
     gain, score = spikes.gain[-1], spikes.score[-1]
     np.testing.assert_allclose(gain, (p(u + h) - p(u - h)) / (2 * h), rtol=1e-6)
     of_spike = (np.log(p(u + h)) - np.log(p(u - h))) / (2 * h)
     of_none = (np.log(1 - p(u + h)) - np.log(1 - p(u - h))) / (2 * h)
-    np.testing.assert_allclose(score, np.where(spikes.activity[-1] > 0, of_spike, of_none), rtol=1e-6)
+    np.testing.assert_allclose(
+        score, np.where(spikes.activity[-1] > 0, of_spike, of_none), rtol=1e-6
+    )
 
     rate = population(TwoCompartment(output="rate"), 100, DT, dendrite=21 / 20 * u)
     np.testing.assert_allclose(rate.activity[-1], p(u), rtol=1e-9)

@@ -1,4 +1,6 @@
-"""Izhikevich's neuron and AdEx: order of convergence, textbook behaviour against fine-step integration, overflow."""
+"""Izhikevich's neuron and AdEx: order of convergence, textbook behaviour against fine-step
+integration, overflow.
+"""
 
 import dataclasses
 import math
@@ -45,22 +47,28 @@ def _rest(neuron: Any) -> list[float]:
 
 def _solved(neuron: Any, current: float, end_ms: float) -> Any:
     """The equations to 1e-10, up to the first peak."""
-    peak = lambda t, y: y[0] - neuron.v_peak  # noqa: E731
+    peak = lambda t, y: y[0] - neuron.v_peak
     peak.terminal = True  # pyright: ignore[reportFunctionMemberAccess]
-    flow = lambda t, y: _field(neuron)(*y, current)  # noqa: E731
-    return solve_ivp(flow, (0.0, end_ms), _rest(neuron), "LSODA", events=peak, rtol=1e-10, atol=1e-10)
+    flow = lambda t, y: _field(neuron)(*y, current)
+    return solve_ivp(
+        flow, (0.0, end_ms), _rest(neuron), "LSODA", events=peak, rtol=1e-10, atol=1e-10
+    )
 
 
 CELLS = [
     pytest.param(Izhikevich(), 1.0, np.linspace(8.0, 14.0, 8), 2.0, id="izhikevich"),
     pytest.param(Izhikevich(integration="euler"), 1.0, np.linspace(8.0, 14.0, 8), 1.0, id="euler"),
-    pytest.param(Izhikevich(integration="half_steps"), 1.0, np.linspace(8.0, 14.0, 8), 1.0, id="half_steps"),
+    pytest.param(
+        Izhikevich(integration="half_steps"), 1.0, np.linspace(8.0, 14.0, 8), 1.0, id="half_steps"
+    ),
     pytest.param(Adex(), 300.0, np.linspace(800.0, 1500.0, 8), 1.0, id="adex"),
 ]
 
 
 @pytest.mark.parametrize(("neuron", "weak", "strong", "order"), CELLS)
-def test_the_potential_is_of_its_order_in_dt_and_the_time_of_the_first_spike_of_the_first(neuron, weak, strong, order):
+def test_the_potential_is_of_its_order_in_dt_and_the_time_of_the_first_spike_of_the_first(
+    neuron, weak, strong, order
+):
     exact = _solved(neuron, weak, 16.0).y[0, -1]
     peaks = np.array([_solved(neuron, i, 100.0).t_events[0][0] for i in strong])
     steps, off, late = np.array([0.1, 0.05, 0.025]), [], []
@@ -104,7 +112,10 @@ TYPES = {
 @pytest.fixture(scope="module")
 def trains() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Spike times [ms] under a step of current over 300 ms: (found at dt = 0.1 ms, by fine steps)."""
-    return {name: (_times(cell, i, 300.0, 0.1), _fine(cell, i, 300.0)) for name, (cell, i) in TYPES.items()}
+    return {
+        name: (_times(cell, i, 300.0, 0.1), _fine(cell, i, 300.0))
+        for name, (cell, i) in TYPES.items()
+    }
 
 
 def test_spike_trains_under_a_step_of_current_are_those_of_a_fine_integration(trains):
@@ -134,12 +145,16 @@ def test_small_currents_settle_where_the_linear_equations_say():
     np.testing.assert_allclose(view.potential[-1], expected, atol=1e-3)
     izhikevich = population(Izhikevich(), 4000, 5e-4, soma=np.array([0.0, 2.0, 5.0]))
     np.testing.assert_allclose(izhikevich.potential[-1, 0], -70.0)
-    np.testing.assert_allclose(izhikevich.potential[-1, 1], min(np.roots([0.04, 4.8, 142.0])), rtol=1e-6)
+    np.testing.assert_allclose(
+        izhikevich.potential[-1, 1], min(np.roots([0.04, 4.8, 142.0])), rtol=1e-6
+    )
     assert izhikevich.activity[:, :2].sum() == 0
     assert izhikevich.activity[2000:, 2].sum() > 0  # above 4 there is no rest
 
 
-@pytest.mark.parametrize("neuron", [Izhikevich(substeps=8), Adex(substeps=8)], ids=["izhikevich", "adex"])
+@pytest.mark.parametrize(
+    "neuron", [Izhikevich(substeps=8), Adex(substeps=8)], ids=["izhikevich", "adex"]
+)
 def test_substeps_are_smaller_steps_up_to_the_peak(neuron):
     current = np.array([2.0 if isinstance(neuron, Izhikevich) else 300.0])
     coarse = population(neuron, 20, 8e-4, soma=current)
@@ -147,7 +162,9 @@ def test_substeps_are_smaller_steps_up_to_the_peak(neuron):
     np.testing.assert_allclose(coarse.potential, fine.potential[7::8], rtol=1e-12)
 
 
-@pytest.mark.parametrize("neuron", [Izhikevich(), Izhikevich(integration="euler"), Adex(), Adex(substeps=5)], ids=str)
+@pytest.mark.parametrize(
+    "neuron", [Izhikevich(), Izhikevich(integration="euler"), Adex(), Adex(substeps=5)], ids=str
+)
 def test_no_drive_is_too_strong_for_finite_numbers(neuron):
     """In float32, at a coarse step, forward and backward."""
 
@@ -187,14 +204,20 @@ def counts() -> np.ndarray:
 
 
 @pytest.mark.parametrize("dt", [1e-4, 2.5e-4, 5e-4, 1e-3])
-def test_izhikevich_fires_as_often_as_a_fine_integration_from_strong_inhibition_to_strong_drive(dt, counts):
+def test_izhikevich_fires_as_often_as_a_fine_integration_from_strong_inhibition_to_strong_drive(
+    dt, counts
+):
     assert (counts[:5] == 0).all() and counts[-1] > 200
     view = population(Izhikevich(), round(0.5 / dt), dt, soma=CURRENTS)
     n = view.activity.sum(axis=0)
     assert (n[:5] == 0).all()
-    assert (np.abs(n - counts) <= 1 + 70.0 * dt * counts).all()  # a spike waits for the end of its step
+    assert (
+        np.abs(n - counts) <= 1 + 70.0 * dt * counts
+    ).all()  # a spike waits for the end of its step
     if dt == 1e-3:  # the control: an explicit method overshoots
-        euler = population(Izhikevich(integration="euler"), 500, dt, soma=CURRENTS).activity.sum(axis=0)
+        euler = population(Izhikevich(integration="euler"), 500, dt, soma=CURRENTS).activity.sum(
+            axis=0
+        )
         assert (euler[:2] > 200).all()
 
 
@@ -202,12 +225,16 @@ def test_izhikevich_fires_as_often_as_a_fine_integration_from_strong_inhibition_
 def test_no_step_of_the_exact_method_is_too_long_for_a_cell_at_rest(drive):
     settled = population(Izhikevich(), 400, 5e-3, soma=np.array([drive]))
     assert not settled.activity.any()
-    np.testing.assert_allclose(settled.potential[-1, 0], min(np.roots([0.04, 4.8, 140.0 + drive])), rtol=1e-6)
+    np.testing.assert_allclose(
+        settled.potential[-1, 0], min(np.roots([0.04, 4.8, 140.0 + drive])), rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize(("method", "parts"), [("euler", 1), ("half_steps", 2)])
 def test_the_limit_of_an_explicit_method_is_that_of_its_fastest_slope(method, parts):
-    """Of dv/dt alone: |1 + h (0.08 v + 5)| = 1 at the lowest v, to the influence of u; twice as long by half steps."""
+    """Of dv/dt alone: |1 + h (0.08 v + 5)| = 1 at the lowest v, to the influence of u; twice as
+    long by half steps.
+    """
     fine = population(Izhikevich(), 20_000, 2e-5, soma=np.array([-200.0]))
     limit = 1e-3 * parts * 2.0 / -(0.08 * fine.potential.min() + 5.0)
     assert Izhikevich(integration=method).stable_dt() == pytest.approx(limit, rel=0.03)
@@ -216,10 +243,16 @@ def test_the_limit_of_an_explicit_method_is_that_of_its_fastest_slope(method, pa
 
 
 def test_the_limit_of_adex_is_that_of_its_leak():
-    """The matrix of dv/dt and dw/dt below the upstroke: Euler is stable up to 2 / |its largest eigenvalue|."""
+    """The matrix of dv/dt and dw/dt below the upstroke: Euler is stable up to 2 / |its largest
+    eigenvalue|.
+    """
     cell = Adex(g_leak=300.0, tau_w=0.1)
-    matrix = np.array([[-cell.g_leak / cell.capacitance, -1.0 / cell.capacitance], [cell.a / 100.0, -1.0 / 100.0]])
-    assert cell.stable_dt() == pytest.approx(2e-3 / np.abs(np.linalg.eigvals(matrix)).max(), rel=0.01)
+    matrix = np.array(
+        [[-cell.g_leak / cell.capacitance, -1.0 / cell.capacitance], [cell.a / 100.0, -1.0 / 100.0]]
+    )
+    assert cell.stable_dt() == pytest.approx(
+        2e-3 / np.abs(np.linalg.eigvals(matrix)).max(), rel=0.01
+    )
 
 
 def test_euler_is_the_numpy_program_too():
@@ -229,7 +262,9 @@ def test_euler_is_the_numpy_program_too():
 
 @spec
 class _Counting(AbstractNeuron):
-    """A plug-in that says nothing of its limit: an Euler membrane of 10 ms, reset and held for five steps in `step`."""
+    """A plug-in that says nothing of its limit: an Euler membrane of 10 ms, reset and held for five
+    steps in `step`.
+    """
 
     def init(self, key: Any, n: int) -> Any:
         return {}
@@ -238,7 +273,9 @@ class _Counting(AbstractNeuron):
         return {"v": jnp.zeros(n), "left": jnp.zeros(n)}
 
     def step(self, theta: Any, state: Any, drive: Any, dt: float, key: Any) -> Any:
-        v = jnp.where(state["left"] <= 0, state["v"] + dt / 10e-3 * (drive["soma"] - state["v"]), state["v"])
+        v = jnp.where(
+            state["left"] <= 0, state["v"] + dt / 10e-3 * (drive["soma"] - state["v"]), state["v"]
+        )
         z = (v > 1.0).astype(v.dtype)
         left = jnp.where(z > 0, 5.0, jnp.maximum(state["left"] - 1.0, 0.0))
         return {"v": jnp.where(z > 0, 0.0, v), "left": left}, neuron_view(z, v, jnp.ones_like(v))
@@ -249,8 +286,11 @@ def test_the_limit_of_a_neuron_that_states_none_is_measured_past_its_jumps():
 
 
 def test_the_limit_of_euler_is_that_of_the_lowest_potential_on_the_way():
-    """Own Jacobian of Izhikevich's equations (ms, mV), at the lowest potential that a second under the strongest
-    inhibition comes by: its overshoot lasts a few ms. 1 + h lambda leaves the unit circle at h = 2 / |lambda|."""
+    """Own Jacobian of Izhikevich's equations (ms, mV), at the lowest potential that a second under
+    the strongest
+    inhibition comes by: its overshoot lasts a few ms. 1 + h lambda leaves the unit circle at h = 2
+    / |lambda|.
+    """
     cell = Izhikevich(integration="euler")
     v = lowest = -65.0
     u = 0.2 * v

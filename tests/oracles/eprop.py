@@ -1,4 +1,6 @@
-"""e-prop as plain loops over synapses, with the eligibility vectors as Bellec et al. (2020) write them."""
+"""e-prop as plain loops over synapses, with the eligibility vectors as Bellec et al. (2020) write
+them.
+"""
 
 import math
 from typing import Any
@@ -9,8 +11,13 @@ from metaplast.rules.eprop import Eprop
 
 
 def step(rule: Eprop, theta: Any, state: Any, view: Any, dt: float) -> tuple[Any, np.ndarray]:
-    """eps_a is stored as the next step meets it: psi eps_v + (rho - psi beta) eps_a, all of the step that ends here."""
-    tau = {name: getattr(rule, name) * math.exp(5.0 * float(theta.get(f"log_{name}", 0.0))) for name in _CONSTANTS}
+    """eps_a is stored as the next step meets it: psi eps_v + (rho - psi beta) eps_a, all of the
+    step that ends here.
+    """
+    tau = {
+        name: getattr(rule, name) * math.exp(5.0 * float(theta.get(f"log_{name}", 0.0)))
+        for name in _CONSTANTS
+    }
     alpha, rho = math.exp(-dt / tau["tau_m"]), math.exp(-dt / tau["tau_a"])
     kappa = math.exp(-dt / tau["tau_out"]) if rule.tau_out else 0.0
     zeta = 1.0 if rule.soma_input == "jump" else 1.0 - alpha
@@ -19,10 +26,17 @@ def step(rule: Eprop, theta: Any, state: Any, view: Any, dt: float) -> tuple[Any
     eps_v = alpha * state.pre["eprop_eps"] + zeta * view.pre.activity
     rate = np.zeros(len(psi))
     if rule.rate_cost:
-        rate = math.exp(-dt / tau["tau_rate"]) * state.post["eprop_f"] + view.post.activity / tau["tau_rate"]
+        rate = (
+            math.exp(-dt / tau["tau_rate"]) * state.post["eprop_f"]
+            + view.post.activity / tau["tau_rate"]
+        )
     old_a = state.synapse.get("eprop_a", np.zeros(view.weight.shape))
     old_bar = state.synapse.get("eprop_ebar", np.zeros(view.weight.shape))
-    delta, eps_a, bar = np.zeros(view.weight.shape), np.zeros(view.weight.shape), np.zeros(view.weight.shape)
+    delta, eps_a, bar = (
+        np.zeros(view.weight.shape),
+        np.zeros(view.weight.shape),
+        np.zeros(view.weight.shape),
+    )
     for j, i in np.ndindex(*delta.shape):
         e = psi[j] * (eps_v[i] - rule.beta * old_a[j, i])
         eps_a[j, i] = psi[j] * eps_v[i] + (rho - psi[j] * rule.beta) * old_a[j, i]
@@ -32,7 +46,10 @@ def step(rule: Eprop, theta: Any, state: Any, view: Any, dt: float) -> tuple[Any
     new = state.replace(
         pre={"eprop_eps": eps_v},
         post={"eprop_f": rate} if rule.rate_cost else {},
-        synapse={**({"eprop_a": eps_a} if rule.beta else {}), **({"eprop_ebar": bar} if rule.tau_out else {})},
+        synapse={
+            **({"eprop_a": eps_a} if rule.beta else {}),
+            **({"eprop_ebar": bar} if rule.tau_out else {}),
+        },
     )
     return new, delta
 

@@ -1,7 +1,9 @@
-"""Spike-timing rules as a plain loop from spike to spike of one synapse, in continuous time with exact exponentials.
+"""Spike-timing rules as a plain loop from spike to spike of one synapse, in continuous time with
+exact exponentials.
 
-Nothing here knows of time steps. Conventions: both sides may fire at one time, `order` says what a spike sees of the
-other side's trace then; both see the weight from before, and the bounds act on what comes out.
+Nothing here knows of time steps. Conventions: both sides may fire at one time, `order` says what a
+spike sees of the other side's trace then; both see the weight from before, and the bounds act on
+what comes out.
 """
 
 import math
@@ -12,7 +14,9 @@ import numpy as np
 
 from tests.oracles.polynomial import value
 
-Change = Callable[[float, bool, bool, float], float]  # (time, pre fires, post fires, weight) -> change
+Change = Callable[
+    [float, bool, bool, float], float
+]  # (time, pre fires, post fires, weight) -> change
 
 
 class Trace:
@@ -35,11 +39,22 @@ class Trace:
         return 1.0 if self.nearest else self.at(time) + 1.0
 
 
-def weights(make: Callable[[], Change], pre: np.ndarray, post: np.ndarray, start: np.ndarray, dt: float, top: float):
-    """Final weights [post, pre] under hard bounds 0 and `top` for spikes [n_steps, n], 0/1, at times step * dt."""
+def weights(
+    make: Callable[[], Change],
+    pre: np.ndarray,
+    post: np.ndarray,
+    start: np.ndarray,
+    dt: float,
+    top: float,
+):
+    """Final weights [post, pre] under hard bounds 0 and `top` for spikes [n_steps, n], 0/1, at
+    times step * dt.
+    """
     final = np.zeros(start.shape)
     for j, i in np.ndindex(*start.shape):
-        pre_times, post_times = ({k * dt for k in np.flatnonzero(s)} for s in (pre[:, i], post[:, j]))
+        pre_times, post_times = (
+            {k * dt for k in np.flatnonzero(s)} for s in (pre[:, i], post[:, j])
+        )
         w, change = float(start[j, i]), make()
         for time in sorted(pre_times | post_times):
             w = min(max(w + change(time, time in pre_times, time in post_times, w), 0.0), top)
@@ -54,7 +69,11 @@ def pair(rule: Any, top: float) -> Change:
     def change(time: float, pre: bool, post: bool, w: float) -> float:
         total = 0.0
         if post:
-            total += rule.potentiation * (top - w) ** rule.mu_potentiation * x.met(time, pre, rule.at_post_spike)
+            total += (
+                rule.potentiation
+                * (top - w) ** rule.mu_potentiation
+                * x.met(time, pre, rule.at_post_spike)
+            )
         if pre:
             total -= rule.depression * w**rule.mu_depression * y.met(time, post, rule.at_pre_spike)
         _jump(time, (pre, x), (post, y))
@@ -72,7 +91,9 @@ def triplet(rule: Any, top: float) -> Change:
         total = 0.0
         if post:
             size = rule.a2_plus + rule.a3_plus * o2.at(time)
-            total += size * (top - w) ** rule.mu_potentiation * r1.met(time, pre, rule.at_post_spike)
+            total += (
+                size * (top - w) ** rule.mu_potentiation * r1.met(time, pre, rule.at_post_spike)
+            )
         if pre:
             size = rule.a2_minus + rule.a3_minus * r2.at(time)
             total -= size * w**rule.mu_depression * o1.met(time, post, rule.at_pre_spike)
@@ -88,7 +109,9 @@ def vogels(rule: Any, top: float) -> Change:
     def change(time: float, pre: bool, post: bool, w: float) -> float:
         total = 0.0
         if pre:
-            total += rule.rate * (y.met(time, post, rule.at_pre_spike) - 2.0 * rule.target_rate * rule.tau)
+            total += rule.rate * (
+                y.met(time, post, rule.at_pre_spike) - 2.0 * rule.target_rate * rule.tau
+            )
         if post:
             total += rule.rate * x.met(time, pre, rule.at_post_spike)
         _jump(time, (pre, x), (post, y))
@@ -111,9 +134,14 @@ def taylor(rule: Any, top: float) -> Change:
                 side, fires, order = ("pre", pre, rule.at_post_spike)
                 if name.startswith("post"):
                     side, fires, order = ("post", post, rule.at_pre_spike)
-                at[name] = trace.at(time) if side in term.split("*") else trace.met(time, fires, order)
+                at[name] = (
+                    trace.at(time) if side in term.split("*") else trace.met(time, fires, order)
+                )
             total += rule.rate * c * value(term, at)
-        _jump(time, *((pre if name.startswith("pre") else post, trace) for name, trace in traces.items()))
+        _jump(
+            time,
+            *((pre if name.startswith("pre") else post, trace) for name, trace in traces.items()),
+        )
         return total
 
     return change

@@ -12,9 +12,16 @@ FIRST, LAST, BETA, BOUND = "input_to_hidden_1", "hidden_1_to_output", 10.0, 10.0
 
 
 def live(
-    inputs: np.ndarray, labels: np.ndarray, n_plastic: int, weights: Weights, back: Weights, rule: Polynomial
+    inputs: np.ndarray,
+    labels: np.ndarray,
+    n_plastic: int,
+    weights: Weights,
+    back: Weights,
+    rule: Polynomial,
 ) -> tuple[np.ndarray, Weights]:
-    """(loss of every step, weights at the end): input -> softplus -> linear output, softmax and cross-entropy."""
+    """(loss of every step, weights at the end): input -> softplus -> linear output, softmax and
+    cross-entropy.
+    """
     w, losses = {name: x.copy() for name, x in weights.items()}, []
     for t, (x, label) in enumerate(zip(inputs, labels, strict=True)):
         u = w[FIRST] @ x
@@ -38,7 +45,15 @@ def live(
 def _change(rule: Polynomial, w: np.ndarray, x: Any, y: Any, e_pre: Any, e_post: Any) -> np.ndarray:
     delta, returned = np.zeros_like(w), w.T @ y
     for j, i in np.ndindex(*w.shape):
-        at = {"pre": x[i], "post": y[j], "pre_error": e_pre[i], "error": e_post[j], "weight": w[j, i]}
+        at = {
+            "pre": x[i],
+            "post": y[j],
+            "pre_error": e_pre[i],
+            "error": e_post[j],
+            "weight": w[j, i],
+        }
         at["predicted"] = returned[i]
-        delta[j, i] = rule.rate * sum(c * value(term, at) for c, term in zip(rule.initial, rule.terms, strict=True))
+        delta[j, i] = rule.rate * sum(
+            c * value(term, at) for c, term in zip(rule.initial, rule.terms, strict=True)
+        )
     return delta

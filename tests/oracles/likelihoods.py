@@ -1,4 +1,6 @@
-"""Every likelihood as SciPy has it: (likelihood, activity a [N]) -> what is known of the values y [N] of one row."""
+"""Every likelihood as SciPy has it: (likelihood, activity a [N]) -> what is known of the values y
+[N] of one row.
+"""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -10,8 +12,8 @@ from metaplast.registry import name_of
 
 
 class Known(NamedTuple):
-    """log_p: y [N] -> log P(y | a), minus infinity where y cannot be. values [m, N] and p [m, N]: for every unit, what
-    it can do and how probable that is, so that expectations are plain sums."""
+    """log_p: y [N] -> log P(y | a), minus infinity where y cannot be. values [m, N] and p [m, N]:
+    for every unit, what it can do and how probable that is, so that expectations are plain sums."""
 
     log_p: Callable[[np.ndarray], float]
     values: np.ndarray
@@ -21,7 +23,9 @@ class Known(NamedTuple):
 def gaussian(likelihood: Any, a: np.ndarray) -> Known:
     x, w = np.polynomial.hermite_e.hermegauss(20)
     p = np.repeat(w[:, None] / w.sum(), len(a), axis=1)
-    return Known(lambda y: stats.norm(a, likelihood.sd).logpdf(y).sum(), a + likelihood.sd * x[:, None], p)
+    return Known(
+        lambda y: stats.norm(a, likelihood.sd).logpdf(y).sum(), a + likelihood.sd * x[:, None], p
+    )
 
 
 def poisson(likelihood: Any, a: np.ndarray) -> Known:
@@ -44,9 +48,14 @@ def categorical(likelihood: Any, a: np.ndarray) -> Known:
 
 
 def joint(likelihood: Any, a: np.ndarray) -> Known:
-    """The parts know nothing of each other: where one has fewer values, the rest of its column has no weight."""
+    """The parts know nothing of each other: where one has fewer values, the rest of its column has
+    no weight.
+    """
     parts = likelihood.parts(len(a))
-    each = [globals()[name_of(type(part.likelihood))](part.likelihood, a[part.columns]) for part in parts]
+    each = [
+        globals()[name_of(type(part.likelihood))](part.likelihood, a[part.columns])
+        for part in parts
+    ]
     values = np.zeros((max(len(known.values) for known in each), len(a)))
     p = np.zeros_like(values)
     for part, known in zip(parts, each, strict=True):

@@ -1,4 +1,6 @@
-"""Every neuron as a plain NumPy program: (neuron, drive {port: [n_steps, n]}, dt) -> (activity, potential)."""
+"""Every neuron as a plain NumPy program: (neuron, drive {port: [n_steps, n]}, dt) -> (activity,
+potential).
+"""
 
 import math
 from typing import Any
@@ -60,7 +62,9 @@ def _past(drive: np.ndarray, tau: float, dt: float) -> np.ndarray:
 
 
 def choice(neuron: Any, drive: Drive, dt: float) -> Output:
-    """The unit that is first in a race of exponential clocks of rates exp(beta u), with the noise of the same keys."""
+    """The unit that is first in a race of exponential clocks of rates exp(beta u), with the noise
+    of the same keys.
+    """
     activity = np.zeros_like(drive["soma"])
     for t, (key, u) in enumerate(zip(keys(0, len(activity)), drive["soma"], strict=True)):
         times = np.exp(-np.asarray(jax.random.gumbel(key, u.shape)))  # exponentially distributed
@@ -76,7 +80,12 @@ def conductance_lif(neuron: Any, drive: Drive, dt: float) -> Output:
         v = neuron.v_rest
         for t in range(n_steps):
             g_e, g_i = drive["excitatory"][t, k], drive["inhibitory"][t, k]
-            pull = neuron.v_rest + drive["soma"][t, k] + g_e * neuron.e_excitatory + g_i * neuron.e_inhibitory
+            pull = (
+                neuron.v_rest
+                + drive["soma"][t, k]
+                + g_e * neuron.e_excitatory
+                + g_i * neuron.e_inhibitory
+            )
             end = pull / (1.0 + g_e + g_i)
             v = end + (v - end) * math.exp(-(1.0 + g_e + g_i) / neuron.tau_m * dt)
             potential[t, k] = v
@@ -104,12 +113,16 @@ def lif(neuron: Any, drive: Drive, dt: float, beta: float = 0.0, tau_a: float = 
 
 
 def alif(neuron: Any, drive: Drive, dt: float) -> Output:
-    """Each spike has raised the threshold by beta, from the next step on, and that fades with tau_a."""
+    """Each spike has raised the threshold by beta, from the next step on, and that fades with
+    tau_a.
+    """
     return lif(neuron, drive, dt, neuron.beta, neuron.tau_a)
 
 
 def refractory(neuron: Any, drive: Drive, dt: float) -> Output:
-    """A held neuron meets only the drive outside its refractory steps: the inner program on each stretch in turn."""
+    """A held neuron meets only the drive outside its refractory steps: the inner program on each
+    stretch in turn.
+    """
     n_steps, n = drive["soma"].shape
     activity, potential = np.zeros((n_steps, n)), np.full((n_steps, n), neuron.neuron.v_reset)
     inner, held = globals()[type(neuron.neuron).__name__.lower()], int(neuron.period / dt + 0.5)
@@ -132,43 +145,58 @@ def starting(neuron: Any, drive: Drive, dt: float) -> Output:
 
 
 def stochastic(neuron: Any, drive: Drive, dt: float) -> Output:
-    """Fires where an exponentially distributed waiting time, from the same keys, ends within the step; no reset."""
+    """Fires where an exponentially distributed waiting time, from the same keys, ends within the
+    step; no reset.
+    """
     potential = _past(drive["soma"], neuron.tau_m, dt)
     activity = np.zeros_like(potential)
     for t, (key, v) in enumerate(zip(keys(0, len(activity)), potential, strict=True)):
-        waiting = -np.log1p(-np.asarray(jax.random.uniform(key, v.shape, v.dtype)))  # in units of 1 / rate
+        waiting = -np.log1p(
+            -np.asarray(jax.random.uniform(key, v.shape, v.dtype))
+        )  # in units of 1 / rate
         activity[t] = waiting < neuron.rate * np.exp((v - neuron.threshold) / neuron.width) * dt
     return activity, potential
 
 
 def two_compartment(neuron: Any, drive: Drive, dt: float) -> Output:
-    """The soma relaxes to the conductance-weighted mean of what pulls it; it fires where a waiting time ends."""
+    """The soma relaxes to the conductance-weighted mean of what pulls it; it fires where a waiting
+    time ends.
+    """
     u, activity = np.zeros(drive["soma"].shape[1]), np.zeros_like(drive["soma"])
     potential = np.zeros_like(activity)
     for t, key in enumerate(keys(0, len(activity))):
         pulls = [(1.0, 0.0), (neuron.g_dendrite, drive["dendrite"][t])]
-        pulls += [(drive["excitatory"][t], neuron.e_excitatory), (drive["inhibitory"][t], neuron.e_inhibitory)]
+        pulls += [
+            (drive["excitatory"][t], neuron.e_excitatory),
+            (drive["inhibitory"][t], neuron.e_inhibitory),
+        ]
         total = sum(g for g, _ in pulls)
         end = (sum(g * e for g, e in pulls) + drive["soma"][t]) / total
         u = u + (end - u) * (1.0 - np.exp(-total * dt / neuron.tau_m))
         rate = neuron.phi_max / (1.0 + neuron.k * np.exp(neuron.steepness * (neuron.threshold - u)))
-        waiting = -np.log1p(-np.asarray(jax.random.uniform(key, u.shape, u.dtype)))  # in units of 1 / rate
+        waiting = -np.log1p(
+            -np.asarray(jax.random.uniform(key, u.shape, u.dtype))
+        )  # in units of 1 / rate
         activity[t], potential[t] = waiting < rate * dt, u
     return activity, potential
 
 
 def poisson(neuron: Any, drive: Drive, dt: float) -> Output:
-    """A spike where the first event of a process of the given rate, from the same keys, comes within the step."""
+    """A spike where the first event of a process of the given rate, from the same keys, comes
+    within the step.
+    """
     activity = np.zeros_like(drive["soma"])
     for t, (key, rate) in enumerate(zip(keys(0, len(activity)), drive["soma"], strict=True)):
-        waiting = -np.log1p(-np.asarray(jax.random.uniform(key, rate.shape, rate.dtype)))  # in units of 1 / rate
+        waiting = -np.log1p(
+            -np.asarray(jax.random.uniform(key, rate.shape, rate.dtype))
+        )  # in units of 1 / rate
         activity[t] = waiting < neuron.scale * np.clip(rate, 0.0, None) * dt
     return activity, drive["soma"]
 
 
 def izhikevich(neuron: Any, drive: Drive, dt: float) -> Output:
-    """In milliseconds: Euler, or v from its two rests (which may be complex) with u relaxing half a step on each side;
-    what is shown of an upstroke ends at v_peak + width."""
+    """In milliseconds: Euler, or v from its two rests (which may be complex) with u relaxing half a
+    step on each side; what is shown of an upstroke ends at v_peak + width."""
     rest = min(np.roots([0.04, 5 - neuron.b, 140]))
     end = neuron.v_peak + neuron.width
 
@@ -178,8 +206,10 @@ def izhikevich(neuron: Any, drive: Drive, dt: float) -> Output:
     def exact(v: float, u: float, i: float, h: float) -> tuple[float, float]:
         u = neuron.b * v + (u - neuron.b * v) * math.exp(-0.5 * neuron.a * h)
         low, high = np.roots([0.04 + 0j, 5, 140 - u + i])
-        apart = lambda x: (x - high) / (x - low)  # noqa: E731
-        until = np.log(apart(end) / apart(v)) / (0.04 * (high - low))  # the time from v to `end`, negative for none
+        apart = lambda x: (x - high) / (x - low)
+        until = np.log(apart(end) / apart(v)) / (
+            0.04 * (high - low)
+        )  # the time from v to `end`, negative for none
         if high.imag != 0:
             until = until.real % (np.pi / (0.04 * abs((high - low).imag) / 2))
         if abs(until.imag) < 1e-9 and 0 <= until.real <= h:
@@ -197,7 +227,10 @@ def adex(neuron: Any, drive: Drive, dt: float) -> Output:
 
     def euler(v: float, w: float, i: float, h: float) -> tuple[float, float]:
         above = min((v - neuron.v_t) / neuron.delta_t, 10.0)
-        leak, spike = neuron.g_leak * (neuron.e_leak - v), neuron.g_leak * neuron.delta_t * math.exp(above)
+        leak, spike = (
+            neuron.g_leak * (neuron.e_leak - v),
+            neuron.g_leak * neuron.delta_t * math.exp(above),
+        )
         dw = (neuron.a * (v - neuron.e_leak) - w) / (1000 * neuron.tau_w)
         return v + h * (leak + spike - w + i) / neuron.capacitance, w + h * dw
 

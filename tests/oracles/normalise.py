@@ -14,7 +14,9 @@ def step(rule: Normalise, theta: Any, state: Any, view: Any, dt: float) -> tuple
     state, delta = polynomial.step(inner, theta, state, view, dt)
     for j, row in enumerate(np.asarray(view.weight)):
         if rule.form == "multiplicative":
-            delta[j] += rule.strength * (rule.target / math.sqrt(sum(w * w for w in row)) - 1.0) * row
+            delta[j] += (
+                rule.strength * (rule.target / math.sqrt(sum(w * w for w in row)) - 1.0) * row
+            )
         else:
             delta[j] += rule.strength * (rule.target - sum(row)) / len(row)
     return state, delta

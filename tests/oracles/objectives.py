@@ -1,4 +1,6 @@
-"""Every objective as a plain NumPy program: (objective, theta, what was lived) -> the loss of the life."""
+"""Every objective as a plain NumPy program: (objective, theta, what was lived) -> the loss of the
+life.
+"""
 
 from typing import Any
 
@@ -24,7 +26,9 @@ def _mean(score: Any, first: int) -> float:
 
 
 def final_weights(objective: Any, theta: Any, lived: Any) -> float:
-    off = [(lived.synapses[name].weight - w)[np.isfinite(w)] for name, w in lived.task.final.items()]
+    off = [
+        (lived.synapses[name].weight - w)[np.isfinite(w)] for name, w in lived.task.final.items()
+    ]
     measured = np.concatenate([np.zeros(0), *off]) / objective.sd
     return float(np.mean(measured**2) / 2) if measured.size else 0.0
 

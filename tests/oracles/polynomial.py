@@ -38,7 +38,12 @@ RETURNED = (
 )
 
 VARIANTS = (
-    Polynomial(terms=LOCAL, initial=(1.0, -1.0, 0.5, 0.0, 0.3, 0.1, 0.2, 0.3, 0.2, -0.4, 0.6), learn="both", scale=0.1),
+    Polynomial(
+        terms=LOCAL,
+        initial=(1.0, -1.0, 0.5, 0.0, 0.3, 0.1, 0.2, 0.3, 0.2, -0.4, 0.6),
+        learn="both",
+        scale=0.1,
+    ),
     Polynomial(terms=SUMS, learn="both"),
     Polynomial(terms=RETURNED, rate=0.05, learn="both"),
 )
@@ -78,7 +83,9 @@ def signals(view: Any, j: int, i: int) -> dict[str, float]:
         "pre_error": view.pre.feedback[i],
         "learning_signal": view.post.learning_signal[j],
         "target": view.post.target[j],
-        "predicted": sum(view.weight[k, i] * view.post.activity[k] for k in range(view.weight.shape[0])),
+        "predicted": sum(
+            view.weight[k, i] * view.post.activity[k] for k in range(view.weight.shape[0])
+        ),
         "post_potential": view.post.potential[j],
         "pre_potential": view.pre.potential[i],
         "post_gain": view.post.gain[j],

@@ -1,4 +1,6 @@
-"""A good answer [n_out] of each task family that offers neither a target nor a gradient: (task, state) -> answer."""
+"""A good answer [n_out] of each task family that offers neither a target nor a gradient: (task,
+state) -> answer.
+"""
 
 from typing import Any
 

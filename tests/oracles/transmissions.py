@@ -1,4 +1,6 @@
-"""Every transmission as a plain NumPy program: (transmission, what was sent [n_steps, n], dt) -> what arrives."""
+"""Every transmission as a plain NumPy program: (transmission, what was sent [n_steps, n], dt) ->
+what arrives.
+"""
 
 import math
 from typing import Any
@@ -28,12 +30,16 @@ def delayed(spec: Any, sent: np.ndarray, dt: float) -> np.ndarray:
 def tsodyks_markram(spec: Any, sent: np.ndarray, dt: float) -> np.ndarray:
     """One synapse at a time, from event to event: between two of them u and x relax in closed form."""
     out, big_u = np.zeros_like(sent), spec.utilisation
-    left = lambda time, tau: np.exp(-time / tau) if tau else 0.0  # noqa: E731
+    left = lambda time, tau: np.exp(-time / tau) if tau else 0.0
     for k in range(sent.shape[1]):
         u, x, last = 0.0, 1.0, 0
         for t in np.flatnonzero(sent[:, k]):
             passed, last = (t - last) * dt, t
-            u, x = (u * left(passed, spec.tau_f), 1 + (x - 1) * left(passed, spec.tau_d)) if passed else (u, x)
+            u, x = (
+                (u * left(passed, spec.tau_f), 1 + (x - 1) * left(passed, spec.tau_d))
+                if passed
+                else (u, x)
+            )
             p = u + big_u - u * big_u
             out[t, k] = p * x * sent[t, k] / big_u
             u, x = u + (p - u) * sent[t, k], x * (1 - p * sent[t, k])
@@ -43,7 +49,9 @@ def tsodyks_markram(spec: Any, sent: np.ndarray, dt: float) -> np.ndarray:
 def nmda(spec: Any, sent: np.ndarray, dt: float) -> np.ndarray:
     """The transmitter as a plain sum over the past; s relaxes step by step, one synapse at a time."""
     out, steps = np.zeros_like(sent), np.arange(len(sent))
-    x = np.tril(np.exp(-(steps[:, None] - steps[None, :]) * dt / spec.tau_rise)) @ np.where(sent > 0, sent, 0.0)
+    x = np.tril(np.exp(-(steps[:, None] - steps[None, :]) * dt / spec.tau_rise)) @ np.where(
+        sent > 0, sent, 0.0
+    )
     for k in range(sent.shape[1]):
         s = 0.0
         for t in steps:
@@ -55,7 +63,9 @@ def nmda(spec: Any, sent: np.ndarray, dt: float) -> np.ndarray:
 
 
 def dual_exponential(spec: Any, sent: np.ndarray, dt: float) -> np.ndarray:
-    """Each output leaves a difference of exponentials (or an alpha function), of peak 1 on a fine grid of times."""
+    """Each output leaves a difference of exponentials (or an alpha function), of peak 1 on a fine
+    grid of times.
+    """
 
     def shape(t: np.ndarray) -> np.ndarray:
         if spec.tau_rise == spec.tau_decay:

@@ -59,7 +59,9 @@ class PolynomialOfOutput(AbstractTaskFamily):
         y = output.activity[0]
         loss = jnp.sum(task["cost"] * jnp.stack([y, y**2, y**3]))
         told = feedback(1, modulators={"leak": task["leak"][state]})
-        return state + 1, Outcome(feedback=told, score=Score(loss=loss, weight=jnp.ones(()), metrics={}))
+        return state + 1, Outcome(
+            feedback=told, score=Score(loss=loss, weight=jnp.ones(()), metrics={})
+        )
 
 
 PROBLEM = MetaProblem(
@@ -68,7 +70,13 @@ PROBLEM = MetaProblem(
         network=Feedforward(hidden=(), bounds=(-1e4, 1e4)),
         feedback=None_(),
         genome=Direct(),
-        slots=(Slot(rule=Polynomial(terms=("pre", "modulator.leak*weight"), initial=(0.0, 0.0), rate=1.0)),),
+        slots=(
+            Slot(
+                rule=Polynomial(
+                    terms=("pre", "modulator.leak*weight"), initial=(0.0, 0.0), rate=1.0
+                )
+            ),
+        ),
     ),
     objective=MeanLoss(),
     n_tasks=1,
@@ -85,16 +93,25 @@ def sheet(name: str) -> dict[str, np.ndarray]:
 def theta_of(flat: Any) -> Any:
     """PROBLEM's theta of (w_0, a, b)."""
     genome = {"input_to_output": flat[:1, None]}
-    return {"rules": {"rule": {"coefficients": flat[1:]}}, "genome": genome, "feedback": {}, "neurons": {}}
+    return {
+        "rules": {"rule": {"coefficients": flat[1:]}},
+        "genome": genome,
+        "feedback": {},
+        "neurons": {},
+    }
 
 
 def flat_of(theta: Any) -> jax.Array:
-    return jnp.concatenate([theta["genome"]["input_to_output"][:, 0], theta["rules"]["rule"]["coefficients"]])
+    return jnp.concatenate(
+        [theta["genome"]["input_to_output"][:, 0], theta["rules"]["rule"]["coefficients"]]
+    )
 
 
 def tasks(names: Any = COSTS) -> Any:
     """The named tasks, stacked, in JAX's own float type."""
-    return jax.tree.map(lambda *x: jnp.asarray(np.stack(x), float), *[sheet(name) for name in names])
+    return jax.tree.map(
+        lambda *x: jnp.asarray(np.stack(x), float), *[sheet(name) for name in names]
+    )
 
 
 def lives(task: Any, key: Any) -> Batch:
@@ -122,14 +139,22 @@ def smoothed(theta: np.ndarray, name: str, window: int, sigma: float) -> Any:
     at, before, total = theta + sigma * points, [1.0, 0.0, 0.0, 0.0], 0.0
 
     def moment(k: int, p: np.ndarray, q: np.ndarray) -> Any:
-        return sum(math.comb(k, j) * (weight @ (p**j * q ** (k - j))) * before[j] for j in range(k + 1))
+        return sum(
+            math.comb(k, j) * (weight @ (p**j * q ** (k - j))) * before[j] for j in range(k + 1)
+        )
 
     for start in range(0, T, window):
         p, q = np.ones(len(points)), np.zeros(len(points))
         if start == 0:  # born within the window, under its noise
             p, q = 0.0 * p, at[:, 0]
         for t in range(start, start + window):
-            total = total + sum(c * task["x"][t] ** k * moment(k, p, q) for k, c in enumerate(task["cost"], 1)) / T
+            total = (
+                total
+                + sum(
+                    c * task["x"][t] ** k * moment(k, p, q) for k, c in enumerate(task["cost"], 1)
+                )
+                / T
+            )
             gain = 1.0 + task["leak"][t] * at[:, 2]
             p, q = gain * p, gain * q + task["x"][t] * at[:, 1]
         before = [moment(k, p, q) for k in range(4)]

@@ -1,4 +1,6 @@
-"""Evolution strategies on losses written by hand: no network is needed to see what reaches the mean."""
+"""Evolution strategies on losses written by hand: no network is needed to see what reaches the
+mean.
+"""
 
 from functools import partial
 from types import SimpleNamespace
@@ -49,15 +51,27 @@ class Written:
 
     n_devices = 1
 
-    def losses(self, members: Any, batch: jax.Array, unravel: Any) -> tuple[jax.Array, dict[str, jax.Array]]:
+    def losses(
+        self, members: Any, batch: jax.Array, unravel: Any
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
         thetas = jax.vmap(unravel)(members)
         every = jnp.stack([jax.vmap(f)(thetas) for f in LOSSES.values()])
         failed = jnp.asarray([{"a tenth": 2, "half": 8}.get(name, 0) for name in LOSSES])[batch]
-        loss = jnp.where(7 * jnp.arange(MEMBERS) % MEMBERS < failed, jnp.nan, every[batch])  # whatever their theta
+        loss = jnp.where(
+            7 * jnp.arange(MEMBERS) % MEMBERS < failed, jnp.nan, every[batch]
+        )  # whatever their theta
         survived = jnp.clip(1.0 + thetas["b"], 0.0, 1.0)
         survived = jnp.where(jnp.isfinite(loss), 1.0, survived)
-        aside = {"life_loss": loss[:, None], "survived": survived[:, None], "accuracy": jnp.ones((MEMBERS, 1))}
-        return loss, {**aside, "lives": jnp.asarray(loss.size), "diverged": jnp.sum(~jnp.isfinite(loss))}
+        aside = {
+            "life_loss": loss[:, None],
+            "survived": survived[:, None],
+            "accuracy": jnp.ones((MEMBERS, 1)),
+        }
+        return loss, {
+            **aside,
+            "lives": jnp.asarray(loss.size),
+            "diverged": jnp.sum(~jnp.isfinite(loss)),
+        }
 
 
 PROBLEM: Any = Written()
@@ -92,9 +106,13 @@ def _run(es: Es, loss: str, n: int, state: Any = None, b: float = -1.0) -> tuple
 def test_a_quadratic_goes_down_in_one_compilation_for_any_width_and_rate(strategy):
     es, before = _es(strategy), _step._cache_size()
     for scale in (1.0, 2.0):
-        rate = 1.0 / scale if strategy == "SimpleGA" else scale  # an average of theta, which must not overshoot
+        rate = (
+            1.0 / scale if strategy == "SimpleGA" else scale
+        )  # an average of theta, which must not overshoot
         hyper = es.hyper()
-        state = _init(es, THETA, {"std": scale * hyper["std"], "learning_rate": rate * hyper["learning_rate"]})
+        state = _init(
+            es, THETA, {"std": scale * hyper["std"], "learning_rate": rate * hyper["learning_rate"]}
+        )
         kinds = jax.tree.map(lambda x: (x.shape, x.dtype, x.weak_type), state)
         state, metrics = _run(es, "squares", 80, state)
         assert jax.tree.map(lambda x: (x.shape, x.dtype, x.weak_type), state) == kinds
@@ -120,22 +138,33 @@ def test_members_that_blow_up_count_as_the_worst_and_never_as_the_best(strategy,
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_broken_member_moves_the_mean_exactly_as_a_finite_worst_one_would(strategy):
-    (left, metrics), (right, _) = _run(_es(strategy), "some broken", 1), _run(_es(strategy), "some bad", 1)
+    (left, metrics), (right, _) = (
+        _run(_es(strategy), "some broken", 1),
+        _run(_es(strategy), "some bad", 1),
+    )
     assert 0 < metrics[0]["diverged_members"] <= MEMBERS / 2
     chex.assert_trees_all_equal(left.theta, right.theta)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize(("share", "failed"), [("a tenth", 2), ("half", 8)])
-def test_with_a_tenth_or_half_of_every_generation_lost_the_search_still_arrives(strategy, share, failed):
+def test_with_a_tenth_or_half_of_every_generation_lost_the_search_still_arrives(
+    strategy, share, failed
+):
     state, metrics = _run(_es(strategy), share, 120)
-    assert {int(m["diverged_members"]) for m in metrics} == {int(m["diverged"]) for m in metrics} == {failed}
+    assert (
+        {int(m["diverged_members"]) for m in metrics}
+        == {int(m["diverged"]) for m in metrics}
+        == {failed}
+    )
     assert np.isfinite([m["loss"] for m in metrics]).all() and metrics[-1]["skipped"] == 0
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state))
     assert _squares(state.theta) < 0.1 * _squares(THETA)
     lowest = min(m["best_loss"] for m in metrics)
     assert state.strategy.best_fitness == lowest  # the archive holds no failed member
-    np.testing.assert_allclose(np.sum((state.strategy.best_solution - 0.3) ** 2), lowest, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        np.sum((state.strategy.best_solution - 0.3) ** 2), lowest, rtol=1e-4, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -176,7 +205,9 @@ def test_the_penalty_is_graded_by_how_long_the_lives_lasted():
     assert 3.0 < fitness[3] < fitness[1] < fitness[4]
     assert worst == 3.0
     later, *_ = graded(losses, survived, before=jnp.asarray(50.0))
-    assert (later[~healthy] > 50.0).all()  # an archive of earlier generations does not take it for better either
+    assert (
+        later[~healthy] > 50.0
+    ).all()  # an archive of earlier generations does not take it for better either
     huge, *_ = graded(jnp.asarray([3e38, -3e38, jnp.nan]), jnp.asarray([1.0, 1.0, 0.5]))
     assert np.isfinite(huge).all() and huge[1] < huge[0] < huge[2]
 
@@ -199,7 +230,9 @@ def test_every_strategy_that_evosax_registers_is_known_and_an_unknown_one_is_ans
     assert set(STRATEGIES) == set(TESTED)
     for name in UNTESTED:
         Es(strategy=name)
-    with pytest.raises(ValueError, match=r"SNES, CMA_ES.*untested here: ARS.*did you mean 'CMA_ES'") as caught:
+    with pytest.raises(
+        ValueError, match=r"SNES, CMA_ES.*untested here: ARS.*did you mean 'CMA_ES'"
+    ) as caught:
         Es(strategy="CMAES")
     assert all(name in str(caught.value) for name in UNTESTED)
     for name in set(algorithms) - {*TESTED, *UNTESTED}:
@@ -214,10 +247,14 @@ def test_what_cannot_evolve_is_refused_in_one_line():
             es.init(PROBLEM, theta, jax.random.key(0), es.hyper())
 
 
-@pytest.mark.parametrize(("strategy", "sd"), [("SimpleGA", 0.0), ("DifferentialEvolution", 0.5), ("PSO", 0.5)])
+@pytest.mark.parametrize(
+    ("strategy", "sd"), [("SimpleGA", 0.0), ("DifferentialEvolution", 0.5), ("PSO", 0.5)]
+)
 def test_a_population_begins_with_theta_itself_and_others_around_it(strategy, sd):
     theta = jnp.linspace(-1.0, 1.0, 50)
-    population = np.asarray(begun(strategy, MEMBERS, theta, jnp.asarray(0.5), jax.random.key(0)).population)
+    population = np.asarray(
+        begun(strategy, MEMBERS, theta, jnp.asarray(0.5), jax.random.key(0)).population
+    )
     np.testing.assert_array_equal(population[0], theta)
     noise = population[1:] - np.asarray(theta)
     assert noise.std() == pytest.approx(sd, rel=4.5 / np.sqrt(2 * noise.size))

@@ -1,4 +1,6 @@
-"""Forward-mode gradients are those of the backward pass, and their memory does not know how long a life is."""
+"""Forward-mode gradients are those of the backward pass, and their memory does not know how long a
+life is.
+"""
 
 import dataclasses
 from functools import partial
@@ -35,7 +37,9 @@ def _problem(n_steps: int, n_in: int, hidden: tuple[int, ...], **fields: Any) ->
 
 
 def _setting(problem: MetaProblem) -> Any:
-    return problem.lifetime._init(jax.random.key(0)), problem.sample(jax.random.key(1), problem.n_tasks, "train")
+    return problem.lifetime._init(jax.random.key(0)), problem.sample(
+        jax.random.key(1), problem.n_tasks, "train"
+    )
 
 
 @partial(quick_jit, static_argnums=(0, 3))
@@ -44,7 +48,9 @@ def _grad(problem: MetaProblem, theta: Any, batch: Any, tangents: int) -> Any:
 
 
 def test_it_is_the_gradient_of_the_backward_pass_and_of_central_differences():
-    """4 numbers of theta in chunks of 3, the second of them padded; one life is blown, the others are clipped."""
+    """4 numbers of theta in chunks of 3, the second of them padded; one life is blown, the others
+    are clipped.
+    """
     problem = _problem(6, 3, (), n_tasks=3, life_clip=0.2, chunk=2)
     with jax.enable_x64(True):
         theta, batch = quick_jit(partial(_setting, problem))()
@@ -62,7 +68,9 @@ def test_it_is_the_gradient_of_the_backward_pass_and_of_central_differences():
 
 @pytest.mark.system  # four gradients are compiled to be measured
 def test_memory_does_not_grow_with_the_steps_of_a_life():
-    """Bytes that the compiler sets aside for a step, beside its arguments; the backward pass is the control."""
+    """Bytes that the compiler sets aside for a step, beside its arguments; the backward pass is the
+    control.
+    """
 
     def temporary(n_steps: int, tangents: int) -> int:
         problem = _problem(n_steps, 8, (64, 64), n_tasks=2, chunk=1)

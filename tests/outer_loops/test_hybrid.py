@@ -35,12 +35,16 @@ def test_each_stage_is_its_loop_alone():
             np.testing.assert_allclose(mine[name], alone[name], rtol=1e-5, err_msg=name)
     assert np.isnan(told[0]["grad_norm"])
     assert np.isnan(told[-1]["best_loss"])
-    assert jax.tree.map(lambda x: (x.shape, x.dtype), whole) == jax.tree.map(lambda x: (x.shape, x.dtype), half)
+    assert jax.tree.map(lambda x: (x.shape, x.dtype), whole) == jax.tree.map(
+        lambda x: (x.shape, x.dtype), half
+    )
 
 
 def test_hyper_parameters_of_both_act_under_their_prefixes():
     assert set(HYBRID.hyper()) == {"first_std", "first_learning_rate", "then_learning_rate"}
-    state = HYBRID.init(BOWL, START, jax.random.key(0), {**HYBRID.hyper(), "then_learning_rate": jnp.asarray(0.7)})
+    state = HYBRID.init(
+        BOWL, START, jax.random.key(0), {**HYBRID.hyper(), "then_learning_rate": jnp.asarray(0.7)}
+    )
     assert float(state.hyper["learning_rate"]) == pytest.approx(0.7)
 
 

@@ -1,4 +1,6 @@
-"""Known answers, in a reduced form: a search over expression trees finds the rule that a task was made for."""
+"""Known answers, in a reduced form: a search over expression trees finds the rule that a task was
+made for.
+"""
 
 import numpy as np
 import pytest
@@ -11,8 +13,9 @@ from outer_loops import _trees
 
 pytestmark = pytest.mark.golden
 
-# The first eight, whatever comes of them. Tried so far, in the shortened form: symbolic_oja is found on 1 and 2, not
-# on 0, 100, 101, 102, 103; symbolic_error on 0, and not on 100; symbolic_reward on 0 and 1.
+# The first eight, whatever comes of them. Tried so far, in the shortened form: symbolic_oja is
+# found on 1 and 2, not on 0, 100, 101, 102, 103; symbolic_error on 0, and not on 100;
+# symbolic_reward on 0 and 1.
 SEEDS = range(8)
 TOLERANCE = 0.05  # root mean square distance of two rules on the probes, each scaled to a root mean square of 1
 
@@ -24,13 +27,19 @@ def outputs(rule, theta, signs):
 
 def apart(found, target, signs=()):
     known = Symbolic(expression=target, eligibility="score*pre", learn="none")
-    return float(np.sqrt(np.mean((outputs(found[0], found[1], signs) - outputs(known, {}, signs)) ** 2)))
+    return float(
+        np.sqrt(np.mean((outputs(found[0], found[1], signs) - outputs(known, {}, signs)) ** 2))
+    )
 
 
 def search(name, seed, *words):
-    config = parse(compose([f"experiment={name}", f"seed={seed}", "rows={}", *words], Sources()), check=False).main
+    config = parse(
+        compose([f"experiment={name}", f"seed={seed}", "rows={}", *words], Sources()), check=False
+    ).main
     problem, outer = config.meta_problem(), config.outer
-    *_, (_, state, metrics) = train.steps(problem, outer, seed, train.begin(problem, outer, seed), 0, outer.n_steps)
+    *_, (_, state, metrics) = train.steps(
+        problem, outer, seed, train.begin(problem, outer, seed), 0, outer.n_steps
+    )
     slot = problem.lifetime.slots[0]
     return slot.rule.settled(outer.theta(state)["rules"][slot.name]), metrics
 
@@ -55,13 +64,22 @@ def test_the_rule_is_found_up_to_its_rate_in_one_of_eight_runs(name, target, wor
 
 
 def test_other_rules_are_not_taken_for_the_known_ones():
-    rule = lambda text: (Symbolic(expression=text, eligibility="score*pre", learn="none"), {})  # noqa: E731
+    rule = lambda text: (Symbolic(expression=text, eligibility="score*pre", learn="none"), {})
     assert apart(rule("2*post*pre - (post + post)*post*weight"), "post*(pre - post*weight)") < 1e-5
     assert apart(rule("post*(pre - weight)"), "post*(pre - post*weight)") > 0.5
     assert (
-        apart(rule("modulator.reward*eligibility"), "(modulator.reward - 1)*eligibility", ("modulator.reward",)) > 0.5
+        apart(
+            rule("modulator.reward*eligibility"),
+            "(modulator.reward - 1)*eligibility",
+            ("modulator.reward",),
+        )
+        > 0.5
     )
     assert (
-        apart(rule("(modulator.reward - 0.5)*eligibility"), "(modulator.reward - 1)*eligibility", ("modulator.reward",))
+        apart(
+            rule("(modulator.reward - 0.5)*eligibility"),
+            "(modulator.reward - 1)*eligibility",
+            ("modulator.reward",),
+        )
         > 0.2
     )

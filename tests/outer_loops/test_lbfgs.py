@@ -19,7 +19,9 @@ SCALES = np.logspace(0, 4, 5)  # condition 1e4
 
 
 class Written:
-    """A problem whose loss is a function of theta["w"] alone; uphill: its gradient points the wrong way."""
+    """A problem whose loss is a function of theta["w"] alone; uphill: its gradient points the wrong
+    way.
+    """
 
     def __init__(self, function: Any, uphill: bool = False, differentiable: bool = True) -> None:
         shape = SimpleNamespace(differentiable=differentiable)
@@ -68,7 +70,10 @@ def walk(outer, problem, start, n_steps) -> tuple[np.ndarray, Any, dict[str, np.
 def test_on_an_ill_conditioned_quadratic_it_leaves_adam_far_behind():
     start, n_steps = np.ones(5), 60
     found = walk(Lbfgs(), Written(quadratic), start, n_steps)[0]
-    adam = [walk(Bptt(steps=n_steps, learning_rate=rate), Written(quadratic), start, n_steps)[0] for rate in (0.1, 0.3)]
+    adam = [
+        walk(Bptt(steps=n_steps, learning_rate=rate), Written(quadratic), start, n_steps)[0]
+        for rate in (0.1, 0.3)
+    ]
     assert quadratic(found) < 1e-8 * quadratic(start)
     assert quadratic(found) < 1e-3 * min(quadratic(w) for w in adam)
 
@@ -89,7 +94,9 @@ def test_steps_are_shortened_where_they_go_too_far():
     np.testing.assert_allclose(metrics["step_size"], 0.3 ** (metrics["tries"] - 1.0), rtol=1e-5)
 
 
-@pytest.mark.parametrize(("function", "start"), [(rosenbrock, [-1.2, 1.0]), (wavy, [3.0, -2.0]), (narrow, [9.0, 1.0])])
+@pytest.mark.parametrize(
+    ("function", "start"), [(rosenbrock, [-1.2, 1.0]), (wavy, [3.0, -2.0]), (narrow, [9.0, 1.0])]
+)
 def test_no_step_raises_the_loss(function, start):
     _, path, metrics = walk(Lbfgs(steps=60, memory=3), Written(function), start, 60)
     assert (np.diff(metrics["loss"]) <= 0).all()
@@ -99,7 +106,9 @@ def test_no_step_raises_the_loss(function, start):
 
 def test_a_step_that_finds_nothing_lower_leaves_theta():
     start = np.asarray([0.3, 0.7, -0.2], np.float32)
-    found, path, metrics = walk(Lbfgs(tries=5), Written(lambda w: jnp.sum(w**2), uphill=True), start, 4)
+    found, path, metrics = walk(
+        Lbfgs(tries=5), Written(lambda w: jnp.sum(w**2), uphill=True), start, 4
+    )
     for w in (*path, found):
         np.testing.assert_array_equal(w, start)
     assert (metrics["tries"] == 5).all()
@@ -124,7 +133,9 @@ def test_after_such_a_step_the_old_gradients_are_forgotten():
 
 def test_a_stretch_without_numbers_is_stepped_over_or_back_from():
     """Beyond w = 1 there is no number; the minimum of what is left is at 0.5."""
-    wall = lambda w: jnp.sum(jnp.where(w < 1.0, -jnp.log(jnp.where(w < 1.0, 1.0 - w, 1.0)) - 2.0 * w, jnp.nan))  # noqa: E731
+    wall = lambda w: jnp.sum(
+        jnp.where(w < 1.0, -jnp.log(jnp.where(w < 1.0, 1.0 - w, 1.0)) - 2.0 * w, jnp.nan)
+    )
     found, _, metrics = walk(Lbfgs(), Written(wall), [0.9, -3.0], 40)
     np.testing.assert_allclose(found, 0.5, atol=1e-3)
     assert np.isfinite(metrics["loss"]).all()

@@ -1,4 +1,6 @@
-"""Several starts in one program: each is the inner loop alone, and the best of them is the one with the lowest loss."""
+"""Several starts in one program: each is the inner loop alone, and the best of them is the one with
+the lowest loss.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -13,8 +15,11 @@ from tests.outer_loops._written import Written, init, run
 
 INNER = Bptt(steps=40, learning_rate=0.1)
 START = {"w": jnp.asarray([-1.0])}
-# Valleys at w = -1 (loss 0.5) and at w = 2 (loss 0), a ridge between them; the number of the batch is a loss for all.
-VALLEYS = Written(lambda w, batch: jnp.minimum((w[0] + 1.0) ** 2 + 0.5, (w[0] - 2.0) ** 2) + batch, n=1)
+# Valleys at w = -1 (loss 0.5) and at w = 2 (loss 0), a ridge between them; the number of the batch
+# is a loss for all.
+VALLEYS = Written(
+    lambda w, batch: jnp.minimum((w[0] + 1.0) ** 2 + 0.5, (w[0] - 2.0) ** 2) + batch, n=1
+)
 
 
 @pytest.mark.parametrize("spread", [0.0, 2.0])
@@ -59,7 +64,9 @@ def test_a_start_that_blows_up_ranks_behind_all_others():
 
 
 def test_starts_are_ranked_by_a_running_mean_of_their_losses():
-    """A plain mean of as many losses as `memory` says, and then one that forgets; a step without a loss is left out."""
+    """A plain mean of as many losses as `memory` says, and then one that forgets; a step without a
+    loss is left out.
+    """
     flat = Written(lambda w, batch: batch + 0.0 * w[0], n=1)
     outer, mean = MultiStart(n=2, inner=INNER, memory=3), 0.0
     losses = [1.0, 5.0, np.nan, -3.0, 7.0, 2.0]
@@ -72,5 +79,7 @@ def test_starts_are_ranked_by_a_running_mean_of_their_losses():
 
 def test_a_loop_that_grows_is_refused_by_name():
     outer = MultiStart(inner=Es(restarts=2))
-    with pytest.raises(BadInput, match="inner es with restarts - expected a state of one shape - set restarts=0"):
+    with pytest.raises(
+        BadInput, match="inner es with restarts - expected a state of one shape - set restarts=0"
+    ):
         outer.init(VALLEYS, START, jax.random.key(0), outer.hyper())  # pyright: ignore[reportArgumentType]

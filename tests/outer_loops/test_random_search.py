@@ -15,7 +15,9 @@ BOWL = Written(lambda w, batch: jnp.sum(w**2) + batch)
 
 
 def test_the_luck_of_an_earlier_batch_does_not_hold_the_best_up():
-    """Every loss of the first batch is lower by 100: whoever remembered that number would never move again."""
+    """Every loss of the first batch is lower by 100: whoever remembered that number would never
+    move again.
+    """
     outer = RandomSearch(candidates=7, std=0.5, around="best")
     state, told = run(outer, BOWL, init(outer, BOWL, START), [-100.0] + [0.0] * 30)
     assert jnp.sum(state.theta["w"] ** 2) < 0.1
@@ -27,13 +29,17 @@ def test_the_luck_of_an_earlier_batch_does_not_hold_the_best_up():
 
 
 def test_candidates_are_drawn_around_the_start_with_a_width_that_anneals():
-    far = Written(lambda w, batch: -w[0])  # the further the better, but each draw is about the start
+    far = Written(
+        lambda w, batch: -w[0]
+    )  # the further the better, but each draw is about the start
     widths = {}
     for around in ("start", "best"):
         outer = RandomSearch(steps=50, candidates=7, std=0.1, anneal=0.01, around=around)
         state, told = run(outer, far, init(outer, far, START), [0.0] * 50)
         widths[around] = float(state.theta["w"][0] - START["w"][0])
-        np.testing.assert_allclose([m["std"] for m in told], 0.1 * 0.01 ** (np.arange(50) / 50), rtol=1e-4)
+        np.testing.assert_allclose(
+            [m["std"] for m in told], 0.1 * 0.01 ** (np.arange(50) / 50), rtol=1e-4
+        )
     assert 0.1 < widths["start"] < 0.5
     assert widths["best"] > 2 * widths["start"]
 

@@ -1,4 +1,6 @@
-"""Restarts with twice the members: where one search ends in the wrong valley, and across a stop and a resume."""
+"""Restarts with twice the members: where one search ends in the wrong valley, and across a stop and
+a resume.
+"""
 
 from dataclasses import replace
 from functools import partial
@@ -21,7 +23,9 @@ class Rastrigin:
 
     n_devices = 1
 
-    def losses(self, members: Any, batch: Any, unravel: Any) -> tuple[jax.Array, dict[str, jax.Array]]:
+    def losses(
+        self, members: Any, batch: Any, unravel: Any
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
         w = jax.vmap(unravel)(members)["w"]
         loss = jnp.sum(w**2 + 3.0 * (1.0 - jnp.cos(2.0 * jnp.pi * w)), axis=1)
         aside = {"life_loss": loss[:, None], "survived": jnp.ones((len(w), 1))}
@@ -36,7 +40,9 @@ def _step(es: Es, state: Any, key: Any) -> Any:
     return es.step(PROBLEM, state, None, key)  # pyright: ignore[reportArgumentType]
 
 
-def _go_on(es: Es, state: Any, start: int, stop: int, seed: int = 5) -> tuple[Any, list[dict[str, float]]]:
+def _go_on(
+    es: Es, state: Any, start: int, stop: int, seed: int = 5
+) -> tuple[Any, list[dict[str, float]]]:
     told = []
     for index in range(start, stop):
         key = jax.random.fold_in(jax.random.key(seed), index)
@@ -60,20 +66,27 @@ AGAIN = replace(ONCE, restarts=2, patience=15, rest_std=0.02)
 
 @pytest.mark.system  # sixteen searches in two ways
 def test_restarts_find_the_deepest_valley_where_one_search_does_not(caplog):
-    """Pairs of searches from the same seeds. Of 48 other seeds (3000 to 5015) 40 found the deepest valley with restarts
-    and not alone. At 0.7, the lower end of a 95 % interval of that rate, fewer than 7 of 16 have a probability of
-    0.007; restarts of no use gain none."""
+    """Pairs of searches from the same seeds. Of 48 other seeds (3000 to 5015) 40 found the deepest
+    valley with restarts and not alone. At 0.7, the lower end of a 95 % interval of that rate, fewer
+    than 7 of 16 have a probability of 0.007; restarts of no use gain none."""
     before, seeds = _step._cache_size(), range(2000, 2016)
     alone = [_loss(ONCE, _go_on(ONCE, _begin(ONCE), 0, 60, seed)[0]) for seed in seeds]
     with caplog.at_level("WARNING", "metaplast"):
-        found, told = zip(*[_go_on(AGAIN, _begin(AGAIN), 0, 120, seed) for seed in seeds], strict=True)
+        found, told = zip(
+            *[_go_on(AGAIN, _begin(AGAIN), 0, 120, seed) for seed in seeds], strict=True
+        )
     pairs = zip(alone, (_loss(AGAIN, state) for state in found), strict=True)
-    assert sum(once > 0.9 and again < 0.1 for once, again in pairs) >= 7  # the next deepest valley has 0.98
+    assert (
+        sum(once > 0.9 and again < 0.1 for once, again in pairs) >= 7
+    )  # the next deepest valley has 0.98
     for metrics in told:
         restarts = [int(m["restarts"]) for m in metrics]
         assert restarts[-1] == 2 and sorted(restarts) == restarts
         assert all(m["population"] == 8 * 2 ** m["restarts"] for m in metrics)
-    assert len(caplog.records) == 2 * len(seeds) and "restart 1, with 16 members, compiles once more" in caplog.text
+    assert (
+        len(caplog.records) == 2 * len(seeds)
+        and "restart 1, with 16 members, compiles once more" in caplog.text
+    )
     assert _step._cache_size() - before == 4  # without restarts, and once for each size
 
 
@@ -81,7 +94,11 @@ def test_a_run_resumed_after_a_restart_ends_with_the_same_bits(tmp_path):
     whole, told = _go_on(AGAIN, _begin(AGAIN), 0, 100)
     first = [int(m["restarts"]) for m in told].index(1)
     before = _step._cache_size()
-    for stop in (first - 1, first, first + 10):  # before, just after, long after the search began anew
+    for stop in (
+        first - 1,
+        first,
+        first + 10,
+    ):  # before, just after, long after the search began anew
         half, _ = _go_on(AGAIN, _begin(AGAIN), 0, stop)
         checkpoint.write(tmp_path, stop, half, "d")
         found = checkpoint.restore(tmp_path, AGAIN.forms(_begin(AGAIN)), "d", 99)
@@ -97,7 +114,9 @@ def test_a_run_resumed_after_a_restart_ends_with_the_same_bits(tmp_path):
 def test_what_is_given_is_the_best_of_all_searches():
     es = Es(population=8, restarts=2)
     state = _begin(es)
-    course = state.course.replace(best=jnp.ones(3), best_loss=jnp.asarray(1.0), loss=jnp.asarray(2.0))
+    course = state.course.replace(
+        best=jnp.ones(3), best_loss=jnp.asarray(1.0), loss=jnp.asarray(2.0)
+    )
     np.testing.assert_array_equal(es.theta(state.replace(course=course))["w"], np.ones(3))
     course = course.replace(loss=jnp.asarray(0.5))
     np.testing.assert_array_equal(es.theta(state.replace(course=course))["w"], state.theta["w"])

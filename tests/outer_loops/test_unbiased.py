@@ -1,4 +1,6 @@
-"""Every estimate of a gradient against the gradient of its own, smoothed objective; a biased one is caught."""
+"""Every estimate of a gradient against the gradient of its own, smoothed objective; a biased one is
+caught.
+"""
 
 from functools import partial
 from typing import Any
@@ -36,7 +38,9 @@ def _estimator(kind: Any, window: int) -> Any:
 
 @partial(quick_jit, static_argnums=(0, 1))
 def _estimates(outer: Any, n: int, tasks: Any, key: Any) -> jax.Array:
-    """[problems, n, 3]: each the mean of the estimates at theta over the windows of a life, after the first lives."""
+    """[problems, n, 3]: each the mean of the estimates at theta over the windows of a life, after
+    the first lives.
+    """
     theta = bench.theta_of(jnp.asarray(bench.THETA, float))
 
     def one(task: Any, key: Any) -> jax.Array:
@@ -53,11 +57,17 @@ def _estimates(outer: Any, n: int, tasks: Any, key: Any) -> jax.Array:
 
 
 def _surprises(kind: Any, window: int, n: int = N, smoothed: int = 0) -> dict[str, float]:
-    """For each problem, how far estimates are off the gradient smoothed by windows of `smoothed` (0: not at all)."""
-    found = np.asarray(_estimates(_estimator(kind, window), n, bench.tasks(), jax.random.key(3)), float)
+    """For each problem, how far estimates are off the gradient smoothed by windows of `smoothed`
+    (0: not at all).
+    """
+    found = np.asarray(
+        _estimates(_estimator(kind, window), n, bench.tasks(), jax.random.key(3)), float
+    )
     sigma = bench.SIGMA if smoothed else 0.0
     expected = [bench.reference(name, smoothed or bench.T, sigma) for name in bench.COSTS]
-    return {name: bench.surprise(f, e) for name, f, e in zip(bench.COSTS, found, expected, strict=True)}
+    return {
+        name: bench.surprise(f, e) for name, f, e in zip(bench.COSTS, found, expected, strict=True)
+    }
 
 
 def _windows(*sizes: int) -> Any:
@@ -105,7 +115,10 @@ def test_where_theta_enters_affinely_no_noise_matters():
     plain = bench.reference("affine", sigma=0.0)
     for window in (12, 4, 1):
         np.testing.assert_allclose(bench.reference("affine", window), plain, rtol=1e-12, atol=1e-12)
-    for name in ("cubic", "linear system"):  # elsewhere the check can tell one smoothing from another
+    for name in (
+        "cubic",
+        "linear system",
+    ):  # elsewhere the check can tell one smoothing from another
         sizes = [np.linalg.norm(bench.reference(name, window)) for window in (12, 4, 1)]
         assert sizes[0] > 1.1 * sizes[1] > 1.1 * sizes[2]
 
@@ -113,7 +126,10 @@ def test_where_theta_enters_affinely_no_noise_matters():
 @pytest.mark.parametrize("name", bench.COSTS)
 def test_the_smoothed_loss_by_quadrature_is_that_of_plain_draws(name):
     rng, n = np.random.default_rng(0), 200_000
-    task, at = bench.sheet(name), bench.THETA + bench.SIGMA * rng.normal(size=(3, n, 3))  # three windows of 4
+    task, at = (
+        bench.sheet(name),
+        bench.THETA + bench.SIGMA * rng.normal(size=(3, n, 3)),
+    )  # three windows of 4
     w, total = at[0, :, 0], np.zeros(n)
     for t in range(bench.T):
         y = w * task["x"][t]

@@ -1,4 +1,6 @@
-"""Lives that go on between outer steps: when they are born, what is reported of them, what if they blow up."""
+"""Lives that go on between outer steps: when they are born, what is reported of them, what if they
+blow up.
+"""
 
 import dataclasses
 from typing import Any
@@ -35,35 +37,42 @@ class Spoilt:
 
     def window_losses(self, thetas: Any, lives: Any, births: Any, n_steps: int) -> Any:
         lives, told = self.problem.window_losses(thetas, lives, births, n_steps)
-        return lives, {**told, "life_loss": jnp.where(self.broken[lives.member], jnp.nan, told["life_loss"])}
+        return lives, {
+            **told,
+            "life_loss": jnp.where(self.broken[lives.member], jnp.nan, told["life_loss"]),
+        }
 
 
 def _run(outer: Any, spoil: Any, broken: list[int], n_steps: int) -> Any:
-    """(W at the start, W at the end, state, metrics of every step), for each number of `broken` members or lives;
-    spoil(n, state, batch) gives what a step takes."""
+    """(W at the start, W at the end, state, metrics of every step), for each number of `broken`
+    members or lives; spoil(n, state, batch) gives what a step takes."""
 
     def one(n: Any) -> Any:
         def step(state: Any, index: Any) -> Any:
             batch = PROBLEM.sample(train.stream(0, "tasks", index), PROBLEM.n_tasks, "train")
             return outer.step(*spoil(n, state, batch), train.stream(0, "step", index))
 
-        start = outer.init(PROBLEM, PROBLEM.init(jax.random.key(0)), jax.random.key(1), outer.hyper())
+        start = outer.init(
+            PROBLEM, PROBLEM.init(jax.random.key(0)), jax.random.key(1), outer.hyper()
+        )
         state, metrics = jax.lax.scan(step, start, jnp.arange(n_steps))
-        genome = lambda state: outer.theta(state)["genome"]["input_to_output"]  # noqa: E731
+        genome = lambda state: outer.theta(state)["genome"]["input_to_output"]
         return genome(start), genome(state), state, metrics
 
     return jax.tree.map(np.asarray, quick_jit(jax.vmap(one))(jnp.asarray(broken)))
 
 
 def _demand_robust(found: Any, lives_blown: list[int]) -> None:
-    """Counts are exact; whoever is healthy leads down; where nobody is, theta stays and every step is skipped."""
+    """Counts are exact; whoever is healthy leads down; where nobody is, theta stays and every step
+    is skipped.
+    """
     start, end, state, metrics = found
     n_steps = metrics["loss"].shape[1]
     np.testing.assert_array_equal(metrics["diverged"], np.outer(lives_blown, np.ones(n_steps)))
     assert np.isfinite(metrics["loss"][:3]).all()
     assert np.isfinite(metrics["grad_norm"][:3]).all()
     np.testing.assert_array_equal(metrics["skipped"][:, -1], [0, 0, 0, n_steps])
-    size = lambda w: np.sum(w**2, axis=(1, 2))  # noqa: E731
+    size = lambda w: np.sum(w**2, axis=(1, 2))
     assert (size(end)[:3] < 0.3 * size(start)[:3]).all(), size(end) / size(start)
     np.testing.assert_array_equal(end[3], start[3])
     assert all(np.isfinite(x).all() for x in jax.tree.leaves(state))
@@ -73,7 +82,7 @@ def test_a_tenth_half_or_all_of_the_members_may_blow_up():
     """20 members: of those that are broken both or one of a pair; the twin is left out with it."""
     outer = Pes(steps=80, population=20, learning_rate=0.05, window=8)
     order = jnp.asarray(np.random.default_rng(0).permutation(20))
-    spoil = lambda n, state, batch: (Spoilt(PROBLEM, order < n), state, batch)  # noqa: E731
+    spoil = lambda n, state, batch: (Spoilt(PROBLEM, order < n), state, batch)
     _demand_robust(_run(outer, spoil, [0, 2, 10, 20], 80), [0, 20, 100, 200])
 
 
@@ -84,7 +93,7 @@ def test_a_tenth_half_or_all_of_the_lives_may_blow_up():
 
     def spoil(n: Any, state: Any, batch: Any) -> Any:
         broken = jnp.arange(10) < n
-        nan = lambda x: jnp.where(broken.reshape(10, *(1,) * (x.ndim - 1)), jnp.nan, x)  # noqa: E731
+        nan = lambda x: jnp.where(broken.reshape(10, *(1,) * (x.ndim - 1)), jnp.nan, x)
         return PROBLEM, state, batch.replace(tasks=jax.tree.map(nan, batch.tasks))
 
     _demand_robust(_run(outer, spoil, [0, 1, 5, 10], 60), [0, 1, 5, 10])
@@ -92,12 +101,21 @@ def test_a_tenth_half_or_all_of_the_lives_may_blow_up():
 
 @pytest.fixture(scope="module")
 def course() -> Any:
-    """(windows left [steps, pairs], the windows' start [steps, pairs], metrics, state) of 3 pairs on 3 windows."""
-    outer, task = Pes(population=6, window=4, sigma=1e-3), jax.tree.map(lambda x: x[0], bench.tasks(["cubic"]))
+    """(windows left [steps, pairs], the windows' start [steps, pairs], metrics, state) of 3 pairs
+    on 3 windows.
+    """
+    outer, task = (
+        Pes(population=6, window=4, sigma=1e-3),
+        jax.tree.map(lambda x: x[0], bench.tasks(["cubic"])),
+    )
 
     def step(state: Any, key: Any) -> Any:
         carried, _, metrics = outer.gradient(bench.PROBLEM, state, bench.lives(task, key), key)
-        return state.replace(carried=carried), (carried.going.left, carried.going.lives.life.t, metrics)
+        return state.replace(carried=carried), (
+            carried.going.left,
+            carried.going.lives.life.t,
+            metrics,
+        )
 
     @quick_jit
     def run(key: Any) -> Any:
@@ -106,7 +124,12 @@ def course() -> Any:
         return jax.lax.scan(step, state, jax.random.split(key, 9))
 
     state, (left, age, metrics) = run(jax.random.key(0))
-    return np.asarray(left), np.asarray(age).reshape(9, 3, 2), jax.tree.map(np.asarray, metrics), state
+    return (
+        np.asarray(left),
+        np.asarray(age).reshape(9, 3, 2),
+        jax.tree.map(np.asarray, metrics),
+        state,
+    )
 
 
 def test_first_lives_are_short_so_that_lives_end_in_turn(course):
@@ -119,7 +142,9 @@ def test_first_lives_are_short_so_that_lives_end_in_turn(course):
 
 def test_the_loss_is_that_of_a_whole_life_and_lives_are_counted_by_steps(course):
     _, _, metrics, _ = course
-    np.testing.assert_allclose(metrics["loss"][2:], bench.smoothed(bench.THETA, "cubic", 12, 0.0), rtol=1e-3)
+    np.testing.assert_allclose(
+        metrics["loss"][2:], bench.smoothed(bench.THETA, "cubic", 12, 0.0), rtol=1e-3
+    )
     np.testing.assert_allclose(metrics["lives"], 6 / 3)
     assert (metrics["diverged"] == 0).all()
 
@@ -140,7 +165,9 @@ def test_a_curriculum_begins_all_lives_anew_in_turn(course):
     assert not anew.seen.any()
 
 
-@pytest.mark.parametrize(("steps", "size"), [(1, 1), (7, 7), (12, 4), (16, 4), (20, 5), (100, 10), (150, 15)])
+@pytest.mark.parametrize(
+    ("steps", "size"), [(1, 1), (7, 7), (12, 4), (16, 4), (20, 5), (100, 10), (150, 15)]
+)
 def test_the_window_by_default_is_a_divisor_near_the_square_root(steps, size):
     problem: Any = type("Cut", (), {"shape": lambda self: type("Shape", (), {"n_steps": steps})})()
     assert _windows.cut(problem, 0) == (size, steps // size)
@@ -150,13 +177,21 @@ def test_the_window_by_default_is_a_divisor_near_the_square_root(steps, size):
 def test_what_cannot_be_cut_is_refused_by_name(kind):
     theta = PROBLEM.init(jax.random.key(0))
     refused = {
-        "window=5 of a life of 16 steps - expected a divisor of 16 - set window=4 or 8": (PROBLEM, kind(window=5)),
-        "window=17 of a life of 16 steps - expected a divisor of 16 - set window=16": (PROBLEM, kind(window=17)),
+        "window=5 of a life of 16 steps - expected a divisor of 16 - set window=4 or 8": (
+            PROBLEM,
+            kind(window=5),
+        ),
+        "window=17 of a life of 16 steps - expected a divisor of 16 - set window=16": (
+            PROBLEM,
+            kind(window=17),
+        ),
         "not a sum over steps": (dataclasses.replace(PROBLEM, objective=FinalWeights()), kind()),
     }
     for words, (problem, outer) in refused.items():
         with pytest.raises(BadInput, match=words):
-            jax.eval_shape(lambda key, p=problem, o=outer: o.init(p, theta, key, o.hyper()), jax.random.key(0))
+            jax.eval_shape(
+                lambda key, p=problem, o=outer: o.init(p, theta, key, o.hyper()), jax.random.key(0)
+            )
     if kind is not TruncatedBptt:
         with pytest.raises(ValidationError, match=r"population=5.* an even number"):
             kind(population=5)
@@ -169,7 +204,11 @@ def test_what_cannot_be_cut_is_refused_by_name(kind):
 def test_loops_of_loops_take_them(name):
     field = "then" if name == "hybrid" else "inner"
     outer = find("outer", name)(**{field: Pes(steps=2, population=4)})
-    state = jax.eval_shape(lambda key: outer.init(PROBLEM, PROBLEM.init(key), key, outer.hyper()), jax.random.key(0))
+    state = jax.eval_shape(
+        lambda key: outer.init(PROBLEM, PROBLEM.init(key), key, outer.hyper()), jax.random.key(0)
+    )
     batch = train.sample(PROBLEM.lifetime.task, jax.random.key(0), PROBLEM.n_tasks, "train")
-    after, _ = jax.eval_shape(lambda s, b, key: outer.step(PROBLEM, s, b, key), state, batch, jax.random.key(0))
+    after, _ = jax.eval_shape(
+        lambda s, b, key: outer.step(PROBLEM, s, b, key), state, batch, jax.random.key(0)
+    )
     assert jax.tree.map(lambda x: x.shape, after) == jax.tree.map(lambda x: x.shape, state)

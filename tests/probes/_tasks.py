@@ -1,4 +1,6 @@
-"""Small task families and networks that only the probes need, registered as any outside package would do it."""
+"""Small task families and networks that only the probes need, registered as any outside package
+would do it.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -38,7 +40,9 @@ def _score(loss: Array, **metrics: Array) -> Score:
 @register("task", "wake_up")
 @spec
 class WakeUp(Timed):
-    """Poisson input to every cell; reward = target - output: the louder the network has to be, the more it is paid."""
+    """Poisson input to every cell; reward = target - output: the louder the network has to be, the
+    more it is paid.
+    """
 
     n_in: Count = 8
     n_steps: Count = 100
@@ -47,20 +51,32 @@ class WakeUp(Timed):
 
     def shape(self) -> TaskShape:
         phases = ((self.n_steps, True),)
-        return TaskShape({"input": self.n_in}, 1, phases, frozenset({"reward"}), differentiable=False)
+        return TaskShape(
+            {"input": self.n_in}, 1, phases, frozenset({"reward"}), differentiable=False
+        )
 
     def stimulus(self, task: Any, state: Any, key: Key, dt: float) -> dict[str, Array]:
-        return {"input": jax.random.bernoulli(key, self.rate * dt, (self.n_in,)).astype(jnp.zeros(()).dtype)}
+        return {
+            "input": jax.random.bernoulli(key, self.rate * dt, (self.n_in,)).astype(
+                jnp.zeros(()).dtype
+            )
+        }
 
-    def step(self, task: Any, state: Any, output: NeuronView, key: Key, dt: float) -> tuple[Any, Outcome]:
+    def step(
+        self, task: Any, state: Any, output: NeuronView, key: Key, dt: float
+    ) -> tuple[Any, Outcome]:
         gap = self.target - output.activity[0]
-        return state + 1, Outcome(feedback=feedback(1, modulators={"reward": gap}), score=_score(gap**2))
+        return state + 1, Outcome(
+            feedback=feedback(1, modulators={"reward": gap}), score=_score(gap**2)
+        )
 
 
 @register("network", "excitable")
 @spec
 class Excitable(AbstractNetwork):
-    """input -> cells (LIF, with a sparse excitatory loop) -> output, a weighted sum of their spikes."""
+    """input -> cells (LIF, with a sparse excitatory loop) -> output, a weighted sum of their
+    spikes.
+    """
 
     n_cells: Count = 12
     probability: Positive = 0.3
@@ -85,7 +101,9 @@ class Excitable(AbstractNetwork):
 @register("task", "poisson")
 @spec
 class Poisson(Timed):
-    """Two independent groups of Poisson inputs; the score is the mean rate of the output population, in hertz."""
+    """Two independent groups of Poisson inputs; the score is the mean rate of the output
+    population, in hertz.
+    """
 
     n_in: Count = 40
     rate: Positive = 100.0
@@ -96,10 +114,14 @@ class Poisson(Timed):
         return TaskShape(inputs, 20, ((self.n_steps, True),), frozenset(), differentiable=False)
 
     def stimulus(self, task: Any, state: Any, key: Key, dt: float) -> dict[str, Array]:
-        spikes = jax.random.bernoulli(key, self.rate * dt, (2, self.n_in)).astype(jnp.zeros(()).dtype)
+        spikes = jax.random.bernoulli(key, self.rate * dt, (2, self.n_in)).astype(
+            jnp.zeros(()).dtype
+        )
         return {"drive": spikes[0], "background": spikes[1]}
 
-    def step(self, task: Any, state: Any, output: NeuronView, key: Key, dt: float) -> tuple[Any, Outcome]:
+    def step(
+        self, task: Any, state: Any, output: NeuronView, key: Key, dt: float
+    ) -> tuple[Any, Outcome]:
         rate = jnp.mean(output.activity) / dt
         return state + 1, Outcome(feedback=feedback(20), score=_score(rate, rate=rate))
 
@@ -107,9 +129,11 @@ class Poisson(Timed):
 @register("task", "trials")
 @spec
 class Trials(Timed):
-    """Trials of `length` steps of random spikes; reward and surprise come in the last step of one and are 0 before.
+    """Trials of `length` steps of random spikes; reward and surprise come in the last step of one
+    and are 0 before.
 
-    reward: +1, -1 ... in turn; surprise: 0.5, 2 ... in turn. resets: whether the end of a trial clears the neurons.
+    reward: +1, -1 ... in turn; surprise: 0.5, 2 ... in turn. resets: whether the end of a trial
+    clears the neurons.
     """
 
     n_in: Count = 6
@@ -125,7 +149,9 @@ class Trials(Timed):
     def stimulus(self, task: Any, state: Any, key: Key, dt: float) -> dict[str, Array]:
         return {"input": jax.random.bernoulli(key, 0.4, (self.n_in,)).astype(jnp.zeros(()).dtype)}
 
-    def step(self, task: Any, state: Any, output: NeuronView, key: Key, dt: float) -> tuple[Any, Outcome]:
+    def step(
+        self, task: Any, state: Any, output: NeuronView, key: Key, dt: float
+    ) -> tuple[Any, Outcome]:
         last = ((state + 1) % self.length == 0).astype(output.activity.dtype)
         odd = ((state // self.length) % 2).astype(last.dtype)
         modulators = {"reward": last * (1.0 - 2.0 * odd), "surprise": last * (0.5 + 1.5 * odd)}
@@ -145,7 +171,11 @@ class SlowPair(AbstractNetwork):
         n, n_in = self.n_hidden, inputs["input"]
         cell = Refractory(neuron=Lif(soma_input="jump"), period=self.refractory)
         return Wiring(
-            (Population("input", n_in), Population("hidden", n, cell), Population("output", n_out, cell)),
+            (
+                Population("input", n_in),
+                Population("hidden", n, cell),
+                Population("output", n_out, cell),
+            ),
             (
                 Edge("input", "hidden", Dense(n, n_in), gain=4.0),
                 Edge("hidden", "output", Dense(n_out, n), Delayed(delay=5e-3), gain=8.0),
@@ -158,7 +188,8 @@ class SlowPair(AbstractNetwork):
 class FixedMap(AbstractTaskFamily):
     """y = A x with the same A in every life: nothing to adapt to, all of it can be innate.
 
-    n_steps with plasticity on, then n_frozen with plasticity off; noise: of the input, drawn in every step.
+    n_steps with plasticity on, then n_frozen with plasticity off; noise: of the input, drawn in
+    every step.
     """
 
     n_in: Count = 5
@@ -185,10 +216,16 @@ class FixedMap(AbstractTaskFamily):
         return jnp.zeros((), jnp.int32)
 
     def stimulus(self, task: Array, state: Array, key: Key, dt: float) -> dict[str, Array]:
-        noise = self.noise * jax.random.normal(key, (self.n_in,)) if self.noise else jnp.zeros(self.n_in)
+        noise = (
+            self.noise * jax.random.normal(key, (self.n_in,))
+            if self.noise
+            else jnp.zeros(self.n_in)
+        )
         return {"input": task[state] + noise}
 
-    def step(self, task: Array, state: Array, output: NeuronView, key: Key, dt: float) -> tuple[Array, Outcome]:
+    def step(
+        self, task: Array, state: Array, output: NeuronView, key: Key, dt: float
+    ) -> tuple[Array, Outcome]:
         target = jnp.asarray(self.matrix()) @ task[state]
         error = output.activity - target
         said = feedback(self.n_out, error=2 * error / self.n_out, target=target)

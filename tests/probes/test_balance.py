@@ -1,4 +1,6 @@
-"""Probe: excitation and inhibition as conductances; inhibitory plasticity holds the excitatory rate at its target."""
+"""Probe: excitation and inhibition as conductances; inhibitory plasticity holds the excitatory rate
+at its target.
+"""
 
 from collections.abc import Mapping
 
@@ -30,7 +32,9 @@ TARGET, WINDOW = 10.0, 1000
 @register("network", "balanced")
 @spec
 class Balanced(AbstractNetwork):
-    """drive -> e, background -> i, e <-> i and e -> e (delayed): all magnitudes, at conductance ports."""
+    """drive -> e, background -> i, e <-> i and e -> e (delayed): all magnitudes, at conductance
+    ports.
+    """
 
     n_i: Count = 20
 
@@ -45,11 +49,33 @@ class Balanced(AbstractNetwork):
                 Population("e", n, Refractory(neuron=ConductanceLif()), sign=1),
             ),
             (
-                Edge("background", "i", Dense(n_i, background), synapse, port="excitatory", gain=0.2, plastic=False),
-                Edge("drive", "e", Dense(n, drive), synapse, port="excitatory", gain=0.2, plastic=False),
+                Edge(
+                    "background",
+                    "i",
+                    Dense(n_i, background),
+                    synapse,
+                    port="excitatory",
+                    gain=0.2,
+                    plastic=False,
+                ),
+                Edge(
+                    "drive",
+                    "e",
+                    Dense(n, drive),
+                    synapse,
+                    port="excitatory",
+                    gain=0.2,
+                    plastic=False,
+                ),
                 Edge("e", "i", Dense(n_i, n), Delayed(delay=2e-3), port="excitatory", gain=0.1),
                 Edge(
-                    "e", "e", Sparse(n, n, 0.2, 1), Delayed(delay=2e-3), port="excitatory", bounds=(-1.0, 0.5), gain=0.2
+                    "e",
+                    "e",
+                    Sparse(n, n, 0.2, 1),
+                    Delayed(delay=2e-3),
+                    port="excitatory",
+                    bounds=(-1.0, 0.5),
+                    gain=0.2,
                 ),
                 Edge("i", "e", Dense(n, n_i), port="inhibitory", gain=0.1),
             ),
@@ -65,13 +91,17 @@ SLOTS = (
     ),
 )
 PROBLEM = MetaProblem(
-    lifetime=Lifetime(task=Poisson(), network=Balanced(), feedback=Symmetric(), slots=SLOTS, record=("weights",))
+    lifetime=Lifetime(
+        task=Poisson(), network=Balanced(), feedback=Symmetric(), slots=SLOTS, record=("weights",)
+    )
 )
 
 
 @pytest.fixture(scope="module")
 def lived():
-    """(lives at birth, weights of every edge at every step, mean rate of e in each window of one second)."""
+    """(lives at birth, weights of every edge at every step, mean rate of e in each window of one
+    second).
+    """
     theta = PROBLEM.init(jax.random.key(0))
     thetas = jax.tree.map(lambda x: x[None], theta)
     batch = train.sample(PROBLEM.lifetime.task, train.stream(0, "tasks"), 1, "train")
@@ -102,6 +132,14 @@ def test_weights_are_never_negative_and_static_edges_never_change(lived):
 
 def test_each_slot_holds_the_edges_it_names():
     plastic = PROBLEM.lifetime.plastic()
-    assert {name: slot.name for name, (_, slot) in plastic.items()} == {"i_to_e": "inhibition", "e_to_e": "excitation"}
+    assert {name: slot.name for name, (_, slot) in plastic.items()} == {
+        "i_to_e": "inhibition",
+        "e_to_e": "excitation",
+    }
     assert PROBLEM.lifetime.reads()["i_to_e"] == {"pre.activity", "post.activity"}
-    assert PROBLEM.lifetime.reads()["e_to_e"] == {"pre.activity", "post.activity", "weight", "weight_max"}
+    assert PROBLEM.lifetime.reads()["e_to_e"] == {
+        "pre.activity",
+        "post.activity",
+        "weight",
+        "weight_max",
+    }

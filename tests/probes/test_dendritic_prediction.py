@@ -34,7 +34,9 @@ PSP = DualExponential(tau_rise=3e-3, tau_decay=10e-3)
 @register("network", "dendritic")
 @spec
 class Dendritic(AbstractNetwork):
-    """input -> dendrite of the output; a teacher's two conductances onto its soma. somatic: input -> a plain lif."""
+    """input -> dendrite of the output; a teacher's two conductances onto its soma. somatic: input
+    -> a plain lif.
+    """
 
     somatic: bool = False
 
@@ -42,37 +44,55 @@ class Dendritic(AbstractNetwork):
         n, neuron = inputs["input"], Lif() if self.somatic else TwoCompartment()
         taught = () if self.somatic else ("excitatory", "inhibitory")
         teachers = tuple(
-            Edge(f"teacher_{port}", "output", Dense(n_out, 1), port=port, plastic=False, bounds=(0.0, 100.0))
+            Edge(
+                f"teacher_{port}",
+                "output",
+                Dense(n_out, 1),
+                port=port,
+                plastic=False,
+                bounds=(0.0, 100.0),
+            )
             for port in taught
         )
         port = "soma" if self.somatic else "dendrite"
         learning = Edge("input", "output", Dense(n_out, n), PSP, port=port, bounds=(-2.0, 2.0))
-        populations = (*(Population(name, size) for name, size in inputs.items()), Population("output", n_out, neuron))
+        populations = (
+            *(Population(name, size) for name, size in inputs.items()),
+            Population("output", n_out, neuron),
+        )
         return Wiring(populations, (learning, *teachers))
 
 
 @register("task", "nudged")
 @spec
 class Nudged(Timed):
-    """A frozen pattern of input spikes, again and again, while conductances pull the soma to a slow wave U_m(t)."""
+    """A frozen pattern of input spikes, again and again, while conductances pull the soma to a slow
+    wave U_m(t).
+    """
 
     n_in: Count = 100
 
     def shape(self) -> TaskShape:
         inputs = {"input": self.n_in, "teacher_excitatory": 1, "teacher_inhibitory": 1}
-        return TaskShape(inputs, N_OUT, ((PATTERN * REPEATS, True),), frozenset(), differentiable=False)
+        return TaskShape(
+            inputs, N_OUT, ((PATTERN * REPEATS, True),), frozenset(), differentiable=False
+        )
 
     def stimulus(self, task: Any, state: Any, key: Key, dt: float) -> dict[str, Array]:
         now = state % PATTERN
         spikes = jax.random.bernoulli(jax.random.fold_in(task, now), 20.0 * dt, (self.n_in,))
-        share = (_wave(now) + 1 / 3) / 5.0  # of the excitatory conductance: reversal potentials 14/3 and -1/3
+        share = (
+            _wave(now) + 1 / 3
+        ) / 5.0  # of the excitatory conductance: reversal potentials 14/3 and -1/3
         return {
             "input": spikes.astype(jnp.zeros(()).dtype),
             "teacher_excitatory": jnp.reshape(20.0 * share, (1,)),
             "teacher_inhibitory": jnp.reshape(20.0 * (1.0 - share), (1,)),
         }
 
-    def step(self, task: Any, state: Any, output: NeuronView, key: Key, dt: float) -> tuple[Any, Outcome]:
+    def step(
+        self, task: Any, state: Any, output: NeuronView, key: Key, dt: float
+    ) -> tuple[Any, Outcome]:
         gap = jnp.mean((output.dendrite - _wave(state % PATTERN)) ** 2)
         return state + 1, Outcome(feedback=feedback(N_OUT), score=_score(gap))
 

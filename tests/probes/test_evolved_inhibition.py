@@ -1,4 +1,6 @@
-"""Probe: evolution finds, among spike-timing rules of inhibitory synapses, one that holds a rate (after Confavreux)."""
+"""Probe: evolution finds, among spike-timing rules of inhibitory synapses, one that holds a rate
+(after Confavreux).
+"""
 
 import math
 from collections.abc import Mapping
@@ -40,7 +42,11 @@ class Inhibited(AbstractNetwork):
     """drive -> output, fixed; inhibition -> output, plastic: magnitudes at conductance ports."""
 
     def wiring(self, inputs: Mapping[str, int], n_out: int) -> Wiring:
-        drive, inhibition, cell = inputs["drive"], inputs["inhibition"], Refractory(neuron=ConductanceLif())
+        drive, inhibition, cell = (
+            inputs["drive"],
+            inputs["inhibition"],
+            Refractory(neuron=ConductanceLif()),
+        )
         return Wiring(
             (
                 Population("drive", drive, sign=1),
@@ -48,7 +54,15 @@ class Inhibited(AbstractNetwork):
                 Population("output", n_out, cell),
             ),
             (
-                Edge("drive", "output", Dense(n_out, drive), Exponential(5e-3), "excitatory", False, gain=0.2),
+                Edge(
+                    "drive",
+                    "output",
+                    Dense(n_out, drive),
+                    Exponential(5e-3),
+                    "excitatory",
+                    False,
+                    gain=0.2,
+                ),
                 Edge("inhibition", "output", Dense(n_out, inhibition), port="inhibitory", gain=0.1),
             ),
         )
@@ -57,8 +71,9 @@ class Inhibited(AbstractNetwork):
 @register("task", "hold_rate")
 @spec
 class HoldRate(Timed):
-    """Poisson drive and inhibition of rates that differ from life to life; at the end of a life the loss is the mean of
-    (rate - target)^2 / (rate + 0.1) over the output's rates in the last second."""
+    """Poisson drive and inhibition of rates that differ from life to life; at the end of a life the
+    loss is the mean of (rate - target)^2 / (rate + 0.1) over the output's rates in the last
+    second."""
 
     n_in: Count = 40
     rate: Positive = 100.0
@@ -77,7 +92,9 @@ class HoldRate(Timed):
         spikes = jax.random.bernoulli(key, probability, (2, self.n_in)).astype(jnp.zeros(()).dtype)
         return {"drive": spikes[0], "inhibition": spikes[1]}
 
-    def step(self, task: Any, state: Any, output: NeuronView, key: Key, dt: float) -> tuple[Any, Outcome]:
+    def step(
+        self, task: Any, state: Any, output: NeuronView, key: Key, dt: float
+    ) -> tuple[Any, Outcome]:
         now, count = state
         count = count + jnp.where(now >= self.n_steps - WINDOW, output.activity, 0.0)
         rate = count / (WINDOW * dt)
@@ -109,7 +126,9 @@ def test_the_published_rule_holds_its_rate_in_another_network():
 
 @pytest.mark.golden  # 40 generations of 32 lives
 def test_evolution_finds_a_rule_with_the_fixed_point_of_the_target(monkeypatch):
-    """Mean field: post rate = -alpha nu / [nu (kappa tau_post + gamma tau_pre) + beta], at inhibition of nu = 30 Hz."""
+    """Mean field: post rate = -alpha nu / [nu (kappa tau_post + gamma tau_pre) + beta], at
+    inhibition of nu = 30 Hz.
+    """
     as_users(monkeypatch, train, "_step")  # compiled as other tests are, it takes twice as long
     rule = decode("rule", known_rule("confavreux_space"))
     problem, outer = _problem(rule), Es(steps=40, population=16, std=0.3)
@@ -118,6 +137,8 @@ def test_evolution_finds_a_rule_with_the_fixed_point_of_the_target(monkeypatch):
     assert after < 0.1 * before
     theta = outer.theta(last)["rules"]["inhibition"]
     alpha, kappa, beta, gamma = np.asarray(theta["coefficients"], float)
-    tau_pre, tau_post = (0.02 * math.exp(5.0 * float(theta[f"log_tau_{side}_trace"])) for side in ("pre", "post"))
+    tau_pre, tau_post = (
+        0.02 * math.exp(5.0 * float(theta[f"log_tau_{side}_trace"])) for side in ("pre", "post")
+    )
     fixed = -alpha * 30.0 / (30.0 * (kappa * tau_post + gamma * tau_pre) + beta)
     assert 7.0 < fixed < 14.0

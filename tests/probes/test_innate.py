@@ -16,7 +16,9 @@ from tests._compiler import as_users_jit
 from tests.probes._run import run
 from tests.probes._tasks import FixedMap
 
-LIFE = Lifetime(task=FixedMap(), network=Feedforward(hidden=()), feedback=Symmetric(), genome=Direct(), slots=())
+LIFE = Lifetime(
+    task=FixedMap(), network=Feedforward(hidden=()), feedback=Symmetric(), genome=Direct(), slots=()
+)
 PROBLEM = MetaProblem(lifetime=LIFE, objective=MeanLoss(), life_clip=0.0)
 
 
@@ -34,7 +36,9 @@ def test_a_life_ends_with_the_weights_it_was_born_with():
     theta = PROBLEM.init(jax.random.key(1))
     batch = train.sample(LIFE.task, train.stream(0, "tasks"), 1, "train")
     thetas = jax.tree.map(lambda x: x[None], theta)
-    live = as_users_jit(lambda thetas, batch: PROBLEM.advance(thetas, PROBLEM.begin(thetas, batch), 6))
+    live = as_users_jit(
+        lambda thetas, batch: PROBLEM.advance(thetas, PROBLEM.begin(thetas, batch), 6)
+    )
     lives, _ = live(thetas, batch)
     grown = lives.life.synapses["input_to_output"].weight[0]
     np.testing.assert_array_equal(grown, theta["genome"]["input_to_output"])

@@ -1,4 +1,6 @@
-"""Probe: a rule with four numbers at every synapse under evolution, a small network as rule under backpropagation."""
+"""Probe: a rule with four numbers at every synapse under evolution, a small network as rule under
+backpropagation.
+"""
 
 import numpy as np
 
@@ -16,7 +18,12 @@ from tests.probes._tasks import FixedMap
 
 def _problem(slot: Slot) -> MetaProblem:
     """One fixed linear map, to be found from any birth within ten steps."""
-    life = Lifetime(task=FixedMap(n_steps=10), network=Feedforward(hidden=()), feedback=Symmetric(), slots=(slot,))
+    life = Lifetime(
+        task=FixedMap(n_steps=10),
+        network=Feedforward(hidden=()),
+        feedback=Symmetric(),
+        slots=(slot,),
+    )
     return MetaProblem(lifetime=life)
 
 
@@ -39,5 +46,7 @@ def test_an_mlp_rule_with_a_memory_at_every_synapse_gets_better_under_backpropag
     first, last, metrics = run(_problem(Slot(rule=rule)), outer)
     assert outer.theta(last)["rules"]["rule"]["layer_0"]["weight"].shape == (8, 4)
     memory = np.abs(outer.theta(last)["rules"]["rule"]["layer_0"]["weight"][:, 3])
-    assert not np.array_equal(memory, np.abs(outer.theta(first)["rules"]["rule"]["layer_0"]["weight"][:, 3]))
+    assert not np.array_equal(
+        memory, np.abs(outer.theta(first)["rules"]["rule"]["layer_0"]["weight"][:, 3])
+    )
     assert _gain(metrics) < 0.8

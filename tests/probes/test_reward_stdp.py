@@ -1,4 +1,6 @@
-"""Probe: recurrent spiking neurons, reward-modulated STDP on a sparse connection, meta-learned by evolution."""
+"""Probe: recurrent spiking neurons, reward-modulated STDP on a sparse connection, meta-learned by
+evolution.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +30,9 @@ PROBLEM = MetaProblem(
 
 @pytest.fixture(scope="module")
 def lived():
-    """(thetas before and after 12 generations; of four new lives of each the synapses at birth, at the end, losses)."""
+    """(thetas before and after 12 generations; of four new lives of each the synapses at birth, at
+    the end, losses).
+    """
     outer = Es(steps=12, population=16, std=0.2)
     first, last, metrics = run(PROBLEM, outer)
     assert all(m["lives"] == 64 and m["diverged"] == m["skipped"] == 0 for m in metrics)
@@ -41,7 +45,11 @@ def lived():
 def _live(thetas, batch):
     born = PROBLEM.begin(thetas, batch)
     grown, window = PROBLEM.advance(thetas, born, 100)
-    return born.life.synapses, grown.life.synapses, jnp.mean(window.trace.score.loss.reshape(2, -1), axis=1)
+    return (
+        born.life.synapses,
+        grown.life.synapses,
+        jnp.mean(window.trace.score.loss.reshape(2, -1), axis=1),
+    )
 
 
 def test_evolution_improves_a_reward_modulated_rule_of_spiking_neurons(lived):

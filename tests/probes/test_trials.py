@@ -27,12 +27,16 @@ SLOTS = (
 
 def _lifetime(resets: bool) -> Lifetime:
     task = Trials(length=LENGTH, n_trials=N, resets=resets)
-    return Lifetime(task=task, network=SlowPair(), feedback=Symmetric(), slots=SLOTS, record=("feedback",))
+    return Lifetime(
+        task=task, network=SlowPair(), feedback=Symmetric(), slots=SLOTS, record=("feedback",)
+    )
 
 
 @pytest.fixture(scope="module")
 def lived() -> tuple[Any, dict[bool, list[Life]], list[Any]]:
-    """(theta, the life after 0, 1, 2 ... steps with resets and without, the modulators of every step)."""
+    """(theta, the life after 0, 1, 2 ... steps with resets and without, the modulators of every
+    step).
+    """
     one = _lifetime(True)
     theta = jax.jit(one.init)(jax.random.key(0))
     batch = train.sample(one.task, train.stream(0, "tasks"), 1, "train")
@@ -46,7 +50,9 @@ def lived() -> tuple[Any, dict[bool, list[Life]], list[Any]]:
             life, trace = step(lives[resets][-1])
             lives[resets].append(life)
             if resets:
-                modulators.append({k: float(v[0]) for k, v in trace.recorded["feedback"].modulators.items()})
+                modulators.append(
+                    {k: float(v[0]) for k, v in trace.recorded["feedback"].modulators.items()}
+                )
     return theta, lives, modulators
 
 
@@ -55,7 +61,9 @@ def _traces(life: Life) -> list:
 
 
 def test_a_reset_clears_neurons_and_their_traces_and_nothing_else(lived):
-    """The first trial's last step with the reset and without: the same lives but for what a reset clears."""
+    """The first trial's last step with the reset and without: the same lives but for what a reset
+    clears.
+    """
     theta, lives, _ = lived
     chex.assert_trees_all_equal(lives[True][LENGTH - 1].network, lives[False][LENGTH - 1].network)
     cleared, kept = lives[True][LENGTH], lives[False][LENGTH]
@@ -65,11 +73,14 @@ def test_a_reset_clears_neurons_and_their_traces_and_nothing_else(lived):
 
     chex.assert_trees_all_equal(cleared.synapses, kept.synapses)
     for name, rule in cleared.rules.items():
-        chex.assert_trees_all_equal((rule.synapse, rule.scalar), (kept.rules[name].synapse, kept.rules[name].scalar))
+        chex.assert_trees_all_equal(
+            (rule.synapse, rule.scalar), (kept.rules[name].synapse, kept.rules[name].scalar)
+        )
         assert (rule.synapse["eligibility"] != 0).any()
     chex.assert_trees_all_equal((cleared.t, cleared.task), (kept.t, kept.task))
 
-    # what was cleared was not empty: neurons, the queue of the delayed edge, traces on either side of either edge
+    # what was cleared was not empty: neurons, the queue of the delayed edge, traces on either side
+    # of either edge
     assert len(_traces(kept)) == 4 and all((leaf != 0).any() for leaf in _traces(kept))
     assert (kept.network.transmissions[OUT]["queue"] != 0).any()
     assert (kept.network.neurons["hidden"]["inner"]["v"] != 0).any()
@@ -84,9 +95,14 @@ def test_a_reset_comes_at_the_end_of_every_trial_and_never_inside_one(lived):
 
 def test_weights_change_in_the_last_step_of_every_trial_by_their_own_channel(lived):
     _, lives, modulators = lived
-    for t, (before, after, said) in enumerate(zip(lives[True], lives[True][1:], modulators, strict=False), 1):
+    for t, (before, after, said) in enumerate(
+        zip(lives[True], lives[True][1:], modulators, strict=False), 1
+    ):
         trial, last = (t - 1) // LENGTH, t % LENGTH == 0
-        assert said == {"reward": (1.0, -1.0, 1.0)[trial] * last, "surprise": (0.5, 2.0, 0.5)[trial] * last}
+        assert said == {
+            "reward": (1.0, -1.0, 1.0)[trial] * last,
+            "surprise": (0.5, 2.0, 0.5)[trial] * last,
+        }
         for name, channel in ((IN, "reward"), (OUT, "surprise")):
             change = np.asarray(after.synapses[name].weight - before.synapses[name].weight)
             assert (change != 0).any() == last

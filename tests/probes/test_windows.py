@@ -29,7 +29,9 @@ ADVANCE = as_users_jit(PROBLEM.advance, static_argnums=2)
 
 @pytest.fixture(scope="module")
 def population():
-    """(thetas of 3 members, a batch of 2 lives, the 6 lives at birth, after 100 steps, and what happened)."""
+    """(thetas of 3 members, a batch of 2 lives, the 6 lives at birth, after 100 steps, and what
+    happened).
+    """
     one = jax.jit(PROBLEM.init)(jax.random.key(0))
     thetas = jax.tree.map(lambda x: jnp.stack([x, x + 0.3, x + 0.6]), one)
     batch = train.sample(LIFE.task, train.stream(0, "tasks"), 2, "train")

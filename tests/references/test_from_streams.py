@@ -67,8 +67,14 @@ def test_least_squares_are_ridge_regression_and_the_recursion(penalty):
 def test_least_squares_of_random_features_are_ridge_regression_on_them(features):
     inputs, labels, asked = _learned()
     mixing = np.asarray(jax.random.normal(KEY, (N_IN, features)), np.float64) / np.sqrt(N_IN)
-    rows, questions = (np.column_stack([np.maximum(x @ mixing, 0.0), np.ones(len(x))]) for x in (inputs, asked))
-    expected = Ridge(alpha=1.0, fit_intercept=False).fit(rows, np.eye(N_CLASSES)[labels]).predict(questions)
+    rows, questions = (
+        np.column_stack([np.maximum(x @ mixing, 0.0), np.ones(len(x))]) for x in (inputs, asked)
+    )
+    expected = (
+        Ridge(alpha=1.0, fit_intercept=False)
+        .fit(rows, np.eye(N_CLASSES)[labels])
+        .predict(questions)
+    )
     found = _answers("recursive_least_squares", {"penalty": 1.0}, features=features)
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
@@ -88,7 +94,9 @@ def test_discriminant_analysis_is_that_of_scikit_learn(shrinkage):
     machine = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage).fit(inputs, labels)
     found = _answers("streaming_lda", {"shrinkage": shrinkage})
     expected = machine.decision_function(asked)
-    centred = [x - x.mean(axis=1, keepdims=True) for x in (found, expected)]  # one number for all classes is free
+    centred = [
+        x - x.mean(axis=1, keepdims=True) for x in (found, expected)
+    ]  # one number for all classes is free
     np.testing.assert_allclose(*centred, atol=2e-4)
 
 
@@ -97,7 +105,10 @@ def test_means_that_forget_equal_a_loop_that_answers_before_it_is_told():
     inputs, shown = np.asarray(stream.inputs, np.float64), np.asarray(stream.shown)
     sums, counts, expected = np.zeros((N_CLASSES, N_IN)), np.zeros(N_CLASSES), []
     for x, label, on in zip(inputs, LABELS, shown, strict=True):
-        apart = [((x - sums[c] / counts[c]) ** 2).sum() if counts[c] else np.inf for c in range(N_CLASSES)]
+        apart = [
+            ((x - sums[c] / counts[c]) ** 2).sum() if counts[c] else np.inf
+            for c in range(N_CLASSES)
+        ]
         expected.append(int(np.argmin(apart)))
         if on:
             sums[label], counts[label] = keep * sums[label] + x, keep * counts[label] + 1.0

@@ -20,12 +20,31 @@ from metaplast.results import evaluate, outside, table
 from metaplast.settings.evaluation import Evaluation, check_references
 from metaplast.spec import decode, encode
 
-OLD = [9, 7, 12, 10, 6, 10, 11, 7, 13, 14, 8, 11, 12, 10, 8, 10]  # of 14 questions, by the function of before
+OLD = [
+    9,
+    7,
+    12,
+    10,
+    6,
+    10,
+    11,
+    7,
+    13,
+    14,
+    8,
+    11,
+    12,
+    10,
+    8,
+    10,
+]  # of 14 questions, by the function of before
 FAMILY = Prototypes(n_in=3, n_classes=2, shots=3, queries=7)
 
 
 def _place(name, family, seed=3):
-    return outside.Place(find("reference", name)(), MetaProblem(Lifetime(family, Feedforward(hidden=(2,)))), seed)
+    return outside.Place(
+        find("reference", name)(), MetaProblem(Lifetime(family, Feedforward(hidden=(2,)))), seed
+    )
 
 
 def _drawn(family, n):
@@ -71,7 +90,9 @@ def test_one_pass_of_the_undriven_delta_rule_equals_a_loop():
             losses.append(((y - wanted) ** 2).mean())
         assert found["loss"][life] == pytest.approx(np.mean(losses[3:]), rel=1e-4)
         hidden = task.kept == 0
-        assert found["accuracy"][life] == pytest.approx(np.mean(y[hidden] * wanted[hidden] > 0), abs=1e-6)
+        assert found["accuracy"][life] == pytest.approx(
+            np.mean(y[hidden] * wanted[hidden] > 0), abs=1e-6
+        )
 
 
 def test_numbers_are_chosen_on_validation_lives_and_an_only_option_looks_at_none(monkeypatch):
@@ -91,12 +112,36 @@ def test_numbers_are_chosen_on_validation_lives_and_an_only_option_looks_at_none
 
 
 REFUSED = [
-    ("nearest_prototype", Regression(), "nearest_prototype with task regression - expected a task of classes"),
-    ("streaming_lda", Regression(), "streaming_lda with task regression - expected a task of classes"),
-    ("forgetting_mean", Association(), "forgetting_mean with task association - expected a task of classes"),
-    ("nearest_neighbour", Pointmass(), "nearest_neighbour with task pointmass - expected a task that shows the target"),
-    ("rbf_ridge", Nonstationary(), "rbf_ridge with task nonstationary - expected .* plasticity off"),
-    ("adaptive_controller", FAMILY, "adaptive_controller with task prototypes - expected task pointmass"),
+    (
+        "nearest_prototype",
+        Regression(),
+        "nearest_prototype with task regression - expected a task of classes",
+    ),
+    (
+        "streaming_lda",
+        Regression(),
+        "streaming_lda with task regression - expected a task of classes",
+    ),
+    (
+        "forgetting_mean",
+        Association(),
+        "forgetting_mean with task association - expected a task of classes",
+    ),
+    (
+        "nearest_neighbour",
+        Pointmass(),
+        "nearest_neighbour with task pointmass - expected a task that shows the target",
+    ),
+    (
+        "rbf_ridge",
+        Nonstationary(),
+        "rbf_ridge with task nonstationary - expected .* plasticity off",
+    ),
+    (
+        "adaptive_controller",
+        FAMILY,
+        "adaptive_controller with task prototypes - expected task pointmass",
+    ),
     ("undriven_delta", FAMILY, "undriven_delta with task prototypes - expected task association"),
 ]
 
@@ -113,24 +158,40 @@ def test_a_loss_that_would_be_another_one_is_refused():
     check_references(evaluation, Regression(), FinalLoss())
     with pytest.raises(BadInput, match="expected objective final_loss"):
         check_references(evaluation, Regression(), MeanLoss())
-    check_references(evaluation, FAMILY, MeanLoss())  # accuracy is that of the last phase under any objective
+    check_references(
+        evaluation, FAMILY, MeanLoss()
+    )  # accuracy is that of the last phase under any objective
 
 
 def test_references_are_named_by_their_keys_and_dropped_by_null():
-    given = {"nearest_neighbour": {}, "wide": {"name": "recursive_least_squares", "features": 9}, "rbf_ridge": None}
+    given = {
+        "nearest_neighbour": {},
+        "wide": {"name": "recursive_least_squares", "features": 9},
+        "rbf_ridge": None,
+    }
     evaluation = Evaluation(references=given)  # pyright: ignore[reportArgumentType]
     assert [name for name, _ in evaluation.beside()] == ["nearest_neighbour", "wide"]
-    assert dict(evaluation.beside())["wide"] == find("reference", "recursive_least_squares")(features=9)
+    assert dict(evaluation.beside())["wide"] == find("reference", "recursive_least_squares")(
+        features=9
+    )
     old = Evaluation(prototype=True)
     assert old.beside() == (("nearest_prototype", find("reference", "nearest_prototype")()),)
 
 
 def test_a_reference_ahead_of_the_discovered_row_is_better_where_the_interval_leaves_0_out():
-    rows = {"discovered": [np.asarray([0.5, 0.7])], "near": [np.asarray([0.6, 0.9])], "sgd": [np.asarray([0.9, 0.9])]}
+    rows = {
+        "discovered": [np.asarray([0.5, 0.7])],
+        "near": [np.asarray([0.6, 0.9])],
+        "sgd": [np.asarray([0.9, 0.9])],
+    }
     facts = {"near": {"kind": "reference"}, "sgd": {}}
     (line,) = table.ahead(table.scores(rows, "accuracy", "discovered"), facts, "discovered")
-    # differences .1 and .2: Student's t of one degree of freedom, 12.706, times a standard error of .05
-    assert line == "near, a reference, is not told apart from discovered: accuracy +0.150 [-0.485, +0.785]."
+    # differences .1 and .2: Student's t of one degree of freedom, 12.706, times a standard error of
+    # .05
+    assert (
+        line
+        == "near, a reference, is not told apart from discovered: accuracy +0.150 [-0.485, +0.785]."
+    )
     rows["near"] = [np.asarray([0.600, 0.802])]
     (line,) = table.ahead(table.scores(rows, "accuracy", "discovered"), facts, "discovered")
     assert line == "near, a reference, is better than discovered: accuracy +0.101 [+0.088, +0.114]."

@@ -1,4 +1,6 @@
-"""Small rule files, made once: a shared rule, one theta per edge under a wrapper, one number per synapse."""
+"""Small rule files, made once: a shared rule, one theta per edge under a wrapper, one number per
+synapse.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -19,27 +21,44 @@ from metaplast.rules.polynomial import Polynomial
 
 TERMS = ("error*pre", "post*pre - post*predicted", "0.01*weight", "post^2*weight")
 SHARED = Polynomial(terms=TERMS[:3], initial=(-1.0, 0.0, 0.0), rate=0.05)
-PER_EDGE = Clip(rule=Adam(rule=Polynomial(terms=TERMS, rate=0.05, learn="both"), rate=0.01), limit=0.2)
+PER_EDGE = Clip(
+    rule=Adam(rule=Polynomial(terms=TERMS, rate=0.05, learn="both"), rate=0.01), limit=0.2
+)
 
 
 def lifetime_of(*slots: Slot) -> Lifetime:
-    return Lifetime(task=TeacherStudent(n_in=5, n_out=2, n_steps=3), network=Feedforward(hidden=(4,)), slots=slots)
+    return Lifetime(
+        task=TeacherStudent(n_in=5, n_out=2, n_steps=3),
+        network=Feedforward(hidden=(4,)),
+        slots=slots,
+    )
 
 
 def random_theta(lifetime: Lifetime, seed: int) -> Any:
     """theta with every leaf drawn anew, so that no number is 0 by luck."""
     generator = np.random.default_rng(seed)
     theta = lifetime.init(jax.random.key(0))
-    return jax.tree.map(lambda leaf: jax.numpy.asarray(0.2 * generator.normal(size=leaf.shape), leaf.dtype), theta)
+    return jax.tree.map(
+        lambda leaf: jax.numpy.asarray(0.2 * generator.normal(size=leaf.shape), leaf.dtype), theta
+    )
 
 
 def describe(seed: int, *slots: Slot) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     lifetime = lifetime_of(*slots)
     scores = [
-        {"name": "discovered", "split": "heldout", "metric": "accuracy", "mean": 0.9, "ci95": [0.88, 0.92], "n": 8}
+        {
+            "name": "discovered",
+            "split": "heldout",
+            "metric": "accuracy",
+            "mean": 0.9,
+            "ci95": [0.88, 0.92],
+            "n": 8,
+        }
     ]
     provenance = {"experiment": "digits", "seed": seed, "outer_steps": 200}
-    return describe_rule(lifetime, random_theta(lifetime, seed), provenance=provenance, scores=scores)
+    return describe_rule(
+        lifetime, random_theta(lifetime, seed), provenance=provenance, scores=scores
+    )
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +69,9 @@ def made() -> dict[str, tuple[dict[str, Any], dict[str, np.ndarray]]]:
         "per_edge": describe(2, Slot(rule=PER_EDGE, shared=False)),
         "per_synapse": describe(3, Slot(rule=Abcd(), shared=False)),
         "two_slots": describe(
-            4, Slot(name="first", edges="input_*", rule=SHARED), Slot(name="last", edges="*_output", rule=Polynomial())
+            4,
+            Slot(name="first", edges="input_*", rule=SHARED),
+            Slot(name="last", edges="*_output", rule=Polynomial()),
         ),
     }
 

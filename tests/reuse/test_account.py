@@ -146,7 +146,9 @@ def test_the_contract_holds(rule: Any) -> None:
 
 
 def test_a_rule_that_speaks_wrongly_of_its_numbers_is_refused() -> None:
-    with pytest.raises(ContractBroken, match="account: `rate` moved by theta's `log_rate` under the law `grown`"):
+    with pytest.raises(
+        ContractBroken, match="account: `rate` moved by theta's `log_rate` under the law `grown`"
+    ):
         check_rule(SaidWrongly())
 
 

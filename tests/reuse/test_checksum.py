@@ -34,7 +34,9 @@ def test_every_bit_of_every_tensor_counts(files: dict[str, Path], tmp_path: Path
                 read_rule(path)
 
 
-def test_a_flipped_bit_before_the_tensors_is_refused_or_changes_nothing(files: dict[str, Path], tmp_path: Path) -> None:
+def test_a_flipped_bit_before_the_tensors_is_refused_or_changes_nothing(
+    files: dict[str, Path], tmp_path: Path
+) -> None:
     data, path = files["shared"].read_bytes(), tmp_path / "r.safetensors"
     whole = read_rule(files["shared"])
     generator = np.random.default_rng(0)
@@ -64,7 +66,9 @@ def test_show_notices_a_flipped_bit(files: dict[str, Path], tmp_path: Path) -> N
     assert here("show", str(path), cwd=tmp_path)[0] == 0
 
 
-def test_the_checksum_is_in_the_document_and_not_in_what_is_read(made, files: dict[str, Path]) -> None:
+def test_the_checksum_is_in_the_document_and_not_in_what_is_read(
+    made, files: dict[str, Path]
+) -> None:
     data = files["two_slots"].read_bytes()
     header = json.loads(data[8 : _start_of_tensors(data)])
     document = json.loads(header["__metadata__"][SCHEMA])
@@ -73,7 +77,9 @@ def test_the_checksum_is_in_the_document_and_not_in_what_is_read(made, files: di
 
 
 @pytest.mark.parametrize("said", [None, 1234, [], "", "0" * 64])
-def test_a_checksum_of_another_kind_is_refused(said: object, files: dict[str, Path], tmp_path: Path) -> None:
+def test_a_checksum_of_another_kind_is_refused(
+    said: object, files: dict[str, Path], tmp_path: Path
+) -> None:
     data, path = files["shared"].read_bytes(), tmp_path / "r.safetensors"
     start = _start_of_tensors(data)
     header = json.loads(data[8:start])

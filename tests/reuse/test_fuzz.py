@@ -1,4 +1,6 @@
-"""Rule files changed at random: read, shown as a formula, or refused in one line; nothing else happens."""
+"""Rule files changed at random: read, shown as a formula, or refused in one line; nothing else
+happens.
+"""
 
 import copy
 import json
@@ -19,9 +21,31 @@ from metaplast.reuse.rule_file import CHECKSUM, read_rule
 
 HOSTILE: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 1, 2**31, 2**63, -(2**70), 10**400, 1e308, 1e-320, 0.5),
-    *("", " ", "rule", "pre", "post*pre", "w^9", "../../x", "\x1b[2J", "\u202e", "<script>", "{{7*7}}", "a" * 5000),
+    *(
+        "",
+        " ",
+        "rule",
+        "pre",
+        "post*pre",
+        "w^9",
+        "../../x",
+        "\x1b[2J",
+        "\u202e",
+        "<script>",
+        "{{7*7}}",
+        "a" * 5000,
+    ),
     *("__import__('os')", "F64", "I64", "polynomial", "clip", "mlp", "synapse", "*"),
-    *([], {}, [[]], {"": {}}, {"name": "clip"}, [1, "2", None], ["post*pre"] * 50, {"a": {"b": {"c": {}}}}),
+    *(
+        [],
+        {},
+        [[]],
+        {"": {}},
+        {"name": "clip"},
+        [1, "2", None],
+        ["post*pre"] * 50,
+        {"a": {"b": {"c": {}}}},
+    ),
 )
 SECONDS = 10  # a file that takes longer hangs
 
@@ -63,7 +87,9 @@ def _tree(chance: random.Random, tree: Any) -> None:
         node[str(chance.choice(HOSTILE))] = node[key]
     else:
         other, place = chance.choice(_places(tree))
-        node[key] = json.loads(json.dumps(other[place])) if key in node or isinstance(node, list) else None
+        node[key] = (
+            json.loads(json.dumps(other[place])) if key in node or isinstance(node, list) else None
+        )
 
 
 def _split(data: bytes) -> tuple[Any, bytes]:
@@ -117,7 +143,12 @@ def _in_bytes(chance: random.Random, data: bytes) -> bytes:
     return bytes(changed)
 
 
-CHANGES: tuple[Callable[[random.Random, bytes], bytes], ...] = (_in_document, _in_document, _in_header, _in_bytes)
+CHANGES: tuple[Callable[[random.Random, bytes], bytes], ...] = (
+    _in_document,
+    _in_document,
+    _in_header,
+    _in_bytes,
+)
 
 
 def _fuzz(good: bytes, path: Path, seeds: range) -> tuple[int, int]:
@@ -151,6 +182,8 @@ def test_two_thousand_mutations(kind: str, files: dict[str, Path], tmp_path: Pat
 @pytest.mark.golden
 @pytest.mark.parametrize("kind", ["shared", "per_edge"])
 @pytest.mark.parametrize("part", range(10))
-def test_a_hundred_thousand_mutations(kind: str, part: int, files: dict[str, Path], tmp_path: Path) -> None:
+def test_a_hundred_thousand_mutations(
+    kind: str, part: int, files: dict[str, Path], tmp_path: Path
+) -> None:
     seeds = range(1000 + 5000 * part, 6000 + 5000 * part)
     assert sum(_fuzz(files[kind].read_bytes(), tmp_path / "rule.safetensors", seeds)) == 5000

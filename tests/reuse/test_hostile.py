@@ -61,7 +61,9 @@ def _rule(**fields: Any) -> Callable[[bytes], bytes]:
 
 
 def _edge(**fields: Any) -> Callable[[bytes], bytes]:
-    return _document(lambda d: d["slots"]["rule"]["connections"]["hidden_1_to_output"].update(fields))
+    return _document(
+        lambda d: d["slots"]["rule"]["connections"]["hidden_1_to_output"].update(fields)
+    )
 
 
 def _top(**fields: Any) -> Callable[[bytes], bytes]:
@@ -79,7 +81,11 @@ def _rename_slot(name: str) -> Callable[[bytes], bytes]:
 def _add_tensor(name: str, body: bytes = b"\0" * 4) -> Callable[[bytes], bytes]:
     def apply(data: bytes) -> bytes:
         header, old = _split(data)
-        header[name] = {"dtype": "F32", "shape": [len(body) // 4], "data_offsets": [len(old), len(old) + len(body)]}
+        header[name] = {
+            "dtype": "F32",
+            "shape": [len(body) // 4],
+            "data_offsets": [len(old), len(old) + len(body)],
+        }
         return _join(header, old + body)
 
     return apply
@@ -119,7 +125,10 @@ DAMAGED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "wrong shape": (_tensor(shape=[3, 1]), "floats of shape [3]"),
     "not a number": (_values(float("nan")), "not finite"),
     "infinite": (_values(float("-inf")), "not finite"),
-    "missing tensor": (_header(lambda h: h.update({"rule.other": h.pop("rule.coefficients")})), "'missing'"),
+    "missing tensor": (
+        _header(lambda h: h.update({"rule.other": h.pop("rule.coefficients")})),
+        "'missing'",
+    ),
     "tensor of nobody": (_add_tensor("evil.coefficients"), "names that begin with rule"),
     "tensor below a tensor": (_add_tensor("rule.coefficients.x"), "no branch"),
     "tensor 40 levels deep": (_add_tensor("rule" + ".x" * 40), "at most 16 parts"),
@@ -132,11 +141,20 @@ DAMAGED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "two documents": (_header(lambda h: h["__metadata__"].update(more="{}")), "one entry"),
     "document no text": (_header(lambda h: h.update(__metadata__={SCHEMA: 3})), "one entry"),
     "document no JSON": (_text(lambda t: t[:-1]), "JSON text"),
-    "document 30 levels deep": (_top(provenance=json.loads("[" * 30 + "]" * 30)), "at most 24 levels"),
+    "document 30 levels deep": (
+        _top(provenance=json.loads("[" * 30 + "]" * 30)),
+        "at most 24 levels",
+    ),
     "document 100000 levels deep": (_text(lambda t: "[" * 100_000 + "]" * 100_000), "document"),
-    "slot twice": (_text(lambda t: t.replace('"slots":', '"slots":{},"slots":', 1)), "'slots' stands twice"),
+    "slot twice": (
+        _text(lambda t: t.replace('"slots":', '"slots":{},"slots":', 1)),
+        "'slots' stands twice",
+    ),
     "NaN in the document": (_text(lambda t: t.replace('"dt":0.001', '"dt":NaN')), "finite numbers"),
-    "1e999 in the document": (_text(lambda t: t.replace('"dt":0.001', '"dt":1e999')), "finite numbers"),
+    "1e999 in the document": (
+        _text(lambda t: t.replace('"dt":0.001', '"dt":1e999')),
+        "finite numbers",
+    ),
     "5000 digits": (_text(lambda t: t.replace('"dt":0.001', '"dt":' + "9" * 5000)), "JSON text"),
     "dt of 4000 digits": (_top(dt=10**4000), "a positive number"),
     "dt true": (_top(dt=True), "a positive number"),
@@ -159,18 +177,27 @@ DAMAGED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "unknown form": (_rule(name="os.system"), "rule form='os.system'"),
     "form a path": (_rule(name="../polynomial"), "rule form"),
     "private module as form": (_rule(name="_grammar"), "rule form"),
-    "unknown form inside": (_slot(rule={"name": "clip", "rule": {"name": "pickle"}}), "rule form='pickle'"),
+    "unknown form inside": (
+        _slot(rule={"name": "clip", "rule": {"name": "pickle"}}),
+        "rule form='pickle'",
+    ),
     "wrapped 9 times": (_slot(rule=_nested(9)), "nested too deep"),
     "no terms": (_rule(terms=[]), "1 to 4096 terms"),
     "term that is code": (_rule(terms=["__import__('os').system('true')"] * 3), "signal"),
     "term of 1000 characters": (_rule(terms=["pre" + "*pre" * 250] * 3), "at most 400"),
     "trace that nothing keeps": (_rule(terms=["post*pre_trace"] * 3), "a signal of the view"),
-    "time constant of text": (_rule(name="trace_taylor", tau_pre_trace="0.02"), "a positive number"),
+    "time constant of text": (
+        _rule(name="trace_taylor", tau_pre_trace="0.02"),
+        "a positive number",
+    ),
     "time constant of 0": (_rule(name="trace_taylor", tau_pre_trace=0.0), "a positive number"),
     "too few initial values": (_rule(initial=[1.0]), "none or 3 numbers"),
     "rate negative": (_rule(rate=-1.0), "a positive number"),
     "field with control characters": (_slot(rule={"name": "abcd", "\x1b[2J": 1}), "'\\x1b[2J'"),
-    "value that reverses the line": (_slot(rule={"name": "abcd", "note": "a\u202eb"}), "'a\\u202eb'"),
+    "value that reverses the line": (
+        _slot(rule={"name": "abcd", "note": "a\u202eb"}),
+        "'a\\u202eb'",
+    ),
     "learn unknown": (_rule(learn="all"), "one of none, rate"),
     "connection unknown": (_edge(spec={"name": "os"}), "one of dense"),
     "connection huge": (_edge(n_post=2**20, n_pre=2**20), "at most"),
@@ -212,7 +239,11 @@ def test_unchanged_content_passes(files, tmp_path: Path) -> None:
 
 
 def test_every_truncation_and_byte_flip_is_refused_or_harmless(files, tmp_path: Path) -> None:
-    good, path, whole = files["shared"].read_bytes(), tmp_path / "rule.safetensors", read_rule(files["shared"])
+    good, path, whole = (
+        files["shared"].read_bytes(),
+        tmp_path / "rule.safetensors",
+        read_rule(files["shared"]),
+    )
     refused = harmless = 0
     for cut in range(0, len(good), 37):
         path.write_bytes(good[:cut])

@@ -1,4 +1,6 @@
-"""Rules as a user writes them: whatever theta does to their numbers, what is shown is what acts, or nothing is."""
+"""Rules as a user writes them: whatever theta does to their numbers, what is shown is what acts, or
+nothing is.
+"""
 
 import math
 from pathlib import Path
@@ -31,7 +33,9 @@ from metaplast.spec import Positive, plugin, spec
 from tests.reuse.conftest import lifetime_of
 
 RATE = 0.0554
-FORMS: dict[str, tuple[Any, Any]] = {  # name -> (leaf at the start, rate as it acts) of (field, leaf)
+FORMS: dict[
+    str, tuple[Any, Any]
+] = {  # name -> (leaf at the start, rate as it acts) of (field, leaf)
     "log": (jnp.log, lambda rate, x: jnp.exp(x)),
     "logit": (lambda r: jnp.log(r / (1 - r)), lambda rate, x: jax.nn.sigmoid(x)),
     "tanh": (jnp.arctanh, lambda rate, x: jnp.tanh(x)),
@@ -124,7 +128,10 @@ def test_a_leaf_that_two_numbers_share_is_shown_in_both() -> None:
 
 def test_a_number_that_two_leaves_move_is_not_shown_by_one_of_them() -> None:
     theta = {"both": np.float32(0.5), "more": np.float32(2.0)}
-    assert constants(node_of(Shares(twice=True), theta)).get("up") in (None, pytest.approx(0.04 * math.exp(0.5)))
+    assert constants(node_of(Shares(twice=True), theta)).get("up") in (
+        None,
+        pytest.approx(0.04 * math.exp(0.5)),
+    )
 
 
 @register("rule", "vectors")
@@ -168,7 +175,12 @@ class Shaped(TermRule):
     def init(self, key: Any, connection: Any) -> Any:
         start = jnp.log(jnp.asarray(self.rate))
         many = jnp.broadcast_to(start, connection.shape)
-        return {"bare": start, "nested": {"a": {"b": start}}, "listed": [start], "each": {"log_rate": many}}[self.shape]
+        return {
+            "bare": start,
+            "nested": {"a": {"b": start}},
+            "listed": [start],
+            "each": {"log_rate": many},
+        }[self.shape]
 
     def products(self, theta: Any, state: Any, view: Any, dt: float) -> Any:
         raise NotImplementedError
@@ -225,7 +237,11 @@ def test_inside_wrappers_each_rule_has_its_own() -> None:
     known = Polynomial(terms=("post*pre",), initial=(1.0,), rate=0.3, learn="rate")
     rule: AbstractRule = Clip(limit=0.2, rule=Sum(rules=(("a", inner), ("b", known))))
     theta = rule.init(jax.random.key(0), Dense(2, 3))
-    theta = {**theta, "a": {"log_limit": np.float32(math.log(0.4))}, "b": {"log_rate": np.float32(0.2)}}
+    theta = {
+        **theta,
+        "a": {"log_limit": np.float32(math.log(0.4))},
+        "b": {"log_rate": np.float32(0.2)},
+    }
     node = node_of(rule, theta)
     assert constants(node)["limit"] == 0.2
     (several,) = node.parts.values()
@@ -236,7 +252,9 @@ def test_inside_wrappers_each_rule_has_its_own() -> None:
 @register("rule", "amplified")
 @spec
 class Amplified(Wrapper):
-    """A wrapper with a leaf of its own beside its inner rule's; says: where it says that one's theta is."""
+    """A wrapper with a leaf of its own beside its inner rule's; says: where it says that one's
+    theta is.
+    """
 
     rule: Annotated[AbstractRule, plugin("rule")] = Formed(leaf="log_rate")
     gain: float = 2.0
@@ -280,7 +298,9 @@ def test_a_wrapper_that_says_wrongly_where_theta_is_is_refused() -> None:
         (Shaped(shape="bare"), "rate=0.0554,"),
     ],
 )
-def test_console_file_page_and_loaded_rule_say_the_same(rule: Any, right: str, tmp_path: Path) -> None:
+def test_console_file_page_and_loaded_rule_say_the_same(
+    rule: Any, right: str, tmp_path: Path
+) -> None:
     lifetime = lifetime_of(Slot(rule=rule))
     document, tensors = describe_rule(lifetime, lifetime.init(jax.random.key(0)))
     line = formula(document, tensors)
@@ -296,7 +316,9 @@ def test_console_file_page_and_loaded_rule_say_the_same(rule: Any, right: str, t
 def test_a_file_of_before_with_what_a_rule_said_wrongly_loads_and_is_told_rightly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Until now a file held the account as the rule gave it; the loaded rule is shown by what its step does."""
+    """Until now a file held the account as the rule gave it; the loaded rule is shown by what its
+    step does.
+    """
     monkeypatch.setattr(Formed, "account", lambda self: Account(grown("rate")))
     account_of.cache_clear()
     lifetime = lifetime_of(Slot(rule=Formed(leaf="log_rate")))
@@ -319,7 +341,9 @@ def test_a_file_of_a_rule_that_nobody_imported_says_how_to(tmp_path: Path) -> No
 @register("rule", "louder_sum")
 @spec
 class LouderSum(TermList):
-    """A list of terms that does more than its account, which it inherits, says: twice the sum, or a leaf of its own."""
+    """A list of terms that does more than its account, which it inherits, says: twice the sum, or a
+    leaf of its own.
+    """
 
     rate: Positive = 0.1
     initial: tuple[float, ...] = (0.5,)
@@ -331,7 +355,12 @@ class LouderSum(TermList):
         return {**TermList.init(self, key, connection), **own}
 
     def products(self, theta: Any, state: Any, view: Any, dt: float) -> Any:
-        more = {"twice": 2.0, "plain": 1.0, "leaf": theta.get("gain", 1.0), "reads": view.pre.potential}[self.how]
+        more = {
+            "twice": 2.0,
+            "plain": 1.0,
+            "leaf": theta.get("gain", 1.0),
+            "reads": view.pre.potential,
+        }[self.how]
         rate, c = self.effective(theta)
         return state, [Term(rate * c[0] * view.post.activity, more * view.pre.activity)]
 
@@ -351,8 +380,14 @@ def test_a_rule_that_does_more_than_its_terms_is_not_shown_as_their_sum(how: str
 
 
 @pytest.mark.parametrize("shows", ["terms", "expression"])
-def test_a_rule_that_says_it_is_a_sum_and_has_no_terms(shows: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Formed, "account", lambda self: Account({"initial": Moved("eta", "plus")}, shows, silent=True))
+def test_a_rule_that_says_it_is_a_sum_and_has_no_terms(
+    shows: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        Formed,
+        "account",
+        lambda self: Account({"initial": Moved("eta", "plus")}, shows, silent=True),
+    )
     account_of.cache_clear()
     line = text(expression(node_of(Formed(), {"eta": np.float32(math.log(0.4))})))
     account_of.cache_clear()

@@ -24,7 +24,12 @@ W, X, Y = RNG.normal(size=(2, 3)), RNG.normal(size=3), RNG.normal(size=2)
 E, E_PRE = RNG.normal(size=2), RNG.normal(size=3)
 SIGNALS = {
     name: jnp.asarray(value)
-    for name, value in {"pre.activity": X, "post.activity": Y, "pre.feedback": E_PRE, "post.feedback": E}.items()
+    for name, value in {
+        "pre.activity": X,
+        "post.activity": Y,
+        "pre.feedback": E_PRE,
+        "post.feedback": E,
+    }.items()
 }
 
 
@@ -56,7 +61,9 @@ def view(**changes: Any) -> Any:
     return mp.synapse_view(**{name: value for name, value in given.items() if value is not None})
 
 
-LISTS = [name for name in known_rules() if known_rule(name)["name"] == "polynomial" and name != "taylor"]
+LISTS = [
+    name for name in known_rules() if known_rule(name)["name"] == "polynomial" and name != "taylor"
+]
 
 
 @pytest.mark.parametrize("name", LISTS)
@@ -78,7 +85,9 @@ def test_closed_forms() -> None:
     }
     for name, expected in closed.items():
         rule = mp.load_rule(name)
-        np.testing.assert_allclose(rule.update(view(), rule.init(W), dt=1.0)[1], 0.1 * expected, rtol=2e-5, atol=1e-7)
+        np.testing.assert_allclose(
+            rule.update(view(), rule.init(W), dt=1.0)[1], 0.1 * expected, rtol=2e-5, atol=1e-7
+        )
 
 
 def test_the_covariance_rule_is_hebb_on_deviations_from_running_means() -> None:
@@ -86,7 +95,9 @@ def test_the_covariance_rule_is_hebb_on_deviations_from_running_means() -> None:
     state, mean_x, mean_y = rule.init(W), np.zeros(3), np.zeros(2)
     for x, y in zip(RNG.normal(size=(5, 3)), RNG.normal(size=(5, 2)), strict=True):
         state, delta = rule.update(view(pre=x, post=y), state, dt=1.0)
-        np.testing.assert_allclose(delta, 0.1 * np.outer(y - mean_y, x - mean_x), rtol=1e-4, atol=1e-7)
+        np.testing.assert_allclose(
+            delta, 0.1 * np.outer(y - mean_y, x - mean_x), rtol=1e-4, atol=1e-7
+        )
         mean_x, mean_y = mean_x + (x - mean_x) / 50, mean_y + (y - mean_y) / 50
     assert rule.reach == "synapse"
 
@@ -94,7 +105,10 @@ def test_the_covariance_rule_is_hebb_on_deviations_from_running_means() -> None:
 def test_reach_is_said() -> None:
     assert mp.load_rule("oja").reach == "synapse"
     assert mp.load_rule("oja_subspace").reach == "layer"
-    assert repr(mp.load_rule("oja")) == "Rule oja: delta_w = 0.1 * (1.000*post*pre - 1.000*post^2*weight)"
+    assert (
+        repr(mp.load_rule("oja"))
+        == "Rule oja: delta_w = 0.1 * (1.000*post*pre - 1.000*post^2*weight)"
+    )
 
 
 def test_oja_finds_the_leading_component_with_norm_one() -> None:
@@ -107,7 +121,9 @@ def test_oja_finds_the_leading_component_with_norm_one() -> None:
     def step(carry: Any, sign: Any) -> Any:
         weight, state = carry
         x = sign * jnp.asarray(direction, jnp.float32)
-        state, delta = rule.update(mp.synapse_view(pre=x, post=weight @ x, weight=weight), state, dt=1.0)
+        state, delta = rule.update(
+            mp.synapse_view(pre=x, post=weight @ x, weight=weight), state, dt=1.0
+        )
         return (weight + delta, state), None
 
     (weight, _), _ = jax.jit(lambda w: jax.lax.scan(step, (w, rule.init(w)), signs))(start)
@@ -122,7 +138,10 @@ def test_shared_file_fits_weights_of_any_size(files) -> None:
     assert rule.document["provenance"]["outer_steps"] == 200
     _, delta = rule.update(view(), rule.init(W), dt=1e-3)
     np.testing.assert_allclose(
-        delta, evaluate(f.expression(nodes(file.document, file.tensors)["rule"])), rtol=1e-4, atol=1e-7
+        delta,
+        evaluate(f.expression(nodes(file.document, file.tensors)["rule"])),
+        rtol=1e-4,
+        atol=1e-7,
     )
 
 
@@ -152,7 +171,9 @@ def test_one_number_per_synapse_fits_its_own_edge_only(files, made) -> None:
     rule = mp.load_rule(files["per_synapse"], edge="hidden_1_to_output")
     theta = {name: made["per_synapse"][1][f"rule.hidden_1_to_output.{name}"] for name in "abcd"}
     weight, x, y = np.ones((2, 4)), RNG.normal(size=4), RNG.normal(size=2)
-    _, delta = rule.update(mp.synapse_view(pre=x, post=y, weight=weight), rule.init(weight), dt=1e-3)
+    _, delta = rule.update(
+        mp.synapse_view(pre=x, post=y, weight=weight), rule.init(weight), dt=1e-3
+    )
     expected = theta["a"] * np.outer(y, x) + theta["b"] * x + theta["c"] * y[:, None] + theta["d"]
     np.testing.assert_allclose(delta, 0.1 * expected, rtol=1e-4, atol=1e-7)
     with pytest.raises(BadInput, match=r"hidden_1_to_output \[2, 4\]"):
@@ -163,14 +184,19 @@ def test_sums_over_synapses_are_computed_or_taken() -> None:
     rule = mp.load_rule("oja_subspace")
     given = view(predicted=np.array([1.0, 2.0, 3.0]))
     _, delta = rule.update(given, rule.init(W), dt=1.0)
-    np.testing.assert_allclose(delta, 0.1 * (np.outer(Y, X) - np.outer(Y, [1.0, 2.0, 3.0])), rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(
+        delta, 0.1 * (np.outer(Y, X) - np.outer(Y, [1.0, 2.0, 3.0])), rtol=1e-5, atol=1e-7
+    )
     found = aggregates(Dense(2, 3), jnp.asarray(W), SIGNALS.__getitem__, AGGREGATES)
     np.testing.assert_allclose(found["pre"]["returned"], W.T @ Y, rtol=1e-5)
     np.testing.assert_allclose(found["pre"]["weight_norm"], np.linalg.norm(W, axis=0), rtol=1e-5)
     np.testing.assert_allclose(found["post"]["weight_norm"], np.linalg.norm(W, axis=1), rtol=1e-5)
     np.testing.assert_allclose(found["pre"]["weight_sum"], W.sum(0), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(found["post"]["weight_sum"], W.sum(1), rtol=1e-5, atol=1e-6)
-    assert aggregates(Dense(2, 3), jnp.asarray(W), SIGNALS.__getitem__, {"weight"}) == {"pre": {}, "post": {}}
+    assert aggregates(Dense(2, 3), jnp.asarray(W), SIGNALS.__getitem__, {"weight"}) == {
+        "pre": {},
+        "post": {},
+    }
 
 
 def test_double_precision() -> None:
@@ -185,11 +211,16 @@ def test_double_precision() -> None:
 def test_spikes_may_be_bool() -> None:
     rule = mp.load_rule("hebb")
     spikes = view(pre=np.array([True, False, True]), post=np.array([0, 1]))
-    np.testing.assert_allclose(rule.update(spikes, rule.init(W), dt=1.0)[1], [[0, 0, 0], [0.1, 0, 0.1]], rtol=1e-6)
+    np.testing.assert_allclose(
+        rule.update(spikes, rule.init(W), dt=1.0)[1], [[0, 0, 0], [0.1, 0, 0.1]], rtol=1e-6
+    )
 
 
 MISUSED: dict[str, tuple[dict[str, Any], str]] = {
-    "no error": ({"error": None}, r"rule delta reads error - expected it in the view - give error=\.\.\."),
+    "no error": (
+        {"error": None},
+        r"rule delta reads error - expected it in the view - give error=\.\.\.",
+    ),
     "no pre": ({"pre": None}, "reads pre "),
     "no weight": ({"weight": None}, "without weight"),
     "pre too long": ({"pre": np.ones(4)}, r"pre of shape \(4,\) - expected \(3,\)"),
@@ -255,9 +286,15 @@ def test_names() -> None:
 
 def test_a_rule_that_draws_needs_a_key() -> None:
     edge, read = Dense(2, 3), frozenset({"weight", "key"})
-    given = mp.synapse_view(pre=np.ones(3), post=np.ones(2), weight=np.ones((2, 3)), key=jax.random.key(3))
+    given = mp.synapse_view(
+        pre=np.ones(3), post=np.ones(2), weight=np.ones((2, 3)), key=jax.random.key(3)
+    )
     done = complete(given, edge, read, "drawing")
-    np.testing.assert_array_equal(jax.random.key_data(done.key), jax.random.key_data(jax.random.key(3)))
+    np.testing.assert_array_equal(
+        jax.random.key_data(done.key), jax.random.key_data(jax.random.key(3))
+    )
     without = mp.synapse_view(pre=np.ones(3), post=np.ones(2), weight=np.ones((2, 3)))
-    with pytest.raises(BadInput, match="rule drawing reads key - expected it in the view - give key="):
+    with pytest.raises(
+        BadInput, match="rule drawing reads key - expected it in the view - give key="
+    ):
         complete(without, edge, read, "drawing")

@@ -16,7 +16,11 @@ from metaplast.reuse.text import printable
 
 def _fresh(code: str, *arguments: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -45,7 +49,9 @@ from metaplast.cli.show import command
 command.main([sys.argv[1]], standalone_mode=False)
 assert not {"jax", "pydantic"} & set(sys.modules)
 """
-    assert _fresh(code, str(files["per_edge"])).startswith("delta_w[rule/input_to_hidden_1] = clip(adam(")
+    assert _fresh(code, str(files["per_edge"])).startswith(
+        "delta_w[rule/input_to_hidden_1] = clip(adam("
+    )
     assert _fresh(code, "oja").startswith("delta_w = 0.1 * (1.000*post*pre - 1.000*post^2*weight)")
 
 
@@ -79,7 +85,9 @@ def _show(path: Path | str) -> str:
 def test_card(files) -> None:
     shown = _show(files["shared"])
     assert "reach          layer\n" in shown
-    assert "reads          post.activity, post.feedback, pre.activity, pre.returned, weight\n" in shown
+    assert (
+        "reads          post.activity, post.feedback, pre.activity, pre.returned, weight\n" in shown
+    )
     assert "learned on     input_to_hidden_1 4x5, hidden_1_to_output 2x4\n" in shown
     assert "score          discovered heldout accuracy 0.9 [0.88, 0.92] n 8\n" in shown
     assert "experiment     digits\n" in shown
@@ -88,12 +96,22 @@ def test_card(files) -> None:
 
 
 def test_the_card_is_computed_and_printable(made, tmp_path: Path) -> None:
-    """Reach and fields come from the terms, whatever the file says; no text in the file reaches the terminal raw."""
+    """Reach and fields come from the terms, whatever the file says; no text in the file reaches the
+    terminal raw.
+    """
     document, tensors = made["shared"]
-    slot = {**document["slots"]["rule"], "reads": ["weight"], "reach": "synapse", "edges": "\x1b[2J\r*"}
+    slot = {
+        **document["slots"]["rule"],
+        "reads": ["weight"],
+        "reach": "synapse",
+        "edges": "\x1b[2J\r*",
+    }
     hostile = {
         "slots": {"rule": slot},
-        "provenance": {"formula": "delta_w = perfect\n\x1b]0;title\x07", "\u202ekey": {"a": "\u2028"}},
+        "provenance": {
+            "formula": "delta_w = perfect\n\x1b]0;title\x07",
+            "\u202ekey": {"a": "\u2028"},
+        },
         "scores": [{"name": "best\x1b[31m", "mean": None, "ci95": ["a\n", None], "n": [1]}, {}],
     }
     save_rule(tmp_path / "r.safetensors", document | hostile, tensors)
@@ -114,4 +132,7 @@ def test_show_refuses_in_one_line(tmp_path: Path) -> None:
 
 def test_printable() -> None:
     assert printable("a b-é∆") == "a b-é∆"
-    assert printable("\x00\x1b\n\x7f\x85\u202e\u2066\ufeff\ud800") == r"\x00\x1b\n\x7f\x85\u202e\u2066\ufeff\ud800"
+    assert (
+        printable("\x00\x1b\n\x7f\x85\u202e\u2066\ufeff\ud800")
+        == r"\x00\x1b\n\x7f\x85\u202e\u2066\ufeff\ud800"
+    )

@@ -1,4 +1,6 @@
-"""Rule files: the same bits come back, equal content gives equal bytes, a failed write leaves nothing behind."""
+"""Rule files: the same bits come back, equal content gives equal bytes, a failed write leaves
+nothing behind.
+"""
 
 import json
 import os
@@ -53,7 +55,9 @@ def test_equal_content_gives_equal_bytes_in_any_process(files, tmp_path: Path) -
     )
     for index in range(3):
         again = tmp_path / f"{index}.safetensors"
-        subprocess.run([sys.executable, "-c", code, files["per_edge"], again], check=True, timeout=60)
+        subprocess.run(
+            [sys.executable, "-c", code, files["per_edge"], again], check=True, timeout=60
+        )
         assert again.read_bytes() == files["per_edge"].read_bytes()
 
 
@@ -63,7 +67,10 @@ def test_tensors_cannot_be_changed_in_place(files) -> None:
 
 
 def test_flatten_and_subtree() -> None:
-    tree = {"layers": [{"w": np.ones((2, 3), np.float32)}, {"w": np.zeros(2, np.float32)}], "log_rate": np.float32(0.5)}
+    tree = {
+        "layers": [{"w": np.ones((2, 3), np.float32)}, {"w": np.zeros(2, np.float32)}],
+        "log_rate": np.float32(0.5),
+    }
     flat = flatten("slot.edge", tree)
     assert sorted(flat) == ["slot.edge.layers.0.w", "slot.edge.layers.1.w", "slot.edge.log_rate"]
     back = subtree("slot.edge", flat)
@@ -72,7 +79,9 @@ def test_flatten_and_subtree() -> None:
     assert subtree("slot.ed", flat) == {}
 
 
-@pytest.mark.parametrize("leaf", [np.zeros(2, np.float16), np.zeros(2, np.int64), np.array(["a"]), None])
+@pytest.mark.parametrize(
+    "leaf", [np.zeros(2, np.float16), np.zeros(2, np.int64), np.array(["a"]), None]
+)
 def test_leaves_of_other_dtypes_are_refused(leaf) -> None:
     with pytest.raises(BadInput, match="float32, float64 or int32"):
         flatten("slot", {"a": leaf})
@@ -94,7 +103,9 @@ def test_what_cannot_be_read_is_not_written(made, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_failed_write_keeps_the_old_file(made, files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_keeps_the_old_file(
+    made, files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     target = tmp_path / "r.safetensors"
     target.write_bytes(files["shared"].read_bytes())
 

@@ -76,7 +76,10 @@ class Drawing(AbstractRule):
 
 def test_a_rule_that_draws_is_asked_with_the_keys_of_the_files_of_before() -> None:
     vector = reference(Drawing(), {}, (), 1e-3)
-    drawn = [jax.random.normal(jax.random.fold_in(jax.random.key(0), k), vector.shape[1:]) for k in range(len(vector))]
+    drawn = [
+        jax.random.normal(jax.random.fold_in(jax.random.key(0), k), vector.shape[1:])
+        for k in range(len(vector))
+    ]
     np.testing.assert_allclose(vector, np.stack(drawn), rtol=1e-6)
 
 
@@ -117,12 +120,19 @@ def test_shapes_of_each_edge_are_checked(made, tmp_path: Path) -> None:
     def missing(document: Any, tensors: Any) -> None:
         del tensors["rule.hidden_1_to_output.b"]
 
-    for change, expected in ((cut, r"b of shape \(2, 3\)"), (missing, "missing tensor 'rule.hidden_1_to_output.b'")):
+    for change, expected in (
+        (cut, r"b of shape \(2, 3\)"),
+        (missing, "missing tensor 'rule.hidden_1_to_output.b'"),
+    ):
         with pytest.raises(BadInput, match=expected):
-            mp.load_rule(_tampered(made, "per_synapse", tmp_path, change), edge="hidden_1_to_output")
+            mp.load_rule(
+                _tampered(made, "per_synapse", tmp_path, change), edge="hidden_1_to_output"
+            )
 
 
-def test_a_state_of_many_numbers_is_read_and_one_without_measure_is_refused_at_once(tmp_path: Path) -> None:
+def test_a_state_of_many_numbers_is_read_and_one_without_measure_is_refused_at_once(
+    tmp_path: Path,
+) -> None:
     made = {"memory": describe(5, Slot(rule=Mlp(n_state=64)))}
     path = _tampered(made, "memory", tmp_path, lambda *_: None)
     assert mp.load_rule(path).spec == Mlp(n_state=64)
@@ -136,11 +146,17 @@ def test_a_state_of_many_numbers_is_read_and_one_without_measure_is_refused_at_o
 
 def test_a_rule_that_reads_a_channel_is_loaded_and_asks_for_it(tmp_path: Path) -> None:
     terms = ("modulator.surprise*pre", "post")
-    made = {"paid": describe(6, Slot(rule=Polynomial(terms=terms, initial=(1.0, 2.0), rate=0.5, learn="none")))}
+    made = {
+        "paid": describe(
+            6, Slot(rule=Polynomial(terms=terms, initial=(1.0, 2.0), rate=0.5, learn="none"))
+        )
+    }
     rule = mp.load_rule(_tampered(made, "paid", tmp_path, lambda *_: None))
     weights = np.zeros((2, 3), np.float32)
     seen = {"pre": np.ones(3, np.float32), "post": np.ones(2, np.float32), "weight": weights}
-    _, delta = rule.update(mp.synapse_view(**seen, modulators={"surprise": -3.0}), rule.init(weights), dt=1e-3)
+    _, delta = rule.update(
+        mp.synapse_view(**seen, modulators={"surprise": -3.0}), rule.init(weights), dt=1e-3
+    )
     np.testing.assert_allclose(delta, np.full((2, 3), 0.5 * (-3.0 + 2.0)))
     with pytest.raises(BadInput, match=r"reads modulators?\.surprise"):
         rule.update(mp.synapse_view(**seen), rule.init(weights), dt=1e-3)

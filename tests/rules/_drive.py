@@ -11,11 +11,20 @@ from metaplast.locality.reads import blank_view
 
 
 def drive(
-    rule: Any, connection: Any, pre: Any, post: Any, *, dt: float, weight: Any = 0.0, theta: Any = None, **fields: Any
+    rule: Any,
+    connection: Any,
+    pre: Any,
+    post: Any,
+    *,
+    dt: float,
+    weight: Any = 0.0,
+    theta: Any = None,
+    **fields: Any,
 ) -> tuple[np.ndarray, Any]:
-    """delta_w of every step [n_steps, *shape] for activities pre [n_steps, n_pre], post [n_steps, n_post] at a weight
-    that never changes, and the last state. fields: `weight_max`, `modulators` {channel: [n_steps]}, `signals`: other
-    fields of the post neuron {field: [n_steps, n_post]}."""
+    """delta_w of every step [n_steps, *shape] for activities pre [n_steps, n_pre], post [n_steps,
+    n_post] at a weight that never changes, and the last state. fields: `weight_max`, `modulators`
+    {channel: [n_steps]},
+    `signals`: other fields of the post neuron {field: [n_steps, n_post]}."""
     theta = rule.init(jax.random.key(0), connection) if theta is None else theta
     weight = np.broadcast_to(np.asarray(weight), connection.shape)
     signals = (pre, {"activity": post, **fields.get("signals", {})}, fields.get("modulators", {}))
@@ -25,12 +34,16 @@ def drive(
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
-def _scan(rule: Any, connection: Any, dt: float, theta: Any, weight: Any, weight_max: Any, signals: Any) -> Any:
+def _scan(
+    rule: Any, connection: Any, dt: float, theta: Any, weight: Any, weight_max: Any, signals: Any
+) -> Any:
     blank = blank_view(connection, tuple(signals[2])).replace(weight=weight, weight_max=weight_max)  # pyright: ignore[reportAttributeAccessIssue]
 
     def step(state: Any, now: Any) -> Any:
         pre, post = blank.pre.replace(activity=now[0]), blank.post.replace(**now[1])
-        return rule.step(theta, state, connection, blank.replace(pre=pre, post=post, modulators=now[2]), dt)
+        return rule.step(
+            theta, state, connection, blank.replace(pre=pre, post=post, modulators=now[2]), dt
+        )
 
     state, deltas = jax.lax.scan(step, rule.init_state(theta, connection), signals)
     return deltas, state

@@ -1,4 +1,6 @@
-"""How far what a rule reads is seen to go: other numbers at one neuron or synapse, and exact equality elsewhere."""
+"""How far what a rule reads is seen to go: other numbers at one neuron or synapse, and exact
+equality elsewhere.
+"""
 
 from typing import Any
 
@@ -17,7 +19,9 @@ SEEDS = (0, 1, 2)
 
 
 def observed(rule: Any, channels: tuple[str, ...]) -> str:
-    """The narrowest reach that explains every change that a jump of one neuron or synapse made in 20 steps."""
+    """The narrowest reach that explains every change that a jump of one neuron or synapse made in
+    20 steps.
+    """
     found = "synapse"
     for seed in SEEDS:
         deltas = _lives(rule, channels, seed)
@@ -65,7 +69,9 @@ def _run(rule: Any, tree: Any, lives: list[Any], seed: Any) -> Any:
     def one(leaves: list[Any]) -> Any:
         def step(carry: tuple[Any, Any], now: list[Any]) -> Any:
             state, i = carry
-            key = jax.random.fold_in(jax.random.key(seed), i)  # the same numbers drawn in every life
+            key = jax.random.fold_in(
+                jax.random.key(seed), i
+            )  # the same numbers drawn in every life
             view = jax.tree.unflatten(tree, now).replace(key=key)
             state, delta = rule.step(theta, state, EDGE, view, 1e-3)
             return (state, i + 1), delta
@@ -88,7 +94,9 @@ def _drawn(blank: Any, names: list[str], seed: int) -> list[np.ndarray]:
     return found
 
 
-def _jumped(names: list[str], here: Any, there: Any, jump: tuple[str, tuple[int, ...]]) -> list[np.ndarray]:
+def _jumped(
+    names: list[str], here: Any, there: Any, jump: tuple[str, tuple[int, ...]]
+) -> list[np.ndarray]:
     kind, place = jump
     kinds = {"pre.activity": "sent", "weight": "synapse", "weight_initial": "synapse"}
     found = []

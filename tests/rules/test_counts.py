@@ -1,4 +1,6 @@
-"""Several spikes of a neuron in one step, a count, act as the limit of close spikes, in every rule of spikes."""
+"""Several spikes of a neuron in one step, a count, act as the limit of close spikes, in every rule
+of spikes.
+"""
 
 from dataclasses import replace
 
@@ -17,7 +19,13 @@ from metaplast.rules.voltage import Voltage
 
 SYNAPSE = Dense(1, 1)
 DT, CLOSE = 4e-3, 1e-12  # seconds: a step, and the distance of close spikes
-TRIPLETS = ("pre*post_trace*pre_slow", "post*pre_trace*post_slow", "post*post_trace^2*post_slow", "pre^2", "post^2")
+TRIPLETS = (
+    "pre*post_trace*pre_slow",
+    "post*pre_trace*post_slow",
+    "post*post_trace^2*post_slow",
+    "pre^2",
+    "post^2",
+)
 
 
 def _lived(rule, steps, potential=-50.0):
@@ -31,7 +39,11 @@ def _lived(rule, steps, potential=-50.0):
                 weight=jnp.full((1, 1), 0.5),
                 weight_max=jnp.ones(()),
                 pre=replace(blank.pre, activity=jnp.asarray([float(pre)])),
-                post=replace(blank.post, activity=jnp.asarray([float(post)]), potential=jnp.asarray([potential])),
+                post=replace(
+                    blank.post,
+                    activity=jnp.asarray([float(post)]),
+                    potential=jnp.asarray([potential]),
+                ),
             )
             state, delta = rule.step(theta, state, SYNAPSE, view, dt)
             total += float(delta[0, 0])
@@ -66,8 +78,12 @@ RULES = [
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: type(rule).__name__)
 def test_a_count_is_the_limit_of_close_spikes(rule):
-    np.testing.assert_allclose(_lived(rule, _at_once(EVENTS)), _lived(rule, _close(EVENTS)), rtol=1e-8)
-    once = [(min(pre, 1), min(post, 1)) for pre, post in EVENTS]  # the control: a count is more than a spike
+    np.testing.assert_allclose(
+        _lived(rule, _at_once(EVENTS)), _lived(rule, _close(EVENTS)), rtol=1e-8
+    )
+    once = [
+        (min(pre, 1), min(post, 1)) for pre, post in EVENTS
+    ]  # the control: a count is more than a spike
     assert abs(_lived(rule, _at_once(once)) / _lived(rule, _at_once(EVENTS)) - 1) > 0.05
 
 
@@ -79,16 +95,25 @@ def test_the_second_of_two_close_spikes_sees_the_first_in_the_triplet_term():
 
 
 def test_a_membrane_is_held_for_each_spike_of_a_count():
-    """Presynaptic spikes come singly here: each of a count sees the potential before the step, so it is a sum."""
+    """Presynaptic spikes come singly here: each of a count sees the potential before the step, so
+    it is a sum.
+    """
     events = [(1, 0), (0, 3), (0, 0), (1, 0), (0, 4), (1, 0)]
     warm = [(DT, 0, 0)] * 4
-    at_once, close = _lived(Voltage(), warm + _at_once(events)), _lived(Voltage(), warm + list(_close(events)))
+    at_once, close = (
+        _lived(Voltage(), warm + _at_once(events)),
+        _lived(Voltage(), warm + list(_close(events))),
+    )
     np.testing.assert_allclose(at_once, close, rtol=1e-6)
-    np.testing.assert_allclose(_lived(Voltage(), [*warm, (DT, 3, 0)]), 3 * _lived(Voltage(), [*warm, (DT, 1, 0)]))
+    np.testing.assert_allclose(
+        _lived(Voltage(), [*warm, (DT, 3, 0)]), 3 * _lived(Voltage(), [*warm, (DT, 1, 0)])
+    )
 
 
 def test_a_membrane_that_is_read_late_is_the_same_for_all_spikes_of_a_count():
-    """`delay` reads u+ of steps ago, which close spikes do not change: their potentiation is a multiple of one's."""
+    """`delay` reads u+ of steps ago, which close spikes do not change: their potentiation is a
+    multiple of one's.
+    """
     rule, before = Voltage(delay=2), [(DT, 0, 0)] * 4 + [(DT, 1, 0)]
     alone = _lived(rule, [*before, (DT, 0, 0)])
     one, three = (_lived(rule, [*before, (DT, 0, n)]) - alone for n in (1, 3))
@@ -96,16 +121,22 @@ def test_a_membrane_that_is_read_late_is_the_same_for_all_spikes_of_a_count():
 
 
 @pytest.mark.parametrize(
-    "rule", [Triplet(), TraceTaylor(terms=TRIPLETS), Voltage()], ids=lambda rule: type(rule).__name__
+    "rule",
+    [Triplet(), TraceTaylor(terms=TRIPLETS), Voltage()],
+    ids=lambda rule: type(rule).__name__,
 )
 def test_the_gradient_through_single_spikes_is_as_if_there_were_no_counts(rule):
-    """d delta_w / d spike at 0 and 1: the slope of the plain product, which is the same from 0 to 1."""
+    """d delta_w / d spike at 0 and 1: the slope of the plain product, which is the same from 0 to
+    1.
+    """
     with jax.enable_x64(True):
         theta, blank = rule.init(jax.random.key(0), SYNAPSE), blank_view(SYNAPSE, ())
         theta = jax.tree.map(lambda x: x + 0.3, theta)
         before = rule.init_state(theta, SYNAPSE)
         view = replace(
-            blank, post=replace(blank.post, activity=jnp.ones(1)), pre=replace(blank.pre, activity=jnp.ones(1))
+            blank,
+            post=replace(blank.post, activity=jnp.ones(1)),
+            pre=replace(blank.pre, activity=jnp.ones(1)),
         )
         state = rule.step(theta, before, SYNAPSE, view, DT)[0]
 

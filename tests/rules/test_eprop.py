@@ -1,4 +1,6 @@
-"""e-prop is the gradient of a recurrent spiking network whose recurrent spikes pass none, online and to the digit."""
+"""e-prop is the gradient of a recurrent spiking network whose recurrent spikes pass none, online
+and to the digit.
+"""
 
 import dataclasses
 import math
@@ -43,7 +45,14 @@ CELLS = {
 }
 HIDDEN = {
     "lif": Eprop(rate=1.0, tau_m=MEMBRANE, tau_out=READOUT, readout_input="steady_state"),
-    "alif": Eprop(rate=1.0, tau_m=MEMBRANE, tau_out=READOUT, readout_input="steady_state", beta=BETA, tau_a=ADAPTS),
+    "alif": Eprop(
+        rate=1.0,
+        tau_m=MEMBRANE,
+        tau_out=READOUT,
+        readout_input="steady_state",
+        beta=BETA,
+        tau_a=ADAPTS,
+    ),
 }
 TOP = Eprop(rate=1.0, tau_m=READOUT, tau_out=0.0, soma_input="steady_state")
 CASES = [(cell, silent) for cell in CELLS for silent in (0.0, 3e-3)]
@@ -63,7 +72,8 @@ class Cut(AbstractTransmission):
 
 
 class Lived(NamedTuple):
-    """Per edge: the sum of the rule's changes, the gradient with the recurrent spikes cut, the whole gradient; and what
+    """Per edge: the sum of the rule's changes, the gradient with the recurrent spikes cut, the
+    whole gradient; and what
     the rules saw: {edge: (presynaptic spikes, psi, L)}, [n_steps, n] each; spikes of the layer."""
 
     deltas: dict[str, np.ndarray]
@@ -78,7 +88,10 @@ def wirings(cell: str, silent: float) -> tuple[Wiring, Wiring]:
     neuron = Refractory(CELLS[cell], period=silent, during="silent") if silent else CELLS[cell]
     net = Recurrent(n_recurrent=8, neuron=neuron, output=Leaky(tau=READOUT, neuron=Linear()))
     wiring = net.wiring({"input": N_IN}, N_OUT)
-    cut = tuple(dataclasses.replace(e, transmission=Cut()) if wiring.backwards(e) else e for e in wiring.edges)
+    cut = tuple(
+        dataclasses.replace(e, transmission=Cut()) if wiring.backwards(e) else e
+        for e in wiring.edges
+    )
     return wiring, dataclasses.replace(wiring, edges=cut)
 
 
@@ -109,20 +122,26 @@ def summed_loss(wiring: Wiring, weights: Any, shown: Any, softmax: Any) -> Any:
 
     def step(state: Any, now: Any) -> Any:
         stimulus = {"input": now["input"]}
-        state, (views, _) = network.step(wiring, {}, synapses, state, stimulus, DT, jax.random.key(0))
+        state, (views, _) = network.step(
+            wiring, {}, synapses, state, stimulus, DT, jax.random.key(0)
+        )
         return state, loss(views["output"].activity, now, softmax)
 
     return jnp.sum(jax.lax.scan(step, network.init_state(wiring, {}, DT), shown)[1])
 
 
 def learned(wiring: Wiring, rules: dict[str, Eprop], weights: Any, shown: Any, softmax: Any) -> Any:
-    """The library's own step of network, credit and rules, the weights held: (summed changes, what was seen)."""
+    """The library's own step of network, credit and rules, the weights held: (summed changes, what
+    was seen).
+    """
     synapses = {name: Synapses(weight=w, mask=jnp.ones(())) for name, w in weights.items()}
 
     def step(carry: Any, now: Any) -> Any:
         state, states = carry
         stimulus = {"input": now["input"]}
-        state, (views, sent) = network.step(wiring, {}, synapses, state, stimulus, DT, jax.random.key(0))
+        state, (views, sent) = network.step(
+            wiring, {}, synapses, state, stimulus, DT, jax.random.key(0)
+        )
         told = feedback(N_OUT, error=jax.grad(loss)(views["output"].activity, now, softmax))
         credit = Symmetric().step({}, {}, wiring, synapses, views, told, DT)[1]
         new, deltas, seen = {}, {}, {}
@@ -131,7 +150,9 @@ def learned(wiring: Wiring, rules: dict[str, Eprop], weights: Any, shown: Any, s
             used = reads(rule, edge.connection, ())
             weight, arrived = (w, w, 10.0, wiring.effect(edge)), AtSynapse(sent[edge.name], {})
             view = edge_view(edge, used, weight, views, arrived, credit, jax.random.key(0))
-            new[edge.name], deltas[edge.name] = rule.step({}, states[edge.name], edge.connection, view, DT)
+            new[edge.name], deltas[edge.name] = rule.step(
+                {}, states[edge.name], edge.connection, view, DT
+            )
             seen[edge.name] = (view.pre.activity, view.post.gain, view.post.learning_signal)
         return (state, new), (deltas, seen, views["recurrent"].activity)
 
@@ -144,8 +165,10 @@ def learned(wiring: Wiring, rules: dict[str, Eprop], weights: Any, shown: Any, s
 def _program(cell: str, silent: float) -> Any:
     wiring, cut = wirings(cell, silent)
     rules = dict(zip(EDGES, (HIDDEN[cell], HIDDEN[cell], TOP), strict=True))
-    slope = lambda wiring, *given: jax.grad(lambda w: summed_loss(wiring, w, *given[1:]))(given[0])  # noqa: E731
-    return quick_jit(lambda *given: (*learned(wiring, rules, *given), slope(cut, *given), slope(wiring, *given)))
+    slope = lambda wiring, *given: jax.grad(lambda w: summed_loss(wiring, w, *given[1:]))(given[0])
+    return quick_jit(
+        lambda *given: (*learned(wiring, rules, *given), slope(cut, *given), slope(wiring, *given))
+    )
 
 
 @lru_cache(maxsize=16)
@@ -164,7 +187,8 @@ def apart(a: np.ndarray, b: np.ndarray) -> float:
 @pytest.mark.parametrize("softmax", [0.0, 1.0], ids=["quadratic", "softmax"])
 @pytest.mark.parametrize(("cell", "silent"), CASES)
 def test_the_summed_change_is_the_gradient_with_the_recurrent_spikes_cut(cell, silent, softmax):
-    """Online, L[t] ebar[t] at every step, on the input, the recurrent and the readout edge: relative 1e-10, float64
+    """Online, L[t] ebar[t] at every step, on the input, the recurrent and the readout edge:
+    relative 1e-10, float64
     (measured: at most 1.3e-15)."""
     out = lived(cell, silent, softmax)
     assert 0.02 < out.spikes.mean() < 0.5
@@ -177,10 +201,17 @@ def test_the_summed_change_is_the_gradient_with_the_recurrent_spikes_cut(cell, s
 
 
 def traces(spikes: np.ndarray, psi: np.ndarray, beta: float, late: bool = True) -> np.ndarray:
-    """ebar [n_steps, post, pre] as the paper writes it; late=False: the control, eps_a of the psi and eps_v of now."""
+    """ebar [n_steps, post, pre] as the paper writes it; late=False: the control, eps_a of the psi
+    and eps_v of now.
+    """
     alpha, rho = math.exp(-DT / MEMBRANE), math.exp(-DT / ADAPTS)
     n_post, n_pre = psi.shape[1], spikes.shape[1]
-    eps_v, eps_a, bar, out = np.zeros(n_pre), np.zeros((n_post, n_pre)), np.zeros((n_post, n_pre)), []
+    eps_v, eps_a, bar, out = (
+        np.zeros(n_pre),
+        np.zeros((n_post, n_pre)),
+        np.zeros((n_post, n_pre)),
+        [],
+    )
     old_v, old_psi = np.zeros(n_pre), np.zeros(n_post)
     for t in range(len(spikes)):
         eps_v = alpha * eps_v + spikes[t]
@@ -200,14 +231,20 @@ def test_the_traces_are_those_of_a_plain_program_and_the_usual_mistakes_are_seen
         spikes, psi, signal = out.seen[name]
         bar = traces(spikes, psi, beta)
         assert apart(out.deltas[name], -np.einsum("tj,tji->ji", signal, bar)) < 1e-12
-        assert apart(-np.einsum("tj,tji->ji", signal * psi, bar), -out.cut[name]) > 1e-2  # control: L times psi
+        assert (
+            apart(-np.einsum("tj,tji->ji", signal * psi, bar), -out.cut[name]) > 1e-2
+        )  # control: L times psi
         if beta:
             early = traces(spikes, psi, beta, late=False)
-            assert apart(-np.einsum("tj,tji->ji", signal, early), -out.cut[name]) > 1e-3  # control: the psi of now
+            assert (
+                apart(-np.einsum("tj,tji->ji", signal, early), -out.cut[name]) > 1e-3
+            )  # control: the psi of now
 
 
 def test_filtering_the_eligibility_is_filtering_the_learning_signal_backwards():
-    """sum_t L[t] ebar[t] = sum_t e[t] (1 - kappa) sum_{s >= t} kappa^(s - t) L[s]: the online and the offline form."""
+    """sum_t L[t] ebar[t] = sum_t e[t] (1 - kappa) sum_{s >= t} kappa^(s - t) L[s]: the online and
+    the offline form.
+    """
     out = lived("alif", 3e-3, 0.0)
     spikes, psi, signal = out.seen["recurrent_to_recurrent"]
     bar = traces(spikes, psi, BETA)
@@ -220,19 +257,32 @@ def test_filtering_the_eligibility_is_filtering_the_learning_signal_backwards():
 
 @pytest.mark.parametrize(("cell", "silent"), CASES)
 def test_it_points_along_the_whole_gradient(cell, silent):
-    """The cosine to backpropagation through time, all hidden weights as one vector, is above 0.5. Measured, quadratic
-    and softmax loss: lif 0.979, 0.974, with refractoriness 0.995, 0.988; alif 0.697, 0.660, with it 0.983, 0.996."""
+    """The cosine to backpropagation through time, all hidden weights as one vector, is above 0.5.
+    Measured, quadratic
+    and softmax loss: lif 0.979, 0.974, with refractoriness 0.995, 0.988; alif 0.697, 0.660, with it
+    0.983, 0.996.
+    """
     for softmax in (0.0, 1.0):
         out = lived(cell, silent, softmax)
-        a, b = (np.concatenate([x[name].ravel() for name in EDGES[:2]]) for x in (out.deltas, out.whole))
+        a, b = (
+            np.concatenate([x[name].ravel() for name in EDGES[:2]]) for x in (out.deltas, out.whole)
+        )
         cosine = -a @ b / np.linalg.norm(a) / np.linalg.norm(b)
         assert 0.5 < cosine < 1.0 - 1e-6
-        np.testing.assert_allclose(out.cut["recurrent_to_output"], out.whole["recurrent_to_output"], rtol=1e-9)
+        np.testing.assert_allclose(
+            out.cut["recurrent_to_output"], out.whole["recurrent_to_output"], rtol=1e-9
+        )
 
 
 OTHERS = (
     {"name": "eprop", "beta": 0.4, "tau_a": 0.03, "learn": True, "readout_input": "steady_state"},
-    {"name": "eprop", "tau_out": 0.0, "rate_cost": 0.3, "learn": True, "soma_input": "steady_state"},
+    {
+        "name": "eprop",
+        "tau_out": 0.0,
+        "rate_cost": 0.3,
+        "learn": True,
+        "soma_input": "steady_state",
+    },
 )
 
 
@@ -252,20 +302,34 @@ def test_it_reads_what_is_at_the_synapse_and_stores_there_no_more_than_it_needs(
     fields = reads(HIDDEN["alif"], edge, ())
     assert fields == {"pre.activity", "post.gain", "post.learning_signal"}
     assert reach(fields) == "synapse"
-    kept = {rule: set(rule.init_state({}, edge).synapse) for rule in (TOP, HIDDEN["lif"], HIDDEN["alif"])}
+    kept = {
+        rule: set(rule.init_state({}, edge).synapse)
+        for rule in (TOP, HIDDEN["lif"], HIDDEN["alif"])
+    }
     assert list(kept.values()) == [set(), {"eprop_ebar"}, {"eprop_a", "eprop_ebar"}]
     assert all(rule.fast == names for rule, names in kept.items())
 
 
 def test_a_new_trial_clears_what_belongs_to_the_trial_before_and_no_moments_or_rates():
     inner = {"name": "eprop", "beta": 0.1, "rate_cost": 1.0}
-    rule = decode("rule", {"name": "sum", "rules": {"a": {"name": "adam", "rule": inner}, "b": inner}})
+    rule = decode(
+        "rule", {"name": "sum", "rules": {"a": {"name": "adam", "rule": inner}, "b": inner}}
+    )
     lifetime = Lifetime(network=Recurrent(n_recurrent=3), slots=(Slot(rule=rule),))
     theta = lifetime.init(jax.random.key(0))
-    life = lifetime.begin(theta, lifetime.task.sample(jax.random.key(0), "train"), jax.random.key(0))
+    life = lifetime.begin(
+        theta, lifetime.task.sample(jax.random.key(0), "train"), jax.random.key(0)
+    )
     used = life.replace(rules=jax.tree.map(jnp.ones_like, life.rules))
-    after = {reset: lifetime._reset(theta, used, jnp.asarray(reset)).rules[EDGES[1]] for reset in (0.0, 1.0)}
-    cleared = {"a.eprop_eps", "b.eprop_eps", *(f"{part}.eprop_{name}" for part in "ab" for name in ("a", "ebar"))}
+    after = {
+        reset: lifetime._reset(theta, used, jnp.asarray(reset)).rules[EDGES[1]]
+        for reset in (0.0, 1.0)
+    }
+    cleared = {
+        "a.eprop_eps",
+        "b.eprop_eps",
+        *(f"{part}.eprop_{name}" for part in "ab" for name in ("a", "ebar")),
+    }
     for reset, state in after.items():
         for name, leaf in {**state.pre, **state.post, **state.synapse}.items():
             assert (leaf == (0.0 if reset and name in cleared else 1.0)).all()

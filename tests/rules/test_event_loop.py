@@ -1,4 +1,6 @@
-"""Spike-timing rules, step by step, against a loop from spike to spike in continuous time (tests/oracles/events.py)."""
+"""Spike-timing rules, step by step, against a loop from spike to spike in continuous time
+(tests/oracles/events.py).
+"""
 
 import math
 from dataclasses import replace
@@ -36,7 +38,12 @@ TERMS = {  # term -> coefficient
     "post*pre_trace*weight^2": -0.3,
 }
 TAYLOR = TraceTaylor(
-    tuple(TERMS), tuple(TERMS.values()), rate=0.1, tau_pre_trace=11e-3, tau_post_trace=31e-3, learn="none"
+    tuple(TERMS),
+    tuple(TERMS.values()),
+    rate=0.1,
+    tau_pre_trace=11e-3,
+    tau_post_trace=31e-3,
+    learn="none",
 )
 CASES: dict[str, tuple[Any, Any]] = {
     "pair": (PAIR, events.pair),
@@ -47,10 +54,16 @@ CASES: dict[str, tuple[Any, Any]] = {
     "power": (replace(PAIR, mu_potentiation=0.3, mu_depression=0.6), events.pair),
     "nearest": (replace(PAIR, **NEAREST), events.pair),
     "nearest swapped": (replace(PAIR, **NEAREST, **SWAPPED), events.pair),
-    "nearest power": (replace(PAIR, mu_potentiation=0.5, mu_depression=1.0, **NEAREST), events.pair),
+    "nearest power": (
+        replace(PAIR, mu_potentiation=0.5, mu_depression=1.0, **NEAREST),
+        events.pair,
+    ),
     "triplet": (TRIPLET, events.triplet),
     "triplet nearest": (replace(TRIPLET, **NEAREST, **SWAPPED), events.triplet),
-    "triplet multiplicative": (replace(TRIPLET, mu_potentiation=1.0, mu_depression=1.0), events.triplet),
+    "triplet multiplicative": (
+        replace(TRIPLET, mu_potentiation=1.0, mu_depression=1.0),
+        events.triplet,
+    ),
     "vogels": (VOGELS, events.vogels),
     "vogels after": (replace(VOGELS, at_pre_spike="after"), events.vogels),
     "terms": (TAYLOR, events.taylor),
@@ -61,8 +74,8 @@ CASES: dict[str, tuple[Any, Any]] = {
 
 @lru_cache
 def trains() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(pre [n_steps, 4], post [n_steps, 3], first weights): random spikes, coincidences, runs of spikes in successive
-    steps, half a second of silence."""
+    """(pre [n_steps, 4], post [n_steps, 3], first weights): random spikes, coincidences, runs of
+    spikes in successive steps, half a second of silence."""
     rng = np.random.default_rng(0)
     pre, post = rng.random((STEPS, 4)) < 0.03, rng.random((STEPS, 3)) < 0.03
     post |= pre[:, :3] & (rng.random((STEPS, 3)) < 0.3)
@@ -85,7 +98,9 @@ def stepped(wide: bool) -> dict[str, np.ndarray]:
             after = {}
             for name, (state, w) in carry.items():
                 here = blank.replace(
-                    pre=blank.pre.replace(activity=now[0]), post=blank.post.replace(activity=now[1]), weight=w
+                    pre=blank.pre.replace(activity=now[0]),
+                    post=blank.post.replace(activity=now[1]),
+                    weight=w,
                 )
                 state, delta = rules[name].step({}, state, EDGE, here, DT)
                 after[name] = state, jnp.clip(w + delta, 0.0, TOP)
@@ -122,7 +137,9 @@ def test_the_trains_hold_what_is_hard():
     assert (expected("pair") == 0.0).any() or (expected("pair") == TOP).any()  # bounds are met
 
 
-@pytest.mark.parametrize(("wide", "allowed"), [(False, 1e-5), (True, 1e-10)], ids=["float32", "float64"])
+@pytest.mark.parametrize(
+    ("wide", "allowed"), [(False, 1e-5), (True, 1e-10)], ids=["float32", "float64"]
+)
 def test_every_rule_ends_where_the_loop_over_spikes_ends(wide, allowed):
     found = {name: off(stepped(wide)[name], expected(name)) for name in CASES}
     print({name: f"{value:.1e}" for name, value in found.items()})
@@ -148,5 +165,8 @@ def test_another_convention_is_caught(name, other):
 
 def test_a_trace_by_euler_steps_is_caught():
     """An Euler step fades by 1 - dt / tau, as an exact trace of a slightly shorter tau does."""
-    euler = replace(PAIR, **{tau: -DT / math.log(1.0 - DT / getattr(PAIR, tau)) for tau in ("tau_pre", "tau_post")})
+    euler = replace(
+        PAIR,
+        **{tau: -DT / math.log(1.0 - DT / getattr(PAIR, tau)) for tau in ("tau_pre", "tau_post")},
+    )
     assert off(of_events(euler, events.pair), stepped(True)["pair"]) > 1e-3

@@ -1,4 +1,6 @@
-"""Expression trees: text, code and compiled program mean the same; what is wrong is refused by name."""
+"""Expression trees: text, code and compiled program mean the same; what is wrong is refused by
+name.
+"""
 
 import math
 from typing import Any
@@ -25,10 +27,12 @@ SIZE = 7
 LEAVES = (e.Signal("pre"), e.Signal("post"), e.Signal("weight"), e.Number(0.5))
 VALUES = {"pre": 0.3, "post": -1.7, "weight": 2.2}
 codes = st.tuples(*(st.integers(0, bound - 1) for bound in e.limits(len(LEAVES), SIZE)))
-leaves = st.sampled_from(("pre", "post_potential", "modulator.reward", e.ELIGIBILITY)).map(e.Signal) | st.floats(
-    allow_nan=False, allow_infinity=False
-).map(e.Number)
-trees = st.recursive(leaves, lambda t: st.builds(e.Apply, st.sampled_from(e.OPERATORS), t, t), max_leaves=12)
+leaves = st.sampled_from(("pre", "post_potential", "modulator.reward", e.ELIGIBILITY)).map(
+    e.Signal
+) | st.floats(allow_nan=False, allow_infinity=False).map(e.Number)
+trees = st.recursive(
+    leaves, lambda t: st.builds(e.Apply, st.sampled_from(e.OPERATORS), t, t), max_leaves=12
+)
 
 
 def value(tree: e.Tree) -> float:
@@ -43,7 +47,10 @@ def value(tree: e.Tree) -> float:
 
 @quick_jit
 def machine(code: Any) -> Any:
-    given = [jnp.asarray(VALUES[leaf.name] if isinstance(leaf, e.Signal) else leaf.value) for leaf in LEAVES]  # pyright: ignore
+    given = [
+        jnp.asarray(VALUES[leaf.name] if isinstance(leaf, e.Signal) else leaf.value)
+        for leaf in LEAVES
+    ]  # pyright: ignore
     return _machine.run(code, given), _machine.n_nodes(code, len(LEAVES))
 
 
@@ -123,7 +130,11 @@ def test_a_rule_that_cannot_be_is_refused(fields: dict[str, Any], words: str) ->
     assert any(word in str(explain(refused.value)) for word in (words,))
 
 
-KEPT = Symbolic(expression="(modulator.reward - 0.8)*eligibility/(2 + post^2)", eligibility="0.5*post*pre", tau=5e-3)
+KEPT = Symbolic(
+    expression="(modulator.reward - 0.8)*eligibility/(2 + post^2)",
+    eligibility="0.5*post*pre",
+    tau=5e-3,
+)
 
 
 def test_a_rule_with_numbers_and_eligibility_is_local_and_differentiable():
@@ -135,7 +146,9 @@ def test_a_rule_with_numbers_and_eligibility_is_local_and_differentiable():
 
 
 def test_what_a_search_found_is_the_same_rule_as_its_expression():
-    searched = Symbolic(expression="post*(pre - 0.5*post*weight)", size=6, inputs=("pre", "post", "weight"))
+    searched = Symbolic(
+        expression="post*(pre - 0.5*post*weight)", size=6, inputs=("pre", "post", "weight")
+    )
     with jax.enable_x64(True):
         bench = Bench(searched)
         theta = {**bench.theta, "code": searched.init(jax.random.key(0), None)["code"]}  # pyright: ignore
@@ -149,11 +162,20 @@ def test_what_a_search_found_is_the_same_rule_as_its_expression():
 
 
 def test_the_formula_shows_the_numbers_as_they_act():
-    plain = {"name": "symbolic", "expression": KEPT.expression, "rate": 0.1, "eligibility": "0.5*post*pre", "tau": 5e-3}
+    plain = {
+        "name": "symbolic",
+        "expression": KEPT.expression,
+        "rate": 0.1,
+        "eligibility": "0.5*post*pre",
+        "tau": 5e-3,
+    }
     theta = {"constants": np.asarray([0.2, 0.0]), "log_rate": np.asarray(0.2)}
     rule = node_of(decode("rule", plain), theta)
     found = formula.expression(rule)
     kept = "eligibility <- exp(-dt/0.005) eligibility + 0.5*post*pre"
-    assert formula.text(found) == f"0.2718 * ((modulator.reward - 1)*eligibility/(2 + post*post)); {kept}"
+    assert (
+        formula.text(found)
+        == f"0.2718 * ((modulator.reward - 1)*eligibility/(2 + post*post)); {kept}"
+    )
     assert r"\frac{\left(M_{\text{reward}} - 1\right)\, E}{2 + y_j\, y_j}" in formula.latex(found)
     assert formula.fields(rule) == {"pre.activity", "post.activity", "modulators.reward"}

@@ -29,7 +29,10 @@ def test_a_family_is_every_product_of_powers(order, signals):
 
 def test_a_family_stands_among_other_terms_and_acts():
     rule = Polynomial(
-        terms=("post*pre", "taylor 1 of pre weight"), initial=(0.0, 1.0, 2.0, 3.0, 4.0), rate=1.0, learn="none"
+        terms=("post*pre", "taylor 1 of pre weight"),
+        initial=(0.0, 1.0, 2.0, 3.0, 4.0),
+        rate=1.0,
+        learn="none",
     )
     assert rule.terms == ("post*pre", "1", "weight", "pre", "pre*weight")
     x, w = 0.3, 0.5
@@ -79,14 +82,18 @@ def _acts(rule: Polynomial, theta: dict[str, np.ndarray]) -> np.ndarray:
 def test_a_list_of_terms_holds_another_where_its_theta_can_get_there(wide, narrow):
     inner = Polynomial(terms=("pre", "2*post*pre"), initial=(0.5, -0.25), rate=0.2, learn=narrow)
     rate = 0.05 if wide == "none" else 0.1  # nothing moves: the same rule already
-    outer = Polynomial(terms=("post*pre", "weight", "pre"), initial=(-2.0, 0.0, 2.0), rate=rate, learn=wide)
+    outer = Polynomial(
+        terms=("post*pre", "weight", "pre"), initial=(-2.0, 0.0, 2.0), rate=rate, learn=wide
+    )
     theta = {name: MOVED[name] for name in LEARNT[narrow]}
     placed = outer.embed(inner, theta, {})
     if (wide, narrow) in CONTAINED:
         assert placed is not None
         assert placed.keys() == LEARNT[wide]
         pre, post_pre = _acts(inner, theta)
-        np.testing.assert_allclose(_acts(outer, placed), [2.0 * post_pre, 0.0, pre], rtol=1e-12, atol=1e-15)
+        np.testing.assert_allclose(
+            _acts(outer, placed), [2.0 * post_pre, 0.0, pre], rtol=1e-12, atol=1e-15
+        )
     else:
         assert placed is None
     opposite = Polynomial(terms=inner.terms, initial=(-0.5, 0.25), rate=0.2, learn="none")

@@ -39,14 +39,18 @@ def _run(rule: Any, inputs: Any, start: Any, clamped: bool) -> Any:
     def step(carry: Any, x: Any) -> Any:
         state, w = carry
         y = jnp.ones(2) if clamped else w @ x
-        view = blank.replace(pre=blank.pre.replace(activity=x), post=blank.post.replace(activity=y), weight=w)
+        view = blank.replace(
+            pre=blank.pre.replace(activity=x), post=blank.post.replace(activity=y), weight=w
+        )
         state, delta = rule.step(theta, state, EDGE, with_aggregates(EDGE, view, w), DT)
         return (state, w + delta), None
 
     return jax.lax.scan(step, (rule.init_state(theta, EDGE), start), inputs)[0]
 
 
-def _rest(rule: Any, inputs: Any, start: Any = START, clamped: bool = False) -> tuple[np.ndarray, Any]:
+def _rest(
+    rule: Any, inputs: Any, start: Any = START, clamped: bool = False
+) -> tuple[np.ndarray, Any]:
     """(weights, state) after the inputs [n_steps, 3]; clamped: y is held at 1."""
     with jax.enable_x64(True):
         state, w = _run(rule, jnp.asarray(inputs), jnp.asarray(start), clamped)
@@ -64,8 +68,8 @@ def test_bcm_comes_to_rest_where_activity_and_threshold_are_one():
 
 
 def test_bcm_becomes_selective():
-    """Two orthogonal inputs in turn: each neuron ends at 2 for one of them (mean of y^2 = 2 = y) and at 0 for the
-    other."""
+    """Two orthogonal inputs in turn: each neuron ends at 2 for one of them (mean of y^2 = 2 = y)
+    and at 0 for the other."""
     inputs = np.tile(np.eye(3)[:2], (20000, 1))
     w, _ = _rest(Bcm(rate=2.0, tau=20e-3), inputs, np.asarray([[0.6, 0.4, 0.0], [0.4, 0.6, 0.0]]))
     np.testing.assert_allclose(w[:, :2], [[2.0, 0.0], [0.0, 2.0]], atol=0.06)
@@ -94,7 +98,9 @@ def test_scaling_brings_the_activity_to_its_target_and_keeps_the_shape_of_the_we
 
 
 def test_heterosynaptic_pull_balances_hebb_where_it_says():
-    """y held at 1: w = w0 + eta x / rate; towards zero, free, power 2: Oja's fixed point, unit length along x."""
+    """y held at 1: w = w0 + eta x / rate; towards zero, free, power 2: Oja's fixed point, unit
+    length along x.
+    """
     w, _ = _rest(Heterosynaptic(rule=HEBB, rate=0.1), _constant(400), clamped=True)
     np.testing.assert_allclose(w, START + 0.05 * X / 0.1, atol=1e-9)
     w, _ = _rest(Heterosynaptic(rule=HEBB, rate=0.05, towards="zero"), _constant(2000))
@@ -102,8 +108,8 @@ def test_heterosynaptic_pull_balances_hebb_where_it_says():
 
 
 def test_a_sliding_bias_comes_to_the_mean_and_leaves_the_covariance():
-    """Independent binary x and y of means 0.5 and 0.25: Hebb grows by their product, 0.125 a step; with either bias it
-    drifts nowhere, and it follows what is correlated."""
+    """Independent binary x and y of means 0.5 and 0.25: Hebb grows by their product, 0.125 a step;
+    with either bias it drifts nowhere, and it follows what is correlated."""
     rng = np.random.default_rng(1)
     x, y = (rng.random((4000, 3)) < 0.5) * 1.0, (rng.random((4000, 2)) < 0.25) * 1.0
     y[:, 1] = x[:, 0] * y[:, 1] * 2.0  # mean 0.25, covariance 0.125 with x_0
@@ -116,13 +122,19 @@ def test_a_sliding_bias_comes_to_the_mean_and_leaves_the_covariance():
         for side, values in (("post", y), ("pre", x)):
             if sides in (side, "both"):
                 kept = (1 - 1 / 200) ** np.arange(4000)[::-1] / 200
-                np.testing.assert_allclose(getattr(state, side)[f"sliding_{side}"], kept @ values, rtol=1e-4)
+                np.testing.assert_allclose(
+                    getattr(state, side)[f"sliding_{side}"], kept @ values, rtol=1e-4
+                )
     plain, _ = drive(HEBB, EDGE, x, y, dt=DT)
-    assert np.all(plain.mean(axis=0) > 0.05 * 0.1)  # the control: without a bias it drifts everywhere
+    assert np.all(
+        plain.mean(axis=0) > 0.05 * 0.1
+    )  # the control: without a bias it drifts everywhere
 
 
 def test_a_slow_part_keeps_its_share_of_a_change():
-    """One change of 0.4 at birth, then nothing: w and w0 + s meet, having kept follow / (pull + follow) of it."""
+    """One change of 0.4 at birth, then nothing: w and w0 + s meet, having kept follow / (pull +
+    follow) of it.
+    """
     start = START + 0.4
     rule = Consolidating(rule=STILL, pull=1e-3, follow=3e-3, learn=False)
     with jax.enable_x64(True):
@@ -133,15 +145,21 @@ def test_a_slow_part_keeps_its_share_of_a_change():
             state, delta = rule.step({}, state, EDGE, blank.replace(weight=w), DT)
             return (state, w + delta), None
 
-        (state, w), _ = jax.lax.scan(step, (rule.init_state({}, EDGE), jnp.asarray(start)), None, 8000)
+        (state, w), _ = jax.lax.scan(
+            step, (rule.init_state({}, EDGE), jnp.asarray(start)), None, 8000
+        )
     np.testing.assert_allclose(w, START + 0.4 * 0.75, rtol=2e-3)
     np.testing.assert_allclose(state.synapse["consolidating_s"], np.asarray(w) - START, atol=1e-6)
 
 
 def test_a_step_size_that_falls_with_age_makes_a_mean():
-    """w <- w + (x - w) / (1 + n): after n steps w is the mean of all x and the start counts as one of them."""
+    """w <- w + (x - w) / (1 + n): after n steps w is the mean of all x and the start counts as one
+    of them.
+    """
     delta = Polynomial(terms=("pre", "weight"), initial=(1.0, -1.0), rate=0.5, learn="none")
-    rule = Metaplastic(rule=delta, horizon=2.0, power=1.0, learn=False)  # 0.5 / (1 + n / 2) = 1 / (2 + n)
+    rule = Metaplastic(
+        rule=delta, horizon=2.0, power=1.0, learn=False
+    )  # 0.5 / (1 + n / 2) = 1 / (2 + n)
     inputs = np.random.default_rng(2).normal(size=(50, 3))
     w, _ = _rest(rule, inputs)
     np.testing.assert_allclose(w, (START + inputs.sum(axis=0)) / 51, atol=1e-12)

@@ -48,12 +48,17 @@ def test_abcd_has_one_coefficient_per_existing_synapse_of_a_sparse_connection():
     pre, post = RNG.normal(size=(1, 5)), RNG.normal(size=(1, 4))
     x, y = pre[0, i], post[0, j]
     expected = theta["a"] * x * y + theta["b"] * x + theta["c"] * y + theta["d"]
-    np.testing.assert_allclose(drive(rule, sparse, pre, post, dt=DT, theta=theta)[0][0], expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        drive(rule, sparse, pre, post, dt=DT, theta=theta)[0][0], expected, rtol=1e-5, atol=1e-6
+    )
 
 
 def _mlp_by_hand(rule: Mlp, theta, modulator) -> np.ndarray:
     """float64, one synapse after the other."""
-    layers = [{k: np.asarray(v, float) for k, v in theta[f"layer_{n}"].items()} for n in range(len(rule.hidden) + 1)]
+    layers = [
+        {k: np.asarray(v, float) for k, v in theta[f"layer_{n}"].items()}
+        for n in range(len(rule.hidden) + 1)
+    ]
     keep, out = math.exp(-DT / rule.tau), np.zeros((len(PRE), 2, 3))
     for j in range(2):
         for i in range(3):
@@ -69,13 +74,31 @@ def _mlp_by_hand(rule: Mlp, theta, modulator) -> np.ndarray:
 
 
 def test_mlp_is_its_formula_with_a_leaky_state_at_every_synapse():
-    rule = Mlp(inputs=("pre", "post", "weight", "modulator.reward"), hidden=(5, 4), n_state=2, tau=3e-3, scale=2.0)
+    rule = Mlp(
+        inputs=("pre", "post", "weight", "modulator.reward"),
+        hidden=(5, 4),
+        n_state=2,
+        tau=3e-3,
+        scale=2.0,
+    )
     theta = rule.init(jax.random.key(2), Dense(2, 3))
     theta = jax.tree.map(lambda x: x + 0.1, theta)
     reward = RNG.normal(size=6)
-    got, state = drive(rule, Dense(2, 3), PRE, POST, dt=DT, weight=WEIGHT, theta=theta, modulators={"reward": reward})
+    got, state = drive(
+        rule,
+        Dense(2, 3),
+        PRE,
+        POST,
+        dt=DT,
+        weight=WEIGHT,
+        theta=theta,
+        modulators={"reward": reward},
+    )
     np.testing.assert_allclose(got, _mlp_by_hand(rule, theta, reward), rtol=2e-4, atol=1e-6)
-    assert {name: leaf.shape for name, leaf in state.synapse.items()} == {"s_0": (2, 3), "s_1": (2, 3)}
+    assert {name: leaf.shape for name, leaf in state.synapse.items()} == {
+        "s_0": (2, 3),
+        "s_1": (2, 3),
+    }
 
 
 def test_mlp_reads_exactly_the_signals_it_names():
@@ -83,7 +106,9 @@ def test_mlp_reads_exactly_the_signals_it_names():
     assert reads(rule, Dense(2, 3), ()) == {"pre.activity", "post.feedback", "pre.returned"}
 
 
-@pytest.mark.parametrize("inputs", [("preé",), ("post*pre",), ("2*pre",), ("pre^2",), ("pre", "pre")])
+@pytest.mark.parametrize(
+    "inputs", [("preé",), ("post*pre",), ("2*pre",), ("pre^2",), ("pre", "pre")]
+)
 def test_mlp_refuses_what_is_no_single_signal(inputs):
     with pytest.raises(ValueError, match=r"expected .+ - "):
         Mlp(inputs=inputs)
@@ -96,17 +121,27 @@ def test_three_factor_pays_out_the_faded_sum_of_past_changes():
     theta = {**theta, "log_rate": jnp.asarray(0.1), "log_tau": jnp.asarray(0.2)}
     reward = np.asarray([0.0, 1.0, 0.0, -2.0, 0.0, 0.5])
     got, state = drive(
-        rule, Dense(2, 3), PRE, POST, dt=DT, theta=theta, modulators={"reward": jnp.asarray(reward, jnp.float32)}
+        rule,
+        Dense(2, 3),
+        PRE,
+        POST,
+        dt=DT,
+        theta=theta,
+        modulators={"reward": jnp.asarray(reward, jnp.float32)},
     )
     keep, e = math.exp(-DT / (4e-3 * math.exp(1.0))), np.zeros((2, 3))
     for t in range(6):
         e = keep * e + np.outer(POST[t], PRE[t])
-        np.testing.assert_allclose(got[t], 0.5 * math.exp(0.5) * reward[t] * e, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(
+            got[t], 0.5 * math.exp(0.5) * reward[t] * e, rtol=1e-4, atol=1e-6
+        )
     np.testing.assert_allclose(state.synapse["eligibility"], e, rtol=1e-4)
 
 
 @pytest.mark.exact
-@pytest.mark.parametrize("inner", [Stdp(), Mlp(inputs=("pre",), hidden=(2,), n_state=1)], ids=["stdp", "mlp"])
+@pytest.mark.parametrize(
+    "inner", [Stdp(), Mlp(inputs=("pre",), hidden=(2,), n_state=1)], ids=["stdp", "mlp"]
+)
 def test_three_factor_keeps_the_inner_rules_state_beside_its_own(inner, monkeypatch):
     as_users(monkeypatch, _drive, "_scan", static=("rule", "connection", "dt"))
     channels = {"reward": jnp.ones(6)}
@@ -119,7 +154,9 @@ def test_three_factor_keeps_the_inner_rules_state_beside_its_own(inner, monkeypa
         for name, leaf in getattr(own, side).items():
             np.testing.assert_array_equal(getattr(both, side)[name], leaf)
     fade = math.exp(-DT / wrapped.tau) ** np.arange(5, -1, -1)
-    np.testing.assert_allclose(both.synapse["eligibility"], np.tensordot(fade, alone, 1), rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(
+        both.synapse["eligibility"], np.tensordot(fade, alone, 1), rtol=1e-4, atol=1e-7
+    )
 
 
 def test_bound_slows_growth_near_the_top_and_decay_near_the_bottom():
@@ -128,8 +165,12 @@ def test_bound_slows_growth_near_the_top_and_decay_near_the_bottom():
     weight = np.asarray([[-1.0, 0.0, 2.0, 3.0, 3.5]])
     one = np.ones((1, 1))
     for sign, room in ((1.0, (3.0 - weight[0]) / 4), (-1.0, (weight[0] + 1) / 4)):
-        got = drive(rule, Dense(1, 5), sign * np.ones((1, 5)), one, dt=DT, weight=weight, weight_max=3.0)[0][0, 0]
+        got = drive(
+            rule, Dense(1, 5), sign * np.ones((1, 5)), one, dt=DT, weight=weight, weight_max=3.0
+        )[0][0, 0]
         np.testing.assert_allclose(got, sign * np.maximum(room, 0) ** 2, atol=1e-6)
     hard = Bound(rule=constant, mu=0.0)
-    np.testing.assert_array_equal(drive(hard, Dense(1, 5), np.ones((1, 5)), one, dt=DT, weight=weight)[0][0, 0], 1.0)
+    np.testing.assert_array_equal(
+        drive(hard, Dense(1, 5), np.ones((1, 5)), one, dt=DT, weight=weight)[0][0, 0], 1.0
+    )
     assert hard.clock == constant.clock and hard.slow == constant.slow

@@ -1,4 +1,6 @@
-"""Reach cannot be fooled: whatever a rule computes from the view by itself is followed through its program."""
+"""Reach cannot be fooled: whatever a rule computes from the view by itself is followed through its
+program.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -40,15 +42,23 @@ def columns(values: Any, connection: Any) -> Any:
 
 
 LOCAL: dict[str, Change] = {
-    "product": lambda view, c: view.post.activity[:, None] * view.pre.activity[None] * jnp.sign(view.weight),
+    "product": lambda view, c: (
+        view.post.activity[:, None] * view.pre.activity[None] * jnp.sign(view.weight)
+    ),
     "vmap": lambda view, c: jax.vmap(lambda y, w: jnp.tanh(w * y))(view.post.activity, view.weight),
     "scan over rows": lambda view, c: jax.lax.scan(lambda s, w: (s, 2 * w), 0.0, view.weight)[1],
     "loop": lambda view, c: jax.lax.fori_loop(0, 3, lambda i, w: 0.5 * w, view.weight),
-    "own place": lambda view, c: view.weight * jnp.take(view.post.activity, jnp.arange(c.n_post))[:, None],
+    "own place": lambda view, c: (
+        view.weight * jnp.take(view.post.activity, jnp.arange(c.n_post))[:, None]
+    ),
     "own segment": lambda view, c: jax.ops.segment_sum(view.weight, jnp.arange(c.n_post), c.n_post),
-    "features": lambda view, c: jnp.einsum("fji,f->ji", jnp.stack([view.weight, view.weight**2]), jnp.ones(2)),
+    "features": lambda view, c: jnp.einsum(
+        "fji,f->ji", jnp.stack([view.weight, view.weight**2]), jnp.ones(2)
+    ),
     "noise": lambda view, c: view.weight * jax.random.normal(view.key, c.shape),
-    "custom derivative": lambda view, c: jax.nn.relu(view.weight) * jax.nn.softplus(view.post.activity)[:, None],
+    "custom derivative": lambda view, c: (
+        jax.nn.relu(view.weight) * jax.nn.softplus(view.post.activity)[:, None]
+    ),
     "there and back": lambda view, c: jnp.flip(jnp.flip(view.weight, 0).T, 1).T,
     "own branch": lambda view, c: jnp.where(view.weight > 0, view.weight, -view.weight),
     "table": lambda view, c: jnp.array([1.0, 2.0])[(view.weight > 0).astype(int)],
@@ -57,31 +67,55 @@ LOCAL: dict[str, Change] = {
 NEURON: dict[str, Change] = {
     "mean input": lambda view, c: jnp.mean(view.pre.activity) * ones(c),
     "rows normalised": lambda view, c: view.weight - jnp.mean(view.weight, axis=1, keepdims=True),
-    "columns normalised": lambda view, c: view.weight - jnp.mean(view.weight, axis=0, keepdims=True),
+    "columns normalised": lambda view, c: (
+        view.weight - jnp.mean(view.weight, axis=0, keepdims=True)
+    ),
     "sorted": lambda view, c: jnp.sort(view.weight, axis=1),
     "cumulated": lambda view, c: jnp.cumsum(view.weight, axis=1),
     "neighbour": lambda view, c: jnp.roll(view.weight, 1, axis=0),
     "largest two": lambda view, c: rows(jax.lax.top_k(view.weight, 2)[0].sum(axis=1), c),
     "one row on another": lambda view, c: view.weight.at[0].add(view.weight[1]),
-    "loop": lambda view, c: jax.lax.fori_loop(0, 2, lambda i, w: w - w.mean(axis=1, keepdims=True), view.weight),
+    "loop": lambda view, c: jax.lax.fori_loop(
+        0, 2, lambda i, w: w - w.mean(axis=1, keepdims=True), view.weight
+    ),
     "hinge of a sum": lambda view, c: rows((view.weight.sum(axis=1) > 0).astype(float), c),
 }
 LAYER: dict[str, Change] = {
-    "W^T post": lambda view, c: columns(view.weight.T @ view.post.activity, c) * view.post.activity[:, None],
+    "W^T post": lambda view, c: (
+        columns(view.weight.T @ view.post.activity, c) * view.post.activity[:, None]
+    ),
     "its sign": lambda view, c: columns(jnp.sign(view.weight.T @ view.post.activity), c),
-    "argmax": lambda view, c: rows((jnp.arange(c.n_post) == jnp.argmax(view.post.activity)).astype(float), c),
-    "a comparison": lambda view, c: rows((view.post.activity > view.post.activity.mean()).astype(float), c),
+    "argmax": lambda view, c: rows(
+        (jnp.arange(c.n_post) == jnp.argmax(view.post.activity)).astype(float), c
+    ),
+    "a comparison": lambda view, c: rows(
+        (view.post.activity > view.post.activity.mean()).astype(float), c
+    ),
     "stop_gradient": lambda view, c: jax.lax.stop_gradient(view.post.activity.sum()) * ones(c),
-    "top-k": lambda view, c: rows((view.post.activity >= jax.lax.top_k(view.post.activity, 2)[0][-1]).astype(float), c),
-    "a branch": lambda view, c: jax.lax.cond(view.post.activity.sum() > 0, lambda: ones(c), lambda: 0.0 * ones(c)),
-    "a loop's end": lambda view, c: jax.lax.while_loop(lambda w: w.sum() < 5, lambda w: w + 1.0, view.weight),
-    "a scan's carry": lambda view, c: jax.lax.scan(lambda s, w: (s + w.sum(), w + s), 0.0, view.weight)[1],
+    "top-k": lambda view, c: rows(
+        (view.post.activity >= jax.lax.top_k(view.post.activity, 2)[0][-1]).astype(float), c
+    ),
+    "a branch": lambda view, c: jax.lax.cond(
+        view.post.activity.sum() > 0, lambda: ones(c), lambda: 0.0 * ones(c)
+    ),
+    "a loop's end": lambda view, c: jax.lax.while_loop(
+        lambda w: w.sum() < 5, lambda w: w + 1.0, view.weight
+    ),
+    "a scan's carry": lambda view, c: jax.lax.scan(
+        lambda s, w: (s + w.sum(), w + s), 0.0, view.weight
+    )[1],
     "one place": lambda view, c: view.weight * view.post.activity[0],
     "places swapped": lambda view, c: view.weight * jnp.flip(view.post.activity)[:, None],
     "error of other inputs": lambda view, c: view.pre.feedback.sum() * ones(c),
-    "inverse": lambda view, c: jnp.linalg.inv(view.weight @ view.weight.T + jnp.eye(c.n_post)) @ view.weight,
-    "largest along an axis": lambda view, c: jax.lax.top_k(rows(view.post.activity, c), c.n_post, axis=0)[0],
-    "einsum": lambda view, c: jnp.einsum("ji,ki,k->ji", view.weight, view.weight, view.post.activity),
+    "inverse": lambda view, c: (
+        jnp.linalg.inv(view.weight @ view.weight.T + jnp.eye(c.n_post)) @ view.weight
+    ),
+    "largest along an axis": lambda view, c: jax.lax.top_k(
+        rows(view.post.activity, c), c.n_post, axis=0
+    )[0],
+    "einsum": lambda view, c: jnp.einsum(
+        "ji,ki,k->ji", view.weight, view.weight, view.post.activity
+    ),
 }
 UNSEEN: dict[str, Change] = {  # no jump shows them: only the program tells
     "closed gate": lambda view, c: 0.0 * view.post.activity.sum() * ones(c),
@@ -147,7 +181,12 @@ def test_a_wrapper_hides_nothing(wrap):
     assert measured(wrap(Computed(LAYER["W^T post"]))) == "layer"
 
 
-SHAPES = {"post": lambda c: c.n_post, "pre": lambda c: c.n_pre, "synapse": lambda c: c.shape, "scalar": lambda c: ()}
+SHAPES = {
+    "post": lambda c: c.n_post,
+    "pre": lambda c: c.n_pre,
+    "synapse": lambda c: c.shape,
+    "scalar": lambda c: (),
+}
 
 
 @spec
@@ -162,7 +201,11 @@ class Kept(AbstractRule):
         return {}
 
     def init_state(self, theta: Any, connection: Any) -> Any:
-        sides = {side: {"kept": jnp.zeros(SHAPES[side](connection))} for side in (self.side, self.second) if side}
+        sides = {
+            side: {"kept": jnp.zeros(SHAPES[side](connection))}
+            for side in (self.side, self.second)
+            if side
+        }
         return rule_state(**sides)
 
     def step(self, theta: Any, state: Any, connection: Any, view: Any, dt: float) -> Any:
@@ -173,11 +216,19 @@ class Kept(AbstractRule):
 
 
 def test_state_carries_on_what_it_was_given():
-    trace = Kept("post", lambda view, c, y: (0.9 * y + view.post.activity, rows(y, c) * view.pre.activity[None]))
+    trace = Kept(
+        "post",
+        lambda view, c, y: (0.9 * y + view.post.activity, rows(y, c) * view.pre.activity[None]),
+    )
     hidden = Kept("scalar", lambda view, c, s: (view.post.activity.sum(), s * ones(c)))
     unread = Kept("scalar", lambda view, c, s: (view.post.activity.sum(), view.weight))
     inputs = Kept("post", lambda view, c, y: (y + view.pre.activity.sum(), rows(y, c)))
-    for rule, expected in ((trace, "synapse"), (hidden, "layer"), (unread, "synapse"), (inputs, "neuron")):
+    for rule, expected in (
+        (trace, "synapse"),
+        (hidden, "layer"),
+        (unread, "synapse"),
+        (inputs, "neuron"),
+    ):
         assert measured(rule) == expected
 
 
@@ -191,12 +242,24 @@ def test_what_needs_two_steps_is_found():
     assert observed(Kept("pre", change, second="post"), ()) == "layer"
 
 
-@pytest.mark.parametrize("connection", [Sparse(n_post=6, n_pre=5, probability=0.5), Masked(n_post=6, n_pre=5)], ids=str)
+@pytest.mark.parametrize(
+    "connection", [Sparse(n_post=6, n_pre=5, probability=0.5), Masked(n_post=6, n_pre=5)], ids=str
+)
 def test_mixing_is_found_on_every_connection(connection):
-    own = Computed(lambda view, c: c.at_post(view.post.activity) * c.at_pre(view.pre.activity) * view.weight)
+    own = Computed(
+        lambda view, c: c.at_post(view.post.activity) * c.at_pre(view.pre.activity) * view.weight
+    )
     neuron = Computed(lambda view, c: c.at_post(c.reduce_post(view.weight)) * jnp.ones(c.shape))
-    layer = Computed(lambda view, c: c.at_pre(c.backpropagate(view.weight, view.post.activity)) * jnp.ones(c.shape))
-    assert [measured(rule, connection) for rule in (own, neuron, layer)] == ["synapse", "neuron", "layer"]
+    layer = Computed(
+        lambda view, c: (
+            c.at_pre(c.backpropagate(view.weight, view.post.activity)) * jnp.ones(c.shape)
+        )
+    )
+    assert [measured(rule, connection) for rule in (own, neuron, layer)] == [
+        "synapse",
+        "neuron",
+        "layer",
+    ]
 
 
 def _through_a_reference(view: Any, c: Any) -> Any:
@@ -208,7 +271,10 @@ def _through_a_reference(view: Any, c: Any) -> Any:
 SQUARE = {
     "order of a ravel": (lambda view, c: jnp.ravel(view.weight, order="F").reshape(4, 4), "layer"),
     "back in its order": (lambda view, c: view.weight.reshape((4, 4), order="F"), "synapse"),
-    "fixed places": (lambda view, c: view.weight[jax.random.permutation(jax.random.key(0), 4)], "neuron"),
+    "fixed places": (
+        lambda view, c: view.weight[jax.random.permutation(jax.random.key(0), 4)],
+        "neuron",
+    ),
     "a reference": (_through_a_reference, "layer"),
 }
 
@@ -232,7 +298,9 @@ def test_a_delay_line_of_a_neuron_is_its_own():
 
     class Line(Kept):
         def init_state(self, theta: Any, connection: Any) -> Any:
-            return rule_state(post={"kept": jnp.zeros((connection.n_post, 3))}, scalar={"kept": jnp.zeros(())})
+            return rule_state(
+                post={"kept": jnp.zeros((connection.n_post, 3))}, scalar={"kept": jnp.zeros(())}
+            )
 
     assert measured(spec(Line)("post", change, second="scalar")) == "synapse"
 
@@ -245,7 +313,11 @@ def test_a_large_matrix_is_measured_in_part():
 
 def test_more_reach_than_read_is_said_of_the_file_and_the_run():
     """The name of what is mixed stands among what is read, so that files and pages carry it."""
-    assert reads(Computed(LAYER["W^T post"]), EDGE, ()) == {"weight", "post.activity", "mixing.layer"}
+    assert reads(Computed(LAYER["W^T post"]), EDGE, ()) == {
+        "weight",
+        "post.activity",
+        "mixing.layer",
+    }
     assert reads(Computed(NEURON["sorted"]), EDGE, ()) == {"weight", "mixing.neuron"}
 
 

@@ -1,4 +1,6 @@
-"""Reward-modulated spike-timing rules: three_factor around each, against the equations of Izhikevich (2007)."""
+"""Reward-modulated spike-timing rules: three_factor around each, against the equations of
+Izhikevich (2007).
+"""
 
 import math
 
@@ -21,7 +23,9 @@ PAIR = Stdp(potentiation=1.0, depression=1.5)  # Izhikevich: A- = 1.5 A+, 20 ms
 
 
 def _change(dt: float, lag: float, reward: float) -> float:
-    """The whole change of a pair at 0.1 s, post `lag` s after pre, with dopamine d(t) = D0 exp(-(t - reward)/TAU_D)."""
+    """The whole change of a pair at 0.1 s, post `lag` s after pre, with dopamine d(t) = D0 exp(-(t
+    - reward)/TAU_D).
+    """
     n = round(3.0 / dt)
     t = dt * np.arange(n)
     pre, post = np.zeros((n, 1)), np.zeros((n, 1))
@@ -39,8 +43,10 @@ def _window(lag: float) -> float:
 
 @pytest.mark.parametrize("lag", [10e-3, -20e-3])
 def test_a_pair_is_paid_by_what_is_left_of_it_when_dopamine_comes(lag):
-    """dc/dt = -c / tau_c + STDP, dw/dt = c d (rate = dt makes the sum over steps that integral). Closed form: what c is
-    worth at the reward, times D0 / (1 / tau_c + 1 / tau_d). At a step of dt: the geometric sum; linear as dt -> 0."""
+    """dc/dt = -c / tau_c + STDP, dw/dt = c d (rate = dt makes the sum over steps that integral).
+    Closed form: what c is worth at the reward, times D0 / (1 / tau_c + 1 / tau_d). At a step of dt:
+    the geometric sum; linear as dt -> 0.
+    """
     reward, start, r = 0.6, 0.1 + max(lag, 0.0), 1.0 / TAU_C + 1.0 / TAU_D
     left = _window(lag) * math.exp(-(reward - start) / TAU_C)
     exact, off = left * D0 / r, []
@@ -59,22 +65,35 @@ def test_reward_before_the_pair_pays_nothing_once_it_is_gone():
     assert _change(1e-3, -10e-3, 0.3) < 0.0
 
 
-INNER = [Stdp(pairing="nearest", mu_potentiation=0.5), Triplet(a2_plus=0.01), Vogels(), Voltage(), UrbanczikSenn()]
+INNER = [
+    Stdp(pairing="nearest", mu_potentiation=0.5),
+    Triplet(a2_plus=0.01),
+    Vogels(),
+    Voltage(),
+    UrbanczikSenn(),
+]
 INNER += [TraceTaylor(initial=(-0.1, 0.5, 0.1, 0.6))]
 
 
 @pytest.mark.parametrize("inner", INNER, ids=lambda rule: type(rule).__name__)
 def test_any_rule_of_spikes_is_eligible(inner):
-    """e = what the inner rule would have changed, faded with tau; delta_w = rate m e: no change without a modulator."""
+    """e = what the inner rule would have changed, faded with tau; delta_w = rate m e: no change
+    without a modulator.
+    """
     rng, dt = np.random.default_rng(0), 1e-3
     pre, post, reward = rng.random((60, 2)) < 0.2, rng.random((60, 2)) < 0.2, rng.normal(size=60)
     reward[20:40] = 0.0
-    edge, more = Dense(2, 2), {"weight": 0.4, "signals": {"potential": rng.normal(size=(60, 2)) - 50.0}}
+    edge, more = (
+        Dense(2, 2),
+        {"weight": 0.4, "signals": {"potential": rng.normal(size=(60, 2)) - 50.0}},
+    )
     changes, _ = drive(inner, edge, pre, post, dt=dt, **more)
     rule = ThreeFactor(rule=inner, tau=0.03, rate=0.7)
     deltas, _ = drive(rule, edge, pre, post, dt=dt, modulators={"reward": reward}, **more)
     e = np.zeros((2, 2))
     for t in range(60):
         e = math.exp(-dt / 0.03) * e + changes[t]
-        np.testing.assert_allclose(deltas[t], 0.7 * reward[t] * e, rtol=2e-4, atol=1e-6 * np.abs(changes).max())
+        np.testing.assert_allclose(
+            deltas[t], 0.7 * reward[t] * e, rtol=2e-4, atol=1e-6 * np.abs(changes).max()
+        )
     assert np.abs(deltas).max() > 0.0 and np.all(deltas[20:40] == 0.0)

@@ -1,4 +1,6 @@
-"""Reward times the trace of the score is the gradient of the expected reward: against every outcome, enumerated."""
+"""Reward times the trace of the score is the gradient of the expected reward: against every
+outcome, enumerated.
+"""
 
 import dataclasses
 import itertools
@@ -30,19 +32,25 @@ WEIGHTS = {
     "input_to_output": np.asarray([[0.9, -0.4], [0.3, 0.8]]),
     "output_to_output": np.asarray([[0.5, -0.6], [0.7, -0.3]]),
 }
-OUTCOMES = np.asarray(list(itertools.product((0.0, 1.0), repeat=N_STEPS * N))).reshape(-1, N_STEPS, N)
+OUTCOMES = np.asarray(list(itertools.product((0.0, 1.0), repeat=N_STEPS * N))).reshape(
+    -1, N_STEPS, N
+)
 REWARD = np.random.default_rng(0).normal(size=len(OUTCOMES))
 CELLS = {
     "sigmoid": Stochastic(tau_m=TAU, noise="sigmoid", threshold=0.6, width=1.2, soma_input="jump"),
-    "escape": Stochastic(tau_m=TAU, rate=110.0, threshold=0.4, width=2.0, soma_input="jump", reset_mode="subtract"),
+    "escape": Stochastic(
+        tau_m=TAU, rate=110.0, threshold=0.4, width=2.0, soma_input="jump", reset_mode="subtract"
+    ),
     "silent": Stochastic(tau_m=TAU, noise="sigmoid", threshold=0.2, width=0.7),
-    "value": Stochastic(tau_m=TAU, noise="sigmoid", threshold=0.4, width=1.2, soma_input="jump", reset_mode="value"),
+    "value": Stochastic(
+        tau_m=TAU, noise="sigmoid", threshold=0.4, width=1.2, soma_input="jump", reset_mode="value"
+    ),
 }
 
 
 def library(name: str) -> tuple[np.ndarray, dict[str, dict[str, np.ndarray]]]:
-    """Many lives of the library: the number of the outcome of each [n_lives], and per rule and edge the eligibility at
-    its end [n_lives, post, pre]; `unfiltered` is the control."""
+    """Many lives of the library: the number of the outcome of each [n_lives], and per rule and edge
+    the eligibility at its end [n_lives, post, pre]; `unfiltered` is the control."""
     cell = CELLS[name]
     neuron = Refractory(cell, period=DT, during="silent") if name == "silent" else cell
     wiring = Recurrent(readout=False, neuron=neuron).wiring({"input": N_IN}, N)
@@ -51,29 +59,52 @@ def library(name: str) -> tuple[np.ndarray, dict[str, dict[str, np.ndarray]]]:
     inner = {**plain["rule"], "rate": 1.0 / DT, "tau_pre_trace": TAU}
     known = decode("rule", {**plain, "rule": inner})
     bare = decode(
-        "rule", {"name": "polynomial", "terms": ["score*pre"], "initial": [1.0], "rate": 1.0, "learn": "none"}
+        "rule",
+        {
+            "name": "polynomial",
+            "terms": ["score*pre"],
+            "initial": [1.0],
+            "rate": 1.0,
+            "learn": "none",
+        },
     )
     rules = {"known": known, "unfiltered": dataclasses.replace(known, rule=bare)}
     told = feedback(N, modulators={"reward": jnp.zeros(())})
-    thetas = {of: rule.init(jax.random.key(0), wiring.edges[0].connection) for of, rule in rules.items()}
+    thetas = {
+        of: rule.init(jax.random.key(0), wiring.edges[0].connection) for of, rule in rules.items()
+    }
 
     def step(carry: Any, now: Any) -> Any:
         state, states = carry
-        state, (views, sent) = network.step(wiring, {}, synapses, state, {"input": now[0]}, DT, now[1])
+        state, (views, sent) = network.step(
+            wiring, {}, synapses, state, {"input": now[0]}, DT, now[1]
+        )
         credit, new = None_().step({}, {}, wiring, synapses, views, told, DT)[1], {}
         for (of, rule), edge in itertools.product(rules.items(), wiring.edges):
             used, w = reads(rule, edge.connection, ("reward",)), synapses[edge.name].weight
             arrived = AtSynapse(sent[edge.name], {})
-            view = edge_view(edge, used, (w, w, 10.0, wiring.effect(edge)), views, arrived, credit, now[1])
-            new[of, edge.name], _ = rule.step(thetas[of], states[of, edge.name], edge.connection, view, DT)
+            view = edge_view(
+                edge, used, (w, w, 10.0, wiring.effect(edge)), views, arrived, credit, now[1]
+            )
+            new[of, edge.name], _ = rule.step(
+                thetas[of], states[of, edge.name], edge.connection, view, DT
+            )
         return (state, new), views["output"].activity
 
-    born = {(o, e.name): r.init_state(thetas[o], e.connection) for o, r in rules.items() for e in wiring.edges}
+    born = {
+        (o, e.name): r.init_state(thetas[o], e.connection)
+        for o, r in rules.items()
+        for e in wiring.edges
+    }
 
     def life(key: Any) -> Any:
         start = (network.init_state(wiring, {}, DT), born)
-        (_, states), spikes = jax.lax.scan(step, start, (jnp.asarray(SPIKES_IN), jax.random.split(key, N_STEPS)))
-        return spikes, {of: {e: states[of, e].synapse["eligibility"] for e in WEIGHTS} for of in rules}
+        (_, states), spikes = jax.lax.scan(
+            step, start, (jnp.asarray(SPIKES_IN), jax.random.split(key, N_STEPS))
+        )
+        return spikes, {
+            of: {e: states[of, e].synapse["eligibility"] for e in WEIGHTS} for of in rules
+        }
 
     lives = quick_jit(jax.vmap(life))(jax.random.split(jax.random.key(1), N_LIVES))
     spikes, eligibility = jax.tree.map(np.asarray, lives)
@@ -81,7 +112,9 @@ def library(name: str) -> tuple[np.ndarray, dict[str, dict[str, np.ndarray]]]:
 
 
 def likelihood(name: str, weights: dict[str, np.ndarray]) -> np.ndarray:
-    """P of every outcome, by a program of its own: the potential is a sum over past inputs and past spikes."""
+    """P of every outcome, by a program of its own: the potential is a sum over past inputs and past
+    spikes.
+    """
     cell, total = CELLS[name], np.ones(len(OUTCOMES), complex)
     alpha = math.exp(-DT / TAU)
     zeta = 1.0 if cell.soma_input == "jump" else 1.0 - alpha
@@ -89,10 +122,16 @@ def likelihood(name: str, weights: dict[str, np.ndarray]) -> np.ndarray:
         v = np.zeros(len(OUTCOMES), complex)
         for t in range(N_STEPS):
             last = OUTCOMES[:, t - 1] if t else np.zeros((len(OUTCOMES), N))
-            drive = SPIKES_IN[t] @ weights["input_to_output"][j] + last @ weights["output_to_output"][j]
+            drive = (
+                SPIKES_IN[t] @ weights["input_to_output"][j] + last @ weights["output_to_output"][j]
+            )
             v = alpha * v + zeta * drive
             x, z = (v - cell.threshold) / cell.width, OUTCOMES[:, t, j]
-            silent = np.exp(-cell.rate * DT * np.exp(x)) if cell.noise == "escape" else 1.0 / (1.0 + np.exp(x))
+            silent = (
+                np.exp(-cell.rate * DT * np.exp(x))
+                if cell.noise == "escape"
+                else 1.0 / (1.0 + np.exp(x))
+            )
             if name == "silent":
                 silent = np.where(last[:, j] > 0, 1.0, silent)
             total = total * np.where(z > 0, 1.0 - silent, silent)
@@ -115,9 +154,10 @@ def exact_gradient(name: str) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("name", CELLS)
 def test_reward_times_the_score_trace_is_on_average_the_gradient_of_the_expected_reward(name):
-    """All 2^(n_neurons n_steps) spike trains of two recurrent units, each lived by the library under some key and
-    weighted by its probability: sum P R eligibility is the gradient to 1e-10. Without the filter, or where a reset
-    forgets, it is not."""
+    """All 2^(n_neurons n_steps) spike trains of two recurrent units, each lived by the library
+    under some key and
+    weighted by its probability: sum P R eligibility is the gradient to 1e-10. Without the filter,
+    or where a reset forgets, it is not."""
     p = likelihood(name, WEIGHTS).real
     possible = np.flatnonzero(p > 0)
     with jax.enable_x64(True):
@@ -131,7 +171,10 @@ def test_reward_times_the_score_trace_is_on_average_the_gradient_of_the_expected
     }
     for edge, slope in exact_gradient(name).items():
         zeta = 1.0 if CELLS[name].soma_input == "jump" else 1.0 - math.exp(-DT / TAU)
-        off = {of: np.abs(zeta * x[edge] - slope).max() / np.abs(slope).max() for of, x in found.items()}
+        off = {
+            of: np.abs(zeta * x[edge] - slope).max() / np.abs(slope).max()
+            for of, x in found.items()
+        }
         assert off["known"] < 1e-10 if name != "value" else off["known"] > 1e-2
         assert off["unfiltered"] > 1e-2
     counts, error = np.bincount(number, minlength=len(p)), np.sqrt(N_LIVES * p * (1.0 - p))

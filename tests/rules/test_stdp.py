@@ -37,7 +37,9 @@ def test_the_window_is_two_exponentials(lag):
 
 @pytest.mark.parametrize("weight", [0.1, 0.9])
 def test_pathways_bound_what_the_presynaptic_spike_did_before_the_postsynaptic_one_acts(weight):
-    """A post spike, and in the next step one of either side: y = exp(-dt / tau) there, and x = 1 after its jump."""
+    """A post spike, and in the next step one of either side: y = exp(-dt / tau) there, and x = 1
+    after its jump.
+    """
     rule = Pathways(rule=Stdp(potentiation=0.3, depression=0.4))
     blank, move = blank_view(ONE, ()), Move(jnp.ones(()), jnp.ones(()), 0.0, 1.0)
     state, w = rule.init_state({}, ONE), jnp.full((1, 1), weight)
@@ -64,11 +66,15 @@ def test_pathways_bound_what_the_presynaptic_spike_did_before_the_postsynaptic_o
 def test_an_isolated_coincident_pair_follows_the_order(at_post, at_pre, expected):
     rule = Stdp(potentiation=0.3, depression=0.4, at_post_spike=at_post, at_pre_spike=at_pre)
     assert _pair(rule, 0) == pytest.approx(expected, abs=1e-7)
-    assert _pair(rule, 5) == pytest.approx(0.3 * math.exp(-0.25), rel=1e-5)  # other pairs do not care
+    assert _pair(rule, 5) == pytest.approx(
+        0.3 * math.exp(-0.25), rel=1e-5
+    )  # other pairs do not care
 
 
 def test_a_coincident_pair_left_out_leaves_the_pairs_with_earlier_spikes():
-    """Spikes at 5 and 10 before, at 10 after: the post spike pairs with the first, whatever it sees of the second."""
+    """Spikes at 5 and 10 before, at 10 after: the post spike pairs with the first, whatever it sees
+    of the second.
+    """
     pre, post = np.zeros((20, 1)), np.zeros((20, 1))
     pre[5] = pre[10] = post[10] = 1
     old = 0.3 * math.exp(-5 * DT / 20e-3)
@@ -81,7 +87,9 @@ def test_a_coincident_pair_left_out_leaves_the_pairs_with_earlier_spikes():
 @pytest.mark.parametrize("order", ["none", "before"])
 def test_two_trains_with_one_coincident_pair_have_their_closed_form(pairing, order):
     """Pre at 10 and 30 ms, post at 20 and 30 ms, tau 20 ms: the pair at 30 ms alone is left out."""
-    rule = Stdp(potentiation=1.0, depression=1.0, pairing=pairing, at_post_spike=order, at_pre_spike=order)
+    rule = Stdp(
+        potentiation=1.0, depression=1.0, pairing=pairing, at_post_spike=order, at_pre_spike=order
+    )
     pre, post = np.zeros((60, 1)), np.zeros((60, 1))
     pre[[10, 30]] = post[[20, 30]] = 1
     exact = math.exp(-10 / 20) + math.exp(-20 / 20) - math.exp(-10 / 20)
@@ -93,7 +101,9 @@ def test_several_spikes_of_one_neuron_in_a_step_are_one_spike_to_nearest():
     pre, post = np.zeros((20, 1)), np.zeros((20, 1))
     pre[5], pre[10], post[15] = 1, 2, 2
     nearest = Stdp(potentiation=0.3, depression=0.4, pairing="nearest")
-    assert drive(nearest, ONE, pre, post, dt=DT)[0].sum() == pytest.approx(2 * 0.3 * math.exp(-0.25), rel=1e-5)
+    assert drive(nearest, ONE, pre, post, dt=DT)[0].sum() == pytest.approx(
+        2 * 0.3 * math.exp(-0.25), rel=1e-5
+    )
     for z in (0.0, 1.0):  # what a surrogate gradient meets: a line from the trace to its jump
         assert float(jax.grad(lambda z: jumped(jnp.asarray(0.5), z, "nearest", 1.5))(z)) == 1.0
 
@@ -103,13 +113,20 @@ def _all_pairs(pre, post, weight, w_max, rule) -> np.ndarray:
     total = np.zeros((post.shape[1], pre.shape[1]))
     for j in range(post.shape[1]):
         for i in range(pre.shape[1]):
-            up, down = (w_max - weight[j, i]) ** rule.mu_potentiation, weight[j, i] ** rule.mu_depression
+            up, down = (
+                (w_max - weight[j, i]) ** rule.mu_potentiation,
+                weight[j, i] ** rule.mu_depression,
+            )
             for s in np.flatnonzero(pre[:, i]):
                 for t in np.flatnonzero(post[:, j]):
                     if t >= s:
-                        total[j, i] += rule.potentiation * up * math.exp(-(t - s) * DT / rule.tau_pre)
+                        total[j, i] += (
+                            rule.potentiation * up * math.exp(-(t - s) * DT / rule.tau_pre)
+                        )
                     else:
-                        total[j, i] -= rule.depression * down * math.exp(-(s - t) * DT / rule.tau_post)
+                        total[j, i] -= (
+                            rule.depression * down * math.exp(-(s - t) * DT / rule.tau_post)
+                        )
     return total
 
 
@@ -143,10 +160,15 @@ def test_soft_bounds_stop_at_the_ends_and_their_gradient_is_finite_there():
 
 def test_beyond_its_bounds_a_weight_is_led_back_whatever_the_exponent():
     """A factor of exponent 1 is a line and changes sign there; one of nearly 1 does the same."""
-    for lag, weight, expected in ((5, 2.5, -0.5 * 0.3 * math.exp(-0.25)), (-5, -0.5, 0.5 * 0.4 * math.exp(-0.25))):
+    for lag, weight, expected in (
+        (5, 2.5, -0.5 * 0.3 * math.exp(-0.25)),
+        (-5, -0.5, 0.5 * 0.4 * math.exp(-0.25)),
+    ):
         for mu in (1.0, 0.9999):
             rule = Stdp(potentiation=0.3, depression=0.4, mu_potentiation=mu, mu_depression=mu)
-            assert _pair(rule, lag, weight=weight, weight_max=2.0) == pytest.approx(expected, rel=1e-3)
+            assert _pair(rule, lag, weight=weight, weight_max=2.0) == pytest.approx(
+                expected, rel=1e-3
+            )
 
 
 def _pre_post_pre(rule, w):
@@ -165,8 +187,8 @@ def _pre_post_pre(rule, w):
 
 
 def _norse(pre, post, w, eta, tau, mu) -> np.ndarray:
-    """The final weights of norse's step (torch.functional.stdp, form multiplicative_pow): Euler traces that gain dt/tau
-    of a spike, both seen after it; soft, then hard bounds 0 and 1."""
+    """The final weights of norse's step (torch.functional.stdp, form multiplicative_pow): Euler
+    traces that gain dt/tau of a spike, both seen after it; soft, then hard bounds 0 and 1."""
     x, y = np.zeros(pre.shape[1]), np.zeros(post.shape[1])
     for z_pre, z_post in zip(pre.astype(float), post.astype(float), strict=True):
         x, y = x + DT / tau * (z_pre - x), y + DT / tau * (z_post - y)
@@ -176,15 +198,25 @@ def _norse(pre, post, w, eta, tau, mu) -> np.ndarray:
 
 
 def test_the_conventions_of_norse_are_settings():
-    """Its Euler decay is the exact one of another tau, with another dt/tau: the amplitudes make up for it."""
+    """Its Euler decay is the exact one of another tau, with another dt/tau: the amplitudes make up
+    for it.
+    """
     rng = np.random.default_rng(3)
-    pre, post, w = rng.random((200, 3)) < 0.1, rng.random((200, 2)) < 0.1, rng.uniform(0.2, 0.8, (2, 3))
+    pre, post, w = (
+        rng.random((200, 3)) < 0.1,
+        rng.random((200, 2)) < 0.1,
+        rng.uniform(0.2, 0.8, (2, 3)),
+    )
     tau = -DT / math.log(1.0 - DT / 50e-3)
     rule = Stdp(
         0.5 * tau / 50e-3, 0.5 * tau / 50e-3, tau, tau,
         increment="dt_over_tau", at_post_spike="after", at_pre_spike="after", mu_potentiation=0.3, mu_depression=0.3,
     )  # fmt: skip
-    expected, view, connection = _norse(pre, post, w, 0.5, 50e-3, 0.3), blank_view(Dense(2, 3), ()), Dense(2, 3)
+    expected, view, connection = (
+        _norse(pre, post, w, 0.5, 50e-3, 0.3),
+        blank_view(Dense(2, 3), ()),
+        Dense(2, 3),
+    )
 
     def last(now, z):
         state, weight = now
@@ -193,7 +225,9 @@ def test_the_conventions_of_norse_are_settings():
         return (state, jnp.clip(weight + delta, 0.0, 1.0)), None
 
     trains = tuple(jnp.asarray(z, jnp.float32) for z in (pre, post))
-    (_, found), _ = jax.lax.scan(last, (rule.init_state({}, connection), jnp.asarray(w, jnp.float32)), trains)
+    (_, found), _ = jax.lax.scan(
+        last, (rule.init_state({}, connection), jnp.asarray(w, jnp.float32)), trains
+    )
     np.testing.assert_allclose(found, expected, rtol=1e-5)
     assert np.abs(expected - w).max() > 0.05
 
@@ -218,16 +252,20 @@ def test_vogels_window_is_symmetric_around_a_constant_depression_per_presynaptic
 
 
 def test_vogels_is_still_at_the_target_rate_and_pushes_towards_it_elsewhere():
-    """Independent spikes at a postsynaptic rate r: mean change per second = rate nu (2 tau r - alpha), zero at r0.
+    """Independent spikes at a postsynaptic rate r: mean change per second = rate nu (2 tau r -
+    alpha), zero at r0.
 
-    At 1 ms coincidences add rate nu r dt, which the expectation below holds; the standard error comes from 400 pairs.
+    At 1 ms coincidences add rate nu r dt, which the expectation below holds; the standard error
+    comes from 400 pairs.
     """
     rng = np.random.default_rng(1)
     rule, n, steps, nu = Vogels(rate=1.0, target_rate=5.0), 400, 1500, 20.0
     lanes = Sparse(n, n, probability=1.0 / n, seed=0)
     for r in (2.0, 5.0, 10.0):
         pre, post = rng.random((steps, n)) < nu * DT, rng.random((steps, n)) < r * DT
-        per_synapse = drive(rule, lanes, pre, post, dt=DT)[0][200:].sum(axis=0) / ((steps - 200) * DT)
+        per_synapse = drive(rule, lanes, pre, post, dt=DT)[0][200:].sum(axis=0) / (
+            (steps - 200) * DT
+        )
         fade = math.exp(-DT / rule.tau)
         trace = DT * fade / (1 - fade)  # mean faded trace per hertz, seconds
         expected = nu * (2 * trace * r + r * DT - 2 * 5.0 * rule.tau)

@@ -1,4 +1,6 @@
-"""Terms over spikes and traces: what they contain, what they refuse, how they are printed and kept in a file."""
+"""Terms over spikes and traces: what they contain, what they refuse, how they are printed and kept
+in a file.
+"""
 
 import math
 
@@ -64,35 +66,51 @@ def test_the_family_contains_the_rules_of_the_field(name):
 
 
 def test_a_term_without_a_spike_is_an_integral_over_time():
-    """One post spike: the integral of its trace is tau, at any dt; a constant term gives its c per second."""
+    """One post spike: the integral of its trace is tau, at any dt; a constant term gives its c per
+    second.
+    """
     for dt in (2e-3, 5e-4):
         post = np.zeros((round(0.4 / dt), 1))
         post[0] = 1
         rule = TraceTaylor(("post_trace", "weight"), (3.0, 0.5), rate=1.0, at_pre_spike="after")
         total = drive(rule, Dense(1, 1), np.zeros_like(post), post, dt=dt, weight=2.0)[0].sum()
-        assert total == pytest.approx(3.0 * dt / (1.0 - math.exp(-dt / 20e-3)) + 0.5 * 2.0 * 0.4, rel=1e-5)
+        assert total == pytest.approx(
+            3.0 * dt / (1.0 - math.exp(-dt / 20e-3)) + 0.5 * 2.0 * 0.4, rel=1e-5
+        )
 
 
 def test_the_found_rule_is_still_at_its_fixed_point():
-    """Confavreux et al.: zero mean change at the rate of mean field, 9.7 Hz for 10 Hz inputs; pushed towards it
-    elsewhere. Coincidences at 1 ms enter the expectation; the standard error comes from 400 pairs."""
+    """Confavreux et al.: zero mean change at the rate of mean field, 9.7 Hz for 10 Hz inputs;
+    pushed towards it elsewhere. Coincidences at 1 ms enter the expectation; the standard error
+    comes from 400 pairs.
+    """
     rng, n, steps, nu = np.random.default_rng(1), 400, 1500, 10.0
     alpha, kappa, beta, gamma = known_rule("confavreux")["initial"]
     fixed = -alpha * nu / (nu * (kappa * 0.097 + gamma * 0.054) + beta)
     assert fixed == pytest.approx(9.7, abs=0.05)
-    rule, lanes = decode("rule", known_rule("confavreux")), Sparse(n, n, probability=1.0 / n, seed=0)
+    rule, lanes = (
+        decode("rule", known_rule("confavreux")),
+        Sparse(n, n, probability=1.0 / n, seed=0),
+    )
     for rate in (fixed, 4.0, 20.0):
         pre, post = rng.random((steps, n)) < nu * DT, rng.random((steps, n)) < rate * DT
-        drift = drive(rule, lanes, pre, post, dt=DT)[0][500:].sum(axis=0) / (rule.rate * (steps - 500) * DT)
+        drift = drive(rule, lanes, pre, post, dt=DT)[0][500:].sum(axis=0) / (
+            rule.rate * (steps - 500) * DT
+        )
         faded = [DT * math.exp(-DT / tau) / (1.0 - math.exp(-DT / tau)) for tau in (0.097, 0.054)]
-        expected = nu * (alpha + kappa * rate * faded[0]) + rate * (beta + gamma * nu * (faded[1] + DT))
+        expected = nu * (alpha + kappa * rate * faded[0]) + rate * (
+            beta + gamma * nu * (faded[1] + DT)
+        )
         assert abs(drift.mean() - expected) < 4 * drift.std() / math.sqrt(n)
         assert abs(expected) < 0.2 if rate == fixed else np.sign(expected) == np.sign(rate - fixed)
 
 
 @pytest.mark.parametrize("name", TRACES)
 def test_a_trace_is_a_signal_of_this_rule_alone(name):
-    with pytest.raises((BadInput, ValidationError), match=rf"signal '{name}' in term .*rule trace_taylor keeps traces"):
+    with pytest.raises(
+        (BadInput, ValidationError),
+        match=rf"signal '{name}' in term .*rule trace_taylor keeps traces",
+    ):
         Polynomial(terms=(f"post*{name}",))
     with pytest.raises((BadInput, ValidationError), match="rule trace_taylor"):
         Polynomial(terms=(f"taylor 1 of post {name}",))
@@ -124,30 +142,41 @@ def test_the_formula_shows_the_time_constants_that_act():
     tail = f"tau_pre_trace={0.054 * e:.4g}, tau_post_trace=0.097, pairing=nearest"
     body = "1.080*post_trace*pre - 1.000*pre + 0.7200*post*pre_trace"
     assert formula.text(found) == f"{0.01 * e:.4g} * ({body}) [1 smaller terms] with {tail}"
-    assert r"\bar{y}_j\, x_i" in formula.latex(found) and r"\text{tau\_post\_trace}=0.097" in formula.latex(found)
+    assert r"\bar{y}_j\, x_i" in formula.latex(
+        found
+    ) and r"\text{tau\_post\_trace}=0.097" in formula.latex(found)
     assert formula.fields(rule) == {"pre.activity", "post.activity"}
 
 
 def test_a_known_rule_is_ready_for_use():
     rule = mp.load_rule("confavreux")
     weights = np.full((1, 1), 0.5)
-    state, first = rule.update(mp.synapse_view(pre=[1], post=[0], weight=weights), rule.init(weights), dt=DT)
+    state, first = rule.update(
+        mp.synapse_view(pre=[1], post=[0], weight=weights), rule.init(weights), dt=DT
+    )
     _, second = rule.update(mp.synapse_view(pre=[0], post=[1], weight=weights), state, dt=DT)
-    np.testing.assert_allclose([first, second], 0.01 * np.reshape([-1.41, 0.015 + 0.72 * math.exp(-1 / 54)], (2, 1, 1)))
+    np.testing.assert_allclose(
+        [first, second], 0.01 * np.reshape([-1.41, 0.015 + 0.72 * math.exp(-1 / 54)], (2, 1, 1))
+    )
     with pytest.raises(BadInput, match="a space to search"):
         mp.load_rule("confavreux_space")
     assert jnp.asarray(first).shape == (1, 1)
 
 
 def test_a_saved_rule_is_shown_with_the_time_constants_that_act(tmp_path):
-    rule = TraceTaylor(initial=(-1.0, 1.0, 0.0, 0.5), tau_post_trace=30e-3, learn="coefficients", learn_tau=True)
+    rule = TraceTaylor(
+        initial=(-1.0, 1.0, 0.0, 0.5), tau_post_trace=30e-3, learn="coefficients", learn_tau=True
+    )
     lifetime = Lifetime(slots=(Slot(rule=rule),))
     theta = jax.tree.map(lambda x: x + 0.1, lifetime.init(jax.random.key(0)))
     mp.save_rule(tmp_path / "rule.safetensors", *describe_rule(lifetime, theta))
     shown = CliRunner().invoke(cli, ["show", str(tmp_path / "rule.safetensors")])
     taus = f"tau_pre_trace={20e-3 * math.exp(0.5):.4g}, tau_post_trace={30e-3 * math.exp(0.5):.4g}"
     body = "1.100*post_trace*pre - 0.9000*pre + 0.6000*post*pre_trace + 0.1000*post"
-    assert shown.exit_code == 0 and f"delta_w = 0.1 * ({body}) with {taus}, pairing=all_to_all" in shown.output
+    assert (
+        shown.exit_code == 0
+        and f"delta_w = 0.1 * ({body}) with {taus}, pairing=all_to_all" in shown.output
+    )
     assert "reads          post.activity, pre.activity" in shown.output
     loaded = mp.load_rule(tmp_path / "rule.safetensors")
     assert loaded.spec == rule and loaded.reach == "synapse"

@@ -12,13 +12,21 @@ from tests.oracles import events
 from tests.rules._drive import drive
 
 DT, PAIRINGS, N_STEPS = 1e-3, 60, 61_100
-FREQUENCIES = (1.0, 10.0, 20.0, 40.0, 50.0)  # hertz; 1 stands for 0.1: a second forgets all but 2e-4
+FREQUENCIES = (
+    1.0,
+    10.0,
+    20.0,
+    40.0,
+    50.0,
+)  # hertz; 1 stands for 0.1: a second forgets all but 2e-4
 LAGS = (10, -10)  # steps from pre to post
 
 
 @pytest.fixture(scope="module")
 def trains():
-    """Spikes [n_steps, n_protocols] of pre and post, every post before the next protocol's pre; (lag, frequency)."""
+    """Spikes [n_steps, n_protocols] of pre and post, every post before the next protocol's pre;
+    (lag, frequency).
+    """
     protocols = [(lag, frequency) for lag in LAGS for frequency in FREQUENCIES]
     pre, post = np.zeros((N_STEPS, len(protocols))), np.zeros((N_STEPS, len(protocols)))
     for k, (lag, frequency) in enumerate(protocols):
@@ -40,13 +48,18 @@ def _sum(rule, pre, post, n):
 
 
 def test_pairings_at_rising_frequency_end_in_potentiation_of_both_orders(trains):
-    """Sjoestroem, Turrigiano & Nelson 2001: at low frequency the order decides, at 40 Hz and above both potentiate."""
+    """Sjoestroem, Turrigiano & Nelson 2001: at low frequency the order decides, at 40 Hz and above
+    both potentiate.
+    """
     rule = decode("rule", known_rule("triplet_visual"))
     found, far = _changes(rule, trains), 100.0  # from any bound
     for lag, frequency in [(lag, f) for lag in LAGS for f in FREQUENCIES]:
         spikes = [train[:, [trains[2].index((lag, frequency))]] for train in trains[:2]]
         exact = (
-            events.weights(lambda: events.triplet(rule, far), *spikes, np.array([[far / 2]]), DT, far)[0, 0] - far / 2
+            events.weights(
+                lambda: events.triplet(rule, far), *spikes, np.array([[far / 2]]), DT, far
+            )[0, 0]
+            - far / 2
         )
         assert found[lag][FREQUENCIES.index(frequency)] == pytest.approx(exact, abs=1e-5)
     assert abs(found[10][0]) < 0.01 and np.all(np.diff(found[10]) > 0.1)
@@ -62,16 +75,27 @@ def test_the_other_fits_to_visual_cortex_show_the_same(name, trains):
 
 def test_a_pair_rule_does_not(trains):
     """The control: pairs alone depress more, not less, the faster they come."""
-    found = _changes(Stdp(potentiation=5e-3, depression=7.1e-3, tau_pre=16.8e-3, tau_post=33.7e-3), trains)
+    found = _changes(
+        Stdp(potentiation=5e-3, depression=7.1e-3, tau_pre=16.8e-3, tau_post=33.7e-3), trains
+    )
     assert np.all(np.diff(found[10]) < 0.0) and np.all(np.diff(found[-10]) < 0.0)
 
 
 def test_without_triplets_it_is_the_pair_rule():
     rng = np.random.default_rng(0)
     pre, post = rng.random((200, 3)) < 0.1, rng.random((200, 2)) < 0.1
-    shared = {"mu_potentiation": 1.0, "mu_depression": 0.4, "at_post_spike": "none", "pairing": "nearest"}
+    shared = {
+        "mu_potentiation": 1.0,
+        "mu_depression": 0.4,
+        "at_post_spike": "none",
+        "pairing": "nearest",
+    }
     triplet = Triplet(a2_plus=0.3, a2_minus=0.4, a3_plus=0.0, a3_minus=0.0, **shared)
     pair = Stdp(potentiation=0.3, depression=0.4, tau_pre=16.8e-3, tau_post=33.7e-3, **shared)
-    changes = [drive(rule, Dense(2, 3), pre, post, dt=DT, weight=0.3)[0] for rule in (triplet, pair)]
-    np.testing.assert_allclose(*changes, rtol=1e-6, atol=3e-8)  # a change may be the rest of two that cancel
+    changes = [
+        drive(rule, Dense(2, 3), pre, post, dt=DT, weight=0.3)[0] for rule in (triplet, pair)
+    ]
+    np.testing.assert_allclose(
+        *changes, rtol=1e-6, atol=3e-8
+    )  # a change may be the rest of two that cancel
     assert np.abs(changes[0]).max() > 0.1

@@ -26,19 +26,28 @@ def _h(v: float) -> float:
 
 def _changes(rule: UrbanczikSenn, pre, post, v: float):
     pre, post = np.asarray(pre, float), np.asarray(post, float)
-    return drive(rule, ONE, pre[:, None], post[:, None], dt=DT, signals={"dendrite": np.full((len(post), 1), v)})[0]
+    return drive(
+        rule,
+        ONE,
+        pre[:, None],
+        post[:, None],
+        dt=DT,
+        signals={"dendrite": np.full((len(post), 1), v)},
+    )[0]
 
 
 def test_one_postsynaptic_spike_meets_the_psp_and_is_filtered_once():
-    """A silent dendrite (phi = 0) and a post spike 5 ms after the pre spike: the change is rate h PSP(5 ms) in all, and
-    reaches 1 - exp(-t / tau_delta) of it after t."""
+    """A silent dendrite (phi = 0) and a post spike 5 ms after the pre spike: the change is rate h
+    PSP(5 ms) in all, and reaches 1 - exp(-t / tau_delta) of it after t."""
     pre, post, t = np.zeros(700), np.zeros(700), np.arange(700)
     pre[10] = post[15] = 1
     deltas = _changes(UrbanczikSenn(rate=0.1, received="spikes"), pre, post, -20.0)[:, 0, 0]
     whole = 0.1 * 5.0 * (10 / 7) * (math.exp(-0.5) - math.exp(-5 / 3))
     exact = np.where(t >= 15, whole * -np.expm1(-(t - 14) * DT / 100e-3), 0.0)
     np.testing.assert_allclose(np.cumsum(deltas), exact, rtol=1e-4, atol=1e-8)
-    plain = _changes(UrbanczikSenn(rate=0.1, received="spikes", tau_delta=0.0), pre, post, -20.0)[:, 0, 0]
+    plain = _changes(UrbanczikSenn(rate=0.1, received="spikes", tau_delta=0.0), pre, post, -20.0)[
+        :, 0, 0
+    ]
     np.testing.assert_allclose(plain, np.where(t == 15, whole, 0.0), rtol=1e-4, atol=1e-8)
     psp = np.where(t >= 10, (10 / 7) * (np.exp((10 - t) / 10) - np.exp((10 - t) / 3)), 0.0)
     given = _changes(UrbanczikSenn(rate=0.1), psp, post, -20.0)[:, 0, 0]
@@ -47,8 +56,10 @@ def test_one_postsynaptic_spike_meets_the_psp_and_is_filtered_once():
 
 @pytest.mark.parametrize("v", [0.6, 1.1])
 def test_on_average_nothing_changes_where_the_soma_fires_as_the_dendrite_predicts(v):
-    """Mean change per second = rate h(V*) (P(soma) - P(V*)) / dt mean PSP, for independent pre spikes: 0 at equal
-    rates, up where the soma fires more. P = 1 - exp(-phi dt); the standard error comes from 300 synapses."""
+    """Mean change per second = rate h(V*) (P(soma) - P(V*)) / dt mean PSP, for independent pre
+    spikes: 0 at equal rates, up where the soma fires more. P = 1 - exp(-phi dt); the standard error
+    comes from 300 synapses.
+    """
     rng, n, steps, nu = np.random.default_rng(2), 300, 1500, 20.0
     lanes = Sparse(n, n, probability=1.0 / n, seed=0)
     q = [math.exp(-DT / tau) for tau in (10e-3, 3e-3)]

@@ -32,10 +32,14 @@ def test_a_clamped_neuron_changes_by_the_closed_form(clamp):
     for rule in (Voltage(), Voltage(delay=3, u_ref_squared=60.0), Voltage(scale=20.2, offset=REST)):
         shown = {"potential": np.full((900, 1), (clamp - rule.offset) / rule.scale)}
         total = drive(rule, Dense(1, 1), pre, post, dt=DT, signals=shown)[0].sum()
-        if rule.u_ref_squared:  # from 0 at the start, the mean of the depolarisation scales depression by m^2 / 60
+        if (
+            rule.u_ref_squared
+        ):  # from 0 at the start, the mean of the depolarisation scales depression by m^2 / 60
             means = minus * -np.expm1(-DT * np.array([300, 340, 700]))
             ltd = 14e-5 * minus
-            assert total == pytest.approx(exact + 3 * ltd - ltd * np.sum(means**2) / 60.0, rel=2e-4, abs=1e-9)
+            assert total == pytest.approx(
+                exact + 3 * ltd - ltd * np.sum(means**2) / 60.0, rel=2e-4, abs=1e-9
+            )
         else:
             assert total == pytest.approx(exact, rel=2e-4, abs=1e-9)
 
@@ -43,15 +47,28 @@ def test_a_clamped_neuron_changes_by_the_closed_form(clamp):
 def test_pairings_of_a_neuron_that_shows_no_upswing():
     """At rest but for spikes that are reset at once: at 1 Hz pre before post changes nothing and post before pre
     depresses; potentiation grows with frequency. Without a spike's height and width nothing would happen."""
-    protocols = ((-10, 1000), (10, 1000), (10, 100), (10, 50), (10, 25), (10, 20))  # lag, period in steps
+    protocols = (
+        (-10, 1000),
+        (10, 1000),
+        (10, 100),
+        (10, 50),
+        (10, 25),
+        (10, 20),
+    )  # lag, period in steps
     n = len(protocols)
     pre, post = np.zeros((10_300, n)), np.zeros((10_300, n))
     for k, (lag, period) in enumerate(protocols):
         starts = 50 + period * np.arange(10)
         pre[starts, k] = post[starts + lag, k] = 1
     found = {}
-    for name, rule in {"whole": Voltage(), "ltp": Voltage(a_ltd=0.0), "plain": Voltage(spike_width=0.0)}.items():
-        deltas, _ = drive(rule, Dense(n, n), pre, post, dt=DT, signals={"potential": np.full(post.shape, REST)})
+    for name, rule in {
+        "whole": Voltage(),
+        "ltp": Voltage(a_ltd=0.0),
+        "plain": Voltage(spike_width=0.0),
+    }.items():
+        deltas, _ = drive(
+            rule, Dense(n, n), pre, post, dt=DT, signals={"potential": np.full(post.shape, REST)}
+        )
         found[name] = np.diagonal(deltas.sum(axis=0))
     assert np.all(found["plain"] == 0.0)
     assert found["whole"][0] < -0.005 and abs(found["whole"][1]) < 1e-5
@@ -121,14 +138,21 @@ def test_pairings_of_the_authors_neuron_end_where_their_code_ends():
         def step(carry: Any, now: Any) -> Any:
             neuron, state, w = carry
             neuron, u = _neuron(neuron, 1e6 * now[1])
-            sides = {"pre": blank.pre.replace(activity=now[0]), "post": blank.post.replace(potential=u)}
+            sides = {
+                "pre": blank.pre.replace(activity=now[0]),
+                "post": blank.post.replace(potential=u),
+            }
             state, delta = rule.step({}, state, lanes, blank.replace(**sides), DT)
             return (neuron, state, w + delta), None
 
         rest = jnp.full(n, REST)
         neuron = (rest, jnp.zeros(n), jnp.zeros(n), jnp.full(n, -50.4), jnp.zeros(n, jnp.int64))
         first = (neuron, rule.init_state({}, lanes), jnp.full((n, n), 0.5))
-        w = quick_jit(lambda c, x: jax.lax.scan(step, c, x)[0][2])(first, (jnp.asarray(pre), jnp.asarray(post)))
+        w = quick_jit(lambda c, x: jax.lax.scan(step, c, x)[0][2])(
+            first, (jnp.asarray(pre), jnp.asarray(post))
+        )
     for lag, expected in AUTHORS.items():
-        found = [200.0 * float(w[k, k]) for k in map(protocols.index, ((lag, f) for f in FREQUENCIES))]
+        found = [
+            200.0 * float(w[k, k]) for k in map(protocols.index, ((lag, f) for f in FREQUENCIES))
+        ]
         np.testing.assert_allclose(found, expected, atol=0.051)

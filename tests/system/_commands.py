@@ -12,20 +12,36 @@ import pytest
 
 from metaplast.cli.main import main
 
-TINY = ("outer.steps=2", "evaluation.validation=4", "evaluation.heldout=4", "evaluation.candidates=1")
+TINY = (
+    "outer.steps=2",
+    "evaluation.validation=4",
+    "evaluation.heldout=4",
+    "evaluation.candidates=1",
+)
 
 
 def metaplast(*words: str, cwd: Path, timeout: float = 600) -> subprocess.CompletedProcess[str]:
     """`metaplast WORDS` in a process of its own, from the environment that runs the tests."""
     program = Path(sys.executable).with_name("metaplast")
-    return subprocess.run([str(program), *words], cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False)
+    return subprocess.run(
+        [str(program), *words],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
 
 
 def here(*words: str, cwd: Path) -> tuple[int, str, str]:
-    """`metaplast WORDS` in this process, for what needs no new one: (exit code, standard output, standard error)."""
+    """`metaplast WORDS` in this process, for what needs no new one: (exit code, standard output,
+    standard error).
+    """
     out, error = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(error):
-        patch.setenv("JAX_COMPILATION_CACHE_DIR", "")  # the verb would set it, for all that this process starts
+        patch.setenv(
+            "JAX_COMPILATION_CACHE_DIR", ""
+        )  # the verb would set it, for all that this process starts
         patch.chdir(cwd)
         with pytest.raises(SystemExit) as ended:
             main(list(words))

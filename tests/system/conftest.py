@@ -2,7 +2,13 @@
 
 import pytest
 
-LONG = ("test_readme.py", "test_packaging.py", "test_exact.py", "test_known_answer.py", "test_kills.py")
+LONG = (
+    "test_readme.py",
+    "test_packaging.py",
+    "test_exact.py",
+    "test_known_answer.py",
+    "test_kills.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

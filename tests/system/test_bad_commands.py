@@ -10,7 +10,9 @@ from tests.system._commands import metaplast
 pytestmark = pytest.mark.system
 
 
-@pytest.mark.parametrize(("words", "part"), CASES[::12], ids=[str(i) for i in range(0, len(CASES), 12)])
+@pytest.mark.parametrize(
+    ("words", "part"), CASES[::12], ids=[str(i) for i in range(0, len(CASES), 12)]
+)
 def test_one_line_exit_2(words: list[str], part: str, tmp_path: Path) -> None:
     (tmp_path / "taken").write_bytes(b"x")
     (tmp_path / "folder").mkdir()

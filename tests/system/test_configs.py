@@ -24,19 +24,27 @@ FITS = 1  # of a fit: two gradients and the path to them compile in every row
 
 
 NEEDS = {"categories_segments": needs_river}
-EXPERIMENTS = [pytest.param(name, marks=NEEDS.get(name, ())) for name in Sources().names("experiment")]
+EXPERIMENTS = [
+    pytest.param(name, marks=NEEDS.get(name, ())) for name in Sources().names("experiment")
+]
 
 
 def _demand_scores(run: Path, summary: dict[str, Any], rows: set[str]) -> None:
-    """Every row is scored on the same lives, by a number that is theirs: the mean over its file of lives."""
+    """Every row is scored on the same lives, by a number that is theirs: the mean over its file of
+    lives.
+    """
     scores = {entry["name"]: entry for entry in summary["scores"]}
     assert rows <= set(scores)
     assert len({(entry["split"], entry["metric"], entry["n"]) for entry in scores.values()}) == 1
     assert summary["scores"][0]["split"] == "heldout"
-    lowest, highest = {"accuracy": (0.0, 1.0)}.get(summary["scores"][0]["metric"], (-np.inf, np.inf))
+    lowest, highest = {"accuracy": (0.0, 1.0)}.get(
+        summary["scores"][0]["metric"], (-np.inf, np.inf)
+    )
     means = {}
     for name, entry in scores.items():
-        lives = load_file(row_folder(run, name) / "lives.safetensors")[entry["metric"]].astype(float)
+        lives = load_file(row_folder(run, name) / "lives.safetensors")[entry["metric"]].astype(
+            float
+        )
         assert len(lives) == entry["n"] > 0
         assert np.isfinite(lives).all() and entry["not_finite"] == 0, f"{name}: {lives}"
         assert lowest <= lives.min() <= lives.max() <= highest
@@ -63,7 +71,9 @@ def test_experiment_runs(name: str, tmp_path: Path) -> None:
     rows = plain.get("rows", {})
     most = FITS if plain["outer"]["name"] == "lbfgs" else MOST_ROWS
     config.write_text(to_yaml({**plain, "rows": dict(list(rows.items())[-most:])}))
-    done = metaplast("train", *TINY, "--config", str(config), "--run-dir", str(run), "--quiet", cwd=tmp_path)
+    done = metaplast(
+        "train", *TINY, "--config", str(config), "--run-dir", str(run), "--quiet", cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     summary = json.loads((run / "summary.json").read_text())
     assert summary["schema"] == "metaplast.summary/1"
@@ -78,7 +88,9 @@ def test_experiment_runs(name: str, tmp_path: Path) -> None:
 
 
 def test_every_rule_file_trains(tmp_path: Path) -> None:
-    """Each as a row of one run, with the rule that `rule=NAME rule.learn=...` says; a wrapper learns unasked."""
+    """Each as a row of one run, with the rule that `rule=NAME rule.learn=...` says; a wrapper
+    learns unasked.
+    """
     run, config, task = tmp_path / "run", tmp_path / "config.yaml", "task=prototypes"
     small = "network.hidden=[8]"  # layers are compiled, not rules
     plain, rows = compose([task, small, "evaluation.references={}", *TINY], Sources()), {}
@@ -87,9 +99,14 @@ def test_every_rule_file_trains(tmp_path: Path) -> None:
         learn = "coefficients" if form in ("polynomial", "trace_taylor") else "true"
         words = [task, f"rule={name}", *([] if form == "three_factor" else [f"rule.learn={learn}"])]
         rows[name] = {"rule": compose(words, Sources())["rule"]}
-    rows["policy_gradient"]["network"] = {"hidden": [], "output": {"name": "stochastic"}}  # units that have a score
+    rows["policy_gradient"]["network"] = {
+        "hidden": [],
+        "output": {"name": "stochastic"},
+    }  # units that have a score
     config.write_text(to_yaml({**plain, "rule": None, "rows": rows}))
-    done = metaplast("train", "--config", str(config), "--run-dir", str(run), "--quiet", cwd=tmp_path)
+    done = metaplast(
+        "train", "--config", str(config), "--run-dir", str(run), "--quiet", cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     scored = json.loads((run / "summary.json").read_text())["rows"]
     assert len(rows) >= 9 and set(rows) < set(scored)

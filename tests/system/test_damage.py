@@ -1,4 +1,6 @@
-"""Whatever happens to a run's folder or its disk: resumed to the same bits, or refused in one line; nothing damaged."""
+"""Whatever happens to a run's folder or its disk: resumed to the same bits, or refused in one line;
+nothing damaged.
+"""
 
 import errno
 import json
@@ -85,7 +87,9 @@ def _swap(a: Path, b: Path) -> None:
 
 
 def _link(path: Path) -> None:
-    elsewhere = path.parent / f".{path.name}.elsewhere" if path.is_file() else path.parents[1] / "elsewhere"
+    elsewhere = (
+        path.parent / f".{path.name}.elsewhere" if path.is_file() else path.parents[1] / "elsewhere"
+    )
     path.rename(elsewhere)
     path.symlink_to(elsewhere)
 
@@ -98,8 +102,12 @@ STATE, MANIFEST = "state.safetensors", "manifest.json"
 HARM: dict[str, Callable[[Path, Path], object]] = {  # (newest, older checkpoint)
     "truncated": lambda new, _: _change(new / STATE, lambda b: b[: len(b) // 2]),
     "emptied": lambda new, _: _change(new / STATE, lambda b: b""),
-    "a bit flipped": lambda new, _: _change(new / STATE, lambda b: b[:-5] + bytes([b[-5] ^ 4]) + b[-4:]),
-    "a bit flipped in the header": lambda new, _: _change(new / STATE, lambda b: b[:20] + bytes([b[20] ^ 1]) + b[21:]),
+    "a bit flipped": lambda new, _: _change(
+        new / STATE, lambda b: b[:-5] + bytes([b[-5] ^ 4]) + b[-4:]
+    ),
+    "a bit flipped in the header": lambda new, _: _change(
+        new / STATE, lambda b: b[:20] + bytes([b[20] ^ 1]) + b[21:]
+    ),
     "zeroed": lambda new, _: _change(new / STATE, lambda b: b"\0" * len(b)),
     "longer": lambda new, _: _change(new / STATE, lambda b: b + b"\0"),
     "states swapped": lambda new, old: _swap(new / STATE, old / STATE),
@@ -139,7 +147,9 @@ def test_the_newest_whole_checkpoint_is_used_and_the_bad_one_named(harm, damaged
     assert os.path.lexists(damaged / "checkpoints" / f"{NEWEST}.damaged")  # set aside, not deleted
 
 
-@pytest.mark.parametrize("harm", ["missing", "future-dated", "half written", "names swapped", "earlier damage"])
+@pytest.mark.parametrize(
+    "harm", ["missing", "future-dated", "half written", "names swapped", "earlier damage"]
+)
 def test_what_is_no_harm_or_leaves_no_trace(harm, damaged, whole):
     new, old = damaged / "checkpoints" / NEWEST, damaged / "checkpoints" / OLDER
     if harm == "missing":
@@ -192,7 +202,9 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("call", [3, 8, 14])
 def test_a_disk_that_refuses_damages_nothing(fault, call, whole, tmp_path, monkeypatch, capsys):
-    """The disk fails at the `call`-th write that is made durable: config, trial save, checkpoint, ..."""
+    """The disk fails at the `call`-th write that is made durable: config, trial save, checkpoint,
+    ...
+    """
     real, calls = os.fsync, []
 
     def fsync(descriptor: int) -> None:
@@ -219,9 +231,13 @@ def test_a_disk_that_refuses_damages_nothing(fault, call, whole, tmp_path, monke
 
 
 def test_a_run_that_diverges_stops_at_its_last_good_checkpoint(tmp_path, capsys):
-    text = CONFIG.replace("terms: [post*pre, post^2*weight]", "terms: [post*pre], rate: 1.0e+30, initial: [1.0]")
+    text = CONFIG.replace(
+        "terms: [post*pre, post^2*weight]", "terms: [post*pre], rate: 1.0e+30, initial: [1.0]"
+    )
     text = text.replace("hidden: []", "hidden: [], bounds: [-1.0e+38, 1.0e+38]")
-    plain = read_yaml(text.replace("steps: 12", "steps: 60").replace("n_steps: 4", "n_steps: 9"), "test")
+    plain = read_yaml(
+        text.replace("steps: 12", "steps: 60").replace("n_steps: 4", "n_steps: 9"), "test"
+    )
     with pytest.raises(Diverged) as caught:
         run.start(plain, tmp_path / "run", 1, lambda *_: None)
     assert report(caught.value) == 6
@@ -265,7 +281,9 @@ def test_evolution_goes_on_from_before_its_first_checkpoint(strategy, tmp_path, 
 def test_another_config_sets_nothing_aside(damaged):
     config = damaged / "config.yaml"
     config.write_text(config.read_text().replace("n_tasks: 2", "n_tasks: 3"))
-    with pytest.raises(BadInput, match=r"config\.yaml other than the one its checkpoints were made with"):
+    with pytest.raises(
+        BadInput, match=r"config\.yaml other than the one its checkpoints were made with"
+    ):
         _resume(damaged)
     assert sorted(p.name for p in (damaged / "checkpoints").iterdir()) == ["000000", OLDER, NEWEST]
 
@@ -273,12 +291,16 @@ def test_another_config_sets_nothing_aside(damaged):
 def test_a_run_in_double_precision_publishes_its_rule_in_double_precision(tmp_path):
     rows = "precision: float64\nrows: {no_plasticity: {rule: null}}\n"
     run.start(read_yaml(CONFIG + rows, "test"), tmp_path / "run", 1, lambda *_: None)
-    assert read_rule(tmp_path / "run" / "rule.safetensors").tensors["rule.coefficients"].dtype == "float64"
+    assert (
+        read_rule(tmp_path / "run" / "rule.safetensors").tensors["rule.coefficients"].dtype
+        == "float64"
+    )
 
 
 def test_one_run_at_a_time_in_a_process(tmp_path):
     first, second = (
-        keeper.Kept(tmp_path, "d", MetricsFile(tmp_path / name, 0)) for name in ("first.jsonl", "second.jsonl")
+        keeper.Kept(tmp_path, "d", MetricsFile(tmp_path / name, 0))
+        for name in ("first.jsonl", "second.jsonl")
     )
     with keeper.HERE.training([first]):
         with pytest.raises(Busy, match="one run at a time"), keeper.HERE.training([second]):

@@ -34,11 +34,23 @@ print(json.dumps(out))
 
 
 def test_lives_over_four_devices_are_those_on_one():
-    """6 lives over 4 devices: the padded ones count nowhere, the blown one is left out as it is on one device."""
+    """6 lives over 4 devices: the padded ones count nowhere, the blown one is left out as it is on
+    one device.
+    """
     flags = "--xla_force_host_platform_device_count=4"
-    environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
+    environment = {
+        **os.environ,
+        "XLA_FLAGS": flags,
+        "JAX_PLATFORMS": "cpu",
+        "PYTHONPATH": str(ROOT),
+    }
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, "-c", PROGRAM],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     out = json.loads(done.stdout.splitlines()[-1])

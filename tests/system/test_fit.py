@@ -1,4 +1,6 @@
-"""`metaplast fit` as a user runs it: files, text, page, resume with the same bits, a known rule recovered, bad data."""
+"""`metaplast fit` as a user runs it: files, text, page, resume with the same bits, a known rule
+recovered, bad data.
+"""
 
 import html
 import json
@@ -55,7 +57,9 @@ def _bits(run: Path) -> Any:
     return told, (run / "rule.safetensors").read_bytes()
 
 
-def test_a_fit_says_what_it_found_and_goes_on_with_the_same_bits(data: Path, tmp_path: Path) -> None:
+def test_a_fit_says_what_it_found_and_goes_on_with_the_same_bits(
+    data: Path, tmp_path: Path
+) -> None:
     words = ("fit", str(data), *QUICK)
     done = metaplast(*words, "--run-dir", "whole", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -67,7 +71,13 @@ def test_a_fit_says_what_it_found_and_goes_on_with_the_same_bits(data: Path, tmp
     assert len(told["data"]["heldout_subjects"]) == 2
     for name in told["rows"]:
         assert name in done.stdout
-    for path in ("fit.json", "rule.safetensors", "report.html", "figures/explained.png", "figures/numbers.png"):
+    for path in (
+        "fit.json",
+        "rule.safetensors",
+        "report.html",
+        "figures/explained.png",
+        "figures/numbers.png",
+    ):
         assert str(Path("whole") / path) in done.stdout
     page = (tmp_path / "whole" / "report.html").read_text()
     assert "<script" not in page
@@ -76,7 +86,9 @@ def test_a_fit_says_what_it_found_and_goes_on_with_the_same_bits(data: Path, tmp
     assert here("show", "whole/rule.safetensors", cwd=tmp_path)[0] == 0
 
     program = [str(Path(sys.executable).with_name("metaplast")), *words, "--run-dir", "cut"]
-    process = subprocess.Popen(program, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        program, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     while not (tmp_path / "cut" / "row.json").is_file() and process.poll() is None:
         time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
@@ -90,7 +102,9 @@ def test_a_fit_says_what_it_found_and_goes_on_with_the_same_bits(data: Path, tmp
     assert finished.stdout == again.stdout
 
 
-def test_what_was_dropped_is_told_before_the_fit_after_it_and_on_the_page(data: Path, tmp_path: Path) -> None:
+def test_what_was_dropped_is_told_before_the_fit_after_it_and_on_the_page(
+    data: Path, tmp_path: Path
+) -> None:
     given = dict(np.load(data))
     given["choice"] = np.where(np.arange(len(given["choice"])) % 4 == 0, -1, given["choice"])
     np.savez(tmp_path / "missed.npz", **given)
@@ -114,7 +128,10 @@ def test_what_was_dropped_is_told_before_the_fit_after_it_and_on_the_page(data: 
 def test_the_dt_of_a_file_is_that_of_its_time_constants(tmp_path: Path) -> None:
     """Pair STDP with tau 20 ms in rows of 10 ms, by NumPy, without noise."""
     rng, n, rows = np.random.default_rng(0), 6, 200
-    pre, post = (rng.random((n, rows, 3)) < 0.15).astype(float), (rng.random((n, rows, 2)) < 0.15).astype(float)
+    pre, post = (
+        (rng.random((n, rows, 3)) < 0.15).astype(float),
+        (rng.random((n, rows, 2)) < 0.15).astype(float),
+    )
     before = rng.uniform(0.3, 0.7, (n, 2, 3))
     after = before.copy()
     for s in range(n):
@@ -126,10 +143,30 @@ def test_the_dt_of_a_file_is_that_of_its_time_constants(tmp_path: Path) -> None:
             after[s] += 0.01 * np.outer(post[s, t], x)
             y = y + post[s, t]
     edges = {"weights.input_to_recorded": before, "final_weights.input_to_recorded": after}
-    arrays = {"stimulus": pre.reshape(-1, 3), "activity": post.reshape(-1, 2), "session": np.repeat(np.arange(n), rows)}
+    arrays = {
+        "stimulus": pre.reshape(-1, 3),
+        "activity": post.reshape(-1, 2),
+        "session": np.repeat(np.arange(n), rows),
+    }
     np.savez(tmp_path / "spikes.npz", dt=0.01, **arrays, **edges)
-    stdp = ("task.clamp=true", "network=clamped", "objective=final_weights", "rule=stdp", "rule.learn=true", "rows={}")
-    done = metaplast("fit", "spikes.npz", *stdp, "outer.steps=60", "fit.starts=1", "--quiet", "--json", cwd=tmp_path)
+    stdp = (
+        "task.clamp=true",
+        "network=clamped",
+        "objective=final_weights",
+        "rule=stdp",
+        "rule.learn=true",
+        "rows={}",
+    )
+    done = metaplast(
+        "fit",
+        "spikes.npz",
+        *stdp,
+        "outer.steps=60",
+        "fit.starts=1",
+        "--quiet",
+        "--json",
+        cwd=tmp_path,
+    )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)["rows"]["discovered"]["numbers"]
     assert found["tau_pre"] == pytest.approx(0.02, rel=1e-2)
@@ -137,9 +174,22 @@ def test_the_dt_of_a_file_is_that_of_its_time_constants(tmp_path: Path) -> None:
 
 
 def test_a_known_rule_is_recovered_on_the_users_own_design(data: Path, tmp_path: Path) -> None:
-    true = ["rule=polynomial", "rule.terms=[modulator.advantage*pre]", "rule.initial=[1.0]", "rule.rate=0.6"]
+    true = [
+        "rule=polynomial",
+        "rule.terms=[modulator.advantage*pre]",
+        "rule.initial=[1.0]",
+        "rule.rate=0.6",
+    ]
     flags = [part for word in [*true, "rule.learn=none"] for part in ("--recover", word)]
-    words = ("rows={}", "outer.steps=60", "fit.starts=1", "fit.bootstrap=4", "genome=constant", "--quiet", "--json")
+    words = (
+        "rows={}",
+        "outer.steps=60",
+        "fit.starts=1",
+        "fit.bootstrap=4",
+        "genome=constant",
+        "--quiet",
+        "--json",
+    )
     done = metaplast("fit", str(data), *flags, *words, "--run-dir", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
@@ -151,23 +201,33 @@ def test_a_known_rule_is_recovered_on_the_users_own_design(data: Path, tmp_path:
     assert "Simulated and recovered" in (tmp_path / "run" / "report.html").read_text()
 
 
-def test_activity_and_choices_are_fitted_together_and_told_apart(data: Path, tmp_path: Path) -> None:
+def test_activity_and_choices_are_fitted_together_and_told_apart(
+    data: Path, tmp_path: Path
+) -> None:
     given = dict(np.load(data))
     rng, n = np.random.default_rng(4), len(given["choice"])
-    np.savez(tmp_path / "both.npz", **given, activity=rng.normal(size=(n, 3)) + given["stimulus"][:, :1])
-    words = ("experiment=joint_recordings", "network.hidden=[3]", "rows={}", "rows.no_plasticity={rule: null}")
+    np.savez(
+        tmp_path / "both.npz", **given, activity=rng.normal(size=(n, 3)) + given["stimulus"][:, :1]
+    )
+    words = (
+        "experiment=joint_recordings",
+        "network.hidden=[3]",
+        "rows={}",
+        "rows.no_plasticity={rule: null}",
+    )
     refused, _, error = here("fit", "both.npz", *words[1:], cwd=tmp_path)
     assert "set task.target=activity, choice or both" in error
     wrong, _, error = here("fit", "both.npz", words[0], cwd=tmp_path)
-    assert "task: watches 'hidden_1', which has 2 units - expected 3, as many as were recorded" in error
+    assert (
+        "task: watches 'hidden_1', which has 2 units - expected 3, as many as were recorded"
+        in error
+    )
     assert (refused, wrong) == (2, 2)
     _, said, _ = here("fit", "both.npz", *words, "--describe", cwd=tmp_path)
     assert "units: 3 in hidden_1; 100.0 %" in said
     assert f"choices: {n}, in 100.0 % of the rows" in said
 
-    truth = (
-        "rules.recorded={edges: input_to_hidden_1, rule: {name: polynomial, terms: [pre], initial: [1], learn: none}}"
-    )
+    truth = "rules.recorded={edges: input_to_hidden_1, rule: {name: polynomial, terms: [pre], initial: [1], learn: none}}"
     more = ("fit.strengths=[0.1]", "rules.recorded.rule.terms=[pre, weight]", "--recover", truth)
     done = metaplast("fit", "both.npz", *words, *QUICK, *more, "--run-dir", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -182,7 +242,13 @@ def test_activity_and_choices_are_fitted_together_and_told_apart(data: Path, tmp
         assert split["deviance"] == pytest.approx(sum(each), rel=1e-4)
     assert told["rows"]["discovered"]["sd"] > 0.5
     assert {entry["name"] for entry in told["truth"]} <= {"pre", "weight"}
-    for text in ("Of activity alone:", "Of choice alone:", "R2 activity", "R2 choice", "explained_activity.png"):
+    for text in (
+        "Of activity alone:",
+        "Of choice alone:",
+        "R2 activity",
+        "R2 choice",
+        "explained_activity.png",
+    ):
         assert text in done.stdout
     page = (tmp_path / "run" / "report.html").read_text()
     assert "Held-out values of choice" in page
@@ -191,7 +257,9 @@ def test_activity_and_choices_are_fitted_together_and_told_apart(data: Path, tmp
     assert again.stdout == done.stdout
 
 
-def test_what_was_understood_is_described_and_nothing_is_written(data: Path, tmp_path: Path) -> None:
+def test_what_was_understood_is_described_and_nothing_is_written(
+    data: Path, tmp_path: Path
+) -> None:
     code, said, error = here("fit", str(data), "--describe", cwd=tmp_path)
     assert code == 0, error
     assert "6" in said
@@ -211,7 +279,9 @@ def test_what_was_understood_is_described_and_nothing_is_written(data: Path, tmp
         (("DATA", "task.held={subjects: 0.0, trials: 0.0}"), "held"),
     ],
 )
-def test_bad_input_is_one_line(words: tuple[str, ...], told: str, data: Path, tmp_path: Path) -> None:
+def test_bad_input_is_one_line(
+    words: tuple[str, ...], told: str, data: Path, tmp_path: Path
+) -> None:
     given = [str(data) if word == "DATA" else word for word in words]
     code, _, error = here("fit", *given, cwd=tmp_path)
     assert code == 2, error
@@ -221,8 +291,21 @@ def test_bad_input_is_one_line(words: tuple[str, ...], told: str, data: Path, tm
 
 
 def test_constants_keep_their_shape_on_the_way_through_files(data: Path, tmp_path: Path) -> None:
-    rule = ["rule=polynomial", "rule.terms=[modulator.advantage*pre]", "rule.learn=both", "rule.rate=0.5"]
-    words = ("rows={}", "outer.steps=10", "fit.starts=1", "fit.bootstrap=0", "--quiet", "--run-dir", "run")
+    rule = [
+        "rule=polynomial",
+        "rule.terms=[modulator.advantage*pre]",
+        "rule.learn=both",
+        "rule.rate=0.5",
+    ]
+    words = (
+        "rows={}",
+        "outer.steps=10",
+        "fit.starts=1",
+        "fit.bootstrap=0",
+        "--quiet",
+        "--run-dir",
+        "run",
+    )
     done = metaplast("fit", str(data), *rule, *words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     import metaplast as mp
@@ -233,18 +316,42 @@ def test_constants_keep_their_shape_on_the_way_through_files(data: Path, tmp_pat
 @pytest.mark.parametrize(
     ("alike", "terms", "said"),
     [
-        (False, "[modulator.advantage*pre,modulator.advantage*pre^2]", "is not settled by these data"),
+        (
+            False,
+            "[modulator.advantage*pre,modulator.advantage*pre^2]",
+            "is not settled by these data",
+        ),
         (True, "[modulator.advantage*pre,pre]", "(separation)"),
     ],
 )
-def test_what_data_leave_open_gets_no_interval(alike: bool, terms: str, said: str, tmp_path: Path) -> None:
-    """Inputs of 0 and 1, whose squares they are; choices that are all alike, whose likelihood has no maximum."""
+def test_what_data_leave_open_gets_no_interval(
+    alike: bool, terms: str, said: str, tmp_path: Path
+) -> None:
+    """Inputs of 0 and 1, whose squares they are; choices that are all alike, whose likelihood has
+    no maximum.
+    """
     rng = np.random.default_rng(0)
     mouse = np.repeat(np.arange(8), 60)
-    fields = {"stimulus": rng.integers(2, size=(480, 2)).astype(float), "session": mouse, "subject": mouse}
+    fields = {
+        "stimulus": rng.integers(2, size=(480, 2)).astype(float),
+        "session": mouse,
+        "subject": mouse,
+    }
     choice = np.ones(480, int) if alike else rng.integers(2, size=480)
-    np.savez(tmp_path / "data.npz", choice=choice, reward=rng.integers(2, size=480).astype(float), **fields)
-    words = ("rule=polynomial", f"rule.terms={terms}", "rule.scale=0", "genome=constant", "rows={}", "outer.steps=60")
+    np.savez(
+        tmp_path / "data.npz",
+        choice=choice,
+        reward=rng.integers(2, size=480).astype(float),
+        **fields,
+    )
+    words = (
+        "rule=polynomial",
+        f"rule.terms={terms}",
+        "rule.scale=0",
+        "genome=constant",
+        "rows={}",
+        "outer.steps=60",
+    )
     done = metaplast("fit", "data.npz", *words, "--quiet", "--run-dir", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert said in done.stdout and said in done.stderr and "not determined" in done.stdout
@@ -252,5 +359,7 @@ def test_what_data_leave_open_gets_no_interval(alike: bool, terms: str, said: st
     for name in terms.strip("[]").split(","):
         assert told["intervals"]["ci95"][name] == told["bootstrap"]["ci95"][name] == [None, None]
     starts = told["rows"]["discovered"]["starts"]
-    assert starts["n"] == 3 and (alike or starts["spread"] > 0.1)  # another start, another place on the same ridge
+    assert starts["n"] == 3 and (
+        alike or starts["spread"] > 0.1
+    )  # another start, another place on the same ridge
     assert said in (tmp_path / "run" / "report.html").read_text()

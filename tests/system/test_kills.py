@@ -1,5 +1,5 @@
-"""Processes killed at random moments, while they write checkpoints too, and resumed: the same bits as one never
-interrupted, whatever the checkpoint interval."""
+"""Processes killed at random moments, while they write checkpoints too, and resumed: the same bits
+as one never interrupted, whatever the checkpoint interval."""
 
 import json
 import random
@@ -13,12 +13,24 @@ import pytest
 
 from tests.system._commands import bits, metaplast
 
-WORDS = ("experiment=oja", "outer.steps=300", "evaluation.heldout=16", "evaluation.validation=16", "rows={}")
+WORDS = (
+    "experiment=oja",
+    "outer.steps=300",
+    "evaluation.heldout=16",
+    "evaluation.validation=16",
+    "rows={}",
+)
 OUTER = {
     "bptt": (),
     "SNES": ("outer=es", "outer.steps=300", "outer.population=8"),
     "restarts": (
-        *("outer=es", "outer.steps=300", "outer.population=8", "outer.restarts=2", "outer.patience=20"),
+        *(
+            "outer=es",
+            "outer.steps=300",
+            "outer.population=8",
+            "outer.restarts=2",
+            "outer.patience=20",
+        ),
         *("space.own.leaves=rules/*", "space.own.scale=2"),
     ),
     "CMA_ES": ("outer=es", "outer.steps=300", "outer.population=8", "outer.strategy=CMA_ES"),
@@ -34,20 +46,26 @@ def _steps(run: Path) -> tuple[int, int]:
 
 
 def _kill(command: list[str], run: Path, number: int, chance: random.Random, of: str = "") -> None:
-    """Start, wait for the training and a random while more, send the signal, look at what is left of the run, or of the
-    run `of` in a group of runs."""
+    """Start, wait for the training and a random while more, send the signal, look at what is left
+    of the run, or of the run `of` in a group of runs."""
     program = str(Path(sys.executable).with_name("metaplast"))
-    process = subprocess.Popen([program, *command, "--quiet"], cwd=run.parent, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [program, *command, "--quiet"], cwd=run.parent, stderr=subprocess.PIPE, text=True
+    )
     before, deadline = _steps(run / of)[1], time.monotonic() + 300
     while _steps(run / of)[1] <= before and time.monotonic() < deadline:
-        assert process.poll() is None, (process.stderr and process.stderr.read()) or "ended before it was killed"
+        assert process.poll() is None, (
+            process.stderr and process.stderr.read()
+        ) or "ended before it was killed"
         time.sleep(0.005)
     time.sleep(chance.uniform(0.0, 0.3))
     started = time.monotonic()
     process.send_signal(number)
     error = process.communicate(timeout=60)[1]
     saved, logged = _steps(run / of)
-    assert not (run / of / "summary.json").exists(), "the run ended before it was killed: this proves nothing"
+    assert not (run / of / "summary.json").exists(), (
+        "the run ended before it was killed: this proves nothing"
+    )
     if number == signal.SIGKILL:
         assert process.returncode == -number
         assert saved >= logged - 1  # checkpoints at every step: at most one interval is lost
@@ -62,7 +80,9 @@ def _kill(command: list[str], run: Path, number: int, chance: random.Random, of:
 def _same_bits(outer: str, folder: Path, kills: list[int], seed: int) -> None:
     chance, words = random.Random(seed), (*WORDS, *OUTER[outer])
     whole, run = folder / "whole", folder / "run"
-    done = metaplast("train", *words, "checkpoint_every=70", "--run-dir", str(whole), "--quiet", cwd=folder)
+    done = metaplast(
+        "train", *words, "checkpoint_every=70", "--run-dir", str(whole), "--quiet", cwd=folder
+    )
     assert done.returncode == 0, done.stderr
     command = ["train", *words, "checkpoint_every=1", "--run-dir", str(run)]
     for number in kills:
@@ -70,7 +90,9 @@ def _same_bits(outer: str, folder: Path, kills: list[int], seed: int) -> None:
         command = ["resume", str(run)]
     done = metaplast("resume", str(run), "--quiet", cwd=folder)
     assert done.returncode == 0, done.stderr
-    assert [json.loads(x)["outer_step"] for x in (run / "metrics.jsonl").read_text().splitlines()] == [*range(1, 301)]
+    assert [
+        json.loads(x)["outer_step"] for x in (run / "metrics.jsonl").read_text().splitlines()
+    ] == [*range(1, 301)]
     assert bits(run) == bits(whole)
 
 
@@ -109,11 +131,23 @@ def test_sixty_kills(outer: str, seed: int, tmp_path: Path) -> None:
 @pytest.mark.system
 def test_a_signal_during_a_compilation_ends_within_twenty_seconds(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    words = ["train", "rows={}", "evaluation.references={}", "problem.n_tasks=7", "--run-dir", str(run), "--quiet"]
+    words = [
+        "train",
+        "rows={}",
+        "evaluation.references={}",
+        "problem.n_tasks=7",
+        "--run-dir",
+        str(run),
+        "--quiet",
+    ]
     program = str(Path(sys.executable).with_name("metaplast"))
     environment = {"PATH": "", "HOME": str(tmp_path), "JAX_ENABLE_COMPILATION_CACHE": "false"}
-    process = subprocess.Popen([program, *words], cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=environment)
-    while not (run / "metrics.jsonl").exists():  # made after the trial save, just before the first step is compiled
+    process = subprocess.Popen(
+        [program, *words], cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=environment
+    )
+    while not (
+        run / "metrics.jsonl"
+    ).exists():  # made after the trial save, just before the first step is compiled
         assert process.poll() is None
         time.sleep(0.01)
     time.sleep(0.3)
@@ -129,7 +163,9 @@ def test_a_signal_during_a_compilation_ends_within_twenty_seconds(tmp_path: Path
 
 @pytest.mark.system
 def test_a_main_thread_that_does_not_come_back_is_not_waited_for(tmp_path: Path) -> None:
-    """It is in one call of C for minutes, where no Python handler runs, and nobody reads the error any more."""
+    """It is in one call of C for minutes, where no Python handler runs, and nobody reads the error
+    any more.
+    """
     script = f"""
 import hashlib, threading
 from pathlib import Path

@@ -1,4 +1,6 @@
-"""Real processes under real limits of the machine: one line, the documented code, and the run can go on."""
+"""Real processes under real limits of the machine: one line, the documented code, and the run can
+go on.
+"""
 
 import resource
 import subprocess
@@ -13,7 +15,13 @@ from tests.system._commands import bits, metaplast
 
 pytestmark = pytest.mark.system
 
-WORDS = ("experiment=oja", "outer.steps=40", "checkpoint_every=10", "evaluation.heldout=8", "evaluation.validation=8")
+WORDS = (
+    "experiment=oja",
+    "outer.steps=40",
+    "checkpoint_every=10",
+    "evaluation.heldout=8",
+    "evaluation.validation=8",
+)
 PROGRAM = str(Path(sys.executable).with_name("metaplast"))
 
 
@@ -26,7 +34,9 @@ PROGRAM = str(Path(sys.executable).with_name("metaplast"))
     ids=["file size", "descriptors"],
 )
 def test_a_limit_is_one_line_and_exit_5(which: int, limit: str, words: str, tmp_path: Path) -> None:
-    """The limit on file sizes stands for a quota: the trial save of a state of a few kilobytes hits it."""
+    """The limit on file sizes stands for a quota: the trial save of a state of a few kilobytes hits
+    it.
+    """
     run = tmp_path / "run"
     script = (
         "import os, resource\n"
@@ -41,14 +51,18 @@ def test_a_limit_is_one_line_and_exit_5(which: int, limit: str, words: str, tmp_
         "JAX_ENABLE_COMPILATION_CACHE": "false",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, env=environment)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, env=environment
+    )
     assert done.returncode == 5, done.stderr
     assert done.stderr.count("\n") == 1, done.stderr
     assert words in done.stderr
     if not (run / "config.yaml").exists():
         return  # nothing was begun
     whole = tmp_path / "whole"
-    assert metaplast("train", *WORDS, "--run-dir", str(whole), "--quiet", cwd=tmp_path).returncode == 0
+    assert (
+        metaplast("train", *WORDS, "--run-dir", str(whole), "--quiet", cwd=tmp_path).returncode == 0
+    )
     done = metaplast("resume", str(run), "--quiet", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert bits(run) == bits(whole)

@@ -1,5 +1,5 @@
-"""Loggers beside the run: what they write, that they change nothing, and that none of their faults costs more than a
-line."""
+"""Loggers beside the run: what they write, that they change nothing, and that none of their faults
+costs more than a line."""
 
 import os
 import subprocess
@@ -28,10 +28,14 @@ KEYS = {
 }
 
 
-def _train(folder: Path, name: str, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def _train(
+    folder: Path, name: str, *words: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
     command = [PROGRAM, "train", *WORDS, *words, "--run-dir", str(folder / name), "--quiet"]
     env = {**os.environ, **environment}
-    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(
+        command, cwd=folder, env=env, capture_output=True, text=True, timeout=300, check=False
+    )
 
 
 @pytest.fixture(scope="module")
@@ -47,13 +51,20 @@ def test_wandb_offline_holds_the_run_and_no_key(plain: Path, tmp_path: Path) -> 
     assert done.stderr == ""
     (record,) = (tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb")
     content = record.read_bytes()
-    for word in (b"discovered/outer_step", b"discovered/loss", b"heldout/loss/discovered", b"rule.safetensors"):
+    for word in (
+        b"discovered/outer_step",
+        b"discovered/loss",
+        b"heldout/loss/discovered",
+        b"rule.safetensors",
+    ):
         assert word in content, word
     everything = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     everything |= {Path("stdout"): done.stdout.encode(), Path("stderr"): done.stderr.encode()}
     for name, value in KEYS.items():
         assert not [path for path, data in everything.items() if value.encode() in data], name
-    assert bits(tmp_path / "run") == bits(plain)  # neither the logger nor its interval changes a bit
+    assert bits(tmp_path / "run") == bits(
+        plain
+    )  # neither the logger nor its interval changes a bit
 
 
 def test_tensorboard_writes_events(plain: Path, tmp_path: Path) -> None:
@@ -73,7 +84,9 @@ def _fake(folder: Path, body: str) -> str:
     return str(folder / "fake")
 
 
-@pytest.mark.parametrize("body", ["raise RuntimeError('no wandb today\\x1b[2J')", "import os\nos.abort()", "1/0"])
+@pytest.mark.parametrize(
+    "body", ["raise RuntimeError('no wandb today\\x1b[2J')", "import os\nos.abort()", "1/0"]
+)
 def test_a_wandb_that_breaks_costs_one_line(body: str, plain: Path, tmp_path: Path) -> None:
     done = _train(tmp_path, "run", "logging=wandb", PYTHONPATH=_fake(tmp_path, body), **KEYS)
     assert done.returncode == 0, done.stderr
@@ -97,7 +110,9 @@ def test_a_logger_that_hangs_is_stopped(plain: Path, tmp_path: Path, monkeypatch
     monkeypatch.setattr(follow, "PATIENCE", 3.0)
     run = tmp_path / "run"
     run.mkdir()
-    (run / "config.yaml").write_text((plain / "config.yaml").read_text() + "logging: {name: wandb}\n")
+    (run / "config.yaml").write_text(
+        (plain / "config.yaml").read_text() + "logging: {name: wandb}\n"
+    )
     started = time.monotonic()
     with followed(run, Wandb()):
         pass
@@ -114,7 +129,9 @@ def test_a_file_that_was_cut_back_is_read_anew_and_no_step_twice(tmp_path: Path)
     line = '{{"outer_step": {}, "loss": {}}}\n'.format
     log.write_text("".join(line(i, 0.123456) for i in range(1, 8)) + '{"outer_st')
     follow._hand_over(tmp_path, 1, sink, seen)
-    write_text(log, "".join(line(i, 0.1) for i in range(1, 6)))  # a resumed run cuts it back, under another inode
+    write_text(
+        log, "".join(line(i, 0.1) for i in range(1, 6))
+    )  # a resumed run cuts it back, under another inode
     follow._hand_over(tmp_path, 1, sink, seen)
     with log.open("a") as file:
         file.write("".join(line(i, 0.1) for i in range(6, 11)))
@@ -125,12 +142,22 @@ def test_a_file_that_was_cut_back_is_read_anew_and_no_step_twice(tmp_path: Path)
 def test_secrets_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
-    assert follow.hide(f"login {KEYS['WANDB_API_KEY']} and {KEYS['HF_TOKEN']}\x1b") == "login *** and *** "
+    assert (
+        follow.hide(f"login {KEYS['WANDB_API_KEY']} and {KEYS['HF_TOKEN']}\x1b")
+        == "login *** and *** "
+    )
 
 
 def test_plot_draws_several_runs(plain: Path, tmp_path: Path) -> None:
     assert _train(tmp_path, "other", "seed=1").returncode == 0
-    words = [PROGRAM, "plot", str(plain), str(tmp_path / "other"), "--out", str(tmp_path / "curves.png")]
+    words = [
+        PROGRAM,
+        "plot",
+        str(plain),
+        str(tmp_path / "other"),
+        "--out",
+        str(tmp_path / "curves.png"),
+    ]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(tmp_path / "curves.png")
@@ -147,8 +174,12 @@ def test_plot_draws_several_runs(plain: Path, tmp_path: Path) -> None:
 
 
 def test_doctor_says_what_is_there(tmp_path: Path) -> None:
-    done = subprocess.run([PROGRAM, "doctor"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [PROGRAM, "doctor"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
-    parts = [line.split()[0] for line in done.stdout.splitlines() if not line.startswith(" ")]  # a long value goes on
+    parts = [
+        line.split()[0] for line in done.stdout.splitlines() if not line.startswith(" ")
+    ]  # a long value goes on
     assert parts[-7:] == ["devices", "memory", "cache", "runs", "wandb", "tensorboardX", "two"]
     assert not list(tmp_path.iterdir())

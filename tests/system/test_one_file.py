@@ -1,5 +1,5 @@
-"""One file in its room is enough: every test that goes by the registry holds for a new plug-in of every kind, and no
-table in the tests has to know its name."""
+"""One file in its room is enough: every test that goes by the registry holds for a new plug-in of
+every kind, and no table in the tests has to know its name."""
 
 import os
 import re
@@ -255,17 +255,37 @@ def test_one_file_of_every_kind_passes_all_that_goes_by_the_registry(tmp_path):
         kind, name = _named(text)
         room = tmp_path / f"room-{KINDS[kind][0]}"
         room.mkdir(exist_ok=True)
-        (room / f"{name}.py").write_text(text if text.lstrip().startswith('"""') else f'"""An example."""\n\n{text}')
+        (room / f"{name}.py").write_text(
+            text if text.lstrip().startswith('"""') else f'"""An example."""\n\n{text}'
+        )
         names[name] = kind
     assert set(names.values()) >= {"rule", "neuron", "outer", *SCRATCH}
     (tmp_path / "list_rooms.py").write_text(LISTING)
-    files = [str(p) for p in sorted((ROOT / "tests").rglob("test_*.py")) if "enrolled(" in p.read_text()]
+    files = [
+        str(p) for p in sorted((ROOT / "tests").rglob("test_*.py")) if "enrolled(" in p.read_text()
+    ]
     assert len(files) > 10
     classes = [name.replace("_", "") for name in names]
-    loops = ["carry_spikes", "keeps_silence", "says_that_it_spikes"]  # that go through all plug-ins in one test
+    loops = [
+        "carry_spikes",
+        "keeps_silence",
+        "says_that_it_spikes",
+    ]  # that go through all plug-ins in one test
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "pytest", "-p", "list_rooms", "-n", "0", "-q", "-m", "not golden", *files),
+            *(
+                sys.executable,
+                "-m",
+                "pytest",
+                "-p",
+                "list_rooms",
+                "-n",
+                "0",
+                "-q",
+                "-m",
+                "not golden",
+                *files,
+            ),
             *("-k", " or ".join([*names, *classes, *loops]), "-rA", "-p", "no:cacheprovider"),
         ],
         cwd=ROOT,
@@ -278,6 +298,11 @@ def test_one_file_of_every_kind_passes_all_that_goes_by_the_registry(tmp_path):
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     passed = [line for line in done.stdout.splitlines() if line.startswith("PASSED")]
     for name in names:
-        of_it = [line for line in passed if name in line or f"{name.replace('_', '')}(" in line.lower()]
-        assert len(of_it) >= 3, (name, of_it)  # a spec, plain data and back, the contract of its kind
+        of_it = [
+            line for line in passed if name in line or f"{name.replace('_', '')}(" in line.lower()
+        ]
+        assert len(of_it) >= 3, (
+            name,
+            of_it,
+        )  # a spec, plain data and back, the contract of its kind
     assert "skipped" not in done.stdout.splitlines()[-1]

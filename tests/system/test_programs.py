@@ -60,7 +60,11 @@ def test_the_order_of_sets_is_in_no_program() -> None:
     for seed in ("1", "4"):
         environment = {**os.environ, "PYTHONHASHSEED": seed, "JAX_PLATFORMS": "cpu"}
         done = subprocess.run(
-            [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, env=environment
+            [sys.executable, "-c", PROGRAM],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=environment,
         )
         told.add(done.stdout)
     assert len(told) == 1 and "stablehlo" in told.pop()

@@ -1,4 +1,6 @@
-"""Every command and every Python block of the README and of docs/ runs, in the order in which they stand."""
+"""Every command and every Python block of the README and of docs/ runs, in the order in which they
+stand.
+"""
 
 import re
 import shlex
@@ -26,7 +28,9 @@ def test_the_first_two_commands_are_the_ones_promised() -> None:
     assert first.endswith(".venv/bin/metaplast train")
     assert second.endswith(".venv/bin/python -m pytest")
     for command in (first, second):
-        assert command.startswith("python3 -m venv .venv && .venv/bin/pip install -q -r requirements/lock.txt -e ")
+        assert command.startswith(
+            "python3 -m venv .venv && .venv/bin/pip install -q -r requirements/lock.txt -e "
+        )
 
 
 def test_every_command_runs(tmp_path: Path) -> None:
@@ -35,8 +39,8 @@ def test_every_command_runs(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.stem)
 def test_every_command_of_a_page_runs(page: Path, tmp_path: Path) -> None:
-    """Without the rows of the tables: tests/system/test_configs.py trains those. A page finds its data as a clone has
-    them, in docs/."""
+    """Without the rows of the tables: tests/system/test_configs.py trains those. A page finds its
+    data as a clone has them, in docs/."""
     if (data := page.with_suffix("")).is_dir():
         shutil.copytree(data, tmp_path / "docs" / data.name)
     found = re.findall(r"```(bash|python)\n(.*?)```", page.read_text(), re.DOTALL)
@@ -48,7 +52,13 @@ def _run(blocks: list[tuple[str, str]], folder: Path, *words: str) -> int:
     ran = 0
     for kind, text in blocks:
         if kind == "python":
-            done = subprocess.run([sys.executable, "-c", text], cwd=folder, capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                [sys.executable, "-c", text],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
             assert done.returncode == 0, f"{text}\n{done.stderr}"
             ran += 1
             continue
@@ -60,7 +70,9 @@ def _run(blocks: list[tuple[str, str]], folder: Path, *words: str) -> int:
                 "eval": ["--lives", "4"],
                 "inspect": ["--lives", "4"],
                 "compare": COMPARE if any("=" in word for word in given) else [],
-                "fit": FIT if "--run-dir" in given else ["--describe"],  # which checks everything but fits nothing
+                "fit": FIT
+                if "--run-dir" in given
+                else ["--describe"],  # which checks everything but fits nothing
             }
             command = [*given, *small.get(given[0], [])]
             if given[0] in LOOKS or "--describe" in command:

@@ -1,4 +1,6 @@
-"""A run that was killed and resumed ends with the same bits; so does a run repeated from its own config."""
+"""A run that was killed and resumed ends with the same bits; so does a run repeated from its own
+config.
+"""
 
 import signal
 import subprocess
@@ -32,7 +34,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_killed_and_resumed_gives_the_same_bits(whole: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     program = Path(sys.executable).with_name("metaplast")
-    process = subprocess.Popen([str(program), "train", *SMALL, "--run-dir", str(run), "--quiet"], cwd=tmp_path)
+    process = subprocess.Popen(
+        [str(program), "train", *SMALL, "--run-dir", str(run), "--quiet"], cwd=tmp_path
+    )
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline and len(list((run / "checkpoints").glob("0*"))) < 2:
         assert process.poll() is None, "the run ended before it could be killed"
@@ -50,7 +54,9 @@ def test_a_signal_says_how_to_go_on(number: int, code: int, tmp_path: Path) -> N
     run = tmp_path / "run"
     words = ["train", "experiment=oja", "outer.steps=5000", "--run-dir", str(run), "--quiet"]
     program = Path(sys.executable).with_name("metaplast")
-    process = subprocess.Popen([str(program), *words], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [str(program), *words], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline and not (run / "metrics.jsonl").exists():
         time.sleep(0.05)
@@ -63,7 +69,15 @@ def test_a_signal_says_how_to_go_on(number: int, code: int, tmp_path: Path) -> N
 
 def test_its_own_config_repeats_a_run(whole: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    done = metaplast("train", "--config", str(whole / "config.yaml"), "--run-dir", str(run), "--quiet", cwd=tmp_path)
+    done = metaplast(
+        "train",
+        "--config",
+        str(whole / "config.yaml"),
+        "--run-dir",
+        str(run),
+        "--quiet",
+        cwd=tmp_path,
+    )
     assert done.returncode == 0, done.stderr
     assert bits(run) == bits(whole)
 

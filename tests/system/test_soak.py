@@ -1,5 +1,5 @@
-"""Many outer steps of a tiny problem: memory, descriptors and threads stay flat, one compilation per function and
-shape, the log is bounded."""
+"""Many outer steps of a tiny problem: memory, descriptors and threads stay flat, one compilation
+per function and shape, the log is bounded."""
 
 import logging
 import threading
@@ -48,16 +48,32 @@ def _compilations() -> Iterator[list[str]]:
 def _soak(steps: int, folder: Path) -> None:
     jax.clear_caches()  # what other tests compiled in this process does not count
     process = psutil.Process()
-    early, late, seen = steps // 4, steps - 1, {}  # in the last step the candidate is kept: another function
+    early, late, seen = (
+        steps // 4,
+        steps - 1,
+        {},
+    )  # in the last step the candidate is kept: another function
 
     def progress(_: str, done: int, __: int) -> None:
         if done in (early, late):
-            seen[done] = (process.memory_info().rss, process.num_fds(), threading.active_count(), len(names))
+            seen[done] = (
+                process.memory_info().rss,
+                process.num_fds(),
+                threading.active_count(),
+                len(names),
+            )
 
     with _compilations() as names:
-        run.start(read_yaml(CONFIG.replace("STEPS", str(steps)), "test"), folder / "run", 1, progress)
-    (rss, files, threads, compiled), (rss_end, files_end, threads_end, compiled_end) = seen[early], seen[late]
-    assert rss_end - rss < 20 * 2**20, f"{(rss_end - rss) / 2**20:.1f} MiB more after {steps - early} steps"
+        run.start(
+            read_yaml(CONFIG.replace("STEPS", str(steps)), "test"), folder / "run", 1, progress
+        )
+    (rss, files, threads, compiled), (rss_end, files_end, threads_end, compiled_end) = (
+        seen[early],
+        seen[late],
+    )
+    assert rss_end - rss < 20 * 2**20, (
+        f"{(rss_end - rss) / 2**20:.1f} MiB more after {steps - early} steps"
+    )
     assert files_end <= files
     assert threads_end <= threads
     assert compiled > 3  # the control: compilations are seen at all

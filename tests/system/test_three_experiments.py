@@ -42,7 +42,9 @@ def _interval_holds(told: dict[str, Any], true: dict[str, float]) -> None:
 def _covariance(path: Path) -> Path:
     """w += .15 (y - 1/2)(x - 1/2) - .01 w;   y = sigmoid(w x - 1/2), noise .02, first weights of every rat's own."""
     rng = np.random.default_rng(1)
-    rows: dict[str, list[Any]] = {name: [] for name in ("stimulus", "activity", "session", "subject")}
+    rows: dict[str, list[Any]] = {
+        name: [] for name in ("stimulus", "activity", "session", "subject")
+    }
     for rat in range(8):
         w = rng.normal(0, 0.8, (3, 5))
         for _ in range(150):
@@ -56,18 +58,39 @@ def _covariance(path: Path) -> Path:
 
 
 def test_a_covariance_rule_with_a_bias_bounded_rates_and_first_weights_of_every_animal(tmp_path):
-    """The first fit says which of the three is missing; with all of them the five numbers come back."""
+    """The first fit says which of the three is missing; with all of them the five numbers come
+    back.
+    """
     data = _covariance(tmp_path / "covariance.npz")
     (tmp_path / "first").mkdir()
     first = _fit(tmp_path / "first", data, "fit.bootstrap=0")
     assert first["verdict"][0].startswith("Not found: the rule is no better than")
     advised = " ".join(one["words"] for one in first["advice"])
-    for words in ("network.bias=true", "genome=per_subject", "network.output.name=sigmoid", "task.held.subjects=0"):
+    for words in (
+        "network.bias=true",
+        "genome=per_subject",
+        "network.output.name=sigmoid",
+        "task.held.subjects=0",
+    ):
         assert words in advised
-    rule = ("rule=null", "rows=null", "rules.main.edges=input_to_output", "rules.main.rule.name=polynomial")
+    rule = (
+        "rule=null",
+        "rows=null",
+        "rules.main.edges=input_to_output",
+        "rules.main.rule.name=polynomial",
+    )
     rule += ("rules.main.rule.rate=0.1", "rules.main.rule.scale=0.01")
-    rule += ('rules.main.rule.terms=[post*pre,pre,post,"1",weight]', "outer.steps=2000", "fit.bootstrap=0")
-    network = ("network.bias=true", "genome=per_subject", "network.output.name=sigmoid", "task.held.subjects=0")
+    rule += (
+        'rules.main.rule.terms=[post*pre,pre,post,"1",weight]',
+        "outer.steps=2000",
+        "fit.bootstrap=0",
+    )
+    network = (
+        "network.bias=true",
+        "genome=per_subject",
+        "network.output.name=sigmoid",
+        "task.held.subjects=0",
+    )
     (tmp_path / "second").mkdir()
     second = _fit(tmp_path / "second", data, *network, *rule)
     assert second["verdict"][0].startswith("Found")
@@ -80,7 +103,9 @@ def test_a_covariance_rule_with_a_bias_bounded_rates_and_first_weights_of_every_
 def _rewarded(path: Path) -> Path:
     """w += .3 R (c - p) x;   c drawn with p = sigmoid(w x)."""
     rng = np.random.default_rng(2)
-    rows: dict[str, list[Any]] = {name: [] for name in ("stimulus", "choice", "reward", "session", "subject")}
+    rows: dict[str, list[Any]] = {
+        name: [] for name in ("stimulus", "choice", "reward", "session", "subject")
+    }
     for mouse in range(10):
         w = np.array([0.2, -0.2, 0.1])
         for _ in range(250):
@@ -97,7 +122,13 @@ def _rewarded(path: Path) -> Path:
 def test_a_rewarded_rule_that_reads_how_likely_the_choice_was(tmp_path):
     data = _rewarded(tmp_path / "rewarded.npz")
     terms = "rule.terms=[modulator.reward*error*pre,pre,weight]"
-    words = ("task.tell_choice=true", "feedback=symmetric", "rows=null", "rule.name=polynomial", terms)
+    words = (
+        "task.tell_choice=true",
+        "feedback=symmetric",
+        "rows=null",
+        "rule.name=polynomial",
+        terms,
+    )
     words += ("task.held.subjects=0.4",)
     told = _fit(tmp_path, data, *words)
     assert told["verdict"][0].startswith("Found")
@@ -105,9 +136,13 @@ def test_a_rewarded_rule_that_reads_how_likely_the_choice_was(tmp_path):
 
 
 def _two_step(path: Path) -> Path:
-    """Q_c += .3 (R - Q_c) of the option that was taken, P = softmax(3 Q); rare transitions, drift, 8 % misses."""
+    """Q_c += .3 (R - Q_c) of the option that was taken, P = softmax(3 Q); rare transitions, drift,
+    8 % misses.
+    """
     rng = np.random.default_rng(3)
-    rows: dict[str, list[Any]] = {name: [] for name in ("stimulus", "choice", "reward", "session", "subject")}
+    rows: dict[str, list[Any]] = {
+        name: [] for name in ("stimulus", "choice", "reward", "session", "subject")
+    }
     for human in range(12):
         q, likely = np.zeros(2), rng.uniform(0.25, 0.75, 2)
         for _ in range(300):
@@ -129,7 +164,13 @@ def test_values_of_two_options_with_misses(tmp_path):
     """w = 3 Q: the reward counts .9, and what is forgotten .3."""
     data = _two_step(tmp_path / "two_step.npz")
     terms = "rule.terms=[modulator.reward*target*pre,target*weight]"
-    words = ("task.tell_choice=true", "task.likelihood=categorical", "rows=null", "rule.name=polynomial", terms)
+    words = (
+        "task.tell_choice=true",
+        "task.likelihood=categorical",
+        "rows=null",
+        "rule.name=polynomial",
+        terms,
+    )
     told = _fit(tmp_path, data, *words)
     assert told["verdict"][0].startswith("Found")
     _interval_holds(told, {"modulator.reward*pre*target": 0.9, "target*weight": -0.3})

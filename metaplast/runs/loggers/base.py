@@ -1,4 +1,5 @@
-"""Where else the numbers of a run go, beside its folder. A logger runs in a process of its own that reads the folder
+"""Where else the numbers of a run go, beside its folder. A logger runs in a process of its own that
+reads the folder
 (see follow.py): nothing that it does, or fails to do, can touch the run."""
 
 from collections.abc import Callable, Mapping
@@ -11,8 +12,8 @@ Plain = dict[str, Any]
 
 
 class Sink(NamedTuple):
-    """log(row, outer_step, numbers): one line of metrics; finish(run, summary): the run has ended, `summary` is None
-    where it did not come to its end."""
+    """log(row, outer_step, numbers): one line of metrics; finish(run, summary): the run has ended,
+    `summary` is None where it did not come to its end."""
 
     log: Callable[[str, int, Mapping[str, float]], None]
     finish: Callable[[Path, Plain | None], None]

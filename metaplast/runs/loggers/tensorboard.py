@@ -12,7 +12,8 @@ from metaplast.spec import spec
 @register("logging", "tensorboard")
 @spec
 class Tensorboard(AbstractLogger):
-    """Event files under RUN/tensorboard, one curve per row and number; look at them with `tensorboard --logdir RUN`.
+    """Event files under RUN/tensorboard, one curve per row and number; look at them with
+    `tensorboard --logdir RUN`.
 
     Raises: BadInput (from `check`) without tensorboardX: pip install 'metaplast[tensorboard]'.
     """

@@ -15,10 +15,11 @@ from metaplast.spec import spec
 class Wandb(AbstractLogger):
     """Config, metrics, scores, figures, and the rule file as an artifact.
 
-    mode: `offline` writes under RUN/wandb and opens no connection (`wandb sync` uploads it later); `online` uses the
-    account that wandb finds by itself. project, entity: as in wandb. Neither arguments, environment, host, user, code
-    nor console output are handed over. A row has an axis of its own, `<row>/outer_step`; an offline run that was
-    resumed stands there once per start, each time whole.
+    mode: `offline` writes under RUN/wandb and opens no connection (`wandb sync` uploads it later);
+    `online` uses the account that wandb finds by itself. project, entity: as in wandb. Neither
+    arguments, environment, host, user, code nor console output are handed over. A row has an axis
+    of its own, `<row>/outer_step`; an offline run that was resumed stands there once per start,
+    each time whole.
     """
 
     mode: Literal["offline", "online"] = "offline"

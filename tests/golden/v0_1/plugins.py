@@ -143,7 +143,10 @@ class GoldenPair(AbstractNetwork):
     def wiring(self, inputs, n_out):
         sources = [Population(name, n, Tanh()) for name, n in inputs.items()]
         output = Population("output", n_out, GoldenShifted())
-        edges = [Edge(p.name, "output", Dense(n_out, p.n), GoldenLate(), bounds=(-10.0, 10.0)) for p in sources]
+        edges = [
+            Edge(p.name, "output", Dense(n_out, p.n), GoldenLate(), bounds=(-10.0, 10.0))
+            for p in sources
+        ]
         return Wiring((*sources, output), tuple(edges))
 
 
@@ -200,7 +203,9 @@ class GoldenEcho(AbstractTaskFamily):
 
     def shape(self):
         phases = ((self.n_steps, True),)
-        return TaskShape({"input": 2}, 2, phases, frozenset({"error", "target"}), differentiable=True)
+        return TaskShape(
+            {"input": 2}, 2, phases, frozenset({"error", "target"}), differentiable=True
+        )
 
     def sample(self, key, split):
         steps = jnp.arange(2.0 * self.n_steps).reshape(self.n_steps, 2)
@@ -241,7 +246,12 @@ class GoldenSign(AbstractOuterLoop):
         loss, gradient, seen = problem.value_and_grad(state["theta"], batch)
         old, unravel = ravel_pytree(state["theta"])
         theta = unravel(old - state["hyper"]["rate"] * jnp.sign(ravel_pytree(gradient)[0]))
-        metrics = {"loss": loss, "lives": seen["lives"], "diverged": seen["diverged"], "skipped": state["skipped"]}
+        metrics = {
+            "loss": loss,
+            "lives": seen["lives"],
+            "diverged": seen["diverged"],
+            "skipped": state["skipped"],
+        }
         return {**state, "theta": theta}, metrics
 
     def theta(self, state):
