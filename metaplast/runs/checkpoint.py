@@ -16,8 +16,8 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from metaplast.runs.folder import named, sync
 from metaplast.registry import BadInput
+from metaplast.runs.folder import named, sync
 
 log = logging.getLogger(__name__)
 KEEP = 3
@@ -82,7 +82,11 @@ def restore(folder: Path, forms: Sequence[Any], digest: str, logged: int) -> tup
         raise BadInput(what, f"checkpoints of form {FORM}", fix)
     if steps and all(manifest and manifest.get("config") != digest for manifest in manifests):
         what = f"{folder}: a config.yaml other than the one its checkpoints were made with"
-        raise BadInput(what, "the config of the run", "put it back, or start a new run with metaplast train --config")
+        raise BadInput(
+            what,
+            "the config of the run",
+            "put it back, or start a new run with metaplast train --config",
+        )
     for half in root.glob(".*"):
         shutil.rmtree(half, ignore_errors=True)
     for step in reversed(steps):
@@ -94,8 +98,12 @@ def restore(folder: Path, forms: Sequence[Any], digest: str, logged: int) -> tup
         except (OSError, ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
             log.warning("checkpoint %s rejected: %s", path, error)
             path.rename(_free(path))
-    if logged or any(root.glob("*.damaged*")):  # also those of an earlier attempt: never a silent start from zero
-        raise NoCheckpoint(f"{root} - expected at least one whole checkpoint - start a new run from the config.yaml")
+    if logged or any(
+        root.glob("*.damaged*")
+    ):  # also those of an earlier attempt: never a silent start from zero
+        raise NoCheckpoint(
+            f"{root} - expected at least one whole checkpoint - start a new run from the config.yaml"
+        )
     return None
 
 
@@ -118,25 +126,37 @@ def _read(path: Path, step: int, forms: Sequence[Any], digest: str) -> Any:
     files = {name: path / name for name in ("manifest.json", "state.safetensors")}
     if path.is_symlink() or any(file.is_symlink() for file in files.values()):
         raise ValueError("a symbolic link")
-    manifest, payload = json.loads(files["manifest.json"].read_bytes()), files["state.safetensors"].read_bytes()
+    manifest, payload = (
+        json.loads(files["manifest.json"].read_bytes()),
+        files["state.safetensors"].read_bytes(),
+    )
     if hashlib.sha256(payload).hexdigest() != manifest["sha256"]:
         raise ValueError("checksum differs")
     if manifest["step"] != step or manifest["config"] != digest:
         raise ValueError("step or config differs")
     arrays = load(payload)
     found = [(arrays[name].shape, arrays[name].dtype) for name in sorted(arrays)]
-    like = next((form for form in forms if [(x.shape, x.dtype) for x in jax.tree.leaves(form)] == found), None)
+    like = next(
+        (form for form in forms if [(x.shape, x.dtype) for x in jax.tree.leaves(form)] == found),
+        None,
+    )
     if like is None:
         raise ValueError("tree, shapes or dtypes differ")
     backend = jax.default_backend()
     if manifest.get("backend") != backend:
-        log.warning("%s: from %s to %s, the last bits may differ", path, manifest.get("backend"), backend)
+        log.warning(
+            "%s: from %s to %s, the last bits may differ", path, manifest.get("backend"), backend
+        )
     leaves, tree = jax.tree.flatten(like)
-    return jax.tree.unflatten(tree, [jax.numpy.asarray(arrays[f"{i:05d}"]) for i in range(len(leaves))])
+    return jax.tree.unflatten(
+        tree, [jax.numpy.asarray(arrays[f"{i:05d}"]) for i in range(len(leaves))]
+    )
 
 
 def _arrays(state: Any) -> dict[str, np.ndarray]:
-    return {f"{i:05d}": np.asarray(leaf, order="C") for i, leaf in enumerate(jax.tree.leaves(state))}
+    return {
+        f"{i:05d}": np.asarray(leaf, order="C") for i, leaf in enumerate(jax.tree.leaves(state))
+    }
 
 
 def _steps(root: Path) -> list[int]:

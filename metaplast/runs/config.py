@@ -16,13 +16,35 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from metaplast import registry
-from metaplast.runs.files import reader_of
-from metaplast.runs.yaml_text import MAX_DEPTH, MAX_SAID, RESOLVER, depth, headline, one_line, read_file, read_yaml, short, text, text_keys
 from metaplast.registry import BadInput
 from metaplast.reuse.known import shipped_configs
+from metaplast.runs.files import reader_of
+from metaplast.runs.yaml_text import (
+    MAX_DEPTH,
+    MAX_SAID,
+    RESOLVER,
+    depth,
+    headline,
+    one_line,
+    read_file,
+    read_yaml,
+    short,
+    text,
+    text_keys,
+)
 
 Plain = dict[str, Any]
-GROUPS = ("experiment", "task", "network", "feedback", "genome", "rule", "objective", "outer", "logging")
+GROUPS = (
+    "experiment",
+    "task",
+    "network",
+    "feedback",
+    "genome",
+    "rule",
+    "objective",
+    "outer",
+    "logging",
+)
 DEFAULT_EXPERIMENT = "categories"
 NEW: Plain = {"spike_times": "synapse"}  # what a config made now says, and one of before does not
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -130,7 +152,10 @@ def _laid(base: Plain, over: Plain) -> Plain:
             known = ", ".join(rows) or "none"
             fix = _nearest(name, tuple(rows), "metaplast configs")
             raise BadInput(f"rows.{name}=null", f"a row of the experiment: {known}", fix)
-    return {**merged, "rows": {name: row for name, row in merged["rows"].items() if name not in dropped}}
+    return {
+        **merged,
+        "rows": {name: row for name, row in merged["rows"].items() if name not in dropped},
+    }
 
 
 def _same_plugin(old: Plain, new: Plain) -> bool:
@@ -142,7 +167,9 @@ def resolve(plain: Plain) -> Plain:
     try:
         return OmegaConf.to_container(OmegaConf.create(plain), resolve=True)  # pyright: ignore[reportReturnType]
     except OmegaConfBaseException as error:
-        raise BadInput(f"config: {one_line(error)}", "${key} of an existing key", "correct it") from None
+        raise BadInput(
+            f"config: {one_line(error)}", "${key} of an existing key", "correct it"
+        ) from None
 
 
 def to_yaml(plain: Plain) -> str:
@@ -154,10 +181,18 @@ def _experiment(name: str, sources: Sources, above: tuple[str, ...] = ()) -> Pla
     plain = sources.load("experiment", name)
     if plain is None:
         known = sources.names("experiment")
-        raise BadInput(f"experiment={name}", f"one of {', '.join(known)}", _nearest(name, known, "metaplast configs"))
+        raise BadInput(
+            f"experiment={name}",
+            f"one of {', '.join(known)}",
+            _nearest(name, known, "metaplast configs"),
+        )
     base = plain.pop("base", None)
     if base is not None and (not isinstance(base, str) or base in ("", name, *above)):
-        raise BadInput(f"experiment {name}: base {base!r}", "the name of another experiment", "correct the file")
+        raise BadInput(
+            f"experiment {name}: base {base!r}",
+            "the name of another experiment",
+            "correct the file",
+        )
     below = _experiment(base, sources, (name, *above)) if base else {}
     return {**_laid(below, plain), "experiment": name}
 
@@ -170,7 +205,9 @@ def _choice(group: str, name: str, sources: Sources) -> Plain:
     known = tuple(sorted({*sources.names(group), *registry.names(group)}))
     if name not in known:
         raise BadInput(
-            f"{group}={name}", f"one of {', '.join(known)}", _nearest(name, known, f"metaplast list {group}")
+            f"{group}={name}",
+            f"one of {', '.join(known)}",
+            _nearest(name, known, f"metaplast list {group}"),
         )
     return {"name": name}
 
@@ -178,7 +215,9 @@ def _choice(group: str, name: str, sources: Sources) -> Plain:
 def _expand(plain: Plain, sources: Sources) -> Plain:
     """In files too, a group may be given by name alone: `rule: oja`."""
     return {
-        key: _choice(key, value, sources) if key in GROUPS[1:] and isinstance(value, str) and _is_name(value) else value
+        key: _choice(key, value, sources)
+        if key in GROUPS[1:] and isinstance(value, str) and _is_name(value)
+        else value
         for key, value in plain.items()
     }
 
@@ -199,13 +238,19 @@ def _dotted(key: str, value: str) -> Plain:
     if not all(_NAME.fullmatch(part) for part in parts):
         raise BadInput(f"{short(key)!r}", "names joined by dots", "write a.b=value")
     if len(parts) > MAX_DEPTH:
-        raise BadInput(f"{short(key)!r}: nested too deep", f"at most {MAX_DEPTH} levels", "write it flatter")
+        raise BadInput(
+            f"{short(key)!r}: nested too deep", f"at most {MAX_DEPTH} levels", "write it flatter"
+        )
     plain: Plain | None = None
     try:
         if depth(value) <= MAX_DEPTH:
-            plain = OmegaConf.to_container(OmegaConf.from_dotlist([f"{key}={value}"]), resolve=False)  # pyright: ignore[reportAssignmentType]
+            plain = OmegaConf.to_container(
+                OmegaConf.from_dotlist([f"{key}={value}"]), resolve=False
+            )  # pyright: ignore[reportAssignmentType]
     except (OmegaConfBaseException, YAMLError, ValueError, RecursionError) as error:
-        raise BadInput(f"{key}={short(value)!r}: {one_line(error)}", "a YAML value", "quote it") from None
+        raise BadInput(
+            f"{key}={short(value)!r}: {one_line(error)}", "a YAML value", "quote it"
+        ) from None
     if plain is None:
         what = f"{key}={short(value)!r}: nested too deep"
         raise BadInput(what, f"at most {MAX_DEPTH} levels", "write it flatter")

@@ -12,10 +12,10 @@ import jax
 import psutil
 
 from metaplast import train
-from metaplast.runs.preflight import available
-from metaplast.runs.environment import environment
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import find
+from metaplast.runs.environment import environment
+from metaplast.runs.preflight import available
 
 GIB = 2**30
 
@@ -25,9 +25,15 @@ def findings() -> Iterator[tuple[str, str]]:
     yield from environment().items()
     yield "devices", ", ".join(str(device) for device in jax.devices())
     memory = psutil.virtual_memory().total
-    yield "memory", f"{memory / GIB:.1f} GiB, {available() / GIB:.1f} GiB free; {psutil.cpu_count()} cores"
+    yield (
+        "memory",
+        f"{memory / GIB:.1f} GiB, {available() / GIB:.1f} GiB free; {psutil.cpu_count()} cores",
+    )
     cache = os.environ.get("JAX_COMPILATION_CACHE_DIR", "")
-    yield "cache", _folder(Path(cache)) if cache else "off: programs are compiled anew in every process"
+    yield (
+        "cache",
+        _folder(Path(cache)) if cache else "off: programs are compiled anew in every process",
+    )
     yield "runs", _folder(Path.cwd() / "runs")
     for name in ("wandb", "tensorboardX"):
         yield name, _package(name)
@@ -57,5 +63,7 @@ def _two_steps() -> str:
     started = time.monotonic()
     problem, outer = MetaProblem(), find("outer", "bptt")(steps=2)
     state = train.begin(problem, outer, seed=0)
-    losses = [float(metrics["loss"]) for _, _, metrics in train.steps(problem, outer, 0, state, 0, 2)]
+    losses = [
+        float(metrics["loss"]) for _, _, metrics in train.steps(problem, outer, 0, state, 0, 2)
+    ]
     return f"loss {losses[0]:.4g}, {losses[1]:.4g} in {time.monotonic() - started:.1f} s"

@@ -12,8 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from metaplast.runs.files import reader_of
 from metaplast.registry import BadInput
+from metaplast.runs.files import reader_of
 from metaplast.settings.names import DISCOVERED
 
 MAX_NAME = 255  # bytes, on the common file systems
@@ -51,12 +51,16 @@ def check_free(path: Path) -> None:
         fix = f"choose another path, of names of at most {MAX_NAME} bytes"
         raise BadInput(f"{where}: {reason}", "the path of a folder", fix) from None
     if links:
-        what = f"{where}: {links[0]} is a symbolic link to {os.readlink(links[0])}, which is not there"
+        what = (
+            f"{where}: {links[0]} is a symbolic link to {os.readlink(links[0])}, which is not there"
+        )
         raise BadInput(what, "the path of a folder", "remove the link, or make what it names")
     if not above.is_dir():
         raise BadInput(where, f"a folder in a folder: {above} is a file", "choose another path")
     if occupied:
-        raise Busy(f"{path} - expected an empty or new folder - choose another --run-dir, or: metaplast resume {path}")
+        raise Busy(
+            f"{path} - expected an empty or new folder - choose another --run-dir, or: metaplast resume {path}"
+        )
     if path.exists() and not path.is_dir():
         raise BadInput(where, "a folder", "choose another path")
 
@@ -94,7 +98,9 @@ def locked(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Busy(f"{path} - expected a folder no other run is using - wait for it, or stop it") from None
+            raise Busy(
+                f"{path} - expected a folder no other run is using - wait for it, or stop it"
+            ) from None
         yield
 
 
@@ -119,7 +125,9 @@ def logged(path: Path) -> Iterator[None]:
     level = log.level
     file = logging.FileHandler(path / "log.txt", delay=True)
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    screen = logging.lastResort if not log.handlers else None  # a logger with a handler leaves the screen alone
+    screen = (
+        logging.lastResort if not log.handlers else None
+    )  # a logger with a handler leaves the screen alone
     handlers = [handler for handler in (file, screen) if handler]
     for handler in handlers:
         log.addHandler(handler)

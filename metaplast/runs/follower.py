@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from metaplast.runs.config import read_yaml, resolve
-from metaplast.settings.names import DISCOVERED
 from metaplast.runs.loggers.base import AbstractLogger, Sink
+from metaplast.settings.names import DISCOVERED
 from metaplast.spec import decode, encode
 
 log = logging.getLogger(__name__)
@@ -31,15 +31,16 @@ _SECRET = re.compile(r"key|token|secret|passw|credential", re.IGNORECASE)
 
 @contextmanager
 def followed(run: Path, logger: AbstractLogger, modules: Sequence[str] = ()) -> Iterator[None]:
-    """Within, the folder is followed by `logger`. What goes wrong there costs one line of warning.
-    """
+    """Within, the folder is followed by `logger`. What goes wrong there costs one line of warning."""
     if logger.off:
         yield
         return
     with tempfile.TemporaryFile() as words:
         command = [sys.executable, "-m", "metaplast.runs.follower", str(run.absolute()), *modules]
         pipe, null = subprocess.PIPE, subprocess.DEVNULL
-        process = subprocess.Popen(command, stdin=pipe, stdout=null, stderr=words, start_new_session=True)
+        process = subprocess.Popen(
+            command, stdin=pipe, stdout=null, stderr=words, start_new_session=True
+        )
         assert process.stdin
         try:
             yield
@@ -56,13 +57,19 @@ def followed(run: Path, logger: AbstractLogger, modules: Sequence[str] = ()) -> 
                 process.kill()
                 process.wait()
                 log.warning(
-                    "logging=%s did not end within %g s and was stopped: the run is not affected", name, PATIENCE
+                    "logging=%s did not end within %g s and was stopped: the run is not affected",
+                    name,
+                    PATIENCE,
                 )
             else:
                 if code:
                     words.seek(0)
                     last = words.read()[-2000:].decode(errors="replace").strip().splitlines()
-                    log.warning("logging=%s failed, the run is not affected: %s", name, hide(last[-1] if last else ""))
+                    log.warning(
+                        "logging=%s failed, the run is not affected: %s",
+                        name,
+                        hide(last[-1] if last else ""),
+                    )
 
 
 def hide(text: str) -> str:

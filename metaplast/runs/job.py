@@ -11,29 +11,28 @@ from typing import Annotated, Any, Literal, NamedTuple
 import pydantic
 
 from metaplast import train
-from metaplast.life.at_synapse import SpikeTimes
-from metaplast.problem.unroll import Curriculum
 from metaplast.feedback.base import AbstractFeedback
 from metaplast.feedback.random import Random as RandomFeedback
-from metaplast.settings.fit import Fit
 from metaplast.genomes.base import AbstractGenome
 from metaplast.genomes.random import Random as RandomGenome
-from metaplast.outer import AbstractOuterLoop
-from metaplast.tasks import AbstractTaskFamily
-from metaplast.settings.compare import Compare
-from metaplast.runs.config import NEW, Plain, merge, resolve
-from metaplast.settings.evaluation import PROTOTYPE, Evaluation, References, check_references
-from metaplast.settings.names import DISCOVERED, NAME
-from metaplast.runs.loggers.base import AbstractLogger
-from metaplast.runs.loggers.none import None_ as NoLogger
+from metaplast.life.at_synapse import SpikeTimes
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.base import AbstractNetwork
 from metaplast.networks.feedforward import Feedforward
 from metaplast.objectives.base import AbstractObjective
 from metaplast.objectives.final_loss import FinalLoss
+from metaplast.outer import AbstractOuterLoop
 from metaplast.problem.meta_problem import MetaProblem
+from metaplast.problem.unroll import Curriculum
 from metaplast.registry import BadInput
 from metaplast.rules.base import AbstractRule
+from metaplast.runs.config import NEW, Plain, merge, resolve
+from metaplast.runs.loggers.base import AbstractLogger
+from metaplast.runs.loggers.none import None_ as NoLogger
+from metaplast.settings.compare import Compare
+from metaplast.settings.evaluation import PROTOTYPE, Evaluation, References, check_references
+from metaplast.settings.fit import Fit
+from metaplast.settings.names import DISCOVERED, NAME
 from metaplast.space import Coordinate, Space, within
 from metaplast.space import check as check_space
 from metaplast.spec import (
@@ -51,6 +50,7 @@ from metaplast.spec import (
     reader,
     spec,
 )
+from metaplast.tasks import AbstractTaskFamily
 
 ROW_KEYS = ("network", "feedback", "genome", "rule", "rules", "shared", "space", "note", "from")
 
@@ -124,10 +124,16 @@ class Config:
     def slots(self) -> tuple[Slot, ...]:
         """Raises: BadInput where both `rule` and `rules` are given."""
         if self.rule is not None and self.rules:
-            raise BadInput("rule and rules", "one of the two", "put the rule into 'rules' under a name, and rule: null")
+            raise BadInput(
+                "rule and rules",
+                "one of the two",
+                "put the rule into 'rules' under a name, and rule: null",
+            )
         if self.rule is not None:
             return (Slot("rule", "*", self.rule, self.shared),)
-        return tuple(Slot(name, fields.edges, fields.rule, fields.shared) for name, fields in self.rules)
+        return tuple(
+            Slot(name, fields.edges, fields.rule, fields.shared) for name, fields in self.rules
+        )
 
     def references(self) -> References:
         """What is judged beside the rows, under the names of its own rows."""
@@ -171,8 +177,7 @@ class Job:
         return dict(self.rows)[name]
 
     def before(self, name: str) -> list[str]:
-        """The row that `name` starts from, the one that this starts from, and so on; none for most.
-        """
+        """The row that `name` starts from, the one that this starts from, and so on; none for most."""
         origins, chain = dict(self.origins), [name]
         while chain[-1] in origins:
             chain.append(origins[chain[-1]])
@@ -245,7 +250,11 @@ def _check_origins(origins: Plain, names: Sequence[str]) -> None:
         while chain[-1] in origins and chain.count(chain[-1]) == 1:
             chain.append(origins[chain[-1]])
         if chain.count(chain[-1]) > 1:
-            raise BadInput(f"rows.{name}.from: {' <- '.join(chain)}", "a row that starts by itself", "remove one from")
+            raise BadInput(
+                f"rows.{name}.from: {' <- '.join(chain)}",
+                "a row that starts by itself",
+                "remove one from",
+            )
 
 
 def _check_name(name: str, taken: set[str]) -> None:
@@ -256,15 +265,25 @@ def _check_name(name: str, taken: set[str]) -> None:
 
 def _row(main: Plain, name: str, over: Any) -> Plain:
     if not isinstance(over, dict):
-        raise BadInput(f"rows.{name}={over!r}", "a mapping of what differs from the main rule", "correct the config")
+        raise BadInput(
+            f"rows.{name}={over!r}",
+            "a mapping of what differs from the main rule",
+            "correct the config",
+        )
     for key in over:
         if key not in ROW_KEYS:
             near = difflib.get_close_matches(key, ROW_KEYS, n=1)
-            fix = f"did you mean {near[0]!r}?" if near else "task, outer loop and budget are the same for every row"
+            fix = (
+                f"did you mean {near[0]!r}?"
+                if near
+                else "task, outer loop and budget are the same for every row"
+            )
             raise BadInput(f"rows.{name}.{key}", f"one of {', '.join(ROW_KEYS)}", fix)
     rules = {"rule": None, "rules": {}} if "rule" in over or "rules" in over else {}
     own = {key: value for key, value in over.items() if key != "from"}
-    return merge({**main, **rules}, own)  # a row names its rule whole: it does not depend on what the main rule is
+    return merge(
+        {**main, **rules}, own
+    )  # a row names its rule whole: it does not depend on what the main rule is
 
 
 def _config(plain: Plain, where: str) -> Config:
@@ -276,7 +295,9 @@ def _config(plain: Plain, where: str) -> Config:
     except pydantic.ValidationError as error:
         raise explain(error, where) from None
     except BadInput as error:
-        raise BadInput(f"{where}: {error.what}" if where else error.what, error.expected, error.fix) from None
+        raise BadInput(
+            f"{where}: {error.what}" if where else error.what, error.expected, error.fix
+        ) from None
 
 
 def _check(config: Config, where: str) -> None:

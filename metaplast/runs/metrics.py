@@ -20,14 +20,22 @@ class MetricsFile:
         self._handle: TextIO = path.open("a")
 
     def write(
-        self, step: int, metrics: Mapping[str, Any], wall_s: float, vectors: Mapping[str, Sequence[float]] | None = None
+        self,
+        step: int,
+        metrics: Mapping[str, Any],
+        wall_s: float,
+        vectors: Mapping[str, Sequence[float]] | None = None,
     ) -> None:
         """The scalars among `metrics`, and `vectors` as lists with six significant digits.
 
         A number that is not finite is written as text, so that it is seen and the line stays JSON.
         """
         row: dict[str, Any] = {"outer_step": step, "wall_s": round(wall_s, 4)}
-        row |= {name: plain_number(value) for name, value in sorted(metrics.items()) if getattr(value, "ndim", 0) == 0}
+        row |= {
+            name: plain_number(value)
+            for name, value in sorted(metrics.items())
+            if getattr(value, "ndim", 0) == 0
+        }
         for name, values in (vectors or {}).items():
             row[name] = [plain_number(float(f"{value:.6g}")) for value in values]
         with named(Path(self._handle.name)):

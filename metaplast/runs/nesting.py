@@ -14,9 +14,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from metaplast.runs.job import Config, Job
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.registry import BadInput
+from metaplast.runs.job import Config, Job
 from metaplast.signals import CREDIT_FIELDS, Theta
 
 Rows = Sequence[tuple[str, Config]]
@@ -24,7 +24,9 @@ Rows = Sequence[tuple[str, Config]]
 
 def contained(rows: Rows) -> dict[str, list[str]]:
     """Row -> the rows whose family it contains, in the order of the table."""
-    return {name: [n for n, c in rows if n != name and contains(config, c)] for name, config in rows}
+    return {
+        name: [n for n, c in rows if n != name and contains(config, c)] for name, config in rows
+    }
 
 
 def check_origins(job: Job) -> None:
@@ -32,7 +34,11 @@ def check_origins(job: Job) -> None:
     for name, origin in job.origins:
         if not contains(job.row(name), job.row(origin)):
             others = contained([*job.rows])[name]
-            known = f"a row whose family it contains: {', '.join(others)}" if others else "no from: it contains no row"
+            known = (
+                f"a row whose family it contains: {', '.join(others)}"
+                if others
+                else "no from: it contains no row"
+            )
             raise BadInput(f"rows.{name}.from={origin}", known, "choose one, or widen the row")
 
 
@@ -55,7 +61,11 @@ def embed(wide: Config, narrow: Config, theta: Theta, start: Theta) -> Theta | N
     born = wide.genome.embed(narrow.genome, theta["genome"], start["genome"])
     rules = _rules(mine, other, theta, start)
     told = theta["feedback"] if wide.feedback == narrow.feedback else start["feedback"]
-    if born is None or rules is None or not (wide.feedback == narrow.feedback or _reads_no_feedback(other)):
+    if (
+        born is None
+        or rules is None
+        or not (wide.feedback == narrow.feedback or _reads_no_feedback(other))
+    ):
         return None
     found = {"rules": rules, "genome": born, "feedback": told, "neurons": theta["neurons"]}
     return jax.tree.map(lambda like, x: jnp.asarray(x, like.dtype), start, found)
@@ -63,7 +73,9 @@ def embed(wide: Config, narrow: Config, theta: Theta, start: Theta) -> Theta | N
 
 def _same_world(wide: Config, narrow: Config) -> bool:
     """Whether they differ in nothing beside what a family is made of, and in words."""
-    free: dict[str, Any] = {name: getattr(wide, name) for name in ("feedback", "genome", "rule", "rules", "shared")}
+    free: dict[str, Any] = {
+        name: getattr(wide, name) for name in ("feedback", "genome", "rule", "rules", "shared")
+    }
     return replace(narrow, **free, space=(), note=wide.note) == replace(wide, space=())
 
 
@@ -95,8 +107,7 @@ def _rules(mine: Lifetime, other: Lifetime, theta: Theta, start: Theta) -> Theta
 
 
 def _shared(mine: Slot, theirs: list[Slot | None], theta: Theta, start: Theta) -> Theta | None:
-    """One theta for all edges of a slot: the other row must have one for them too, or none at all.
-    """
+    """One theta for all edges of a slot: the other row must have one for them too, or none at all."""
     first, *rest = theirs
     if any(slot != first for slot in rest):
         return None

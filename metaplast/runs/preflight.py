@@ -14,17 +14,19 @@ import jax
 import psutil
 
 from metaplast.life.scan import segment_length
-from metaplast.results.evaluate import PIECE
-from metaplast.tasks import SPLITS
-from metaplast.runs.job import Config, Job
-from metaplast.settings.names import DISCOVERED
-from metaplast.runs.nesting import check_origins
 from metaplast.registry import BadInput, name_of
+from metaplast.results.evaluate import PIECE
 from metaplast.reuse.ask import check_parts
+from metaplast.runs.job import Config, Job
+from metaplast.runs.nesting import check_origins
+from metaplast.settings.names import DISCOVERED
 from metaplast.signals import Key
+from metaplast.tasks import SPLITS
 
 log = logging.getLogger(__name__)
-PROCESS = 700 * 2**20  # bytes of Python, JAX and one compilation (measured: 0.5 to 0.8 GB on the digits)
+PROCESS = (
+    700 * 2**20
+)  # bytes of Python, JAX and one compilation (measured: 0.5 to 0.8 GB on the digits)
 SHARE = 0.9  # of what is available
 MOST_JOBS = 2  # rows at a time where nobody says how many
 
@@ -74,7 +76,9 @@ def check(job: Job, jobs: int, together: int = 1, lockstep: bool | None = None) 
 def fitting_jobs(job: Job, together: int = 1, lockstep: bool | None = None) -> int:
     """How many rows train at a time where nobody says: two on a CPU with two cores and the memory
     for it, so that a first run is short; else one."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     if jax.default_backend() != "cpu" or cores < MOST_JOBS:
         return 1
     _, need = _largest(job, together, lockstep)
@@ -101,14 +105,20 @@ def forecast(config: Config) -> Forecast:
     life = jax.eval_shape(problem.lifetime.begin, theta, task, key)
     state = 0
     if jax.tree.leaves(theta):
-        state = _bytes(jax.eval_shape(lambda k: outer.init(problem, problem.init(k), k, outer.hyper()), key))
+        state = _bytes(
+            jax.eval_shape(lambda k: outer.init(problem, problem.init(k), k, outer.hyper()), key)
+        )
     length = segment_length(family.n_steps)
     kept = length + -(-family.n_steps // length) + _STEP_VALUES
     chunk = min(problem.chunk_size(), problem.n_tasks)
     judged = min(problem.chunk_size(), PIECE)
-    told = 2 * 4 * family.n_steps * sum(p.n for p in problem.lifetime.wiring().populations)  # activity and gain
+    told = (
+        2 * 4 * family.n_steps * sum(p.n for p in problem.lifetime.wiring().populations)
+    )  # activity and gain
     lives = max(chunk * kept * _bytes(life), judged * (2 * _bytes(life) + told))
-    return Forecast(lives, 3 * (state + _bytes(theta)), max(problem.n_tasks, PIECE) * _bytes(task), chunk)
+    return Forecast(
+        lives, 3 * (state + _bytes(theta)), max(problem.n_tasks, PIECE) * _bytes(task), chunk
+    )
 
 
 _STEP_VALUES = 6  # copies of the weights that the backward pass of one step holds
@@ -134,7 +144,9 @@ _GROUP = Path("/sys/fs/cgroup")
 
 def _cached(used: Path) -> int:
     """Bytes of a control group that are copies of files: they give way."""
-    lines = dict(line.split(maxsplit=1) for line in used.with_name("memory.stat").read_text().splitlines())
+    lines = dict(
+        line.split(maxsplit=1) for line in used.with_name("memory.stat").read_text().splitlines()
+    )
     return int(lines.get("total_inactive_file", lines.get("inactive_file", "0")))
 
 
@@ -142,7 +154,11 @@ def _check_devices(config: Config) -> None:
     there = jax.local_device_count() if config.problem.n_devices > 1 else 1
     if config.problem.n_devices > there:
         fix = f"set problem.n_devices={there}, or XLA_FLAGS=--xla_force_host_platform_device_count=N on a CPU"
-        raise BadInput(f"problem.n_devices={config.problem.n_devices}", f"at most {there}, so many are here", fix)
+        raise BadInput(
+            f"problem.n_devices={config.problem.n_devices}",
+            f"at most {there}, so many are here",
+            fix,
+        )
 
 
 def check_splits(config: Config) -> None:
@@ -188,7 +204,10 @@ def timed(config: Config) -> bool:
     if any(tau for part in parts for _, tau in _time_constants(part, "")):
         return True
     populations = config.meta_problem().lifetime.wiring().populations
-    return any(population.neuron.spiking and population.neuron.stable_dt() < math.inf for population in populations)
+    return any(
+        population.neuron.spiking and population.neuron.stable_dt() < math.inf
+        for population in populations
+    )
 
 
 def _time_constants(part: Any, where: str) -> Iterator[tuple[str, float]]:
@@ -196,9 +215,13 @@ def _time_constants(part: Any, where: str) -> Iterator[tuple[str, float]]:
     it.
     """
     if dataclasses.is_dataclass(part):
-        properties = [name for name, member in vars(type(part)).items() if isinstance(member, property)]
+        properties = [
+            name for name, member in vars(type(part)).items() if isinstance(member, property)
+        ]
         every = (*(field.name for field in dataclasses.fields(part)), *properties)
-        for name in (n for n in every if n.startswith("tau") and n not in getattr(part, "unused", ())):
+        for name in (
+            n for n in every if n.startswith("tau") and n not in getattr(part, "unused", ())
+        ):
             if isinstance(tau := getattr(part, name), float | int) and tau > 0:
                 yield f"{where}.{name}", float(tau)
         for field in dataclasses.fields(part):
@@ -229,7 +252,9 @@ def _bytes(tree: Any) -> int:
 
 
 def _width(dtype: Any) -> int:
-    return 8 if jax.dtypes.issubdtype(dtype, jax.dtypes.extended) else dtype.itemsize  # a key is two words
+    return (
+        8 if jax.dtypes.issubdtype(dtype, jax.dtypes.extended) else dtype.itemsize
+    )  # a key is two words
 
 
 def _human(size: float) -> str:

@@ -5,10 +5,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from metaplast.runs.config import read_file
 from metaplast.registry import BadInput
+from metaplast.runs.config import read_file
 
-FREE = ("seed", "checkpoint_every", "logging", "compare", "note")  # what runs of one world may differ in
+FREE = (
+    "seed",
+    "checkpoint_every",
+    "logging",
+    "compare",
+    "note",
+)  # what runs of one world may differ in
 Plain = dict[str, Any]
 
 
@@ -42,10 +48,16 @@ def finished(run: Path) -> Plain:
     """The config of a finished run. Raises: BadInput for any other folder."""
     config = run / "config.yaml"
     if not config.is_file():
-        raise BadInput(f"{run}", "a run folder, with a config.yaml", "give the folder that train printed")
+        raise BadInput(
+            f"{run}", "a run folder, with a config.yaml", "give the folder that train printed"
+        )
     plain = read_file(config)
     if "seeds" in plain or "vary" in plain:
-        raise BadInput(f"{run}, a group of runs", "a run folder", f"give folders of its runs, such as {run}/seed-*")
+        raise BadInput(
+            f"{run}, a group of runs",
+            "a run folder",
+            f"give folders of its runs, such as {run}/seed-*",
+        )
     if not (run / "summary.json").is_file():
         raise BadInput(f"{run}", "a finished run, with a summary.json", f"metaplast resume {run}")
     return plain

@@ -14,8 +14,7 @@ from metaplast.runs.metrics import MetricsFile
 
 
 class Kept(NamedTuple):
-    """Where a row of a run keeps its checkpoints and its metrics; digest: see `checkpoint.write`.
-    """
+    """Where a row of a run keeps its checkpoints and its metrics; digest: see `checkpoint.write`."""
 
     folder: Path
     digest: str
@@ -38,8 +37,12 @@ class Keeper:
         """
         with self._lock:
             for folder in self._now:
-                raise Busy(f"{folder} trains in this process - expected one run at a time - use processes")
-            self._now.update({kept.folder: {"kept": kept, "step": -1, "saved": -1} for kept in several})
+                raise Busy(
+                    f"{folder} trains in this process - expected one run at a time - use processes"
+                )
+            self._now.update(
+                {kept.folder: {"kept": kept, "step": -1, "saved": -1} for kept in several}
+            )
         try:
             yield
         finally:

@@ -10,5 +10,9 @@ def duration(seconds: float) -> str:
         return f"{seconds / YEAR:,.0f} years"
     for unit, size in UNITS:
         if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}" if seconds >= 10 * size else f"{seconds / size:.2g} {unit}"
+            return (
+                f"{seconds / size:.0f} {unit}"
+                if seconds >= 10 * size
+                else f"{seconds / size:.2g} {unit}"
+            )
     return f"{max(1.0, seconds):.0f} s"

@@ -28,9 +28,13 @@ class Interrupted(RuntimeError):
     def __init__(self, run: Path | None, number: int) -> None:
         self.code = 128 + number
         if run is None:
-            super().__init__(f"interrupted by {signal.Signals(number).name} - expected to run to its end - start again")
+            super().__init__(
+                f"interrupted by {signal.Signals(number).name} - expected to run to its end - start again"
+            )
         else:
-            super().__init__(f"interrupted: {run} - expected to run to its end - go on with: metaplast resume {run}")
+            super().__init__(
+                f"interrupted: {run} - expected to run to its end - go on with: metaplast resume {run}"
+            )
 
 
 class Stop:
@@ -57,7 +61,9 @@ class Stop:
 
 
 @contextmanager
-def stoppable(run: Path | None, save: Callable[[], Any], patience: float = PATIENCE) -> Iterator[Stop]:
+def stoppable(
+    run: Path | None, save: Callable[[], Any], patience: float = PATIENCE
+) -> Iterator[Stop]:
     """Within, the first signal calls `save` in a thread of its own. Then the main thread has
     `patience` seconds to leave the block (by `Stop.check`, or because it is done); else the process
     ends with the words and the code of Interrupted. A second SIGINT ends the process at once.
@@ -85,8 +91,7 @@ def stoppable(run: Path | None, save: Callable[[], Any], patience: float = PATIE
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Within, signals wait; a process that is started within holds them until it calls `released`.
-    """
+    """Within, signals wait; a process that is started within holds them until it calls `released`."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
@@ -142,7 +147,9 @@ def _exit(stop: Stop) -> None:
     stop.ending.acquire()
     end = Interrupted(stop.run, stop.numbers[0])
     cursor = "\x1b[?25h" if os.isatty(2) else ""  # a progress bar may have hidden it
-    speaker = threading.Thread(target=_say, args=("" if stop.quiet else f"{cursor}error: {end}\n",), daemon=True)
+    speaker = threading.Thread(
+        target=_say, args=("" if stop.quiet else f"{cursor}error: {end}\n",), daemon=True
+    )
     speaker.start()
     speaker.join(1.0)
     os._exit(end.code)

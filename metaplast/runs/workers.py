@@ -17,10 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from metaplast import train
-from metaplast.runs import folder
-from metaplast.runs import saver
-from metaplast.runs import stopping
-from metaplast.runs import threads
+from metaplast.runs import folder, saver, stopping, threads
 from metaplast.runs.job import Single, parse
 from metaplast.runs.stopping import Stop, stoppable
 
@@ -49,7 +46,12 @@ class WorkerLost(RuntimeError):
 
 
 def work_through(
-    run: Path, runs: Sequence[Single], names: list[str], work: Work, workers: Workers, watch: Callable[[], None]
+    run: Path,
+    runs: Sequence[Single],
+    names: list[str],
+    work: Work,
+    workers: Workers,
+    watch: Callable[[], None],
 ) -> None:
     """Do `work` on the rows `names` of all `runs` of the folder `run`.
 
@@ -61,15 +63,23 @@ def work_through(
     origins = dict(parse(runs[0].plain, check=False).origins)
     context = multiprocessing.get_context("spawn")
     arguments = (os.getpid(), run, workers.modules)
-    pool = ProcessPoolExecutor(min(workers.jobs, len(names)), context, initializer=_start, initargs=arguments)
+    pool = ProcessPoolExecutor(
+        min(workers.jobs, len(names)), context, initializer=_start, initargs=arguments
+    )
     with stoppable(run, lambda: _end(pool)) as stop:
         pending: dict[Future[None], str] = {}
         waiting, over = set(names), set[str]()
         try:
             while pending or waiting:
-                ready = [name for name in names if name in waiting and origins.get(name, name) in over | {name}]
+                ready = [
+                    name
+                    for name in names
+                    if name in waiting and origins.get(name, name) in over | {name}
+                ]
                 waiting -= set(ready)
-                with stopping.held():  # a worker that is just starting would die of them with a traceback
+                with (
+                    stopping.held()
+                ):  # a worker that is just starting would die of them with a traceback
                     pending |= {pool.submit(_work, work, runs, name): name for name in ready}
                 done, _ = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
                 stop.check()

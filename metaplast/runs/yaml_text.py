@@ -21,14 +21,18 @@ Plain = dict[str, Any]
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 40
 MAX_SAID = 200  # characters of an error, or of what it quotes
-TOO_DEEP = "exceeded maximum nesting depth"  # libyaml's own limit since PyYAML 6.0.4: it reads ahead
+TOO_DEEP = (
+    "exceeded maximum nesting depth"  # libyaml's own limit since PyYAML 6.0.4: it reads ahead
+)
 RESOLVER = re.compile(r"\$\{[^}]*:")
 
 
 def read_file(file: Path, said: str = "") -> Plain:
     """The YAML mapping in a file; `said` stands before its name in an error. Raises: BadInput."""
     if file.exists() and not file.is_file():
-        raise BadInput(f"{said}{file}", "a file: a folder or a pipe cannot be read again", "correct the path")
+        raise BadInput(
+            f"{said}{file}", "a file: a folder or a pipe cannot be read again", "correct the path"
+        )
     return read_yaml(text(file, f"{said}{file}"), f"{said}{file}")
 
 
@@ -38,22 +42,35 @@ def text(file: Path | Traversable, where: str) -> str:
         with file.open("rb") as handle:
             return handle.read(MAX_BYTES + 1).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{where}: {one_line(error)}", "a readable YAML file", "correct the path") from None
+        raise BadInput(
+            f"{where}: {one_line(error)}", "a readable YAML file", "correct the path"
+        ) from None
 
 
 def read_yaml(content: str, where: str) -> Plain:
-    """A YAML mapping with text keys. Raises: BadInput for anything else, duplicate keys included.
-    """
+    """A YAML mapping with text keys. Raises: BadInput for anything else, duplicate keys included."""
     if len(content) > MAX_BYTES:
-        raise BadInput(f"{where}: more than {MAX_BYTES} characters", "a config", "give a smaller file")
+        raise BadInput(
+            f"{where}: more than {MAX_BYTES} characters", "a config", "give a smaller file"
+        )
     if found := RESOLVER.search(content):
-        raise BadInput(f"{where}: {found.group(0)}...", "plain ${key} at most", "write the value itself")
+        raise BadInput(
+            f"{where}: {found.group(0)}...", "plain ${key} at most", "write the value itself"
+        )
     try:
-        plain = None if depth(content) > MAX_DEPTH else OmegaConf.to_container(OmegaConf.create(content), resolve=False)
+        plain = (
+            None
+            if depth(content) > MAX_DEPTH
+            else OmegaConf.to_container(OmegaConf.create(content), resolve=False)
+        )
     except (OmegaConfBaseException, YAMLError, ValueError, RecursionError) as error:
-        raise BadInput(f"{where}: {one_line(error, content)}", "a YAML mapping", "correct the file") from None
+        raise BadInput(
+            f"{where}: {one_line(error, content)}", "a YAML mapping", "correct the file"
+        ) from None
     if plain is None:
-        raise BadInput(f"{where}: nested too deep", f"at most {MAX_DEPTH} levels", "write it flatter")
+        raise BadInput(
+            f"{where}: nested too deep", f"at most {MAX_DEPTH} levels", "write it flatter"
+        )
     if not isinstance(plain, dict):
         raise BadInput(f"{where}: a {type(plain).__name__}", "a YAML mapping", "correct the file")
     return text_keys(plain, where)
@@ -99,7 +116,9 @@ def text_keys(plain: Any, where: str) -> Any:
     if isinstance(plain, Mapping):
         for key in plain:
             if not isinstance(key, str) and (type(key) is not int or str(key) in plain):
-                raise BadInput(f"{where}: key {key!r}", "text keys, each once", "quote the key, or remove it")
+                raise BadInput(
+                    f"{where}: key {key!r}", "text keys, each once", "quote the key, or remove it"
+                )
         return {str(key): text_keys(value, where) for key, value in plain.items()}
     return [text_keys(item, where) for item in plain] if isinstance(plain, list) else plain
 

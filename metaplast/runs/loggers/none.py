@@ -1,7 +1,7 @@
 """Nowhere else: the run folder holds everything."""
 
-from metaplast.runs.loggers.base import AbstractLogger
 from metaplast.registry import register
+from metaplast.runs.loggers.base import AbstractLogger
 from metaplast.spec import spec
 
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-from metaplast.runs.loggers.base import AbstractLogger, Plain, Sink
 from metaplast.registry import BadInput, register
+from metaplast.runs.loggers.base import AbstractLogger, Plain, Sink
 from metaplast.spec import spec
 
 
@@ -20,7 +20,11 @@ class Tensorboard(AbstractLogger):
 
     def check(self) -> None:
         if find_spec("tensorboardX") is None:
-            raise BadInput("logging=tensorboard", "the package tensorboardX", "pip install 'metaplast[tensorboard]'")
+            raise BadInput(
+                "logging=tensorboard",
+                "the package tensorboardX",
+                "pip install 'metaplast[tensorboard]'",
+            )
 
     def open(self, run: Path, config: Plain) -> Sink:
         from tensorboardX import SummaryWriter
@@ -34,7 +38,9 @@ class Tensorboard(AbstractLogger):
         def finish(run: Path, summary: Plain | None) -> None:
             for entry in (summary or {}).get("scores", []):
                 if entry["mean"] is not None:
-                    writer.add_scalar(f"heldout/{entry['metric']}/{entry['name']}", entry["mean"], 0)
+                    writer.add_scalar(
+                        f"heldout/{entry['metric']}/{entry['name']}", entry["mean"], 0
+                    )
             writer.close()
 
         return Sink(log, finish)

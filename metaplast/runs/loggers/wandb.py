@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from metaplast.runs.loggers.base import AbstractLogger, Plain, Sink
 from metaplast.registry import register
+from metaplast.runs.loggers.base import AbstractLogger, Plain, Sink
 from metaplast.spec import spec
 
 
@@ -29,7 +29,12 @@ class Wandb(AbstractLogger):
     def open(self, run: Path, config: Plain) -> Sink:
         import wandb
 
-        silent: dict[str, Any] = {"console": "off", "silent": True, "quiet": True, "init_timeout": 60}
+        silent: dict[str, Any] = {
+            "console": "off",
+            "silent": True,
+            "quiet": True,
+            "init_timeout": 60,
+        }
         private: dict[str, Any] = {
             "disable_git": True,
             "disable_code": True,
@@ -38,7 +43,11 @@ class Wandb(AbstractLogger):
             "username": "",
             "email": "",
         }
-        machine: dict[str, Any] = {"x_disable_meta": True, "x_disable_stats": True, "x_disable_machine_info": True}
+        machine: dict[str, Any] = {
+            "x_disable_meta": True,
+            "x_disable_stats": True,
+            "x_disable_machine_info": True,
+        }
         session = wandb.init(
             project=self.project,
             entity=self.entity or None,
@@ -56,7 +65,12 @@ class Wandb(AbstractLogger):
             if row not in known:
                 known.add(row)
                 session.define_metric(f"{row}/*", step_metric=f"{row}/outer_step")
-            session.log({f"{row}/outer_step": step, **{f"{row}/{name}": value for name, value in numbers.items()}})
+            session.log(
+                {
+                    f"{row}/outer_step": step,
+                    **{f"{row}/{name}": value for name, value in numbers.items()},
+                }
+            )
 
         def finish(run: Path, summary: Plain | None) -> None:
             for entry in (summary or {}).get("scores", []):
