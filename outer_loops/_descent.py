@@ -14,7 +14,8 @@ import optax
 from jax import Array
 
 from metaplast.outer import AbstractOuterLoop
-from metaplast.problem.meta_problem import Batch, MetaProblem
+from metaplast.problem.lives import Batch
+from metaplast.problem.protocol import Problem
 from metaplast.registry import BadInput, name_of
 from metaplast.signals import Key, Metrics, Theta, pytree
 from metaplast.spec import Count, NonNegative, Options, Positive, spec
@@ -70,19 +71,19 @@ class AbstractDescent(AbstractOuterLoop):
         return {"learning_rate": jnp.asarray(self.learning_rate)}
 
     @abstractmethod
-    def carry(self, problem: MetaProblem, theta: Theta) -> Any:
+    def carry(self, problem: Problem, theta: Theta) -> Any:
         """What is kept between outer steps, before the first. Raises: BadInput for a problem it
         cannot estimate.
         """
 
     @abstractmethod
     def gradient(
-        self, problem: MetaProblem, state: DescentState, batch: Batch, key: Key
+        self, problem: Problem, state: DescentState, batch: Batch, key: Key
     ) -> tuple[Any, Theta, Metrics]:
         """(carried, estimate of d loss / d theta, metrics with `loss`) at theta of the state."""
 
     def init(
-        self, problem: MetaProblem, theta: Theta, key: Key, hyper: dict[str, Array]
+        self, problem: Problem, theta: Theta, key: Key, hyper: dict[str, Array]
     ) -> DescentState:
         carried = self.carry(problem, theta)
         zero = jnp.zeros((), jnp.int32)
@@ -97,7 +98,7 @@ class AbstractDescent(AbstractOuterLoop):
         )
 
     def step(
-        self, problem: MetaProblem, state: DescentState, batch: Batch, key: Key
+        self, problem: Problem, state: DescentState, batch: Batch, key: Key
     ) -> tuple[DescentState, Metrics]:
         carried, grad, metrics = self.gradient(problem, state, batch, key)
         norm = optax.tree.norm(grad)
@@ -133,18 +134,18 @@ class AbstractExact(AbstractDescent):
     def tangents(self) -> int:
         """As in `MetaProblem.value_and_grad`."""
 
-    def carry(self, problem: MetaProblem, theta: Theta) -> tuple[()]:
+    def carry(self, problem: Problem, theta: Theta) -> tuple[()]:
         demand_differentiable(self, problem)
         return ()
 
     def gradient(
-        self, problem: MetaProblem, state: DescentState, batch: Batch, key: Key
+        self, problem: Problem, state: DescentState, batch: Batch, key: Key
     ) -> tuple[tuple[()], Theta, Metrics]:
         _, grad, metrics = problem.value_and_grad(state.theta, batch, self.tangents)
         return (), grad, metrics
 
 
-def demand_differentiable(outer: AbstractOuterLoop, problem: MetaProblem) -> None:
+def demand_differentiable(outer: AbstractOuterLoop, problem: Problem) -> None:
     """Raises: BadInput for a task that passes no gradient."""
     if not problem.lifetime.task.shape().differentiable:
         name = name_of(type(outer))

@@ -14,7 +14,7 @@ from jax.flatten_util import ravel_pytree
 from metaplast.language import machine as _machine
 from metaplast.language.expression import limits
 from metaplast.language.grammar import RATE_UNIT
-from metaplast.problem.meta_problem import MetaProblem
+from metaplast.problem.protocol import Problem
 from metaplast.registry import BadInput
 from metaplast.rules.symbolic import Symbolic
 from metaplast.signals import Theta
@@ -61,7 +61,7 @@ class Facts(NamedTuple):
     valid: Array
 
 
-def layout(problem: MetaProblem, theta: Theta, signs: tuple[str, ...]) -> Layout:
+def layout(problem: Problem, theta: Theta, signs: tuple[str, ...]) -> Layout:
     """Raises: BadInput for several symbolic rules, or a searched one with a theta per edge."""
     slots = [slot for slot in problem.lifetime.slots if isinstance(slot.rule, Symbolic)]
     searched = [slot for slot in slots if slot.rule.size]  # pyright: ignore[reportAttributeAccessIssue]
@@ -179,7 +179,7 @@ def rated(where: Layout, flat: Array, size: Array, factors: np.ndarray) -> Array
     return many.at[:, where.own_rate].set(own).at[:, where.rates].add(jnp.asarray(shifts)[:, None])
 
 
-def check(problem: MetaProblem, theta: Any) -> None:
+def check(problem: Problem, theta: Any) -> None:
     """Raises: BadInput for a theta that cannot be searched."""
     if not jax.tree.leaves(theta):
         raise BadInput(

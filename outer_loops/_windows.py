@@ -13,7 +13,8 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 
 from metaplast import train
-from metaplast.problem.meta_problem import Batch, Births, Lives, MetaProblem
+from metaplast.problem.lives import Batch, Births, Lives
+from metaplast.problem.protocol import Problem
 from metaplast.registry import BadInput
 from metaplast.signals import Key, Metrics, Score, Theta, pytree
 from metaplast.spec import Members, Natural, Positive, spec
@@ -51,7 +52,7 @@ class Cut(NamedTuple):
     n: int
 
 
-def cut(problem: MetaProblem, window: int) -> Cut:
+def cut(problem: Problem, window: int) -> Cut:
     """window 0: the smallest divisor of a life's steps that is at least their square root.
 
     Raises: BadInput, with the divisors next to it, for a window that does not divide a life.
@@ -68,7 +69,7 @@ def cut(problem: MetaProblem, window: int) -> Cut:
     return Cut(size, n_steps // size)
 
 
-def embark(problem: MetaProblem, theta: Theta, window: int, n_pairs: int = 0) -> UnderWay:
+def embark(problem: Problem, theta: Theta, window: int, n_pairs: int = 0) -> UnderWay:
     """Nobody born yet. n_pairs: pairs of members, all lives of one a unit; 0: one member, each of
     its lives a unit.
 
@@ -103,7 +104,7 @@ def _staggered(n_units: int, n_windows: int) -> Array:
     return -(jnp.arange(n_units) * n_windows // n_units)
 
 
-def resume(going: UnderWay, problem: MetaProblem, window: int) -> UnderWay:
+def resume(going: UnderWay, problem: Problem, window: int) -> UnderWay:
     """The lives as they were left; all are born anew where a curriculum has changed the length of a
     life.
     """
@@ -197,7 +198,7 @@ class AbstractPairs(AbstractDescent):
         begins [n_pairs, 1].
         """
 
-    def carry(self, problem: MetaProblem, theta: Theta) -> Pairs:
+    def carry(self, problem: Problem, theta: Theta) -> Pairs:
         demand_floats(self, theta)
         n_pairs, flat = self.population // 2, ravel_pytree(theta)[0]
         return Pairs(
@@ -206,7 +207,7 @@ class AbstractPairs(AbstractDescent):
         )
 
     def gradient(
-        self, problem: MetaProblem, state: DescentState, batch: Batch, key: Key
+        self, problem: Problem, state: DescentState, batch: Batch, key: Key
     ) -> tuple[Pairs, Theta, Metrics]:
         flat, unravel = ravel_pytree(state.theta)
         going, kept = resume(state.carried.going, problem, self.window), state.carried.noise

@@ -12,7 +12,8 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 
 from metaplast.outer import AbstractOuterLoop
-from metaplast.problem.meta_problem import Batch, MetaProblem
+from metaplast.problem.lives import Batch
+from metaplast.problem.protocol import Problem
 from metaplast.registry import register
 from metaplast.signals import Key, Metrics, Theta, pytree
 from metaplast.spec import Count, Members, Natural, NonNegative, Positive, Probability, spec
@@ -102,7 +103,7 @@ class Es(AbstractOuterLoop):
         rate = self.learning_rate or _evosax.own_rate(self.strategy)
         return {"std": jnp.asarray(self.std), "learning_rate": jnp.asarray(rate)}
 
-    def check(self, problem: MetaProblem, key: Key) -> None:
+    def check(self, problem: Problem, key: Key) -> None:
         members = _evosax.padded(self.strategy, self.population, problem.n_devices)
         if members != self.population:
             need = f"{self.strategy} on {problem.n_devices} device(s)"
@@ -111,7 +112,7 @@ class Es(AbstractOuterLoop):
             )
 
     def init(
-        self, problem: MetaProblem, theta: Theta, key: Key, hyper: dict[str, Array]
+        self, problem: Problem, theta: Theta, key: Key, hyper: dict[str, Array]
     ) -> EsState:
         demand_floats(self, theta)
         members = _evosax.padded(self.strategy, self.population, problem.n_devices)
@@ -134,7 +135,7 @@ class Es(AbstractOuterLoop):
         }
 
     def step(
-        self, problem: MetaProblem, state: EsState, batch: Batch, key: Key
+        self, problem: Problem, state: EsState, batch: Batch, key: Key
     ) -> tuple[EsState, Metrics]:
         old, unravel = ravel_pytree(state.theta)
         k_ask, k_tell = jax.random.split(key)

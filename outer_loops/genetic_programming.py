@@ -11,7 +11,8 @@ from jax import Array, lax
 from jax.flatten_util import ravel_pytree
 
 from metaplast.outer import AbstractOuterLoop
-from metaplast.problem.meta_problem import Batch, MetaProblem
+from metaplast.problem.lives import Batch
+from metaplast.problem.protocol import Problem
 from metaplast.registry import register
 from metaplast.signals import Key, Metrics, Theta, pytree
 from metaplast.spec import Count, Members, Natural, NonNegative, Positive, Probability, spec
@@ -92,11 +93,11 @@ class GeneticProgramming(AbstractOuterLoop):
         names = ("mutation", "fresh", "std", "parsimony")
         return {name: jnp.asarray(getattr(self, name), float) for name in names}
 
-    def check(self, problem: MetaProblem, key: Key) -> None:
+    def check(self, problem: Problem, key: Key) -> None:
         _trees.check(problem, jax.eval_shape(problem.init, key))
 
     def init(
-        self, problem: MetaProblem, theta: Theta, key: Key, hyper: dict[str, Array]
+        self, problem: Problem, theta: Theta, key: Key, hyper: dict[str, Array]
     ) -> GpState:
         demand_floats(self, theta)
         where, flat = _trees.layout(problem, theta, self.signs), ravel_pytree(theta)[0]
@@ -126,7 +127,7 @@ class GeneticProgramming(AbstractOuterLoop):
         )
 
     def step(
-        self, problem: MetaProblem, state: GpState, batch: Batch, key: Key
+        self, problem: Problem, state: GpState, batch: Batch, key: Key
     ) -> tuple[GpState, Metrics]:
         where = _trees.layout(problem, state.theta, self.signs)
         offspring = self._propose(where, state, key)
@@ -220,7 +221,7 @@ class GeneticProgramming(AbstractOuterLoop):
         )
 
     def _moves(
-        self, problem: MetaProblem, where: _trees.Layout, state: GpState, batch: Batch
+        self, problem: Problem, where: _trees.Layout, state: GpState, batch: Batch
     ) -> tuple[Array, dict[str, Array]]:
         """(The best parents moved down the gradient by several lengths [refine, lengths, n], lives
         that it took).

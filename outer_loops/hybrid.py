@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from metaplast.outer import AbstractOuterLoop
-from metaplast.problem.meta_problem import Batch, MetaProblem
+from metaplast.problem.lives import Batch
+from metaplast.problem.protocol import Problem
 from metaplast.registry import register
 from metaplast.signals import Key, Metrics, Theta, pytree
 from metaplast.spec import plugin, spec
@@ -55,12 +56,12 @@ class Hybrid(AbstractOuterLoop):
     def hyper(self) -> dict[str, Array]:
         return prefixed("first", self.first.hyper()) | prefixed("then", self.then.hyper())
 
-    def check(self, problem: MetaProblem, key: Key) -> None:
+    def check(self, problem: Problem, key: Key) -> None:
         self.first.check(problem, key)
         self.then.check(problem, key)
 
     def init(
-        self, problem: MetaProblem, theta: Theta, key: Key, hyper: dict[str, Array]
+        self, problem: Problem, theta: Theta, key: Key, hyper: dict[str, Array]
     ) -> HybridState:
         zero, later = jnp.zeros((), jnp.int32), strong(own("then", hyper))
         first = self.first.init(problem, theta, key, own("first", hyper))
@@ -68,7 +69,7 @@ class Hybrid(AbstractOuterLoop):
         return HybridState(first=first, then=then, hyper=later, step=zero, skipped=zero)
 
     def step(
-        self, problem: MetaProblem, state: HybridState, batch: Batch, key: Key
+        self, problem: Problem, state: HybridState, batch: Batch, key: Key
     ) -> tuple[HybridState, Metrics]:
         def earlier(state: HybridState) -> tuple[HybridState, Metrics]:
             first, metrics = self.first.step(problem, state.first, batch, key)

@@ -9,7 +9,8 @@ import optax
 from jax import Array
 
 from metaplast.outer import AbstractOuterLoop
-from metaplast.problem.meta_problem import Batch, MetaProblem
+from metaplast.problem.lives import Batch
+from metaplast.problem.protocol import Problem
 from metaplast.registry import BadInput, register
 from metaplast.signals import Key, Metrics, Theta, pytree
 from metaplast.spec import Count, Positive, spec
@@ -60,7 +61,7 @@ class Lbfgs(AbstractOuterLoop):
         return {"max_step": jnp.asarray(self.max_step)}
 
     def init(
-        self, problem: MetaProblem, theta: Theta, key: Key, hyper: dict[str, Array]
+        self, problem: Problem, theta: Theta, key: Key, hyper: dict[str, Array]
     ) -> LbfgsState:
         demand_differentiable(self, problem)
         with relaxed():
@@ -70,7 +71,7 @@ class Lbfgs(AbstractOuterLoop):
         )
 
     def step(
-        self, problem: MetaProblem, state: LbfgsState, batch: Batch, key: Key
+        self, problem: Problem, state: LbfgsState, batch: Batch, key: Key
     ) -> tuple[LbfgsState, Metrics]:
         loss, grad, metrics = problem.value_and_grad(state.theta, batch)
         norm = optax.tree.norm(grad)

@@ -9,7 +9,9 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 
 from metaplast.outer import AbstractOuterLoop
-from metaplast.problem.meta_problem import Batch, MetaProblem, each
+from metaplast.problem.layout import each
+from metaplast.problem.lives import Batch
+from metaplast.problem.protocol import Problem
 from metaplast.registry import BadInput, name_of, register
 from metaplast.signals import Key, Metrics, Theta, pytree
 from metaplast.spec import Count, Members, NonNegative, plugin, spec
@@ -61,11 +63,11 @@ class MultiStart(AbstractOuterLoop):
     def hyper(self) -> dict[str, Array]:
         return {**prefixed("inner", self.inner.hyper()), "spread": jnp.asarray(self.spread)}
 
-    def check(self, problem: MetaProblem, key: Key) -> None:
+    def check(self, problem: Problem, key: Key) -> None:
         self.inner.check(problem, key)
 
     def init(
-        self, problem: MetaProblem, theta: Theta, key: Key, hyper: dict[str, Array]
+        self, problem: Problem, theta: Theta, key: Key, hyper: dict[str, Array]
     ) -> MultiStartState:
         mine, (flat, unravel) = own("inner", hyper), ravel_pytree(theta)
 
@@ -96,7 +98,7 @@ class MultiStart(AbstractOuterLoop):
         )
 
     def step(
-        self, problem: MetaProblem, state: MultiStartState, batch: Batch, key: Key
+        self, problem: Problem, state: MultiStartState, batch: Batch, key: Key
     ) -> tuple[MultiStartState, Metrics]:
         def one(args: tuple[Any, Array]) -> tuple[Any, Metrics]:
             return self.inner.step(problem, args[0], batch, jax.random.fold_in(key, args[1]))

@@ -8,7 +8,8 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 
 from metaplast.outer import AbstractOuterLoop
-from metaplast.problem.meta_problem import Batch, MetaProblem
+from metaplast.problem.lives import Batch
+from metaplast.problem.protocol import Problem
 from metaplast.registry import register
 from metaplast.signals import Key, Metrics, Theta, pytree
 from metaplast.spec import Count, Members, Positive, spec
@@ -61,7 +62,7 @@ class RandomSearch(AbstractOuterLoop):
         return {"std": jnp.asarray(self.std), "anneal": jnp.asarray(self.anneal)}
 
     def init(
-        self, problem: MetaProblem, theta: Theta, key: Key, hyper: dict[str, Array]
+        self, problem: Problem, theta: Theta, key: Key, hyper: dict[str, Array]
     ) -> RandomSearchState:
         demand_floats(self, theta)
         zero = jnp.zeros((), jnp.int32)
@@ -70,7 +71,7 @@ class RandomSearch(AbstractOuterLoop):
         )
 
     def step(
-        self, problem: MetaProblem, state: RandomSearchState, batch: Batch, key: Key
+        self, problem: Problem, state: RandomSearchState, batch: Batch, key: Key
     ) -> tuple[RandomSearchState, Metrics]:
         best, unravel = ravel_pytree(state.theta)
         centre = best if self.around == "best" else ravel_pytree(state.start)[0]

@@ -1,6 +1,7 @@
 """Truncated backpropagation through learning: lives go on, the gradient goes back one window."""
 
-from metaplast.problem.meta_problem import Batch, MetaProblem
+from metaplast.problem.lives import Batch
+from metaplast.problem.protocol import Problem
 from metaplast.registry import register
 from metaplast.signals import Key, Metrics, Theta
 from metaplast.spec import Natural, spec
@@ -31,16 +32,16 @@ class TruncatedBptt(AbstractDescent):
 
     window: Natural = 0
 
-    def carry(self, problem: MetaProblem, theta: Theta) -> UnderWay:
+    def carry(self, problem: Problem, theta: Theta) -> UnderWay:
         demand_differentiable(self, problem)
         return embark(problem, theta, self.window)
 
     def gradient(
-        self, problem: MetaProblem, state: DescentState, batch: Batch, key: Key
+        self, problem: Problem, state: DescentState, batch: Batch, key: Key
     ) -> tuple[UnderWay, Theta, Metrics]:
-        going, size = resume(state.carried, problem, self.window), cut(problem, self.window).size
-        lives, (gradient, told, losses) = problem.window_gradient(
-            state.theta, *births(going, batch, 1), size
-        )
-        going, metrics = settle(going, lives, size, losses)
-        return going, gradient, {**told, **metrics}
+        going = resume(state.carried, problem, self.window)
+        size = cut(problem, self.window).size
+        lives, due = births(going, batch, 1)
+        window = problem.window_gradient(state.theta, lives, due, size)
+        going, metrics = settle(going, window.lives, size, window.losses)
+        return going, window.gradient, {**window.metrics, **metrics}

@@ -16,7 +16,7 @@ from metaplast.genomes.random import Random as Drawn
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
 from metaplast.objectives.mean_loss import MeanLoss
-from metaplast.problem.lives import Layout, spread
+from metaplast.problem.layout import Layout, spread
 from metaplast.problem.meta_problem import Batch, Births, MetaProblem
 from metaplast.registry import BadInput
 from metaplast.rules.adam import Adam
@@ -291,14 +291,14 @@ def test_the_gradient_of_a_window_that_is_a_whole_life_is_that_of_the_life(setti
         lives = CLIPPED.unborn(jax.tree.map(lambda x: x[None], theta), batch)
         return CLIPPED.window_gradient(theta, lives, _births(batch, [True] * 5), 4)
 
-    lives, (grad, metrics, losses) = window(theta, spoilt)
-    loss, expected, told = _grad(CLIPPED, theta, spoilt)
-    _close(grad, expected, 1e-5)
-    np.testing.assert_allclose(np.nanmean(losses), loss, rtol=1e-6)
-    np.testing.assert_array_equal(np.isfinite(losses), [True, False, True, True, True])
+    found = window(theta, spoilt)
+    expected = _grad(CLIPPED, theta, spoilt)
+    _close(found.gradient, expected.gradient, 1e-5)
+    np.testing.assert_allclose(np.nanmean(found.losses), expected.loss, rtol=1e-6)
+    np.testing.assert_array_equal(np.isfinite(found.losses), [True, False, True, True, True])
     for name in ("loss", "norm", "diverged", "clipped", "survived", "at_bound"):
-        np.testing.assert_allclose(metrics[name], told[name], rtol=1e-5)
-    np.testing.assert_array_equal(lives.life.t, [4, 0, 4, 4, 4])
+        np.testing.assert_allclose(found.metrics[name], expected.metrics[name], rtol=1e-5)
+    np.testing.assert_array_equal(found.lives.life.t, [4, 0, 4, 4, 4])
 
 
 def test_a_life_depends_on_its_key_and_place_alone(setting):

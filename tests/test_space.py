@@ -12,7 +12,7 @@ import pytest
 from metaplast import space, train
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import BadInput
-from metaplast.space import Coordinate, Seen, check, decode, encode, within
+from metaplast.space import Coordinate, SearchedProblem, check, decode, encode, within
 from metaplast.testing.base import quick_jit
 from metaplast.testing.outer_loop import quadratic, weights
 from outer_loops.bptt import Bptt
@@ -74,7 +74,7 @@ def test_there_and_back_and_what_each_coordinate_means():
 def test_the_gradient_goes_through_the_coordinates_as_central_differences_say():
     with jax.enable_x64(True):
         theta = jax.tree.map(lambda x: jnp.asarray(np.asarray(x), jnp.float64), THETA)
-        seen, z = Seen(PROBLEM, SPACE), encode(SPACE, theta)
+        seen, z = SearchedProblem(PROBLEM, SPACE), encode(SPACE, theta)
         grad = seen.value_and_grad(z, None)[1]  # pyright: ignore[reportArgumentType]
         flat, unravel = jax.flatten_util.ravel_pytree(z)
         value = lambda x: float(PROBLEM.value_and_grad(decode(SPACE, unravel(x)), None)[0])
@@ -215,8 +215,8 @@ def test_whatever_takes_a_theta_in_a_problem_takes_coordinates_in_one_seen():
     }
     for name in takes:
         assert (
-            inspect.signature(getattr(Seen, name)).parameters.keys()
+            inspect.signature(getattr(SearchedProblem, name)).parameters.keys()
             == inspect.signature(public[name]).parameters.keys()
         )
-        assert "decode" in inspect.getsource(getattr(Seen, name)), name
-    assert space.Within.__abstractmethods__ == frozenset()
+        assert "decode" in inspect.getsource(getattr(SearchedProblem, name)), name
+    assert space.SearchedOuterLoop.__abstractmethods__ == frozenset()

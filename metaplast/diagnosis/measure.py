@@ -15,12 +15,13 @@ from jax.flatten_util import ravel_pytree
 from metaplast.diagnosis.exponents import Exponents, exponents
 from metaplast.diagnosis.signal import Signal, finite_rows, resolution, signal
 from metaplast.objectives.base import Lived
-from metaplast.problem.lives import Layout, leading, spread, take
+from metaplast.problem.layout import Layout, spread
+from metaplast.problem.lives import leading, take
 from metaplast.problem.meta_problem import Batch, MetaProblem
 from metaplast.problem.unroll import cut
 from metaplast.registry import BadInput
 from metaplast.signals import Key, Theta
-from metaplast.space import Seen, Space, decode, encode
+from metaplast.space import SearchedProblem, Space, decode, encode
 from metaplast.train import sample
 
 N_DIRECTIONS = 16  # random directions, each tried both ways
@@ -112,7 +113,7 @@ def diagnose(
             "diagnose: theta", "a number to learn", "let the rule, the genome or the neurons learn"
         )
     problem = longest(problem)
-    seen = Seen(problem, space)
+    seen = SearchedProblem(problem, space)
     k_lives, k_directions, k_state = jax.random.split(key, 3)
     batch = sample(problem.lifetime.task, k_lives, plan.n_lives, "train")
     flat, unravel = ravel_pytree(encode(space, theta))
@@ -155,7 +156,7 @@ def diagnose(
 
 
 def _gradients_at(
-    seen: Seen, zs: list[Theta], batch: Batch, size: int
+    seen: SearchedProblem, zs: list[Theta], batch: Batch, size: int
 ) -> tuple[list[np.ndarray], Any]:
     """(the gradients of whole lives [n_lives, n_numbers] at each z, `Diagnosis.lengths` at the
     first); of a task that passes no gradient not numbers, at the first alone."""
@@ -176,7 +177,7 @@ def longest(problem: MetaProblem) -> MetaProblem:
 
 
 @partial(jax.jit, static_argnames=("seen", "cuts"))
-def gradients(seen: Seen, z: Theta, batch: Batch, cuts: tuple[int, ...]) -> tuple[Array, Array]:
+def gradients(seen: SearchedProblem, z: Theta, batch: Batch, cuts: tuple[int, ...]) -> tuple[Array, Array]:
     """(losses [n_lives, n_cuts], gradients [n_lives, n_cuts, n_numbers]) of each life, unclipped,
     as if it ended after
     so many steps, the last of them all: one pass forward, one back for every length."""
@@ -211,7 +212,7 @@ def gradients(seen: Seen, z: Theta, batch: Batch, cuts: tuple[int, ...]) -> tupl
 
 
 @partial(jax.jit, static_argnames=("seen",))
-def losses(seen: Seen, zs: Theta, batch: Batch) -> Array:
+def losses(seen: SearchedProblem, zs: Theta, batch: Batch) -> Array:
     """The loss of every life at every z [n, n_lives]; zs: with a leading axis."""
     return seen.losses(zs, batch)[1]["life_loss"]
 
