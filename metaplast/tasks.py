@@ -13,50 +13,76 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "heldout")
 
 
 class AbstractTaskFamily(ABC):
-    """A distribution over lives. A task and its state are pytrees; batching is never visible here."""
+    """A distribution over lives.
+
+    A task and its state are trees of arrays, of one life each: a family never sees a batch.
+    """
 
     @abstractmethod
     def shape(self) -> TaskShape:
-        """Sizes, phases and what the feedback holds."""
+        """The sizes, the phases, and the contents of the feedback."""
 
     @abstractmethod
     def sample(self, key: Key, split: Split) -> Any:
-        """One task. The three splits share no class, image or seed that could leak."""
+        """One task.
+
+        The three splits share no class, image or seed that could leak.
+        """
 
     def whole(self, split: Split) -> Any:
-        """All the tasks of a split, stacked (NumPy), where they are few and fixed, such as recordings; None where tasks
-        are drawn. They are then taken once each, in order, or drawn without replacement."""
+        """All tasks of a split, stacked (NumPy), where they are few and fixed, such as recordings.
+
+        They are then taken once each, in order, or drawn without replacement. None where tasks are
+        drawn.
+        """
         return None
 
     def halved(self) -> "AbstractTaskFamily | None":
-        """The same tasks over the same seconds where dt is half as long: twice the steps. None, as here, where a step
-        is an event (an image, a choice, a row of a recording), which has no half."""
+        """The same tasks over the same seconds where dt is half as long: twice the steps.
+
+        None where a step is an event (an image, a choice, a row of a recording), which has no half.
+        """
         return None
 
     @abstractmethod
     def begin(self, task: Any, key: Key, dt: float) -> Any:
-        """The task's state at the birth of a life."""
+        """The state of the task at the birth of a life. dt: seconds per step."""
 
     @abstractmethod
     def stimulus(self, task: Any, state: Any, key: Key, dt: float) -> dict[str, Array]:
-        """The input of every input population [n] in this step."""
+        """The input of every input population [n] in this step. dt: seconds per step."""
 
     @abstractmethod
     def step(
         self, task: Any, state: Any, output: NeuronView, key: Key, dt: float
     ) -> tuple[Any, Outcome]:
-        """Answer the network's output, behind what the task watches (`TaskShape.watched`): (state, outcome)."""
+        """The answer of the task to the network's output.
+
+        Args:
+            task: the task, from `sample`.
+            state: the state of the task before the step.
+            output: the output population. The populations that the task watches
+                (`TaskShape.watched`) come first in every field.
+            key: the randomness of this step.
+            dt: seconds per step.
+
+        Returns:
+            (state after the step, outcome).
+        """
 
 
 def some_task(family: AbstractTaskFamily, key: Key) -> Any:
-    """A task of the first split that the family can serve; those of all splits have one shape.
+    """A task of the first split that the family can serve.
 
-    Raises: BadInput, the first split's, where it can serve none.
+    The tasks of all splits have one shape.
+
+    Raises:
+        BadInput: the family can serve no split. The error is the one of the first split.
     """
-    refused = []
+    refusals = []
     for split in SPLITS:
         try:
             return family.sample(key, split)
         except BadInput as error:
-            refused.append(error)
-    raise refused[0]
+            refusals.append(error)
+    raise refusals[0]
