@@ -1,4 +1,4 @@
-"""Recorded lives: stimuli, choices, rewards, and how probable they are under a network that learns."""
+"""Recorded lives: stimuli, choices, rewards, and their probability under a network that learns."""
 
 from abc import abstractmethod
 from dataclasses import field, replace

@@ -111,9 +111,7 @@ class Es(AbstractOuterLoop):
                 "outer.population=%d is raised to %d, as %s needs", self.population, members, need
             )
 
-    def init(
-        self, problem: Problem, theta: Theta, key: Key, hyper: dict[str, Array]
-    ) -> EsState:
+    def init(self, problem: Problem, theta: Theta, key: Key, hyper: dict[str, Array]) -> EsState:
         demand_floats(self, theta)
         members = _evosax.padded(self.strategy, self.population, problem.n_devices)
         zero = jnp.zeros((), jnp.int32)

@@ -96,9 +96,7 @@ class GeneticProgramming(AbstractOuterLoop):
     def check(self, problem: Problem, key: Key) -> None:
         _trees.check(problem, jax.eval_shape(problem.init, key))
 
-    def init(
-        self, problem: Problem, theta: Theta, key: Key, hyper: dict[str, Array]
-    ) -> GpState:
+    def init(self, problem: Problem, theta: Theta, key: Key, hyper: dict[str, Array]) -> GpState:
         demand_floats(self, theta)
         where, flat = _trees.layout(problem, theta, self.signs), ravel_pytree(theta)[0]
         known = _trees.facts(where, flat)

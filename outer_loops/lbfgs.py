@@ -60,9 +60,7 @@ class Lbfgs(AbstractOuterLoop):
     def hyper(self) -> dict[str, Array]:
         return {"max_step": jnp.asarray(self.max_step)}
 
-    def init(
-        self, problem: Problem, theta: Theta, key: Key, hyper: dict[str, Array]
-    ) -> LbfgsState:
+    def init(self, problem: Problem, theta: Theta, key: Key, hyper: dict[str, Array]) -> LbfgsState:
         demand_differentiable(self, problem)
         with relaxed():
             optimiser = strong(_optimiser(self.memory).init(theta))
