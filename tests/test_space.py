@@ -11,6 +11,7 @@ import pytest
 
 from metaplast import space, train
 from metaplast.problem.meta_problem import MetaProblem
+from metaplast.problem.protocol import Problem, same_theta
 from metaplast.registry import BadInput
 from metaplast.space import Coordinate, SearchedProblem, check, decode, encode, within
 from metaplast.testing.base import quick_jit
@@ -18,6 +19,7 @@ from metaplast.testing.outer_loop import quadratic, weights
 from outer_loops.bptt import Bptt
 from outer_loops.es import Es
 from tests._compiler import as_users
+from tests._written_problem import NO_BATCH, WrittenProblem, metrics_of
 
 THETA = {
     "rules": {"rule": {"rate": jnp.asarray([0.5, 2.0]), "bias": jnp.asarray(0.3)}},
@@ -31,33 +33,24 @@ SPACE = (
 BOX = (("w", Coordinate(leaves="genome/*", transform="box", low=-1.7, high=1.7)),)
 
 
-class Written:
-    """A loss written by hand, linear in the genome: it pulls every number up against its bound."""
+class Written(WrittenProblem):
+    """Losses written by hand.
 
-    n_devices = 1
+    The loss of a population is linear in the genome: it pulls every number up against its bound.
+    The loss with a gradient is another one, of all leaves.
+    """
 
-    def losses(self, thetas: Any, batch: Any, share: Any = None, unravel: Any = None) -> Any:
-        thetas = jax.vmap(unravel)(thetas)
-        loss = -jnp.sum(thetas["genome"]["w"], axis=1)
-        aside = {
-            "life_loss": loss[:, None],
-            "survived": jnp.ones((loss.size, 1)),
-            "seen": thetas["genome"]["w"],
-        }
-        return loss, {**aside, "lives": jnp.asarray(loss.size), "diverged": jnp.asarray(0)}
+    def loss(self, theta: Any, batch: Any) -> Any:
+        rule = theta["rules"]["rule"]
+        return jnp.sum(rule["rate"] ** 2) * theta["genome"]["w"][0] + rule["bias"] ** 3
 
-    def value_and_grad(self, theta: Any, batch: Any, tangents: int = 0) -> Any:
-        def loss(t: Any) -> Any:
-            return (
-                jnp.sum(t["rules"]["rule"]["rate"] ** 2) * t["genome"]["w"][0]
-                + t["rules"]["rule"]["bias"] ** 3
-            )
-
-        value, grad = jax.value_and_grad(loss)(theta)
-        return value, grad, {"loss": value}
+    def losses(self, thetas: Any, batch: Any, share: Any = None, unravel: Any = same_theta) -> Any:
+        w = jax.vmap(unravel)(thetas)["genome"]["w"]
+        losses = -jnp.sum(w, axis=1)
+        return losses, {**metrics_of(losses), "seen": w}
 
 
-PROBLEM: Any = Written()
+PROBLEM = Written()
 
 
 def test_there_and_back_and_what_each_coordinate_means():
@@ -74,10 +67,11 @@ def test_there_and_back_and_what_each_coordinate_means():
 def test_the_gradient_goes_through_the_coordinates_as_central_differences_say():
     with jax.enable_x64(True):
         theta = jax.tree.map(lambda x: jnp.asarray(np.asarray(x), jnp.float64), THETA)
-        seen, z = SearchedProblem(PROBLEM, SPACE), encode(SPACE, theta)
-        grad = seen.value_and_grad(z, None)[1]  # pyright: ignore[reportArgumentType]
+        searched = SearchedProblem(PROBLEM, SPACE)
+        z = encode(SPACE, theta)
+        grad = searched.value_and_grad(z, NO_BATCH).gradient
         flat, unravel = jax.flatten_util.ravel_pytree(z)
-        value = lambda x: float(PROBLEM.value_and_grad(decode(SPACE, unravel(x)), None)[0])
+        value = lambda x: float(PROBLEM.loss(decode(SPACE, unravel(x)), NO_BATCH))
         steps = 1e-5 * np.eye(flat.size)
         expected = [(value(flat + h) - value(flat - h)) / 2e-5 for h in steps]
         np.testing.assert_allclose(
@@ -94,14 +88,16 @@ def test_evolution_stays_inside_the_box_and_starts_as_wide_as_each_leaf_says():
     seen: list[Any] = []
 
     class Spy(Written):
-        def losses(self, thetas: Any, batch: Any, share: Any = None, unravel: Any = None) -> Any:
+        def losses(
+            self, thetas: Any, batch: Any, share: Any = None, unravel: Any = same_theta
+        ) -> Any:
             jax.debug.callback(
                 lambda x: seen.append(jax.tree.map(np.asarray, x)), jax.vmap(unravel)(thetas)
             )
             return super().losses(thetas, batch, share, unravel)
 
-    spied: Any = Spy()
-    step = quick_jit(lambda s, k: es.step(spied, s, None, k))  # pyright: ignore[reportArgumentType]
+    spied = Spy()
+    step = quick_jit(lambda s, k: es.step(spied, s, NO_BATCH, k))
     state = es.init(spied, theta, jax.random.key(0), es.hyper())
     for index in range(60):
         state, _ = step(state, jax.random.key(index))
@@ -194,18 +190,14 @@ def test_a_start_outside_is_refused_before_anything_compiles():
             Coordinate(**wrong)
 
 
-def test_whatever_takes_a_theta_in_a_problem_takes_coordinates_in_one_seen():
-    public = {
-        name: value
-        for name, value in vars(MetaProblem).items()
-        if not name.startswith("_") and callable(value)
-    }
-    takes = {
-        name
-        for name, value in public.items()
-        if {"theta", "thetas"} & set(inspect.signature(value).parameters)
-    }
-    assert takes >= {
+def test_every_method_of_a_theta_in_a_problem_takes_coordinates_in_a_searched_one():
+    takes_theta = set()
+    for name, value in vars(Problem).items():
+        if name.startswith("_") or not callable(value):
+            continue
+        if {"theta", "thetas"} & set(inspect.signature(value).parameters):
+            takes_theta.add(name)
+    assert takes_theta >= {
         "losses",
         "value_and_grad",
         "begin",
@@ -213,10 +205,19 @@ def test_whatever_takes_a_theta_in_a_problem_takes_coordinates_in_one_seen():
         "window_losses",
         "window_gradient",
     }
-    for name in takes:
-        assert (
-            inspect.signature(getattr(SearchedProblem, name)).parameters.keys()
-            == inspect.signature(public[name]).parameters.keys()
-        )
-        assert "decode" in inspect.getsource(getattr(SearchedProblem, name)), name
+    for name in takes_theta:
+        method = getattr(SearchedProblem, name)
+        for other in (Problem, MetaProblem):
+            expected = inspect.signature(getattr(other, name)).parameters.keys()
+            assert inspect.signature(method).parameters.keys() == expected
+        assert "decode" in inspect.getsource(method), name
     assert space.SearchedOuterLoop.__abstractmethods__ == frozenset()
+
+
+def test_a_method_of_a_theta_in_the_problem_itself_is_in_the_protocol():
+    own = {name for name in vars(MetaProblem) if not name.startswith("_")}
+    for name in own - set(vars(Problem)):
+        value = getattr(MetaProblem, name)
+        assert not callable(value) or not {"theta", "thetas"} & set(
+            inspect.signature(value).parameters
+        )

@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 from evosax.algorithms import algorithms
 
+from metaplast.problem.protocol import same_theta
 from metaplast.registry import BadInput
 from metaplast.testing.base import quick_jit
 from outer_loops._evosax import TESTED, UNTESTED, begun
 from outer_loops.es import Es, graded
+from tests._written_problem import WrittenProblem, metrics_of
 
 STRATEGIES = ("SNES", "CMA_ES", "Sep_CMA_ES", "Open_ES", "PGPE", "SimpleGA")
 THETA = {"a": jnp.full((2, 2), 1.0), "b": jnp.asarray(-1.0)}
@@ -44,37 +46,30 @@ LOSSES = {
     "half": _squares,
     "slope": lambda theta: jnp.where(theta["b"] < 0, jnp.nan, (theta["b"] - 0.5) ** 2),
 }
+N_FAILED = {"a tenth": 2, "half": 8}  # members
 
 
-class Written:
+class Written(WrittenProblem):
     """A problem whose batch is the index of one of LOSSES; a life survives to the share 1 + b."""
 
-    n_devices = 1
+    def loss(self, theta: Any, batch: Any) -> jax.Array:
+        return jnp.stack([function(theta) for function in LOSSES.values()])[batch]
 
     def losses(
-        self, members: Any, batch: jax.Array, unravel: Any
+        self, thetas: Any, batch: Any, share: int | None = None, unravel: Any = same_theta
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        thetas = jax.vmap(unravel)(members)
-        every = jnp.stack([jax.vmap(f)(thetas) for f in LOSSES.values()])
-        failed = jnp.asarray([{"a tenth": 2, "half": 8}.get(name, 0) for name in LOSSES])[batch]
-        loss = jnp.where(
-            7 * jnp.arange(MEMBERS) % MEMBERS < failed, jnp.nan, every[batch]
-        )  # whatever their theta
+        thetas = jax.vmap(unravel)(thetas)
+        every = jnp.stack([jax.vmap(function)(thetas) for function in LOSSES.values()])
+        n_failed = jnp.asarray([N_FAILED.get(name, 0) for name in LOSSES])[batch]
+        fails = 7 * jnp.arange(MEMBERS) % MEMBERS < n_failed  # whatever their theta
+        loss = jnp.where(fails, jnp.nan, every[batch])
         survived = jnp.clip(1.0 + thetas["b"], 0.0, 1.0)
         survived = jnp.where(jnp.isfinite(loss), 1.0, survived)
-        aside = {
-            "life_loss": loss[:, None],
-            "survived": survived[:, None],
-            "accuracy": jnp.ones((MEMBERS, 1)),
-        }
-        return loss, {
-            **aside,
-            "lives": jnp.asarray(loss.size),
-            "diverged": jnp.sum(~jnp.isfinite(loss)),
-        }
+        own_metrics = {"survived": survived[:, None], "accuracy": jnp.ones((MEMBERS, 1))}
+        return loss, {**metrics_of(loss), **own_metrics}
 
 
-PROBLEM: Any = Written()
+PROBLEM = Written()
 
 
 @partial(quick_jit, static_argnums=0)

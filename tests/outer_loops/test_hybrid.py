@@ -62,7 +62,6 @@ def test_what_changes_the_shape_of_one_loop_is_handed_on():
 def test_it_is_read_from_a_config_and_refuses_what_its_loops_refuse():
     read = decode("outer", {"name": "hybrid", "first": {"name": "es", "steps": 7}, "then": "bptt"})
     assert (read.first.steps, read.n_steps) == (7, 7 + Bptt().steps)
-    blind = Written(lambda w, batch: jnp.sum(w))
-    blind.lifetime.task.shape().differentiable = False
+    blind = Written(lambda w, batch: jnp.sum(w), differentiable=False)
     with pytest.raises(BadInput, match="outer bptt - expected a differentiable task"):
-        HYBRID.init(blind, START, jax.random.key(0), HYBRID.hyper())  # pyright: ignore[reportArgumentType]
+        HYBRID.init(blind, START, jax.random.key(0), HYBRID.hyper())

@@ -1,6 +1,5 @@
 """L-BFGS on functions written by hand, against SciPy's and against Adam."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -10,28 +9,34 @@ import pytest
 from pydantic import ValidationError
 from scipy.optimize import minimize, rosen, rosen_der
 
+from metaplast.problem.protocol import LossGradient
 from metaplast.registry import BadInput
 from metaplast.testing.base import quick_jit
 from outer_loops.bptt import Bptt
 from outer_loops.lbfgs import Lbfgs
+from tests._written_problem import NO_BATCH, WrittenProblem
 
 SCALES = np.logspace(0, 4, 5)  # condition 1e4
 
 
-class Written:
-    """A problem whose loss is a function of theta["w"] alone; uphill: its gradient points the wrong
-    way.
+class Written(WrittenProblem):
+    """A problem of three lives whose loss is a function of theta["w"] alone.
+
+    uphill: its gradient points the wrong way.
     """
 
     def __init__(self, function: Any, uphill: bool = False, differentiable: bool = True) -> None:
-        shape = SimpleNamespace(differentiable=differentiable)
-        self.lifetime = SimpleNamespace(task=SimpleNamespace(shape=lambda: shape))
-        self.function, self.sign = function, -1.0 if uphill else 1.0
+        super().__init__(differentiable)
+        self.function = function
+        self.sign = -1.0 if uphill else 1.0
 
-    def value_and_grad(self, theta: Any, batch: Any, tangents: int = 0) -> Any:
-        loss, grad = jax.value_and_grad(lambda t: self.function(t["w"]))(theta)
-        told = {"loss": loss, "lives": jnp.asarray(3), "diverged": jnp.asarray(0)}
-        return loss, jax.tree.map(lambda g: self.sign * g, grad), told
+    def loss(self, theta: Any, batch: Any) -> Any:
+        return self.function(theta["w"])
+
+    def value_and_grad(self, theta: Any, batch: Any, tangents: int = 0) -> LossGradient:
+        loss, gradient, _ = super().value_and_grad(theta, batch, tangents)
+        metrics = {"loss": loss, "lives": jnp.asarray(3), "diverged": jnp.asarray(0)}
+        return LossGradient(loss, jax.tree.map(lambda g: self.sign * g, gradient), metrics)
 
 
 def quadratic(w):
@@ -57,7 +62,7 @@ def walk(outer, problem, start, n_steps) -> tuple[np.ndarray, Any, dict[str, np.
     @quick_jit
     def run(theta: Any) -> Any:
         def step(state: Any, _: None) -> Any:
-            new, metrics = outer.step(problem, state, None, jax.random.key(0))
+            new, metrics = outer.step(problem, state, NO_BATCH, jax.random.key(0))
             return new, (outer.theta(state)["w"], metrics)
 
         begun = outer.init(problem, theta, jax.random.key(0), outer.hyper())
@@ -119,14 +124,13 @@ def test_a_step_that_finds_nothing_lower_leaves_theta():
 def test_after_such_a_step_the_old_gradients_are_forgotten():
     """From then on it goes as a new run from the same place."""
     outer, start = Lbfgs(tries=3), {"w": jnp.asarray([0.3, 0.7])}
-    good: Any = Written(rosenbrock)
-    bad: Any = Written(rosenbrock, uphill=True)
-    batch: Any = None
-    step = quick_jit(lambda state: outer.step(good, state, batch, jax.random.key(0))[0])
+    good = Written(rosenbrock)
+    bad = Written(rosenbrock, uphill=True)
+    step = quick_jit(lambda state: outer.step(good, state, NO_BATCH, jax.random.key(0))[0])
     state = outer.init(good, start, jax.random.key(0), outer.hyper())
     for _ in range(3):
         state = step(state)
-    state = quick_jit(lambda s: outer.step(bad, s, batch, jax.random.key(0))[0])(state)
+    state = quick_jit(lambda s: outer.step(bad, s, NO_BATCH, jax.random.key(0))[0])(state)
     fresh = outer.init(good, outer.theta(state), jax.random.key(0), outer.hyper())
     np.testing.assert_array_equal(step(state).theta["w"], step(fresh).theta["w"])
 
@@ -142,7 +146,7 @@ def test_a_stretch_without_numbers_is_stepped_over_or_back_from():
 
 
 def test_it_refuses_what_it_cannot_do():
-    problem: Any = Written(rosenbrock, differentiable=False)
+    problem = Written(rosenbrock, differentiable=False)
     outer = Lbfgs()
     with pytest.raises(BadInput, match="differentiable"):
         outer.init(problem, {"w": jnp.zeros(2)}, jax.random.key(0), outer.hyper())

@@ -82,4 +82,4 @@ def test_a_loop_that_grows_is_refused_by_name():
     with pytest.raises(
         BadInput, match="inner es with restarts - expected a state of one shape - set restarts=0"
     ):
-        outer.init(VALLEYS, START, jax.random.key(0), outer.hyper())  # pyright: ignore[reportArgumentType]
+        outer.init(VALLEYS, START, jax.random.key(0), outer.hyper())

@@ -59,4 +59,4 @@ def test_members_without_a_number_are_never_kept_and_all_of_them_change_nothing(
 
 def test_a_theta_with_nothing_to_learn_is_refused():
     with pytest.raises(BadInput, match="outer random_search: theta - expected a number to learn"):
-        RandomSearch().init(BOWL, {}, jnp.zeros(2), RandomSearch().hyper())  # pyright: ignore[reportArgumentType]
+        RandomSearch().init(BOWL, {}, jnp.zeros(2), RandomSearch().hyper())

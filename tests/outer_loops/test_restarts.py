@@ -14,30 +14,25 @@ import pytest
 from metaplast.runs import checkpoint
 from metaplast.testing.base import quick_jit
 from outer_loops.es import Es
+from tests._written_problem import NO_BATCH, WrittenProblem
 
 THETA = {"w": jnp.asarray([2.2, -1.1, 1.9])}
 
 
-class Rastrigin:
+class Rastrigin(WrittenProblem):
     """sum w^2 + 3 (1 - cos 2 pi w): valleys at all integers, the deepest at 0."""
 
-    n_devices = 1
-
-    def losses(
-        self, members: Any, batch: Any, unravel: Any
-    ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        w = jax.vmap(unravel)(members)["w"]
-        loss = jnp.sum(w**2 + 3.0 * (1.0 - jnp.cos(2.0 * jnp.pi * w)), axis=1)
-        aside = {"life_loss": loss[:, None], "survived": jnp.ones((len(w), 1))}
-        return loss, {**aside, "lives": jnp.asarray(loss.size), "diverged": jnp.asarray(0)}
+    def loss(self, theta: Any, batch: Any) -> jax.Array:
+        w = theta["w"]
+        return jnp.sum(w**2 + 3.0 * (1.0 - jnp.cos(2.0 * jnp.pi * w)))
 
 
-PROBLEM: Any = Rastrigin()
+PROBLEM = Rastrigin()
 
 
 @partial(quick_jit, static_argnums=0)
 def _step(es: Es, state: Any, key: Any) -> Any:
-    return es.step(PROBLEM, state, None, key)  # pyright: ignore[reportArgumentType]
+    return es.step(PROBLEM, state, NO_BATCH, key)
 
 
 def _go_on(
@@ -57,7 +52,7 @@ def _begin(es: Es) -> Any:
 
 
 def _loss(es: Es, state: Any) -> float:
-    return float(PROBLEM.losses(es.theta(state)["w"][None], None, lambda w: {"w": w})[0][0])
+    return float(PROBLEM.loss(es.theta(state), NO_BATCH))
 
 
 ONCE = Es(strategy="Sep_CMA_ES", population=8, std=0.5)

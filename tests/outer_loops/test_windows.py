@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from metaplast import train
 from metaplast.objectives.final_weights import FinalWeights
+from metaplast.problem.searched import SearchedProblem
 from metaplast.registry import BadInput, find
 from metaplast.testing.base import quick_jit
 from metaplast.testing.outer_loop import N_STEPS, quadratic
@@ -26,21 +27,20 @@ LOOPS = (TruncatedBptt, Pes, Nres)
 PROBLEM = quadratic(n_tasks=10)
 
 
-class Spoilt:
-    """A problem of which some members have no loss, whatever they do."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class Spoilt(SearchedProblem):
+    """A problem of which some members have no loss, whatever they do.
 
-    def __init__(self, problem: Any, broken: Any) -> None:
-        self.problem, self.broken = problem, broken
+    broken [n_members]: whether a member is one of them
+    """
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.problem, name)
+    broken: Any
 
     def window_losses(self, thetas: Any, lives: Any, births: Any, n_steps: int) -> Any:
-        lives, told = self.problem.window_losses(thetas, lives, births, n_steps)
-        return lives, {
-            **told,
-            "life_loss": jnp.where(self.broken[lives.member], jnp.nan, told["life_loss"]),
-        }
+        lives, metrics = super().window_losses(thetas, lives, births, n_steps)
+        is_broken = self.broken[lives.member]
+        life_loss = jnp.where(is_broken, jnp.nan, metrics["life_loss"])
+        return lives, {**metrics, "life_loss": life_loss}
 
 
 def _run(outer: Any, spoil: Any, broken: list[int], n_steps: int) -> Any:
@@ -82,7 +82,7 @@ def test_a_tenth_half_or_all_of_the_members_may_blow_up():
     """20 members: of those that are broken both or one of a pair; the twin is left out with it."""
     outer = Pes(steps=80, population=20, learning_rate=0.05, window=8)
     order = jnp.asarray(np.random.default_rng(0).permutation(20))
-    spoil = lambda n, state, batch: (Spoilt(PROBLEM, order < n), state, batch)
+    spoil = lambda n, state, batch: (Spoilt(PROBLEM, (), order < n), state, batch)
     _demand_robust(_run(outer, spoil, [0, 2, 10, 20], 80), [0, 20, 100, 200])
 
 
