@@ -16,7 +16,7 @@ from evosax.algorithms import algorithms
 from metaplast.problem.protocol import same_theta
 from metaplast.registry import BadInput
 from metaplast.testing.base import quick_jit
-from outer_loops._evosax import TESTED, UNTESTED, begun
+from outer_loops._evosax import TESTED, UNTESTED, begin
 from outer_loops.es import Es, graded
 from tests._written_problem import WrittenProblem, metrics_of
 
@@ -248,7 +248,7 @@ def test_what_cannot_evolve_is_refused_in_one_line():
 def test_a_population_begins_with_theta_itself_and_others_around_it(strategy, sd):
     theta = jnp.linspace(-1.0, 1.0, 50)
     population = np.asarray(
-        begun(strategy, MEMBERS, theta, jnp.asarray(0.5), jax.random.key(0)).population
+        begin(strategy, MEMBERS, theta, jnp.asarray(0.5), jax.random.key(0)).population
     )
     np.testing.assert_array_equal(population[0], theta)
     noise = population[1:] - np.asarray(theta)
