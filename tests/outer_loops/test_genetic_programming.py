@@ -1,8 +1,7 @@
-"""A search over trees: what does the same has one key, mutants are trees, the small survive,
-nothing lives twice.
-"""
+"""A search over trees: one key for one function, mutants are trees, the small survive."""
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -56,7 +55,7 @@ def _member(text, constant=0.0):
     }
 
 
-WHERE = _trees.layout(problem(), _member("1"), ("modulator.sign",))
+WHERE = _trees.places(problem(), _member("1"), ("modulator.sign",))
 FLAT = np.stack([np.concatenate([np.ravel(x) for x in jax.tree.leaves(_member("pre*post"))])])
 facts = quick_jit(jax.vmap(lambda flat: _trees.facts(WHERE, flat)))
 
@@ -190,7 +189,7 @@ def test_how_much_harder_lives_are_is_the_median_of_the_parents_that_lived_befor
         flat=jnp.asarray(flat), loss=jnp.asarray(loss), count=jnp.asarray(count), **kept
     )
     assert _selection.harder(parents, jnp.asarray(now)) == 0.5  # of 0.5, 0.75 and 0.125
-    newborn = parents.replace(count=jnp.zeros(6))  # pyright: ignore[reportAttributeAccessIssue]
+    newborn = replace(parents, count=jnp.zeros(6))
     assert _selection.harder(newborn, jnp.asarray(now)) == 0.0
 
 
@@ -221,7 +220,8 @@ def test_a_search_counts_what_it_saves_and_finds_a_better_rule_that_a_file_holds
     found = document["slots"]["rule"]["rule"]
     assert found["size"] == 0  # the file holds the tree that was found, as text
     save_rule(tmp_path / "rule.safetensors", document, tensors)
-    assert load_rule(tmp_path / "rule.safetensors").spec.expression == found["expression"]  # pyright: ignore
+    loaded = cast(Symbolic, load_rule(tmp_path / "rule.safetensors").spec)
+    assert loaded.expression == found["expression"]
 
 
 def test_the_best_parents_are_moved_down_the_gradient_of_their_numbers():
