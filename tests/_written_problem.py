@@ -52,6 +52,9 @@ class WrittenProblem(Problem):
     def n_devices(self) -> int:
         return 1
 
+    def chunk_size(self, tangents: int = 0) -> int:
+        return 1
+
     @property
     def unroll(self) -> int:
         return 0

@@ -18,6 +18,7 @@ from metaplast.objectives.base import Lived
 from metaplast.problem.layout import Layout, spread
 from metaplast.problem.lives import leading, take
 from metaplast.problem.meta_problem import Batch, MetaProblem
+from metaplast.problem.protocol import Problem
 from metaplast.problem.unroll import cut
 from metaplast.registry import BadInput
 from metaplast.signals import Key, Theta
@@ -177,7 +178,9 @@ def longest(problem: MetaProblem) -> MetaProblem:
 
 
 @partial(jax.jit, static_argnames=("seen", "cuts"))
-def gradients(seen: SearchedProblem, z: Theta, batch: Batch, cuts: tuple[int, ...]) -> tuple[Array, Array]:
+def gradients(
+    seen: SearchedProblem, z: Theta, batch: Batch, cuts: tuple[int, ...]
+) -> tuple[Array, Array]:
     """(losses [n_lives, n_cuts], gradients [n_lives, n_cuts, n_numbers]) of each life, unclipped,
     as if it ended after
     so many steps, the last of them all: one pass forward, one back for every length."""
@@ -277,7 +280,7 @@ def _linear(here: float, up: np.ndarray, back: np.ndarray) -> float:
     return float(np.sum(odd**2) / total) if total > 0 else np.nan
 
 
-def cut_lengths(problem: MetaProblem) -> tuple[int, ...]:
+def cut_lengths(problem: Problem) -> tuple[int, ...]:
     """An eighth, a quarter, half and all of the steps of a life; all alone where they are judged as
     a whole.
     """

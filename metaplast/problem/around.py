@@ -39,6 +39,10 @@ class AroundProblem(Problem):
         """The number of devices of the inner problem."""
         return self.problem.n_devices
 
+    def chunk_size(self, tangents: int = 0) -> int:
+        """The number of lives of the inner problem that run in lockstep."""
+        return self.problem.chunk_size(tangents)
+
     @property
     def unroll(self) -> int:
         """The steps of a training life of the inner problem; 0 for whole lives."""

@@ -26,7 +26,7 @@ from metaplast.problem.lives import (
     take,
     where,
 )
-from metaplast.problem.protocol import LossGradient, Problem, WindowGradient, same_theta
+from metaplast.problem.protocol import LossGradient, WindowGradient, same_theta
 from metaplast.problem.unroll import Curriculum, check_unroll, cut, steps_at
 from metaplast.registry import BadInput
 from metaplast.signals import Key, Metrics, TaskShape, Theta, Trace
@@ -37,8 +37,8 @@ Differentiation = Literal["none", "forward", "reverse"]
 
 
 @spec
-class MetaProblem(Problem):
-    """A lifetime, an objective and a number of tasks per outer step.
+class MetaProblem:
+    """A lifetime, an objective and a number of tasks per outer step: a `Problem`.
 
     lifetime: the network, its rules and its task
     objective: the loss of a life, from its scores

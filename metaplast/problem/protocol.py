@@ -51,7 +51,7 @@ class Problem(Protocol):
     """What is optimised: the losses of lives under a theta, and the gradients of these losses.
 
     `MetaProblem` is the problem itself. `SearchedProblem` and `Penalised` are problems around
-    another one. An outer loop knows a problem by this protocol alone.
+    another one. An outer loop and `train` know a problem by this protocol alone.
     """
 
     @property
@@ -73,6 +73,13 @@ class Problem(Protocol):
     @abstractmethod
     def n_devices(self) -> int:
         """The number of devices over which lives are spread."""
+
+    @abstractmethod
+    def chunk_size(self, tangents: int = 0) -> int:
+        """The number of lives that run in lockstep.
+
+        tangents: the copies of a life that forward mode carries beside it.
+        """
 
     @property
     @abstractmethod
