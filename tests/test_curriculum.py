@@ -1,4 +1,4 @@
-"""Lives cut short: what an objective sees of them, and every outer loop on lives that grow longer."""
+"""Lives cut short: their objectives, and every outer loop on lives that grow longer."""
 
 import dataclasses
 from functools import partial

@@ -1,6 +1,4 @@
-"""Many lives: however they are laid out, clipped or lost, the numbers are those of the lives one by
-one.
-"""
+"""Many lives: layout, clipping and lost lives do not change the numbers of a life."""
 
 import dataclasses
 from functools import partial
@@ -17,7 +15,9 @@ from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
 from metaplast.objectives.mean_loss import MeanLoss
 from metaplast.problem.layout import Layout, spread
-from metaplast.problem.meta_problem import Batch, Births, MetaProblem
+from metaplast.problem.lives import Batch, Births
+from metaplast.problem.meta_problem import MetaProblem
+from metaplast.problem.penalised import Penalised, everything
 from metaplast.registry import BadInput
 from metaplast.rules.adam import Adam
 from metaplast.rules.metaplastic import Metaplastic
@@ -119,9 +119,7 @@ def test_lives_in_chunks_of_one_are_those_in_wider_chunks(setting):
 
 @pytest.mark.parametrize(("kept", "chunk"), [(1, 4), (2, 2), (3, 1)])
 def test_a_chunk_holds_as_many_lives_as_fit_the_cache_with_what_their_rules_keep(kept, chunk):
-    """100 x 100 synapses; the numbers that each keeps beside its weight: none, a confidence, Adam's
-    two moments.
-    """
+    """100 x 100 synapses keep, beside their weight: nothing, a confidence, Adam's two moments."""
     delta = Polynomial(terms=("error*pre",), initial=(-1.0,))
     rule = {1: delta, 2: Metaplastic(rule=delta, by="change"), 3: Adam(rule=delta)}[kept]
     task = TeacherStudent(n_in=100, n_out=100, n_steps=4)
@@ -134,7 +132,7 @@ def test_a_chunk_holds_as_many_lives_as_fit_the_cache_with_what_their_rules_keep
 
 
 def test_a_chunk_of_one_is_no_axis_of_one():
-    """XLA compiles products of one matrix and one vector far better than those of a batch of one."""
+    """XLA compiles products of a matrix and a vector far better than those of a batch of one."""
 
     def program(chunk: int) -> str:
         layout = Layout(4, chunk, n_devices=1)
@@ -179,9 +177,8 @@ def test_a_blown_life_is_left_out_and_counted(setting, one_by_one):
     assert int(metrics["diverged"]) == 1
     assert np.isfinite(metrics["norm"])
     means, metrics = _losses(PROBLEM, members, spoilt)
-    assert not np.isfinite(
-        means
-    ).any()  # a member with a blown life has no mean: the outer loop has to see it
+    # A member with a blown life has no mean: the outer loop has to see it.
+    assert not np.isfinite(means).any()
     assert int(metrics["diverged"]) == MEMBERS
     np.testing.assert_array_equal(
         np.isfinite(metrics["life_loss"]), [[True, False, True, True, True]] * MEMBERS
@@ -210,12 +207,9 @@ def test_members_that_share_live_through_the_same_tasks(setting):
     batch = _lives(batch, slice(0, 4))
     everyone = np.asarray(_losses(PROBLEM, members, batch)[1]["life_loss"])  # [members, tasks]
     assert everyone.shape == (MEMBERS, 4)
-    pairs = np.asarray(
-        _losses(PROBLEM, members, batch, 2)[1]["life_loss"]
-    )  # two groups of two tasks
-    np.testing.assert_allclose(
-        pairs, [everyone[0, :2], everyone[1, :2], everyone[2, 2:], everyone[3, 2:]], rtol=1e-6
-    )
+    two_groups = np.asarray(_losses(PROBLEM, members, batch, 2)[1]["life_loss"])
+    expected = [everyone[0, :2], everyone[1, :2], everyone[2, 2:], everyone[3, 2:]]
+    np.testing.assert_allclose(two_groups, expected, rtol=1e-6)
     with pytest.raises(BadInput, match=r"share=3 of 4 members, 4 lives - expected equal groups"):
         PROBLEM.losses(members, batch, share=3)
 
@@ -246,22 +240,17 @@ def _births(batch: Batch, due: Any) -> Births:
 
 
 def test_windows_of_lives_add_up_to_whole_ones_and_a_blown_life_stays_as_it_was(setting):
-    """Two windows of 2 steps; life 1 of every member is of a spoilt task, and is born of a sound
-    one at the second.
-    """
+    """Two windows of 2 steps: life 1 of every member has a spoilt task, and then a sound one."""
     _, members, batch = setting
 
     @quick_jit
     def windows(members: Any, batch: Batch, spoilt: Batch) -> Any:
-        empty, found = PROBLEM.unborn(members, batch), []
-        lives, told = PROBLEM.window_losses(members, empty, _births(spoilt, [True] * 5), 2)
-        found.append((lives, told))
-        found.append(
-            PROBLEM.window_losses(
-                members, lives, _births(batch, [False, True, False, False, False]), 2
-            )
-        )
-        return empty, found
+        empty = PROBLEM.unborn(members, batch)
+        all_due = _births(spoilt, [True] * 5)
+        first_window = PROBLEM.window_losses(members, empty, all_due, 2)
+        one_due = _births(batch, [False, True, False, False, False])
+        second_window = PROBLEM.window_losses(members, first_window[0], one_due, 2)
+        return empty, (first_window, second_window)
 
     empty, ((first, one), (second, two)) = windows(members, batch, blown(batch, slice(1, 2)))
     grid = lambda x: np.asarray(x).reshape(MEMBERS, 5)
@@ -299,6 +288,31 @@ def test_the_gradient_of_a_window_that_is_a_whole_life_is_that_of_the_life(setti
     for name in ("loss", "norm", "diverged", "clipped", "survived", "at_bound"):
         np.testing.assert_allclose(found.metrics[name], expected.metrics[name], rtol=1e-5)
     np.testing.assert_array_equal(found.lives.life.t, [4, 0, 4, 4, 4])
+
+
+def test_a_window_that_is_a_whole_life_pays_the_penalty_of_the_life(setting):
+    theta, members, batch = setting
+    mask = everything(theta)
+    mask["rules"]["rule"]["coefficients"] = jnp.asarray([0.0, 1.0])
+    problem = Penalised(PROBLEM, mask, jnp.asarray(0.3))
+    births = _births(batch, [True] * 5)
+
+    @quick_jit
+    def windows(theta: Any, members: Any) -> Any:
+        one = problem.unborn(jax.tree.map(lambda x: x[None], theta), batch)
+        many = problem.unborn(members, batch)
+        gradient = problem.window_gradient(theta, one, births, 4)
+        return gradient, problem.window_losses(members, many, births, 4)[1]
+
+    window, metrics = windows(theta, members)
+    expected = quick_jit(problem.value_and_grad)(theta, batch)
+    _close(window.gradient, expected.gradient, 1e-5)
+    np.testing.assert_allclose(window.metrics["loss"], expected.loss, rtol=1e-5)
+    np.testing.assert_allclose(np.mean(window.losses), expected.loss, rtol=1e-5)
+    means = np.mean(np.asarray(metrics["life_loss"]).reshape(MEMBERS, 5), axis=1)
+    losses = quick_jit(problem.losses)(members, batch)[0]
+    np.testing.assert_allclose(means, losses, rtol=1e-5)
+    assert not np.allclose(losses, _losses(PROBLEM, members, batch)[0], rtol=1e-3)
 
 
 def test_a_life_depends_on_its_key_and_place_alone(setting):

@@ -1,6 +1,4 @@
-"""The outer loop as a generator: all of it is a function of (seed, step), and stopping changes no
-bit.
-"""
+"""The search as a generator: a function of (seed, step); stopping changes no bit."""
 
 import dataclasses
 import itertools
@@ -32,9 +30,8 @@ def test_a_run_in_pieces_is_the_same_to_the_bit(monkeypatch):
     start = train.begin(PROBLEM, OUTER, 3)
     whole = list(train.steps(PROBLEM, OUTER, 3, start, 0, 4))
     first = list(train.steps(PROBLEM, OUTER, 3, train.begin(PROBLEM, OUTER, 3), 0, 2))
-    saved = jax.tree.map(
-        lambda x: jnp.asarray(np.asarray(x)), first[-1][1]
-    )  # as a checkpoint would bring it back
+    # As a checkpoint would bring it back.
+    saved = jax.tree.map(lambda x: jnp.asarray(np.asarray(x)), first[-1][1])
     second = list(train.steps(PROBLEM, OUTER, 3, saved, 2, 4))
     assert [n for n, _, _ in whole] == [n for n, _, _ in first + second] == [1, 2, 3, 4]
     for (_, a, m), (_, b, n) in zip(whole, first + second, strict=True):
@@ -50,13 +47,12 @@ def test_seeds_and_steps_differ():
 
 
 def _several(n_steps: int, lockstep: bool | None) -> tuple[list[train.Run], Any]:
-    """Runs of two seeds, and of one with half the learning rate, through a curriculum: (runs, all
-    that is told).
+    """(runs, all their steps) of two seeds, and of one with half the learning rate.
+
+    They go through a curriculum.
     """
-    problem, half = (
-        dataclasses.replace(PROBLEM, curriculum=((0, 4), (2, 16))),
-        {"learning_rate": jnp.asarray(0.005)},
-    )
+    problem = dataclasses.replace(PROBLEM, curriculum=((0, 4), (2, 16)))
+    half = {"learning_rate": jnp.asarray(0.005)}
     settings = [(3, None), (4, None), (3, half)]
     runs = [train.Run(seed, train.begin(problem, OUTER, seed, hyper)) for seed, hyper in settings]
     return runs, list(train.steps_many(problem, OUTER, runs, 0, n_steps, lockstep))
@@ -66,15 +62,15 @@ def _several(n_steps: int, lockstep: bool | None) -> tuple[list[train.Run], Any]
 def test_each_of_several_runs_has_the_bits_that_it_has_alone(monkeypatch):
     as_users(monkeypatch, train, "_step")
     compiled = train._step._cache_size()
-    runs, told = _several(4, None)
+    runs, steps = _several(4, None)
     assert train._step._cache_size() - compiled <= 2
     problem = dataclasses.replace(PROBLEM, curriculum=((0, 4), (2, 16)))
     for i, (seed, state, _) in enumerate(runs):
         alone = list(train.steps(problem, OUTER, seed, state, 0, 4))
         assert _bits([(s, m) for _, s, m in alone]) == _bits(
-            [(found[i].state, m[i]) for _, found, m in told]
+            [(after[i].state, m[i]) for _, after, m in steps]
         )
-    assert len({_bits(OUTER.theta(run.state))[0] for run in told[-1][1]}) == 3
+    assert len({_bits(OUTER.theta(run.state))[0] for run in steps[-1][1]}) == 3
 
 
 def test_runs_in_lockstep_are_the_same_to_rounding():
@@ -110,9 +106,7 @@ def test_every_stream_of_randomness_is_its_own():
 
 
 def test_a_beginning_can_be_looked_at_by_its_shapes_alone():
-    """Programs with options of their own run as plain functions inside another trace, whatever they
-    are given.
-    """
+    """Programs with compiler options run as plain functions inside another trace."""
     shapes = jax.eval_shape(lambda: train.begin(PROBLEM, OUTER, 0))
     begun = train.begin(PROBLEM, OUTER, 0)
     assert jax.tree.map(jnp.shape, shapes) == jax.tree.map(jnp.shape, begun)

@@ -1,6 +1,4 @@
-"""Known answers, in a reduced form: a search over expression trees finds the rule that a task was
-made for.
-"""
+"""Known answers, in a reduced form: a search over trees finds the rule of its task."""
 
 import numpy as np
 import pytest
@@ -13,11 +11,12 @@ from outer_loops import _trees
 
 pytestmark = pytest.mark.golden
 
-# The first eight, whatever comes of them. Tried so far, in the shortened form: symbolic_oja is
+# The first eight, whatever they find. Tried so far, in the shortened form: symbolic_oja is
 # found on 1 and 2, not on 0, 100, 101, 102, 103; symbolic_error on 0, and not on 100;
 # symbolic_reward on 0 and 1.
 SEEDS = range(8)
-TOLERANCE = 0.05  # root mean square distance of two rules on the probes, each scaled to a root mean square of 1
+# Root mean square distance of two rules on the probes, each scaled to a root mean square of 1.
+TOLERANCE = 0.05
 
 
 def outputs(rule, theta, signs):

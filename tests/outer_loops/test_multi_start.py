@@ -1,6 +1,4 @@
-"""Several starts in one program: each is the inner loop alone, and the best of them is the one with
-the lowest loss.
-"""
+"""Several starts in one program: each is the inner loop alone, and the lowest loss wins."""
 
 import jax
 import jax.numpy as jnp

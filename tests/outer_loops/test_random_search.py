@@ -1,4 +1,4 @@
-"""What is kept is what is better on the same lives, and what has no number is never kept."""
+"""Random search keeps the better on the same lives, and nothing without a number."""
 
 import itertools
 

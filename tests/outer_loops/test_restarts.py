@@ -1,6 +1,4 @@
-"""Restarts with twice the members: where one search ends in the wrong valley, and across a stop and
-a resume.
-"""
+"""Restarts with twice the members: from the wrong valley, and across a stop and a resume."""
 
 from dataclasses import replace
 from functools import partial

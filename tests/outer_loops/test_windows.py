@@ -1,6 +1,4 @@
-"""Lives that go on between outer steps: when they are born, what is reported of them, what if they
-blow up.
-"""
+"""Lives that go on between outer steps: their births, their metrics, and lives that blow up."""
 
 import dataclasses
 from typing import Any
