@@ -102,7 +102,7 @@ def places(problem: Problem, theta: Theta, signs: tuple[str, ...]) -> Places:
         keys = [str(getattr(part, "key", part)) for part in path]
         kinds[_kind(keys, slot)] += range(position, position + leaf.size)
         position += leaf.size
-    indices = {name: np.asarray(found, np.int32) for name, found in kinds.items()}
+    indices = {name: np.asarray(numbers, np.int32) for name, numbers in kinds.items()}
     bounds = ()
     if rule is not None and rule.size:
         bounds = limits(len(rule.leaves(rule.numbers())), rule.size)
