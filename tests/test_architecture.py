@@ -1,4 +1,4 @@
-"""docs/architecture.md names what exists, names every room, and orders them as import-linter does."""
+"""The page of the architecture names real paths, names every room and keeps their order."""
 
 import re
 import tomllib
