@@ -23,8 +23,8 @@ from typing import Any
 
 from benchmarks import results_page
 from metaplast.runs.config import Sources, compose, read_file
+from metaplast.runs.environment import environment
 from metaplast.training import summary
-from metaplast.training.run import environment
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"

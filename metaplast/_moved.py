@@ -22,7 +22,6 @@ MOVED = {
     "metaplast.launch.config": ("metaplast.runs.config",),
     "metaplast.launch.job": ("metaplast.runs.job", "metaplast.settings.names"),
     "metaplast.launch.metrics": ("metaplast.runs.metrics",),
-    "metaplast.launch.run": ("metaplast.training.run", "metaplast.runs.environment"),
     "metaplast.launch.row": ("metaplast.training.train_row", "metaplast.runs.row_files"),
     "metaplast.launch.side_by_side": ("metaplast.training.side_by_side",),
     "metaplast.launch.summary": ("metaplast.training.summary",),

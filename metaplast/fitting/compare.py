@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from metaplast.figures import fits as fit_figures
-from metaplast.fitting.run import is_fit
 from metaplast.registry import BadInput
 from metaplast.results.statistics import student
 from metaplast.results.table import aligned
@@ -91,7 +90,7 @@ def _resolved(run: Path) -> Plain:
 
 
 def _told(run: Path, row: str) -> Plain:
-    if not is_fit(run) or not (run / "fit.json").is_file():
+    if not (run / "fit.json").is_file():
         raise BadInput(
             f"{run}", "a finished fit, with a fit.json", "give folders that metaplast fit printed"
         )

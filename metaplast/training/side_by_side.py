@@ -12,8 +12,7 @@ from metaplast.feedback.symmetric import Symmetric
 from metaplast.registry import BadInput
 from metaplast.results import table
 from metaplast.results.statistics import estimate
-from metaplast.runs.config import read_file
-from metaplast.runs.job import parse
+from metaplast.runs.job import read_job
 from metaplast.runs.same_setting import worlds
 from metaplast.settings.names import DISCOVERED
 from metaplast.training import summary
@@ -133,7 +132,7 @@ def _noted(pool: summary.Pool, name: str) -> bool:
 
 def _exact(run: Path, row: str) -> list[str]:
     """The rows whose credit signal is the gradient itself; where there is none, all others."""
-    rows = parse(read_file(run / "config.yaml"), check=False).rows
+    rows = read_job(run).rows
     others = [name for name, _ in rows if name != row]
     return [
         name for name, config in rows if name != row and isinstance(config.feedback, Symmetric)

@@ -18,9 +18,8 @@ from metaplast.reuse.describe import describe_rule
 from metaplast.reuse.formula import formula, terms
 from metaplast.reuse.rule_file import save_rule
 from metaplast.runs import folder
-from metaplast.runs.config import read_yaml
 from metaplast.runs.folder import row_folder
-from metaplast.runs.job import Config, Job, parse
+from metaplast.runs.job import Config, Job, read_job
 from metaplast.runs.nesting import contained
 from metaplast.runs.row_files import theta_of
 from metaplast.runs.same_setting import worlds
@@ -189,7 +188,7 @@ def pool(runs: list[Path]) -> Pool:
             f"{len(runs)} runs of seeds {seeds}", "distinct seeds", "name every run once"
         )
     rows, metric = lives(runs, [entry["name"] for entry in summaries[0]["scores"]])
-    job = parse(read_yaml((runs[0] / "config.yaml").read_text(), "config.yaml"), check=False)
+    job = read_job(runs[0])
     means = {name: [float(group.mean()) for group in groups] for name, groups in rows.items()}
     facts = row_words.over_runs(summaries)
     gap = gap_closed(job, rows, metric, facts)

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from metaplast.training import run, side_by_side
+from metaplast.training import side_by_side
+from tests._runs import resume_run
 from tests.golden import _values
 from tests.golden._values import FOLDER
 
@@ -87,7 +88,7 @@ def test_a_plugin_module() -> None:
 def test_a_run_that_was_stopped_goes_on(tmp_path: Path) -> None:
     """Its rule and its metrics are those of the finished run beside it, which had one row more."""
     folder = Path(shutil.copytree(FOLDER / "halted", tmp_path / "halted"))
-    run.resume(folder, 1, lambda *_: None)
+    resume_run(folder, 1)
     now = _values.of_run(folder)
     for part in ("theta", "terms", "metrics"):
         same(now[part], TOLD["run"][part], part)

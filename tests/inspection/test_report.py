@@ -19,9 +19,9 @@ from metaplast.runs.job import parse
 from metaplast.runs.metrics import MetricsFile, read
 from metaplast.training import loop as training
 from metaplast.training import page as report
-from metaplast.training import run
 from metaplast.training import train_row as row
 from metaplast.training.summary import render, summarise
+from tests._runs import start_run
 
 HOSTILE = "<script>alert(1)</script>"
 IMAGE = "\"><img src='http://example.org/x' onerror=alert(1)>"
@@ -121,7 +121,7 @@ def test_hostile_text_stays_text(tmp_path: Path):
 
 @pytest.mark.system
 def test_training_writes_the_page_and_every_step_of_its_rule(tmp_path: Path):
-    folder = run.start({**CONFIG, "seed": 0}, tmp_path / "run", 1, lambda *_: None)
+    folder = start_run({**CONFIG, "seed": 0}, tmp_path / "run", 1)
     found = check_page((folder / "report.html").read_text())
     assert (
         HOSTILE in found.text and IMAGE in found.text and "metaplast inspect RUN_DIR" in found.text

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from metaplast.fitting.arguments import composed
-from metaplast.fitting.family_problem import check
 from metaplast.fitting.reading import reading_of, warn, warnings_of
 from metaplast.registry import BadInput, find
 from metaplast.runs.config import Sources
 from metaplast.runs.job import Config, Job
+from tests._runs import fit_job
 
 N = 40
 STDP = (
@@ -45,7 +45,7 @@ def _spikes(path: Path, **more: Any) -> str:
 
 
 def _reading(*words: str) -> tuple[Any, list[str]]:
-    job = check(composed([*words, "rows={}"], (), Sources())[0], None)
+    job = fit_job(composed([*words, "rows={}"], (), Sources())[0])
     reading = reading_of(job)
     for line in reading["warnings"]:
         assert f"warning: {line}" in reading["description"]
@@ -69,8 +69,8 @@ def test_another_dt_is_the_users_and_is_counted(tmp_path):
 
 
 def test_a_dt_that_was_meant_in_milliseconds_resolves_no_time_constant(tmp_path):
-    job = check(
-        composed([_spikes(tmp_path / "a.npz", dt=10.0), *STDP, "rows={}"], (), Sources())[0], None
+    job = fit_job(
+        composed([_spikes(tmp_path / "a.npz", dt=10.0), *STDP, "rows={}"], (), Sources())[0]
     )
     told = reading_of(job)["description"]
     assert any("tau_pre=0.02 s is not resolved by dt=10 s" in line for line in told)
@@ -122,8 +122,8 @@ def test_every_array_is_explained_whether_it_is_there_or_not(tmp_path):
         "plastic": np.arange(N) % 2,
         "activity": activity,
     }
-    job = check(
-        composed([_file(tmp_path / "a.npz", **more, **mask), "rows={}"], (), Sources())[0], None
+    job = fit_job(
+        composed([_file(tmp_path / "a.npz", **more, **mask), "rows={}"], (), Sources())[0]
     )
     told = reading_of(job)["description"]
     for line in (
@@ -178,9 +178,7 @@ def test_fits_of_before_have_no_reading():
 def test_a_training_on_recordings_says_the_same_and_other_tasks_nothing(tmp_path, caplog):
     choice = np.where(np.arange(N) % 4, np.arange(N) % 2, -1)
     path = _file(tmp_path / "a.npz", choice=choice, dt=0.1)
-    job = check(
-        composed([path, "rows={}", "task.target=choice", "dt=0.001"], (), Sources())[0], None
-    )
+    job = fit_job(composed([path, "rows={}", "task.target=choice", "dt=0.001"], (), Sources())[0])
     warn(job)
     assert any("no choice made in 10 of 40 rows (25.0 %)" in line for line in caplog.messages)
     assert any(

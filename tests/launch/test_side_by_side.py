@@ -14,9 +14,9 @@ from metaplast.results import table
 from metaplast.runs.config import read_yaml
 from metaplast.runs.job import parse
 from metaplast.runs.same_setting import worlds
-from metaplast.training import run
 from metaplast.training.side_by_side import compare
 from metaplast.training.summary import render, summarise
+from tests._runs import start_run
 
 CONFIG = """
 task: {name: prototypes, n_in: 3, n_classes: 2, shots: 1, queries: 2}
@@ -60,7 +60,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         patch.setenv(
             "JAX_DISABLE_MOST_OPTIMIZATIONS", "true"
         )  # the rows compile in a process of their own
-        one = run.start(read_yaml(CONFIG, "test"), folder / "run", 1, lambda *_: None)
+        one = start_run(read_yaml(CONFIG, "test"), folder / "run", 1)
     return [
         _copy(one, folder / "1-a", 0, discovered=0.5, sgd=0.7, slow=0.6),
         _copy(one, folder / "1-b", 1, discovered=0.7, sgd=0.9, slow=0.6),

@@ -9,9 +9,9 @@ import pytest
 
 from metaplast.registry import BadInput
 from metaplast.runs.config import read_yaml
-from metaplast.training import run
 from metaplast.training.summary import lives
 from metaplast.training.transfer import transfer
+from tests._runs import start_run
 
 pytestmark = pytest.mark.system  # a whole run, then several more programs
 
@@ -30,7 +30,7 @@ evaluation: {validation: 4, heldout: 6, candidates: 1}
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return run.start(
+    return start_run(
         read_yaml(CONFIG, "test"), tmp_path_factory.mktemp("runs") / "run", 1, lambda *_: None
     )
 
