@@ -18,8 +18,10 @@ from metaplast.cli._paths import Given
     "truth",
     multiple=True,
     metavar="WORD",
-    help="Simulate first: values from this rule (rule=oja, rule.rate=0.1, ...) on your stimuli, trials, mask and noise "
-    "are fitted instead of your own, to see which terms this much data can tell. May be given several times.",
+    help="Simulate first: values from this rule (rule=oja, rule.rate=0.1, ...) on your stimuli, "
+    "trials, mask and noise "
+    "are fitted instead of your own, to see which terms this much data can tell. May be given "
+    "several times.",
 )
 @click.option(
     "--run-dir", type=Given("folder"), help="Folder of the fit (default: runs/<date>-fit-...)."

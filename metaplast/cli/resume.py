@@ -15,7 +15,8 @@ from metaplast.cli._paths import Given
 @click.option(
     "--jobs",
     type=click.IntRange(1),
-    help="Rows trained at the same time (default: 2 where there are two cores and the memory for it).",
+    help="Rows trained at the same time (default: 2 where there are two cores and the memory for "
+    "it).",
 )
 @click.option("--quiet", is_flag=True, help="No progress bars.")
 def command(run_dir: Path, modules: tuple[str, ...], jobs: int | None, quiet: bool) -> None:

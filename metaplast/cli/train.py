@@ -29,7 +29,8 @@ from metaplast.cli._paths import Given
 @click.option(
     "--jobs",
     type=click.IntRange(1),
-    help="Rows trained at the same time (default: 2 where there are two cores and the memory for it).",
+    help="Rows trained at the same time (default: 2 where there are two cores and the memory for "
+    "it).",
 )
 @click.option(
     "--json", "as_json", is_flag=True, help="Print summary.json, of several runs group.json."

@@ -1,4 +1,6 @@
-"""One outer loop in a comparison: several settings are tried, and the best is trained with every seed."""
+"""One outer loop in a comparison: several settings are tried, and the best is trained with every
+seed.
+"""
 
 import json
 from collections.abc import Callable

@@ -184,7 +184,9 @@ class Job:
         return dict(self.rows)[name]
 
     def before(self, name: str) -> list[str]:
-        """The row that `name` starts from, the one that this starts from, and so on; none for most."""
+        """The row that `name` starts from, the one that this starts from, and so on; none for
+        most.
+        """
         origins, chain = dict(self.origins), [name]
         while chain[-1] in origins:
             chain.append(origins[chain[-1]])

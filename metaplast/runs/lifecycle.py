@@ -1,7 +1,8 @@
 """One protocol for every kind of run: check, create, lock, log, execute, resume, render.
 
-A kind of run is a folder of this package with a `kind.py` that holds one `Kind`, named KIND. Nothing else names it:
-`metaplast resume` and `metaplast compare` find the kind of a folder by its marker.
+A kind of run is a folder of this package with a `kind.py` that holds one `Kind`, named KIND.
+Nothing else names it: `metaplast resume` and `metaplast compare` find the kind of a folder by its
+marker.
 """
 
 import hashlib
@@ -115,7 +116,9 @@ class Kind(ABC, Generic[Plan]):
 
     @abstractmethod
     def render(self, path: Path, as_json: bool = False) -> str:
-        """The text, or the JSON, that is printed at the end. Raises: BadInput for an unfinished run."""
+        """The text, or the JSON, that is printed at the end. Raises: BadInput for an unfinished
+        run.
+        """
 
     @abstractmethod
     def compare(self, paths: Sequence[Path], how: Comparison) -> str:
@@ -152,7 +155,7 @@ def start(kind: Kind[Plan], request: Request, path: Path | None, means: Means) -
 
 
 def resume(run: Path, means: Means) -> Path:
-    """Go on with a run that was stopped; finished parts are kept, and a finished run is left as it is.
+    """Go on with a run that was stopped. Finished parts are kept. A finished run stays as it is.
 
     Raises: as `start`; BadInput where the config was changed; checkpoint.NoCheckpoint.
     """
@@ -189,7 +192,9 @@ def kinds() -> list[Kind[Any]]:
 
 
 def _recorded(kind: Kind[Any], run: Path) -> Request:
-    """The request that a folder was begun with. Raises: BadInput where its config is another by now."""
+    """The request that a folder was begun with. Raises: BadInput where its config is another by
+    now.
+    """
     plain = read_file(run / CONFIG)
     if not kind.marker:
         return Request(plain)  # each row's checkpoints know the config that they belong to

@@ -89,7 +89,10 @@ def work_through(
                 watch()
         except BrokenProcessPool:
             stop.check()
-            fix = f"see log.txt; metaplast resume {run}, with fewer --jobs if the machine ran out of memory"
+            fix = (
+                f"see log.txt; metaplast resume {run}, with fewer --jobs if the machine ran out "
+                f"of memory"
+            )
             raise WorkerLost(
                 f"{run}: a worker process ended by itself - expected it to train its row - {fix}"
             ) from None

@@ -99,7 +99,9 @@ class Compare:
 
 
 def _constant(loop: Any) -> AbstractOuterLoop:
-    """The outer loop of a name or a mapping, its rates and those of the loops inside it constant."""
+    """The outer loop of a name or a mapping, its rates and those of the loops inside it
+    constant.
+    """
 
     def at(plain: Any) -> Any:
         if not isinstance(plain, dict):

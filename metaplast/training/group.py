@@ -34,7 +34,7 @@ class Group:
 
     seeds: the number of runs that differ in their seed, from `seed` on.
     vary: {name: values} of numbers that leave through the outer loop's `hyper` (step sizes,
-        spreads). Every combination of them runs. The numbers of a nested loop are named as first_std.
+        spreads). Every combination of them runs. Numbers of a nested loop are named as first_std.
     lockstep: true: all runs take every step at once: faster steps, other last digits. false: one
         run after the other, each with the bits that it has alone. None: at once on an accelerator,
         where the state keeps its shape.
@@ -134,7 +134,9 @@ def _at(plain: Plain, setting: Mapping[str, float]) -> Plain:
 
 
 def _override(outer: AbstractOuterLoop, path: Sequence[str], value: float) -> Plain:
-    """The config of one field of a loop. A nested loop is written out: the config may not name it."""
+    """The config of one field of a loop. A nested loop is written out: the config may not name
+    it.
+    """
     first, *rest = path
     if not rest:
         return {first: value}
@@ -151,7 +153,9 @@ def programs(runs: Sequence[Run]) -> list[list[Run]]:
 
 
 def check_lockstep(runs: Sequence[Run]) -> None:
-    """Raises: BadInput for runs that are to move at once and whose outer state changes its shape."""
+    """Raises: BadInput for runs that are to move at once and whose outer state changes its
+    shape.
+    """
     if not runs[0].lockstep:
         return
     problem, outer = program_of(runs[0], DISCOVERED)

@@ -69,7 +69,8 @@ def render(path: Path) -> str:
     if n > 1:
         shared = f"{n} compiled programs, for their problems depend on the seed"
     lines = [
-        f"Every row of {len(runs)} runs by {shared}. Each run has a folder of its own, as if it had run alone:"
+        f"Every row of {len(runs)} runs by {shared}. Each run has a folder of its own, as if it "
+        f"had run alone:"
     ]
     lines += [str(folder) for folder in finished]
     parts = [side_by_side.compare(finished)] if finished else []

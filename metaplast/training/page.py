@@ -193,7 +193,10 @@ def _note(fact: Plain) -> str:
 def _curves(runs: Sequence[Run], n_lives: int, pictures: Path, tick: Tick) -> sections.Part:
     """Each row's lives are lived anew under its stored theta: one compiled program per row."""
     if not n_lives:
-        words = "Not computed when the run ended, to save time. `metaplast inspect RUN_DIR` adds the curves to this page."
+        words = (
+            "Not computed when the run ended, to save time. `metaplast inspect RUN_DIR` adds "
+            "the curves to this page."
+        )
         return Section("Learning within a life", [words]), {}
     n = min(n_lives, runs[0].job.main.evaluation.heldout)
     phases = runs[0].job.main.task.shape().phases
@@ -253,13 +256,19 @@ def _path_part(
     ]
     title = "The way there: coefficients over meta-training"
     if not all(logs):
-        words = "Not recorded: the rule learns nothing, has too many numbers, or the run is older than the record."
+        words = (
+            "Not recorded: the rule learns nothing, has too many numbers, or the run is older "
+            "than the record."
+        )
         return {"path": (Section(title, [words]), {})}
     if any(
         len(log[0]) != sum(x.size for x in file.tensors.values())
         for file, log in zip(files, logs, strict=True)
     ):
-        words = "Not shown: the form of the rule was searched too; numbers of other steps belong to other formulas."
+        words = (
+            "Not shown: the form of the rule was searched too; numbers of other steps belong "
+            "to other formulas."
+        )
         return {"path": (Section(title, [words]), {})}
     found = [
         coefficients.path(file.document, file.tensors, log)
@@ -283,14 +292,16 @@ def _limits(runs: Sequence[Run], n_lives: int, pool: summary.Pool) -> list[str]:
     words = [one if len(runs) == 1 else several]
     if lives:
         words.append(
-            f"Curves are of the first {lives} held-out lives of a run, the scores of {scored} in all; bands are "
+            f"Curves are of the first {lives} held-out lives of a run, the scores of {scored} in "
+            f"all; bands are "
             "pointwise, not of whole curves."
         )
     outside = [name for name, fact in pool.facts.items() if fact.get("kind") == "reference"]
     if lives and outside:
         words.append(f"References have no curve within a life: {', '.join(outside)}.")
     words.append(
-        "Not shown: time scales, ablations, distances to known rules, other tasks, and what theta holds beside the "
+        "Not shown: time scales, ablations, distances to known rules, other tasks, and what theta "
+        "holds beside the "
         "rules (initial gains, learned feedback)."
     )
     return words

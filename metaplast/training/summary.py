@@ -249,14 +249,17 @@ def render(run: Path) -> str:
         else ""
     )
     parts.append(
-        f"Every trained row: same task, outer loop and budget{unless}; candidates chosen on validation lives; scored "
-        f"on the same {summary['scores'][0]['n']} held-out lives, opened once. One seed, so intervals cover lives, "
+        f"Every trained row: same task, outer loop and budget{unless}; candidates chosen on "
+        f"validation lives; scored "
+        f"on the same {summary['scores'][0]['n']} held-out lives, opened once. One seed, so "
+        f"intervals cover lives, "
         "not splits."
     )
     for name, fact in summary["rows"].items():
         if fact.get("at_bound", 0.0) > CLIPPED:
             parts.append(
-                f"{name}: {100 * fact['at_bound']:.0f} % of its weights end at their bound (clipped)."
+                f"{name}: {100 * fact['at_bound']:.0f} % of its weights end at their bound "
+                f"(clipped)."
             )
         for word in IDLE:
             many = {
@@ -281,7 +284,8 @@ def render(run: Path) -> str:
             else ""
         )
         parts.append(
-            f"{rule['formula']}\nreach: {rule['reach']}{transport}; feedback: {summary['rows'][DISCOVERED]['feedback']}"
+            f"{rule['formula']}\nreach: {rule['reach']}{transport}; feedback: "
+            f"{summary['rows'][DISCOVERED]['feedback']}"
         )
     files = {"summary": [run / "summary.json"], "rule": [run / "rule.safetensors"] if rule else []}
     files["figure"] = sorted((run / "figures").glob("*.png"))
@@ -298,6 +302,12 @@ def say_gap(gap: Plain) -> str:
         reasons = "; ".join(f"{name} is {reason}" for name, reason in withheld.items())
         return f"No share of a gap and no best backprop row is named: {reasons}."
     if gap["share"] is None:
-        return f"{gap['to']}, the best backprop row, is no better than {gap['from']}: there is no gap to close."
+        return (
+            f"{gap['to']}, the best backprop row, is no better than {gap['from']}: there is no "
+            f"gap to close."
+        )
     share = f"{100 * gap['share']:.0f} %"
-    return f"The discovered rule closes {share} of the gap from {gap['from']} to {gap['to']} (best backprop row)."
+    return (
+        f"The discovered rule closes {share} of the gap from {gap['from']} to {gap['to']} "
+        f"(best backprop row)."
+    )

@@ -68,7 +68,8 @@ def train_row(runs: Sequence[Run], name: str, tick: Tick = lambda *_: None) -> N
         else:
             fix = "see log.txt; lower outer.learning_rate"
             failed.append(
-                f"{row_folder(one.folder, name)} - expected {before[0]}, its start, to be trained - {fix}"
+                f"{row_folder(one.folder, name)} - expected {before[0]}, its start, to be trained "
+                f"- {fix}"
             )
     for several in together.values():
         failed += _train_program(several, name, tick)
@@ -128,7 +129,8 @@ def _train_program(runs: Sequence[Run], name: str, tick: Tick) -> list[str]:
         save_arrays(it.folder / "validation.safetensors", it.validation)
         publish(it.folder, it.theta, scores, facts)
     return [
-        f"{it.folder}: {int(it.state.bad)} outer steps in a row without a finite loss - expected finite losses - "
+        f"{it.folder}: {int(it.state.bad)} outer steps in a row without a finite loss - expected "
+        f"finite losses - "
         "lower outer.learning_rate or the step sizes of the rule"
         for it in trained
         if it.diverged
@@ -222,7 +224,9 @@ def _validated(problem: MetaProblem, theta: Theta, config: Config) -> dict[str, 
 def _beside_start(
     scores: dict[str, np.ndarray], start: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Per-life values on validation lives: of the chosen theta, and `start_...` of the first one."""
+    """Per-life values on validation lives: of the chosen theta, and `start_...` of the first
+    one.
+    """
     kept = {}
     for metric in ("loss", "accuracy"):
         if metric in scores:

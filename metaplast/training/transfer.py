@@ -89,6 +89,7 @@ def _fitting(theta: Theta, config: Config, name: str) -> Theta:
         raise BadInput(
             f"row {name}: what it learned does not fit the changed network",
             "as many edges and numbers as it was trained with",
-            "train it with slots that share one theta (rules: ... shared: true), or change something else",
+            "train it with slots that share one theta (rules: ... shared: true), or change "
+            "something else",
         )
     return theta

@@ -119,8 +119,8 @@ def test_the_text_says_what_was_measured_and_what_it_speaks_for(report):
     ):
         assert words in text
     assert (
-        "\nadvised: outer=bptt, for the gradient agrees with the loss (1.00) and its signal over 2 lives is"
-        in text
+        "\nadvised: outer=bptt, for the gradient agrees with the loss (1.00) and its signal over 2 "
+        "lives is" in text
     )
     assert text.endswith("configured: outer=bptt, as advised")
     assert max(map(len, text.partition("\n\nadvised")[0].splitlines())) <= 120

@@ -29,7 +29,8 @@ evaluation: {validation: 4, heldout: 4, candidates: 1}
 checkpoint_every: 1
 rows:
   wide:
-    rule: {name: polynomial, rate: 0.2, learn: both, terms: [post, error*pre, weight], initial: [0, -1, 0]}
+    rule:
+      {name: polynomial, rate: 0.2, learn: both, terms: [post, error*pre, weight], initial: [0, -1, 0]}
     from: discovered
 """
 

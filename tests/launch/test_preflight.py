@@ -1,4 +1,6 @@
-"""What cannot work is refused before anything compiles, with the setting that would make it work."""
+"""What cannot work is refused before anything compiles, with the setting that would make it
+work.
+"""
 
 import jax
 import pytest
@@ -101,7 +103,8 @@ def test_a_neuron_that_dt_makes_unstable_is_warned_about(caplog):
     preflight.check(_job(*words, f"network.neuron={cell}"), 1)
     (record,) = caplog.records
     assert record.getMessage() == (
-        "hidden_1: neuron refractory is unstable at dt=0.001 s under drives of -200 to 200: expected dt of at most "
+        "hidden_1: neuron refractory is unstable at dt=0.001 s under drives of -200 to 200: "
+        "expected dt of at most "
         "0.000352 s, or another method of integration"
     )
 

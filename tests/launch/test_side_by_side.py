@@ -26,7 +26,9 @@ rule: {name: polynomial, terms: [post*pre], initial: [0.1], learn: none}
 outer: {name: bptt, steps: 1}
 evaluation: {heldout: 8}
 rows:
-  sgd: {feedback: {name: symmetric}, rule: {name: polynomial, terms: [error*pre], initial: [-1], learn: none}}
+  sgd:
+    feedback: {name: symmetric}
+    rule: {name: polynomial, terms: [error*pre], initial: [-1], learn: none}
   slow:
     feedback: {name: symmetric}
     rule: {name: polynomial, terms: [error*pre], initial: [-1], rate: 0.01, learn: none}
@@ -136,7 +138,10 @@ def test_faults_of_lives_are_counted_and_named_at_the_end_of_a_run(runs):
         job = parse(read_yaml((finished / "config.yaml").read_text(), "test"))
         counts = summarise(finished, job, 1.0)["rows"]["discovered"]["faults"]
         assert counts == {"dead": 3, "saturated": 0, "runaway": 1, "clipped": 0}
-        line = "discovered: of its 8 lives, 3 dead (a population silent throughout), 1 runaway (a population above 100 Hz"
+        line = (
+            "discovered: of its 8 lives, 3 dead (a population silent throughout), 1 runaway (a "
+            "population above 100 Hz"
+        )
         assert line in render(finished) and "sgd: of its" not in render(finished)
     finally:
         save_file(stored, finished / "lives.safetensors")

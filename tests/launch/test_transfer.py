@@ -20,8 +20,12 @@ task: {name: prototypes, n_in: 4, n_classes: 2, shots: 2, queries: 2}
 network: {name: feedforward, hidden: [3, 3]}
 genome: {name: random, learn_gain: true}
 rules:
-  first: {edges: "input_*", rule: {name: polynomial, terms: [error*pre], initial: [-1], learn: both}}
-  later: {edges: "hidden_*", rule: {name: polynomial, terms: [error*pre], initial: [-1], learn: both}}
+  first:
+    edges: "input_*"
+    rule: {name: polynomial, terms: [error*pre], initial: [-1], learn: both}
+  later:
+    edges: "hidden_*"
+    rule: {name: polynomial, terms: [error*pre], initial: [-1], learn: both}
 outer: {name: bptt, steps: 1}
 problem: {n_tasks: 2}
 evaluation: {validation: 4, heldout: 6, candidates: 1}

@@ -112,7 +112,10 @@ def test_a_row_below_one_that_it_contains_takes_the_sentence_with_it(tmp_path: P
     half = stats.t.ppf(0.9995, 63) * paired.std(ddof=1) / 8
     assert mine["difference"] == pytest.approx(paired.mean(), rel=1e-4)
     assert mine["interval"] == pytest.approx([paired.mean() - half, paired.mean() + half], rel=1e-4)
-    do = "more outer.steps, a smaller outer.learning_rate, or rows: {backprop_with_terms: {from: backprop_sgd}}"
+    do = (
+        "more outer.steps, a smaller outer.learning_rate, or rows: {backprop_with_terms: {from: "
+        "backprop_sgd}}"
+    )
     assert mine["do"] == do
     words, shown = summary.render(folder), page(folder)
     for text in (words, shown, summary.pooled([folder])):
@@ -125,8 +128,8 @@ def test_a_row_below_one_that_it_contains_takes_the_sentence_with_it(tmp_path: P
         assert "closes" not in text and "(best backprop row)" not in text
     for text in (words, shown):
         assert (
-            "got lost 2 times (outer steps 1, 3) and was led back; its last steps were 0.25 as large."
-            in text
+            "got lost 2 times (outer steps 1, 3) and was led back; its last steps were 0.25 as "
+            "large." in text
         )
     gap = json.loads((folder / "summary.json").read_text())["gap_closed"]
     assert (gap["to"], gap["share"], list(gap["withheld"])) == (None, None, ["backprop_with_terms"])
