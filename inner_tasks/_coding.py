@@ -86,7 +86,13 @@ def _numbered(where: str, values: np.ndarray) -> np.ndarray:
     codes = integers("choice", np.where(missing, -1, values), len(values))
     made = np.unique(codes[codes >= 0])
     if len(made) == 1 and np.any(codes[~missing] < 0):
-        fix = f"set {FIELD}={_yaml(_options(values))}, the options in order"
+        both, none = (
+            _yaml(_options(values)),
+            _yaml((made.item(), 1) if made.item() != 1 else (0, 1)),
+        )
+        fix = (
+            f"set {FIELD}={both}, the options in order, or {none} where negative ones are no choice"
+        )
         raise BadInput(
             f"{where}: {tally(values)}: negative numbers beside one option", "two options", fix
         )
@@ -144,6 +150,14 @@ def _missed(
     if paid is not None and (given := int(np.isfinite(paid[none]).sum())):
         others = int(np.sum(np.nan_to_num(paid[none]) != 0))
         words += f"; {given} of these rows have a reward, {others} another than 0, and it counts as an outcome"
+    if values.dtype.kind == "U":
+        meant = {name.strip().lower() for name in np.unique(values[~none]).tolist()}
+        near = int(np.isin(np.char.lower(np.char.strip(values[none])), list(meant)).sum())
+        words += (
+            f"; {near} of these rows differ from an option in capitals or blanks only"
+            if near
+            else ""
+        )
     hint = (
         f"; if they are options, say {FIELD}={_yaml(_options(values))}, without what is no choice"
     )
@@ -176,8 +190,10 @@ def _unpaid(
     if not without or len(without) == len(made):
         return
     rows = np.isin(codes, without)
-    rest = _yaml(_options(values[(codes >= 0) & ~rows]))
-    yield (
-        f"{where}: never rewarded, where other options are: {tally(values[rows])}, {counted(rows.sum(), len(codes))}; "
-        f"if this stands for no choice, say {FIELD}={rest}"
-    )
+    rest = _options(values[(codes >= 0) & ~rows])
+    fix = f"if this stands for no choice, say {FIELD}={_yaml(rest)}"
+    if len(rest) < 2:  # an option that is refused is never rewarded either
+        every = _yaml(_options(values[codes >= 0]))
+        fix = f"if one of these stands for no choice, say {FIELD}={every} without it"
+    which = f"{tally(values[rows])}, {counted(rows.sum(), len(codes))}"
+    yield f"{where}: never rewarded, where other options are: {which}; {fix}"

@@ -7,6 +7,7 @@ import numpy as np
 from inner_tasks._npz import Arrays, Rows
 from inner_tasks._said import Said, counted, listed
 
+FAR = 10  # times the range of all others: so far off lies what may stand for a missing value
 ABSENT = {  # what an array that is not there stands for
     "reward": "none; rules have no modulator.reward",
     "plastic": "plasticity is on in every row",
@@ -46,7 +47,8 @@ def _measured(arrays: Arrays, rows: Rows) -> Iterator[str]:
         yield f"array 'recorded': what does not count: {masked}"
     if rows.reward is not None:
         outcomes = counted(np.sum(~np.isnan(rows.reward)), n)
-        yield f"array 'reward': an outcome in {outcomes}, {_range(rows.reward)}; in the others none was shown"
+        none = ", where rules read 0" if np.isnan(rows.reward).any() else ""
+        yield f"array 'reward': an outcome in {outcomes}, {_range(rows.reward)}; in the others none was shown{none}"
 
 
 def _placed(arrays: Arrays, rows: Rows) -> Iterator[str]:
@@ -72,7 +74,35 @@ def _placed(arrays: Arrays, rows: Rows) -> Iterator[str]:
         yield f"array 'dt': {rows.dt:g} s per row"
 
 
+def _markers(rows: Rows) -> Iterator[str]:
+    """A number far from all others that stands there again and again is often a missing value."""
+    measured = {"stimulus": rows.stimulus, "activity": rows.activity, "reward": rows.reward}
+    measured |= {f"modulator.{name}": value for name, value in rows.modulators.items()}
+    for name, values in measured.items():
+        known = np.zeros(0) if values is None else values[np.isfinite(values)].astype(np.float64)
+        for end in sorted({float(known.min()), float(known.max())}) if known.size else ():
+            others = known[known != end]
+            gap = np.abs(others - end).min() if others.size else 0.0
+            if len(known) - others.size > 1 and others.size and gap > FAR * np.ptp(others) > 0:
+                where = counted(len(known) - others.size, len(known), "values")
+                missing = "leave out these rows" if name == "stimulus" else "write NaN there"
+                fix = f"if it stands for a missing value, {missing}"
+                yield f"array {name!r}: {end:g} in {where}, where the others are {_range(others)}; {fix}"
+
+
 def _doubtful(arrays: Arrays, rows: Rows) -> Iterator[str]:
+    alike: dict[str, list[str]] = {}
+    for name in rows.names:
+        alike.setdefault(name.strip().lower(), []).append(name)
+    for names in alike.values():
+        if len(names) > 1:
+            yield f"array 'subject': {listed(map(repr, names))} count as {len(names)} subjects; is it one?"
+    paid = np.zeros(0) if rows.reward is None else rows.reward[~np.isnan(rows.reward)]
+    if len(paid) and paid.min() == paid.max():
+        yield f"array 'reward': {paid[0]:g} in all {len(paid)} rows that have an outcome"
+    yield from _markers(rows)
+    if not rows.plastic.any():
+        yield f"array 'plastic': 0 in all {len(rows.plastic)} rows: nothing is ever learned, and no rule can be found"
     several = np.bincount(rows.subject, minlength=len(rows.names)) > 1
     if several.any():
         names = [name for name, more in zip(rows.names, several, strict=True) if more]

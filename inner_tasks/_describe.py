@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from inner_tasks._said import MANY, listed, percent
+from inner_tasks._said import MANY, counted, listed, percent
 from metaplast.recording import HeldOut, Recorded, split_sessions, trials_of
 from metaplast.reuse.text import printable
 from metaplast.tasks import SPLITS
@@ -142,6 +142,13 @@ def _warnings(recorded: Recorded, info: Info) -> Iterator[str]:
     silent = [str(i) for i in np.flatnonzero(~seen.any(axis=0))]
     if silent:
         yield f"units without a value: {listed(silent)}"
+    yield from _without_values(recorded)
+    y, known = _units(recorded, info)
+    steady = [
+        str(i) for i in range(y.shape[1]) if known[:, i].any() and np.ptp(y[known[:, i], i]) == 0
+    ]
+    if steady:
+        yield f"units that never vary: {listed(steady)}"
     if len(recorded.names) < 4:
         yield "fewer than four subjects, so trials are held out, not subjects"
     sessions = tuple(f"session {i}" for i in range(len(recorded.names)))
@@ -152,6 +159,17 @@ def _warnings(recorded: Recorded, info: Info) -> Iterator[str]:
     for name, values in sorted(recorded.sessions.modulators.items()):
         if not np.any(values):
             yield f"modulator {name} is always 0"
+
+
+def _without_values(recorded: Recorded) -> Iterator[str]:
+    """Subjects, and sessions of others, of which nothing that is fitted was recorded."""
+    observed = np.asarray(recorded.sessions.observed)
+    some = observed.reshape(len(observed), -1).any(axis=1)
+    if some.all() or not some.any():
+        return
+    empty = np.flatnonzero(np.bincount(recorded.subject[some], minlength=len(recorded.names)) == 0)
+    names = f": all of {listed(recorded.names[i] for i in empty)}" if len(empty) else ""
+    yield f"nothing recorded in {counted(np.sum(~some), len(observed), 'sessions')}, which settle nothing{names}"
 
 
 def _values(recorded: Recorded) -> tuple[np.ndarray, np.ndarray]:

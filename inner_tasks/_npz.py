@@ -39,6 +39,8 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from inner_tasks._file import looks, stamp
+from inner_tasks._said import plain, tally
+from inner_tasks._shapes import demand_upright, fix_of_shape
 from metaplast.registry import BadInput
 from metaplast.signals import FEEDBACK_FIELDS
 
@@ -60,6 +62,13 @@ NAMED = {
     "weights": r"\w[\w-]{0,63}",
     "final_weights": r"\w[\w-]{0,63}",
 }
+NUMBER = "number them 0, 1, 2 ...: numpy.unique(array, return_inverse=True)[1]"
+NO_NAME = (
+    "",
+    "nan",
+    "none",
+    "null",
+)  # what is written where a subject is missing, in small letters
 AGAIN = "write the file again with numpy.savez(path, stimulus=..., activity=...)"
 Arrays = dict[str, np.ndarray]
 
@@ -143,6 +152,14 @@ def _load(found: Any, keys: list[str]) -> Iterator[tuple[str, np.ndarray]]:
         try:
             value = found[key]
         except Exception as error:  # as above
+            if str(error).startswith("Object arrays"):
+                what, fix = (
+                    f"array {key!r}: Python objects, as of a column of text or gaps",
+                    "convert it: .astype(float)",
+                )
+                raise BadInput(
+                    what, "numbers or text", f"{fix}, or .astype(str) for text"
+                ) from None
             what = f"array {key!r}: cannot be read ({type(error).__name__})"
             raise BadInput(
                 what, "an undamaged array of numbers or text, no objects", AGAIN
@@ -150,9 +167,8 @@ def _load(found: Any, keys: list[str]) -> Iterator[tuple[str, np.ndarray]]:
         kind = value.dtype.kind if isinstance(value, np.ndarray) else "?"
         if kind not in "fiubU":
             given = value.dtype if isinstance(value, np.ndarray) else "no array"
-            raise BadInput(
-                f"array {key!r}: {given}", "real numbers or text (str)", "convert it with .astype"
-            )
+            fix = f"convert it with .astype({'str' if kind == 'S' else 'float'})"
+            raise BadInput(f"array {key!r}: {given}", "real numbers or text (str)", fix)
         yield key, value
 
 
@@ -168,6 +184,7 @@ def check(arrays: Arrays) -> Rows:
             "add it",
         )
     stimulus = numbers("stimulus", arrays["stimulus"], (None, None))
+    demand_upright(arrays, stimulus)
     n = len(stimulus)
     part = lambda prefix: {
         k.partition(".")[2]: v for k, v in arrays.items() if k.startswith(prefix + ".")
@@ -239,14 +256,17 @@ def numbers(
 ) -> np.ndarray:
     """`value` in single precision; None in `shape` is any length but 0."""
     if value.dtype.kind == "U":
-        raise BadInput(f"array {name!r}: text", "numbers", "convert it with .astype(float)")
+        fix = "convert it: .astype(float), or (array == WORD) where it says WORD or not"
+        raise BadInput(f"array {name!r}: text", "numbers", fix)
     fits = len(shape) == value.ndim and all(
         b > 0 and a in (None, b) for a, b in zip(shape, value.shape, strict=True)
     )
     if not fits:
         expected = ", ".join("any" if size is None else str(size) for size in shape)
         what = f"array {name!r}: shape {list(value.shape)}"
-        raise BadInput(what, f"[{expected}], none of them 0", "give one row per row of 'stimulus'")
+        raise BadInput(
+            what, f"[{expected}], none of them 0", fix_of_shape(name, value.shape, shape)
+        )
     with np.errstate(over="ignore", invalid="ignore"):
         single = value.astype(np.float32)
     bad = np.isinf(single) if nan else ~np.isfinite(single)
@@ -264,12 +284,13 @@ def numbers(
 def integers(name: str, value: np.ndarray, n: int) -> np.ndarray:
     """`value` [n] as int64; floats that are whole numbers pass."""
     if value.dtype.kind == "U" or value.shape != (n,):
-        given = "text" if value.dtype.kind == "U" else f"shape {list(value.shape)}"
-        raise BadInput(
-            f"array {name!r}: {given}",
-            f"[{n}] whole numbers",
-            "give one number per row of 'stimulus'",
+        text = value.dtype.kind == "U"
+        given, fix = (
+            ("text", NUMBER)
+            if text
+            else (f"shape {list(value.shape)}", fix_of_shape(name, value.shape, (n,)))
         )
+        raise BadInput(f"array {name!r}: {given}", f"[{n}] whole numbers", fix)
     real = value.astype(np.float64)
     bad = ~((np.abs(real) < 2.0**53) & (real == np.round(real)))
     if bad.any():
@@ -312,6 +333,10 @@ def _subjects(
             "give one subject per row of 'stimulus'",
         )
     given = given if given.dtype.kind == "U" else integers("subject", given, len(session))
+    missing = [name for name in given.tolist() if str(name).strip().lower() in NO_NAME]
+    if missing:
+        what = f"array 'subject': {tally(np.asarray(missing))} where a name should stand"
+        raise BadInput(what, "a subject in every row", "name it, or leave out these rows")
     changed = np.flatnonzero(given != given[starts][session])
     if changed.size:
         what = f"array 'subject': changes inside a session, in row {changed[0]}"
@@ -370,10 +395,12 @@ def _layouts(kind: str, given: Arrays, n_sessions: int) -> Arrays:
 
 
 def _dt(given: np.ndarray) -> float:
-    numbers("dt", given.reshape(-1), (1,))
-    value = float(given.reshape(-1)[0])
-    if value <= 0:
+    value = given.reshape(-1)
+    if value.dtype.kind == "U" or value.size != 1 or not np.isfinite(value[0]) or value[0] <= 0:
+        told = plain(value.tolist()[0]) if value.size == 1 else f"shape {list(given.shape)}"
         raise BadInput(
-            f"array 'dt': {value:g}", "seconds per row, more than 0", "correct it or leave it out"
+            f"array 'dt': {told}",
+            "seconds per row, one number more than 0",
+            "correct it or leave it out",
         )
-    return float(f"{value:.6g}")  # single precision in a file is no other dt
+    return float(f"{float(value[0]):.6g}")  # single precision in a file is no other dt

@@ -97,7 +97,8 @@ def read(path: str, wanted: Wanted, options: tuple[Option, ...] | None, said: Sa
 
 
 def _arrays(found: Any, wanted: Wanted, options: tuple[Option, ...] | None, said: Said) -> Arrays:
-    table = trials(found, said)
+    by_spikes = "spikes" if wanted.activity == UNITS else "nothing"
+    table = trials(found, "samples" if wanted.stimulus else by_spikes, said)
     _demand_stimulus(found, wanted, table)
     if table:
         said.columns.append(f"columns of trials: {columns_of(table)}")

@@ -12,10 +12,16 @@ from inner_tasks._said import MANY, Said, counted, listed, tally
 from metaplast.registry import BadInput
 
 TIMES = ("start_time", "stop_time")
+ENDS = {  # what is taken up to stop_time -> (what follows where there is none, and where trials overlap)
+    "samples": ("; these last until the next one begins", ", and end there"),
+    "spikes": ("; their spikes are missing", "; spikes there count in both"),
+    "nothing": ("", ""),
+}
 
 
-def trials(found: Any, said: Said) -> Arrays:
-    """The columns with one entry per trial, sorted by start_time; empty without a table.
+def trials(found: Any, until: str, said: Said) -> Arrays:
+    """The columns with one entry per trial, sorted by start_time; empty without a table. until: a
+    key of ENDS.
 
     Raises: BadInput for a start_time that is not a number.
     """
@@ -40,12 +46,12 @@ def trials(found: Any, said: Said) -> Arrays:
         words = "not in the order of start_time, and sorted by it"
         said.warnings.append(f"trials: {counted(moved, len(order), 'trials')} {words}")
     table = {name: value[order] for name, value in table.items()}
-    said.warnings.extend(_odd(table))
+    said.warnings.extend(_odd(table, *ENDS[until]))
     return table
 
 
-def _odd(table: Arrays) -> list[str]:
-    """What is doubtful of the times, sorted."""
+def _odd(table: Arrays, without: str, over: str) -> list[str]:
+    """What is doubtful of the times, sorted, and what becomes of it."""
     start, stop = (
         numbers("start_time", table),
         numbers("stop_time", table) if "stop_time" in table else None,
@@ -58,13 +64,9 @@ def _odd(table: Arrays) -> list[str]:
     if stop is None:
         return words
     if none := int(np.isnan(stop).sum()):
-        words.append(
-            f"trials: no stop_time in {counted(none, n, 'trials')}; these last until the next one begins"
-        )
+        words.append(f"trials: no stop_time in {counted(none, n, 'trials')}{without}")
     if late := int(np.sum(stop[:-1] > start[1:])):
-        words.append(
-            f"trials: {counted(late, n, 'trials')} stop after the next one begins, and end there"
-        )
+        words.append(f"trials: {counted(late, n, 'trials')} stop after the next one begins{over}")
     if early := int(np.sum(stop < start)):
         words.append(f"trials: stop_time before start_time in {counted(early, n, 'trials')}")
     return words

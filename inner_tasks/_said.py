@@ -50,5 +50,11 @@ def tally(values: np.ndarray) -> str:
 
 
 def plain(value: Any) -> str:
-    """A value as a user writes it: 1 for 1.0, left for 'left'."""
-    return (str(value) or "''") if isinstance(value, str) else f"{float(value):g}"
+    """A value as a user writes it: 1 for 1.0, true for True, left for 'left', but ' left' where
+    there is a blank.
+    """
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value)).lower()
+    if isinstance(value, str):
+        return str(value) if value and value == value.strip() else repr(str(value))
+    return f"{float(value):g}"

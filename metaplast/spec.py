@@ -182,6 +182,9 @@ def explain(error: pydantic.ValidationError, where: str = "") -> BadInput:
     if isinstance(cause, BadInput):
         return BadInput(f"{path}: {cause.what}" if path else cause.what, cause.expected, cause.fix)
     given = first.get("input")
+    if first["type"] == "tuple_type":
+        item = given if isinstance(given, bool | int | float | str) else "ITEM"
+        return BadInput(f"{path}={given!r}", "a list", f"write [{item}]")
     return BadInput(
         f"{path}={given!r}", first["msg"][:1].lower() + first["msg"][1:], "change the value"
     )

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-import metaplast.lifetime
+import metaplast.life.lifetime
 from inner_tasks.pointmass import Pointmass
 from inner_tasks.prototypes import Prototypes
 from inner_tasks.regression import Regression
@@ -110,7 +110,7 @@ def _program(term: str) -> list[str]:
 def test_a_rule_that_does_not_read_the_target_has_the_program_that_it_had(monkeypatch, term, same):
     told = _program(term)
     monkeypatch.setattr(
-        metaplast.lifetime,
+        metaplast.life.lifetime,
         "answered",
         lambda views, output, outcome, offers: (views, outcome.feedback),
     )

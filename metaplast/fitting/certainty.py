@@ -35,6 +35,7 @@ def of_intervals(known: Known | None, refits: Bootstrap | None) -> Plain | None:
             for s in known.settled[:SHOWN]
         ],
         "separated": known.separated,
+        "alone": list(known.alone),
         "swaps": [_weights(weights) for weights in known.swaps[:SHOWN]],
         "condition": finite(known.condition),
         "directions": of_directions(known.directions),
@@ -95,6 +96,12 @@ def doubts(told: Plain | None) -> list[str]:
         said.append(
             f"A number that was kept cannot be told from one that was left out: {words(weights)} is not settled by "
             "these data, and either may be meant."
+        )
+    if told.get("alone"):
+        one = told["over"].removesuffix("s")
+        said.append(
+            f"The data of one {one} alone settle {', '.join(told['alone'])}: the others say nothing of it, and its "
+            f"interval nothing of them."
         )
     if told["over"] != "subjects" and told["ci95"]:
         said.append(

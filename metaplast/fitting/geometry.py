@@ -89,6 +89,18 @@ class Space:
             0.0 if self.over is None else self.over_t * sd(self.over),
         )
 
+    def alone(self, rows: np.ndarray) -> np.ndarray:
+        """Which numbers with these derivatives the data leave open as soon as one certain group is
+        left out [n].
+        """
+        found = np.zeros(len(rows), bool)
+        for _, fisher in self.groups:
+            sizes, vectors = np.linalg.eigh(self.fisher - fisher)
+            firm = vectors[:, sizes > FLAT]
+            beyond = np.linalg.norm(rows - rows @ firm @ firm.T, axis=1)
+            found |= beyond > 1e-3 * np.linalg.norm(rows, axis=1)
+        return found
+
     def each(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(moves, variances) [n_groups, n_numbers]: by how much a number would move if a group were
         fitted alone, in one step of Newton's; NaN where the group does not settle it."""

@@ -81,7 +81,7 @@ def _about(told: Plain) -> str:
         else "trials held out"
     )
     return (
-        f"{data['subjects']} subjects; sessions: {_each(data['sessions'])}; recorded values: {_each(data['values'])}; "
+        f"{data['subjects']} subject{'s' * (data['subjects'] != 1)}; sessions: {_each(data['sessions'])}; recorded values: {_each(data['values'])}; "
         f"{by}."
     )
 
@@ -160,8 +160,12 @@ def _number_rows(told: Plain) -> list[tuple[str, ...]]:
             (r["name"], _digits(r["fitted"]), bounds(r["name"]), _digits(r["true"]), r["verdict"])
             for r in told["truth"][:SHOWN]
         ]
+    unknown = {
+        name: 0.0 for name, ends in interval.items() if ends[0] is None
+    }  # of a number at 0 it is told too
     found = sorted(
-        told["rows"][DISCOVERED]["numbers"].items(), key=lambda pair: -abs(pair[1] or 0.0)
+        {**unknown, **told["rows"][DISCOVERED]["numbers"]}.items(),
+        key=lambda pair: -abs(pair[1] or 0.0),
     )
     return [(name, _digits(value), bounds(name)) for name, value in found[:SHOWN]]
 
@@ -240,9 +244,7 @@ def _explained(told: Plain, pictures: Path, part: str) -> Figure:
         f"{name}: {', '.join(f'{_interval(v)} against {n}' for n, v in found.items())}"
         for name, found in rows.items()
     )
-    return Figure(
-        path, alt, "Mean over held-out subjects and 95 % interval (bootstrap over subjects)."
-    )
+    return Figure(path, alt, f"Mean over held-out subjects and 95 % interval ({summary.HOW}).")
 
 
 def _table(told: Plain, part: str) -> Table:

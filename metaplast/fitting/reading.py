@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 
 from metaplast.recording import AbstractRecording
+from metaplast.registry import name_of
 from metaplast.report.page import Section, Table
 from metaplast.runs import preflight
 from metaplast.runs.config import Plain
@@ -18,14 +19,24 @@ def reading_of(job: Job) -> Plain:
     run's dt.
     """
     family: AbstractRecording = job.main.task  # pyright: ignore[reportAssignmentType]
-    away = [*_steps(job, family), *preflight.too_fast(job)]
+    away = [*_unused(job, family), *_steps(job, family), *preflight.too_fast(job)]
     lines = [*family.describe().splitlines(), *(f"warning: {line}" for line in away)]
     return {"description": lines, "warnings": list(_warnings(job, family))}
 
 
 def _warnings(job: Job, family: AbstractRecording) -> Iterator[str]:
     yield from family.warnings()
+    yield from _unused(job, family)
     yield from _steps(job, family)
+
+
+def _unused(job: Job, family: AbstractRecording) -> Iterator[str]:
+    """First weights that were recorded, where the fit begins at others."""
+    edges = sorted(family.recorded().sessions.weights)
+    if edges and family.truth() is None and "weights" not in job.main.genome.needs:
+        names = ", ".join(f"weights.{edge}" for edge in edges)
+        how = name_of(type(job.main.genome))
+        yield f"{names}: not used, as genome={how} finds the first weights; say genome=given to begin at those recorded"
 
 
 def _steps(job: Job, family: AbstractRecording) -> Iterator[str]:

@@ -9,6 +9,7 @@ from metaplast.fitting.certainty import finite, words
 from metaplast.fitting.data import Data, n_values
 from metaplast.fitting.deviance import difference_ci, explained_ci
 from metaplast.fitting.support import Choice
+from metaplast.fitting.verdict import without_scale
 from metaplast.fitting.worth import Worth
 from metaplast.results.statistics import FEW, Estimate
 from metaplast.reuse.formula import NEGLIGIBLE
@@ -16,6 +17,7 @@ from metaplast.tasks import SPLITS, Split
 
 Plain = dict[str, Any]
 NONE = "no_plasticity"
+HOW = f"Student's t over fewer than {FEW} of them, else bootstrap over them"
 WEIGHED = 0.8  # beyond this ratio of two standard deviations activity has the wrong weight against choices
 
 
@@ -187,12 +189,16 @@ def doubts(fit: Plain, main: str) -> list[str]:
         )
     for null, found in row["explained"].items():
         low = found["ci95"][0]
-        if low is None and found["n"] >= 2:
+        if found["mean"] is None and row["splits"]["heldout"]["deviance"] is not None:
+            said.append(f"Nothing is said against {null}: {without_scale(fit, null)}.")
+        elif low is None and found["n"] >= 2:
             said.append(
                 f"Held-out deviance against {null} is not finite: the fitted network diverges there."
             )
         elif low is None:
-            said.append(f"No interval against {null}: fewer than two subjects were held out.")
+            said.append(
+                f"No interval against {null}: fewer than two held-out subjects have recorded values."
+            )
         elif low <= 0:
             said.append(_no_better(null, found))
     if (
@@ -252,7 +258,7 @@ def _of_numbers(fit: Plain, row: Plain) -> list[str]:
         )
     loose = [d for d in (fit["bootstrap"] or {}).get("directions", []) if d["loose"]]
     for direction in loose[:3]:
-        said.append(
-            f"Hardly determined (sd {direction['sd']:.3g}): the combination {words(direction['weights'])}."
-        )
+        what = direction["weights"]
+        which = f"the combination {words(what)}" if len(what) > 1 else next(iter(what))
+        said.append(f"Hardly determined (sd {direction['sd']:.3g}): {which}.")
     return said

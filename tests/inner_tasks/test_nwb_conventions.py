@@ -115,7 +115,11 @@ def test_odd_times_of_trials_are_counted_or_refused(tmp_path):
     )  # up to 5 s; 8 s excluded; 9 s; the end
     _warned(family, "no stop_time in 2 of 12 trials (16.7 %); these last until the next one begins")
     path = _write(tmp_path, stop_time=START + 3.0)
-    _warned(_trials(path), "11 of 12 trials (91.7 %) stop after the next one begins, and end there")
+    assert (
+        _trials(path)
+        .warnings()[0]
+        .endswith("11 of 12 trials (91.7 %) stop after the next one begins")
+    )
     path = _write(
         tmp_path,
         [_series("image", STIMULUS)],
@@ -369,6 +373,22 @@ def test_spikes_of_units_are_counted_in_every_row(tmp_path):
     _warned(
         per_trial,
         f"units: {outside} of 500 spikes ({outside / 5:.1f} %) lie in no row, and are left out",
+    )
+
+
+def test_trials_that_overlap_or_do_not_end_are_told_as_their_spikes_are_counted(tmp_path):
+    train = np.sort(RNG.uniform(0.0, 24.0, 300))
+    words = {"nwb_activity_series": "units", "target": "activity"}
+    stop = START + 3.0
+    stop[3] = np.nan
+    family = _trials(_write(tmp_path, units=[train], stop_time=stop), Gaussian(), **words)
+    s = family.recorded().sessions
+    assert not s.observed[0, 3, 0]
+    assert s.target[0, 4, 0] == _count(train, START, START + 3.0)[4]
+    _warned(family, "no stop_time in 1 of 12 trials (8.3 %); their spikes are missing")
+    _warned(
+        family,
+        "10 of 12 trials (83.3 %) stop after the next one begins; spikes there count in both",
     )
 
 

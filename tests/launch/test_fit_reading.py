@@ -130,7 +130,7 @@ def test_every_array_is_explained_whether_it_is_there_or_not(tmp_path):
         "  array 'activity': 40 rows, 2 units, from 0 to 39; missing: 10 of 80 values (12.5 %)",
         "  array 'recorded': what does not count: 1 of 2 units (50.0 %)",
         "  array 'reward': an outcome in 10 of 40 rows (25.0 %), from 1 to 1; in the others none "
-        "was shown",
+        "was shown, where rules read 0",
         "  array 'modulator.pupil': a signal for rules, from 0 to 39",
         "  array 'plastic': the gate of plasticity, from 0 to 1; 0 in 20 of 40 rows (50.0 %)",
         "  array 'session': 4 sessions; weights begin anew in each",
@@ -150,7 +150,7 @@ def test_every_array_is_explained_whether_it_is_there_or_not(tmp_path):
         ("a.npz", b"\x89HDF\r\n\x1a\n" + bytes(100), r"an HDF5 file.*name it \.nwb"),
         ("a.npy", b"\x93NUMPY" + bytes(100), r"one array \(\.npy\).*all arrays in one file"),
         ("a.mat", b"MATLAB 5.0 MAT-file" + bytes(100), "a MATLAB file.*scipy"),
-        ("a.nwb", b"PK\x03\x04" + bytes(100), r"an \.npz archive.*ends in \.npz"),
+        ("a.nwb", b"PK\x03\x04" + bytes(100), r"a zip archive.*name it \.npz"),
         ("a.NWB", b"a,b\n1,2\n", "text, such as a CSV file"),
         ("a.nwb", b"", "an empty file"),
     ],
@@ -199,3 +199,12 @@ def test_a_training_on_recordings_says_the_same_and_other_tasks_nothing(tmp_path
         )
     )
     assert caplog.messages == []
+
+
+def test_recorded_weights_that_a_fit_does_not_begin_at_are_named(tmp_path):
+    path = _file(tmp_path / "a.npz", weights__input_to_output=np.zeros((2, 2)))
+    assert not [line for line in _reading(path)[1] if "not used" in line]
+    (line,) = (line for line in _reading(path, "genome=direct")[1] if "not used" in line)
+    assert line.startswith(
+        "weights.input_to_output: not used, as genome=direct finds the first weights"
+    )

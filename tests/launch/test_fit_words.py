@@ -88,3 +88,21 @@ def test_a_task_beside_the_file_and_a_split_without_choices_are_refused(tmp_path
     words = [path, "task.target=both", "task.held={subjects: 0.5, seed: 2}"]
     with pytest.raises(BadInput, match=r"split \w+: no value of choice is left for it"):
         plan_of(Request(composed(words, (), Sources())[0]))
+
+
+def test_data_may_lie_in_a_folder_that_is_named_like_a_setting(tmp_path: Path) -> None:
+    (tmp_path / "alpha=0.1").mkdir()
+    path = _file(tmp_path / "alpha=0.1" / "a.npz", choice=RNG.integers(0, 2, N))
+    assert composed([path, "seed=3"], (), Sources())[0]["task"]["path"] == path
+
+
+def test_a_name_that_takes_back_what_was_said_is_refused(tmp_path: Path) -> None:
+    path = _file(tmp_path / "a.npz", choice=RNG.integers(0, 2, N))
+    terms, name = "rule.terms=[pre]", "rule=polynomial"
+    assert composed([path, name, terms], (), Sources())[0]["rule"]["terms"] == ["pre"]
+    for words, truth in (([path, terms, name], ()), ([path], (terms, name))):
+        with pytest.raises(
+            BadInput,
+            match=r"rule=polynomial after rule.terms=\[pre\].* - say rule=polynomial first",
+        ):
+            composed(words, truth, Sources())

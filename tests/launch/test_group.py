@@ -146,7 +146,7 @@ def test_every_combination_is_a_run_with_a_config_of_its_own():
         ({"vary": {"learning_rate": [float("inf")]}}, "finite"),
         ({"vary": {"learning_rate": [True]}}, "number"),
         ({"vary": {"learning_rate": ["fast"]}}, "number"),
-        ({"vary": {"learning_rate": 0.1}}, "vary.*tuple"),
+        ({"vary": {"learning_rate": 0.1}}, "vary.*a list - write .0.1."),
         ({"vary": {"learning_rate": [1.0, 1.0]}}, "distinct values"),
         ({"vary": {"learning_rate": [float(i) for i in range(1, 28)]}}, "at most 26"),
         ({"vary": 3}, "vary=3"),

@@ -30,7 +30,11 @@ checkpoint_every: 1
 rows:
   wide:
     rule:
-      {name: polynomial, rate: 0.2, learn: both, terms: [post, error*pre, weight], initial: [0, -1, 0]}
+      name: polynomial
+      rate: 0.2
+      learn: both
+      terms: [post, error*pre, weight]
+      initial: [0, -1, 0]
     from: discovered
 """
 

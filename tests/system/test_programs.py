@@ -10,7 +10,7 @@ pytestmark = pytest.mark.system
 
 PROGRAM = """
 import jax
-from metaplast.lifetime import Lifetime, Slot
+from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.problem import MetaProblem
 from metaplast.spec import decode
 
