@@ -19,9 +19,9 @@ from metaplast.objectives.mean_loss import MeanLoss
 from metaplast.problem.lives import Layout, spread
 from metaplast.problem.meta_problem import Batch, Births, MetaProblem
 from metaplast.registry import BadInput
-from metaplast.rules.adam import Adam
-from metaplast.rules.metaplastic import Metaplastic
 from metaplast.rules.polynomial import Polynomial
+from metaplast.rules.wrappers.adam import Adam
+from metaplast.rules.wrappers.metaplastic import Metaplastic
 from metaplast.testing.base import demand_gradient, quick_jit
 from metaplast.testing.outer_loop import blown
 

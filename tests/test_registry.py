@@ -77,6 +77,6 @@ def test_a_file_without_its_class_is_said_so(monkeypatch):
         {k: v for k, v in registry._registered.items() if k != ("rule", "clip")},
     )
     find("rule", "polynomial")
-    monkeypatch.setitem(sys.modules, "metaplast.rules.clip", sys.modules[__name__])
+    monkeypatch.setitem(sys.modules, "metaplast.rules.wrappers.clip", sys.modules[__name__])
     with pytest.raises(BadInput, match=r"@register\('rule', 'clip'\)"):
         find("rule", "clip")

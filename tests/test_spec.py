@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from metaplast.networks.feedforward import Feedforward
 from metaplast.neurons.softplus import Softplus
 from metaplast.registry import BadInput
-from metaplast.rules.clip import Clip
 from metaplast.rules.polynomial import Polynomial
+from metaplast.rules.wrappers.clip import Clip
 from metaplast.spec import (
     Count,
     Options,

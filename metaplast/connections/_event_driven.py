@@ -8,8 +8,8 @@ from typing import ClassVar
 import jax.numpy as jnp
 from jax import Array
 
+from metaplast.connections._access import Ways
 from metaplast.connections._events import Kinds, change, propagation, twin
-from metaplast.connections._ways import Ways
 from metaplast.connections.base import AbstractConnection, Move, Term
 
 

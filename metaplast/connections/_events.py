@@ -14,7 +14,7 @@ import numpy as np
 from jax import Array, lax
 from jax.custom_batching import custom_vmap
 
-from metaplast.connections._ways import New, Of, Ways
+from metaplast.connections._access import New, Of, Ways
 
 CROWDED = 0.25  # of a population; where more spike, one walk over all synapses is faster
 _BITS = 32

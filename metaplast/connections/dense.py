@@ -2,9 +2,9 @@
 
 from typing import ClassVar
 
+from metaplast.connections._access import Rows
 from metaplast.connections._event_driven import EventDriven
 from metaplast.connections._matrix import MatrixConnection
-from metaplast.connections._ways import Rows
 from metaplast.registry import register
 from metaplast.spec import Count, spec
 

@@ -6,10 +6,10 @@ from typing import ClassVar
 import jax.numpy as jnp
 from jax import Array, ops
 
+from metaplast.connections._access import Lists
 from metaplast.connections._event_driven import EventDriven
 from metaplast.connections._random_graph import RandomGraph
 from metaplast.connections._topology import fan
-from metaplast.connections._ways import Lists
 from metaplast.registry import register
 from metaplast.spec import spec
 

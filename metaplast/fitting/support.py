@@ -10,7 +10,7 @@ import numpy as np
 from metaplast.fitting.engine import Fitted, Member
 from metaplast.life.lifetime import Lifetime
 from metaplast.problem.penalised import everything, of_terms
-from metaplast.rules._terms import TermList
+from metaplast.rules.base import TermList
 from metaplast.signals import Theta
 
 

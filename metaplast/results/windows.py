@@ -14,8 +14,8 @@ from metaplast.locality.reads import blank_view
 from metaplast.results.surfaces import for_one_synapse
 from metaplast.reuse.load import Rule
 from metaplast.rules.base import AbstractRule, Wrapper
-from metaplast.rules.sum import Sum
-from metaplast.rules.three_factor import ThreeFactor
+from metaplast.rules.wrappers.sum import Sum
+from metaplast.rules.wrappers.three_factor import ThreeFactor
 from metaplast.signals import Theta
 
 REACH, WEIGHT = (

@@ -160,25 +160,23 @@ def _connection(connection: Any, where: str) -> None:
     _must(sane, f"{where}: shape", shape, "a list of counts")
     spec = connection["spec"]
     _must(isinstance(spec, dict), f"{where}: spec", spec, "a mapping")
-    known = registry.names("connection")
     _must(
-        spec.get("name") in known,
+        registry.has("connection", spec.get("name")),
         f"{where}: connection",
         spec.get("name"),
-        f"one of {', '.join(known)}",
+        f"one of {', '.join(registry.names('connection'))}",
     )
 
 
 def _rule(spec: Any, where: str, left: int) -> None:
     _must(isinstance(spec, dict), f"{where}: rule", spec, "a mapping with 'name'")
     _must(left > 0, f"{where}: rule", "nested too deep", f"at most {MAX_NESTED} levels")
-    known = registry.names("rule")
     plugin = "name the module that registers it: --import MODULE, or import it before"
     _must(
-        spec.get("name") in known,
+        registry.has("rule", spec.get("name")),
         f"{where}: rule form",
         spec.get("name"),
-        f"one of {', '.join(known)}",
+        f"one of {', '.join(registry.names('rule'))}",
         plugin,
     )
     for field, value in spec.items():  # they are shown beside the formula

@@ -8,7 +8,7 @@ import numpy as np
 from metaplast.language import expression as _expression
 from metaplast.language.account import LAWS, Account, from_plain
 from metaplast.language.expression import Tree
-from metaplast.registry import BadInput
+from metaplast.registry import BadInput, current_name
 from metaplast.reuse.document import entries
 from metaplast.reuse.rule_file import subtree
 from metaplast.reuse.text import printable
@@ -29,7 +29,8 @@ class Node(NamedTuple):
 
     @property
     def name(self) -> str:
-        return self.spec["name"]
+        """The registered name of the rule; of an old name, the name of today."""
+        return current_name("rule", self.spec["name"])
 
 
 def node(spec: Plain, account: Account, theta: Any) -> Node:

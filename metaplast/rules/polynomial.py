@@ -7,9 +7,9 @@ import numpy as np
 from metaplast.connections.base import Term
 from metaplast.language.constants import log_for
 from metaplast.language.grammar import RATE_UNIT, read
+from metaplast.language.terms import EXACT, Terms, combination, fold
 from metaplast.registry import register
-from metaplast.rules._terms import EXACT, TermList, Terms, combination, fold
-from metaplast.rules.base import AbstractRule
+from metaplast.rules.base import AbstractRule, TermList
 from metaplast.signals import RuleState, SynapseView, Theta
 from metaplast.spec import spec
 

@@ -11,9 +11,10 @@ from metaplast.connections.base import AbstractConnection, Term
 from metaplast.language.account import Account, grown
 from metaplast.language.constants import start, value
 from metaplast.language.grammar import TRACES, field_of, read
+from metaplast.language.terms import Signal, Terms, fold, multiplied, products
 from metaplast.registry import register
-from metaplast.rules._terms import Signal, TermList, Terms, fold, multiplied, products
 from metaplast.rules._traces import Order, Pairing, among, faded, jumped, seen
+from metaplast.rules.base import TermList
 from metaplast.signals import CREDIT_FIELDS, Key, RuleState, SynapseView, Theta, rule_state
 from metaplast.spec import Positive, spec
 

@@ -20,7 +20,7 @@ def test_a_plug_in_is_a_spec(kind, name):
     one, two = cls(), cls()
     assert one == two
     assert hash(one) == hash(two)
-    assert cls.__doc__ and len(cls.__doc__.splitlines()) <= 25
+    assert cls.__doc__
     assert not cls.__doc__.startswith(f"{cls.__name__}(")  # written by hand, not by the dataclass
     for field in dataclasses.fields(cls):
         with pytest.raises(dataclasses.FrozenInstanceError):

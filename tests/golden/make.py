@@ -22,9 +22,9 @@ from metaplast.networks.feedforward import Feedforward
 from metaplast.registry import BadInput
 from metaplast.reuse.describe import describe_rule
 from metaplast.reuse.rule_file import save_rule
-from metaplast.rules.adam import Adam
-from metaplast.rules.clip import Clip
 from metaplast.rules.polynomial import Polynomial
+from metaplast.rules.wrappers.adam import Adam
+from metaplast.rules.wrappers.clip import Clip
 from metaplast.runs.config import read_file
 from metaplast.spec import decode
 from tests._runs import start_run

@@ -10,13 +10,13 @@ from metaplast.connections.dense import Dense
 from metaplast.report import sections
 from metaplast.results.windows import window
 from metaplast.reuse.load import load_rule
+from metaplast.rules.clopath import Clopath
 from metaplast.rules.polynomial import Polynomial
-from metaplast.rules.scale import Scale
 from metaplast.rules.stdp import Stdp
-from metaplast.rules.sum import Sum
-from metaplast.rules.three_factor import ThreeFactor
 from metaplast.rules.vogels import Vogels
-from metaplast.rules.voltage import Voltage
+from metaplast.rules.wrappers.scale import Scale
+from metaplast.rules.wrappers.sum import Sum
+from metaplast.rules.wrappers.three_factor import ThreeFactor
 
 
 def _of(spec, **fields):
@@ -74,7 +74,7 @@ def test_a_rule_of_spike_times_that_a_pair_alone_does_not_tell_has_no_window():
     """One that reads the potential, one that gives credit for a score, one of several parts, bare
     or wrapped.
     """
-    voltage = _of(Voltage(), reads=frozenset({"pre.activity", "post.potential"}))
+    voltage = _of(Clopath(), reads=frozenset({"pre.activity", "post.potential"}))
     parts = Sum((("pairs", Stdp()), ("decay", Polynomial(("weight",), learn="none"))))
     assert [voltage, window(load_rule("policy_gradient")), _of(parts), _of(Scale(parts))] == [
         None

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from metaplast.rules.normalise import Normalise
+from metaplast.rules.wrappers.normalise import Normalise
 from tests.oracles import polynomial
 
 

@@ -12,9 +12,9 @@ from metaplast.connections.dense import Dense
 from metaplast.connections.sparse import Sparse
 from metaplast.locality.reads import blank_view
 from metaplast.rules._traces import jumped
-from metaplast.rules.pathways import Pathways
 from metaplast.rules.stdp import Stdp
 from metaplast.rules.vogels import Vogels
+from metaplast.rules.wrappers.pathways import Pathways
 from tests.rules._drive import drive
 
 DT = 1e-3

@@ -11,9 +11,9 @@ from jax import Array
 from metaplast.connections.base import AbstractConnection
 from metaplast.language.constants import value
 from metaplast.registry import register
-from metaplast.rules._running import moved
 from metaplast.rules.base import AbstractRule, Clock, Wrapper
 from metaplast.rules.polynomial import Polynomial
+from metaplast.rules.wrappers._running import moved
 from metaplast.signals import RuleState, SynapseView, Theta
 from metaplast.spec import NonNegative, Positive, plugin, spec
 

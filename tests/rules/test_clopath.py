@@ -10,7 +10,7 @@ import pytest
 
 from metaplast.connections.dense import Dense
 from metaplast.locality.reads import blank_view
-from metaplast.rules.voltage import Voltage
+from metaplast.rules.clopath import Clopath
 from metaplast.testing.base import quick_jit
 from tests.rules._drive import drive
 
@@ -29,7 +29,7 @@ def test_a_clamped_neuron_changes_by_the_closed_form(clamp):
     q = math.exp(-DT / 15e-3)
     minus, plus = max(clamp + 70.6, 0.0), max(clamp + 45.3, 0.0)
     exact = 3 * (-14e-5 * minus + 8e-5 * plus * minus * DT / 15e-3 * q / (1 - q))
-    for rule in (Voltage(), Voltage(delay=3, u_ref_squared=60.0), Voltage(scale=20.2, offset=REST)):
+    for rule in (Clopath(), Clopath(delay=3, u_ref_squared=60.0), Clopath(scale=20.2, offset=REST)):
         shown = {"potential": np.full((900, 1), (clamp - rule.offset) / rule.scale)}
         total = drive(rule, Dense(1, 1), pre, post, dt=DT, signals=shown)[0].sum()
         if (
@@ -62,9 +62,9 @@ def test_pairings_of_a_neuron_that_shows_no_upswing():
         pre[starts, k] = post[starts + lag, k] = 1
     found = {}
     for name, rule in {
-        "whole": Voltage(),
-        "ltp": Voltage(a_ltd=0.0),
-        "plain": Voltage(spike_width=0.0),
+        "whole": Clopath(),
+        "ltp": Clopath(a_ltd=0.0),
+        "plain": Clopath(spike_width=0.0),
     }.items():
         deltas, _ = drive(
             rule, Dense(n, n), pre, post, dt=DT, signals={"potential": np.full(post.shape, REST)}
@@ -123,7 +123,7 @@ def test_pairings_of_the_authors_neuron_end_where_their_code_ends():
     for k, (a, b) in enumerate(trains):
         pre[a, k], post[b, k] = 1.0, 1.0
     tau_x = _euler(15e-3)
-    rule = Voltage(
+    rule = Clopath(
         a_ltp=8e-5 * tau_x / 15e-3 / (1 - 1 / 15.0),
         tau_x=tau_x,
         tau_minus=_euler(10e-3),

@@ -15,9 +15,9 @@ from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state
 from metaplast.spec import Natural, NonNegative, Positive, spec
 
 
-@register("rule", "voltage")
+@register("rule", "clopath")
 @spec
-class Voltage(TermRule):
+class Clopath(TermRule):
     """delta_w = -a_ltd F_j z_i [u-_j - theta_minus]_+ + a_ltp x_i [u_j - theta_plus]_+ [u+_j -
     theta_minus]_+ h/tau_x
 
@@ -70,7 +70,7 @@ class Voltage(TermRule):
 
     @property
     def slow(self) -> frozenset[str]:
-        return frozenset({"voltage_mean"} if self.u_ref_squared else ())
+        return frozenset({"clopath_mean"} if self.u_ref_squared else ())
 
     @property
     def own(self) -> tuple[str, ...]:
@@ -86,10 +86,10 @@ class Voltage(TermRule):
         rest = jnp.full(
             (connection.n_post, 1 + self.delay), self.theta_minus, jnp.zeros(()).dtype
         )  # newest first
-        post = {"voltage_minus": rest, "voltage_plus": rest}
+        post = {"clopath_minus": rest, "clopath_plus": rest}
         if self.u_ref_squared:
-            post["voltage_mean"] = jnp.zeros(connection.n_post)
-        return rule_state(pre={"voltage_x": jnp.zeros(connection.n_pre)}, post=post)
+            post["clopath_mean"] = jnp.zeros(connection.n_post)
+        return rule_state(pre={"clopath_x": jnp.zeros(connection.n_pre)}, post=post)
 
     def products(
         self, theta: Theta, state: RuleState, view: SynapseView, dt: float
@@ -100,17 +100,17 @@ class Voltage(TermRule):
         held = z - more if self.spike_width else jnp.zeros_like(z)
         u, once = shown + held * (self.spike_height - shown), dt + held * (self.spike_width - dt)
         h = once + more * self.spike_width
-        minus, plus = state.post["voltage_minus"], state.post["voltage_plus"]
-        x = faded(state.pre["voltage_x"], number("tau_x"), dt)
+        minus, plus = state.post["clopath_minus"], state.post["clopath_plus"]
+        x = faded(state.pre["clopath_x"], number("tau_x"), dt)
         depression = number("a_ltd") * _above(minus[:, -1], self.theta_minus)
         post = {
-            "voltage_minus": _later(minus, u, number("tau_minus"), h),
-            "voltage_plus": _later(plus, u, number("tau_plus"), h),
+            "clopath_minus": _later(minus, u, number("tau_minus"), h),
+            "clopath_plus": _later(plus, u, number("tau_plus"), h),
         }
         if self.u_ref_squared:
-            mean, above = state.post["voltage_mean"], _above(u, self.theta_minus)
+            mean, above = state.post["clopath_mean"], _above(u, self.theta_minus)
             depression = depression * mean**2 / self.u_ref_squared
-            post["voltage_mean"] = above + jnp.exp(-h / number("tau_mean")) * (mean - above)
+            post["clopath_mean"] = above + jnp.exp(-h / number("tau_mean")) * (mean - above)
         reached = once * _above(plus[:, -1], self.theta_minus) + self._further(
             more, plus, number("tau_plus")
         )
@@ -118,7 +118,7 @@ class Voltage(TermRule):
             Term(-depression, view.pre.activity, sparse="pre"),
             Term(number("a_ltp") / number("tau_x") * _above(u, self.theta_plus) * reached, x),
         ]
-        pre = {**state.pre, "voltage_x": x + view.pre.activity}
+        pre = {**state.pre, "clopath_x": x + view.pre.activity}
         return replace(state, pre=pre, post={**state.post, **post}), terms
 
     def _further(self, more: Array, plus: Array, tau: float | Array) -> Array:
