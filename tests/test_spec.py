@@ -164,6 +164,4 @@ def test_plain_data_and_back(count, rate, flag, sizes, options, limit):
 def test_one_value_where_a_list_is_meant_is_told_as_a_list():
     with pytest.raises(pydantic.ValidationError) as refused:
         build(Sample, {"sizes": 3})
-    assert (
-        str(explain(refused.value, "net")) == "net.sizes=3 - expected a list - write [3]"
-    )
+    assert str(explain(refused.value, "net")) == "net.sizes=3 - expected a list - write [3]"

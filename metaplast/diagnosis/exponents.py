@@ -11,7 +11,7 @@ from jax import Array, lax
 from jax.flatten_util import ravel_pytree
 
 from metaplast.life.lifetime import Life, Lifetime
-from metaplast.life.scan import moved
+from metaplast.life.scan import changed_leaves
 from metaplast.problem.lives import Layout, leading, spread, take
 from metaplast.problem.meta_problem import Batch
 from metaplast.signals import Key, Theta
@@ -101,7 +101,9 @@ def _state(lifetime: Lifetime, theta: Theta, task: Any, life: Life) -> State:
     places, start = set(), 0
     for length, _ in lifetime.task.shape().phases:
         places |= set(
-            moved(lambda life, at=start: lifetime.advance(theta, task, life, 1, start=at)[0], life)
+            changed_leaves(
+                lambda life, at=start: lifetime.advance(theta, task, life, 1, start=at)[0], life
+            )
         )
         start += length
     floats = sorted(i for i in places if jnp.issubdtype(leaves[i][1].dtype, jnp.floating))
