@@ -1,4 +1,4 @@
-"""Two time scales in one synapse: a fast part is drawn to a slow part, and the slow part follows."""
+"""Two time scales in one synapse: a fast part is drawn to a slow part, which follows it."""
 
 from dataclasses import replace
 from typing import Annotated

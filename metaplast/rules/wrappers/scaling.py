@@ -1,6 +1,4 @@
-"""Synaptic scaling: all weights of a neuron grow while it is too quiet and shrink while it is too
-active.
-"""
+"""Synaptic scaling: all weights of a neuron grow while it is too quiet, and shrink otherwise."""
 
 from dataclasses import replace
 from typing import Annotated
