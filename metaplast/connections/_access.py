@@ -19,7 +19,7 @@ FIRST = np.int32(0)  # of the type of the other index, whatever the precision
 STRETCH = 8192  # synapses that are changed at a time where all of them are
 
 
-class Ways(Protocol):
+class Access(Protocol):
     """A neuron behind the last of its side has no synapse: nothing is done for it."""
 
     @property

@@ -8,20 +8,20 @@ from typing import ClassVar
 import jax.numpy as jnp
 from jax import Array
 
-from metaplast.connections._access import Ways
+from metaplast.connections._access import Access
 from metaplast.connections._events import Kinds, change, propagation, twin
 from metaplast.connections.base import AbstractConnection, Move, Term
 
 
 class EventDriven(AbstractConnection):
-    """few: up to so many synapses, all of them at once are as fast; ways(): how those of one neuron
+    """few: up to so many synapses, all of them at once are as fast; access(): how those of one neuron
     are reached.
     """
 
     few: ClassVar[int]
 
     @abstractmethod
-    def ways(self) -> Ways: ...
+    def access(self) -> Access: ...
 
     def propagate_spikes(self, weights: Array, spikes: Array) -> Array:
         return (_propagation(self) if weights.size > self.few else self.propagate)(weights, spikes)
@@ -41,7 +41,7 @@ class EventDriven(AbstractConnection):
 
 @lru_cache(maxsize=64)
 def _propagation(connection: EventDriven) -> Callable[[Array, Array], Array]:
-    return twin(propagation(connection.ways()), connection.propagate)
+    return twin(propagation(connection.access()), connection.propagate)
 
 
 @lru_cache(maxsize=64)
@@ -59,4 +59,4 @@ def _change(
         )
 
     powers, sparse = zip(*shapes, strict=True)
-    return twin(change(connection.ways(), Kinds(powers, sparse), bounds), plain)
+    return twin(change(connection.access(), Kinds(powers, sparse), bounds), plain)

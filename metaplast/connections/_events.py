@@ -14,7 +14,7 @@ import numpy as np
 from jax import Array, lax
 from jax.custom_batching import custom_vmap
 
-from metaplast.connections._access import New, Of, Ways
+from metaplast.connections._access import Access, New, Of
 
 CROWDED = 0.25  # of a population; where more spike, one walk over all synapses is faster
 _BITS = 32
@@ -97,21 +97,21 @@ def twin(fast: Callable[..., Array], plain: Callable[..., Array]) -> Callable[..
     return both
 
 
-def propagation(ways: Ways) -> Callable[[Array, Array], Array]:
+def propagation(access: Access) -> Callable[[Array, Array], Array]:
     """(weights, pre [n_pre]) -> sum_i w_ji pre_i [n_post], over the i where pre_i is not 0, in
     their order.
     """
-    n_post, n_pre, _ = ways.sizes
+    n_post, n_pre, _ = access.sizes
 
     def begin(weights: Array, pre: Array) -> Any:
         return jnp.zeros(n_post, weights.dtype), (weights, pre), (packed(pre != 0),)
 
     return over_spikes(
-        begin, (Visit(n_pre, lambda i, drive, aside: ways.send(i, aside[0], aside[1], drive)),)
+        begin, (Visit(n_pre, lambda i, drive, aside: access.send(i, aside[0], aside[1], drive)),)
     )
 
 
-def change(ways: Ways, kinds: Kinds, bounds: tuple[float, float]) -> Callable[..., Array]:
+def change(access: Access, kinds: Kinds, bounds: tuple[float, float]) -> Callable[..., Array]:
     """(weights, factor [], posts, pres) -> clip(w + factor sum_r post_r,j pre_r,i w^k_r, bounds),
     touching only the synapses of neurons where a term's `sparse` side is not 0.
 
@@ -119,7 +119,7 @@ def change(ways: Ways, kinds: Kinds, bounds: tuple[float, float]) -> Callable[..
     the terms that are sparse there; postsynaptic spikes change all theirs, by all terms. Where many
     spike, all synapses are changed.
     """
-    n_post, n_pre, n_stretches = ways.sizes
+    n_post, n_pre, n_stretches = access.sizes
     of_pre = [r for r, side in enumerate(kinds.sparse) if side == "pre"]
     every = range(len(kinds.sparse))
 
@@ -148,10 +148,10 @@ def change(ways: Ways, kinds: Kinds, bounds: tuple[float, float]) -> Callable[..
 
         return moved
 
-    pre = Visit(n_pre, lambda i, w, aside: ways.pre(i, w, new(aside, aside[3], of_pre)))
-    post = Visit(n_post, lambda j, w, aside: ways.post(j, w, new(aside, aside[1], every)))
+    pre = Visit(n_pre, lambda i, w, aside: access.pre(i, w, new(aside, aside[3], of_pre)))
+    post = Visit(n_post, lambda j, w, aside: access.post(j, w, new(aside, aside[1], every)))
     stretch = Visit(
-        n_stretches, lambda k, w, aside: ways.stretch(k, w, new(aside, aside[1], every))
+        n_stretches, lambda k, w, aside: access.stretch(k, w, new(aside, aside[1], every))
     )
     return over_spikes(begin, (pre, post, stretch))
 

@@ -25,5 +25,5 @@ class Dense(EventDriven, MatrixConnection):
     def fan_in(self) -> int:
         return self.n_pre
 
-    def ways(self) -> Rows:
+    def access(self) -> Rows:
         return Rows(self.n_post, self.n_pre)

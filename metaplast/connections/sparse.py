@@ -52,12 +52,12 @@ class Sparse(EventDriven, RandomGraph):
             values, jnp.asarray(self.topology().pre), self.n_pre, indices_are_sorted=True
         )
 
-    def ways(self) -> Lists:
-        return _ways(self)
+    def access(self) -> Lists:
+        return _access(self)
 
 
 @lru_cache(maxsize=64)
-def _ways(connection: Sparse) -> Lists:
+def _access(connection: Sparse) -> Lists:
     return Lists(
         connection.topology(), fan(connection.topology(), connection.n_post, connection.n_pre)
     )

@@ -1,4 +1,4 @@
-"""Spike-timing-dependent plasticity that reads the membrane potential of the postsynaptic neuron."""
+"""Spike-timing-dependent plasticity that reads the potential of the postsynaptic neuron."""
 
 from dataclasses import replace
 from typing import ClassVar
@@ -18,28 +18,38 @@ from metaplast.spec import Natural, NonNegative, Positive, spec
 @register("rule", "clopath")
 @spec
 class Clopath(TermRule):
-    """delta_w = -a_ltd F_j z_i [u-_j - theta_minus]_+ + a_ltp x_i [u_j - theta_plus]_+ [u+_j -
-    theta_minus]_+ h/tau_x
+    """Spikes depress by the low-passed potential; the potential itself potentiates:
 
-    u = offset + scale potential, in mV: scale 1, offset 0 are for neurons in mV (`adex`); 20.2 and
-    -70.6 for `lif`, whose rest 0 and threshold 1 then are those of the paper's neuron. z:
-    presynaptic spikes; x: their trace (tau_x); u-, u+: u low-passed over tau_minus, tau_plus
-    (seconds), from theta_minus. All traces are those before the step, so a spike is not in its own
-    u-, u+; `delay` reads them that many steps later still (the authors'
-    code: 2 at 1 ms).
-    h: dt, but in the step of a postsynaptic spike u is spike_height for h = spike_width seconds, in
-    every term: a neuron that is reset at once shows nothing of its upswing, and the authors hold a
-    spike for 2 ms. spike_width = 0 takes u and dt as they are. a_ltd in 1/mV, a_ltp in 1/mV^2, in
-    units of w; hard bounds are those of the edge. Several postsynaptic spikes in one step (a count)
-    are held one after the other. F = 1; with u_ref_squared > 0 (60 mV^2) F = m^2 / u_ref_squared,
-    m: [u - theta_minus]_+ low-passed over tau_mean, which a new trial keeps (the authors' code: the
-    mean of the square over 1.2 s; NEST: the low-pass of u- itself).
-    learn: theta holds log_<name> [] of a_ltd, a_ltp and the time constants in use: a value is spec
-    exp(5 theta).
-    Clock `mixed`. Limits: potential clamped at u: a_ltp = 0 or u < theta_plus depresses by a_ltd [u
-    - theta_minus]_+ a spike; the change turns over at theta_plus + a_ltd / a_ltp. Defaults: visual
-    cortex (table 1b). Clopath, Buesing, Vasilaki & Gerstner 2010; spike and delay: their code,
-    ModelDB 144566.
+        delta_w_ji = - a_ltd F_j z_i [u-_j - theta_minus]_+
+                     + a_ltp x_i [u_j - theta_plus]_+ [u+_j - theta_minus]_+ h / tau_x
+
+    u: offset + scale potential, in mV.
+    scale, offset: 1 and 0 for neurons in mV (`adex`). With 20.2 and -70.6, the rest 0 and the
+        threshold 1 of `lif` are those of the paper's neuron.
+    z: presynaptic spikes.
+    x: the trace of presynaptic spikes, over tau_x.
+    u-, u+: u low-passed over tau_minus and tau_plus, from theta_minus at birth.
+    tau_x, tau_minus, tau_plus, tau_mean: seconds.
+    a_ltd: in units of w per mV.
+    a_ltp: in units of w per mV^2.
+    theta_minus, theta_plus: in mV.
+    h: dt; in the step of a postsynaptic spike, spike_width.
+    spike_height: the u of a postsynaptic spike, in mV, in every term.
+    spike_width: seconds. A neuron that is reset at once shows nothing of its upswing, and the
+        authors hold a spike for 2 ms. With 0, u and dt are taken as they are.
+    delay: steps by which u- and u+ are read later still (the authors' code: 2 at 1 ms).
+    u_ref_squared: mV^2. With 0, F = 1. With a positive number (60 mV^2), F = m^2 / u_ref_squared.
+    m: [u - theta_minus]_+ low-passed over tau_mean, which a new trial keeps. (The authors' code has
+        the mean of the square over 1.2 s. NEST has the low-pass of u- itself.)
+    learn: whether theta holds log_<name> [] of a_ltd, a_ltp and the time constants in use: a value
+        is spec exp(5 theta).
+
+    All traces are those before the step, so a spike is not in its own u- and u+. Several
+    postsynaptic spikes in one step (a count) are held one after the other. Hard bounds are those of
+    the edge. Clock `mixed`. Defaults: visual cortex (table 1b).
+    Limits: under a potential clamped at u, a_ltp = 0 or u < theta_plus depresses by
+    a_ltd [u - theta_minus]_+ a spike. The change turns over at theta_plus + a_ltd / a_ltp.
+    Source: Clopath, Buesing, Vasilaki & Gerstner 2010. Spike and delay: their code, ModelDB 144566.
     """
 
     spike_timing: ClassVar[bool] = True
@@ -83,9 +93,8 @@ class Clopath(TermRule):
         return start(self)
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
-        rest = jnp.full(
-            (connection.n_post, 1 + self.delay), self.theta_minus, jnp.zeros(()).dtype
-        )  # newest first
+        newest_first = (connection.n_post, 1 + self.delay)
+        rest = jnp.full(newest_first, self.theta_minus, jnp.zeros(()).dtype)
         post = {"clopath_minus": rest, "clopath_plus": rest}
         if self.u_ref_squared:
             post["clopath_mean"] = jnp.zeros(connection.n_post)
@@ -95,12 +104,15 @@ class Clopath(TermRule):
         self, theta: Theta, state: RuleState, view: SynapseView, dt: float
     ) -> tuple[RuleState, list[Term]]:
         number = lambda name: value(self, theta, name)
-        z, shown = view.post.activity, self.offset + self.scale * view.post.potential
+        z = view.post.activity
+        shown = self.offset + self.scale * view.post.potential
         more = jnp.where((z > 1.0) & (self.spike_width > 0), z - 1.0, 0.0)
         held = z - more if self.spike_width else jnp.zeros_like(z)
-        u, once = shown + held * (self.spike_height - shown), dt + held * (self.spike_width - dt)
+        u = shown + held * (self.spike_height - shown)
+        once = dt + held * (self.spike_width - dt)
         h = once + more * self.spike_width
-        minus, plus = state.post["clopath_minus"], state.post["clopath_plus"]
+        minus = state.post["clopath_minus"]
+        plus = state.post["clopath_plus"]
         x = faded(state.pre["clopath_x"], number("tau_x"), dt)
         depression = number("a_ltd") * _above(minus[:, -1], self.theta_minus)
         post = {
@@ -108,12 +120,12 @@ class Clopath(TermRule):
             "clopath_plus": _later(plus, u, number("tau_plus"), h),
         }
         if self.u_ref_squared:
-            mean, above = state.post["clopath_mean"], _above(u, self.theta_minus)
+            mean = state.post["clopath_mean"]
+            above = _above(u, self.theta_minus)
             depression = depression * mean**2 / self.u_ref_squared
             post["clopath_mean"] = above + jnp.exp(-h / number("tau_mean")) * (mean - above)
-        reached = once * _above(plus[:, -1], self.theta_minus) + self._further(
-            more, plus, number("tau_plus")
-        )
+        reached = once * _above(plus[:, -1], self.theta_minus)
+        reached = reached + self._further(more, plus, number("tau_plus"))
         terms = [
             Term(-depression, view.pre.activity, sparse="pre"),
             Term(number("a_ltp") / number("tau_x") * _above(u, self.theta_plus) * reached, x),
@@ -122,9 +134,11 @@ class Clopath(TermRule):
         return replace(state, pre=pre, post={**state.post, **post}), terms
 
     def _further(self, more: Array, plus: Array, tau: float | Array) -> Array:
-        """sum of spike_width [u+ - theta_minus] over the `more` spikes of a step after its first
-        [n]: in between u+ goes on towards spike_height, but for a `delay`, under which all of them
-        see what the first one sees.
+        """sum of spike_width [u+ - theta_minus] over the `more` spikes of a step after its first:
+        [n].
+
+        Between them, u+ goes on towards spike_height. Under a `delay`, all of them see the u+ that
+        the first spike sees.
         """
         before = plus[:, -1]
         if self.delay:
@@ -138,10 +152,11 @@ class Clopath(TermRule):
 
 
 def _above(u: Array, threshold: float) -> Array:
+    """[u - threshold]_+."""
     return jnp.maximum(u - threshold, 0.0)
 
 
 def _later(filtered: Array, u: Array, tau: float | Array, h: Array) -> Array:
-    """The low-pass of u, `h` seconds later, put before its older values [n, 1 + delay]."""
+    """The low-passed u after `h` seconds, in front of its older values: [n, 1 + delay]."""
     newest = u + jnp.exp(-h / tau) * (filtered[:, 0] - u)
     return jnp.concatenate([newest[:, None], filtered[:, :-1]], axis=1)

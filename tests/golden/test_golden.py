@@ -60,6 +60,7 @@ def test_there_is_a_value_for_every_file() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:rule 'voltage' is called 'clopath':FutureWarning")
+@pytest.mark.filterwarnings("ignore:rule .* is called .* now:FutureWarning")
 @pytest.mark.parametrize("name", RULES)
 def test_a_rule_file(name: str) -> None:
     same(_values.of_rule(FOLDER / "rules" / f"{name}.safetensors"), TOLD["rules"][name], name)

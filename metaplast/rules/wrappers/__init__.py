@@ -1,1 +1,1 @@
-"""Rules that hold other rules: each changes, limits, delays or adds up the changes of the rules inside."""
+"""Rules that hold other rules: each limits, delays, adds to or adds up the changes inside."""

@@ -21,13 +21,24 @@ DELTA = Polynomial(terms=("error*pre",), initial=(-1.0,), rate=1.0, learn="none"
 @register("rule", "adam")
 @spec
 class Adam(Wrapper):
-    """delta_w = rate exp(5 log_rate) m^ / sqrt(v^ + eps^2), with g the inner rule's change, m = b1
-    m + (1 - b1) g, v = b2 v + (1 - b2) g^2, m^ and v^ their bias-corrected forms (Kingma & Ba 2015;
-    eps inside the root, so that the gradient through learning stays finite at v = 0).
+    """delta_w = rate exp(5 log_rate) m^ / sqrt(v^ + eps^2)
 
-    State on the synapse: m, v and the running powers b1^t, b2^t (scalars). theta: {rule: the inner
-    theta, log_rate []}. b1 = b2 = 0 with eps -> 0 gives sign(g). Clock `trial`: the moments count
-    steps, whatever dt.
+        m <- b1 m + (1 - b1) g
+        v <- b2 v + (1 - b2) g^2
+        m^ = m / (1 - b1^t),   v^ = v / (1 - b2^t)
+
+    g: the change of the inner rule.
+    t: the number of the step, from 1.
+    rate: size of one change, in units of the weight.
+    b1, b2: decay of the running moments, per step.
+    eps: in units of the weight. It is inside the root, so that the gradient through learning stays
+        finite at v = 0.
+
+    State on the synapse: m, v, and the running powers b1^t, b2^t (scalars).
+    theta: {rule: the inner theta, log_rate []}.
+    Clock `trial`: the moments count steps, whatever dt.
+    Limits: b1 = b2 = 0 with eps -> 0 gives sign(g).
+    Source: Kingma & Ba 2015.
     """
 
     still: ClassVar[bool] = True
@@ -67,7 +78,8 @@ class Adam(Wrapper):
         inner, g = self.rule.step(theta["rule"], state, connection, view, dt)
         m = self.b1 * state.synapse["adam_m"] + (1 - self.b1) * g
         v = self.b2 * state.synapse["adam_v"] + (1 - self.b2) * g**2
-        b1, b2 = self.b1 * state.scalar["adam_b1"], self.b2 * state.scalar["adam_b2"]
+        b1 = self.b1 * state.scalar["adam_b1"]
+        b2 = self.b2 * state.scalar["adam_b2"]
         delta = value(self, theta, "rate") * (m / (1 - b1)) / jnp.sqrt(v / (1 - b2) + self.eps**2)
         new = RuleState(
             post=inner.post,

@@ -17,14 +17,21 @@ from metaplast.spec import NonNegative, plugin, spec
 @register("rule", "bound")
 @spec
 class Bound(Wrapper):
-    """delta_w = d ((w_max - w) / (w_max - low))^mu where the inner change d > 0, d ((w - low) /
-    (w_max - low))^mu where d < 0.
+    """Changes that get smaller towards the bounds of the weight:
 
-    w_max: upper bound of the edge; low: its lower bound (0 for magnitudes), in units of the weight.
-    Beyond a bound the factor is 0 in that direction. State and theta are those of the inner rule.
-    Limits: mu = 0 leaves the inner rule to the edge's hard bounds; mu = 1 is multiplicative (van
-    Rossum et al. 2000). Parts of opposite sign that meet in one step are bounded as their sum;
-    `stdp` bounds each by its own mu.
+        delta_w = d ((w_max - w) / (w_max - low))^mu    where d > 0
+        delta_w = d ((w - low) / (w_max - low))^mu      where d < 0
+
+    d: the change of the inner rule.
+    w_max: the upper bound of the edge, in units of the weight.
+    low: the lower bound of the edge (0 for magnitudes), in units of the weight.
+    mu: the exponent.
+
+    Beyond a bound, the factor is 0 in that direction. State and theta are those of the inner rule.
+    Limits: mu = 0 leaves the inner rule to the hard bounds of the edge. mu = 1 is multiplicative
+    (van Rossum et al. 2000).
+    Parts of opposite sign that meet in one step are bounded as their sum; `stdp` bounds each part
+    by its own mu.
     """
 
     still: ClassVar[bool] = True

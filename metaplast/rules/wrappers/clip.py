@@ -16,11 +16,13 @@ from metaplast.spec import Positive, plugin, spec
 @register("rule", "clip")
 @spec
 class Clip(Wrapper):
-    """delta_w = max(-limit, min(limit, rule)), synapse by synapse. limit -> infinity gives the
-    inner rule.
+    """delta_w = max(-limit, min(limit, d)), synapse by synapse.
 
-    State, theta, reach and clock are those of the inner rule; the limit holds per step, whatever dt
-    is.
+    d: the change of the inner rule.
+    limit: of one step, whatever dt is, in units of the weight.
+
+    State, theta, reach and clock are those of the inner rule.
+    Limits: limit -> infinity is the inner rule.
     """
 
     still: ClassVar[bool] = True

@@ -1,6 +1,4 @@
-"""Two time scales in one synapse: a fast part that is drawn to a slow one, and a slow one that
-follows.
-"""
+"""Two time scales in one synapse: a fast part is drawn to a slow part, which follows it."""
 
 from dataclasses import replace
 from typing import Annotated
@@ -19,16 +17,19 @@ from metaplast.spec import Positive, plugin, spec
 @register("rule", "consolidating")
 @spec
 class Consolidating(Wrapper):
-    """delta_w = d - pull (w - w0 - s);   s <- s + follow (w - w0 - s).
+    """delta_w = d - pull (w - w0 - s);   s <- s + follow (w - w0 - s)
 
-    d: the inner rule's change; w0: weight at birth; s: how far the slow part has moved, on the
-    synapse, 0 at birth;
-    pull, follow: per step. learn: log_pull, log_follow [] in theta. Clock `trial`: both count
-    steps. Reach `synapse` where the inner rule's is.
-    Fixed point for d = 0: w = w0 + s; what a change d leaves for good is the share follow / (pull +
-    follow) of it (to
-    first order in both). Limits: pull = 0 is the inner rule; follow = 0 decays to the weights at
-    birth. The two-variable case of Benna & Fusi 2016.
+    d: the change of the inner rule.
+    w0: the weight at birth.
+    s: how far the slow part has moved, on the synapse, 0 at birth.
+    pull, follow: per step.
+    learn: whether log_pull [] and log_follow [] are in theta.
+
+    Clock `trial`: both rates count steps. Reach `synapse` where the inner rule has it.
+    Fixed point for d = 0: w = w0 + s. A change d leaves the share follow / (pull + follow) of
+    itself for good, to first order in both rates.
+    Limits: pull = 0 is the inner rule. follow = 0 decays to the weights at birth.
+    Source: the case of two variables of Benna & Fusi 2016.
     """
 
     rule: Annotated[AbstractRule, plugin("rule")] = Polynomial()
@@ -63,11 +64,6 @@ class Consolidating(Wrapper):
         inner, change = self.rule.step(self.inner(theta), state, connection, view, dt)
         slow = state.synapse["consolidating_s"]
         away = view.weight - view.weight_initial - slow
-        new = replace(
-            inner,  # pyright: ignore[reportAttributeAccessIssue]
-            synapse={
-                **inner.synapse,
-                "consolidating_s": slow + value(self, theta, "follow") * away,
-            },
-        )
+        followed = slow + value(self, theta, "follow") * away
+        new = replace(inner, synapse={**inner.synapse, "consolidating_s": followed})
         return new, change - value(self, theta, "pull") * away

@@ -1,4 +1,4 @@
-"""Heterosynaptic change: an active neuron draws all its weights back, whatever their inputs do."""
+"""Heterosynaptic change: an active neuron draws all its weights back, whatever its inputs do."""
 
 from typing import Annotated, Literal
 
@@ -17,15 +17,20 @@ from metaplast.spec import Count, Positive, plugin, spec
 @register("rule", "heterosynaptic")
 @spec
 class Heterosynaptic(Wrapper):
-    """delta_w_ji = d_ji - rate y_j^power (w_ji - w0_ji), w0 the weight at birth (`towards: birth`)
-    or 0 (`zero`).
+    """delta_w_ji = d_ji - rate y_j^power (w_ji - w0_ji)
 
-    d: the inner rule's change; y: postsynaptic activity; rate: per step and unit of y^power. No
-    state of its own. Fixed point under inner Hebb, d = eta x y, with constant x and y: w = w0 + eta
-    x / (rate y^(power - 1)).
-    learn: log_rate [] in theta. Reach and clock are those of the inner rule.
-    Limits: rate = 0 is the inner rule; power = 2, towards zero, inner Hebb: Oja's rule.
-    Zenke, Agnes & Gerstner 2015 (power 4, spike traces; their reference weight follows slowly).
+    d: the change of the inner rule.
+    y: the postsynaptic activity.
+    w0: the weight at birth (towards `birth`), or 0 (towards `zero`).
+    rate: per step and unit of y^power.
+    learn: whether log_rate [] is in theta.
+
+    It has no state of its own. Reach and clock are those of the inner rule.
+    Fixed point under inner Hebb, d = eta x y, with constant x and y:
+    w = w0 + eta x / (rate y^(power - 1)).
+    Limits: rate = 0 is the inner rule. power = 2, towards zero, with inner Hebb is Oja's rule.
+    Source: Zenke, Agnes & Gerstner 2015 (power 4, spike traces; their reference weight follows
+    slowly).
     """
 
     rule: Annotated[AbstractRule, plugin("rule")] = Polynomial()

@@ -1,4 +1,4 @@
-"""Momentum inside the life: the change a rule asks for, averaged over the steps before."""
+"""Momentum inside the life: the average of the changes that a rule has asked for so far."""
 
 from dataclasses import replace
 from typing import Annotated, ClassVar
@@ -19,12 +19,16 @@ DELTA = Polynomial(terms=("error*pre",), initial=(-1.0,), learn="rate")
 @register("rule", "momentum")
 @spec
 class Momentum(Wrapper):
-    """delta_w = m;   m = decay m + (1 - decay) g, with g the inner rule's change.
+    """delta_w = m;   m <- decay m + (1 - decay) g
 
-    State on the synapse: m, 0 at birth, which a new trial keeps. Heavy-ball momentum (Polyak 1964)
-    of step size eta is this with a step size of eta / (1 - decay) in the inner rule: an average
-    keeps the size of g, so that one step size serves any decay. decay = 0 is the inner rule. Clock
-    `trial`: the average counts steps, whatever dt.
+    g: the change of the inner rule.
+    m: the running mean, on the synapse, 0 at birth, which a new trial keeps.
+    decay: of the mean, per step.
+
+    Clock `trial`: the mean counts steps, whatever dt.
+    Limits: decay = 0 is the inner rule. Heavy-ball momentum (Polyak 1964) of step size eta is this
+    rule with a step size of eta / (1 - decay) in the inner rule. An average keeps the size of g, so
+    that one step size serves any decay.
     """
 
     still: ClassVar[bool] = True

@@ -16,15 +16,22 @@ from metaplast.spec import Positive, Probability, plugin, spec
 @register("rule", "normalise")
 @spec
 class Normalise(Wrapper):
-    """delta_w_ji = d_ji + strength w_ji (target / ||w_j|| - 1)         (multiplicative; reads the norm of w_j)
-    delta_w_ji = d_ji + strength (target - sum_i w_ji) / n_j          (subtractive; reads the sum of w_j)
+    """A pull of the norm, or of the sum, of the weights of a neuron to a target:
 
-    d: the inner rule's change; w_j: the n_j synapses onto one postsynaptic neuron; target: unit of
-    the weight.
-    Fixed point for d = 0: a norm, or a sum, of `target`, reached in one step where strength = 1.
-    What d adds is taken back in the next step. State and theta are those of the inner rule. Reach
-    `neuron`. With inner Hebb the multiplicative form finds the leading principal component, like
-    Oja's rule; the subtractive one is stable only within the bounds of the edge (Miller & MacKay
+        multiplicative: delta_w_ji = d_ji + strength w_ji (target / ||w_j|| - 1)
+        subtractive:    delta_w_ji = d_ji + strength (target - sum_i w_ji) / n_j
+
+    d: the change of the inner rule.
+    w_j: the n_j synapses onto postsynaptic neuron j.
+    target: in units of the weight.
+    strength: the share of the difference that one step takes away.
+
+    Fixed point for d = 0: a norm, or a sum, of `target`, reached in one step where strength = 1. A
+    change d is taken back in the next step.
+    State and theta are those of the inner rule. Reach `neuron`: it reads the norm, or the sum, of
+    w_j.
+    Limits: with inner Hebb, the multiplicative form finds the leading principal component, like
+    Oja's rule. The subtractive form is stable only within the bounds of the edge (Miller & MacKay
     1994).
     """
 

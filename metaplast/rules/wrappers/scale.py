@@ -16,11 +16,14 @@ from metaplast.spec import Positive, plugin, spec
 @register("rule", "scale")
 @spec
 class Scale(Wrapper):
-    """delta_w = factor exp(5 log_factor) * inner change.
+    """delta_w = factor exp(5 log_factor) d
 
-    learn: log_factor [] in theta: a step size for a rule that has none of its own, or one per edge
-    where theta is not shared. State, reach and clock are those of the inner rule. factor = 1
-    without learning is the inner rule.
+    d: the change of the inner rule.
+    learn: whether log_factor [] is in theta. It is a step size for a rule without one, or one step
+        size per edge where theta is not shared.
+
+    State, reach and clock are those of the inner rule.
+    Limits: factor = 1 without learning is the inner rule.
     """
 
     silent: ClassVar[bool] = True

@@ -1,6 +1,4 @@
-"""Synaptic scaling: all weights of a neuron grow while it is too quiet and shrink while it is too
-active.
-"""
+"""Synaptic scaling: all weights of a neuron grow while it is too quiet, and shrink otherwise."""
 
 from dataclasses import replace
 from typing import Annotated
@@ -21,16 +19,20 @@ from metaplast.spec import NonNegative, Positive, plugin, spec
 @register("rule", "scaling")
 @spec
 class Scaling(Wrapper):
-    """delta_w_ji = d_ji + rate w_ji (target - a_j);   a_j <- a_j + (y_j - a_j) / steps.
+    """delta_w_ji = d_ji + rate w_ji (target - a_j);   a_j <- a_j + (y_j - a_j) / steps
 
-    d: the inner rule's change; y: postsynaptic activity, a: its running mean over about `steps`
-    steps, in the same unit as `target`; rate: per step and unit of activity. State: a [n_post],
-    `target` at birth, which a new trial keeps. Fixed point for d = 0 and w != 0: mean activity =
-    target. It reads its own
-    weight and neuron: reach `synapse`.
-    learn: log_rate, log_target [] in theta. Clock `trial`: the mean counts steps.
-    Limits: rate = 0 is the inner rule. Turrigiano et al. 1998; van Rossum, Bi & Turrigiano 2000,
-    equation 5.
+    d: the change of the inner rule.
+    y: the postsynaptic activity.
+    a: its running mean over about `steps` steps [n_post], `target` at birth, which a new trial
+        keeps.
+    target: in units of the activity.
+    rate: per step and unit of activity.
+    learn: whether log_rate [] and log_target [] are in theta.
+
+    Clock `trial`: the mean counts steps. It reads its own weight and neuron: reach `synapse`.
+    Fixed point for d = 0 and w != 0: a mean activity of `target`.
+    Limits: rate = 0 is the inner rule.
+    Source: Turrigiano et al. 1998; van Rossum, Bi & Turrigiano 2000, equation 5.
     """
 
     rule: Annotated[AbstractRule, plugin("rule")] = Polynomial()

@@ -22,18 +22,20 @@ HEBB = Polynomial(terms=("post*pre",), initial=(1.0,), learn="none")
 @register("rule", "sliding")
 @spec
 class Sliding(Wrapper):
-    """The inner rule reads y_j - b_j for y_j and/or x_i - b_i for x_i;   b <- b + (activity - b) / steps, afterwards.
+    """The inner rule reads activity - b instead of the activity;   b <- b + (activity - b) / steps
 
-    sides: whose activity is taken relative to its mean, `post`, `pre` or `both`; steps: over how
-    many steps it is.
-    State: b [n_post] and/or [n_pre], 0 at birth, which a new trial keeps. Clock `trial`: the mean
-    counts steps. Around a `sum` with a part of spike times, b is the mean of what is at the
-    synapse, for all parts.
-    Fixed point: b = mean activity; inner Hebb with independent x and y then changes nothing on
-    average: with `both` or either side it is the covariance rule (Sejnowski 1977), delta_w = eta
-    cov(x, y) on average.
-    learn: log_steps [] in theta. Limits: steps -> infinity is the inner rule. Reach is that of the
-    inner rule.
+    sides: whose activity is taken relative to its mean: `post` (y_j), `pre` (x_i) or `both`.
+    b: the running mean [n_post] and/or [n_pre], 0 at birth, which a new trial keeps. It moves after
+        the inner rule has read it.
+    steps: the number of steps that the mean goes over.
+    learn: whether log_steps [] is in theta.
+
+    Clock `trial`: the mean counts steps. Reach is that of the inner rule. Around a `sum` with a
+    part of spike times, b is the mean of the activity at the synapse, for all parts.
+    Fixed point: b = mean activity. Inner Hebb with independent x and y then changes nothing on
+    average: with either side or both it is the covariance rule (Sejnowski 1977),
+    delta_w = eta cov(x, y) on average.
+    Limits: steps -> infinity is the inner rule.
     """
 
     rule: Annotated[AbstractRule, plugin("rule")] = HEBB
@@ -58,14 +60,12 @@ class Sliding(Wrapper):
         return self.rule.slow | {f"sliding_{side}" for side in self._biased}
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
-        state, sizes = (
-            super().init_state(theta, connection),
-            {"post": connection.n_post, "pre": connection.n_pre},
-        )
-        fresh = {
-            s: {**getattr(state, s), f"sliding_{s}": jnp.zeros(sizes[s])} for s in self._biased
-        }
-        return replace(state, **fresh)
+        state = super().init_state(theta, connection)
+        sizes = {"post": connection.n_post, "pre": connection.n_pre}
+        sides = {}
+        for side in self._biased:
+            sides[side] = {**getattr(state, side), f"sliding_{side}": jnp.zeros(sizes[side])}
+        return replace(state, **sides)
 
     def step(
         self,
@@ -76,18 +76,20 @@ class Sliding(Wrapper):
         dt: float,
     ) -> tuple[RuleState, Array]:
         bias = {side: getattr(state, side)[f"sliding_{side}"] for side in self._biased}
-        seen = _relative(view, bias)
+        relative = _relative(view, bias)
         if view.transmitted is not None:
-            seen = replace(seen, transmitted=_relative(view.transmitted, bias))
-        new, delta = self.rule.step(self.inner(theta), state, connection, seen, dt)
+            relative = replace(relative, transmitted=_relative(view.transmitted, bias))
+        new, delta = self.rule.step(self.inner(theta), state, connection, relative, dt)
         steps = value(self, theta, "steps")
-        after = {s: moved(b, getattr(view, s).activity, steps) for s, b in bias.items()}
-        sides = {s: {**getattr(new, s), f"sliding_{s}": b} for s, b in after.items()}
+        sides = {}
+        for side, mean in bias.items():
+            mean = moved(mean, getattr(view, side).activity, steps)
+            sides[side] = {**getattr(new, side), f"sliding_{side}": mean}
         return replace(new, **sides), delta
 
 
 def _relative(view: SynapseView, bias: Mapping[str, Array]) -> SynapseView:
-    """The view with the activity of each side in `bias` relative to it."""
+    """The view in which the activity of each side in `bias` is relative to its bias."""
     sides = {}
     for side, mean in bias.items():
         neurons = getattr(view, side)

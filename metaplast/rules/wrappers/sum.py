@@ -26,17 +26,20 @@ _LABEL = re.compile(r"[A-Za-z]\w{0,31}")
 @register("rule", "sum")
 @spec
 class Sum(AbstractRule):
-    """delta_w = the sum of the changes of all `rules`, {label: rule}.
+    """delta_w = the sum of the changes of all rules inside.
 
-    theta and state are those of the parts, under their labels; a part that draws has its own random
+    rules: {label: rule}.
+
+    theta and state are those of the parts, under their labels. A part that draws has its own random
     stream.
     Clock: `time` where all parts have it, `trial` where any part counts steps, else `mixed` or
-    `event`.
-    Reach: the widest. Spikes: a part of spike times sees them when they are at the synapse, every
-    other part when the edge transmits them (`view.transmitted`).
+    `event`. Reach: the widest of the parts.
+    Spikes: a part of spike times sees them when they are at the synapse. Every other part sees them
+    when the edge transmits them (`view.transmitted`).
     Limits: one part is that rule.
+
     Raises: BadInput for no part, a label that is no name or stands twice, or parts of clock `time`
-    beside others.
+        beside others.
     """
 
     rules: Annotated[
@@ -48,12 +51,8 @@ class Sum(AbstractRule):
 
     def __post_init__(self) -> None:
         labels = [label for label, _ in self.rules]
-        sane = (
-            labels
-            and len(set(labels)) == len(labels)
-            and all(_LABEL.fullmatch(n) and n != "name" for n in labels)
-        )
-        if not sane:
+        distinct = len(set(labels)) == len(labels)
+        if not labels or not distinct or not all(map(_is_label, labels)):
             raise BadInput(
                 f"rules with labels {labels}",
                 "at least one, distinct names other than 'name'",
@@ -105,15 +104,13 @@ class Sum(AbstractRule):
         }
 
     def embed(self, other: AbstractRule | None, theta: Theta, start: Theta) -> Theta | None:
-        """A part for `other`, or for each of its parts, in their order; all other parts change
-        nothing.
+        """One part makes the changes of `other`, or one part each those of its parts, in their
+        order. All other parts change nothing.
         """
-        wanted = (
-            [(rule, theta[label]) for label, rule in other.rules]
-            if isinstance(other, Sum)
-            else [(other, theta)]
-        )
-        found: dict[str, Theta] = {}
+        wanted: list[tuple[AbstractRule | None, Theta]] = [(other, theta)]
+        if isinstance(other, Sum):
+            wanted = [(rule, theta[label]) for label, rule in other.rules]
+        embedded: dict[str, Theta] = {}
         for label, rule in self.rules:
             placed = rule.embed(*wanted[0], start[label]) if wanted else None
             if placed is not None:
@@ -122,8 +119,8 @@ class Sum(AbstractRule):
                 placed = rule.embed(None, {}, start[label])
             if placed is None:
                 return None
-            found[label] = placed
-        return None if wanted else found
+            embedded[label] = placed
+        return None if wanted else embedded
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
         return _joined(
@@ -140,38 +137,38 @@ class Sum(AbstractRule):
     ) -> tuple[RuleState, Array]:
         states, changes = {}, []
         for index, (label, rule) in enumerate(self.rules):
-            seen = view if rule.spike_timing or view.transmitted is None else view.transmitted
-            seen = replace(seen, key=jax.random.fold_in(view.key, index))
+            own_view = view
+            if not rule.spike_timing and view.transmitted is not None:
+                own_view = view.transmitted
+            own_view = replace(own_view, key=jax.random.fold_in(view.key, index))
             states[label], change = rule.step(
-                theta[label], _part(state, label), connection, seen, dt
+                theta[label], _part(state, label), connection, own_view, dt
             )
             changes.append(change)
         return _joined(states), reduce(add, changes)
 
 
 def _joined(states: dict[str, RuleState]) -> RuleState:
-    """The states of the parts as one, names preceded by the label."""
-    return RuleState(
-        **{
-            side: {
-                f"{label}.{n}": x
-                for label, state in states.items()
-                for n, x in getattr(state, side).items()
-            }
-            for side in SIDES
-        }
-    )
+    """The states of the parts as one, in which each name follows the label of its part."""
+    sides: dict[str, dict[str, Array]] = {side: {} for side in SIDES}
+    for label, state in states.items():
+        for side in SIDES:
+            for name, values in getattr(state, side).items():
+                sides[side][f"{label}.{name}"] = values
+    return RuleState(**sides)
 
 
 def _part(state: RuleState, label: str) -> RuleState:
-    start = f"{label}."
-    return RuleState(
-        **{
-            side: {
-                n.removeprefix(start): x
-                for n, x in getattr(state, side).items()
-                if n.startswith(start)
-            }
-            for side in SIDES
-        }
-    )
+    """The state of one part, under its own names."""
+    prefix = f"{label}."
+    sides: dict[str, dict[str, Array]] = {side: {} for side in SIDES}
+    for side in SIDES:
+        for name, values in getattr(state, side).items():
+            if name.startswith(prefix):
+                sides[side][name.removeprefix(prefix)] = values
+    return RuleState(**sides)
+
+
+def _is_label(text: str) -> bool:
+    """Whether a text may name a part. `name` is taken: it names a rule in plain data."""
+    return bool(_LABEL.fullmatch(text)) and text != "name"

@@ -1,4 +1,4 @@
-"""Change what was eligible, when a modulator says so."""
+"""Eligible changes that act when a modulator says so."""
 
 from dataclasses import replace
 from typing import Annotated, ClassVar
@@ -20,16 +20,19 @@ HEBB = Polynomial(terms=("post*pre",), initial=(1.0,), rate=1.0, learn="none")
 @register("rule", "three_factor")
 @spec
 class ThreeFactor(Wrapper):
-    """e <- exp(-dt/tau) e + inner delta_w;   delta_w = rate m e, with m the global channel `modulator` of this step.
+    """delta_w = rate m e;   e <- exp(-dt/tau) e + d
 
-    tau = spec exp(5 log_tau) seconds, rate = spec exp(5 log_rate) per step with m = 1: a reward is
-    an event. A modulator that is a concentration d(t), as in dw/dt = c d, is integrated by rate =
-    dt. The inner rule's own change is never applied.
-    State: that of the inner rule and the eligibility e on the synapse; a new trial does not clear
-    it.
+    d: the change of the inner rule, which is never applied itself.
+    e: the eligibility, on the synapse, which a new trial keeps. It is moved first.
+    m: the global channel `modulator` of this step.
+    tau: spec exp(5 log_tau), in seconds.
+    rate: spec exp(5 log_rate), per step with m = 1: a reward is an event. A modulator that is a
+        concentration d(t), as in dw/dt = c d, is integrated by rate = dt.
+
+    State: e, and the state of the inner rule.
     theta: {rule: the inner theta, log_rate [], log_tau []}, both 0 at the start.
-    Limits: tau -> 0 is m times the inner rule; m = 0 learns nothing but remembers. With inner stdp
-    and m = reward it is reward-modulated STDP (Izhikevich 2007; Fremaux & Gerstner 2016).
+    Limits: tau -> 0 is m times the inner rule. m = 0 learns nothing but remembers. Inner stdp with
+    m = reward is reward-modulated STDP (Izhikevich 2007; Fremaux & Gerstner 2016).
     """
 
     still: ClassVar[bool] = True
