@@ -101,6 +101,7 @@ class AbstractConnection(ABC):
         return jax.random.normal(key, self.shape)
 
     def zeros(self) -> Array:
+        """One 0 per synapse, in the layout of the weights."""
         return jnp.zeros(self.shape)
 
     def mask(self) -> Array:
