@@ -117,6 +117,12 @@ def members(folder: Path) -> list[Run]:
     return group.runs(parse(plain, check=False), folder)
 
 
+def is_alone(folder: Path) -> bool:
+    """Whether a folder holds one run, not a group. Raises: BadInput."""
+    group, _ = split(read_file(folder / "config.yaml"))
+    return group.alone
+
+
 def _at(plain: Plain, setting: Mapping[str, float]) -> Plain:
     """The config with the numbers of its outer loop as in `setting`."""
     for name, value in setting.items():

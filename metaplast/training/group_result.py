@@ -53,15 +53,15 @@ def _settings(finished: Sequence[Path]) -> list[Plain]:
 
 def as_json(path: Path) -> str:
     """summary.json of one run, group.json of a group."""
-    file = RESULT if _is_group(path, group.members(path)) else "summary.json"
+    file = "summary.json" if group.is_alone(path) else RESULT
     return json.dumps(json.loads((path / file).read_text()))
 
 
 def render(path: Path) -> str:
     """The text at the end of `metaplast train`, of one run or of a group."""
-    runs = group.members(path)
-    if not _is_group(path, runs):
+    if group.is_alone(path):
         return summary.render(path)
+    runs = group.members(path)
     diverged = unfinished(runs)
     finished = [run.folder for run in runs if run not in diverged]
     n = json.loads((path / RESULT).read_text())["programs"]
@@ -80,12 +80,10 @@ def render(path: Path) -> str:
 
 def demand_whole(path: Path) -> None:
     """Raises: Diverged where a run of a group did."""
+    if group.is_alone(path):
+        return  # the run itself ended with an error
     diverged = unfinished(group.members(path))
     if diverged:
         names = ", ".join(run.folder.name for run in diverged)
         fix = f"see {path / 'log.txt'}; lower the step sizes of the outer loop or of the rule"
         raise Diverged(f"{path}: diverged: {names} - expected finite losses - {fix}")
-
-
-def _is_group(path: Path, runs: Sequence[Run]) -> bool:
-    return len(runs) > 1 or runs[0].folder != path
