@@ -24,7 +24,7 @@ from typing import Any
 from benchmarks import results_page
 from metaplast.runs.config import Sources, compose, read_file
 from metaplast.runs.environment import environment
-from metaplast.training import summary
+from metaplast.training.pool import pool as pool_of
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -149,7 +149,7 @@ def told(experiment: str, folders: list[Path], tree: Path = ROOT) -> Plain:
 
 
 def _trained(folders: list[Path]) -> Plain:
-    pool = summary.pool(folders)
+    pool = pool_of(folders)
     said = [json.loads((folder / "summary.json").read_text()) for folder in folders]
     rows = {}
     for entry in pool.scores:

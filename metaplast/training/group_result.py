@@ -8,7 +8,8 @@ from metaplast.runs.config import Plain
 from metaplast.runs.folder import write_json
 from metaplast.runs.job import Run
 from metaplast.runs.same_setting import worlds
-from metaplast.training import group, side_by_side, summary
+from metaplast.training import group, side_by_side, summary_text
+from metaplast.training.pool import pool
 from metaplast.training.train_row import Diverged
 
 SCHEMA = "metaplast.group/1"
@@ -37,15 +38,15 @@ def _settings(finished: Sequence[Path]) -> list[Plain]:
     """The scores under each setting, over its seeds."""
     settings = []
     for label, folders in worlds(finished).items():
-        pool = summary.pool(folders)
+        together = pool(folders)
         settings.append(
             {
                 "differs": label,
                 "runs": [folder.name for folder in folders],
-                "metric": pool.metric,
-                "scores": pool.scores,
-                "gap_closed": pool.gap,
-                "means": pool.means,
+                "metric": together.metric,
+                "scores": together.scores,
+                "gap_closed": together.gap,
+                "means": together.means,
             }
         )
     return settings
@@ -60,7 +61,7 @@ def as_json(path: Path) -> str:
 def render(path: Path) -> str:
     """The text at the end of `metaplast train`, of one run or of a group."""
     if group.is_alone(path):
-        return summary.render(path)
+        return summary_text.render(path)
     runs = group.members(path)
     diverged = unfinished(runs)
     finished = [run.folder for run in runs if run not in diverged]

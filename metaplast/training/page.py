@@ -23,7 +23,12 @@ from metaplast.runs.metrics import read
 from metaplast.runs.row_files import theta_of
 from metaplast.runs.same_setting import finished
 from metaplast.settings.names import DISCOVERED
-from metaplast.training import summary
+from metaplast.training.pool import Pool
+from metaplast.training.pool import pool as pool_of
+from metaplast.training.summary_text import gap_words
+
+OURS = (DISCOVERED, "discovered_synapse")
+"""The rows that figures draw in the colour of the searched rule."""
 
 Plain = dict[str, Any]
 Tick = Callable[[str, int, int], None]
@@ -47,7 +52,7 @@ def inspect_runs(
     Raises: BadInput for what is no finished run, or for runs that differ in more than their seed.
     """
     runs = [_read(path) for path in paths]
-    pool = summary.pool(list(paths))
+    pool = pool_of(list(paths))
     target = out or default_out(runs)
     pictures = target / "figures"
     pictures.mkdir(parents=True, exist_ok=True)
@@ -135,7 +140,7 @@ def _formula(run: Run) -> str:
     return f"seed {run.summary['seed']}\n{formula(run.rule.document, run.rule.tensors)}"
 
 
-def _scores(runs: Sequence[Run], pool: summary.Pool, pictures: Path) -> sections.Part:
+def _scores(runs: Sequence[Run], pool: Pool, pictures: Path) -> sections.Part:
     head, *rows = table.cells(pool.scores, pool.facts, DISCOVERED)
     blown = [
         f"{e['name']}: {e['not_finite']} lives are not finite."
@@ -159,13 +164,13 @@ def _scores(runs: Sequence[Run], pool: summary.Pool, pictures: Path) -> sections
     if len(pool.scores) > 1 and any(entry["mean"] is not None for entry in pool.scores):
         path = pictures / "scores.png"
         labels = {name: table.marked(name, fact) for name, fact in pool.facts.items()}
-        figures.scores(pool.scores, path, summary.OURS, labels)
+        figures.scores(pool.scores, path, OURS, labels)
         shown = [f"{labels.get(e['name'], e['name'])} {text(e['mean'])}" for e in pool.scores]
         alt = f"{pool.metric} per row: " + ", ".join(shown)
         drawn = [
             Figure(path, alt, "Each row's mean with its 95 % interval, in the order of the table.")
         ]
-    words = [summary.say_gap(pool.gap)] if pool.gap else []
+    words = [gap_words(pool.gap)] if pool.gap else []
     words += table.ahead(pool.scores, pool.facts, DISCOVERED)
     numbers = {
         "metric": pool.metric,
@@ -222,7 +227,7 @@ def _curves(runs: Sequence[Run], n_lives: int, pictures: Path, tick: Tick) -> se
             )
         tick("learning curves", index + 1, len(names))
     facts = {"n_lives": n, "n_runs": len(runs), "width": 2 * h + 1, "blown": blown}
-    return sections.learning(bands, phases, facts, pictures, summary.OURS)
+    return sections.learning(bands, phases, facts, pictures, OURS)
 
 
 def _training(runs: Sequence[Run], pictures: Path) -> sections.Part:
@@ -237,7 +242,7 @@ def _training(runs: Sequence[Run], pictures: Path) -> sections.Part:
     if not any(losses.values()):
         return Section("Meta-training", ["Nothing was trained."]), {}
     path = pictures / "training.png"
-    figures.training(losses, path, summary.OURS)
+    figures.training(losses, path, OURS)
     alt = "Loss on training lives over outer steps; at the end: " + ", ".join(
         f"{n} {v[-1]:.3g}" for n, v in losses.items() if v
     )
@@ -284,7 +289,7 @@ def _path_part(
     }
 
 
-def _limits(runs: Sequence[Run], n_lives: int, pool: summary.Pool) -> list[str]:
+def _limits(runs: Sequence[Run], n_lives: int, pool: Pool) -> list[str]:
     lives = min(n_lives, runs[0].job.main.evaluation.heldout)
     scored = pool.scores[0]["n"]
     one = "One seed: every interval covers lives, not seeds; another seed may give another rule."

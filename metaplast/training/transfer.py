@@ -18,8 +18,8 @@ from metaplast.runs.job import Config, parse
 from metaplast.runs.row_files import theta_of
 from metaplast.settings.names import DISCOVERED
 from metaplast.signals import Theta
+from metaplast.training.pool import pool
 from metaplast.training.reference_row import judged_elsewhere
-from metaplast.training.summary import pool
 
 
 def transfer(runs: Sequence[Path], words: Sequence[str], n: int, only: Sequence[str] = ()) -> str:

@@ -20,7 +20,8 @@ from metaplast.runs.metrics import MetricsFile, read
 from metaplast.training import loop as training
 from metaplast.training import page as report
 from metaplast.training import train_row as row
-from metaplast.training.summary import render, summarise
+from metaplast.training.summary import summarise
+from metaplast.training.summary_text import render
 from tests._runs import start_run
 
 HOSTILE = "<script>alert(1)</script>"

@@ -15,7 +15,7 @@ from metaplast.runs import nesting
 from metaplast.runs.config import read_yaml
 from metaplast.runs.folder import row_folder
 from metaplast.runs.job import Run, parse
-from metaplast.training import summary
+from metaplast.training import summary, summary_text
 from metaplast.training import train_row as row
 from tests._runs import start_run
 
@@ -93,7 +93,7 @@ def test_it_starts_where_the_other_ended_and_resumes_exactly(tmp_path: Path):
         8,
         4,
     )
-    text = summary.render(folder)
+    text = summary_text.render(folder)
     assert "wide starts from discovered: 8 outer steps in all, with those before it." in text
     assert "budget (but for rows that start from others)" in text
 

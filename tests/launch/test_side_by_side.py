@@ -15,7 +15,8 @@ from metaplast.runs.config import read_yaml
 from metaplast.runs.job import parse
 from metaplast.runs.same_setting import worlds
 from metaplast.training.side_by_side import compare
-from metaplast.training.summary import render, summarise
+from metaplast.training.summary import summarise
+from metaplast.training.summary_text import render
 from tests._runs import start_run
 
 CONFIG = """
