@@ -9,8 +9,7 @@ import numpy as np
 from jax import Array
 
 from metaplast.connections.base import AbstractConnection
-from metaplast.language import expression
-from metaplast.language import machine
+from metaplast.language import expression, machine
 from metaplast.language.account import Account, Moved, grown
 from metaplast.language.expression import ELIGIBILITY, Apply, Number, Signal, Tree
 from metaplast.language.grammar import RATE_UNIT, read
