@@ -10,10 +10,10 @@ from metaplast.spec import Count, Natural, Probability, spec
 
 @spec
 class RandomGraph(AbstractConnection):
-    """Each of the n_post * n_pre pairs is a synapse with `probability`. At least one synapse exists.
+    """Each of the n_post * n_pre pairs is a synapse with `probability`.
 
-    The graph is drawn once from `seed`. Equal numbers give equal graphs, whatever the layout of the
-    weights.
+    At least one synapse exists. The graph is drawn once from `seed`. Equal numbers give equal
+    graphs, whatever the layout of the weights.
     self_connections: whether a population that meets itself may have synapses from a neuron onto
         itself.
     """

@@ -1,5 +1,5 @@
-"""A connection: the layout of the synapses of one edge, and the few linear maps that everything else
-is made of."""
+"""A connection: the layout of the synapses of one edge, and the linear maps that everything is made
+of."""
 
 import dataclasses
 from abc import ABC, abstractmethod

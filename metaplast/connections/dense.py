@@ -12,7 +12,7 @@ from metaplast.spec import Count, spec
 @register("connection", "dense")
 @spec
 class Dense(EventDriven, MatrixConnection):
-    """All-to-all synapses as one matrix [n_post, n_pre]. Spikes are handled one by one (_events.py)."""
+    """All synapses as one matrix [n_post, n_pre]. Spikes are handled one by one (_events.py)."""
 
     # At 10 Hz, 256 * 256 synapses take 7.8 us a step, and 4.0 us from spike to spike.
     few: ClassVar[int] = 128 * 128

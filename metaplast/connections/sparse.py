@@ -17,7 +17,7 @@ from metaplast.spec import spec
 @register("connection", "sparse")
 @spec
 class Sparse(EventDriven, RandomGraph):
-    """A random graph (`probability`, `seed`, `self_connections`) as one weight per existing synapse.
+    """A random graph (`probability`, `seed`, `self_connections`) as one weight per synapse.
 
     Weights are [n_synapses], ordered by presynaptic, then postsynaptic neuron. Memory grows with
     the number of synapses. Spikes are handled one by one (_events.py).
