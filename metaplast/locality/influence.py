@@ -16,7 +16,7 @@ from metaplast.locality.known import NESTED, Known
 from metaplast.locality.marks import OPERATIONS, Marks, every, everywhere, nothing, union
 
 LONGEST = 256
-"""Steps of a scan that are followed one by one. All steps of a longer scan are followed together."""
+"""Steps of a scan that are followed one by one. Those of a longer scan are followed together."""
 
 
 def outputs(program: Any, marked: Sequence[Marks]) -> list[Marks]:

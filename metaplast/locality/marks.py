@@ -113,7 +113,7 @@ def _broadcast_in_dim(equation: Any, marked: list[Marks], _: Known) -> list[Mark
 
 
 def _moved(equation: Any, marked: list[Marks], known: Known) -> list[Marks]:
-    """An operation that only moves elements is done to their places. Its positions must be known."""
+    """An operation that only moves elements, done to their places. Its positions must be known."""
     operand, *others = equation.invars
     shape = equation.outvars[0].aval.shape
     if any(marks.any() for marks in marked[1:]):
