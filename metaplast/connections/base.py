@@ -153,10 +153,8 @@ class AbstractConnection(ABC):
 
     def _product(self, term: Term) -> Array:
         """post_j pre_i at the synapses, broadcastable to `shape`."""
-        if term.post is None and term.pre is None:
-            return jnp.ones(())
         if term.pre is None:
-            return self.at_post(term.post)
+            return jnp.ones(()) if term.post is None else self.at_post(term.post)
         if term.post is None:
             return self.at_pre(term.pre)
         return self.at_post(term.post) * self.at_pre(term.pre)
