@@ -1,6 +1,5 @@
-"""How the synapses of one neuron, or one stretch of all of them, are reached in each layout of the
-weights.
-"""
+"""How the synapses of one neuron, or of one stretch of all synapses, are reached in each layout of
+the weights."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
@@ -20,7 +19,10 @@ STRETCH = 8192  # synapses that are changed at a time where all of them are
 
 
 class Access(Protocol):
-    """A neuron behind the last of its side has no synapse: nothing is done for it."""
+    """Reads and changes synapses neuron by neuron.
+
+    Index n of a side with n neurons stands for no neuron: it has no synapses, and nothing changes.
+    """
 
     @property
     def sizes(self) -> tuple[int, int, int]:
@@ -28,33 +30,34 @@ class Access(Protocol):
         ...
 
     def pre(self, i: Array, weights: Array, new: New) -> Array:
-        """The weights with `new` at the synapses of presynaptic neuron i."""
+        """The weights, with `new` at the synapses of presynaptic neuron i."""
         ...
 
     def post(self, j: Array, weights: Array, new: New) -> Array:
-        """The weights with `new` at the synapses of postsynaptic neuron j."""
+        """The weights, with `new` at the synapses of postsynaptic neuron j."""
         ...
 
     def stretch(self, k: Array, weights: Array, new: New) -> Array:
-        """The weights with `new` in the k-th stretch."""
+        """The weights, with `new` in the k-th stretch."""
         ...
 
     def send(self, i: Array, weights: Array, x: Array, drive: Array) -> Array:
-        """drive [n_post], with x [n_pre] of presynaptic neuron i sent over its synapses."""
+        """drive [n_post], plus x_i of presynaptic neuron i sent over its synapses (x [n_pre])."""
         ...
 
 
 def at(values: Array, index: Array) -> Array:
+    """The values at indices that exist."""
     return values.at[index].get(mode="promise_in_bounds")
 
 
 def one(values: Array, neuron: Array) -> Array:
-    """The value of one neuron; of any where there is none."""
+    """The value of one neuron; any value for index n, which is no neuron."""
     return values.at[neuron].get(mode="clip")
 
 
 class Rows(NamedTuple):
-    """A matrix [n_post, n_pre]: the synapses of either neuron are a row or a column."""
+    """A matrix [n_post, n_pre]: the synapses of a neuron are a row (post) or a column (pre)."""
 
     n_post: int
     n_pre: int
@@ -91,10 +94,12 @@ class Rows(NamedTuple):
 
 
 class Lists(NamedTuple):
-    """One weight per synapse of a graph. Those of a presynaptic neuron lie side by side and are one
-    window (ten spikes
-    at 100 synapses each: 1.9 us, against 5.3 us where each is looked up); those of a postsynaptic
-    one are looked up (3.1 us)."""
+    """One weight per synapse of a graph.
+
+    The synapses of a presynaptic neuron lie side by side and are one window (ten spikes at 100
+    synapses each: 1.9 us, against 5.3 us where each is looked up). The synapses of a postsynaptic
+    neuron are looked up (3.1 us).
+    """
 
     graph: Graph
     fan: Fan
@@ -112,7 +117,9 @@ class Lists(NamedTuple):
         )
 
     def _window(self, i: Array) -> tuple[Callable[[Any], Array], Array, Array]:
-        """(how to cut it, where it starts, which of its synapses are the neuron's own)."""
+        """The window around the synapses of presynaptic neuron i: (a function that cuts it out of
+        a list of synapses, its start, whether each synapse in it is one of neuron i).
+        """
         first, last = at(jnp.asarray(self.fan.start), i), at(jnp.asarray(self.fan.start), i + 1)
         start = jnp.minimum(first, self._n - self.fan.widest)
         place = start + jnp.arange(self.fan.widest, dtype=jnp.int32)

@@ -17,16 +17,15 @@ from metaplast.spec import spec
 @register("connection", "sparse")
 @spec
 class Sparse(EventDriven, RandomGraph):
-    """A random graph (`probability`, `seed`, `self_connections`) as one weight per existing
-    synapse.
+    """A random graph (`probability`, `seed`, `self_connections`) as one weight per synapse.
 
-    Weights [n_synapses], ordered by presynaptic, then postsynaptic neuron. Memory goes with the
-    number of synapses. Where spikes drive it, it runs from spike to spike (_events.py).
+    Weights are [n_synapses], ordered by presynaptic, then postsynaptic neuron. Memory grows with
+    the number of synapses. Spikes are handled one by one (_events.py).
     """
 
-    few: ClassVar[int] = (
-        512  # (450: 1.2 us a step, 0.9 to 1.4 from spike to spike; 2,000: 4.7 against 1.5 to 3)
-    )
+    # 450 synapses take 1.2 us a step, and 0.9 to 1.4 us from spike to spike; 2,000 synapses take
+    # 4.7 us, and 1.5 to 3 us.
+    few: ClassVar[int] = 512
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -53,6 +52,7 @@ class Sparse(EventDriven, RandomGraph):
         )
 
     def access(self) -> Lists:
+        """By windows of the list of synapses."""
         return _access(self)
 
 

@@ -270,7 +270,7 @@ class Wrapper(AbstractRule):
         return None if inner is None else self._around(inner, leaves)
 
     def _alike(self, other: "Wrapper") -> bool:
-        """Whether `other` is this wrapper around any rule, but for numbers that theta moves here."""
+        """Whether `other` is this wrapper around any rule, but for numbers that theta moves."""
         if type(other) is not type(self) or not set(other.own) <= set(self.own):
             return False
         free = {"rule", *self.own}
@@ -422,7 +422,7 @@ class TermList(TermRule):
 
 
 class KernelRule(AbstractRule):
-    """delta_w of one synapse from the scalars at that synapse. The library applies it everywhere."""
+    """delta_w of one synapse from the scalars at it. The library applies it at all synapses."""
 
     @property
     @abstractmethod

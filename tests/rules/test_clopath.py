@@ -1,4 +1,5 @@
-"""The voltage-based rule: closed form under clamp, and the pairings of its paper with its authors' neuron."""
+"""The rule of Clopath et al.: its closed form under clamp, and the pairings of its paper with the
+neuron of its authors."""
 
 import math
 from typing import Any
@@ -16,14 +17,18 @@ from tests.rules._drive import drive
 
 DT, REST = 1e-3, -70.6
 FREQUENCIES = (0.1, 10.0, 20.0, 40.0, 50.0)  # hertz
-# Normalised weights in % that the authors' code (ModelDB 144566, FrequencyDependence.m) comes to, lags +10 and -10 ms.
+# Normalised weights in % at the end of the authors' code (ModelDB 144566, FrequencyDependence.m),
+# at lags of +10 and -10 ms.
 AUTHORS = {10: (100.0, 102.9, 115.7, 146.3, 165.0), -10: (71.7, 59.6, 60.5, 117.8, 173.6)}
 
 
 @pytest.mark.parametrize("clamp", [-80.0, -60.0, -40.0, -20.0])
 def test_a_clamped_neuron_changes_by_the_closed_form(clamp):
-    """Per pre spike - a_ltd [u - theta_minus]_+ + a_ltp [u - theta_plus]_+ [u - theta_minus]_+ (the trace's sum at 1 ms
-    is dt/tau_x q/(1 - q), not 1); with lif's scale the same, at the potential that stands for u."""
+    """Per pre spike - a_ltd [u - theta_minus]_+ + a_ltp [u - theta_plus]_+ [u - theta_minus]_+.
+
+    The sum of the trace at 1 ms is dt/tau_x q/(1 - q), not 1. With the scale of lif it is the same,
+    at the potential that stands for u.
+    """
     pre, post = np.zeros((900, 1)), np.zeros((900, 1))
     pre[[300, 340, 700]] = 1
     q = math.exp(-DT / 15e-3)
@@ -45,8 +50,10 @@ def test_a_clamped_neuron_changes_by_the_closed_form(clamp):
 
 
 def test_pairings_of_a_neuron_that_shows_no_upswing():
-    """At rest but for spikes that are reset at once: at 1 Hz pre before post changes nothing and post before pre
-    depresses; potentiation grows with frequency. Without a spike's height and width nothing would happen."""
+    """The neuron is at rest but for spikes that are reset at once. At 1 Hz, pre before post changes
+    nothing, and post before pre depresses. Potentiation grows with frequency. Without the height
+    and width of a spike, nothing would happen.
+    """
     protocols = (
         (-10, 1000),
         (10, 1000),
@@ -76,8 +83,11 @@ def test_pairings_of_a_neuron_that_shows_no_upswing():
 
 
 def _authors_trains(lag: int, frequency: float) -> tuple[list[int], list[int]]:
-    """Spike steps of pre and post as the authors' program makes them: 15 groups of 5 pairings, 10 of them at 0.1 Hz,
-    with one more post spike a group where it comes first. Silences are cut to 1.5 s, which forgets all."""
+    """Spike steps of pre and post as the authors' program makes them: 15 groups of 5 pairings (10
+    groups at 0.1 Hz), with one more post spike a group where it comes first.
+
+    Silences are cut to 1.5 s, after which all traces are gone.
+    """
     period, sides = round(1000 / frequency), ([], [])
     length = 5 * period + 11
     group = max(length, 10_000)
@@ -93,8 +103,11 @@ def _authors_trains(lag: int, frequency: float) -> tuple[list[int], list[int]]:
 
 
 def _neuron(state: Any, current: Any) -> Any:
-    """One millisecond of the adaptive exponential neuron with a spike afterpotential and a moving threshold (Clopath et
-    al. 2010), spikes held for two steps, by Euler steps: (state, u)."""
+    """One millisecond of the neuron of Clopath et al. 2010, by Euler steps: (state, u).
+
+    It is an adaptive exponential neuron with a spike afterpotential and a moving threshold. Spikes
+    are held for two steps.
+    """
     u, w, z, v_t, phase = state
     restart = phase == 2
     u, w = jnp.where(restart, -49.5016, u), jnp.where(restart, w + 0.0805, w)
@@ -115,7 +128,9 @@ def _euler(tau: float) -> float:
 
 
 def test_pairings_of_the_authors_neuron_end_where_their_code_ends():
-    """Figure 2b of the paper. Their traces are Euler steps, their x starts a step later: constants to match."""
+    """Figure 2b of the paper. The authors' traces are Euler steps, and their x starts a step later:
+    the constants are matched to that.
+    """
     protocols = [(lag, f) for lag in AUTHORS for f in FREQUENCIES]
     trains = [_authors_trains(*protocol) for protocol in protocols]
     n, steps = len(protocols), 300 + max(max(a + b) for a, b in trains)

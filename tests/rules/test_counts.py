@@ -88,7 +88,7 @@ def test_a_count_is_the_limit_of_close_spikes(rule):
 
 
 def test_the_second_of_two_close_spikes_sees_the_first_in_the_triplet_term():
-    """Pre at 0, two post spikes 10 ms later: a3 r1 (0 + 1), which a product count * o2 leaves out."""
+    """Pre at 0, two post spikes 10 ms later: a3 r1 (0 + 1). A product count * o2 leaves it out."""
     rule = Triplet(a2_plus=0.0, a3_plus=1.0, a2_minus=0.0, a3_minus=0.0, tau_plus=10e-3)
     steps = [(1e-3, 1, 0), (10e-3, 0, 2)]
     assert _lived(rule, steps) == pytest.approx(np.exp(-1.0), rel=1e-12)
