@@ -15,7 +15,7 @@ import jax
 from metaplast import train
 from metaplast.comparing.budget import warm
 from metaplast.comparing.contestant import Entrant
-from metaplast.figures import loops as loop_figures
+from metaplast.figures import loop_curves
 from metaplast.outer import AbstractOuterLoop
 from metaplast.registry import BadInput
 from metaplast.results import loops
@@ -207,5 +207,5 @@ def _execute(run: Path, config: Config, only: Sequence[str], progress: Progress)
             "seed": config.seed,
             "compare": settings,
         }
-        loop_figures.curves(result, run / "figures" / "loops.png")
+        loop_curves.draw(result, run / "figures" / "loops.png")
         folder.write_json(run / RESULT, {**head, **result})
