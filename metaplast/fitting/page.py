@@ -7,7 +7,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from metaplast.figures import fits as fit_figures
+from metaplast.figures import (
+    explained,
+    fit_numbers,
+    fit_session,
+    spike_windows,
+    surface_spread,
+)
 from metaplast.fitting import reading as fit_reading
 from metaplast.fitting import summary
 from metaplast.fitting.data import Data
@@ -239,7 +245,7 @@ def _explained(told: Plain, pictures: Path, part: str) -> Figure:
     }
     rows = {name: row["explained"] for name, row in own.items()}
     path = pictures / f"{'_'.join(['explained', *filter(None, [part])])}.png"
-    fit_figures.explained(rows, path, DISCOVERED, part or "values")
+    explained.draw(rows, path, DISCOVERED, part or "values")
     alt = f"Deviance explained{f' of {part}' if part else ''}: " + "; ".join(
         f"{name}: {', '.join(f'{_interval(v)} against {n}' for n, v in found.items())}"
         for name, found in rows.items()
@@ -268,7 +274,7 @@ def _rule_section(run: Path, told: Plain, pictures: Path) -> Section:
     path = pictures / "numbers.png"
     true = {r["name"]: r["true"] for r in told.get("truth", [])}
     interval = (told["bootstrap"] or {}).get("ci95", {})
-    fit_figures.numbers(dict(sorted(found.items(), key=lambda p: -abs(p[1]))), interval, true, path)
+    fit_numbers.draw(dict(sorted(found.items(), key=lambda p: -abs(p[1]))), interval, true, path)
     alt = "Numbers of the rule: " + ", ".join(
         f"{name} {value:.3g}" for name, value in found.items()
     )
@@ -299,7 +305,7 @@ def _spread(job: Job, row: Row, data: Data, sure: Sure, pictures: Path) -> list[
     problem = problem_of(job.main)
     if window := spike_window(problem.lifetime, row.theta, data.source, sure):
         path = pictures / "window.png"
-        fit_figures.window(window.curves, window.band, path)
+        spike_windows.draw(window.curves, window.band, path)
         ends = ", ".join(
             f"{n} {c.min():.4g} to {c.max():.4g}" for n, (_, c) in window.curves.items()
         )
@@ -311,7 +317,7 @@ def _spread(job: Job, row: Row, data: Data, sure: Sure, pictures: Path) -> list[
     if not (found := surface_of(problem.lifetime, row.theta, sure)):
         return []
     path = pictures / "surface.png"
-    fit_figures.surface_spread(found.grid, found.change, found.half, found.names, path)
+    surface_spread.draw(found.grid, found.change, found.half, found.names, path)
     widest = float(found.half.max())
     alt = f"Change of weight over {found.names[0]} and {found.names[1]}; half intervals up to {widest:.3g}"
     caption = (
@@ -336,7 +342,7 @@ def _session(job: Job, data: Data, rows: dict[str, Row], pictures: Path) -> list
     for part in family.parts():
         most = np.argsort(-observed[:, part.columns].sum(axis=0), kind="stable")[:3]
         named |= {int(part.columns.start + i): f"{part.name} {i}" for i in most}
-    fit_figures.session(recorded, observed, predicted, named, path)
+    fit_session.draw(recorded, observed, predicted, named, path)
     alt = f"Recorded and expected values of {', '.join(named.values())} over {int(observed.any(1).sum())} steps"
     return [
         Section(

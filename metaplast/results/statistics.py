@@ -25,7 +25,7 @@ def estimate(groups: Sequence[np.ndarray], seed: int = 0) -> Estimate:
 
     groups: one array of per-life values per split. Several: `student` of their means, as n splits
     are n independent values, whatever number of lives each has; a percentile bootstrap over five of
-    them covers 83 %, not 95 % (tests/inspection/test_statistics.py). One: `bootstrap` of its lives,
+    them covers 83 %, not 95 % (tests/results/test_statistics.py). One: `bootstrap` of its lives,
     or `student` of fewer than FEW.
     """
     values = [np.asarray(group, np.float64) for group in groups]
