@@ -159,7 +159,7 @@ def _no_gradient(found: Diagnosis) -> str:
 
 
 def _lives_blow_up(found: Diagnosis) -> str:
-    if found.diverged < DIVERGING_LIVES:
+    if not found.diverged >= DIVERGING_LIVES:
         return ""
     return f"{found.diverged:.0%} of lives blow up at the start, and a gradient leaves them out"
 

@@ -1,8 +1,8 @@
 """A rule as a formula: computed from the document and the numbers of a rule file, without JAX.
 
 An expression is a `Sum` of products (a polynomial), a `Formula` (an expression tree), a `Call` of a
-wrapper, or a `Card` (any other form). `text` and `latex` print the same expression. The text between
-the brackets of a sum is again in the term grammar.
+wrapper, or a `Card` (any other form). `text` and `latex` print the same expression. The text
+between the brackets of a sum is again in the term grammar.
 """
 
 from collections.abc import Callable, Mapping
@@ -52,7 +52,7 @@ class Call(NamedTuple):
 
 
 class Card(NamedTuple):
-    """A rule that is no sum of terms: how many numbers it has, in which leaves, and its constants."""
+    """A rule that is no sum of terms: its number of numbers, its leaves, and its constants."""
 
     name: str
     n_numbers: int
@@ -64,10 +64,13 @@ Expression = Sum | Formula | Call | Card
 
 
 def formula(document: Plain, tensors: Tensors) -> str:
-    """One line per theta: `delta_w = ...`, or `delta_w[slot/edge] = ...` where there are several."""
-    parts = {key: expression(each) for key, each in nodes(document, tensors).items()}
-    left = {key: "delta_w" if len(parts) == 1 else f"delta_w[{printable(key)}]" for key in parts}
-    return "\n".join(f"{left[key]} = {text(part)}" for key, part in parts.items())
+    """One line per theta: `delta_w = ...`; `delta_w[slot/edge] = ...` where there are several."""
+    rules = nodes(document, tensors)
+    lines = []
+    for key, rule in rules.items():
+        left = "delta_w" if len(rules) == 1 else f"delta_w[{printable(key)}]"
+        lines.append(f"{left} = {text(expression(rule))}")
+    return "\n".join(lines)
 
 
 def terms(document: Plain, tensors: Tensors) -> dict[str, dict[str, float]]:
@@ -174,9 +177,7 @@ def _sum_latex(expression: Sum) -> str:
 def _sum(rule: Node) -> Sum:
     """The terms of a rule as a sum; equal products are merged, negligible ones counted."""
     merged = _merged(rule)
-    largest = 0.0
-    for shares in merged.values():
-        largest = max(largest, *(abs(share.coefficient) for share in shares))
+    largest = max(abs(share.coefficient) for shares in merged.values() for share in shares)
     products = []
     for factors, shares in merged.items():
         number = sum(share.number for share in shares)
@@ -216,9 +217,10 @@ def _is_negligible(number: float, shares: list[_Share], largest: float) -> bool:
 
     Products are judged by c_k, in which terms are comparable, and by how far their shares cancel.
     """
-    if max(abs(share.coefficient) for share in shares) < NEGLIGIBLE * largest:
+    if not max(abs(share.coefficient) for share in shares) >= NEGLIGIBLE * largest:
         return True
-    return not number or abs(number) < NEGLIGIBLE * max(abs(share.number) for share in shares)
+    cancelled = not abs(number) >= NEGLIGIBLE * max(abs(share.number) for share in shares)
+    return cancelled or not number
 
 
 def _trace_constants(rule: Node, products: list[Product]) -> tuple[tuple[str, Number], ...]:
@@ -285,7 +287,7 @@ _SHOWN: dict[Shows, _Shown] = {
 
 
 def _joined(products: list[tuple[Product, str]]) -> str:
-    """The products with their signs between them; the first has a sign only where it is negative."""
+    """The products with signs between them; the first has a sign only where it is negative."""
     words = []
     for index, (product, body) in enumerate(products):
         if index == 0:

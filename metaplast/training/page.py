@@ -245,9 +245,7 @@ def _training(runs: Sequence[Run], pictures: Path) -> Part:
     return Section("Meta-training", figures=[Figure(path, alt, caption)]), {"loss": losses}
 
 
-def _path_part(
-    runs: Sequence[Run], files: Sequence[RuleFile], pictures: Path
-) -> dict[str, Part]:
+def _path_part(runs: Sequence[Run], files: Sequence[RuleFile], pictures: Path) -> dict[str, Part]:
     """Where every run recorded its numbers at every outer step."""
     logs = [
         [row["theta"] for row in read(run.path / "metrics.jsonl") if "theta" in row] for run in runs
