@@ -80,8 +80,7 @@ def diagnose(words: Sequence[str], sources: Sources, n_lives: int) -> Report:
     key, plan = train.stream(config.seed, "diagnosis"), Plan(n_lives, std_of(config))
     places = {}
     for name, theta in thetas.items():
-        measurements = diagnosis.diagnose(problem, theta, key, config.space, plan)
-        places[name] = measurements
+        places[name] = diagnosis.diagnose(problem, theta, key, config.space, plan)
     costs = _costs(config, thetas["birth"], n_lives)._replace(memory=needed, free=free)
     memory = needed / max(1.0, preflight.SHARE * free)
     advised = {name: (each, advise(each, memory)) for name, each in places.items()}
@@ -99,7 +98,7 @@ def std_of(config: Config) -> float:
 
 
 def _run_folder(words: Sequence[str]) -> tuple[Path | None, list[str]]:
-    """(the run folder among the words, the others)."""
+    """(the run folder among the words, the other words)."""
     folders = [Path(word) for word in words if "=" not in word and Path(word).is_dir()]
     if len(folders) > 1:
         raise BadInput(f"{folders[1]}, a second run", "one run folder", "diagnose them one by one")

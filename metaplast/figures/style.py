@@ -18,7 +18,7 @@ PALETTE = (
 DASHES = ("-", "--", ":", "-.")
 
 
-def row_styles(names: Iterable[str], ours: Sequence[str]) -> dict[str, dict[str, str]]:
+def row_styles(names: Iterable[str], ours: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Colour and dashes of every row.
 
     A row has the same style in every figure that is given all rows in their order.
@@ -27,7 +27,7 @@ def row_styles(names: Iterable[str], ours: Sequence[str]) -> dict[str, dict[str,
         names: all rows.
         ours: the rows of the searched rule; the first of them is drawn in blue.
     """
-    styles = {ours[0]: {"color": OURS, "ls": DASHES[0]}}
+    styles: dict[str, dict[str, Any]] = {ours[0]: {"color": OURS, "ls": DASHES[0]}}
     others = [name for name in names if name != ours[0]]
     for index, name in enumerate(others):
         turn = index // len(PALETTE)

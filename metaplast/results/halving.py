@@ -156,7 +156,10 @@ def _seeds(words: str, kind: str, records: Mapping[Any, Plain]) -> str:
 
 
 def _needed(record: Plain, untold: list[str]) -> str:
-    """The number of lives that would show a change of MATTERS: an interval narrows by their root."""
+    """The number of lives that would show a change of MATTERS.
+
+    An interval narrows by the root of the number of lives.
+    """
     intervals = [record["interval"][name] for name in untold]
     if any(interval is None for interval in intervals):
         return "more"

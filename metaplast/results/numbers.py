@@ -88,7 +88,7 @@ def text(value: Any) -> str:
 
 
 def json_number(value: float) -> float | None:
-    """The number to six significant digits, as JSON files of results hold it; null if not finite."""
+    """The number to six significant digits, as JSON files hold it; None if it is not finite."""
     return float(f"{value:.6g}") if math.isfinite(value) else None
 
 

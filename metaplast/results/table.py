@@ -76,7 +76,7 @@ def failed(verdict: Plain | None) -> bool:
 
 
 def marked(name: str, fact: Plain) -> str:
-    """The name of a row, with its verdict where its search failed, and a word where dt is too long."""
+    """The name of a row, with its verdict where its search failed, and where dt is too long."""
     verdict = fact.get("verdict")
     words = [verdict["state"]] if verdict and failed(verdict) else []
     words += ["dt too long"] if fact.get("too_long") else []
