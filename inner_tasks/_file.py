@@ -4,7 +4,7 @@ import hashlib
 import os
 import stat
 
-from inner_tasks._said import listed
+from inner_tasks._notes import listed
 from metaplast.registry import BadInput
 
 KINDS = {  # how a file begins -> (what it is, what to do with it)
