@@ -258,7 +258,7 @@ def _known(key: str) -> None:
 def numbers(
     name: str, value: np.ndarray, shape: tuple[int | None, ...], nan: bool = False
 ) -> np.ndarray:
-    """The numbers in single precision. None in `shape` is any length but 0; nan: NaN may be there."""
+    """An array in single precision. None in `shape` is any length but 0; nan: NaN is allowed."""
     if value.dtype.kind == "U":
         raise BadInput(f"array {name!r}: text", "numbers", "convert it with .astype(float)")
     fits = len(shape) == value.ndim and all(

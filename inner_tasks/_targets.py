@@ -134,10 +134,8 @@ def columns(rows: Rows, by_array: Likelihoods, n_columns: dict[str, int]) -> Col
     """
     targets, weights = [], []
     for name, likelihood in by_array.items():
-        if name == "activity":
-            part = _activity(rows)
-        else:
-            part = _choice(rows, likelihood, n_columns[name])
+        n = n_columns[name]
+        part = _activity(rows) if name == "activity" else _choice(rows, likelihood, n)
         _check_values(name, part, likelihood)
         targets.append(part.target)
         weights.append(part.observed * likelihood.share(n_columns[name]))
