@@ -10,7 +10,8 @@ from inner_tasks._npz import MAX_BYTES, Arrays
 from metaplast.registry import BadInput
 
 TIMES = ("start_time", "stop_time")
-ENDS = {  # what is taken up to stop_time -> (what follows where there is none, and where trials overlap)
+# What is taken up to stop_time -> (what follows where there is none, and where trials overlap).
+ENDS = {
     "samples": ("; these last until the next one begins", ", and end there"),
     "spikes": ("; their spikes are missing", "; spikes there count in both"),
     "nothing": ("", ""),

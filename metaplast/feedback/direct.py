@@ -11,7 +11,8 @@ from metaplast.wiring import Wiring
 @register("feedback", "direct")
 @spec
 class Direct(AbstractFeedback):
-    """e_output = error * f'(u_output);   e_l = (B_l e_output) * f'(u_l) for every other population l.
+    """e_output = error * f'(u_output);   e_l = (B_l e_output) * f'(u_l) for every other population
+        l.
 
     B_l [n_l, n_out] ~ N(0, gain^2 / n_out), redrawn in every life and fixed through it. error = d
     loss / d activity [n_out]. No weight is transported, and no population waits for another.

@@ -13,7 +13,8 @@ from metaplast.wiring import Wiring
 @register("feedback", "direct_sign")
 @spec
 class DirectSign(AbstractFeedback):
-    """e_output = error * f'(u_output);   e_l = (B_l sign(e_output)) * f'(u_l) for every other population l.
+    """e_output = error * f'(u_output);   e_l = (B_l sign(e_output)) * f'(u_l) for every other
+        population l.
 
     B_l [n_l, n_out] ~ N(0, gain^2 / n_out), redrawn in every life. What reaches a hidden population
     does not depend on the size of the error; the output population keeps the error itself. sign(0)

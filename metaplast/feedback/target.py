@@ -13,7 +13,8 @@ from metaplast.wiring import Wiring
 @register("feedback", "target")
 @spec
 class Target(AbstractFeedback):
-    """e_output = error * f'(u_output);   e_l = -(B_l target) * f'(u_l) for every other population l.
+    """e_output = error * f'(u_output);   e_l = -(B_l target) * f'(u_l) for every other population
+        l.
 
     B_l [n_l, n_out] ~ N(0, gain^2 / n_out), redrawn in every life; target [n_out]. The minus: error
     = d loss / d activity = output - target falls with the target, and for one-hot targets -target

@@ -130,7 +130,8 @@ def draw(
         alpha = 0.22 if name in ours else 0.12
         width = 2.4 if name in ours else 1.3
         axes.fill_between(steps, band.low, band.high, color=colour, alpha=alpha, lw=0)
-        axes.plot(steps, band.mean, lw=width, label=name, **styles[name])
+        style = styles[name]
+        axes.plot(steps, band.mean, lw=width, label=name, color=colour, ls=style["ls"])
     if _wants_logarithm(bands):
         axes.set_yscale("log")
     axes.set_xlim(0.5, steps[-1] + 0.5)

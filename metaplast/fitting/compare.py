@@ -49,7 +49,8 @@ def compare(runs: Sequence[Path], row: str = DISCOVERED, out: Path | None = None
     if out is not None:
         _draw(groups, configs[runs[0]], {run: _values(told[run], row) for run in runs}, out)
     words = (
-        f"Row {row}; mean over fits of one setting, 95 % interval of Student's t over them. true found: share of the "
+        f"Row {row}; mean over fits of one setting, 95 % interval of Student's t over them. true "
+        f"found: share of the "
         "true terms that were kept; found true: share of the kept terms that are true."
     )
     return f"{aligned(lines)}\n\n{words}"

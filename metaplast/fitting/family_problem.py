@@ -18,7 +18,9 @@ log = logging.getLogger(__name__)
 
 
 def check_fit(job: Job) -> None:
-    """Refuse a job that no fit can be of. Raises: BadInput, also for a task that is no recording."""
+    """Refuse a job that no fit can be of. Raises: BadInput, also for a task that is no
+    recording.
+    """
     family = job.main.task
     if not isinstance(family, AbstractRecording):
         raise BadInput(

@@ -11,9 +11,10 @@ from metaplast.fitting.sensitivity import Sensitivity
 from metaplast.results.statistics import t_quantile
 from metaplast.signals import Theta
 
-FLAT = 1e-8  # of the Fisher information at unit information of every number: an eigenvalue below it is none
+# An eigenvalue of the Fisher information below it, at unit information of every number, is none.
+FLAT = 1e-8
 TINY = 1e-24  # of the largest information: a number with less has none
-LOOSE = 0.25  # a direction is sloppy where its standard deviation exceeds this share of the vector of numbers
+LOOSE = 0.25  # of the length of the vector of numbers: a larger standard deviation is sloppy
 
 
 class Direction(NamedTuple):

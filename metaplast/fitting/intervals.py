@@ -19,7 +19,9 @@ from metaplast.life.lifetime import Lifetime
 from metaplast.problem.penalised import of_terms
 from metaplast.signals import Theta
 
-MOST = 1000  # numbers fitted, initial weights among them, beyond which nothing is said: the matrices grow with its square
+# Numbers fitted, initial weights among them, beyond which nothing is said: matrices grow with the
+# square of it.
+MOST = 1000
 SHARE = 1e-3  # a number is open where so much of its own direction is
 NEARLY = 0.75  # of the choices: only where so many are predicted can all of them be
 FEW_SESSIONS = 5  # so many sessions of one subject stand for others of its own

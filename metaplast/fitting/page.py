@@ -51,7 +51,8 @@ def render(run: Path) -> str:
         ["\n".join(["Reasons to doubt it:", *(f"- {d}" for d in told["doubts"])])]
         if told["doubts"]
         else [
-            "No reason to doubt it was found by the checks above; they cannot show that the network itself is right."
+            "No reason to doubt it was found by the checks above; they cannot show that the "
+            "network itself is right."
         ]
     )
     if advised := _advice(told):
@@ -87,7 +88,8 @@ def _about(told: Plain) -> str:
         else "trials held out"
     )
     return (
-        f"{data['subjects']} subject{'s' * (data['subjects'] != 1)}; sessions: {_each(data['sessions'])}; recorded values: {_each(data['values'])}; "
+        f"{data['subjects']} subject{'s' * (data['subjects'] != 1)}; sessions: "
+        f"{_each(data['sessions'])}; recorded values: {_each(data['values'])}; "
         f"{by}."
     )
 
@@ -225,10 +227,14 @@ def write(run: Path, job: Job, data: Data, rows: dict[str, Row], sure: Sure, tol
 
 
 _LIMITS = [
-    "Deviance explained says how well values are predicted, not that the rule is the animal's: many rules predict "
-    "alike. metaplast fit --recover simulates a rule on the same design and shows which terms can be told apart.",
-    "Intervals of the numbers hold for the chosen terms and for this network; they do not cover the choice of either.",
-    "Rewards and gates are those that were recorded, also where a simulated choice would have led to others.",
+    "Deviance explained says how well values are predicted, not that the rule is the animal's: "
+    "many rules predict "
+    "alike. metaplast fit --recover simulates a rule on the same design and shows which terms can "
+    "be told apart.",
+    "Intervals of the numbers hold for the chosen terms and for this network; they do not cover "
+    "the choice of either.",
+    "Rewards and gates are those that were recorded, also where a simulated choice would have led "
+    "to others.",
 ]
 
 
@@ -283,8 +289,10 @@ def _rule_section(run: Path, told: Plain, pictures: Path) -> Section:
     )
     row, starts = told["rows"][DISCOVERED], told["rows"][DISCOVERED]["starts"]
     words = [
-        f"{starts['n']} different starts, {starts['same']} of them within 1 % of the best loss, numbers within "
-        f"{100 * starts['spread']:.1f} % of the largest; at rest after {row['steps']} outer steps: {row['stable']}."
+        f"{starts['n']} different starts, {starts['same']} of them within 1 % of the best loss, "
+        f"numbers within "
+        f"{100 * starts['spread']:.1f} % of the largest; at rest after {row['steps']} outer steps: "
+        f"{row['stable']}."
     ]
     tables = [Table("The numbers", _head(told), _number_rows(told))]
     return Section("The rule", words, [_formula(run)], [Figure(path, alt, caption)], tables)
@@ -319,7 +327,10 @@ def _spread(job: Job, row: Row, data: Data, sure: Sure, pictures: Path) -> list[
     path = pictures / "surface.png"
     surface_spread.draw(found.grid, found.change, found.half, found.names, path)
     widest = float(found.half.max())
-    alt = f"Change of weight over {found.names[0]} and {found.names[1]}; half intervals up to {widest:.3g}"
+    alt = (
+        f"Change of weight over {found.names[0]} and {found.names[1]}; half intervals up to "
+        f"{widest:.3g}"
+    )
     caption = (
         f"Signals that are no axis are held: {found.held}. Right: how well the data fix each point."
     )
@@ -343,7 +354,10 @@ def _session(job: Job, data: Data, rows: dict[str, Row], pictures: Path) -> list
         most = np.argsort(-observed[:, part.columns].sum(axis=0), kind="stable")[:3]
         named |= {int(part.columns.start + i): f"{part.name} {i}" for i in most}
     fit_session.draw(recorded, observed, predicted, named, path)
-    alt = f"Recorded and expected values of {', '.join(named.values())} over {int(observed.any(1).sum())} steps"
+    alt = (
+        f"Recorded and expected values of {', '.join(named.values())} over "
+        f"{int(observed.any(1).sum())} steps"
+    )
     return [
         Section(
             "One session",
@@ -370,7 +384,8 @@ def _path_section(told: Plain) -> Section:
         for c in path
     ]
     words = (
-        "An L1 penalty of every strength, then a refit of what is left without it. Validation trials choose the "
+        "An L1 penalty of every strength, then a refit of what is left without it. Validation "
+        "trials choose the "
         "sparsest within one standard error of the best."
     )
     return Section(

@@ -36,7 +36,10 @@ def _unused(job: Job, family: AbstractRecording) -> Iterator[str]:
     if edges and family.truth() is None and "weights" not in job.main.genome.needs:
         names = ", ".join(f"weights.{edge}" for edge in edges)
         how = name_of(type(job.main.genome))
-        yield f"{names}: not used, as genome={how} finds the first weights; say genome=given to begin at those recorded"
+        yield (
+            f"{names}: not used, as genome={how} finds the first weights; say genome=given to "
+            f"begin at those recorded"
+        )
 
 
 def _steps(job: Job, family: AbstractRecording) -> Iterator[str]:
@@ -45,11 +48,15 @@ def _steps(job: Job, family: AbstractRecording) -> Iterator[str]:
     """
     told, main = family.seconds(), job.main
     if told is None and family.truth() is None and main.dt == Config.dt and preflight.timed(main):
-        yield f"the data do not say how long a row is, and the fit takes dt={main.dt:g} s: say dt=SECONDS"
+        yield (
+            f"the data do not say how long a row is, and the fit takes dt={main.dt:g} s: say "
+            f"dt=SECONDS"
+        )
     for dt in dict.fromkeys(config.dt for _, config in job.rows):
         if told is not None and abs(dt - told) > SAME_STEP * told:
             yield (
-                f"the data say {told:g} s per row, the fit runs with dt={dt:g} s: every time constant that it finds is "
+                f"the data say {told:g} s per row, the fit runs with dt={dt:g} s: every time "
+                f"constant that it finds is "
                 f"off by the factor {dt / told:.3g}; leave dt out, or correct the one in the file"
             )
 

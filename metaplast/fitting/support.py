@@ -25,7 +25,9 @@ class Choice(NamedTuple):
 
 
 def is_long(lifetime: Lifetime, few: int) -> bool:
-    """Whether a slot's rule is a list of more than `few` terms with a coefficient to fit for each."""
+    """Whether a slot's rule is a list of more than `few` terms with a coefficient to fit for
+    each.
+    """
     return any(
         isinstance(slot.rule, TermList)
         and slot.rule.learn in ("coefficients", "both")
@@ -63,7 +65,9 @@ def refits(path: list[Fitted], share: float) -> list[Member]:
 
 
 def chosen(options: list[Choice]) -> int:
-    """The sparsest option within one standard error of the best; ties go to the smaller deviance."""
+    """The sparsest option within one standard error of the best; ties go to the smaller
+    deviance.
+    """
     best = min(options, key=lambda o: (not np.isfinite(o.deviance), o.deviance))
     close = [
         i for i, o in enumerate(options) if o.deviance <= best.deviance + best.error or o is best

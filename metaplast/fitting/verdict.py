@@ -1,4 +1,6 @@
-"""What a fit found, in a few sentences made from its numbers: the first thing that terminal and page show."""
+"""What a fit found, in a few sentences made from its numbers: the first thing that terminal and
+page show.
+"""
 
 from typing import Any
 
@@ -9,7 +11,8 @@ SPREAD = (
 
 
 def verdict(told: Plain, main: str) -> list[str]:
-    """told: fit.json. Sentences: what the rule explains that no null model does; which family explains more; which
+    """told: fit.json. Sentences: what the rule explains that no null model does;
+    which family explains more; which
     numbers are settled; whether the data may be meant otherwise; what to do next."""
     row = told["rows"][main]
     said = [_worth(told, row)]
@@ -60,7 +63,10 @@ def without_scale(told: Plain, null: str) -> str:
     splits = told["nulls"].get(null) or told["rows"].get(null, {}).get("splits", {})
     if splits.get("heldout", {}).get("deviance") is None:
         return f"the null model {null} diverges on held-out data"
-    return f"{null} predicts all that was held out without fault, so that no rule has anything left to explain"
+    return (
+        f"{null} predicts all that was held out without fault, so that no rule has anything "
+        f"left to explain"
+    )
 
 
 def _rivals(told: Plain, main: str) -> list[str]:
@@ -74,7 +80,8 @@ def _rivals(told: Plain, main: str) -> list[str]:
     most, name = max(better)
     more = f", as {len(better) - 1} others do" if len(better) > 1 else ""
     return [
-        f"It is not the best of the families: {name} explains {most:.3f} more of the deviance{more}."
+        f"It is not the best of the families: {name} explains {most:.3f} more of the "
+        f"deviance{more}."
     ]
 
 
@@ -115,7 +122,8 @@ def _numbers(told: Plain, row: Plain) -> list[str]:
         return [f"Its one number, of {next(iter(row['numbers']))}, has an interval that {claim}."]
     rest = f": {_some(settled)}" if settled else ""
     return [
-        f"{len(settled)} of its {len(row['numbers'])} numbers have an interval that leaves out 0{rest}."
+        f"{len(settled)} of its {len(row['numbers'])} numbers have an interval that leaves out "
+        f"0{rest}."
     ]
 
 
@@ -131,7 +139,10 @@ def _some(names: list[str]) -> str:
 def _next(told: Plain, row: Plain) -> str:
     known = told.get("intervals") or {}
     if known.get("separated"):
-        return "Next: record choices that differ where the rule now predicts each, or give the rule fewer terms."
+        return (
+            "Next: record choices that differ where the rule now predicts each, or give the "
+            "rule fewer terms."
+        )
     if known.get("open"):
         return "Next: hold or drop what is not settled, or record rows that depend on it."
     if told.get("advice"):
@@ -140,9 +151,15 @@ def _next(told: Plain, row: Plain) -> str:
         (value["ci95"][0] or 0.0) < 0 < (value["ci95"][1] or 0.0)
         for value in row["explained"].values()
     ):
-        return "Next: hold out more subjects (task.held.subjects), or record more: the interval is too wide to tell."
+        return (
+            "Next: hold out more subjects (task.held.subjects), or record more: the interval "
+            "is too wide to tell."
+        )
     if not row["stable"]:
         return "Next: raise outer.steps, for the numbers were still moving."
     if told.get("recover") is None and "truth" not in told:
-        return "Next: simulate this rule on the same design (--recover) and see whether a fit gives it back."
+        return (
+            "Next: simulate this rule on the same design (--recover) and see whether a fit "
+            "gives it back."
+        )
     return "Next: fit your own recordings with the same words, without --recover."

@@ -31,7 +31,9 @@ class AbstractLikelihood(ABC):
 
     @abstractmethod
     def saturated(self, value: Array) -> Array:
-        """The least that `loss` can be for these values [n_out]: deviances are counted from there."""
+        """The least that `loss` can be for these values [n_out]:
+        deviances are counted from there.
+        """
 
     @abstractmethod
     def mean(self, activity: Array) -> Array:

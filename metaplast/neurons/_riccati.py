@@ -12,7 +12,8 @@ def flow(x: Array, q: Array, k: float, h: float, end: float) -> Array:
     """x after `h` of x' = k x^2 + q (k > 0; q constant), or `end` > 0 where x passes it on the way
     to infinity.
 
-        x(h) = (x C + q S) / (C - k x S);   C, S = cos r, h sin(r) / r with r = h sqrt(k q), or 1, h tanh(r) / r
+        x(h) = (x C + q S) / (C - k x S);   C, S = cos r, h sin(r) / r with r = h sqrt(k q), or 1,
+            h tanh(r) / r
 
     with r = h sqrt(-k q) where q < 0 (numerator and denominator divided by cosh r). It never leaves
     the side of a rest that x began on, whatever h. Backward, a step that ends at `end` is an Euler

@@ -10,13 +10,15 @@ from metaplast.registry import BadInput, register
 from metaplast.signals import Theta
 from metaplast.spec import Positive, spec
 
-STEEPEST = 10.0  # (V - v_t) / delta_t beyond it: V rises by e^10 delta_t / tau_m, 4.7 V / ms, and is at its peak anyway
+STEEPEST = 10.0
+"""(V - v_t) / delta_t. Beyond it V rises by e^10 delta_t / tau_m, 4.7 V / ms: it is at its peak."""
 
 
 @register("neuron", "adex")
 @spec
 class Adex(UpstrokeNeuron):
-    """C dV/dt = -g_L (V - E_L) + g_L delta_t exp((V - v_t) / delta_t) - w + I;   tau_w dw/dt = a (V - E_L) - w
+    """C dV/dt = -g_L (V - E_L) + g_L delta_t exp((V - v_t) / delta_t) - w + I
+    tau_w dw/dt = a (V - E_L) - w
 
     where V > v_peak: V <- v_reset, w <- w + b. Euler steps of dt / substeps, both from the values
     before the step. C (`capacitance`) in pF, g_L (`g_leak`), a in nS, V, E_L (`e_leak`), v_t,

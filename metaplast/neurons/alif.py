@@ -18,7 +18,8 @@ class Alif(IntegrateAndFire):
     """A lif whose threshold is A = threshold + beta b, where b [n] follows the neuron's own spikes
     z of the last step:
 
-        adaptation `sum`:  b <- rho b + z;   `mean`:  b <- rho b + (1 - rho) z;   rho = exp(-dt / tau_a)
+        adaptation `sum`:  b <- rho b + z;   `mean`:  b <- rho b + (1 - rho) z;
+            rho = exp(-dt / tau_a)
 
     A is updated before this step's spikes are decided. beta in units of V: under `sum` what one
     spike adds to the threshold, under `mean` what z = 1 throughout would; tau_a in seconds. Every

@@ -18,8 +18,10 @@ class ConductanceLif(ThresholdNeuron):
     """tau_m dV/dt = (v_rest - V) + I + g_e (e_excitatory - V) + g_i (e_inhibitory - V), by an
     exponential Euler step:
 
-        G = 1 + g_e + g_i;   alpha = exp(-dt G / tau_m);   V_inf = (v_rest + I + g_e e_excitatory + g_i e_inhibitory)/G
-        V <- V_inf + alpha (V - V_inf);   z = H(V - threshold) on this new V;   V <- v_reset where z = 1
+        G = 1 + g_e + g_i;   alpha = exp(-dt G / tau_m);   V_inf = (v_rest + I + g_e e_excitatory +
+            g_i e_inhibitory)/G
+        V <- V_inf + alpha (V - V_inf);   z = H(V - threshold) on this new V;
+            V <- v_reset where z = 1
 
     Exact while the drive is constant. Ports: soma, I signed, in units of V; excitatory, inhibitory:
     g >= 0 in units of the leak. V is dimensionless by default (0 rest, 1 threshold); tau_m in

@@ -20,7 +20,8 @@ LOWEST = 25.0 / (4.0 * SQUARE) - 140.0  # mV / ms
 @register("neuron", "izhikevich")
 @spec
 class Izhikevich(UpstrokeNeuron):
-    """dv/dt = 0.04 v^2 + 5 v + 140 - u + I;   du/dt = a (b v - u);   where v > v_peak: v <- c, u <- u + d
+    """dv/dt = 0.04 v^2 + 5 v + 140 - u + I;   du/dt = a (b v - u);   where v > v_peak: v <- c,
+        u <- u + d
 
     v in mV, u and I [n] in mV / ms, a in 1 / ms, b in 1 / ms, c (`v_reset`) in mV, d (`jump`) in mV
     / ms: as in the paper, times in milliseconds; dt stays in seconds. I is the drive of the soma,

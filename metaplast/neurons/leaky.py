@@ -18,7 +18,8 @@ from metaplast.spec import Positive, plugin, spec
 class Leaky(NeuronWrapper):
     """tau du/dt = -u + drive at the soma; the inner neuron is driven by u:
 
-        u <- exp(-dt / tau) u + (1 - exp(-dt / tau)) drive;   view = that of `neuron` under the drive u
+        u <- exp(-dt / tau) u + (1 - exp(-dt / tau)) drive;   view = that of `neuron` under the
+            drive u
 
     Exact while the drive is constant. u [n] starts at 0, in the unit of the drive; tau in seconds.
     With a rate neuron inside this is the leaky integrator, activity = f(u), gain = f'(u). Drives at

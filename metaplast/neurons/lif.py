@@ -14,8 +14,8 @@ class Lif(IntegrateAndFire):
     """tau_m dV/dt = (v_rest - V) + I, a spike where V passes the threshold, then a reset. With the
     defaults
 
-        V <- v_rest + alpha (V - v_rest) + (1 - alpha) I,  alpha = exp(-dt / tau_m);   z = H(V - threshold)
-        V <- v_reset where z = 1
+        V <- v_rest + alpha (V - v_rest) + (1 - alpha) I,  alpha = exp(-dt / tau_m);
+        z = H(V - threshold) V <- v_reset where z = 1
 
     exact while the drive I [n] at the soma is constant. V and I are dimensionless by default (0
     rest, 1 threshold); tau_m and tau_syn in seconds. Other discretisations (Euler, a synaptic

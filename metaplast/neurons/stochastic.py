@@ -13,7 +13,8 @@ from metaplast.registry import register
 from metaplast.signals import Key, NeuronView, Theta
 from metaplast.spec import NonNegative, Positive, spec
 
-STEEPEST = 30.0  # (v - threshold) / width beyond it: exp would overflow, and every step has its spike anyway
+STEEPEST = 30.0
+"""(v - threshold) / width. Beyond it exp would overflow, and every step has its spike anyway."""
 
 
 @register("neuron", "stochastic")

@@ -1,4 +1,6 @@
-"""How long a step of a neuron may be: where its linearised step turns what fades into what grows."""
+"""How long a step of a neuron may be: where its linearised step turns what fades into what
+grows.
+"""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -10,7 +12,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 FINE, VISIT = 2e-5, 1.0  # seconds: a step that is short enough, and how long a neuron is watched
-SEEN = 100  # states of it that are linearised, beside the least and the largest value of each of its numbers
+SEEN = 100  # linearised states, beside the least and the largest value of each number
 LONGEST = 1.0  # seconds: a neuron that is stable here is stable at any step
 N_DRIVES = 9
 OTHER = 10.0  # the drive of other ports, which are in units of a leak or of a potential

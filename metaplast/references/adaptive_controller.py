@@ -51,7 +51,10 @@ class AdaptiveController(base.AbstractReference):
 
     @property
     def note(self) -> str:
-        return "adaptive control: estimates each actuator by least squares, then a tuned linear controller"
+        return (
+            "adaptive control: estimates each actuator by least squares, then a tuned linear "
+            "controller"
+        )
 
     def check(self, family: AbstractTaskFamily) -> None:
         base.need_task(self, family, "pointmass")

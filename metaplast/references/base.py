@@ -31,7 +31,9 @@ class AbstractReference(ABC):
 
     @abstractmethod
     def check(self, family: AbstractTaskFamily) -> None:
-        """Refuse, by name and before anything compiles, a task that it cannot do. Raises: BadInput."""
+        """Refuse, by name and before anything compiles, a task that it cannot do. Raises:
+        BadInput.
+        """
 
     @abstractmethod
     def options(self) -> tuple[Numbers, ...]:

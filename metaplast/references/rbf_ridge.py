@@ -21,7 +21,8 @@ class RbfRidge(base.StreamReference):
     """y(x) = sum_i a_i k(x, x_i), (K + penalty I) a = targets, over all shown examples; nothing is
     forgotten.
 
-        k(x, z) = exp(-sharpness |x - z|^2 / d^2),   d^2: the mean of |x_i - x_j|^2 over the pairs of shown examples
+        k(x, z) = exp(-sharpness |x - z|^2 / d^2),   d^2: the mean of |x_i - x_j|^2 over the pairs
+            of shown examples
 
     sharpnesses, penalties: those of which the validation lives choose a pair.
     Source: Saunders, Gammerman & Vovk 1998.

@@ -20,7 +20,8 @@ class UndrivenDelta(base.StreamReference):
     """Pattern completion by weights that learn what the other units say of a unit, not what drives
     it:
 
-        W <- W + rate (target - W target) target^T / n_bits   at every shown step;   recall: y <- tanh(input + W y)
+        W <- W + rate (target - W target) target^T / n_bits   at every shown step;   recall:
+            y <- tanh(input + W y)
 
     The error at the driven output, f(drive target + W y) - target, is almost 0 before anything is
     learned.

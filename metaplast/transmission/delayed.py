@@ -76,7 +76,9 @@ class Delayed(AbstractTransmission):
 
 
 def queued(queue: Array, entering: Array) -> tuple[Array, Array]:
-    """(what leaves a queue [n_steps, n], the queue after it); nothing waits where it has no steps."""
+    """(what leaves a queue [n_steps, n], the queue after it); nothing waits where it has no
+    steps.
+    """
     if not len(queue):
         return entering, queue
     return queue[0], jnp.concatenate([queue[1:], entering[None, :]])

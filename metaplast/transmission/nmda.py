@@ -14,7 +14,8 @@ from metaplast.transmission.base import AbstractTransmission
 @register("transmission", "nmda")
 @spec
 class Nmda(AbstractTransmission):
-    """x <- exp(-dt / tau_rise) x + max(0, z);   ds/dt = -s / tau_decay + rate x (1 - s), exact for this x:
+    """x <- exp(-dt / tau_rise) x + max(0, z);   ds/dt = -s / tau_decay + rate x (1 - s),
+        exact for this x:
 
         k = 1 / tau_decay + rate x;   s <- s_inf + (s - s_inf) exp(-k dt),  s_inf = rate x / k
 

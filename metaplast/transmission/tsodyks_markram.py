@@ -19,14 +19,16 @@ class TsodyksMarkram(AbstractTransmission):
     """A share x of the resources is available, and a spike releases the share u of it. In every
     step, for output s:
 
-        u <- exp(-dt / tau_f) u;   x <- 1 - exp(-dt / tau_d) (1 - x)                      exact recovery over dt
+        u <- exp(-dt / tau_f) u;   x <- 1 - exp(-dt / tau_d) (1 - x)
+            exact recovery over dt
         p = u + U (1 - u);   transmitted = p x s / U;   u <- u + U (1 - u) s;   x <- x - p x s
 
     s [n_pre]: 0/1 spikes, or rate * dt (small): then the means of the original equations. U =
     utilisation; tau_f, tau_d in seconds; u, x dimensionless, 0 and 1 at rest. After long silence p
     x / U = 1: s arrives unchanged. For a spike, p is the u after its jump; a train of interval T
     settles at
-    p = U / (1 - (1 - U) exp(-T / tau_f)),  x = (1 - exp(-T / tau_d)) / (1 - (1 - p) exp(-T / tau_d)).
+    p = U / (1 - (1 - U) exp(-T / tau_f)),  x = (1 - exp(-T / tau_d)) / (1 - (1 - p) exp(-T /
+        tau_d)).
     Limits: tau_f = 0: no facilitation, p = U; tau_d = 0: no depression, x = 1; both: instant
     transmission.
     Defaults: the depressing synapse of Tsodyks & Markram 1997. Equations: Tsodyks, Pawelzik &

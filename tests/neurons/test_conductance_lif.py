@@ -41,7 +41,7 @@ def test_without_conductances_it_is_lif(soma_input):
         np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-5)
 
 
-def test_a_conductance_that_decays_is_an_exponential_synapse_and_goes_on_where_the_potential_is_held():
+def test_a_conductance_that_decays_is_an_exponential_synapse_also_where_the_potential_is_held():
     """The same spikes through transmission `exponential` and at a port with the tau; then in a
     refractory cell.
     """
