@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from metaplast.connections.dense import Dense
 from metaplast.connections.sparse import Sparse
-from metaplast.life.at_synapse import SpikeTimes, at_synapse, waiting
+from metaplast.life.at_synapse import SpikeTimes, at_synapse, empty_queues
 from metaplast.networks import base as network
 from metaplast.neurons.lif import Lif
 from metaplast.rules.pathways import Pathways
@@ -269,10 +269,10 @@ def test_what_a_dendrite_has_not_brought_yet_is_the_first_potential_and_no_spike
     )
     edge, views, seen = wiring.edges[0], np.arange(1.0, 11.0).reshape(5, 2), []
     state = network.init_state(wiring, {}, DT)
-    behind = waiting(edge, frozenset({"post.activity", "post.potential"}), DT)
+    queues = empty_queues(edge, frozenset({"post.activity", "post.potential"}), DT)
     for now in views:
         view = {"cells": neuron_view(jnp.asarray(now), jnp.asarray(-now), jnp.ones(2))}
-        behind, arrived = at_synapse(wiring, edge, behind, (state, state), view, DT)
+        queues, arrived = at_synapse(wiring, edge, queues, state, state, view, DT)
         seen.append(arrived)
     assert all(list(arrived.post) == ["activity", "potential"] for arrived in seen)
     np.testing.assert_array_equal([arrived.pre for arrived in seen], views)
