@@ -1,4 +1,4 @@
-"""One outer loop in a comparison: tried with several settings, then trained with the best for every
+"""One outer loop in a comparison: several settings are tried, and the best is trained with every
 seed.
 """
 
@@ -23,11 +23,12 @@ from metaplast.tasks import Split
 Tick = Callable[[float, int], None]  # trainings done, of at most so many
 
 
-class Entrant:
-    """Its finished trainings lie in the folder `where`, and are not done again.
+class Contestant:
+    """One outer loop in a comparison. Finished trainings lie in the folder `where`; they are kept.
 
-    told: {"tries": [training], "chosen": {budget: index}, "runs": {budget: [training of each
-    seed]}}.
+    trainings: {"tries": [training of every setting],
+        "chosen": {budget: index of the setting},
+        "runs": {budget: [training of every seed]}}
     """
 
     def __init__(self, where: Path, config: Config, outer: AbstractOuterLoop, tick: Tick) -> None:
@@ -37,7 +38,11 @@ class Entrant:
         self.budgets = config.compare.budgets()
         self.total = config.compare.tries + config.compare.seeds * len(self.budgets)
         self.done = 0
-        self.told: Plain = {"tries": [], "chosen": {}, "runs": {name: [] for name in self.budgets}}
+        self.trainings: Plain = {
+            "tries": [],
+            "chosen": {},
+            "runs": {name: [] for name in self.budgets},
+        }
 
     def tune(self, seed: int) -> None:
         """Every setting once, all on one seed, with all budgets; validation lives choose, for each
@@ -45,23 +50,25 @@ class Entrant:
         """
         for index, hyper in enumerate(self._hypers()):
             run = partial(self._run, seed, hyper, self.budgets, judged=False)
-            self.told["tries"].append(self._kept(f"try-{index}", run, 1))
-        self.told["chosen"] = {
-            name: loops.best_try(self.told["tries"], name) for name in self.budgets
+            self.trainings["tries"].append(self._kept(f"try-{index}", run, 1))
+        self.trainings["chosen"] = {
+            name: loops.best_try(self.trainings["tries"], name) for name in self.budgets
         }
 
     def judge(self, seed: int) -> None:
         """The chosen settings, with the budgets that each was chosen for."""
-        for index in dict.fromkeys(self.told["chosen"].values()):
+        for index in dict.fromkeys(self.trainings["chosen"].values()):
             own = {
                 name: budget
                 for name, budget in self.budgets.items()
-                if self.told["chosen"][name] == index
+                if self.trainings["chosen"][name] == index
             }
-            run = partial(self._run, seed, self.told["tries"][index]["hyper"], own, judged=True)
+            run = partial(
+                self._run, seed, self.trainings["tries"][index]["hyper"], own, judged=True
+            )
             found = self._kept(f"seed-{seed}-try-{index}", run, len(own))
             for name in own:
-                self.told["runs"][name].append({"seed": seed, **found})
+                self.trainings["runs"][name].append({"seed": seed, **found})
 
     def _kept(self, name: str, run: Callable[[], Plain], worth: int) -> Plain:
         file = self.where / f"{name}.json"
