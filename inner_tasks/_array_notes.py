@@ -71,8 +71,8 @@ def _placed(arrays: Arrays, rows: Rows) -> Iterator[ColumnNote]:
     for kind, weights in (("weights", rows.weights), ("final_weights", rows.final)):
         for edge in sorted(weights):
             array = f"{kind}.{edge}"
-            own = arrays[array].ndim == 3
-            text = "one for every session" if own else "the same for every session"
+            per_session = arrays[array].ndim == 3
+            text = "one for every session" if per_session else "the same for every session"
             yield ColumnNote(f"array '{array}'", text)
     if rows.dt is not None:
         yield ColumnNote("array 'dt'", f"{rows.dt:g} s per row")

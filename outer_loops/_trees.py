@@ -1,6 +1,5 @@
 """What a search over trees knows of theta: which of its numbers are a tree's code, which are rates,
-and which members
-of a population do the same."""
+and which members of a population do the same."""
 
 import zlib
 from collections.abc import Callable
@@ -54,9 +53,8 @@ class Layout(NamedTuple):
 
 class Facts(NamedTuple):
     """key [2]: equal for members that do the same up to the rate; form [2]:
-    the key with the tree's numbers where they
-    start; size: root mean square of f over the probes; n_nodes: of the tree; valid:
-    f is finite on all probes.
+    the key with the tree's numbers where they start; size: root mean square of f over the probes;
+    n_nodes: of the tree; valid: f is finite on all probes.
     """
 
     key: Array
@@ -105,8 +103,8 @@ def _kind(keys: list[str], slot: str) -> str:
 
 def facts(where: Layout, flat: Array) -> Facts:
     """Of one member [n]. Members do the same that have equal other numbers and equal outputs on
-    fixed probes (standard
-    normal signals, or their signs), scaled to a root mean square of 1 and rounded to ROUNDING."""
+    fixed probes (standard normal signals, or their signs), scaled to a root mean square of 1 and
+    rounded to ROUNDING."""
     rest, one = flat[where.rest], jnp.ones(())
     if where.rule is None:
         key = _hashed(rest)
@@ -160,8 +158,8 @@ def mutated(
     where: Layout, flat: Array, key: Array, rate: Array | float, std: Array | float
 ) -> Array:
     """One member [n] changed: each gene drawn anew with probability `rate`,
-    which keeps every code a tree; numbers
-    moved by std * N(0, 1), always where there is no code, else with probability `rate`."""
+    which keeps every code a tree; numbers moved by std * N(0, 1), always where there is no code,
+    else with probability `rate`."""
     k_which, k_gene, k_move, k_noise = jax.random.split(key, 4)
     if where.code.size:
         change = jax.random.uniform(k_which, where.code.shape) < rate
@@ -180,8 +178,7 @@ def genes(where: Layout, key: Array) -> Array:
 
 def rated(where: Layout, flat: Array, size: Array, factors: np.ndarray) -> Array:
     """One member [n] under several rates [n_factors, n]: the symbolic rule's change on the probes
-    has the root mean
-    square rate * factor; other rules have factor times their own rate."""
+    has the root mean square rate * factor; other rules have factor times their own rate."""
     shifts = np.log(factors) / RATE_UNIT
     many = jnp.broadcast_to(flat, (len(factors), *flat.shape))
     own = jnp.broadcast_to(

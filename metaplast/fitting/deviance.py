@@ -15,8 +15,8 @@ def deviances(likelihood: AbstractLikelihood, activity: np.ndarray, session: Ses
     activity [n_sessions, n_steps, n_out]: in the unit in which the likelihood reads a model's
     activity; session:
     stacked sessions. Returns D [n_sessions]. What is not observed counts for nothing,
-    whatever stands there; an
-    activity that is not a number where something was observed makes its session's deviance NaN.
+    whatever stands there; an activity that is not a number where something was observed makes its
+    session's deviance NaN.
     """
     observed = np.asarray(session.observed, np.float64)
     y = np.where(observed > 0, np.asarray(session.target, np.float64), 0.0)
@@ -51,8 +51,8 @@ def difference_ci(
     a: np.ndarray, b: np.ndarray, null: np.ndarray, subject: np.ndarray, seed: int = 0
 ) -> Estimate:
     """explained(a) - explained(b) = (sum D_b - sum D_a) / sum D_null, paired:
-    every resample draws the same subjects
-    for a, b and null. Arguments and interval as in `explained_ci`; positive: a explains more."""
+    every resample draws the same subjects for a, b and null. Arguments and interval as in
+    `explained_ci`; positive: a explains more."""
     _, index = np.unique(subject, return_inverse=True)
     sums = np.stack(
         [np.bincount(index, np.asarray(d, np.float64)) for d in (b, a, null)]

@@ -28,8 +28,7 @@ def compared(
     deviances: dict[str, np.ndarray], nulls: dict[str, np.ndarray], subject: np.ndarray, main: str
 ) -> dict[str, Plain]:
     """{row: explained against every null, and its difference to `main` in deviance explained
-    against the first null},
-    with 95 % intervals over subjects."""
+    against the first null}, with 95 % intervals over subjects."""
     first = next(iter(nulls))
     return {
         name: {
@@ -145,8 +144,7 @@ def recovered(
 
 def _others(path: list[Plain]) -> list[int]:
     """Sizes of the supports that validation trials find as good as the chosen one: those of another
-    size, or of the
-    same size with another deviance."""
+    size, or of the same size with another deviance."""
     finite_ones = [c for c in path if None not in (c["deviance"], c["error"])]
     taken = [c for c in finite_ones if c["chosen"]]
     if not taken:

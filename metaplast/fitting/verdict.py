@@ -12,8 +12,8 @@ SPREAD = (
 
 def verdict(told: Plain, main: str) -> list[str]:
     """told: fit.json. Sentences: what the rule explains that no null model does;
-    which family explains more; which
-    numbers are settled; whether the data may be meant otherwise; what to do next."""
+    which family explains more; which numbers are settled; whether the data may be meant otherwise;
+    what to do next."""
     row = told["rows"][main]
     said = [_worth(told, row)]
     said += _rivals(told, main)

@@ -1,9 +1,9 @@
 """A bench for estimates of gradients: four small problems, their smoothed losses by quadrature,
 what is off.
 
-One synapse w lives T = 12 steps: its output is y_t = w_t x_t,
-and w_{t+1} = w_t + a x_t + b leak_t w_t. The loss of a
-step is a polynomial of y_t, the loss of a life the mean over its steps. theta = (w_0, a, b).
+One synapse w lives T = 12 steps: its output is y_t = w_t x_t, and w_{t+1} = w_t + a x_t + b leak_t
+w_t. The loss of a step is a polynomial of y_t, the loss of a life the mean over its steps. theta =
+(w_0, a, b).
 """
 
 import itertools
@@ -185,8 +185,8 @@ def surprise(sample: np.ndarray, expected: np.ndarray) -> float:
 
 def demand_exact(outer: Any) -> None:
     """The gradient of an outer loop that claims an exact one is that of central differences,
-    in float64, within 1e-6
-    of its length, in every component and on every problem of COSTS. Raises: AssertionError."""
+    in float64, within 1e-6 of its length, in every component and on every problem of COSTS. Raises:
+    AssertionError."""
     with jax.enable_x64(True):
         key, at = jax.random.key(0), jnp.asarray(THETA)
 
