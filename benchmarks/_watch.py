@@ -16,8 +16,7 @@ from typing import Any
 import jax
 
 from metaplast.training import page as report
-from metaplast.training import run
-from metaplast.training import train_row as row
+from metaplast.training import table_run
 
 STAGES = {
     "/jax/core/compile/jaxpr_trace_duration": "trace",
@@ -71,6 +70,6 @@ def _closing(function: Callable[..., Any], name: Callable[..., str]) -> Callable
 
 
 jax.monitoring.register_event_duration_secs_listener(ACCOUNT.heard)
-row.train_row = _closing(row.train_row, lambda runs, name, *_: name)
-run.inspect_runs = _closing(report.inspect_runs, lambda *_: "page")
+table_run.train_row = _closing(table_run.train_row, lambda runs, name, *_: name)
+table_run.inspect_runs = _closing(report.inspect_runs, lambda *_: "page")
 atexit.register(ACCOUNT.close, "rest")

@@ -4,7 +4,7 @@ benchmarks.reproduce
     python -m benchmarks.reproduce --list              what is there, what is stale and why
     python -m benchmarks.reproduce --only oja          run one experiment and write its JSON
     python -m benchmarks.reproduce --changed           run those whose config, code or bits moved
-    python -m benchmarks.reproduce --write             write docs/results.md from the JSONs, run nothing
+    python -m benchmarks.reproduce --write   write docs/results.md from the JSONs, run nothing
 
 Runs lie under --runs (default runs/reproduce): a finished one is not run again while config and
 code stay, an interrupted one goes on. Which experiments, verbs and seeds:
@@ -23,8 +23,8 @@ from typing import Any
 
 from benchmarks import results_page
 from metaplast.runs.config import Sources, compose, read_file
-from metaplast.training import summary
-from metaplast.training.run import environment
+from metaplast.runs.environment import environment
+from metaplast.training.pool import pool as pool_of
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -149,7 +149,7 @@ def told(experiment: str, folders: list[Path], tree: Path = ROOT) -> Plain:
 
 
 def _trained(folders: list[Path]) -> Plain:
-    pool = summary.pool(folders)
+    pool = pool_of(folders)
     said = [json.loads((folder / "summary.json").read_text()) for folder in folders]
     rows = {}
     for entry in pool.scores:

@@ -33,10 +33,13 @@ IN_ONE = f"""
 from pathlib import Path
 from metaplast.cli import _setup
 _setup.prepare()
-from metaplast.training import run
+from metaplast.runs import lifecycle
+from metaplast.runs.lifecycle import Means, Request
+from metaplast.training.kind import KIND
 from metaplast.runs.config import Sources, compose
 for seed in range({N}):
-    run.start(compose([*{WORDS!r}, f"seed={{seed}}"], Sources()), Path(f"run{{seed}}"), 1, lambda *_: None)
+    plain = compose([*{WORDS!r}, f"seed={{seed}}"], Sources())
+    lifecycle.start(KIND, Request(plain), Path(f"run{{seed}}"), Means(jobs=1))
 """
 
 
@@ -109,7 +112,8 @@ def steps(name: str, words: tuple[str, ...]) -> None:
             times[side].append(time.process_time() - started)
     base = statistics.median(times["alone"])
     print(
-        f"{N} runs of {FEW} outer steps, {name}, compiled: a run after the other {N * FEW / base:.0f} outer steps/s"
+        f"{N} runs of {FEW} outer steps, {name}, compiled: a run after the other "
+        f"{N * FEW / base:.0f} outer steps/s"
     )
     for side in sides:
         ratios = sorted(a / b for a, b in zip(times["alone"], times[side], strict=True))

@@ -4,11 +4,17 @@ import hashlib
 import os
 import stat
 
-from inner_tasks._said import listed
+from inner_tasks._notes import listed
 from metaplast.registry import BadInput
 
+TEXT = ("text, such as a CSV file", "docs/fit.md, section 1, makes arrays of a CSV file")
+ZIP = "a zip archive, as .npz files are"
+DAMAGED = ("a zip archive, but no whole one", "write it again with numpy.savez, or copy it again")
 KINDS = {  # how a file begins -> (what it is, what to do with it)
-    b"PK": ("an .npz archive", "give it a name that ends in .npz"),
+    b"PK": (ZIP, "name it .npz if it is one; else save its arrays with numpy.savez"),
+    b"\x1f\x8b": ("a gzip file", "unpack it first: gunzip FILE"),
+    b"\xff\xfe": TEXT,  # UTF-16, as Excel writes it
+    b"\xfe\xff": TEXT,
     b"\x89HDF": (
         "an HDF5 file, as .nwb files are",
         "name it .nwb if it is one; else save its arrays with numpy.savez",
@@ -20,7 +26,6 @@ KINDS = {  # how a file begins -> (what it is, what to do with it)
     b"MATLAB": ("a MATLAB file", "scipy.io.loadmat reads it; save its arrays with numpy.savez"),
 }
 ENDS = (".npz", ".nwb")
-TEXT = ("text, such as a CSV file", "docs/fit.md, section 1, makes arrays of a CSV file")
 
 
 def stamp(path: str) -> tuple[int, int]:
@@ -67,8 +72,11 @@ def looks(path: str) -> tuple[str, str]:
         return "an empty file", "write it again"
     for magic, known in KINDS.items():
         if start.startswith(magic):
-            return known
-    return TEXT if start.isascii() and b"\0" not in start else ("", "")
+            return DAMAGED if known[0] == ZIP and path.lower().endswith(".npz") else known
+    signs = set(start) - set(b"\t\n\f\r")
+    return (
+        TEXT if min(signs, default=32) >= 32 else ("", "")
+    )  # umlauts and a byte order mark are text too
 
 
 def fingerprint(path: str) -> str:

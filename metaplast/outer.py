@@ -11,10 +11,10 @@ from metaplast.signals import Key, Metrics, Theta
 
 
 class AbstractOuterLoop(ABC):
-    """The algorithm that moves theta.
+    """The algorithm that moves theta: a frozen spec.
 
-    It is a frozen spec. The numbers that one may sweep leave it through `hyper` as arrays, and act
-    through the state alone.
+    The numbers that one may sweep leave it through `hyper` as arrays, and act through the state
+    alone. A loop around another one passes `check`, `regrown`, `slower` and `forms` on to it.
     """
 
     @property
@@ -48,23 +48,21 @@ class AbstractOuterLoop(ABC):
             problem: the losses and gradients of lives.
             state: the outer state before the step.
             batch: the tasks of this step and the keys of their lives.
-            key: the randomness of this step.
+            key: the randomness of this step: everything that the loop itself draws.
 
         Returns:
-            The state after the step, and metrics. They hold `loss`, `lives`, `diverged` and
-            `skipped`.
+            The state after the step, and metrics. They hold `loss`, `lives`, `diverged`,
+            `skipped` and the loop's own.
         """
 
     @abstractmethod
     def theta(self, state: Any) -> Theta:
         """The current best guess."""
 
-    # An outer loop around another one passes the four calls below on to it.
-
     def check(self, problem: Problem, key: Key) -> None:  # noqa: B027
-        """Refuse, before anything compiles, a problem that cannot be searched.
+        """Refuse by name, before anything compiles, a problem that cannot be searched.
 
-        It also logs what is adjusted. key: the key from which the first theta is drawn.
+        It also logs which settings it adjusts. key: the key from which the first theta is drawn.
 
         Raises:
             BadInput: with the name of the part that does not fit.
@@ -89,7 +87,7 @@ class AbstractOuterLoop(ABC):
     def forms(self, state: Any) -> tuple[Any, ...]:
         """Every form that the state may have in a run, as trees of shapes and dtypes.
 
-        A resume may find any of them on the disk.
+        A resume accepts a checkpoint of any of them.
         """
         return (state,)
 

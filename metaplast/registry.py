@@ -1,8 +1,9 @@
-"""Plug-ins by kind and name: one file each, file name = registered name. The only place that
-dispatches on a string.
+"""Plug-ins by kind and name. A plug-in is one file, and the name of the file is the registered
+name. This is the only module that dispatches on a string.
 
 Outside packages join through entry points (`metaplast.rules`, `metaplast.tasks`, ...) or by being
-imported (`--import MODULE`). A name that is not among `names(kind)` never leads to an import.
+imported (`--import MODULE`). `find` imports only modules that the rooms and entry points list: a
+name that is not among them never leads to an import.
 """
 
 import difflib
@@ -11,50 +12,84 @@ import importlib.metadata
 import importlib.util
 import pkgutil
 import re
+import warnings
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 T = TypeVar("T", bound=type)
 
-KINDS: dict[
-    str, tuple[str, str]
-] = {  # kind -> (its package, its plural: CLI word, config group, entry-point group)
-    "rule": ("metaplast.rules", "rules"),
-    "neuron": ("metaplast.neurons", "neurons"),
-    "connection": ("metaplast.connections", "connections"),
-    "transmission": ("metaplast.transmission", "transmissions"),
-    "network": ("metaplast.networks", "networks"),
-    "feedback": ("metaplast.feedback", "feedbacks"),
-    "genome": ("metaplast.genomes", "genomes"),
-    "objective": ("metaplast.objectives", "objectives"),
-    "likelihood": ("metaplast.likelihoods", "likelihoods"),
-    "task": ("inner_tasks", "tasks"),
-    "outer": ("outer_loops", "outer"),
-    "reference": ("metaplast.references", "references"),
-    "logging": ("metaplast.runs.loggers", "loggers"),
+
+class Kind(NamedTuple):
+    """Where the plug-ins of one kind are.
+
+    package: the room, a package whose files, also those in its folders, are the plug-ins.
+    plural: the word of the command line, the group of configs and the last part of the entry-point
+        group.
+    """
+
+    package: str
+    plural: str
+
+
+KINDS: dict[str, Kind] = {
+    "rule": Kind("metaplast.rules", "rules"),
+    "neuron": Kind("metaplast.neurons", "neurons"),
+    "connection": Kind("metaplast.connections", "connections"),
+    "transmission": Kind("metaplast.transmission", "transmissions"),
+    "network": Kind("metaplast.networks", "networks"),
+    "feedback": Kind("metaplast.feedback", "feedbacks"),
+    "genome": Kind("metaplast.genomes", "genomes"),
+    "objective": Kind("metaplast.objectives", "objectives"),
+    "likelihood": Kind("metaplast.likelihoods", "likelihoods"),
+    "task": Kind("inner_tasks", "tasks"),
+    "outer": Kind("outer_loops", "outer"),
+    "reference": Kind("metaplast.references", "references"),
+    "logging": Kind("metaplast.runs.loggers", "loggers"),
 }
 
+OLD_NAMES: dict[tuple[str, str], str] = {
+    ("rule", "voltage"): "clopath",
+}
+"""(kind, name of an earlier version) -> the name of today.
+
+An old name is accepted for ever in configs, rule files and `find`. It warns once per process.
+"""
+
 _registered: dict[tuple[str, str], type] = {}
+_warned: set[tuple[str, str]] = set()
 
 
 class BadInput(ValueError):
-    """Something given from outside is wrong: what was given, what is expected, how to fix it, on
-    one line.
+    """An input from outside is wrong. The message is one line: `what - expected - fix`.
+
+    Args:
+        what: the input as it was given.
+        expected: a description of the inputs that are right.
+        fix: how to correct it.
     """
 
     def __init__(self, what: str, expected: str, fix: str) -> None:
-        self.what, self.expected, self.fix = what, expected, fix
+        self.what = what
+        self.expected = expected
+        self.fix = fix
         super().__init__(f"{what} - expected {expected} - {fix}")
 
     def __reduce__(self) -> tuple:
-        return type(self), (self.what, self.expected, self.fix)  # it crosses from worker processes
+        # It is pickled on its way out of a worker process.
+        return type(self), (self.what, self.expected, self.fix)
 
 
 def register(kind: str, name: str) -> Callable[[T], T]:
-    """Enrol a class under `name`, which must be the snake_case of the class name.
+    """Enrol a class as a plug-in: `@register("rule", "my_rule")` above `class MyRule`.
 
-    Raises: ValueError for an unknown kind, a name that differs from the class, or a name already
-    taken.
+    Args:
+        kind: one of KINDS.
+        name: the snake_case of the class name.
+
+    Returns: the decorator, which returns the class unchanged.
+
+    Raises: BadInput for an unknown kind, a name that differs from the class, or a name that is
+        taken, today or by a plug-in that had it in an earlier version.
     """
     if kind not in KINDS:
         raise BadInput(
@@ -62,19 +97,23 @@ def register(kind: str, name: str) -> Callable[[T], T]:
         )
 
     def enrol(cls: T) -> T:
-        if _snake(cls.__name__) != name:
+        own_name = _snake(cls.__name__)
+        if own_name != name:
             raise BadInput(
-                f"name {name!r} of {cls.__name__}",
-                repr(_snake(cls.__name__)),
-                "rename the one or the other",
+                f"name {name!r} of {cls.__name__}", repr(own_name), "rename the one or the other"
             )
-        taken = _registered.get((kind, name))
-        if taken is not None and (taken.__module__, taken.__qualname__) != (
-            cls.__module__,
-            cls.__qualname__,
-        ):
+        if (kind, name) in OLD_NAMES:
             raise BadInput(
-                f"{kind} {name!r}", f"a free name: {taken.__module__} has it", "choose another name"
+                f"{kind} {name!r}",
+                f"a free name: it is the old name of {OLD_NAMES[kind, name]!r}",
+                "choose another name",
+            )
+        holder = _registered.get((kind, name))
+        if holder is not None and _place(holder) != _place(cls):
+            raise BadInput(
+                f"{kind} {name!r}",
+                f"a free name: {holder.__module__} has it",
+                "choose another name",
             )
         _registered[(kind, name)] = cls
         return cls
@@ -83,37 +122,57 @@ def register(kind: str, name: str) -> Callable[[T], T]:
 
 
 def names(kind: str) -> tuple[str, ...]:
-    """Every name of a kind that `find` accepts, sorted: files of the room, entry points, imported
-    modules.
+    """The names of a kind, sorted: files of the room, entry points, and imported modules.
+
+    `find` accepts all of these, and the old names of OLD_NAMES too.
+
+    Args:
+        kind: one of KINDS.
     """
-    package = importlib.import_module(KINDS[kind][0])
-    files = [
-        m.name
-        for m in pkgutil.iter_modules(package.__path__)
-        if m.name != "base" and not m.name.startswith("_")
-    ]
-    loose = [name for (of_kind, name) in _registered if of_kind == kind]
-    return tuple(sorted({*files, *_entry_points(kind), *loose}))
+    imported = [name for (of_kind, name) in _registered if of_kind == kind]
+    return tuple(sorted({*_modules(kind), *_entry_points(kind), *imported}))
+
+
+def has(kind: str, name: Any) -> bool:
+    """Whether `find` accepts a name, be it of today or of an earlier version.
+
+    Args:
+        kind: one of KINDS.
+        name: the name, or anything else that stands in a file in its place.
+    """
+    return isinstance(name, str) and OLD_NAMES.get((kind, name), name) in names(kind)
+
+
+def current_name(kind: str, name: str) -> str:
+    """The name of today of a plug-in. An old name warns, once per process.
+
+    Args:
+        kind: one of KINDS.
+        name: a name of today, a name of an earlier version, or any other text, which is returned.
+    """
+    new = OLD_NAMES.get((kind, name))
+    if new is None:
+        return name
+    if (kind, name) not in _warned:
+        _warned.add((kind, name))
+        message = f"{kind} {name!r} is called {new!r} now; the old name still works"
+        warnings.warn(message, FutureWarning, stacklevel=2)
+    return new
 
 
 def find(kind: str, name: str) -> type[Any]:
-    """The class registered under `name`.
+    """The class that is registered under a name.
 
-    Raises: BadInput that names the nearest known name.
+    Args:
+        kind: one of KINDS.
+        name: one of `names(kind)`, or an old name of OLD_NAMES.
+
+    Raises: BadInput for an unknown name, with the nearest known one, or for a file that does not
+        register its class.
     """
+    name = current_name(kind, name)
     if (kind, name) not in _registered:
-        known = names(kind)
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = (
-                f"did you mean {near[0]!r}?" if near else f"see 'metaplast list {KINDS[kind][1]}'"
-            )
-            raise BadInput(f"{kind} {name!r}", f"one of {', '.join(known)}", hint)
-        points = _entry_points(kind)
-        if name in points:
-            points[name].load()
-        else:
-            importlib.import_module(f"{KINDS[kind][0]}.{name}")
+        _load(kind, name)
     if (kind, name) not in _registered:
         raise BadInput(
             f"{kind} {name!r}",
@@ -124,22 +183,79 @@ def find(kind: str, name: str) -> type[Any]:
 
 
 def classes(kind: str) -> tuple[type, ...]:
-    """The classes of a kind seen so far."""
+    """The classes of a kind that are registered so far.
+
+    Args:
+        kind: one of KINDS.
+    """
     return tuple(cls for (of_kind, _), cls in _registered.items() if of_kind == kind)
 
 
 def name_of(cls: type) -> str:
-    """The name a class is registered under; empty for a class that is no plug-in."""
-    return next((name for (_, name), known in _registered.items() if known is cls), "")
+    """The name under which a class is registered; empty for a class that is no plug-in.
+
+    Args:
+        cls: any class.
+    """
+    for (_, name), known in _registered.items():
+        if known is cls:
+            return name
+    return ""
+
+
+def _load(kind: str, name: str) -> None:
+    """Import the module that registers a plug-in. Raises: BadInput for an unknown name."""
+    points = _entry_points(kind)
+    modules = _modules(kind)
+    if name in points:
+        points[name].load()
+    elif name in modules:
+        importlib.import_module(modules[name])
+    else:
+        known = names(kind)
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"see 'metaplast list {KINDS[kind].plural}'"
+        if near:
+            hint = f"did you mean {near[0]!r}?"
+        raise BadInput(f"{kind} {name!r}", f"one of {', '.join(known)}", hint)
+
+
+def _modules(kind: str) -> dict[str, str]:
+    """{name of a plug-in: its module}, for every file of the room and of the folders in it.
+
+    Files and folders whose name begins with an underscore are no plug-ins, nor is `base`.
+
+    Raises: BadInput for two files of one name.
+    """
+    package = importlib.import_module(KINDS[kind].package)
+    modules: dict[str, str] = {}
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        path = module.name.removeprefix(f"{package.__name__}.").split(".")
+        name = path[-1]
+        if module.ispkg or name == "base" or any(part.startswith("_") for part in path):
+            continue
+        if modules.setdefault(name, module.name) != module.name:
+            raise BadInput(
+                f"{module.name} beside {modules[name]}",
+                f"one {kind} {name!r}",
+                "rename one of the files",
+            )
+    return modules
 
 
 def _entry_points(kind: str) -> dict[str, importlib.metadata.EntryPoint]:
-    return {
-        point.name: point
-        for point in importlib.metadata.entry_points(group=f"metaplast.{KINDS[kind][1]}")
-    }
+    """{name: entry point} of a kind, from all installed packages."""
+    group = f"metaplast.{KINDS[kind].plural}"
+    return {point.name: point for point in importlib.metadata.entry_points(group=group)}
+
+
+def _place(cls: type) -> tuple[str, str]:
+    """Where a class is defined. A module that is imported twice defines the same class twice."""
+    return cls.__module__, cls.__qualname__
 
 
 def _snake(name: str) -> str:
-    """snake_case; a last underscore, as in `None_`, only keeps clear of a word of Python."""
+    """The snake_case of a class name. A last underscore, as in `None_`, is dropped: it only avoids
+    a word of Python.
+    """
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().removesuffix("_")

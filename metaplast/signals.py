@@ -1,7 +1,7 @@
-"""What flows between the parts of a life: named arrays, never positional. A new signal is a new
-field.
+"""The signals that flow between the parts of a life: named arrays, never positional.
 
-Sizes: n neurons of a population; [post, pre] or the connection's own layout for synapses. SI units.
+A new signal is a new field. [n] is one value per neuron of a population, [] a scalar. Synaptic
+values are [post, pre], or in the connection's own layout. Units are SI units.
 """
 
 from typing import Any, NamedTuple, TypeVar, cast, dataclass_transform
@@ -19,65 +19,108 @@ T = TypeVar("T")
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 def pytree(cls: type[T]) -> type[T]:
-    """A frozen, keyword-only dataclass of arrays that JAX maps over."""
+    """Make `cls` a frozen, keyword-only dataclass of arrays that JAX maps over."""
     return cast(type[T], chex.dataclass(cls, frozen=True, mappable_dataclass=False))
 
 
 @pytree
 class NeuronView:
-    """What one population shows to its synapses; each field [n]."""
+    """The signals that one population shows to its synapses, each [n].
 
-    activity: Array  # output: a rate (arbitrary unit) or 0/1 spikes
-    potential: Array  # membrane potential, or the input of the activation function
-    gain: Array  # d activity / d potential (a surrogate for spikes)
-    feedback: Array  # the credit signal; under symmetric feedback d loss / d potential
-    learning_signal: (
-        Array  # the credit without the unit's own gain: feedback = learning_signal * gain
-    )
-    target: Array  # of an output unit, what the task wants of it; 0 of any other
-    score: Array  # d log P(activity) / d potential, of a unit that draws its activity by lot
-    dendrite: Array  # potential of a separate dendrite, where the neuron has one
-    returned: Array  # W^T post: the other side's activity carried back through the forward weights
-    weight_sum: Array  # sum over the neuron's own synapses of this edge
-    weight_norm: Array  # Euclidean norm over the neuron's own synapses of this edge
-    input_gain: (
-        Array  # 1 / (1 + sum of squares of what the neuron's own synapses of this edge receive)
-    )
-    layer_power: Array  # post: sum of squares of the population's activities (one number for all)
-    layer_backward: Array  # post: post . (W pre_error), one number for all
-    layer_forward: Array  # post: error . (W pre), one number for all
+    A sum "over the neuron's own synapses" is over its synapses of this edge alone.
+
+    Attributes:
+        activity: output: a rate (arbitrary unit), or spikes 0/1.
+        potential: membrane potential, or the input of the activation function.
+        gain: d activity / d potential; a surrogate where activity is spikes.
+        feedback: the credit signal; d loss / d potential under symmetric feedback.
+        learning_signal: the credit without the unit's own gain: feedback = learning_signal * gain.
+        target: the target of an output unit; 0 for every other unit.
+        score: d log P(activity) / d potential, for a unit that draws its activity at random.
+        dendrite: potential of a separate dendrite, where the neuron has one.
+        returned: W^T post, the activity of the other side carried back through the forward weights.
+        weight_sum: sum over the neuron's own synapses.
+        weight_norm: Euclidean norm over the neuron's own synapses.
+        input_gain: 1 / (1 + sum of squares of the signals at the neuron's own synapses).
+        layer_power: postsynaptic side: sum of squares of the population's activities, one number
+            for all.
+        layer_backward: postsynaptic side: post . (W pre_error), one number for all.
+        layer_forward: postsynaptic side: error . (W pre), one number for all.
+    """
+
+    activity: Array
+    potential: Array
+    gain: Array
+    feedback: Array
+    learning_signal: Array
+    target: Array
+    score: Array
+    dendrite: Array
+    returned: Array
+    weight_sum: Array
+    weight_norm: Array
+    input_gain: Array
+    layer_power: Array
+    layer_backward: Array
+    layer_forward: Array
 
 
 @pytree
 class SynapseView:
-    """Everything a learning rule may look at; what it does look at is measured (locality/reads.py)."""
+    """Everything that a learning rule may look at; the part that it reads is measured.
+
+    Attributes:
+        pre: the presynaptic neurons, fields [n_pre].
+        post: the postsynaptic neurons, fields [n_post].
+        weight: in the connection's layout.
+        weight_initial: the weight at birth, in the same layout.
+        weight_max: upper bound of the weight [].
+        modulators: channel -> global third factor [].
+        key: a key of this edge and step.
+        transmitted: the same step as the edge transmits it; None where `pre` and `post` are that
+            already.
+
+    See locality/reads.py for the measurement.
+    """
 
     pre: NeuronView
     post: NeuronView
-    weight: Array  # the connection's layout
-    weight_initial: Array  # at birth, same layout
-    weight_max: Array  # upper bound, scalar
-    modulators: dict[str, Array]  # channel -> scalar
+    weight: Array
+    weight_initial: Array
+    weight_max: Array
+    modulators: dict[str, Array]
     key: Key
-    transmitted: "SynapseView | None" = (
-        None  # this step as the edge transmits it; None where `pre` and `post` are that
-    )
+    transmitted: "SynapseView | None" = None
 
 
 @pytree
 class Feedback:
-    """What the task tells the network after one step."""
+    """The answer of the task to the network after one step.
 
-    error: Array  # d loss / d activity of the output population [n_out]
-    target: Array  # desired output [n_out]
-    modulators: dict[str, Array]  # channel -> scalar
-    gate: Array  # scalar in [0, 1]: is plasticity on
-    reset: Array  # scalar 0/1: a new trial begins after this step
+    Attributes:
+        error: d loss / d activity of the output population [n_out].
+        target: desired output [n_out].
+        modulators: channel -> scalar [].
+        gate: 1 where plasticity is on, 0 where it is off, or a value between [].
+        reset: 1 where a new trial begins after this step, else 0 [].
+    """
+
+    error: Array
+    target: Array
+    modulators: dict[str, Array]
+    gate: Array
+    reset: Array
 
 
 @pytree
 class Score:
-    """What one step is worth; weight 0 leaves a step out."""
+    """The judgement of the task on one step.
+
+    Attributes:
+        loss: the loss of the step [].
+        weight: its weight in means over steps []; 0 leaves the step out.
+        metrics: the task's own metrics, name -> value [].
+    """
 
     loss: Array
     weight: Array
@@ -86,14 +129,25 @@ class Score:
 
 @pytree
 class Outcome:
+    """The answer of the task to one step.
+
+    Attributes:
+        feedback: for the network.
+        score: for the outer loop.
+    """
+
     feedback: Feedback
     score: Score
 
 
 @pytree
 class Credit:
-    """Credit signals per population [n], without and with its own gain, and global third factors
-    (scalars).
+    """Credit signals of every population, and global third factors.
+
+    Attributes:
+        learning_signal: population -> credit without the units' own gain [n].
+        feedback: population -> credit with it, learning_signal * gain [n].
+        modulators: channel -> scalar [].
     """
 
     learning_signal: dict[str, Array]
@@ -103,8 +157,11 @@ class Credit:
 
 @pytree
 class Synapses:
-    """The synapses of one edge: weights, and a mask of the same layout or a scalar 1 where nothing
-    is masked.
+    """The synapses of one edge.
+
+    Attributes:
+        weight: in the layout of the connection.
+        mask: 1 where a synapse exists, else 0, in the same layout; a scalar 1 where all exist.
     """
 
     weight: Array
@@ -113,7 +170,14 @@ class Synapses:
 
 @pytree
 class RuleState:
-    """State of a rule, by the side that carries it: [n_post], [n_pre], synapses, scalars."""
+    """The state of a rule, by the side that carries it.
+
+    Attributes:
+        post: name -> value per postsynaptic neuron [n_post].
+        pre: name -> value per presynaptic neuron [n_pre].
+        synapse: name -> value per synapse, in the layout of the connection.
+        scalar: name -> scalar [].
+    """
 
     post: dict[str, Array]
     pre: dict[str, Array]
@@ -123,8 +187,11 @@ class RuleState:
 
 @pytree
 class Trace:
-    """One entry per inner step, stacked along the first axis; `recorded` holds the fields asked
-    for.
+    """The record of many steps: one entry per step, stacked along the first axis.
+
+    Attributes:
+        score: the scores.
+        recorded: the recorded signals, by the names in `Lifetime.record`.
     """
 
     score: Score
@@ -134,16 +201,20 @@ class Trace:
 class TaskShape(NamedTuple):
     """The static facts of a task family.
 
-    inputs: input population -> size; n_out: size of the output population; phases: (n_steps,
-    plastic) in order;
-    offers: what its feedback really holds, of error, target, gate, reset, names of modulators, and
-    what the task itself brings, of weights (the first), final_weights, subject;
-    differentiable: whether gradients pass through `step`; watched: (population, size) of those
-    inside the network whose activity stands before the output's in the view that `step` gets;
-    rests: where the gate is 0 rules rest altogether,
-    as in a phase that is not plastic: not only weights stay, but what rules and feedback remember
-    too; classes: the target of every step is 1 at the right class and 0 elsewhere, and the metrics
-    hold `accuracy`.
+    Attributes:
+        inputs: input population -> its size.
+        n_out: size of the output population.
+        phases: (n_steps, plastic) in order.
+        offers: the names that its feedback really holds (error, target, gate, reset, names of
+            modulators), and the names that the task itself brings (weights, final_weights,
+            subject). `weights` are initial ones.
+        differentiable: whether gradients pass through `step`.
+        watched: (population, size) of populations inside the network. Their activity stands before
+            that of the output in the view that `step` gets.
+        rests: whether a gate of 0 lets rules rest altogether, as in a phase that is not plastic:
+            the memory of rules and feedback stays too, not only the weights.
+        classes: whether the target of every step is 1 at the right class and 0 elsewhere, and the
+            metrics hold `accuracy`.
     """
 
     inputs: dict[str, int]
@@ -157,6 +228,7 @@ class TaskShape(NamedTuple):
 
     @property
     def n_steps(self) -> int:
+        """Steps of a life, over all phases."""
         return sum(n for n, _ in self.phases)
 
     @property
@@ -168,30 +240,43 @@ class TaskShape(NamedTuple):
 FEEDBACK_FIELDS = frozenset(
     {"error", "target", "gate", "reset", "weights", "final_weights", "subject"}
 )
-SURPRISE = "surprise"  # the modulator that is the loss of the present step
-CREDIT_FIELDS = frozenset(
-    {"feedback", "learning_signal"}
-)  # of a NeuronView: what only a feedback can fill in
+"""The names that a task may offer, beside those of modulators."""
+SURPRISE = "surprise"
+"""The modulator that is the loss of the present step."""
+CREDIT_FIELDS = frozenset({"feedback", "learning_signal"})
+"""The fields of a NeuronView that only a feedback can fill in."""
 EMPTY_STATE_FIELDS = {"post": {}, "pre": {}, "synapse": {}, "scalar": {}}
 
 
 def neuron_view(activity: Array, potential: Array, gain: Array) -> NeuronView:
-    """A view with nothing but a neuron's own dynamics; the other fields are filled on the way to a
-    synapse.
+    """A view that holds a neuron's own dynamics and zeros elsewhere.
+
+    The other fields are filled in on the way to a synapse.
+
+    Args:
+        activity: output of the neurons [n].
+        potential: membrane potential [n].
+        gain: d activity / d potential [n].
     """
     zeros = jnp.zeros_like(activity)
     known = {"activity": activity, "potential": potential, "gain": gain}
-    return NeuronView(**{name: known.get(name, zeros) for name in NeuronView.__dataclass_fields__})  # pyright: ignore[reportAttributeAccessIssue]
+    names = NeuronView.__annotations__
+    return NeuronView(**{name: known.get(name, zeros) for name in names})
 
 
 def rule_state(**sides: dict[str, Array]) -> RuleState:
-    """A rule state of which only the named sides hold something."""
+    """A rule state of which only the named `sides` hold something."""
     return RuleState(**{**EMPTY_STATE_FIELDS, **sides})
 
 
-def feedback(n_out: int, **given: Any) -> Feedback:
-    """Feedback with neutral values where nothing is given: no error, gate open, no reset, no
-    modulators.
+def feedback(n_out: int, **fields: Any) -> Feedback:
+    """A feedback with neutral values in the fields that are left out.
+
+    Neutral is: no error, target 0, no modulators, gate open, no reset.
+
+    Args:
+        n_out: size of the output population.
+        fields: the fields of `Feedback` that are not neutral.
     """
     neutral = {
         "error": jnp.zeros(n_out),
@@ -200,4 +285,4 @@ def feedback(n_out: int, **given: Any) -> Feedback:
         "gate": jnp.ones(()),
         "reset": jnp.zeros(()),
     }
-    return Feedback(**{**neutral, **given})
+    return Feedback(**{**neutral, **fields})

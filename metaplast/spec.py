@@ -1,6 +1,6 @@
 """`@spec`: frozen, validated, hashable structure. Equal specs share one compiled program.
 
-A spec holds no arrays. YAML and Python go through the same checks; every field has a default, so
+A spec holds no arrays. YAML and Python go through the same checks. Every field has a default, so
 that `find(kind, name)()` always works.
 """
 
@@ -21,26 +21,32 @@ T = TypeVar("T")
 Positive = Annotated[float, Gt(0)]
 NonNegative = Annotated[float, Ge(0)]
 Probability = Annotated[float, Ge(0), Le(1)]
-LARGEST = (
-    10**9
-)  # of anything that is counted: what is larger is a slip, and is refused before memory is asked for it
+LARGEST = 10**9
+"""The largest number of anything that is counted.
+
+A larger one is a slip, and is refused before memory is asked for it.
+"""
 Count = Annotated[int, Ge(1), Le(LARGEST)]
 Natural = Annotated[int, Ge(0), Le(LARGEST)]
-MANY = 10**6  # lives that are judged, refits: each leaves numbers of its own
-Some = Annotated[int, Ge(1), Le(1000)]  # of what is trained or kept one by one
+MANY = 10**6
+"""The largest number of judged lives or refits: each leaves numbers of its own."""
+Some = Annotated[int, Ge(1), Le(1000)]
+"""A number of things that are trained or kept one by one."""
 Judged = Annotated[int, Ge(1), Le(MANY)]
-Members = Annotated[
-    int, Ge(1), Le(10**6)
-]  # of a population: each has a theta of its own in every step
-Seed = Annotated[int, Ge(0), Le(2**31 - 1)]  # what a JAX key takes without x64
+"""A number of judged lives."""
+Members = Annotated[int, Ge(1), Le(10**6)]
+"""The size of an outer loop's population: each member has its own theta in every step."""
+Seed = Annotated[int, Ge(0), Le(2**31 - 1)]
+"""A seed that a JAX key takes without x64."""
 
 _CONFIG = pydantic.ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 @dataclass_transform(frozen_default=True)
 def spec(cls: type[T]) -> type[T]:
-    """Make `cls` a frozen dataclass whose fields are checked: no unknown field, no silent cast, no
-    inf or nan.
+    """Make `cls` a frozen dataclass whose fields are checked.
+
+    No unknown field, no silent cast, no inf or nan passes.
     """
     return pydantic.dataclasses.dataclass(frozen=True, config=_CONFIG)(cls)  # pyright: ignore[reportReturnType, reportCallIssue, reportArgumentType]
 
@@ -53,10 +59,15 @@ def frozen(value: Any) -> Any:
 
 
 def build(cls: type[T], fields: Mapping[str, Any]) -> T:
-    """Make a spec from a plain mapping (lists become tuples).
+    """Make a spec from a plain mapping; lists become tuples.
 
-    Raises: BadInput for an unknown field; pydantic.ValidationError, which `explain` turns into one
-    line, for a value.
+    Args:
+        cls: the class of the spec.
+        fields: field -> value.
+
+    Raises:
+        BadInput: for an unknown field.
+        pydantic.ValidationError: for a wrong value; `explain` turns it into one line.
     """
     known = tuple(field.name for field in dataclasses.fields(cls))  # pyright: ignore[reportArgumentType]
     for key in fields:
@@ -72,9 +83,15 @@ def build(cls: type[T], fields: Mapping[str, Any]) -> T:
 
 
 def decode(kind: str, value: Any) -> Any:
-    """A plug-in given as an instance, a name, or a mapping with `name` and its fields.
+    """The plug-in that plain data stands for.
 
-    Raises: BadInput for an unknown name or shape; pydantic.ValidationError for a wrong field.
+    Args:
+        kind: the kind of plug-in, such as `neuron`.
+        value: an instance, a name, or a mapping with `name` and the fields.
+
+    Raises:
+        BadInput: for an unknown name or shape.
+        pydantic.ValidationError: for a wrong field.
     """
     if not isinstance(value, str | Mapping):
         if type(value) in registry.classes(kind):
@@ -92,33 +109,40 @@ def decode(kind: str, value: Any) -> Any:
 
 
 def plugin(kind: str) -> Any:
-    """The annotation of a field that holds a plug-in: `Annotated[AbstractNeuron,
-    plugin("neuron")]`.
+    """The annotation of a field that holds a plug-in of this kind.
+
+    Use it as `Annotated[AbstractNeuron, plugin("neuron")]`.
     """
     return PlainValidator(lambda value: decode(kind, value))
 
 
 def _pairs(value: Any) -> Any:
-    """A mapping as a hashable tuple of pairs, in the order given."""
-    return (
-        tuple((key, frozen(item)) for key, item in value.items())
-        if isinstance(value, Mapping)
-        else value
-    )
+    """A mapping as a hashable tuple of pairs in the same order; any other value passes through."""
+    if not isinstance(value, Mapping):
+        return value
+    return tuple((key, frozen(item)) for key, item in value.items())
 
 
 def nested(cls: type[Any]) -> Any:
-    """The annotation of a field that holds a spec which is no plug-in, given as an instance or a
-    mapping.
+    """The annotation of a field that holds a spec which is no plug-in.
+
+    The field takes an instance of `cls` or a mapping.
     """
     return PlainValidator(reader(cls))
 
 
 def reader(cls: type[T]) -> Callable[[Any], T]:
-    """What makes a spec that is no plug-in of an instance or a mapping. Raises: BadInput for
-    anything else.
+    """A function that makes a spec of class `cls` from an instance or a mapping.
+
+    The class is no plug-in. The function raises BadInput for any other value.
     """
-    return lambda value: value if isinstance(value, cls) else build(cls, _as_mapping(value, cls))
+
+    def read(value: Any) -> T:
+        if isinstance(value, cls):
+            return value
+        return build(cls, _as_mapping(value, cls))
+
+    return read
 
 
 def _as_mapping(value: Any, cls: type[Any]) -> Mapping[str, Any]:
@@ -133,9 +157,15 @@ Options = Annotated[tuple[tuple[str, bool | int | float | str], ...], mapping]
 
 
 def named(decode_value: Callable[[Any], Any]) -> Any:
-    """The annotation of a field that maps names to specs; held as a tuple of (name, spec) pairs."""
+    """The annotation of a field that maps names to specs.
 
-    def one(name: str, item: Any) -> tuple[str, Any]:
+    The field holds a tuple of (name, spec) pairs.
+
+    Args:
+        decode_value: makes a spec from plain data.
+    """
+
+    def pair(name: str, item: Any) -> tuple[str, Any]:
         try:
             return name, decode_value(item)
         except pydantic.ValidationError as error:
@@ -145,17 +175,22 @@ def named(decode_value: Callable[[Any], Any]) -> Any:
 
     def read(value: Any) -> Any:
         pairs = tuple(value.items()) if isinstance(value, Mapping) else value
-        if not isinstance(pairs, tuple) or not all(
-            isinstance(pair, tuple) and len(pair) == 2 for pair in pairs
-        ):
+        if not isinstance(pairs, tuple) or not all(_is_pair(item) for item in pairs):
             raise BadInput(f"{value!r}", "a mapping of names", "write name: value pairs")
-        return tuple(one(str(key), item) for key, item in pairs)
+        return tuple(pair(str(key), item) for key, item in pairs)
 
     return PlainValidator(read)
 
 
+def _is_pair(item: Any) -> bool:
+    return isinstance(item, tuple) and len(item) == 2
+
+
 def encode(value: Any) -> Any:
-    """The plain data (dict, list, number, text) of a spec: `decode` of it gives an equal spec."""
+    """The plain data (dict, list, number, text) of a spec.
+
+    `decode` of it gives an equal spec.
+    """
     if dataclasses.is_dataclass(value):
         name = registry.name_of(type(value))
         plain = {
@@ -163,17 +198,19 @@ def encode(value: Any) -> Any:
         }
         return {"name": name, **plain} if name else plain
     if isinstance(value, tuple):
-        if value and all(
-            isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str)
-            for item in value
-        ):
+        if value and all(_is_pair(item) and isinstance(item[0], str) for item in value):
             return {key: encode(item) for key, item in value}
         return [encode(item) for item in value]
     return value
 
 
 def explain(error: pydantic.ValidationError, where: str = "") -> BadInput:
-    """The first complaint of a validation error as one line that names the field and the fix."""
+    """The first complaint of a validation error, as one line that names the field and the fix.
+
+    Args:
+        error: the error of pydantic.
+        where: the path of the spec that holds the field.
+    """
     first = error.errors(include_url=False)[0]
     path = ".".join([where, *(str(part) for part in first["loc"])]).strip(".")
     cause = first.get("ctx", {}).get("error")
@@ -182,6 +219,12 @@ def explain(error: pydantic.ValidationError, where: str = "") -> BadInput:
     if isinstance(cause, BadInput):
         return BadInput(f"{path}: {cause.what}" if path else cause.what, cause.expected, cause.fix)
     given = first.get("input")
+    if first["type"] == "tuple_type":
+        item = given if isinstance(given, bool | int | float | str) else "ITEM"
+        return BadInput(f"{path}={given!r}", "a list", f"write [{item}]")
+    message = first["msg"]
     return BadInput(
-        f"{path}={given!r}", first["msg"][:1].lower() + first["msg"][1:], "change the value"
+        f"{path}={given!r}",
+        message[:1].lower() + message[1:],
+        "change the value",
     )

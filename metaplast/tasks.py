@@ -15,12 +15,12 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "heldout")
 class AbstractTaskFamily(ABC):
     """A distribution over lives.
 
-    A task and its state are trees of arrays, of one life each: a family never sees a batch.
+    A task and its state are trees of arrays (pytrees) of one life: a family never sees a batch.
     """
 
     @abstractmethod
     def shape(self) -> TaskShape:
-        """The sizes, the phases, and the contents of the feedback."""
+        """The sizes, the phases, and the fields of the feedback."""
 
     @abstractmethod
     def sample(self, key: Key, split: Split) -> Any:
@@ -30,17 +30,17 @@ class AbstractTaskFamily(ABC):
         """
 
     def whole(self, split: Split) -> Any:
-        """All tasks of a split, stacked (NumPy), where they are few and fixed, such as recordings.
+        """All tasks of a split, stacked (NumPy); None where tasks are drawn.
 
-        They are then taken once each, in order, or drawn without replacement. None where tasks are
-        drawn.
+        It is for tasks that are few and fixed, such as recordings. They are then taken once each,
+        in order, or drawn without replacement.
         """
         return None
 
     def halved(self) -> "AbstractTaskFamily | None":
-        """The same tasks over the same seconds where dt is half as long: twice the steps.
+        """The same tasks over the same seconds at half of dt: twice the steps.
 
-        None where a step is an event (an image, a choice, a row of a recording), which has no half.
+        None where a step is an event (an image, a choice, a row of a recording): it has no half.
         """
         return None
 
@@ -67,7 +67,7 @@ class AbstractTaskFamily(ABC):
             dt: seconds per step.
 
         Returns:
-            (state after the step, outcome).
+            (state after the step, outcome: the feedback and the score of the step).
         """
 
 

@@ -1,4 +1,4 @@
-"""The whole graph: populations, the edges between them, and who transmits what when."""
+"""The whole graph: populations, the edges between them, and the order of transmission."""
 
 from typing import Annotated, Literal
 
@@ -18,8 +18,14 @@ TransmissionField = Annotated[AbstractTransmission, plugin("transmission")]
 
 @spec
 class Population:
-    """A group of `n` equal neurons. sign +1 or -1: Dale's law holds, weights leaving it are
-    magnitudes; 0: free.
+    """A group of equal neurons.
+
+    Args:
+        name: the name of the population.
+        n: the number of its neurons.
+        neuron: their dynamics.
+        sign: +1 or -1: Dale's law holds, and the weights that leave the population are magnitudes.
+            0: weights are free.
     """
 
     name: str = "input"
@@ -30,10 +36,18 @@ class Population:
 
 @spec
 class Edge:
-    """Synapses from population `pre` to population `post`, named `pre_to_post` unless labelled.
+    """Synapses from one population to another.
 
-    gain: standard deviation of an initial weight times sqrt(fan-in); bounds: the weights never
-    leave them.
+    Args:
+        pre: the name of the presynaptic population.
+        post: the name of the postsynaptic population.
+        connection: the layout of the synapses.
+        transmission: the way from a presynaptic output to the transmitted signal.
+        port: the port of the postsynaptic neuron at which the edge ends.
+        plastic: whether a rule may change the weights.
+        gain: standard deviation of an initial weight times sqrt(fan-in).
+        bounds: lower and upper bound; the weights never leave them.
+        label: the name of the edge; `pre_to_post` where it is empty.
     """
 
     pre: str = "input"
@@ -48,18 +62,24 @@ class Edge:
 
     @property
     def name(self) -> str:
+        """The name of the edge: its label, or `pre_to_post`."""
         return self.label or f"{self.pre}_to_{self.post}"
 
 
 @spec
 class Wiring:
-    """A graph: populations in update order, edges between them. The same wiring runs rate or
-    spiking neurons.
+    """A graph: populations in the order of their update, and the edges between them.
 
-    An edge whose `pre` stands before its `post` transmits this step's output, any other the last
-    step's.
-    Raises: BadInput for names that clash or do not exist, sizes that differ, an unknown port, empty
-    bounds, or bounds without 0 on a connection with a mask.
+    The same wiring runs rate or spiking neurons. An edge whose `pre` stands before its `post`
+    transmits the output of this step. Any other edge transmits that of the last step.
+
+    Args:
+        populations: in the order of their update; the last is the output.
+        edges: the edges between them.
+
+    Raises:
+        BadInput: for names that clash or do not exist, sizes that differ, an unknown port, empty
+            bounds, or bounds without 0 on a connection with a mask.
     """
 
     populations: tuple[Population, ...] = ()
@@ -73,6 +93,7 @@ class Wiring:
             self._check(edge, order)
 
     def _check(self, edge: Edge, order: list[str]) -> None:
+        """Refuse an edge that does not fit the populations, whose names are `order`."""
         for end in (edge.pre, edge.post):
             if end not in order:
                 raise BadInput(
@@ -81,10 +102,10 @@ class Wiring:
                     "correct the edge",
                 )
         sizes = (self.population(edge.post).n, self.population(edge.pre).n)
-        given = (edge.connection.n_post, edge.connection.n_pre)
-        if sizes != given:
+        connection_sizes = (edge.connection.n_post, edge.connection.n_pre)
+        if sizes != connection_sizes:
             raise BadInput(
-                f"edge {edge.name}: connection {given}",
+                f"edge {edge.name}: connection {connection_sizes}",
                 f"(n_post, n_pre) = {sizes}",
                 "correct the sizes",
             )
@@ -106,59 +127,67 @@ class Wiring:
             )
 
     def population(self, name: str) -> Population:
+        """The population of this name."""
         return next(p for p in self.populations if p.name == name)
 
     def into(self, name: str) -> tuple[Edge, ...]:
+        """The edges that end at the population of this name."""
         return tuple(e for e in self.edges if e.post == name)
 
     def bounds(self, edge: Edge) -> tuple[float, float]:
-        """The bounds of an edge; a magnitude (Dale's law, or a port that is not signed) is never
-        negative.
-        """
+        """The lower and upper bound of the weights of an edge; a magnitude is never negative."""
         low, high = edge.bounds
         return (max(0.0, low), high) if self.magnitude(edge) else (low, high)
 
     def magnitude(self, edge: Edge) -> bool:
-        return (
-            self.population(edge.pre).sign != 0
-            or edge.port not in self.population(edge.post).neuron.signed
-        )
+        """Whether the weights of an edge are magnitudes.
+
+        They are under Dale's law, and at a port that is not signed.
+        """
+        if self.population(edge.pre).sign != 0:
+            return True
+        return edge.port not in self.population(edge.post).neuron.signed
 
     def sign(self, edge: Edge) -> float:
-        """The factor that a soma applies to what arrives over this edge."""
+        """The factor that a soma applies to the signals that arrive over an edge."""
         sign = self.population(edge.pre).sign
         return float(sign) if sign and edge.port == "soma" else 1.0
 
     def effect(self, edge: Edge) -> float:
-        """The sign with which what arrives over this edge acts on the postsynaptic potential;
-        credit returns with it.
+        """The sign with which an edge acts on the postsynaptic potential; credit returns with it.
 
-        A conductance acts towards its reversal potential: it counts as seen from the threshold
-        (neuron.lowering).
+        A conductance acts towards its reversal potential. Its sign is the one that it has near the
+        threshold (`AbstractNeuron.lowering`).
         """
         lowers = edge.port in self.population(edge.post).neuron.lowering
         return -self.sign(edge) if lowers else self.sign(edge)
 
     def spiking(self, edge: Edge) -> frozenset[str]:
-        """The sides of an edge, of `pre` (what it transmits) and `post`, whose signal is spikes: 0
-        at most neurons.
+        """The sides of an edge, of `pre` and `post`, whose signal is spikes: 0 at most neurons.
+
+        The signal of the side `pre` is the transmitted one.
         """
-        pre = self.population(edge.pre).neuron.spiking and edge.transmission.keeps_silence
-        sides = {"pre": pre, "post": self.population(edge.post).neuron.spiking}
-        return frozenset(side for side, spikes in sides.items() if spikes)
+        sides = set()
+        if self.population(edge.pre).neuron.spiking and edge.transmission.keeps_silence:
+            sides.add("pre")
+        if self.population(edge.post).neuron.spiking:
+            sides.add("post")
+        return frozenset(sides)
 
     def backwards(self, edge: Edge) -> bool:
-        """Whether the edge transmits the last step's output."""
+        """Whether the edge transmits the output of the last step."""
         order = [p.name for p in self.populations]
         return order.index(edge.pre) >= order.index(edge.post)
 
     @property
     def output(self) -> Population:
+        """The output population."""
         return self.populations[-1]
 
 
-def _distinct(kind: str, given: list[str]) -> None:
-    twice = sorted({name for name in given if given.count(name) > 1})
+def _distinct(kind: str, names: list[str]) -> None:
+    """Raises: BadInput where a name stands twice."""
+    twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise BadInput(
             f"{kind} {twice[0]!r} stands twice", f"distinct {kind} names", "rename or label one"

@@ -14,20 +14,20 @@ from pydantic import ValidationError
 
 from metaplast.connections.dense import Dense
 from metaplast.connections.sparse import Sparse
-from metaplast.life.at_synapse import SpikeTimes, at_synapse, waiting
+from metaplast.life.at_synapse import SpikeTimes, at_synapse, empty_queues
 from metaplast.networks import base as network
 from metaplast.neurons.lif import Lif
-from metaplast.rules.pathways import Pathways
+from metaplast.rules.clopath import Clopath
 from metaplast.rules.polynomial import Polynomial
-from metaplast.rules.scale import Scale
-from metaplast.rules.sliding import Sliding
 from metaplast.rules.stdp import Stdp
-from metaplast.rules.sum import Sum
-from metaplast.rules.three_factor import ThreeFactor
 from metaplast.rules.trace_taylor import TraceTaylor
 from metaplast.rules.triplet import Triplet
 from metaplast.rules.vogels import Vogels
-from metaplast.rules.voltage import Voltage
+from metaplast.rules.wrappers.pathways import Pathways
+from metaplast.rules.wrappers.scale import Scale
+from metaplast.rules.wrappers.sliding import Sliding
+from metaplast.rules.wrappers.sum import Sum
+from metaplast.rules.wrappers.three_factor import ThreeFactor
 from metaplast.runs.config import Sources, compose, read_yaml, to_yaml
 from metaplast.runs.job import parse
 from metaplast.signals import neuron_view
@@ -253,7 +253,7 @@ def test_the_rule_of_potentials_sees_presynaptic_spikes_at_their_times():
     """A potential that stands still at u, low-passed from theta_minus: each presynaptic spike
     depresses by what it has come to."""
     u, low = -60.0, -70.6
-    rule = Voltage(a_ltd=1e-4, a_ltp=0.0, scale=1e-14, offset=u, spike_width=0.0)
+    rule = Clopath(a_ltd=1e-4, a_ltp=0.0, scale=1e-14, offset=u, spike_width=0.0)
     cells, born, last = alone(rule, AXON)
     come = (u - low) * -np.expm1(-np.arange(STEPS) * DT / rule.tau_minus)
     np.testing.assert_allclose(
@@ -269,10 +269,10 @@ def test_what_a_dendrite_has_not_brought_yet_is_the_first_potential_and_no_spike
     )
     edge, views, seen = wiring.edges[0], np.arange(1.0, 11.0).reshape(5, 2), []
     state = network.init_state(wiring, {}, DT)
-    behind = waiting(edge, frozenset({"post.activity", "post.potential"}), DT)
+    queues = empty_queues(edge, frozenset({"post.activity", "post.potential"}), DT)
     for now in views:
         view = {"cells": neuron_view(jnp.asarray(now), jnp.asarray(-now), jnp.ones(2))}
-        behind, arrived = at_synapse(wiring, edge, behind, (state, state), view, DT)
+        queues, arrived = at_synapse(wiring, edge, queues, state, state, view, DT)
         seen.append(arrived)
     assert all(list(arrived.post) == ["activity", "potential"] for arrived in seen)
     np.testing.assert_array_equal([arrived.pre for arrived in seen], views)

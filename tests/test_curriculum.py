@@ -1,4 +1,4 @@
-"""Lives cut short: their objectives, and every outer loop on lives that grow longer."""
+"""Lives that are cut short: their objective, and every outer loop on lives that grow longer."""
 
 import dataclasses
 from functools import partial

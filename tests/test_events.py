@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from metaplast.connections._ways import STRETCH
+from metaplast.connections._access import STRETCH
 from metaplast.connections.base import AbstractConnection, Move, Term
 from metaplast.connections.dense import Dense
 from metaplast.connections.masked import Masked
@@ -27,7 +27,7 @@ LONG, MATRIX = (
     Dense(131, 129),
 )  # changed in several stretches where many spike
 assert all(math.prod(c.shape) > c.few for c in (GRAPH, LONG, MATRIX))
-assert all(c.ways().sizes[2] > 1 and math.prod(c.shape) % STRETCH for c in (LONG, MATRIX))
+assert all(c.access().sizes[2] > 1 and math.prod(c.shape) % STRETCH for c in (LONG, MATRIX))
 SPIKES = frozenset({"pre", "post"})
 RULES = (
     {"name": "stdp"},

@@ -19,9 +19,9 @@ from metaplast.problem.lives import Batch, Births
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.problem.penalised import Penalised, everything
 from metaplast.registry import BadInput
-from metaplast.rules.adam import Adam
-from metaplast.rules.metaplastic import Metaplastic
 from metaplast.rules.polynomial import Polynomial
+from metaplast.rules.wrappers.adam import Adam
+from metaplast.rules.wrappers.metaplastic import Metaplastic
 from metaplast.testing.base import demand_gradient, quick_jit
 from metaplast.testing.outer_loop import blown
 
@@ -132,7 +132,7 @@ def test_a_chunk_holds_as_many_lives_as_fit_the_cache_with_what_their_rules_keep
 
 
 def test_a_chunk_of_one_is_no_axis_of_one():
-    """XLA compiles products of a matrix and a vector far better than those of a batch of one."""
+    """XLA compiles a product of one matrix and one vector far better than a batch of one."""
 
     def program(chunk: int) -> str:
         layout = Layout(4, chunk, n_devices=1)

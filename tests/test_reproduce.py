@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks import reproduce, results_page, stress
 from metaplast.runs.config import Sources
-from metaplast.training.run import environment
+from metaplast.runs.environment import environment
 
 ROOT = Path(__file__).resolve().parents[1]
 ROW = {

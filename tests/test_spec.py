@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from metaplast.networks.feedforward import Feedforward
 from metaplast.neurons.softplus import Softplus
 from metaplast.registry import BadInput
-from metaplast.rules.clip import Clip
 from metaplast.rules.polynomial import Polynomial
+from metaplast.rules.wrappers.clip import Clip
 from metaplast.spec import (
     Count,
     Options,
@@ -159,3 +159,9 @@ def test_plain_data_and_back(count, rate, flag, sizes, options, limit):
     plain = encode(made)
     assert build(Sample, plain) == made
     assert encode(build(Sample, plain)) == plain
+
+
+def test_one_value_where_a_list_is_meant_is_told_as_a_list():
+    with pytest.raises(pydantic.ValidationError) as refused:
+        build(Sample, {"sizes": 3})
+    assert str(explain(refused.value, "net")) == "net.sizes=3 - expected a list - write [3]"

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-import metaplast.lifetime
+import metaplast.life.lifetime
 from inner_tasks.pointmass import Pointmass
 from inner_tasks.prototypes import Prototypes
 from inner_tasks.regression import Regression
@@ -32,7 +32,7 @@ def _lifetime(task: Any, rule: Any, hidden: tuple[int, ...] = ()) -> Lifetime:
 
 
 def _lived(lifetime: Lifetime) -> Any:
-    """(weights at birth, trace) of one life."""
+    """Live one life: (synapses at birth, trace)."""
 
     def live(key: Any) -> Any:
         k_task, k_life = jax.random.split(key)
@@ -46,7 +46,7 @@ def _lived(lifetime: Lifetime) -> Any:
 
 
 def test_the_rule_class_mean_holds_the_running_mean_of_every_class():
-    """After each example the weights of its unit are the mean of the inputs of that class so far."""
+    """After each example the weights of its unit are the mean of its class's inputs so far."""
     _, trace = _lived(_lifetime(CLASSES, CLASS_MEAN))
     weights = trace.recorded["weights"]["input_to_output"]
     inputs = trace.recorded["activity"]["input"]
@@ -82,7 +82,7 @@ def test_surprise_is_the_loss_of_the_step(task):
     ("term", "what"), [("target*pre", "post.target"), ("modulator.surprise", "surprise")]
 )
 def test_a_task_that_tells_no_answer_offers_neither(term, what):
-    """The loss of what was recorded would leak it into the weights."""
+    """The loss of recorded activity would leak that activity into the weights."""
     lifetime = _lifetime(Pointmass(), Polynomial(terms=(term,)))
     assert not {"error", "target"} & lifetime.task.shape().offers
     with pytest.raises(BadInput, match=what):
@@ -90,7 +90,7 @@ def test_a_task_that_tells_no_answer_offers_neither(term, what):
 
 
 def _program(term: str) -> list[str]:
-    """The instructions of a compiled life, without where in the source they come from."""
+    """The instructions of a compiled life, without their places in the source."""
     lifetime = Lifetime(
         task=CLASSES, network=Feedforward(hidden=()), slots=(Slot(rule=Polynomial(terms=(term,))),)
     )
@@ -108,13 +108,13 @@ def _program(term: str) -> list[str]:
 
 @pytest.mark.parametrize(("term", "same"), [("post*pre", True), ("target*pre", False)])
 def test_a_rule_that_does_not_read_the_target_has_the_program_that_it_had(monkeypatch, term, same):
-    told = _program(term)
+    program = _program(term)
     monkeypatch.setattr(
-        metaplast.lifetime,
-        "answered",
+        metaplast.life.lifetime,
+        "with_task_signals",
         lambda views, output, outcome, offers: (views, outcome.feedback),
     )
-    assert (_program(term) == told) == same
+    assert (_program(term) == program) == same
 
 
 def test_a_row_is_dropped_by_null():

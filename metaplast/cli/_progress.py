@@ -6,11 +6,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
 import click
 
 from metaplast.cli._pace import Pace
+from metaplast.runs.counted import Counted
 from metaplast.runs.spans import duration
 
 MENTIONED = 60.0  # seconds of work that are worth a line
@@ -18,20 +18,6 @@ DAY = 86_400.0
 MANY = 10_000_000
 
 
-class Counted(NamedTuple):
-    """unit: what a stage is counted in; whole: whether all stages are known when the first is under
-    way; once: whether a stage is at its end when it is counted through."""
-
-    unit: str
-    whole: bool = True
-    once: bool = True
-
-
-STEPS = Counted("outer steps")
-STARTS = Counted(
-    "outer steps", whole=False, once=False
-)  # of a fit: the starts, then what their best one asks for
-TRAININGS = Counted("trainings", whole=False)
 ROWS = Counted("rows")
 
 

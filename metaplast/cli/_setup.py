@@ -45,7 +45,9 @@ def import_plugins(modules: Sequence[str]) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """An error of the user's own module by its kind and place, one of looking for it by its words."""
+    """An error of the user's own module by its kind and place, one of looking for it by its
+    words.
+    """
     if isinstance(error, ImportError | TypeError | ValueError) and not isinstance(
         error, UnicodeError
     ):
@@ -60,5 +62,8 @@ def _reason(error: Exception) -> str:
 
 def _fix_of(module: str) -> str:
     if module.endswith(".py"):
-        return f"name the module, not its file: --import {module.removesuffix('.py').replace(os.sep, '.')}"
+        return (
+            f"name the module, not its file: --import "
+            f"{module.removesuffix('.py').replace(os.sep, '.')}"
+        )
     return "correct the name or install it; --debug shows where it fails"

@@ -10,20 +10,23 @@ WORDS = {
     "post": "activity of the postsynaptic neuron",
     "error": "credit at the postsynaptic neuron: d loss / d potential under symmetric feedback",
     "pre_error": "credit at the presynaptic neuron",
-    "learning_signal": "credit at the postsynaptic neuron without its own gain: error = learning_signal*post_gain",
+    "learning_signal": "credit at the postsynaptic neuron without its own gain: error = "
+    "learning_signal*post_gain",
     "target": "what the task wants of an output unit; 0 elsewhere",
     "predicted": "W^T post at the presynaptic neuron (reach layer)",
     "post_potential": "membrane potential of the postsynaptic neuron",
     "pre_potential": "membrane potential of the presynaptic neuron",
     "post_gain": "d activity / d potential of the postsynaptic neuron",
     "pre_gain": "d activity / d potential of the presynaptic neuron",
-    "score": "d log P(activity) / d potential of a postsynaptic unit that draws its activity by lot",
+    "score": "d log P(activity) / d potential of a postsynaptic unit that draws its activity by "
+    "lot",
     "dendrite": "potential of the postsynaptic neuron's separate dendrite",
     "post_weight_sum": "sum over the postsynaptic neuron's own synapses (reach neuron)",
     "pre_weight_sum": "sum over the presynaptic neuron's own synapses (reach neuron)",
     "post_weight_norm": "Euclidean norm of the postsynaptic neuron's own synapses (reach neuron)",
     "pre_weight_norm": "Euclidean norm of the presynaptic neuron's own synapses (reach neuron)",
-    "input_gain": "1 / (1 + sum of squares of what the postsynaptic neuron's synapses receive) (reach neuron)",
+    "input_gain": "1 / (1 + sum of squares of what the postsynaptic neuron's synapses receive) "
+    "(reach neuron)",
     "layer_power": "sum of squares of the postsynaptic population's activities (reach layer)",
     "layer_backward": "post . (W pre_error), one number for all (reach layer)",
     "layer_forward": "error . (W pre), one number for all (reach layer)",
@@ -32,7 +35,8 @@ WORDS = {
     "pre_slow": "slow trace of presynaptic spikes (rule trace_taylor)",
     "post_trace": "trace of postsynaptic spikes (rule trace_taylor)",
     "post_slow": "slow trace of postsynaptic spikes (rule trace_taylor)",
-    "modulator.NAME": "a global third factor that the task offers, such as reward; surprise is the step's loss",
+    "modulator.NAME": "a global third factor that the task offers, such as reward; surprise is the "
+    "step's loss",
 }
 TRACE_FIELD = "(the rule's own state)"
 

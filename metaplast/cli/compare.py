@@ -1,12 +1,11 @@
 """metaplast compare: outer loops on one problem, or finished runs in one table."""
 
-import json
 import re
 from pathlib import Path
 
 import click
 
-from metaplast.cli import _progress, _setup
+from metaplast.cli import _setup
 from metaplast.cli._complete import Word
 from metaplast.cli._paths import Given
 from metaplast.registry import BadInput
@@ -74,18 +73,31 @@ def command(
     side by side too: one line per setting, over its seeds.
     """
     words = [text for text in what if _WORD.match(text)]
-    given = (loops is not None, run_dir, config_dir, as_json, quiet)
-    if words:
-        _refuse(OF_RUNS, (row, against, out), "with runs only")
-        if others := [text for text in what if text not in words]:
-            raise BadInput(
-                f"{others[0]!r} beside {words[0]!r}", "either words or run folders", "give one kind"
-            )
-        _loops(tuple(words), loops, (run_dir, config_dir), modules, (as_json, quiet))
-    else:
-        _refuse(OF_LOOPS, given, "with words only, such as experiment=oja")
+    others = [text for text in what if text not in words]
+    if not words:
+        of_loops = (loops is not None, run_dir, config_dir, as_json, quiet)
+        _refuse(OF_LOOPS, of_loops, "with words only, such as experiment=oja")
         _setup.import_plugins(modules)
-        _runs([Path(text) for text in what], row or "discovered", against, out)
+        _compare_runs([Path(text) for text in what], row or "discovered", against, out)
+        return
+    _refuse(OF_RUNS, (row, against, out), "with runs only")
+    if others:
+        raise BadInput(
+            f"{others[0]!r} beside {words[0]!r}", "either words or run folders", "give one kind"
+        )
+    from metaplast.runs import folder
+
+    if run_dir is not None:
+        folder.check_free(run_dir)  # at once, before JAX is imported
+    _setup.prepare(modules)
+    from metaplast.cli import _run
+    from metaplast.comparing.kind import KIND
+    from metaplast.runs.config import Sources, compose
+    from metaplast.runs.lifecycle import Request
+
+    only = [name.strip() for name in loops.split(",")] if loops is not None else []
+    request = Request(compose(words, Sources(config_dir)), {"only": only})
+    _run.start(KIND, request, run_dir, as_json=as_json, quiet=quiet)
 
 
 def _refuse(options: tuple[str, ...], values: tuple[object, ...], where: str) -> None:
@@ -94,43 +106,12 @@ def _refuse(options: tuple[str, ...], values: tuple[object, ...], where: str) ->
             raise BadInput(option, f"this option {where}", "leave it out")
 
 
-def _loops(
-    words: tuple[str, ...],
-    only: str | None,
-    folders: tuple[Path | None, Path | None],
-    modules: tuple[str, ...],
-    style: tuple[bool, bool],
-) -> None:
-    from metaplast.runs import folder
-
-    run_dir, config_dir = folders
-    if run_dir is not None:
-        folder.check_free(run_dir)  # at once, before JAX is imported
-    _setup.prepare(modules)
-    from metaplast.comparing import run as compare_loops
-    from metaplast.runs.config import Sources, compose
-
-    plain = compose(words, Sources(config_dir))
-    names = [name.strip() for name in only.split(",")] if only is not None else []
-    with _progress.progress(any(style), _progress.TRAININGS) as show:
-        made = compare_loops.start(plain, run_dir, show, names, show.say)
-    click.echo(json.dumps(compare_loops.read(made)) if style[0] else compare_loops.render(made))
-
-
-def _runs(runs: list[Path], row: str, against: tuple[str, ...], out: Path | None) -> None:
-    if not runs[0].is_dir():
+def _compare_runs(paths: list[Path], row: str, against: tuple[str, ...], out: Path | None) -> None:
+    if not paths[0].is_dir():
         from metaplast.runs.files import reader_of
 
-        fix = reader_of(str(runs[0])) or f"did you mean experiment={runs[0]}?"
-        raise BadInput(f"{runs[0]}", "a run folder, or words", fix)
-    from metaplast.comparing import run as compare_loops
-    from metaplast.fitting import compare as fit_compare
-    from metaplast.fitting.run import is_fit
-    from metaplast.training import side_by_side
+        fix = reader_of(str(paths[0])) or f"did you mean experiment={paths[0]}?"
+        raise BadInput(f"{paths[0]}", "a run folder, or words", fix)
+    from metaplast.runs.lifecycle import Comparison, kind_of
 
-    if compare_loops.is_comparison(runs[0]):
-        click.echo("\n\n".join(compare_loops.render(run) for run in runs))
-    elif is_fit(runs[0]):
-        click.echo(fit_compare.compare(runs, row, out))
-    else:
-        click.echo(side_by_side.compare(runs, row, against))
+    click.echo(kind_of(paths[0]).compare(paths, Comparison(row, against, out)))

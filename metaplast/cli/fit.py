@@ -1,6 +1,5 @@
 """metaplast fit: which plasticity rule explains a recording."""
 
-import json
 from pathlib import Path
 
 import click
@@ -19,8 +18,10 @@ from metaplast.cli._paths import Given
     "truth",
     multiple=True,
     metavar="WORD",
-    help="Simulate first: values from this rule (rule=oja, rule.rate=0.1, ...) on your stimuli, trials, mask and noise "
-    "are fitted instead of your own, to see which terms this much data can tell. May be given several times.",
+    help="Simulate first: values from this rule (rule=oja, rule.rate=0.1, ...) on your stimuli, "
+    "trials, mask and noise "
+    "are fitted instead of your own, to see which terms this much data can tell. May be given "
+    "several times.",
 )
 @click.option(
     "--run-dir", type=Given("folder"), help="Folder of the fit (default: runs/<date>-fit-...)."
@@ -53,26 +54,21 @@ def command(
     Without DATA: a made-up example, or the simulated data of experiment=NAME.
     Example: metaplast fit trials.npz network.hidden=[10] fit.bootstrap=200
     """
-    from metaplast.cli import _progress, _setup
+    from metaplast.cli import _setup
     from metaplast.runs import folder
 
     if run_dir is not None:
         folder.check_free(run_dir)  # at once, before JAX is imported
     _setup.prepare(modules)
-    from metaplast.fitting import arguments as fit_words
-    from metaplast.fitting import page as fit_report
-    from metaplast.fitting import reading as fit_reading
-    from metaplast.fitting import run as fit
+    from metaplast.cli import _run
+    from metaplast.fitting import arguments, reading
+    from metaplast.fitting.kind import KIND, plan_of
     from metaplast.runs.config import Sources
+    from metaplast.runs.lifecycle import Request
 
-    plain, recover = fit_words.composed(words, truth, Sources(config_dir))
+    plain, recover = arguments.composed(words, truth, Sources(config_dir))
+    request = Request(plain, {"recover": recover})
     if describe:
-        click.echo("\n".join(fit_reading.reading_of(fit.check(plain, recover))["description"]))
+        click.echo("\n".join(reading.reading_of(plan_of(request).job)["description"]))
         return
-    with _progress.progress(quiet or as_json, _progress.STARTS) as show:
-        made = fit.start(plain, run_dir, show, recover)
-    click.echo(
-        json.dumps(json.loads((made / "fit.json").read_text()))
-        if as_json
-        else fit_report.render(made)
-    )
+    _run.start(KIND, request, run_dir, modules=modules, as_json=as_json, quiet=quiet)

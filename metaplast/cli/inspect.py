@@ -12,8 +12,10 @@ from metaplast.cli._paths import Given
 @click.option(
     "--out",
     type=Given(),
-    help="Folder for report.html, inspect.json and figures/. Default: the run's own folder; for several runs the "
-    "folder inspect-<experiment>-<seeds> beside the first; for a rule file <name>_inspect beside it.",
+    help="Folder for report.html, inspect.json and figures/. Default: the run's own folder; for "
+    "several runs the "
+    "folder inspect-<experiment>-<seeds> beside the first; for a rule file <name>_inspect beside "
+    "it.",
 )
 @click.option(
     "--lives",

@@ -162,11 +162,15 @@ def _of_the_disk(error: OSError) -> tuple[str, int]:
     if error.errno in NO_PATH:
         return f"{what} - expected the path of a file or folder - correct the path", EXIT_BAD_INPUT
     if error.errno in FULL:
-        fix = "make room or choose another --run-dir; a run that has begun goes on with metaplast resume"
+        fix = (
+            "make room or choose another --run-dir; a run that has begun goes on with metaplast "
+            "resume"
+        )
         return f"{what} - expected a disk that takes files - {fix}", EXIT_DISK
     if error.errno in TOO_MANY:
         return (
-            f"{what} - expected fewer than the limit - raise it (ulimit -n); metaplast resume goes on",
+            f"{what} - expected fewer than the limit - raise it (ulimit -n); metaplast resume goes "
+            f"on",
             EXIT_DISK,
         )
     fix = "correct the path or its permissions; a run that has begun goes on with metaplast resume"

@@ -98,10 +98,12 @@ def _card(file: "RuleFile") -> None:
 
 
 def _forms(spec: dict[str, Any]) -> list[str]:
+    from metaplast.registry import current_name
     from metaplast.reuse.document import nested
 
     inner = [_forms(child) for _, child in nested(spec)]
-    return [spec["name"], *([] if not inner else inner[0] if len(inner) == 1 else [str(inner)])]
+    name = current_name("rule", spec["name"])
+    return [name, *([] if not inner else inner[0] if len(inner) == 1 else [str(inner)])]
 
 
 def _score(score: dict[str, Any]) -> str:

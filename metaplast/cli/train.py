@@ -29,7 +29,8 @@ from metaplast.cli._paths import Given
 @click.option(
     "--jobs",
     type=click.IntRange(1),
-    help="Rows trained at the same time (default: 2 where there are two cores and the memory for it).",
+    help="Rows trained at the same time (default: 2 where there are two cores and the memory for "
+    "it).",
 )
 @click.option(
     "--json", "as_json", is_flag=True, help="Print summary.json, of several runs group.json."
@@ -54,17 +55,16 @@ def command(
     outer loop, every combination together, each as a run of its own in one folder.
     Example: metaplast train experiment=oja outer.steps=400 seed=1
     """
-    from metaplast.cli import _progress, _setup
+    from metaplast.cli import _setup
     from metaplast.runs import folder
 
     if run_dir is not None:
         folder.check_free(run_dir)  # at once, before JAX is imported
     _setup.prepare(modules)
+    from metaplast.cli import _run
     from metaplast.runs.config import Sources, compose
-    from metaplast.training import group, run
+    from metaplast.runs.lifecycle import Request
+    from metaplast.training.kind import KIND
 
-    plain = compose(words, Sources(config_dir), config)
-    with _progress.progress(quiet or as_json, _progress.STEPS) as show:
-        made = run.start(plain, run_dir, jobs, show, modules, show.say)
-    click.echo(group.told(made, as_json))
-    group.demand_whole(made)
+    request = Request(compose(words, Sources(config_dir), config))
+    _run.start(KIND, request, run_dir, jobs=jobs, modules=modules, as_json=as_json, quiet=quiet)

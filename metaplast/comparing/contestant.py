@@ -1,4 +1,4 @@
-"""One outer loop in a comparison: tried with several settings, then trained with the best for every
+"""One outer loop in a comparison: several settings are tried, and the best is trained with every
 seed.
 """
 
@@ -23,11 +23,12 @@ from metaplast.tasks import Split
 Tick = Callable[[float, int], None]  # trainings done, of at most so many
 
 
-class Entrant:
-    """Its finished trainings lie in the folder `where`, and are not done again.
+class Contestant:
+    """One outer loop in a comparison. Finished trainings lie in the folder `where`; they are kept.
 
-    told: {"tries": [training], "chosen": {budget: index}, "runs": {budget: [training of each
-    seed]}}.
+    trainings: {"tries": [training of every setting],
+        "chosen": {budget: index of the setting},
+        "runs": {budget: [training of every seed]}}
     """
 
     def __init__(self, where: Path, config: Config, outer: AbstractOuterLoop, tick: Tick) -> None:
@@ -37,7 +38,11 @@ class Entrant:
         self.budgets = config.compare.budgets()
         self.total = config.compare.tries + config.compare.seeds * len(self.budgets)
         self.done = 0
-        self.told: Plain = {"tries": [], "chosen": {}, "runs": {name: [] for name in self.budgets}}
+        self.trainings: Plain = {
+            "tries": [],
+            "chosen": {},
+            "runs": {name: [] for name in self.budgets},
+        }
 
     def tune(self, seed: int) -> None:
         """Every setting once, all on one seed, with all budgets; validation lives choose, for each
@@ -45,23 +50,24 @@ class Entrant:
         """
         for index, hyper in enumerate(self._hypers()):
             run = partial(self._run, seed, hyper, self.budgets, judged=False)
-            self.told["tries"].append(self._kept(f"try-{index}", run, 1))
-        self.told["chosen"] = {
-            name: loops.best_try(self.told["tries"], name) for name in self.budgets
+            self.trainings["tries"].append(self._kept(f"try-{index}", run, 1))
+        self.trainings["chosen"] = {
+            name: loops.best_try(self.trainings["tries"], name) for name in self.budgets
         }
 
     def judge(self, seed: int) -> None:
-        """The chosen settings, with the budgets that each was chosen for."""
-        for index in dict.fromkeys(self.told["chosen"].values()):
-            own = {
-                name: budget
-                for name, budget in self.budgets.items()
-                if self.told["chosen"][name] == index
-            }
-            run = partial(self._run, seed, self.told["tries"][index]["hyper"], own, judged=True)
-            found = self._kept(f"seed-{seed}-try-{index}", run, len(own))
-            for name in own:
-                self.told["runs"][name].append({"seed": seed, **found})
+        """Train each chosen setting with the budgets that it was chosen for."""
+        chosen = self.trainings["chosen"]
+        for index in dict.fromkeys(chosen.values()):
+            budgets = {}
+            for name, budget in self.budgets.items():
+                if chosen[name] == index:
+                    budgets[name] = budget
+            hyper = self.trainings["tries"][index]["hyper"]
+            run = partial(self._run, seed, hyper, budgets, judged=True)
+            training = self._kept(f"seed-{seed}-try-{index}", run, len(budgets))
+            for name in budgets:
+                self.trainings["runs"][name].append({"seed": seed, **training})
 
     def _kept(self, name: str, run: Callable[[], Plain], worth: int) -> Plain:
         file = self.where / f"{name}.json"
@@ -72,30 +78,27 @@ class Entrant:
         return json.loads(file.read_text())
 
     def _hypers(self) -> list[dict[str, float]]:
-        """The loop's own numbers, then points of the R-sequence (Roberts 2018) around them, equal
-        steps in the log.
+        """The loop's own numbers, then points of the R-sequence (Roberts 2018) around them.
+
+        The steps are equal in the logarithm.
         """
         compare = self.config.compare
-        own = {name: float(value) for name, value in self.outer.hyper().items()}
-        free = [
-            name
-            for name, value in own.items()
-            if value and name.split("_")[-1] not in compare.fixed
-        ]
+        first = {name: float(value) for name, value in self.outer.hyper().items()}
+        free = []
+        for name, value in first.items():
+            if value and name.split("_")[-1] not in compare.fixed:
+                free.append(name)
         golden = 1.0
         for _ in range(64):  # the root of x^(d+1) = x + 1
             golden = (1 + golden) ** (1 / (len(free) + 1))
-        units = [
-            [(0.5 + i / golden ** (k + 1)) % 1 for k in range(len(free))]
-            for i in range(compare.tries)
-        ]
-        factors = [
-            {name: compare.factor ** (2 * u - 1) for name, u in zip(free, us, strict=True)}
-            for us in units
-        ]
-        return [
-            {name: value * each.get(name, 1.0) for name, value in own.items()} for each in factors
-        ]
+        settings = []
+        for index in range(compare.tries):
+            setting = dict(first)
+            for axis, name in enumerate(free):
+                unit = (0.5 + index / golden ** (axis + 1)) % 1
+                setting[name] = first[name] * compare.factor ** (2 * unit - 1)
+            settings.append(setting)
+        return settings
 
     def _run(
         self, seed: int, hyper: dict[str, float], budgets: dict[str, float], judged: bool
@@ -139,9 +142,11 @@ class Entrant:
             if split == "heldout"
             else self.config.evaluation.validation
         )
-        found = evaluate.lives(self.problem, mark.theta, self.config.seed, split, n)
+        values_of = evaluate.lives(self.problem, mark.theta, self.config.seed, split, n)
         scores = {
-            key: found[key].astype(np.float64) for key in ("loss", "accuracy") if key in found
+            key: values_of[key].astype(np.float64)
+            for key in ("loss", "accuracy")
+            if key in values_of
         }
         means: dict[str, Any] = {}
         for key, values in scores.items():

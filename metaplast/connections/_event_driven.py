@@ -1,4 +1,4 @@
-"""A connection that runs from spike to spike where what it is given are spikes."""
+"""A connection that runs from spike to spike where its input is spikes."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -8,55 +8,60 @@ from typing import ClassVar
 import jax.numpy as jnp
 from jax import Array
 
+from metaplast.connections._access import Access
 from metaplast.connections._events import Kinds, change, propagation, twin
-from metaplast.connections._ways import Ways
 from metaplast.connections.base import AbstractConnection, Move, Term
 
 
 class EventDriven(AbstractConnection):
-    """few: up to so many synapses, all of them at once are as fast; ways(): how those of one neuron
-    are reached.
+    """A connection whose synapses are reached neuron by neuron.
+
+    few: the largest number of synapses for which a step over all of them at once is as fast.
     """
 
     few: ClassVar[int]
 
     @abstractmethod
-    def ways(self) -> Ways: ...
+    def access(self) -> Access:
+        """How the synapses of one neuron are reached."""
 
     def propagate_spikes(self, weights: Array, spikes: Array) -> Array:
-        return (_propagation(self) if weights.size > self.few else self.propagate)(weights, spikes)
+        if weights.size <= self.few:
+            return self.propagate(weights, spikes)
+        return _propagation(self)(weights, spikes)
 
     def changed(self, weights: Array, terms: Sequence[Term], move: Move) -> Array:
-        silent = bool(terms) and {term.sparse for term in terms} <= move.spiking
-        if weights.size <= self.few or not silent or move.mask.ndim:
+        by_spikes = bool(terms) and {term.sparse for term in terms} <= move.spiking
+        if weights.size <= self.few or not by_spikes or move.mask.ndim:
             return super().changed(weights, terms, move)
-        ones = jnp.ones(self.n_post, weights.dtype), jnp.ones(self.n_pre, weights.dtype)
-        posts = tuple(ones[0] if term.post is None else term.post for term in terms)
-        pres = tuple(ones[1] if term.pre is None else term.pre for term in terms)
-        shapes = tuple((term.power, term.sparse) for term in terms)
-        return _change(self, shapes, (move.low, move.high))(
-            weights, move.mask * move.gate, posts, pres
+        post_ones = jnp.ones(self.n_post, weights.dtype)
+        pre_ones = jnp.ones(self.n_pre, weights.dtype)
+        posts = tuple(post_ones if term.post is None else term.post for term in terms)
+        pres = tuple(pre_ones if term.pre is None else term.pre for term in terms)
+        kinds = Kinds(
+            powers=tuple(term.power for term in terms), sparse=tuple(term.sparse for term in terms)
         )
+        changed = _change(self, kinds, (move.low, move.high))
+        return changed(weights, move.mask * move.gate, posts, pres)
 
 
 @lru_cache(maxsize=64)
 def _propagation(connection: EventDriven) -> Callable[[Array, Array], Array]:
-    return twin(propagation(connection.ways()), connection.propagate)
+    """(weights, pre) -> the drive of the postsynaptic neurons."""
+    return twin(propagation(connection.access()), connection.propagate)
 
 
 @lru_cache(maxsize=64)
 def _change(
-    connection: EventDriven, shapes: tuple[tuple[int, str], ...], bounds: tuple[float, float]
+    connection: EventDriven, kinds: Kinds, bounds: tuple[float, float]
 ) -> Callable[..., Array]:
-    """(weights, factor [], posts, pres) -> weights, for terms of the given powers and sparse sides."""
+    """(weights, factor [], posts, pres) -> weights, for terms of these kinds."""
 
     def plain(
         weights: Array, factor: Array, posts: tuple[Array, ...], pres: tuple[Array, ...]
     ) -> Array:
-        terms = [Term(y, x, power) for y, x, (power, _) in zip(posts, pres, shapes, strict=True)]
-        return AbstractConnection.changed(
-            connection, weights, terms, Move(factor, jnp.ones(()), *bounds)
-        )
+        terms = [Term(*term) for term in zip(posts, pres, kinds.powers, strict=True)]
+        move = Move(factor, jnp.ones(()), *bounds)
+        return AbstractConnection.changed(connection, weights, terms, move)
 
-    powers, sparse = zip(*shapes, strict=True)
-    return twin(change(connection.ways(), Kinds(powers, sparse), bounds), plain)
+    return twin(change(connection.access(), kinds, bounds), plain)

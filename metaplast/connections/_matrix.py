@@ -7,7 +7,7 @@ from metaplast.connections.base import AbstractConnection
 
 
 class MatrixConnection(AbstractConnection):
-    """Weights w [n_post, n_pre]; where a connection masks some of them, values there must be 0."""
+    """Weights are w [n_post, n_pre]. A connection that masks some of them keeps 0 there."""
 
     @property
     def shape(self) -> tuple[int, ...]:

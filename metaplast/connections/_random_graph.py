@@ -1,4 +1,4 @@
-"""What connections on a fixed random graph share."""
+"""The part that all connections on a fixed random graph share."""
 
 import dataclasses
 from typing import Self
@@ -10,11 +10,12 @@ from metaplast.spec import Count, Natural, Probability, spec
 
 @spec
 class RandomGraph(AbstractConnection):
-    """Each of the n_post * n_pre pairs is a synapse with `probability`, drawn once from `seed`; at
-    least one exists.
+    """Each of the n_post * n_pre pairs is a synapse with `probability`.
 
+    At least one synapse exists. The graph is drawn once from `seed`. Equal numbers give equal
+    graphs, whatever the layout of the weights.
     self_connections: whether a population that meets itself may have synapses from a neuron onto
-    itself. Equal numbers give equal graphs, whatever the layout of the weights.
+        itself.
     """
 
     n_post: Count = 1

@@ -7,8 +7,10 @@ import numpy as np
 
 
 class Graph(NamedTuple):
-    """post, pre: the neurons of every synapse, int32 [n_synapses], ordered by pre, then post.
-    Read-only.
+    """The two neurons of every synapse, ordered by pre, then post. Read-only.
+
+    post: index of the postsynaptic neuron, int32 [n_synapses].
+    pre: index of the presynaptic neuron, int32 [n_synapses].
     """
 
     post: np.ndarray
@@ -21,11 +23,17 @@ class Graph(NamedTuple):
 
 @lru_cache(maxsize=64)
 def graph(n_post: int, n_pre: int, probability: float, seed: int, self_connections: bool) -> Graph:
-    """Each of the n_post * n_pre pairs is a synapse with `probability`; at least one always exists.
+    """A graph in which each of the n_post * n_pre pairs is a synapse with `probability`.
 
-    Drawn as the gaps from one synapse to the next, which are geometric: memory goes with the
-    synapses, not with the
-    pairs. self_connections: False leaves out the pairs (i, i).
+    At least one synapse always exists. The gaps from one synapse to the next are drawn, which are
+    geometric: memory grows with the synapses, not with the pairs.
+
+    Args:
+        n_post: the number of postsynaptic neurons.
+        n_pre: the number of presynaptic neurons.
+        probability: of every pair.
+        seed: of the draw.
+        self_connections: False leaves out the pairs (i, i).
     """
     places = _places(n_post * n_pre, probability, np.random.default_rng(seed))
     pre, post = np.divmod(places, n_post)
@@ -40,16 +48,15 @@ def graph(n_post: int, n_pre: int, probability: float, seed: int, self_connectio
 
 
 def _places(n: int, probability: float, rng: np.random.Generator) -> np.ndarray:
-    """Which of n pairs are drawn, in order."""
+    """The indices of the pairs that are drawn among n pairs, in order."""
     if probability == 0.0:
         return np.zeros(0, np.int64)
     mean = n * probability
     found, last = [], -1
     while last < n:
         gaps = rng.geometric(probability, int(mean + 4.0 * mean**0.5) + 16)
-        gaps = np.minimum(
-            gaps, n + 1
-        )  # beyond the end all are alike, and the sum of the largest would overflow
+        # Beyond the end all gaps are alike, and the sum of the largest ones would overflow.
+        gaps = np.minimum(gaps, n + 1)
         found.append(last + np.cumsum(gaps))
         last = int(found[-1][-1])
     places = np.concatenate(found)
@@ -57,13 +64,15 @@ def _places(n: int, probability: float, rng: np.random.Generator) -> np.ndarray:
 
 
 class Fan(NamedTuple):
-    """Both sides of a graph, to be entered by a neuron; index n of either side is a neuron without
-    synapses.
+    """The synapses of every neuron of a graph, by either side. Index n of either side is a neuron
+    without synapses. int32, read-only.
 
-    start [n_pre + 2]: the synapses of presynaptic neuron i are start[i] to start[i + 1]; widest:
-    the most of them; incoming, sources [n_post + 1, K]: the synapses onto a postsynaptic neuron and
-    the neurons they come from, padded to the largest number K of them with n_synapses and 0. int32,
-    read-only.
+    start: the synapses of presynaptic neuron i are start[i] to start[i + 1] [n_pre + 2].
+    widest: the largest number of synapses of a presynaptic neuron.
+    incoming: the synapses onto a postsynaptic neuron, padded with n_synapses [n_post + 1, K].
+    sources: the presynaptic neurons of these, padded with 0 [n_post + 1, K].
+
+    K is the largest number of synapses onto a postsynaptic neuron.
     """
 
     start: np.ndarray
@@ -72,18 +81,25 @@ class Fan(NamedTuple):
     sources: np.ndarray
 
 
-def fan(found: Graph, n_post: int, n_pre: int) -> Fan:
-    n = len(found.post)
-    leaving, arriving = (
-        np.bincount(found.pre, minlength=n_pre),
-        np.bincount(found.post, minlength=n_post),
-    )
+def fan(topology: Graph, n_post: int, n_pre: int) -> Fan:
+    """The synapses of every neuron of a graph.
+
+    Args:
+        topology: the graph.
+        n_post: the number of postsynaptic neurons.
+        n_pre: the number of presynaptic neurons.
+    """
+    n = len(topology.post)
+    leaving = np.bincount(topology.pre, minlength=n_pre)
+    arriving = np.bincount(topology.post, minlength=n_post)
     start = np.concatenate([[0], np.cumsum(leaving), [n]]).astype(np.int32)
-    order = np.argsort(found.post, kind="stable")
+    order = np.argsort(topology.post, kind="stable")
     column = np.arange(n) - np.repeat(np.cumsum(arriving) - arriving, arriving)
-    incoming, sources = (np.full((n_post + 1, arriving.max()), fill, np.int32) for fill in (n, 0))
-    incoming[found.post[order], column] = order
-    sources[found.post[order], column] = found.pre[order]
+    shape = (n_post + 1, arriving.max())
+    incoming = np.full(shape, n, np.int32)
+    sources = np.full(shape, 0, np.int32)
+    incoming[topology.post[order], column] = order
+    sources[topology.post[order], column] = topology.pre[order]
     for values in (start, incoming, sources):
         values.setflags(write=False)
     return Fan(start, int(leaving.max()), incoming, sources)

@@ -1,11 +1,10 @@
-"""A connection: how the synapses of one edge are laid out, and the few linear maps everything else
-is made of.
-"""
+"""A connection: the layout of the synapses of one edge, and the linear maps that everything is made
+of."""
 
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
@@ -15,10 +14,13 @@ from metaplast.signals import Key, Theta
 
 
 class Term(NamedTuple):
-    """One product `post_j * pre_i * weight_ji^power`; None stands for ones.
+    """One product `post_j * pre_i * weight_ji^power`.
 
-    sparse: the side whose factor is exactly 0 at neurons without a spike in this step, where there
-    is one.
+    post: the factor of the postsynaptic neurons [n_post]; None stands for ones.
+    pre: the factor of the presynaptic neurons [n_pre]; None stands for ones.
+    power: of the weight.
+    sparse: the side whose factor is exactly 0 at neurons without a spike in this step; empty where
+        there is none.
     """
 
     post: Array | None
@@ -30,8 +32,10 @@ class Term(NamedTuple):
 class Move(NamedTuple):
     """How a change becomes new weights: clip(w + mask * (gate * delta), low, high).
 
-    mask: [] or laid out like the weights; gate []; spiking: the sides (post, pre) whose signal in
-    this step is spikes.
+    mask: 1 where a synapse may change, [] or in the layout of the weights.
+    gate: factor of the step [].
+    low, high: the bounds of the edge.
+    spiking: the sides (post, pre) whose signal in this step is spikes.
     """
 
     mask: Array
@@ -45,23 +49,32 @@ class Move(NamedTuple):
 
 
 class AbstractConnection(ABC):
-    """A frozen spec; index arrays are cached NumPy built from the spec's own seed, never fields.
+    """The synapses of one edge. Weights are [n_post, n_pre], or in the connection's own layout
+    `shape`.
 
-    Weights are [post, pre] or the connection's own layout `shape`.
+    A connection is a frozen spec. Index arrays are never fields: they are NumPy arrays that are
+    built from the seed in the spec, and cached.
     """
 
     n_post: int
     n_pre: int
 
     def sized(self, n_post: int, n_pre: int, index: int = 0, loop: bool = False) -> Self:
-        """The same kind of connection for the populations of an edge. index: of edges of one
-        network, so that random graphs differ; loop: whether both ends are one population."""
-        return dataclasses.replace(self, n_post=n_post, n_pre=n_pre)  # pyright: ignore[reportArgumentType, reportCallIssue]
+        """The same kind of connection for the populations of an edge.
+
+        Args:
+            n_post: the number of postsynaptic neurons.
+            n_pre: the number of presynaptic neurons.
+            index: of the edge in its network, so that random graphs differ.
+            loop: whether both ends are one population.
+        """
+        spec: Any = self
+        return dataclasses.replace(spec, n_post=n_post, n_pre=n_pre)
 
     @property
     @abstractmethod
     def shape(self) -> tuple[int, ...]:
-        """The layout of the weights."""
+        """The shape of the weights."""
 
     @property
     @abstractmethod
@@ -82,11 +95,11 @@ class AbstractConnection(ABC):
 
     @abstractmethod
     def at_post(self, values: Array) -> Array:
-        """Values of the postsynaptic neurons [n_post] at their synapses (broadcastable to `shape`)."""
+        """Values of postsynaptic neurons [n_post] at their synapses, broadcastable to `shape`."""
 
     @abstractmethod
     def at_pre(self, values: Array) -> Array:
-        """Values of the presynaptic neurons [n_pre] at their synapses (broadcastable to `shape`)."""
+        """Values of presynaptic neurons [n_pre] at their synapses, broadcastable to `shape`."""
 
     @abstractmethod
     def reduce_post(self, values: Array) -> Array:
@@ -101,6 +114,7 @@ class AbstractConnection(ABC):
         return jax.random.normal(key, self.shape)
 
     def zeros(self) -> Array:
+        """0 at every synapse, in the layout of the weights."""
         return jnp.zeros(self.shape)
 
     def mask(self) -> Array:
@@ -108,8 +122,13 @@ class AbstractConnection(ABC):
         return jnp.ones(())
 
     def outer(self, terms: Sequence[Term], weights: Array) -> Array:
-        """sum over terms of post_j pre_i w_ji^power, by Horner's scheme in w: no per-synapse
-        feature is stored.
+        """sum over terms of post_j pre_i w_ji^power, in the layout of the weights.
+
+        It is computed by Horner's scheme in w, so that no feature of a synapse is stored.
+
+        Args:
+            terms: the products.
+            weights: w.
         """
         rows: dict[int, Array] = {}
         for term in terms:
@@ -123,20 +142,32 @@ class AbstractConnection(ABC):
         return jnp.broadcast_to(total, self.shape)
 
     def changed(self, weights: Array, terms: Sequence[Term], move: Move) -> Array:
-        """The weights after a change by a sum of terms, which lie within the bounds before it."""
+        """The weights after a change by a sum of terms.
+
+        Args:
+            weights: the weights before it, within the bounds.
+            terms: the products whose sum is the change.
+            move: how a change becomes new weights.
+        """
         return move(weights, self.outer(terms, weights))
 
     def _product(self, term: Term) -> Array:
+        """post_j pre_i at the synapses, broadcastable to `shape`."""
         if term.pre is None:
             return jnp.ones(()) if term.post is None else self.at_post(term.post)
-        return (
-            self.at_pre(term.pre)
-            if term.post is None
-            else self.at_post(term.post) * self.at_pre(term.pre)
-        )
+        if term.post is None:
+            return self.at_pre(term.pre)
+        return self.at_post(term.post) * self.at_pre(term.pre)
 
     def lift(self, kernel: Callable[..., Theta], *per_synapse: Theta) -> Theta:
-        """Apply a function of scalars at every synapse; leaves are in the layout `shape`."""
+        """Apply a function of scalars at every synapse.
+
+        Args:
+            kernel: the function.
+            per_synapse: its arguments, trees whose leaves are in the layout `shape`.
+
+        Returns: its results, in the layout `shape`.
+        """
         for _ in self.shape:
             kernel = jax.vmap(kernel)
         return kernel(*per_synapse)

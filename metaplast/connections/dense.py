@@ -2,9 +2,9 @@
 
 from typing import ClassVar
 
+from metaplast.connections._access import Rows
 from metaplast.connections._event_driven import EventDriven
 from metaplast.connections._matrix import MatrixConnection
-from metaplast.connections._ways import Rows
 from metaplast.registry import register
 from metaplast.spec import Count, spec
 
@@ -12,11 +12,10 @@ from metaplast.spec import Count, spec
 @register("connection", "dense")
 @spec
 class Dense(EventDriven, MatrixConnection):
-    """All-to-all synapses as one matrix [n_post, n_pre]; from spike to spike where spikes drive it
-    (_events.py).
-    """
+    """All synapses as one matrix [n_post, n_pre]. Spikes are handled one by one (_events.py)."""
 
-    few: ClassVar[int] = 128 * 128  # at 10 Hz; 256 * 256: 7.8 us a step, 4.0 from spike to spike
+    # At 10 Hz, 256 * 256 synapses take 7.8 us a step, and 4.0 us from spike to spike.
+    few: ClassVar[int] = 128 * 128
 
     n_post: Count = 1
     n_pre: Count = 1
@@ -25,5 +24,6 @@ class Dense(EventDriven, MatrixConnection):
     def fan_in(self) -> int:
         return self.n_pre
 
-    def ways(self) -> Rows:
+    def access(self) -> Rows:
+        """By rows and columns."""
         return Rows(self.n_post, self.n_pre)

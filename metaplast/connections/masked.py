@@ -13,11 +13,11 @@ from metaplast.spec import spec
 @register("connection", "masked")
 @spec
 class Masked(RandomGraph, MatrixConnection):
-    """A random graph (`probability`, `seed`, `self_connections`) as a matrix; `sparse` of the same
-    numbers is the same.
+    """A random graph (`probability`, `seed`, `self_connections`) as a matrix.
 
-    Weights [n_post, n_pre], 0 wherever there is no synapse, from birth on: the mask goes into the
-    life's state, and a change of weight is multiplied by it.
+    `sparse` with equal numbers has the same synapses. Weights are [n_post, n_pre], and 0 wherever
+    there is no synapse, from birth on: the mask goes into the state of the life, and a change of
+    weight is multiplied by it.
     """
 
     def support(self) -> np.ndarray:

@@ -6,10 +6,10 @@ from typing import ClassVar
 import jax.numpy as jnp
 from jax import Array, ops
 
+from metaplast.connections._access import Lists
 from metaplast.connections._event_driven import EventDriven
 from metaplast.connections._random_graph import RandomGraph
 from metaplast.connections._topology import fan
-from metaplast.connections._ways import Lists
 from metaplast.registry import register
 from metaplast.spec import spec
 
@@ -17,16 +17,15 @@ from metaplast.spec import spec
 @register("connection", "sparse")
 @spec
 class Sparse(EventDriven, RandomGraph):
-    """A random graph (`probability`, `seed`, `self_connections`) as one weight per existing
-    synapse.
+    """A random graph (`probability`, `seed`, `self_connections`) as one weight per synapse.
 
-    Weights [n_synapses], ordered by presynaptic, then postsynaptic neuron. Memory goes with the
-    number of synapses. Where spikes drive it, it runs from spike to spike (_events.py).
+    Weights are [n_synapses], ordered by presynaptic, then postsynaptic neuron. Memory grows with
+    the number of synapses. Spikes are handled one by one (_events.py).
     """
 
-    few: ClassVar[int] = (
-        512  # (450: 1.2 us a step, 0.9 to 1.4 from spike to spike; 2,000: 4.7 against 1.5 to 3)
-    )
+    # 450 synapses take 1.2 us a step, and 0.9 to 1.4 us from spike to spike; 2,000 synapses take
+    # 4.7 us, and 1.5 to 3 us.
+    few: ClassVar[int] = 512
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -52,12 +51,13 @@ class Sparse(EventDriven, RandomGraph):
             values, jnp.asarray(self.topology().pre), self.n_pre, indices_are_sorted=True
         )
 
-    def ways(self) -> Lists:
-        return _ways(self)
+    def access(self) -> Lists:
+        """By windows of the list of synapses."""
+        return _access(self)
 
 
 @lru_cache(maxsize=64)
-def _ways(connection: Sparse) -> Lists:
+def _access(connection: Sparse) -> Lists:
     return Lists(
         connection.topology(), fan(connection.topology(), connection.n_post, connection.n_pre)
     )

@@ -182,13 +182,16 @@ def _words(change: str, share: float, part: Part, units: list[Rows]) -> str:
     part_of = f"{100 * share:.0f} % of the residual variance{of}"
     if change == "constant":
         return (
-            f"A constant input would explain {part_of}: add a column of ones to `stimulus`, or say network.bias=true "
+            f"A constant input would explain {part_of}: add a column of ones to `stimulus`, or say "
+            f"network.bias=true "
             f"(rules.NAME.edges=input_to_* keeps that bias fixed)."
         )
     if change == "first_weights":
         return (
-            f"Subjects differ in the first rows of their sessions: regressions of each subject's own explain {part_of} "
-            f"there. Own first weights may be what is missing: say genome=per_subject, and task.held.subjects=0, for a "
+            f"Subjects differ in the first rows of their sessions: regressions of each subject's "
+            f"own explain {part_of} "
+            f"there. Own first weights may be what is missing: say genome=per_subject, and "
+            f"task.held.subjects=0, for a "
             f"subject that is held out has none. So may a rule that learns within few rows."
         )
     lowest = min(float(unit.value.min()) for unit in units)
@@ -197,6 +200,7 @@ def _words(change: str, share: float, part: Part, units: list[Rows]) -> str:
     if lowest >= -1 and highest <= 1:
         fits = f"network.output.name={'sigmoid' if lowest >= 0 else 'tanh'}"
     return (
-        f"A bounded output would explain {part_of}: recorded values lie between {lowest:.3g} and {highest:.3g}, and "
+        f"A bounded output would explain {part_of}: recorded values lie between {lowest:.3g} and "
+        f"{highest:.3g}, and "
         f"level off where more is expected. Say {fits}."
     )

@@ -4,6 +4,7 @@ user says.
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import pydantic
 
@@ -18,12 +19,14 @@ def composed(
     words: Sequence[str], truth: Sequence[str], sources: Sources
 ) -> tuple[Plain, Plain | None]:
     """(config, what `--recover` replaces in it or None). Raises: BadInput."""
-    files = [word for word in words if "=" not in word]
+    files = [word for word in words if _is_file(word)]
     if len(files) > 1:
         raise BadInput(
             f"{len(files)} data files", "one", "join the sessions of several files in one"
         )
-    said = [word for word in words if "=" in word]
+    said = [word for word in words if not _is_file(word)]
+    for each in (said, truth):
+        _demand_order(each)
     keys = {word.partition("=")[0] for word in said}
     implied: list[str] = []
     if files:
@@ -44,6 +47,24 @@ def composed(
         )
     true = compose([*implied, *said, "rules={}", "rule=null", *truth], sources)
     return plain, {"rule": true.get("rule"), "rules": true.get("rules") or {}}
+
+
+def _is_file(word: str) -> bool:
+    """Whether a word names the data, also in a folder such as alpha=0.1."""
+    return "=" not in word or (word.lower().endswith((".npz", ".nwb")) and Path(word).is_file())
+
+
+def _demand_order(words: Sequence[str]) -> None:
+    """Raises: BadInput for a name that takes back a field said before it."""
+    for index, word in enumerate(words):
+        key, _, value = word.partition("=")
+        before = [earlier for earlier in words[:index] if earlier.startswith(f"{key}.")]
+        if before and not value.startswith("{"):
+            raise BadInput(
+                f"{word} after {before[0]}, which it takes back",
+                "a name before its fields",
+                f"say {word} first",
+            )
 
 
 def _implied(path: str, said: Sequence[str], sources: Sources) -> list[str]:

@@ -35,6 +35,7 @@ def of_intervals(known: Known | None, refits: Bootstrap | None) -> Plain | None:
             for s in known.settled[:SHOWN]
         ],
         "separated": known.separated,
+        "alone": list(known.alone),
         "swaps": [_weights(weights) for weights in known.swaps[:SHOWN]],
         "condition": finite(known.condition),
         "directions": of_directions(known.directions),
@@ -82,23 +83,34 @@ def doubts(told: Plain | None) -> list[str]:
         return []
     if told["why"]:
         return [
-            f"How well the numbers are determined is not known: {told['why']}. Set fit.bootstrap=200 or more."
+            f"How well the numbers are determined is not known: {told['why']}. Set "
+            f"fit.bootstrap=200 or more."
         ]
     said = warnings(told)
     for combination in told["settled"] if told["open"] else []:
         low, high = combination["ci95"]
         span = "" if low is None else f" [{low:.4g}, {high:.4g}]"
         said.append(
-            f"These data settle only {words(combination['weights'])}: {combination['value']:.4g}{span}."
+            f"These data settle only {words(combination['weights'])}: "
+            f"{combination['value']:.4g}{span}."
         )
     for weights in told["swaps"]:
         said.append(
-            f"A number that was kept cannot be told from one that was left out: {words(weights)} is not settled by "
+            f"A number that was kept cannot be told from one that was left out: {words(weights)} "
+            f"is not settled by "
             "these data, and either may be meant."
+        )
+    if told.get("alone"):
+        one = told["over"].removesuffix("s")
+        said.append(
+            f"The data of one {one} alone settle {', '.join(told['alone'])}: the others say "
+            f"nothing of it, and its "
+            f"interval nothing of them."
         )
     if told["over"] != "subjects" and told["ci95"]:
         said.append(
-            f"Only one subject was fitted: intervals of the numbers are over {told['n']} {told['over']} of it, and say "
+            f"Only one subject was fitted: intervals of the numbers are over {told['n']} "
+            f"{told['over']} of it, and say "
             "nothing of others."
         )
     return said
@@ -112,8 +124,10 @@ def warnings(told: Plain | None) -> list[str]:
     if told["separated"]:
         names = ", ".join(told["separated"])
         said.append(
-            f"Choices are predicted without fault along {names} (separation): the likelihood rises without bound, the "
-            "values are where the search stopped, and no interval of them exists. Record choices that differ."
+            f"Choices are predicted without fault along {names} (separation): the likelihood rises "
+            f"without bound, the "
+            "values are where the search stopped, and no interval of them exists. Record choices "
+            "that differ."
         )
     return said + [_flat(weights) for weights in told["open"]]
 
@@ -121,10 +135,14 @@ def warnings(told: Plain | None) -> list[str]:
 def _flat(weights: Plain) -> str:
     if len(weights) == 1:
         (name,) = weights
-        return f"{name} is not settled by these data: nothing that was recorded depends on it here. It has no interval."
+        return (
+            f"{name} is not settled by these data: nothing that was recorded depends on it "
+            f"here. It has no interval."
+        )
     names = ", ".join(weights)
     return (
-        f"The combination {words(weights)} is not settled by these data: what is predicted stays the same along it. "
+        f"The combination {words(weights)} is not settled by these data: what is predicted stays "
+        f"the same along it. "
         f"{names} have no interval of their own."
     )
 

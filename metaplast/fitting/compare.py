@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from metaplast.figures import fits as fit_figures
-from metaplast.fitting.run import is_fit
+from metaplast.figures import against_setting
 from metaplast.registry import BadInput
 from metaplast.results.statistics import student
 from metaplast.results.table import aligned
@@ -50,7 +49,8 @@ def compare(runs: Sequence[Path], row: str = DISCOVERED, out: Path | None = None
     if out is not None:
         _draw(groups, configs[runs[0]], {run: _values(told[run], row) for run in runs}, out)
     words = (
-        f"Row {row}; mean over fits of one setting, 95 % interval of Student's t over them. true found: share of the "
+        f"Row {row}; mean over fits of one setting, 95 % interval of Student's t over them. true "
+        f"found: share of the "
         "true terms that were kept; found true: share of the kept terms that are true."
     )
     return f"{aligned(lines)}\n\n{words}"
@@ -81,7 +81,7 @@ def _draw(
             for name, value in values[run].items():
                 if name.startswith("R2") and np.isfinite(value):
                     points.setdefault(name, []).append((at, value))
-    fit_figures.against(points, key, out)
+    against_setting.draw(points, key, out)
 
 
 def _resolved(run: Path) -> Plain:
@@ -91,7 +91,7 @@ def _resolved(run: Path) -> Plain:
 
 
 def _told(run: Path, row: str) -> Plain:
-    if not is_fit(run) or not (run / "fit.json").is_file():
+    if not (run / "fit.json").is_file():
         raise BadInput(
             f"{run}", "a finished fit, with a fit.json", "give folders that metaplast fit printed"
         )

@@ -12,9 +12,11 @@ from metaplast.results.statistics import FEW, RESAMPLES, Estimate, t_quantile
 def deviances(likelihood: AbstractLikelihood, activity: np.ndarray, session: Session) -> np.ndarray:
     """D_s = 2 sum_tj observed_stj (loss(a_stj, y_stj) - saturated(y_stj)), in double precision.
 
-    activity [n_sessions, n_steps, n_out]: in the unit in which the likelihood reads a model's activity; session:
-    stacked sessions. Returns D [n_sessions]. What is not observed counts for nothing, whatever stands there; an
-    activity that is not a number where something was observed makes its session's deviance NaN.
+    activity [n_sessions, n_steps, n_out]: in the unit in which the likelihood reads a model's
+    activity; session:
+    stacked sessions. Returns D [n_sessions]. What is not observed counts for nothing,
+    whatever stands there; an activity that is not a number where something was observed makes its
+    session's deviance NaN.
     """
     observed = np.asarray(session.observed, np.float64)
     y = np.where(observed > 0, np.asarray(session.target, np.float64), 0.0)
@@ -26,18 +28,21 @@ def deviances(likelihood: AbstractLikelihood, activity: np.ndarray, session: Ses
 
 
 def explained(model: np.ndarray, null: np.ndarray) -> float:
-    """1 - sum D_model / sum D_null, of deviances [n_sessions]; NaN where the null leaves nothing to explain."""
+    """1 - sum D_model / sum D_null, of deviances [n_sessions]; NaN where the null leaves nothing to
+    explain.
+    """
     return float(_lead(np.sum(null), np.sum(model), np.sum(null)))
 
 
 def explained_ci(
     model: np.ndarray, null: np.ndarray, subject: np.ndarray, seed: int = 0
 ) -> Estimate:
-    """`explained` with its 95 % interval over subjects, all sessions of one together: percentile bootstrap; of fewer
-    than FEW subjects, Student's t of the jackknife.
+    """`explained` with its 95 % interval over subjects, all sessions of one together:
+    percentile bootstrap; of fewer than FEW subjects, Student's t of the jackknife.
 
-    model, null: deviances [n_sessions]; subject [n_sessions]: whose sessions they are. n counts the subjects with
-    something to explain; with fewer than two the interval is NaN, for one animal says nothing about others.
+    model, null: deviances [n_sessions]; subject [n_sessions]: whose sessions they are.
+    n counts the subjects with something to explain; with fewer than two the interval is NaN,
+    for one animal says nothing about others.
     """
     return difference_ci(model, null, null, subject, seed)
 
@@ -45,8 +50,9 @@ def explained_ci(
 def difference_ci(
     a: np.ndarray, b: np.ndarray, null: np.ndarray, subject: np.ndarray, seed: int = 0
 ) -> Estimate:
-    """explained(a) - explained(b) = (sum D_b - sum D_a) / sum D_null, paired: every resample draws the same subjects
-    for a, b and null. Arguments and interval as in `explained_ci`; positive: a explains more."""
+    """explained(a) - explained(b) = (sum D_b - sum D_a) / sum D_null, paired:
+    every resample draws the same subjects for a, b and null. Arguments and interval as in
+    `explained_ci`; positive: a explains more."""
     _, index = np.unique(subject, return_inverse=True)
     sums = np.stack(
         [np.bincount(index, np.asarray(d, np.float64)) for d in (b, a, null)]
@@ -68,7 +74,8 @@ def difference_ci(
 
 
 def r2(predicted: np.ndarray, target: np.ndarray, observed: np.ndarray) -> float:
-    """R^2 = 1 - sum w (y - p)^2 / sum w (y - mean_j y)^2, pooled over units j; NaN if no unit's values vary.
+    """R^2 = 1 - sum w (y - p)^2 / sum w (y - mean_j y)^2, pooled over units j;
+    NaN if no unit's values vary.
 
     predicted p, target y, observed w: [..., n_out]; mean_j is the mean of unit j's observed values.
     """

@@ -11,16 +11,16 @@ from metaplast.genomes.per_subject import PerSubject
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.recording import AbstractRecording
 from metaplast.registry import BadInput
-from metaplast.runs.config import Plain
-from metaplast.runs.job import Config, Job, parse
+from metaplast.runs.job import Config, Job
 from metaplast.tasks import SPLITS, Split
 
 log = logging.getLogger(__name__)
 
 
-def check(plain: Plain, recover: Plain | None) -> Job:
-    """The validated job of a fit. Raises: BadInput, also for a task that is no recording."""
-    job = parse(plain)
+def check_fit(job: Job) -> None:
+    """Refuse a job that no fit can be of. Raises: BadInput, also for a task that is no
+    recording.
+    """
     family = job.main.task
     if not isinstance(family, AbstractRecording):
         raise BadInput(
@@ -44,9 +44,6 @@ def check(plain: Plain, recover: Plain | None) -> Job:
         raise BadInput(
             f"rows.{job.origins[0][0]}.from in a fit", "none: a fit has several starts", "remove it"
         )
-    if recover is not None:
-        parse({**plain, **recover, "rows": {}})
-    return job
 
 
 def _check_clamped(family: AbstractRecording, config: Config) -> None:

@@ -11,9 +11,10 @@ from metaplast.fitting.sensitivity import Sensitivity
 from metaplast.results.statistics import t_quantile
 from metaplast.signals import Theta
 
-FLAT = 1e-8  # of the Fisher information at unit information of every number: an eigenvalue below it is none
+# An eigenvalue of the Fisher information below it, at unit information of every number, is none.
+FLAT = 1e-8
 TINY = 1e-24  # of the largest information: a number with less has none
-LOOSE = 0.25  # a direction is sloppy where its standard deviation exceeds this share of the vector of numbers
+LOOSE = 0.25  # of the length of the vector of numbers: a larger standard deviation is sloppy
 
 
 class Direction(NamedTuple):
@@ -88,6 +89,18 @@ class Space:
             self.values_t * sd(self.model),
             0.0 if self.over is None else self.over_t * sd(self.over),
         )
+
+    def alone(self, rows: np.ndarray) -> np.ndarray:
+        """Which numbers with these derivatives the data leave open as soon as one certain group is
+        left out [n].
+        """
+        found = np.zeros(len(rows), bool)
+        for _, fisher in self.groups:
+            sizes, vectors = np.linalg.eigh(self.fisher - fisher)
+            firm = vectors[:, sizes > FLAT]
+            beyond = np.linalg.norm(rows - rows @ firm @ firm.T, axis=1)
+            found |= beyond > 1e-3 * np.linalg.norm(rows, axis=1)
+        return found
 
     def each(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(moves, variances) [n_groups, n_numbers]: by how much a number would move if a group were

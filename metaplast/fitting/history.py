@@ -114,7 +114,9 @@ def _at(values: np.ndarray, step: np.ndarray) -> np.ndarray:
 
 
 def _all_at(values: np.ndarray, step: np.ndarray) -> np.ndarray:
-    """values [n_sessions, n_steps, n_modulators] at `step` [n_sessions, n_steps, n]: one more axis."""
+    """values [n_sessions, n_steps, n_modulators] at `step` [n_sessions, n_steps, n]: one more
+    axis.
+    """
     session = np.arange(len(values))[:, None, None]
     return np.where(step[..., None] >= 0, values[session, np.maximum(step, 0)], 0.0)
 

@@ -19,7 +19,9 @@ from metaplast.life.lifetime import Lifetime
 from metaplast.problem.penalised import of_terms
 from metaplast.signals import Theta
 
-MOST = 1000  # numbers fitted, initial weights among them, beyond which nothing is said: the matrices grow with its square
+# Numbers fitted, initial weights among them, beyond which nothing is said: matrices grow with the
+# square of it.
+MOST = 1000
 SHARE = 1e-3  # a number is open where so much of its own direction is
 NEARLY = 0.75  # of the choices: only where so many are predicted can all of them be
 FEW_SESSIONS = 5  # so many sessions of one subject stand for others of its own
@@ -44,8 +46,9 @@ class Known(NamedTuple):
     spread: pairs (t, moves) of t quantiles and moves of theta by one standard deviation, along all
     axes of the covariance of the rule's numbers, of which the wider counts; None where something is
     open; why: what kept the intervals from being known, if anything did;
-    swaps: flat combinations of numbers that were kept and others that the choice of terms left
-    out."""
+    swaps: flat combinations of numbers that were kept and others that the choice of terms left out;
+    alone: numbers that one subject (or session) settles by itself, so that leaving it out says
+    nothing of how much subjects differ."""
 
     names: list[str]
     interval: dict[str, tuple[float, float]]
@@ -59,6 +62,7 @@ class Known(NamedTuple):
     spread: list[tuple[float, list[Theta]]] | None
     why: str
     swaps: list[dict[str, float]] = []  # noqa: RUF012  (never changed)
+    alone: tuple[str, ...] = ()
 
 
 def intervals(
@@ -157,7 +161,10 @@ def _known(
     )  # a sure prediction holds no information
     is_open = np.linalg.norm(away, axis=1) > SHARE * size
     away[~is_open] = 0.0
-    separated = [any(cone.exists and cone.moves(row) for cone in cones) for row in scaled]
+    felt = [_felt(scaled, space.null(s.gram)) for s in seen] if endless else []
+    separated = np.zeros(len(names), bool)
+    for cone, rows in zip(cones, felt, strict=False):
+        separated |= [cone.exists and cone.moves(row) for row in rows]
     low, high = _edges(space, scaled)
     hidden = is_open | separated | (size == 0)
     interval = {
@@ -181,7 +188,21 @@ def _known(
         ),
         spread=None if hidden.any() else space.moves(theta, moved.free),
         why="",
+        alone=tuple(
+            name
+            for name, it, h in zip(names, space.alone(scaled), hidden, strict=True)
+            if it and not h
+        ),
     )
+
+
+def _felt(rows: np.ndarray, null: np.ndarray) -> np.ndarray:
+    """The part of every number that predictions depend on: along the rest nothing is predicted
+    better, or worse.
+    """
+    left = rows - rows @ null @ null.T
+    left[np.linalg.norm(left, axis=1) <= SHARE * np.linalg.norm(rows, axis=1)] = 0.0
+    return left
 
 
 def _edges(space: Space, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -63,7 +63,8 @@ def history_glm(
     The GLM sees the subject's own past, which a plasticity model does not: all that was recorded
     before a step, values of held-out trials too, for at the time of a prediction the past is known.
     It is fitted to the values of `train`
-    alone:  min_b sum_t w_t loss(eta_t, y_t) / sum_t w_t + strength / 2 |b|^2,  eta_t = b_0 + b . features_t,  features
+    alone:  min_b sum_t w_t loss(eta_t, y_t) / sum_t w_t + strength / 2 |b|^2,  eta_t = b_0 + b .
+        features_t,  features
     standardised by the rows fitted to. The strength, one for all units, is that of STRENGTHS with
     the least deviance on `validation`; of equals the stronger. Links: gaussian eta, poisson
     exp(eta) (at most twice the largest count of the training rows), bernoulli log odds, categorical
@@ -108,8 +109,10 @@ def history_glm(
     scores = [np.sum(deviances(likelihood, activity, validation)) for activity in tried]
     best = int(np.argmin(np.where(np.isfinite(scores), scores, np.inf)))
     note = (
-        f"A generalised linear model of the stimuli, the modulators and the subject's own recorded values over {lags} "
-        f"past steps (L2 strength {STRENGTHS[best]:g}, chosen on the validation values); it sees the subject's own "
+        f"A generalised linear model of the stimuli, the modulators and the subject's own recorded "
+        f"values over {lags} "
+        f"past steps (L2 strength {STRENGTHS[best]:g}, chosen on the validation values); it sees "
+        f"the subject's own "
         "past, which a plasticity model does not."
     )
     return Null("glm_history", note, lambda session, seen: predict(session, seen, (best,))[0])

@@ -7,7 +7,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from metaplast.figures import fits as fit_figures
+from metaplast.figures import (
+    explained,
+    fit_numbers,
+    fit_session,
+    spike_windows,
+    surface_spread,
+)
 from metaplast.fitting import reading as fit_reading
 from metaplast.fitting import summary
 from metaplast.fitting.data import Data
@@ -45,7 +51,8 @@ def render(run: Path) -> str:
         ["\n".join(["Reasons to doubt it:", *(f"- {d}" for d in told["doubts"])])]
         if told["doubts"]
         else [
-            "No reason to doubt it was found by the checks above; they cannot show that the network itself is right."
+            "No reason to doubt it was found by the checks above; they cannot show that the "
+            "network itself is right."
         ]
     )
     if advised := _advice(told):
@@ -81,7 +88,8 @@ def _about(told: Plain) -> str:
         else "trials held out"
     )
     return (
-        f"{data['subjects']} subjects; sessions: {_each(data['sessions'])}; recorded values: {_each(data['values'])}; "
+        f"{data['subjects']} subject{'s' * (data['subjects'] != 1)}; sessions: "
+        f"{_each(data['sessions'])}; recorded values: {_each(data['values'])}; "
         f"{by}."
     )
 
@@ -160,8 +168,12 @@ def _number_rows(told: Plain) -> list[tuple[str, ...]]:
             (r["name"], _digits(r["fitted"]), bounds(r["name"]), _digits(r["true"]), r["verdict"])
             for r in told["truth"][:SHOWN]
         ]
+    unknown = {
+        name: 0.0 for name, ends in interval.items() if ends[0] is None
+    }  # of a number at 0 it is told too
     found = sorted(
-        told["rows"][DISCOVERED]["numbers"].items(), key=lambda pair: -abs(pair[1] or 0.0)
+        {**unknown, **told["rows"][DISCOVERED]["numbers"]}.items(),
+        key=lambda pair: -abs(pair[1] or 0.0),
     )
     return [(name, _digits(value), bounds(name)) for name, value in found[:SHOWN]]
 
@@ -215,10 +227,14 @@ def write(run: Path, job: Job, data: Data, rows: dict[str, Row], sure: Sure, tol
 
 
 _LIMITS = [
-    "Deviance explained says how well values are predicted, not that the rule is the animal's: many rules predict "
-    "alike. metaplast fit --recover simulates a rule on the same design and shows which terms can be told apart.",
-    "Intervals of the numbers hold for the chosen terms and for this network; they do not cover the choice of either.",
-    "Rewards and gates are those that were recorded, also where a simulated choice would have led to others.",
+    "Deviance explained says how well values are predicted, not that the rule is the animal's: "
+    "many rules predict "
+    "alike. metaplast fit --recover simulates a rule on the same design and shows which terms can "
+    "be told apart.",
+    "Intervals of the numbers hold for the chosen terms and for this network; they do not cover "
+    "the choice of either.",
+    "Rewards and gates are those that were recorded, also where a simulated choice would have led "
+    "to others.",
 ]
 
 
@@ -235,14 +251,12 @@ def _explained(told: Plain, pictures: Path, part: str) -> Figure:
     }
     rows = {name: row["explained"] for name, row in own.items()}
     path = pictures / f"{'_'.join(['explained', *filter(None, [part])])}.png"
-    fit_figures.explained(rows, path, DISCOVERED, part or "values")
+    explained.draw(rows, path, DISCOVERED, part or "values")
     alt = f"Deviance explained{f' of {part}' if part else ''}: " + "; ".join(
         f"{name}: {', '.join(f'{_interval(v)} against {n}' for n, v in found.items())}"
         for name, found in rows.items()
     )
-    return Figure(
-        path, alt, "Mean over held-out subjects and 95 % interval (bootstrap over subjects)."
-    )
+    return Figure(path, alt, f"Mean over held-out subjects and 95 % interval ({summary.HOW}).")
 
 
 def _table(told: Plain, part: str) -> Table:
@@ -266,7 +280,7 @@ def _rule_section(run: Path, told: Plain, pictures: Path) -> Section:
     path = pictures / "numbers.png"
     true = {r["name"]: r["true"] for r in told.get("truth", [])}
     interval = (told["bootstrap"] or {}).get("ci95", {})
-    fit_figures.numbers(dict(sorted(found.items(), key=lambda p: -abs(p[1]))), interval, true, path)
+    fit_numbers.draw(dict(sorted(found.items(), key=lambda p: -abs(p[1]))), interval, true, path)
     alt = "Numbers of the rule: " + ", ".join(
         f"{name} {value:.3g}" for name, value in found.items()
     )
@@ -275,8 +289,10 @@ def _rule_section(run: Path, told: Plain, pictures: Path) -> Section:
     )
     row, starts = told["rows"][DISCOVERED], told["rows"][DISCOVERED]["starts"]
     words = [
-        f"{starts['n']} different starts, {starts['same']} of them within 1 % of the best loss, numbers within "
-        f"{100 * starts['spread']:.1f} % of the largest; at rest after {row['steps']} outer steps: {row['stable']}."
+        f"{starts['n']} different starts, {starts['same']} of them within 1 % of the best loss, "
+        f"numbers within "
+        f"{100 * starts['spread']:.1f} % of the largest; at rest after {row['steps']} outer steps: "
+        f"{row['stable']}."
     ]
     tables = [Table("The numbers", _head(told), _number_rows(told))]
     return Section("The rule", words, [_formula(run)], [Figure(path, alt, caption)], tables)
@@ -297,7 +313,7 @@ def _spread(job: Job, row: Row, data: Data, sure: Sure, pictures: Path) -> list[
     problem = problem_of(job.main)
     if window := spike_window(problem.lifetime, row.theta, data.source, sure):
         path = pictures / "window.png"
-        fit_figures.window(window.curves, window.band, path)
+        spike_windows.draw(window.curves, window.band, path)
         ends = ", ".join(
             f"{n} {c.min():.4g} to {c.max():.4g}" for n, (_, c) in window.curves.items()
         )
@@ -309,9 +325,12 @@ def _spread(job: Job, row: Row, data: Data, sure: Sure, pictures: Path) -> list[
     if not (found := surface_of(problem.lifetime, row.theta, sure)):
         return []
     path = pictures / "surface.png"
-    fit_figures.surface_spread(found.grid, found.change, found.half, found.names, path)
+    surface_spread.draw(found.grid, found.change, found.half, found.names, path)
     widest = float(found.half.max())
-    alt = f"Change of weight over {found.names[0]} and {found.names[1]}; half intervals up to {widest:.3g}"
+    alt = (
+        f"Change of weight over {found.names[0]} and {found.names[1]}; half intervals up to "
+        f"{widest:.3g}"
+    )
     caption = (
         f"Signals that are no axis are held: {found.held}. Right: how well the data fix each point."
     )
@@ -334,8 +353,11 @@ def _session(job: Job, data: Data, rows: dict[str, Row], pictures: Path) -> list
     for part in family.parts():
         most = np.argsort(-observed[:, part.columns].sum(axis=0), kind="stable")[:3]
         named |= {int(part.columns.start + i): f"{part.name} {i}" for i in most}
-    fit_figures.session(recorded, observed, predicted, named, path)
-    alt = f"Recorded and expected values of {', '.join(named.values())} over {int(observed.any(1).sum())} steps"
+    fit_session.draw(recorded, observed, predicted, named, path)
+    alt = (
+        f"Recorded and expected values of {', '.join(named.values())} over "
+        f"{int(observed.any(1).sum())} steps"
+    )
     return [
         Section(
             "One session",
@@ -362,7 +384,8 @@ def _path_section(told: Plain) -> Section:
         for c in path
     ]
     words = (
-        "An L1 penalty of every strength, then a refit of what is left without it. Validation trials choose the "
+        "An L1 penalty of every strength, then a refit of what is left without it. Validation "
+        "trials choose the "
         "sparsest within one standard error of the best."
     )
     return Section(

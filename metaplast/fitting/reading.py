@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 
 from metaplast.recording import AbstractRecording
+from metaplast.registry import name_of
 from metaplast.report.page import Section, Table
 from metaplast.runs import preflight
 from metaplast.runs.config import Plain
@@ -18,14 +19,27 @@ def reading_of(job: Job) -> Plain:
     run's dt.
     """
     family: AbstractRecording = job.main.task  # pyright: ignore[reportAssignmentType]
-    away = [*_steps(job, family), *preflight.too_fast(job)]
+    away = [*_unused(job, family), *_steps(job, family), *preflight.too_fast(job)]
     lines = [*family.describe().splitlines(), *(f"warning: {line}" for line in away)]
     return {"description": lines, "warnings": list(_warnings(job, family))}
 
 
 def _warnings(job: Job, family: AbstractRecording) -> Iterator[str]:
     yield from family.warnings()
+    yield from _unused(job, family)
     yield from _steps(job, family)
+
+
+def _unused(job: Job, family: AbstractRecording) -> Iterator[str]:
+    """First weights that were recorded, where the fit begins at others."""
+    edges = sorted(family.recorded().sessions.weights)
+    if edges and family.truth() is None and "weights" not in job.main.genome.needs:
+        names = ", ".join(f"weights.{edge}" for edge in edges)
+        how = name_of(type(job.main.genome))
+        yield (
+            f"{names}: not used, as genome={how} finds the first weights; say genome=given to "
+            f"begin at those recorded"
+        )
 
 
 def _steps(job: Job, family: AbstractRecording) -> Iterator[str]:
@@ -34,11 +48,15 @@ def _steps(job: Job, family: AbstractRecording) -> Iterator[str]:
     """
     told, main = family.seconds(), job.main
     if told is None and family.truth() is None and main.dt == Config.dt and preflight.timed(main):
-        yield f"the data do not say how long a row is, and the fit takes dt={main.dt:g} s: say dt=SECONDS"
+        yield (
+            f"the data do not say how long a row is, and the fit takes dt={main.dt:g} s: say "
+            f"dt=SECONDS"
+        )
     for dt in dict.fromkeys(config.dt for _, config in job.rows):
         if told is not None and abs(dt - told) > SAME_STEP * told:
             yield (
-                f"the data say {told:g} s per row, the fit runs with dt={dt:g} s: every time constant that it finds is "
+                f"the data say {told:g} s per row, the fit runs with dt={dt:g} s: every time "
+                f"constant that it finds is "
                 f"off by the factor {dt / told:.3g}; leave dt out, or correct the one in the file"
             )
 

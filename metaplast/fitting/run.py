@@ -2,12 +2,11 @@
 are kept.
 """
 
-import json
 import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +18,7 @@ from metaplast.fitting import page as fit_report
 from metaplast.fitting import reading as fit_reading
 from metaplast.fitting.advice import advice
 from metaplast.fitting.data import Data, Source, arrays, data_of
-from metaplast.fitting.family_problem import check, problem_of, warn_of_minibatches
+from metaplast.fitting.family_problem import problem_of
 from metaplast.fitting.intervals import intervals
 from metaplast.fitting.numbers import numbers, true_numbers
 from metaplast.fitting.predict import activity, drawn, weights_explained
@@ -29,65 +28,42 @@ from metaplast.fitting.verdict import verdict
 from metaplast.fitting.worth import null_models
 from metaplast.reuse.describe import describe_rule
 from metaplast.reuse.rule_file import save_rule
-from metaplast.runs import folder, preflight
-from metaplast.runs.config import Plain, read_file, to_yaml
-from metaplast.runs.environment import environment
+from metaplast.runs import folder
+from metaplast.runs.config import Plain
 from metaplast.runs.folder import row_folder
-from metaplast.runs.job import Config, Job, parse
+from metaplast.runs.job import Config, Job
+from metaplast.runs.lifecycle import Progress
 from metaplast.runs.stopping import stoppable
 from metaplast.settings.names import DISCOVERED
 from metaplast.tasks import SPLITS
 
 log = logging.getLogger(__name__)
-SCHEMA, REQUEST = "metaplast.fit/1", "fit_request.json"
-Progress = Callable[[str, int, int], None]
+SCHEMA = "metaplast.fit/1"
 
 
-def start(
-    plain: Plain, path: Path | None, progress: Progress, recover: Plain | None = None
-) -> Path:
-    """A new fit. recover: what replaces the config's rule to simulate data, which are then fitted
-    instead of the recording's own values. Nothing on disk changes unless the config is valid.
+class FitPlan(NamedTuple):
+    """A fit that was checked.
 
-    Raises: BadInput, folder.Busy, stopping.Interrupted, OSError.
+    folder: where the fit lies.
+    job: the rows that are fitted.
+    recover: the rule of `--recover`, as it stands in the request; None: the recording's own values.
+    truth: the job of that rule, whose simulated data are fitted.
     """
-    job = check(plain, recover)
-    preflight.check(job, 1)
-    warn_of_minibatches(job.main)
-    run = folder.create(path or folder.fresh_path(f"fit-{job.main.experiment}", job.main.seed))
-    with folder.locked(run), folder.logged(run):
-        folder.write_text(run / "config.yaml", to_yaml(plain))
-        folder.write_json(run / "environment.json", environment())
-        folder.write_json(run / REQUEST, {"recover": recover})
-        fit_reading.warn(job)
-        _execute(run, plain, recover, progress)
-    return run
+
+    folder: Path
+    job: Job
+    recover: Plain | None = None
+    truth: Job | None = None
 
 
-def is_fit(run: Path) -> bool:
-    return (run / REQUEST).is_file()
-
-
-def resume(run: Path, progress: Progress) -> Path:
-    """Go on with a fit: finished rows are kept, the one that was interrupted begins again, with the
-    same bits.
-    """
-    folder.check_idle(run)
-    plain = read_file(run / "config.yaml")
-    recover = json.loads((run / REQUEST).read_text())["recover"]
-    check(plain, recover)
-    with folder.locked(run), folder.logged(run):
-        if not (run / "report.html").is_file():
-            _execute(run, plain, recover, progress)
-    return run
-
-
-def _execute(run: Path, plain: Plain, recover: Plain | None, progress: Progress) -> None:
+def fit_all(plan: FitPlan, progress: Progress) -> None:
+    """Fit every row, judge it, write fit.json, the rule and the page. Finished rows are kept."""
     started = time.monotonic()
-    job = parse(plain, check=False)
+    run = plan.folder
+    job = plan.job
     jax.config.update("jax_enable_x64", job.main.precision == "float64")
     with stoppable(run, lambda: None) as stop:
-        data = _data(job.main, plain, recover)
+        data = _data(job.main, plan.truth)
         rows: dict[str, Row] = {}
         for name, config in job.rows:
 
@@ -109,7 +85,7 @@ def _execute(run: Path, plain: Plain, recover: Plain | None, progress: Progress)
         )
         sure = (known, booted)
         told = _told(job, data, rows, sure)
-        told["recover"] = recover
+        told["recover"] = plan.recover
         told["verdict"] = verdict(told, DISCOVERED)
         told["wall_s"] = round(time.monotonic() - started, 2)
         _save_rule(run, job, rows[DISCOVERED], told)
@@ -118,14 +94,14 @@ def _execute(run: Path, plain: Plain, recover: Plain | None, progress: Progress)
         fit_report.write(run, job, data, rows, sure, told)
 
 
-def _data(config: Config, plain: Plain, recover: Plain | None) -> Data:
-    """The recording's own values, or those that the rule of `recover` gives on its design."""
+def _data(config: Config, truth: Job | None) -> Data:
+    """The recording's own values, or those that the rule of `truth` gives on its design."""
     problem = problem_of(config)
     family: Any = config.task
     data = data_of(family, problem.lifetime)
-    if recover is None:
+    if truth is None:
         return data
-    true = problem_of(parse({**plain, **recover, "rows": {}}, check=False).main).lifetime
+    true = problem_of(truth.main).lifetime
     theta = true.init(jax.random.key(config.seed))
     glm = [
         worths["train"]

@@ -35,7 +35,7 @@ class Sensitivity(NamedTuple):
     the activity and W that of the loss; noise [n_free,
     n_free]: the variance of the summed score where the model is right, `fisher` times the
     dispersion that gaussian values leave; gram [n_free, n_free]: J^T J over what was recorded,
-    blind to how sure predictions are; choices
+    blind to how sure predictions are, of several options with J less its mean over them; choices
     [n_rows, n_free]: what raises the odds of every choice that was made, against every other; odds
     [n_rows]: the log odds themselves; others [n_free, n_free]: the part of `fisher` that is of no
     choice; n_values: how many values were compared.
@@ -98,7 +98,10 @@ class _Sums:
         flat = jacobian.reshape(self.n_free, -1)
         self.scores.append(flat @ np.asarray(slope).reshape(-1))
         self.fishers.append(flat @ np.asarray(bent).reshape(self.n_free, -1).T)
-        known = jacobian[:, np.asarray(observed) > 0]
+        moves = jacobian
+        if isinstance(likelihood, Categorical):  # what moves all options alike moves no probability
+            moves = jacobian - jacobian.mean(axis=2, keepdims=True)
+        known = moves[:, np.asarray(observed) > 0]
         self.gram += known @ known.T
         self.deviance += 2.0 * float(loss)
         self.count += float(jnp.sum(observed))

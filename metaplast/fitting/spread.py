@@ -1,4 +1,6 @@
-"""How well the data fix what a rule does, not only its numbers: surfaces and spike-timing windows."""
+"""How well the data fix what a rule does, not only its numbers: surfaces and spike-timing
+windows.
+"""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -112,7 +114,9 @@ def _surface(lifetime: Lifetime, theta: Theta) -> Any:
 def spike_window(
     lifetime: Lifetime, theta: Theta, source: Source | None, sure: Sure
 ) -> Window | None:
-    """The change of one weight by one pair of spikes; None for a rule that is no spike-timing rule."""
+    """The change of one weight by one pair of spikes; None for a rule that is no spike-timing
+    rule.
+    """
     if not _timed(lifetime):
         return None
     lag, lifetimes = LAGS * lifetime.dt * 1e3, {"fitted": lifetime}

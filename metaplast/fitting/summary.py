@@ -1,4 +1,6 @@
-"""What a fit says, as plain data: every row against every null, on values that training did not see."""
+"""What a fit says, as plain data: every row against every null, on values that training did not
+see.
+"""
 
 from typing import Any
 
@@ -9,6 +11,7 @@ from metaplast.fitting.certainty import finite, words
 from metaplast.fitting.data import Data, n_values
 from metaplast.fitting.deviance import difference_ci, explained_ci
 from metaplast.fitting.support import Choice
+from metaplast.fitting.verdict import without_scale
 from metaplast.fitting.worth import Worth
 from metaplast.results.statistics import FEW, Estimate
 from metaplast.reuse.formula import NEGLIGIBLE
@@ -16,14 +19,16 @@ from metaplast.tasks import SPLITS, Split
 
 Plain = dict[str, Any]
 NONE = "no_plasticity"
-WEIGHED = 0.8  # beyond this ratio of two standard deviations activity has the wrong weight against choices
+HOW = f"Student's t over fewer than {FEW} of them, else bootstrap over them"
+# Beyond this ratio of two standard deviations activity has the wrong weight against choices.
+WEIGHED = 0.8
 
 
 def compared(
     deviances: dict[str, np.ndarray], nulls: dict[str, np.ndarray], subject: np.ndarray, main: str
 ) -> dict[str, Plain]:
-    """{row: explained against every null, and its difference to `main` in deviance explained against the first null},
-    with 95 % intervals over subjects."""
+    """{row: explained against every null, and its difference to `main` in deviance explained
+    against the first null}, with 95 % intervals over subjects."""
     first = next(iter(nulls))
     return {
         name: {
@@ -37,7 +42,8 @@ def compared(
 def against_nulls(
     rows: dict[str, Worth], nulls: dict[str, Worth], subject: np.ndarray, main: str
 ) -> dict[str, Plain]:
-    """`compared` of rows and nulls (as `null: NAME`) on held-out sessions, the row without plasticity among the nulls;
+    """`compared` of rows and nulls (as `null: NAME`) on held-out sessions, the row without
+    plasticity among the nulls;
     where activity and choice are judged, `parts` says what of each is explained."""
     nulls = nulls | ({NONE: rows[NONE]} if NONE in rows else {})
     every = rows | {f"null: {name}": null for name, null in nulls.items() if name != NONE}
@@ -101,8 +107,10 @@ def recovered(
 ) -> list[Plain]:
     """Every number that is not 0 in the truth or in the fit, the largest first.
 
-    verdict: `recovered`, both of one sign and the fit within a quarter of the truth; `off`, kept but further away;
-    `missed`, not kept; `false`, kept but not in the truth. A fit below a thousandth of the largest counts as not kept.
+    verdict: `recovered`, both of one sign and the fit within a quarter of the truth; `off`, kept
+    but further away;
+    `missed`, not kept; `false`, kept but not in the truth. A fit below a thousandth of the largest
+    counts as not kept.
     """
     names = sorted(
         {*true, *fitted}, key=lambda n: -max(abs(true.get(n, 0.0)), abs(fitted.get(n, 0.0)))
@@ -135,8 +143,8 @@ def recovered(
 
 
 def _others(path: list[Plain]) -> list[int]:
-    """Sizes of the supports that validation trials find as good as the chosen one: those of another size, or of the
-    same size with another deviance."""
+    """Sizes of the supports that validation trials find as good as the chosen one: those of another
+    size, or of the same size with another deviance."""
     finite_ones = [c for c in path if None not in (c["deviance"], c["error"])]
     taken = [c for c in finite_ones if c["chosen"]]
     if not taken:
@@ -151,9 +159,14 @@ def _others(path: list[Plain]) -> list[int]:
 
 
 def _no_better(null: str, found: Plain) -> str:
-    """Of a null whose interval reaches 0: is the rule worse, no better here, or perhaps no better?"""
+    """Of a null whose interval reaches 0: is the rule worse, no better here, or perhaps no
+    better?
+    """
     low, high = found["ci95"]
-    told = f"Against {null} the rule explains {found['mean']:.3f} of the deviance [{low:.3f}, {high:.3f}]"
+    told = (
+        f"Against {null} the rule explains {found['mean']:.3f} of the deviance [{low:.3f}, "
+        f"{high:.3f}]"
+    )
     if high < 0:
         return f"{told}: it is worse on subjects it has not seen."
     claim = (
@@ -174,25 +187,35 @@ def doubts(fit: Plain, main: str) -> list[str]:
     row, said = fit["rows"][main], []
     if not row["stable"]:
         said.append(
-            f"The numbers of the rule were still moving after {row['steps']} outer steps: raise outer.steps."
+            f"The numbers of the rule were still moving after {row['steps']} outer steps: raise "
+            f"outer.steps."
         )
     if row["starts"]["n"] > 1 and row["starts"]["spread"] > 0.1:
         said.append(
-            f"{row['starts']['same']} of {row['starts']['n']} starts reach the same loss with numbers that differ by "
-            f"{100 * row['starts']['spread']:.0f} % of the largest: the data do not settle the rule."
+            f"{row['starts']['same']} of {row['starts']['n']} starts reach the same loss with "
+            f"numbers that differ by "
+            f"{100 * row['starts']['spread']:.0f} % of the largest: the data do not settle the "
+            f"rule."
         )
     elif row["starts"]["n"] > 1 and row["starts"]["same"] == 1:
         said.append(
-            f"Only 1 of {row['starts']['n']} starts came within 1 % of the best loss: raise fit.starts."
+            f"Only 1 of {row['starts']['n']} starts came within 1 % of the best loss: raise "
+            f"fit.starts."
         )
     for null, found in row["explained"].items():
         low = found["ci95"][0]
-        if low is None and found["n"] >= 2:
+        if found["mean"] is None and row["splits"]["heldout"]["deviance"] is not None:
+            said.append(f"Nothing is said against {null}: {without_scale(fit, null)}.")
+        elif low is None and found["n"] >= 2:
             said.append(
-                f"Held-out deviance against {null} is not finite: the fitted network diverges there."
+                f"Held-out deviance against {null} is not finite: the fitted network diverges "
+                f"there."
             )
         elif low is None:
-            said.append(f"No interval against {null}: fewer than two subjects were held out.")
+            said.append(
+                f"No interval against {null}: fewer than two held-out subjects have recorded "
+                f"values."
+            )
         elif low <= 0:
             said.append(_no_better(null, found))
     if (
@@ -202,8 +225,10 @@ def doubts(fit: Plain, main: str) -> list[str]:
     ):
         ratio, sd = (row["residual_sd"] / row["sd"]) ** 2, row["residual_sd"]
         said.append(
-            f"Activity is weighed against choices by an sd of {row['sd']:.4g}, and it leaves {sd:.4g}: every value "
-            f"counts {ratio:.2g} times what it should. Fit again with task.likelihood.units.sd={sd:.4g}."
+            f"Activity is weighed against choices by an sd of {row['sd']:.4g}, and it leaves "
+            f"{sd:.4g}: every value "
+            f"counts {ratio:.2g} times what it should. Fit again with "
+            f"task.likelihood.units.sd={sd:.4g}."
         )
     for name, other in fit["rows"].items():
         if name != main and not other["stable"]:
@@ -218,17 +243,20 @@ def doubts(fit: Plain, main: str) -> list[str]:
         ):
             losses = f"({other['loss']:.5g} against {row['loss']:.5g})"
             said.append(
-                f"The family {name} is contained in this one and has a lower training loss {losses}: search longer."
+                f"The family {name} is contained in this one and has a lower training loss "
+                f"{losses}: search longer."
             )
         lead = other[f"minus_{main}"]["ci95"][0]
         if name != main and lead is not None and lead > 0:
             said.append(
-                f"The family {name} explains more: by {other[f'minus_{main}']['mean']:.4f} of the deviance."
+                f"The family {name} explains more: by {other[f'minus_{main}']['mean']:.4f} of the "
+                f"deviance."
             )
     if others := _others(row["path"]):
         counts = ", ".join(map(str, others))
         said.append(
-            f"Validation trials cannot tell the chosen set of terms from others, of {counts} numbers."
+            f"Validation trials cannot tell the chosen set of terms from others, of {counts} "
+            f"numbers."
         )
     said += _of_numbers(fit, row)
     if row["diverged"]:
@@ -252,7 +280,7 @@ def _of_numbers(fit: Plain, row: Plain) -> list[str]:
         )
     loose = [d for d in (fit["bootstrap"] or {}).get("directions", []) if d["loose"]]
     for direction in loose[:3]:
-        said.append(
-            f"Hardly determined (sd {direction['sd']:.3g}): the combination {words(direction['weights'])}."
-        )
+        what = direction["weights"]
+        which = f"the combination {words(what)}" if len(what) > 1 else next(iter(what))
+        said.append(f"Hardly determined (sd {direction['sd']:.3g}): {which}.")
     return said

@@ -10,7 +10,7 @@ import numpy as np
 from metaplast.fitting.engine import Fitted, Member
 from metaplast.life.lifetime import Lifetime
 from metaplast.problem.penalised import everything, of_terms
-from metaplast.rules._terms import TermList
+from metaplast.rules.base import TermList
 from metaplast.signals import Theta
 
 
@@ -25,7 +25,9 @@ class Choice(NamedTuple):
 
 
 def is_long(lifetime: Lifetime, few: int) -> bool:
-    """Whether a slot's rule is a list of more than `few` terms with a coefficient to fit for each."""
+    """Whether a slot's rule is a list of more than `few` terms with a coefficient to fit for
+    each.
+    """
     return any(
         isinstance(slot.rule, TermList)
         and slot.rule.learn in ("coefficients", "both")
@@ -63,7 +65,9 @@ def refits(path: list[Fitted], share: float) -> list[Member]:
 
 
 def chosen(options: list[Choice]) -> int:
-    """The sparsest option within one standard error of the best; ties go to the smaller deviance."""
+    """The sparsest option within one standard error of the best; ties go to the smaller
+    deviance.
+    """
     best = min(options, key=lambda o: (not np.isfinite(o.deviance), o.deviance))
     close = [
         i for i, o in enumerate(options) if o.deviance <= best.deviance + best.error or o is best

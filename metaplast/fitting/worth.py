@@ -158,7 +158,8 @@ def _weight_nulls(data: Data) -> dict[str, tuple[str, dict[Split, Worth]]]:
 
     notes = {
         "mean": "every synapse changes by the mean change of the training sessions",
-        "rates_glm": "the change is linear in both cells' spike counts and their product, fitted to training sessions",
+        "rates_glm": "the change is linear in both cells' spike counts and their product, fitted "
+        "to training sessions",
     }
     made = {"mean": mean, "rates_glm": linear}
     return {

@@ -1,6 +1,6 @@
-"""How theta moves the numbers of a rule: what the rule says of itself, for formulas, pages and
-files; without JAX.
-"""
+"""How theta moves the numbers of a rule: the rule's own account, for formulas, pages and files.
+
+No array library is imported here."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -13,9 +13,12 @@ Shows = Literal["constants", "terms", "expression"]
 
 
 class Law(NamedTuple):
-    """acts: (value of the field, leaf of theta) -> value as it acts. neutral: the leaf under which
-    the field acts as it stands; None where the leaf stands instead of the field, which only says
-    where it starts."""
+    """A way in which a leaf of theta moves a field of a rule.
+
+    acts: (value of the field, leaf of theta) -> value as it acts.
+    neutral: the leaf under which the field acts as it stands. None where the leaf replaces the
+        field, and the field only gives the start of the leaf.
+    """
 
     acts: Callable[[float, float], float]
     neutral: float | None
@@ -39,17 +42,15 @@ LAWS: dict[str, Law] = {
     "inverse": Law(lambda value, leaf: 1.0 / leaf if leaf else math.inf, None),
 }
 
-LISTED = {
-    "terms": "initial",
-    "expression": "expression",
-}  # shows -> the field that holds a list of numbers
+LISTED = {"terms": "initial", "expression": "expression"}
+"""shows -> the field that holds a list of numbers."""
 
 
 class Moved(NamedTuple):
     """A field that theta moves.
 
-    leaf: its name in theta.
-    law: one of LAWS; `grown` is value exp(5 leaf), `exp` is exp(leaf), whatever the field says.
+    leaf: the name in theta, dotted where theta is nested. Fields may share a leaf.
+    law: one of LAWS. `grown` is value exp(5 leaf). `exp` is exp(leaf), whatever the field is.
     """
 
     leaf: str
@@ -61,16 +62,15 @@ class Account:
     """How theta moves the numbers of one rule.
 
     moved: {field: Moved} of every number that theta moves. A field that is a list of numbers has a
-        leaf of as many; any other has a scalar leaf. What stands here in no field of `moved` is
-        shown as it stands in the spec, and a leaf of theta that moves no field is shown as it is.
-        `leaf`: its dotted name where theta is nested; fields may share a leaf.
-    hidden: fields that do not act as they stand, by no law that is known: they are not shown.
-    shows: `terms` for a sum of the products in the field `terms` with the coefficients `initial`,
-        `expression` for a tree in the field of that name whose numbers theta moves, both times
-        `rate`; else `constants`.
+        leaf of the same length; any other field has a scalar leaf. A field that is not in `moved`
+        is shown as it stands in the spec. A leaf of theta that moves no field is shown as it is.
+    shows: the form of the rule. `terms`: the sum of the products in the field `terms` with the
+        coefficients `initial`, times `rate`. `expression`: the tree in the field of that name,
+        whose numbers theta moves, times `rate`. `constants`: any other.
     traces: whether a term may read traces of spikes.
-    silent: whether the rule reads nothing of the view but what its terms or its parts read.
+    silent: whether the rule itself reads nothing of the view: its terms or its parts do.
     parts: {label: Part} of the rules inside.
+    hidden: fields that do not act as they stand, by an unknown law. They are not shown.
     """
 
     moved: Mapping[str, Moved] = field(default_factory=dict)
@@ -82,16 +82,16 @@ class Account:
 
     @property
     def listed(self) -> str | None:
-        """The field of which theta moves a list of numbers."""
+        """The field whose list of numbers theta moves; None where there is no such field."""
         return LISTED.get(self.shows)
 
 
 class Part(NamedTuple):
     """A rule inside another.
 
-    fields: where it stands in the spec, such as ("rule",) or ("rules", label).
-    leaves: where its theta stands in the theta of the outer rule; () where it is that theta.
-    account: its own.
+    fields: the path to it in the spec, such as ("rule",) or ("rules", label).
+    leaves: the path to its theta in the theta of the outer rule; () where it is that theta.
+    account: the account of the inner rule.
     """
 
     fields: tuple[str, ...]
@@ -100,14 +100,20 @@ class Part(NamedTuple):
 
 
 def grown(*names: str) -> dict[str, Moved]:
-    """`moved` of constants that theta holds as `log_<name>`, 0 at the start: value exp(5
-    log_<name>).
+    """`moved` of constants that act as value exp(5 log_<name>), with log_<name> 0 at the start.
+
+    Args:
+        names: the fields.
     """
     return {name: Moved(f"log_{name}", "grown") for name in names}
 
 
 def plain(account: Account) -> dict[str, Any]:
-    """The account as a rule file holds it."""
+    """The account as plain data, for a rule file.
+
+    Args:
+        account: of a rule.
+    """
     parts = {
         label: {
             "fields": list(part.fields),
@@ -127,16 +133,21 @@ def plain(account: Account) -> dict[str, Any]:
     }
 
 
-def from_plain(given: Mapping[str, Any]) -> Account:
-    """The account that `plain` wrote; reuse/document.py checks what stands in a file."""
+def from_plain(data: Mapping[str, Any]) -> Account:
+    """The account that `plain` wrote. It is not checked: reuse/document.py checks a file.
+
+    Args:
+        data: the plain data.
+    """
     parts = {}
-    for label, part in given["parts"].items():
+    for label, part in data["parts"].items():
         inner = from_plain(part["account"])
         parts[label] = Part(tuple(part["fields"]), tuple(part["leaves"]), inner)
-    moved = {name: Moved(*pair) for name, pair in given["moved"].items()}
-    hidden = tuple(given.get("hidden", ()))
-    return Account(moved, given["shows"], given["traces"], given["silent"], parts, hidden)
+    moved = {name: Moved(*pair) for name, pair in data["moved"].items()}
+    hidden = tuple(data.get("hidden", ()))
+    return Account(moved, data["shows"], data["traces"], data["silent"], parts, hidden)
 
 
 def _exp(exponent: float) -> float:
+    """exp, infinite where it would overflow."""
     return math.exp(exponent) if exponent < 700.0 else math.inf

@@ -1,13 +1,16 @@
-"""Sums over many synapses that a rule may read: computed from the weights, and only where they are
-read.
+"""Sums over many synapses that a rule may read.
 
-    pre.returned_i = sum_j w_ji y_j                    weight_sum, weight_norm: over a neuron's own synapses
-    post.input_gain_j = 1 / (1 + sum_i x_i^2)          over the neuron's own synapses
-    post.layer_power = sum_j y_j^2                     post.layer_backward = sum_ji y_j w_ji e_i
-    post.layer_forward = sum_ji e_j w_ji x_i           the layer's own three numbers, the same at every neuron
+They are computed from the weights, and only where a rule reads them:
 
-x, y: activities; e: credit signals.
-"""
+    pre.returned_i = sum_j w_ji y_j
+    weight_sum, weight_norm: over the synapses of one neuron
+    post.input_gain_j = 1 / (1 + sum_i x_i^2)       over the synapses of one neuron
+    post.layer_power = sum_j y_j^2                  these three are numbers of the layer,
+    post.layer_backward = sum_ji y_j w_ji e_i       the same at every neuron
+    post.layer_forward = sum_ji e_j w_ji x_i
+
+    x, y: activities of the pre and the post side.
+    e: credit signals."""
 
 from collections.abc import Callable, Collection
 from typing import NamedTuple
@@ -19,14 +22,18 @@ from metaplast.connections.base import AbstractConnection
 
 
 class Aggregate(NamedTuple):
-    """Which other signals it is made of, and how: compute(connection, weight, *signals)."""
+    """One of the sums.
+
+    needs: the names of the signals that it is made of.
+    compute: (connection, weight, *signals) -> its values.
+    """
 
     needs: tuple[str, ...]
     compute: Callable[..., Array]
 
 
 def _root(squares: Array) -> Array:
-    """Its gradient is 0, not infinite, for a neuron without a synapse."""
+    """The square root, whose gradient is 0, not infinite, for a neuron without a synapse."""
     return jnp.sqrt(jnp.maximum(squares, 1e-30))
 
 
@@ -64,14 +71,20 @@ def aggregates(
     signal: Callable[[str], Array],
     fields: Collection[str],
 ) -> dict[str, dict[str, Array]]:
-    """Those of AGGREGATES that are among `fields`: {"pre": {field: [n_pre]}, "post": {field:
-    [n_post]}}.
+    """The sums of AGGREGATES that are among `fields`.
 
-    signal: the values behind a name such as `post.activity`.
+    Args:
+        connection: the synapses.
+        weight: the weights, in the layout of the connection.
+        signal: the values behind a name such as `post.activity`.
+        fields: names such as `post.weight_sum`.
+
+    Returns: {"pre": {field: [n_pre]}, "post": {field: [n_post]}}.
     """
     sides: dict[str, dict[str, Array]] = {"pre": {}, "post": {}}
-    for name, (needs, compute) in AGGREGATES.items():
+    for name, aggregate in AGGREGATES.items():
         if name in fields:
             side, _, field = name.partition(".")
-            sides[side][field] = compute(connection, weight, *map(signal, needs))
+            signals = map(signal, aggregate.needs)
+            sides[side][field] = aggregate.compute(connection, weight, *signals)
     return sides

@@ -1,15 +1,15 @@
-"""Expression trees: a text form for rules that are no sum of products, and their code as integers
-for a search.
+"""Expression trees: a text form for rules that are no sum of products, and their code for a search.
 
     sum     := product (("+" | "-") product)*
-    product := power (("*" | "/") power)*            x / y is plain: 1 / 0 is infinite, a life that meets it diverged
-    power   := atom ["^" integer]                    x^3 is read as x*x*x
+    product := power (("*" | "/") power)*
+    power   := atom ["^" integer]                   x^3 is read as x*x*x
     atom    := number | signal | "-" atom | "(" sum ")"
+    signal  := a name of language/grammar.py, modulator.<channel>, or `eligibility`
 
-signal: a name of language/grammar.py, modulator.<channel>, or `eligibility`.
+Division is plain: 1 / 0 is infinite, and a life that meets it has diverged. The code of a tree is a
+list of integers.
 
-Pure Python: no array library is imported here, and nothing is ever evaluated.
-"""
+This is pure Python: no array library is imported here, and nothing is ever evaluated."""
 
 import math
 import re
@@ -27,14 +27,20 @@ _RANK = {"+": 1, "-": 1, "*": 2, "/": 2}
 
 
 class Number(NamedTuple):
+    """A leaf with a fixed value."""
+
     value: float
 
 
 class Signal(NamedTuple):
+    """A leaf that reads a signal."""
+
     name: str
 
 
 class Apply(NamedTuple):
+    """An operator, one of OPERATORS, and its two operands."""
+
     operator: str
     left: "Tree"
     right: "Tree"
@@ -44,7 +50,13 @@ Tree = Number | Signal | Apply
 
 
 def parse(text: str) -> Tree:
-    """The tree of an expression. Raises: BadInput naming the part that is wrong."""
+    """The tree of an expression.
+
+    Args:
+        text: the expression.
+
+    Raises: BadInput naming the part that is wrong.
+    """
     if len(text) > MAX_LENGTH:
         raise BadInput(
             f"expression of {len(text)} characters", f"at most {MAX_LENGTH}", "shorten it"
@@ -59,7 +71,11 @@ def parse(text: str) -> Tree:
 
 
 def nodes(tree: Tree) -> Iterator[Tree]:
-    """The node and all below it, from left to right."""
+    """The node and all nodes below it, from left to right.
+
+    Args:
+        tree: the node.
+    """
     yield tree
     if isinstance(tree, Apply):
         yield from nodes(tree.left)
@@ -67,16 +83,30 @@ def nodes(tree: Tree) -> Iterator[Tree]:
 
 
 def numbers(tree: Tree) -> tuple[float, ...]:
+    """The numbers of a tree, from left to right.
+
+    Args:
+        tree: of an expression.
+    """
     return tuple(node.value for node in nodes(tree) if isinstance(node, Number))
 
 
 def signals(tree: Tree) -> tuple[str, ...]:
-    """The names that occur, each once, in the order of their first occurrence."""
+    """The names of the signals of a tree, each once, in the order of their first occurrence.
+
+    Args:
+        tree: of an expression.
+    """
     return tuple(dict.fromkeys(node.name for node in nodes(tree) if isinstance(node, Signal)))
 
 
 def filled(tree: Tree, values: Iterator[float]) -> Tree:
-    """The tree with other numbers, taken from left to right."""
+    """The tree with other numbers.
+
+    Args:
+        tree: of an expression.
+        values: the numbers, from left to right.
+    """
     if isinstance(tree, Apply):
         left = filled(tree.left, values)
         return Apply(tree.operator, left, filled(tree.right, values))
@@ -84,20 +114,30 @@ def filled(tree: Tree, values: Iterator[float]) -> Tree:
 
 
 def show(tree: Tree, number: Callable[[float], str] | None = None) -> str:
-    """The text of a tree; `parse` of it gives the tree back where `number` does (default: the
-    shortest exact text).
+    """The text of a tree; `parse` of it gives the tree back where `number` is exact.
+
+    Args:
+        tree: of an expression.
+        number: the text of a number; by default the shortest exact text.
     """
-    return _show(tree, number or (lambda value: repr(float(value)).removesuffix(".0")), 0)
+    return _show(tree, number or _exact, 0)
+
+
+def _exact(value: float) -> str:
+    """The shortest text that gives the same number back."""
+    return repr(float(value)).removesuffix(".0")
 
 
 def _show(tree: Tree, number: Callable[[float], str], least: int) -> str:
+    """The text of a tree, in brackets where its operator ranks below `least`."""
     if isinstance(tree, Signal):
         return tree.name
     if isinstance(tree, Number):
         written = number(tree.value)
         return f"({written})" if written.startswith("-") and least else written
     rank = _RANK[tree.operator]
-    left, right = _show(tree.left, number, max(rank, 1)), _show(tree.right, number, rank + 1)
+    left = _show(tree.left, number, max(rank, 1))
+    right = _show(tree.right, number, rank + 1)
     body = f"{left} {tree.operator} {right}" if rank == 1 else f"{left}{tree.operator}{right}"
     return f"({body})" if rank < least else body
 
@@ -106,17 +146,19 @@ class _Reader:
     """Recursive descent over the tokens of one expression."""
 
     def __init__(self, text: str) -> None:
-        self.text, self.tokens, at = text, list[str](), 0
+        self.text = text
+        self.tokens: list[str] = []
+        at = 0
         while text[at:].strip():
-            found = _TOKEN.match(text, at)
-            if found is None:
+            match = _TOKEN.match(text, at)
+            if match is None:
                 raise BadInput(
                     f"{text[at:][:20]!r} in expression {text!r}",
                     "numbers, signals, + - * / ^ ( )",
                     "correct it",
                 )
-            self.tokens.append(found[found.lastindex or 0])
-            at = found.end()
+            self.tokens.append(match[match.lastindex or 0])
+            at = match.end()
 
     def wrong(self, expected: str) -> BadInput:
         here = repr(self.tokens[0]) if self.tokens else "the end"
@@ -150,13 +192,13 @@ class _Reader:
         if not self.next_is("^"):
             return base
         self.tokens.pop(0)
-        given = self.tokens.pop(0) if self.tokens else ""
-        if not (given.isascii() and given.isdigit() and 1 <= int(given[:3]) <= MAX_POWER):
+        power = self.tokens.pop(0) if self.tokens else ""
+        if not (power.isascii() and power.isdigit() and 1 <= int(power[:3]) <= MAX_POWER):
             raise BadInput(
-                f"power {given!r} in expression {self.text!r}", f"1 to {MAX_POWER}", "correct it"
+                f"power {power!r} in expression {self.text!r}", f"1 to {MAX_POWER}", "correct it"
             )
         tree = base
-        for _ in range(int(given) - 1):
+        for _ in range(int(power) - 1):
             tree = Apply("*", tree, base)
         return tree
 
@@ -174,11 +216,9 @@ class _Reader:
             if depth > 3 * MAX_DEPTH:
                 raise self.wrong("fewer signs")
             inner = self.atom(depth + 1)
-            return (
-                Number(-inner.value)
-                if isinstance(inner, Number)
-                else Apply("*", Number(-1.0), inner)
-            )
+            if isinstance(inner, Number):
+                return Number(-inner.value)
+            return Apply("*", Number(-1.0), inner)
         if token[0] in "0123456789.":
             if not math.isfinite(float(token)):
                 raise BadInput(
@@ -193,21 +233,30 @@ class _Reader:
         return Signal(token)
 
 
-# The code of a search: a graph of `size` operators, of which one is read out. Node k is three
-# integers, its operator and its two operands; an operand below n_leaves is a leaf, n_leaves + m is
-# node m < k. The last integer is the operand read out. Every code within `limits` is a tree (shared
-# nodes are written out twice); nodes not read are its reserve.
+# The code of a search is a graph of `size` operators, one of which is read out. Node k is three
+# integers: its operator and its two operands. An operand below n_leaves is a leaf, and n_leaves + m
+# is node m < k. The last integer is the operand that is read out. Every code within `limits` is a
+# tree, in which shared nodes are written out twice. Nodes that are not read are its reserve.
 
 
 def limits(n_leaves: int, size: int) -> tuple[int, ...]:
-    """The exclusive upper bound of every integer of a code."""
+    """The exclusive upper bound of every integer of a code.
+
+    Args:
+        n_leaves: the number of leaves.
+        size: the number of operators.
+    """
     per_node = [(len(OPERATORS), n_leaves + k, n_leaves + k) for k in range(size)]
     return (*(limit for node in per_node for limit in node), n_leaves + size)
 
 
 def encode(tree: Tree, leaves: Sequence[Tree], size: int) -> list[int | None]:
-    """The code of a tree over distinct `leaves`; equal numbers in it take equal leaves in turn.
-    None: of no matter.
+    """The code of a tree; None stands for an integer that does not matter.
+
+    Args:
+        tree: of an expression.
+        leaves: the leaves that it may have. Equal numbers in the tree take equal leaves in turn.
+        size: the number of operators of the code.
 
     Raises: BadInput for a tree with other leaves or more than `size` operators.
     """
@@ -239,7 +288,11 @@ def encode(tree: Tree, leaves: Sequence[Tree], size: int) -> list[int | None]:
 
 
 def decode(code: Sequence[float], leaves: Sequence[Tree]) -> Tree:
-    """The tree that a code stands for; a number outside `limits` is taken as the nearest inside.
+    """The tree that a code stands for.
+
+    Args:
+        code: numbers; one outside `limits` is taken as the nearest inside.
+        leaves: the leaves that the tree may have.
 
     Raises: BadInput for a tree of more than MAX_NODES nodes.
     """

@@ -1,14 +1,14 @@
 """The term grammar: one text form for rules, used for printing, ablation, distillation and export.
 
-    term    := product (("+" | "-") product)*            one coefficient multiplies the whole term
+    term    := product (("+" | "-") product)*       one coefficient multiplies the whole term
     product := factor ("*" factor)*
-    factor  := number | signal | signal "^" integer      signal: a name below, or modulator.<channel>
+    factor  := number | signal | signal "^" integer
+    signal  := a name of SIGNALS, or modulator.<channel>
 
-Traces of spikes are signals only of rules that keep them (trace_taylor);
-and, where terms are listed, `taylor N of a b ...` for every product of powers 0 to N of the signals a, b, ...
+Traces of spikes are signals only of rules that keep them (trace_taylor). Where terms are listed,
+`taylor N of a b ...` stands for every product of powers 0 to N of the signals a, b, ...
 
-Pure Python: no array library is imported here, and nothing is ever evaluated.
-"""
+This is pure Python: no array library is imported here, and nothing is ever evaluated."""
 
 import difflib
 import itertools
@@ -50,13 +50,11 @@ TRACES: dict[str, tuple[str, str]] = {  # name -> (side, field of the view whose
     "post_slow": ("post", "activity"),
 }
 MAX_LENGTH, MAX_PRODUCTS, MAX_POWER, MAX_TERMS = 400, 32, 8, 4096
-RATE_UNIT = (
-    5.0  # rate exp(5 log_rate): a log_rate of 0.1 changes the rate by a factor exp(0.5) = 1.65
-)
+RATE_UNIT = 5.0
+"""rate exp(5 log_rate): a log_rate of 0.1 changes the rate by a factor exp(0.5) = 1.65."""
 REACHES = ("synapse", "neuron", "layer")
-MIXING = {
-    reach: f"mixing.{reach}" for reach in REACHES[1:]
-}  # read by a rule that mixes synapses by itself
+MIXING = {reach: f"mixing.{reach}" for reach in REACHES[1:]}
+"""reach -> the field that counts as read by a rule that mixes synapses by itself."""
 _WIDER = {
     **{reach: reach for reach in MIXING},
     **dict.fromkeys(("weight_sum", "weight_norm", "input_gain"), "neuron"),
@@ -69,26 +67,44 @@ _SPLIT = re.compile(r"(?<![0-9.][eE])([+-])")
 
 
 class Product(NamedTuple):
-    """scale * product of signals to integer powers; `factors` is sorted by name."""
+    """scale * product of signals to integer powers.
+
+    scale: a number.
+    factors: (signal, power) of each factor, sorted by name.
+    """
 
     scale: float
     factors: tuple[tuple[str, int], ...]
 
     def side(self, wanted: str) -> tuple[tuple[str, int], ...]:
-        """The factors of one side: pre, post, synapse or modulator."""
+        """The factors of one side.
+
+        Args:
+            wanted: pre, post, synapse or modulator.
+        """
         return tuple((name, power) for name, power in self.factors if side_of(name) == wanted)
 
     @property
     def weight_power(self) -> int:
+        """The power of the weight in the product."""
         return dict(self.factors).get("weight", 0)
 
 
 def side_of(name: str) -> str:
+    """The side of a signal: pre, post, synapse or modulator.
+
+    Args:
+        name: of a signal.
+    """
     return "modulator" if name.startswith("modulator.") else (SIGNALS | TRACES)[name][0]
 
 
 def field_of(name: str) -> str:
-    """The field of the view behind a signal: `post.feedback` for error, `weight`, `modulators.reward`."""
+    """The field of the view behind a signal, such as `post.feedback` for error, or `weight`.
+
+    Args:
+        name: of a signal.
+    """
     if name.startswith("modulator."):
         return "modulators." + name.removeprefix("modulator.")
     side, field = (SIGNALS | TRACES)[name]
@@ -96,7 +112,12 @@ def field_of(name: str) -> str:
 
 
 def read(name: str, view: Any) -> Any:
-    """The value of a signal in the view of an edge, or of one synapse."""
+    """The value of a signal in a view.
+
+    Args:
+        name: of a signal.
+        view: of an edge, or of one synapse.
+    """
     if name.startswith("modulator."):
         return view.modulators[name.removeprefix("modulator.")]
     side, field = SIGNALS[name]
@@ -104,14 +125,25 @@ def read(name: str, view: Any) -> Any:
 
 
 def reach(fields: Iterable[str]) -> str:
-    """synapse: nothing beyond the synapse's own two neurons; neuron: sums over one neuron's own synapses too; layer:
-    activity carried back through the forward weights, and sums over a whole population, too."""
+    """The widest reach among the fields that a rule reads.
+
+    `synapse`: nothing beyond the two neurons of the synapse. `neuron`: also sums over the synapses
+    of one neuron. `layer`: also activity that is carried back through the forward weights, and sums
+    over a whole population.
+
+    Args:
+        fields: of the view, such as `post.weight_sum`.
+    """
     wide = [_WIDER.get(name.rpartition(".")[2], "synapse") for name in fields]
     return max(wide, key=REACHES.index, default="synapse")
 
 
 def parse(text: str, traces: bool = False) -> tuple[Product, ...]:
-    """The products of one term; traces: whether they may be signals.
+    """The products of one term.
+
+    Args:
+        text: the term.
+        traces: whether traces of spikes are signals.
 
     Raises: BadInput naming the term, the part that is wrong and the nearest known signal.
     """
@@ -128,22 +160,31 @@ def parse(text: str, traces: bool = False) -> tuple[Product, ...]:
 
 
 def expand(terms: Iterable[str]) -> tuple[str, ...]:
-    """The terms with every `taylor N of a b ...` replaced by all products of powers 0 to N of the signals named.
+    """The terms, with every `taylor N of a b ...` replaced by all products of powers 0 to N.
+
+    Args:
+        terms: as text.
 
     Raises: BadInput for an unknown signal, a power beyond the largest, or too many terms.
     """
-    found: list[str] = []
+    expanded: list[str] = []
     for term in terms:
         family = _TAYLOR.fullmatch(term.strip())
-        found += _family(int(family[1][:3]), family[2].split(), term) if family else [term]
-    if len(found) > MAX_TERMS:
+        if family:
+            expanded += _family(int(family[1][:3]), family[2].split(), term)
+        else:
+            expanded.append(term)
+    if len(expanded) > MAX_TERMS:
         raise BadInput(
-            f"{len(found)} terms", f"at most {MAX_TERMS}", "lower the order or leave out a signal"
+            f"{len(expanded)} terms",
+            f"at most {MAX_TERMS}",
+            "lower the order or leave out a signal",
         )
-    return tuple(found)
+    return tuple(expanded)
 
 
 def _family(order: int, signals: list[str], text: str) -> list[str]:
+    """All products of powers 0 to `order` of the signals, as text."""
     for name in signals:
         check_signal(name, text, traces=True)  # the rule refuses those it does not keep
     if not 1 <= order <= MAX_POWER or len(set(signals)) < len(signals):
@@ -155,17 +196,24 @@ def _family(order: int, signals: list[str], text: str) -> list[str]:
             f"term {text!r}", f"at most {MAX_TERMS} terms", "lower the order or leave out a signal"
         )
     powers = itertools.product(range(order + 1), repeat=len(signals))
-    named = (tuple((s, p) for s, p in zip(signals, each, strict=True) if p) for each in powers)
-    return [show(Product(1.0, factors)) for factors in named]
+    products = []
+    for each in powers:
+        pairs = zip(signals, each, strict=True)
+        factors = tuple((name, power) for name, power in pairs if power)
+        products.append(show(Product(1.0, factors)))
+    return products
 
 
 def show(product: Product) -> str:
-    """The text of a product; `parse` of it gives the product back."""
+    """The text of a product; `parse` of it gives the product back.
+
+    Args:
+        product: to be written.
+    """
     body = "*".join(name if power == 1 else f"{name}^{power}" for name, power in product.factors)
     magnitude = abs(product.scale)
-    number = repr(magnitude).removesuffix(
-        ".0"
-    )  # repr: the shortest text that gives the same float back
+    # repr is the shortest text that gives the same float back.
+    number = repr(magnitude).removesuffix(".0")
     sign = "-" if product.scale < 0 else ""
     if not body:
         return sign + number
@@ -173,7 +221,9 @@ def show(product: Product) -> str:
 
 
 def _product(body: str, sign: float, text: str, traces: bool) -> Product:
-    scale, powers = sign, {}
+    """One product of a term. `text` is the whole term, for error messages."""
+    scale = sign
+    powers: dict[str, int] = {}
     for part in body.split("*"):
         name, caret, power = (piece.strip() for piece in part.partition("^"))
         if not caret and _NUMBER.fullmatch(name):
@@ -199,6 +249,13 @@ def _product(body: str, sign: float, text: str, traces: bool) -> Product:
 
 
 def check_signal(name: str, text: str, traces: bool = False) -> None:
+    """Raises: BadInput for a name that is no signal, with the nearest one.
+
+    Args:
+        name: to be checked.
+        text: the term in which it stands.
+        traces: whether traces of spikes are signals.
+    """
     if name in SIGNALS or (traces and name in TRACES) or _MODULATOR.fullmatch(name):
         return
     if name in TRACES:

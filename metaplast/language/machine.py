@@ -1,6 +1,4 @@
-"""Running the code of an expression (_expression.py): one compiled program for every tree over the
-same leaves.
-"""
+"""Running the code of an expression: one compiled program for every tree over the same leaves."""
 
 from collections.abc import Sequence
 
@@ -15,14 +13,25 @@ _DIVIDE = OPERATORS.index("/")
 
 
 def integers(code: Array, n_leaves: int) -> Array:
-    """The code as whole numbers within their limits: every array of floats is a program."""
+    """The code as whole numbers within their limits, so that every array of floats is a program.
+
+    Args:
+        code: [3 size + 1] of floats, as in theta.
+        n_leaves: the number of leaves.
+    """
     bounds = np.asarray(limits(n_leaves, code.shape[0] // 3), np.int32)
     return jnp.clip(jnp.round(jax.lax.stop_gradient(code)).astype(jnp.int32), 0, bounds - 1)
 
 
 def run(code: Array, leaves: Sequence[Array]) -> Array:
-    """The value of the tree for leaves of one shape; code [3 size + 1] of floats, as in theta."""
-    whole, values = integers(code, len(leaves)), jnp.stack(jnp.broadcast_arrays(*leaves))
+    """The value of the tree.
+
+    Args:
+        code: [3 size + 1] of floats, as in theta.
+        leaves: the values of the leaves, of one shape.
+    """
+    whole = integers(code, len(leaves))
+    values = jnp.stack(jnp.broadcast_arrays(*leaves))
     size = code.shape[0] // 3
     values = jnp.concatenate([values, jnp.zeros((size, *values.shape[1:]), values.dtype)])
     for k in range(size):
@@ -32,8 +41,8 @@ def run(code: Array, leaves: Sequence[Array]) -> Array:
 
 
 def _apply(operator: Array, left: Array, right: Array) -> Array:
-    """The divisor is 1 where nothing is divided: a quotient that is not taken must not spoil the
-    gradient.
+    """The value of one operator. The divisor is 1 where nothing is divided: a quotient that is not
+    taken must not spoil the gradient.
     """
     quotient = left / jnp.where(operator == _DIVIDE, right, 1.0)
     return jax.lax.select_n(
@@ -42,8 +51,14 @@ def _apply(operator: Array, left: Array, right: Array) -> Array:
 
 
 def n_nodes(code: Array, n_leaves: int) -> Array:
-    """How many nodes [] the tree has, written out."""
-    whole, size = integers(code, n_leaves), code.shape[0] // 3
+    """The number of nodes [] of the tree, written out.
+
+    Args:
+        code: [3 size + 1] of floats, as in theta.
+        n_leaves: the number of leaves.
+    """
+    whole = integers(code, n_leaves)
+    size = code.shape[0] // 3
     counts = jnp.concatenate([jnp.ones(n_leaves), jnp.zeros(size)])
     for k in range(size):
         counts = counts.at[n_leaves + k].set(

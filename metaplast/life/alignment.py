@@ -1,19 +1,20 @@
-"""How far a credit signal points away from the gradient of the loss of the step."""
+"""The angle between a credit signal and the gradient of the loss of the step."""
 
 from collections.abc import Collection
 
 import jax.numpy as jnp
 from jax import Array, lax
 
-from metaplast.feedback.base import credit as credited
+from metaplast.feedback.base import credit as credit_from
 from metaplast.feedback.base import reverse_walk
 from metaplast.signals import Credit, Feedback, NeuronView, Synapses
 from metaplast.wiring import Wiring
 
 
 def hidden(wiring: Wiring, inputs: Collection[str]) -> list[str]:
-    """The populations between the inputs and the output: driven by some edge, and neither of the
-    two.
+    """The names of the populations between the inputs and the output.
+
+    A hidden population is driven by some edge. It is neither an input nor the output.
     """
     return [
         p.name
@@ -30,34 +31,48 @@ def angles(
     feedback: Feedback,
     credit: Credit,
 ) -> dict[str, Array]:
-    """{angle_<population>: degrees} between the credit of a hidden population and the one that
-    symmetric feedback would give it in the same step, through the forward weights as they are: 0 is
-    backpropagation, 90 no relation.
+    """The angle between the credit of each hidden population and the symmetric one.
 
-    A measurement only: no gradient passes.
+    Symmetric feedback carries the errors of the same step back through the forward weights as they
+    are. 0 degrees is backpropagation, 90 no relation. It is a measurement only: no gradient passes.
+
+    Args:
+        wiring: the graph.
+        inputs: names of the input populations.
+        synapses: the synapses of every edge, as they were in the step.
+        views: the view of every population in the step.
+        feedback: the task's feedback of the step.
+        credit: the credit that the network's own feedback gave.
+
+    Returns:
+        {angle_<population>: degrees []}.
     """
     synapses, views, feedback, credit = lax.stop_gradient((synapses, views, feedback, credit))
-    signals = reverse_walk(
-        wiring, {name: s.weight for name, s in synapses.items()}, views, feedback
-    )
-    symmetric = credited(signals, views, feedback).feedback
+    weights = {name: s.weight for name, s in synapses.items()}
+    signals = reverse_walk(wiring, weights, views, feedback)
+    symmetric = credit_from(signals, views, feedback).feedback
     return {
-        f"angle_{n}": degrees_between(credit.feedback[n], symmetric[n])
-        for n in hidden(wiring, inputs)
+        f"angle_{name}": degrees_between(credit.feedback[name], symmetric[name])
+        for name in hidden(wiring, inputs)
     }
 
 
 def degrees_between(a: Array, b: Array) -> Array:
-    """2 atan2(|a/|a| - b/|b||, |a/|a| + b/|b||): also where the angle is small. Zero stands at 90
-    to any other.
+    """The angle [] between two vectors [n] in degrees, precise for small angles too.
+
+        2 atan2(|a/|a| - b/|b||, |a/|a| + b/|b||)
+
+    A vector of zeros stands at 90 degrees to any other.
     """
-    a, b = _unit(a), _unit(b)
-    return jnp.degrees(
-        2.0 * jnp.arctan2(jnp.sqrt(jnp.sum((a - b) ** 2)), jnp.sqrt(jnp.sum((a + b) ** 2)))
-    )
+    a = _unit(a)
+    b = _unit(b)
+    difference = jnp.sqrt(jnp.sum((a - b) ** 2))
+    total = jnp.sqrt(jnp.sum((a + b) ** 2))
+    return jnp.degrees(2.0 * jnp.arctan2(difference, total))
 
 
 def _unit(x: Array) -> Array:
+    """A vector of length 1 in the direction of x; zeros stay zeros."""
     largest = jnp.max(jnp.abs(x))
     x = x / jnp.where(largest > 0, largest, 1.0)  # first: the square of a small number would be 0
     length = jnp.sqrt(jnp.sum(x**2))

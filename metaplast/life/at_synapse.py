@@ -1,11 +1,12 @@
-"""When spikes are at a synapse: what the rule of an edge sees of its two neurons in one step.
+"""The times at which spikes are at a synapse, for rules of spike times.
 
-Pair rules are written for the times at which spikes reach the synapse: a presynaptic one fired at t
-at t + d_axon, a postsynaptic one at t + d_dendrite, delays that the edge declares (transmission
-`delayed`). A recurrent edge transmits one step later than that, since its cells are updated one
-population after
-the other: a lag of this program, which such rules do not see. A rule that gives credit for what was
-transmitted (e-prop, a policy gradient) needs that very signal.
+Pair rules are written for the times at which spikes reach the synapse. A presynaptic spike fired at
+t reaches it at t + d_axon, a postsynaptic one at t + d_dendrite. The edge declares both delays
+(transmission `delayed`).
+
+A recurrent edge transmits one step later than that, since cells are updated one population after
+the other. This is a lag of the program, and rules of spike times do not see it. A rule that gives
+credit for the transmitted signal (e-prop, a policy gradient) needs that very signal instead.
 """
 
 from collections.abc import Mapping
@@ -20,21 +21,17 @@ from metaplast.transmission.delayed import queued
 from metaplast.wiring import Edge, Wiring
 
 SpikeTimes = Literal["synapse", "transmitted"]
-OWN_FIELDS = (
-    "activity",
-    "potential",
-    "gain",
-    "score",
-    "dendrite",
-)  # of a NeuronView: what the neuron itself makes
+NEURON_FIELDS = ("activity", "potential", "gain", "score", "dendrite")
+"""The fields of a NeuronView that the neuron itself makes."""
 
 
 class AtSynapse(NamedTuple):
-    """What is at the synapses of an edge in one step.
+    """The signals at the synapses of an edge in one step.
 
-    pre: the presynaptic activity, [n_pre].
-    post: the fields of the postsynaptic view that are not those of this step, each [n_post].
-    sent: the presynaptic activity that the edge transmits, [n_pre], where that is another one.
+    Attributes:
+        pre: presynaptic activity at the synapse [n_pre].
+        post: fields of the postsynaptic view that differ from those of this step, each [n_post].
+        sent: presynaptic activity that the edge transmits [n_pre]; None where it is `pre`.
     """
 
     pre: Array
@@ -42,10 +39,8 @@ class AtSynapse(NamedTuple):
     sent: Array | None = None
 
 
-def timed(wiring: Wiring, edges: Mapping[str, Edge], dt: float) -> dict[str, Edge]:
-    """Those of the edges at which spikes are at other times than those at which they are
-    transmitted.
-    """
+def retimed_edges(wiring: Wiring, edges: Mapping[str, Edge], dt: float) -> dict[str, Edge]:
+    """The edges at whose synapses spikes are at other times than those of their transmission."""
     return {
         name: edge
         for name, edge in edges.items()
@@ -53,43 +48,66 @@ def timed(wiring: Wiring, edges: Mapping[str, Edge], dt: float) -> dict[str, Edg
     }
 
 
-def waiting(edge: Edge, fields: frozenset[str], dt: float) -> Theta:
-    """What is on its way from the soma to the synapses of an edge, at birth; fields: those that its
-    rule reads.
+def empty_queues(edge: Edge, fields: frozenset[str], dt: float) -> Theta:
+    """The signals under way from the soma to the synapses of an edge, at birth.
 
-    A queue [n_steps, n_post] of every field, oldest first, and whether nothing has entered it yet.
+    Args:
+        edge: the edge.
+        fields: the fields of its view that the rule of the edge reads.
+        dt: seconds per step.
+
+    Returns:
+        {field: queue [n_steps, n_post], oldest first} and `empty` [], 1 until something has
+        entered; {} where nothing waits.
     """
     n_steps = edge.transmission.dendritic_steps(dt)
-    names = [name for name in OWN_FIELDS if f"post.{name}" in fields] if n_steps else []
+    if not n_steps:
+        return {}
+    names = [name for name in NEURON_FIELDS if f"post.{name}" in fields]
+    if not names:
+        return {}
     queues = {name: jnp.zeros((n_steps, edge.connection.n_post)) for name in names}
-    return {"empty": jnp.ones(()), **queues} if queues else {}
+    return {"empty": jnp.ones(()), **queues}
 
 
 def at_synapse(
     wiring: Wiring,
     edge: Edge,
-    behind: Theta,
-    network: tuple[NetworkState, NetworkState],
+    queues: Theta,
+    before: NetworkState,
+    after: NetworkState,
     views: Mapping[str, NeuronView],
     dt: float,
 ) -> tuple[Theta, AtSynapse]:
-    """(what is on its way after this step, what is at the synapses of an edge in it), for a rule of
-    spike times.
+    """The signals at the synapses of an edge in one step, for a rule of spike times.
 
-    network: before and after the step. The transmission of an edge that goes back has not met the
-    spikes of this step
-    yet: what it makes of them is looked up ahead. Before the first arrival no spike arrives; every
-    other signal is that of the first step.
+    The transmission of an edge that goes back has not met the spikes of this step yet: its answer
+    to them is looked up ahead. Before the first arrival no spike arrives; every other signal is
+    that of the first step.
+
+    Args:
+        wiring: the graph.
+        edge: the edge.
+        queues: the signals under way before this step (`empty_queues`).
+        before: the state of the network before the step.
+        after: the state of the network after the step.
+        views: the view of every population in the step.
+        dt: seconds per step.
+
+    Returns:
+        (The queues after this step, the signals at the synapses.)
     """
-    before, after = network
     state = (after if wiring.backwards(edge) else before).transmissions[edge.name]
     pre = edge.transmission.at_synapse(state, views[edge.pre].activity, dt)
-    post, later = {}, {}
-    for name, queue in behind.items():
+    post = {}
+    later = {}
+    for name, queue in queues.items():
         if name == "empty":
             later["empty"] = jnp.zeros(())
             continue
-        now = getattr(views[edge.post], name)
-        held = queue if name == "activity" else jnp.where(behind["empty"] > 0, now, queue)
-        post[name], later[name] = queued(held, now)
+        entering = getattr(views[edge.post], name)
+        waiting = queue
+        if name != "activity":
+            waiting = jnp.where(queues["empty"] > 0, entering, queue)
+        post[name], later[name] = queued(waiting, entering)
     return later, AtSynapse(pre, post)

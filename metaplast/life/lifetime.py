@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -17,29 +18,64 @@ from metaplast.feedback.random import Random as RandomFeedback
 from metaplast.genomes.base import AbstractGenome
 from metaplast.genomes.random import Random as RandomGenome
 from metaplast.life.alignment import angles
-from metaplast.life.at_synapse import AtSynapse, SpikeTimes, at_synapse, timed, waiting
-from metaplast.life.scan import pieces, plastic_at, scan
+from metaplast.life.at_synapse import (
+    AtSynapse,
+    SpikeTimes,
+    at_synapse,
+    empty_queues,
+    retimed_edges,
+)
+from metaplast.life.phases import is_plastic, stretches
+from metaplast.life.scan import scan
 from metaplast.life.slots import Slot, check_shared, theta_of
-from metaplast.life.view import answered, edge_reads, edge_view, with_surprise
+from metaplast.life.view import (
+    EdgeWeights,
+    edge_reads,
+    edge_view,
+    with_surprise,
+    with_task_signals,
+)
 from metaplast.networks import base as network
 from metaplast.networks.base import AbstractNetwork, NetworkState
 from metaplast.networks.feedforward import Feedforward
 from metaplast.registry import BadInput
 from metaplast.rules.base import cleared
-from metaplast.signals import Credit, Key, NeuronView, RuleState, Synapses, Theta, Trace, pytree
+from metaplast.signals import (
+    Credit,
+    Feedback,
+    Key,
+    NeuronView,
+    RuleState,
+    Score,
+    Synapses,
+    Theta,
+    Trace,
+    pytree,
+)
 from metaplast.spec import Positive, decode, plugin, spec
 from metaplast.tasks import AbstractTaskFamily, some_task
 from metaplast.wiring import Edge, Wiring
 
 _NAME = re.compile(r"\w[\w-]{0,63}")
-POTENTIALS = 4  # of the keys that follow from one, after those of `split`
+POTENTIALS = 4  # folded into a key beside its `split` in four: the key of first potentials
 
 
 @pytree
 class Life:
-    """Everything the next step needs. born: initial weights of the edges whose rule reads them;
-    behind: what is on its way from the soma to the synapses of rules of spike times; t: steps
-    lived."""
+    """The state of a life: all that its next step needs.
+
+    Attributes:
+        synapses: edge -> its weights and mask.
+        born: edge -> its initial weights, for the edges whose rule reads them.
+        network: the state of neurons and transmissions.
+        behind: edge -> the queues from the soma to the synapses (life/at_synapse.py), for the edges
+            with a rule of spike times that need them.
+        rules: edge -> the state of its rule.
+        feedback: the state of the feedback.
+        task: the state of the task.
+        key: the key of the life.
+        t: the number of steps lived, an integer [].
+    """
 
     synapses: dict[str, Synapses]
     born: dict[str, Array]
@@ -56,15 +92,25 @@ class Life:
 class Lifetime:
     """A network with its rules, living through tasks of one family.
 
-    dt: seconds per step; record: what a trace keeps of every step, per edge or population, beside
-    the score; measure: what is added to the metrics of every step: `alignment`, the angle between
-    the credit of each hidden population and the one of symmetric feedback, in degrees, as
-    `angle_<population>`; or to those of a whole life, in
-    `MetaProblem.losses`: `units`, the shares of silent and saturated units (life/units.py).
-    spike_times: when rules of spike times see a spike: when it is at the `synapse`, or
-    `transmitted` (life/at_synapse.py).
-    Raises: BadInput (from `check`) for a slot without edges, an edge in two slots, or a rule that
-    reads a signal which neither the wiring nor the task offers.
+    Args:
+        task: the family of tasks.
+        network: the writer of the wiring.
+        feedback: the way from the task's errors to credit at every population.
+        genome: the source of initial weights.
+        slots: the rules, each with the edges that it changes.
+        dt: seconds per step.
+        record: the signals of every step that a trace keeps, per edge or population, beside the
+            score.
+        measure: additional metrics. `alignment` adds to every step the angle between the credit of
+            each hidden population and the one of symmetric feedback, in degrees, as
+            `angle_<population>`. `units` adds to a whole life, in `MetaProblem.losses`, the shares
+            of silent and saturated units (life/units.py).
+        spike_times: when rules of spike times see a spike: when it is at the `synapse`, or when it
+            is `transmitted` (life/at_synapse.py).
+
+    Raises:
+        BadInput: (from `check`) for a slot without edges, an edge in two slots, or a rule that
+            reads a signal which neither the wiring nor the task offers.
     """
 
     task: Annotated[AbstractTaskFamily, plugin("task")] = dataclasses.field(
@@ -80,70 +126,63 @@ class Lifetime:
     spike_times: SpikeTimes = "synapse"
 
     def wiring(self) -> Wiring:
+        """The graph that the network writes for the sizes of the task."""
         return _wiring(self)
 
     def plastic(self) -> dict[str, tuple[Edge, Slot]]:
-        """Edge name -> (edge, its slot), for every edge that a rule changes."""
-        found = {}
+        """Edge name -> (edge, its slot), for every edge that a rule changes.
+
+        Raises:
+            BadInput: for an edge in two slots.
+        """
+        plastic = {}
         for edge in self.wiring().edges:
-            slots = [
-                slot for slot in self.slots if edge.plastic and fnmatchcase(edge.name, slot.edges)
-            ]
+            if not edge.plastic:
+                continue
+            slots = [slot for slot in self.slots if fnmatchcase(edge.name, slot.edges)]
             if len(slots) > 1:
                 fix = f"narrow 'edges' of {slots[0].name} or {slots[1].name}"
                 raise BadInput(f"edge {edge.name}", "at most one slot", fix)
             if slots:
-                found[edge.name] = (edge, slots[0])
-        return found
-
-    def _timed(self) -> dict[str, Edge]:
-        """The edges whose rule sees spikes at other times than those at which the edge transmits
-        them.
-        """
-        by_rule = {
-            name: edge for name, (edge, slot) in self.plastic().items() if slot.rule.spike_timing
-        }
-        return timed(self.wiring(), by_rule, self.dt) if self.spike_times == "synapse" else {}
-
-    def _behind(self) -> dict[str, Theta]:
-        return {
-            name: waiting(edge, self.reads()[name], self.dt) for name, edge in self._timed().items()
-        }
+                plastic[edge.name] = (edge, slots[0])
+        return plastic
 
     def reads(self) -> dict[str, frozenset[str]]:
         """Edge name -> the fields of its view that its rule depends on (measured)."""
         return _reads(self)
 
     def check(self) -> None:
-        """Refuse, by name, what cannot live together; nothing is compiled."""
-        slots, edges = (
-            [slot.name for slot in self.slots],
-            [edge.name for edge in self.wiring().edges],
-        )
-        for kind, names in (("slot", slots), ("edge", edges)):
-            for name in names:
-                if not _NAME.fullmatch(name) or names.count(name) > 1:
-                    raise BadInput(
-                        f"{kind} {name!r}",
-                        "a name of letters, digits, _ and -, used once",
-                        "rename it",
-                    )
+        """Refuse, by name, parts that cannot live together; nothing is compiled.
+
+        Raises:
+            BadInput: for a name that is no name or is used twice, and for parts that do not fit
+                each other.
+        """
+        _check_names("slot", [slot.name for slot in self.slots])
+        _check_names("edge", [edge.name for edge in self.wiring().edges])
         network.check_watched(self.wiring(), self.task.shape())
         _reads(self)
         check_shared(self.plastic())
+        self._check_genome()
+        jax.eval_shape(
+            lambda key: self.begin(self._init(key), some_task(self.task, key), key),
+            jax.random.key(0),
+        )
+
+    def _check_genome(self) -> None:
         offers = self.task.shape().offers
         for need in sorted(self.genome.needs - offers):
             expected = f"one of what it offers: {', '.join(sorted(offers))}"
             raise BadInput(
                 f"genome: needs {need!r} from the task", expected, "change genome or task"
             )
-        jax.eval_shape(
-            lambda key: self.begin(self._init(key), some_task(self.task, key), key),
-            jax.random.key(0),
-        )
 
     def init(self, key: Key) -> Theta:
-        """theta = {rules: {slot: theta, or {edge: theta}}, genome, feedback, neurons}."""
+        """Check the lifetime and draw the first theta.
+
+        Returns:
+            {rules: {slot: theta, or {edge: theta}}, genome, feedback, neurons}.
+        """
         self.check()
         return self._init(key)
 
@@ -152,9 +191,8 @@ class Lifetime:
         k_rules, k_genome, k_feedback, k_neurons = jax.random.split(key, 4)
         rules: dict[str, Any] = {slot.name: {} for slot in self.slots}
         for index, (name, (edge, slot)) in enumerate(self.plastic().items()):
-            theta = slot.rule.init(
-                jax.random.fold_in(k_rules, 0 if slot.shared else index), edge.connection
-            )
+            rule_key = jax.random.fold_in(k_rules, 0 if slot.shared else index)
+            theta = slot.rule.init(rule_key, edge.connection)
             if slot.shared:
                 rules[slot.name] = theta
             else:
@@ -167,39 +205,76 @@ class Lifetime:
         }
 
     def begin(self, theta: Theta, task: Any, key: Key) -> Life:
-        """The birth of a life."""
+        """The birth of a life.
+
+        Args:
+            theta: learned parameters, as `init` lays them out.
+            task: one task of the family.
+            key: the key of the life.
+        """
         wiring = self.wiring()
         k_genome, k_feedback, k_task, k_life = jax.random.split(key, 4)
-        drawn = self.genome.weights(theta["genome"], wiring, task, k_genome)
-        plastic, used = self.plastic(), self.reads()
-        among = {
-            name: wiring.bounds(edge) for name, (edge, _) in plastic.items() if wiring.spiking(edge)
-        }
-        bounded = {
-            name: jnp.clip(drawn[name].weight, *ends) for name, ends in among.items()
-        }  # for silent synapses
-        synapses = {
-            name: Synapses(weight=bounded.get(name, s.weight), mask=s.mask)
-            for name, s in drawn.items()
+        synapses = self._synapses_at_birth(theta, task, k_genome)
+        born = {
+            name: synapses[name].weight
+            for name in self.plastic()
+            if "weight_initial" in self.reads()[name]
         }
         return Life(
             synapses=synapses,
-            born={
-                name: synapses[name].weight for name in plastic if "weight_initial" in used[name]
-            },
-            network=network.begin(
-                wiring, theta["neurons"], self.dt, jax.random.fold_in(key, POTENTIALS)
-            ),
-            behind=self._behind(),
-            rules={
-                name: slot.rule.init_state(theta_of(theta, slot, name), edge.connection)
-                for name, (edge, slot) in plastic.items()
-            },
+            born=born,
+            network=self._network_at_birth(theta, key),
+            behind=self._empty_queues(),
+            rules=self._fresh_rule_states(theta),
             feedback=self.feedback.init_state(theta["feedback"], wiring, k_feedback),
             task=self.task.begin(task, k_task, self.dt),
             key=k_life,
             t=jnp.zeros((), jnp.int32),
         )
+
+    def _synapses_at_birth(self, theta: Theta, task: Any, key: Key) -> dict[str, Synapses]:
+        """The synapses that the genome draws.
+
+        They are within their bounds already where an update may leave silent synapses alone, which
+        is where a side of the edge sends spikes.
+        """
+        wiring = self.wiring()
+        drawn = self.genome.weights(theta["genome"], wiring, task, key)
+        weights = {name: synapses.weight for name, synapses in drawn.items()}
+        for name, (edge, _) in self.plastic().items():
+            if wiring.spiking(edge):
+                weights[name] = jnp.clip(weights[name], *wiring.bounds(edge))
+        return {
+            name: Synapses(weight=weights[name], mask=synapses.mask)
+            for name, synapses in drawn.items()
+        }
+
+    def _network_at_birth(self, theta: Theta, key: Key) -> NetworkState:
+        """The first state of neurons and transmissions; key: of the life or of the trial."""
+        potentials_key = jax.random.fold_in(key, POTENTIALS)
+        return network.begin(self.wiring(), theta["neurons"], self.dt, potentials_key)
+
+    def _retimed_edges(self) -> dict[str, Edge]:
+        """The edges whose rule sees spikes at other times than those of their transmission."""
+        if self.spike_times != "synapse":
+            return {}
+        by_rule = {
+            name: edge for name, (edge, slot) in self.plastic().items() if slot.rule.spike_timing
+        }
+        return retimed_edges(self.wiring(), by_rule, self.dt)
+
+    def _empty_queues(self) -> dict[str, Theta]:
+        """The signals under way from the soma to the synapses of such edges, at birth."""
+        return {
+            name: empty_queues(edge, self.reads()[name], self.dt)
+            for name, edge in self._retimed_edges().items()
+        }
+
+    def _fresh_rule_states(self, theta: Theta) -> dict[str, RuleState]:
+        return {
+            name: slot.rule.init_state(theta_of(theta, slot, name), edge.connection)
+            for name, (edge, slot) in self.plastic().items()
+        }
 
     def advance(
         self,
@@ -211,127 +286,196 @@ class Lifetime:
         start: int | None = None,
         gradient: bool = False,
     ) -> tuple[Life, Trace]:
-        """Live `n_steps` more: (life, trace with one entry per step).
+        """Live `n_steps` steps more.
 
-        start: the number of steps already lived where the caller knows it: frozen phases then skip
-        the rules; without it they are masked, with equal results. gradient: keep the memory of a
-        gradient at about sqrt(n_steps) states.
+        Args:
+            theta: learned parameters, as `init` lays them out.
+            task: the task that the life began with.
+            life: the life so far.
+            n_steps: the number of steps.
+            start: the number of steps already lived, where the caller knows it: frozen phases then
+                skip the rules. Without it they are masked, with equal results.
+            gradient: keep the memory of a gradient at about sqrt(n_steps) states.
+
+        Returns:
+            (The life, a trace with one entry per step).
         """
         traces = []
-        for length, plastic in pieces(self.task.shape().phases, start, n_steps):
-            step = lambda life, plastic=plastic: self._step(theta, task, life, plastic)
-            life, trace = scan(
-                step, life, length, gradient and plastic is not False
-            )  # frozen: no weights to store
+        for stretch in stretches(self.task.shape().phases, start, n_steps):
+            step = lambda life, plastic=stretch.plastic: self._step(theta, task, life, plastic)
+            saves_memory = gradient and stretch.plastic is not False  # frozen: no weights to store
+            life, trace = scan(step, life, stretch.n_steps, saves_memory)
             traces.append(trace)
-        return life, traces[0] if len(traces) == 1 else jax.tree.map(
-            lambda *x: jnp.concatenate(x), *traces
-        )
+        if len(traces) == 1:
+            return life, traces[0]
+        return life, jax.tree.map(lambda *x: jnp.concatenate(x), *traces)
 
     def _step(
         self, theta: Theta, task: Any, life: Life, plastic: bool | None
     ) -> tuple[Life, Trace]:
+        """One step of a life; plastic: whether rules are at work in it, None where unknown."""
         wiring = self.wiring()
-        k_stimulus, k_network, k_task, k_rules = jax.random.split(
-            jax.random.fold_in(life.key, life.t), 4
-        )
+        shape = self.task.shape()
+        step_key = jax.random.fold_in(life.key, life.t)
+        k_stimulus, k_network, k_task, k_rules = jax.random.split(step_key, 4)
+
         stimulus = self.task.stimulus(task, life.task, k_stimulus, self.dt)
-        state, (views, sent) = network.step(
+        network_state, (views, transmitted) = network.step(
             wiring, theta["neurons"], life.synapses, life.network, stimulus, self.dt, k_network
         )
-        arrived, behind = {name: AtSynapse(signal, {}) for name, signal in sent.items()}, {}
-        for name, edge in self._timed().items():
-            both = (life.network, state)
-            behind[name], seen = at_synapse(wiring, edge, life.behind[name], both, views, self.dt)
-            arrived[name] = seen._replace(sent=sent[name])
-        output = network.seen(wiring, self.task.shape(), views)
-        task_state, outcome = self.task.step(task, life.task, output, k_task, self.dt)
-        new = replace(life, network=state, behind=behind, task=task_state, t=life.t + 1)
+        arrivals, queues = self._arrivals(life, network_state, views, transmitted)
+        observed = network.seen(wiring, shape, views)
+        task_state, outcome = self.task.step(task, life.task, observed, k_task, self.dt)
+        after = replace(life, network=network_state, behind=queues, task=task_state, t=life.t + 1)
         score = outcome.score
+
         if plastic is not False or "alignment" in self.measure:
-            views, given = answered(views, wiring.output.name, outcome, self.task.shape().offers)
-            told, credit = self.feedback.step(
-                theta["feedback"], life.feedback, wiring, life.synapses, views, given, self.dt
+            views, feedback = with_task_signals(views, wiring.output.name, outcome, shape.offers)
+            feedback_state, credit = self.feedback.step(
+                theta["feedback"], life.feedback, wiring, life.synapses, views, feedback, self.dt
             )
             if plastic is not False:
-                learned = (
-                    *self._learn(
-                        theta, new, views, arrived, credit, (outcome.feedback.gate, k_rules)
-                    ),
-                    told,
-                )
-                if plastic is None or self.task.shape().rests:
-                    on = plastic_at(self.task.shape(), life.t, outcome.feedback.gate)
-                    before = (new.synapses, new.rules, new.feedback)
-                    learned = jax.tree.map(lambda a, b: jnp.where(on, a, b), learned, before)
-                new = replace(new, synapses=learned[0], rules=learned[1], feedback=learned[2])
+                gate = outcome.feedback.gate
+                synapses, rules = self._learn(theta, after, views, arrivals, credit, gate, k_rules)
+                learned = replace(after, synapses=synapses, rules=rules, feedback=feedback_state)
+                if plastic is None or shape.rests:
+                    learned = _learned_where(is_plastic(shape, life.t, gate), learned, after)
+                after = learned
             if "alignment" in self.measure:
-                found = angles(
+                degrees = angles(
                     wiring, set(stimulus), life.synapses, views, outcome.feedback, credit
                 )
-                score = replace(score, metrics={**score.metrics, **found})
-        if "reset" in self.task.shape().offers:
-            new = self._reset(theta, new, outcome.feedback.reset)
-        recorded = {
-            "weights": {name: s.weight for name, s in new.synapses.items()},
-            "activity": {name: view.activity for name, view in views.items()},
-            "gain": {name: view.gain for name, view in views.items()},
-            "sent": sent,
-            "feedback": outcome.feedback,
-        }
-        return new, Trace(score=score, recorded={name: recorded[name] for name in self.record})
+                score = replace(score, metrics={**score.metrics, **degrees})
+        if "reset" in shape.offers:
+            after = self._reset(theta, after, outcome.feedback.reset)
+        return after, self._trace(after, views, transmitted, outcome.feedback, score)
+
+    def _arrivals(
+        self,
+        life: Life,
+        network_state: NetworkState,
+        views: Mapping[str, NeuronView],
+        transmitted: Mapping[str, Array],
+    ) -> tuple[dict[str, AtSynapse], dict[str, Theta]]:
+        """The signals at the synapses of every edge in a step, and the queues after it.
+
+        Args:
+            life: the life before the step.
+            network_state: the state of the network after the step.
+            views: the view of every population in the step.
+            transmitted: edge -> the transmitted signal [n_pre].
+        """
+        arrivals = {name: AtSynapse(signal, {}) for name, signal in transmitted.items()}
+        queues = {}
+        for name, edge in self._retimed_edges().items():
+            queues[name], arrival = at_synapse(
+                self.wiring(),
+                edge,
+                life.behind[name],
+                life.network,
+                network_state,
+                views,
+                self.dt,
+            )
+            arrivals[name] = arrival._replace(sent=transmitted[name])
+        return arrivals, queues
 
     def _learn(
         self,
         theta: Theta,
         life: Life,
         views: dict[str, NeuronView],
-        arrived: dict[str, AtSynapse],
+        arrivals: Mapping[str, AtSynapse],
         credit: Credit,
-        gate_and_key: tuple[Array, Key],
+        gate: Array,
+        key: Key,
     ) -> tuple[dict[str, Synapses], dict[str, RuleState]]:
-        """Every rule, then the bounded change of weights."""
-        wiring, used, (gate, key) = self.wiring(), self.reads(), gate_and_key
-        synapses, rules = dict(life.synapses), {}
+        """Apply every rule, then the bounded change of weights: (synapses, states of rules)."""
+        wiring = self.wiring()
+        synapses = dict(life.synapses)
+        rules = {}
         for index, (name, (edge, slot)) in enumerate(self.plastic().items()):
-            old, (low, high) = life.synapses[name], wiring.bounds(edge)
-            weights = (old.weight, life.born.get(name, old.weight), high, wiring.effect(edge))
+            old = life.synapses[name]
+            low, high = wiring.bounds(edge)
+            weights = EdgeWeights(
+                old.weight, life.born.get(name, old.weight), high, wiring.effect(edge)
+            )
             view = edge_view(
                 edge,
-                used[name],
+                self.reads()[name],
                 weights,
                 views,
-                arrived[name],
+                arrivals[name],
                 credit,
                 jax.random.fold_in(key, index),
             )
-            own, move = (
-                theta_of(theta, slot, name),
-                Move(old.mask, gate, low, high, wiring.spiking(edge)),
+            move = Move(old.mask, gate, low, high, wiring.spiking(edge))
+            rule_theta = theta_of(theta, slot, name)
+            rules[name], weight = slot.rule.apply(
+                rule_theta, life.rules[name], move, edge.connection, view, self.dt
             )
-            rules[name], new = slot.rule.apply(
-                own, life.rules[name], move, edge.connection, view, self.dt
-            )
-            synapses[name] = Synapses(weight=new, mask=old.mask)
+            synapses[name] = Synapses(weight=weight, mask=old.mask)
         return synapses, rules
 
     def _reset(self, theta: Theta, life: Life, reset: Array) -> Life:
-        """A new trial: neurons and transmissions as at birth, rules `cleared`; weights stay."""
-        key = jax.random.fold_in(life.key, life.t)
-        first = network.begin(
-            self.wiring(), theta["neurons"], self.dt, jax.random.fold_in(key, POTENTIALS)
-        )
+        """A new trial: neurons and transmissions as at birth, rules `cleared`; weights stay.
+
+        Args:
+            theta: learned parameters.
+            life: the life after the step.
+            reset: 1 where a new trial begins, else 0 [].
+        """
+        trial_key = jax.random.fold_in(life.key, life.t)
+        network_state = self._network_at_birth(theta, trial_key)
         rules = {}
         for name, (edge, slot) in self.plastic().items():
             fresh = slot.rule.init_state(theta_of(theta, slot, name), edge.connection)
             rules[name] = cleared(slot.rule, life.rules[name], fresh, reset)
-        fresh = (first, self._behind())
-        seen, behind = _where(reset, fresh, (life.network, life.behind))
-        return replace(life, network=seen, behind=behind, rules=rules)
+        network_state, queues = jax.tree.map(
+            lambda fresh, old: jnp.where(reset > 0, fresh, old),
+            (network_state, self._empty_queues()),
+            (life.network, life.behind),
+        )
+        return replace(life, network=network_state, behind=queues, rules=rules)
+
+    def _trace(
+        self,
+        life: Life,
+        views: Mapping[str, NeuronView],
+        transmitted: Mapping[str, Array],
+        feedback: Feedback,
+        score: Score,
+    ) -> Trace:
+        """The entry of one step in the trace; life: after the step."""
+        signals = {
+            "weights": {name: s.weight for name, s in life.synapses.items()},
+            "activity": {name: view.activity for name, view in views.items()},
+            "gain": {name: view.gain for name, view in views.items()},
+            "sent": transmitted,
+            "feedback": feedback,
+        }
+        return Trace(score=score, recorded={name: signals[name] for name in self.record})
 
 
-def _where(condition: Array, yes: Theta, no: Theta) -> Theta:
-    return jax.tree.map(lambda a, b: jnp.where(condition > 0, a, b), yes, no)
+def _learned_where(plastic: Array, learned: Life, before: Life) -> Life:
+    """The life with everything that rules changed, where the boolean `plastic` [] holds."""
+    synapses, rules, feedback = jax.tree.map(
+        lambda new, old: jnp.where(plastic, new, old),
+        (learned.synapses, learned.rules, learned.feedback),
+        (before.synapses, before.rules, before.feedback),
+    )
+    return replace(before, synapses=synapses, rules=rules, feedback=feedback)
+
+
+def _check_names(kind: str, names: list[str]) -> None:
+    """Raises: BadInput for a name that is no name, or that stands twice."""
+    for name in names:
+        if not _NAME.fullmatch(name) or names.count(name) > 1:
+            raise BadInput(
+                f"{kind} {name!r}",
+                "a name of letters, digits, _ and -, used once",
+                "rename it",
+            )
 
 
 @lru_cache(maxsize=128)
@@ -342,7 +486,9 @@ def _wiring(lifetime: Lifetime) -> Wiring:
 
 @lru_cache(maxsize=128)
 def _reads(lifetime: Lifetime) -> dict[str, frozenset[str]]:
-    wiring, plastic = lifetime.wiring(), lifetime.plastic()
+    """See `Lifetime.reads`. Raises: BadInput for a slot without edges, and see `edge_reads`."""
+    wiring = lifetime.wiring()
+    plastic = lifetime.plastic()
     used = {slot for _, slot in plastic.values()}
     for slot in lifetime.slots:
         if slot not in used:
@@ -350,7 +496,7 @@ def _reads(lifetime: Lifetime) -> dict[str, frozenset[str]]:
             what = f"slot {slot.name}: edges {slot.edges!r}"
             raise BadInput(what, f"a pattern that matches one of {known}", "correct it")
     offers = with_surprise(lifetime.task.shape().offers)
-    found = {}
-    for name, (edge, slot) in plastic.items():
-        found[name] = edge_reads(wiring, edge, slot.rule, offers, lifetime.feedback)
-    return found
+    return {
+        name: edge_reads(wiring, edge, slot.rule, offers, lifetime.feedback)
+        for name, (edge, slot) in plastic.items()
+    }

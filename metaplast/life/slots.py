@@ -15,8 +15,13 @@ from metaplast.wiring import Edge
 
 @spec
 class Slot:
-    """A named place for a rule: plastic edges whose names match `edges` (a glob) share its theta,
-    or own one each.
+    """A named place for a rule, at the plastic edges whose names match a glob.
+
+    Args:
+        name: the name of the slot, and of its theta in theta["rules"].
+        edges: the glob of edge names, such as `*` or `hidden_*`.
+        rule: the rule of these edges.
+        shared: whether the edges share one theta; otherwise each has its own.
     """
 
     name: str = "rule"
@@ -26,25 +31,40 @@ class Slot:
 
 
 def theta_of(theta: Theta, slot: Slot, edge: str) -> Theta:
-    """The theta of the rule of one edge."""
+    """The theta of the rule of one edge.
+
+    Args:
+        theta: the theta of a whole lifetime.
+        slot: the slot of the edge.
+        edge: the name of the edge.
+    """
     return theta["rules"][slot.name] if slot.shared else theta["rules"][slot.name][edge]
 
 
 def check_shared(plastic: Mapping[str, tuple[Edge, Slot]]) -> None:
-    """Raises: BadInput where one theta would serve edges that need leaves of different shapes
-    (numbers per synapse).
+    """Refuse one theta for edges that need leaves of different shapes (numbers per synapse).
+
+    Args:
+        plastic: edge name -> (edge, its slot).
+
+    Raises:
+        BadInput: where a shared slot has such edges.
     """
-    for slot in {slot.name: slot for _, slot in plastic.values() if slot.shared}.values():
+    shared = {slot.name: slot for _, slot in plastic.values() if slot.shared}
+    for slot in shared.values():
         shapes = {}
-        for name, (edge, its_slot) in plastic.items():
-            if its_slot == slot:
-                theta = jax.eval_shape(
-                    lambda k, c=edge.connection, rule=slot.rule: rule.init(k, c), jax.random.key(0)
-                )
-                shapes[name] = [leaf.shape for leaf in jax.tree.leaves(theta)]
+        for name, (edge, edge_slot) in plastic.items():
+            if edge_slot == slot:
+                shapes[name] = _leaf_shapes(slot.rule, edge)
         if len({str(shape) for shape in shapes.values()}) > 1:
             raise BadInput(
                 f"slot {slot.name}: one theta for {', '.join(shapes)}",
                 "edges of one shape, for numbers per synapse",
                 "shared: false",
             )
+
+
+def _leaf_shapes(rule: AbstractRule, edge: Edge) -> list[tuple[int, ...]]:
+    """The shapes of the leaves of the theta that a rule has at an edge; nothing is computed."""
+    theta = jax.eval_shape(lambda key: rule.init(key, edge.connection), jax.random.key(0))
+    return [leaf.shape for leaf in jax.tree.leaves(theta)]

@@ -1,8 +1,10 @@
-"""The view of an edge: what its rule may read, and what it sees in one step."""
+"""The view of an edge: the signals that its rule may read, and their values in one step."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from operator import attrgetter
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
@@ -27,6 +29,22 @@ from metaplast.signals import (
 from metaplast.wiring import Edge, Wiring
 
 
+class EdgeWeights(NamedTuple):
+    """The weights of an edge, as its rule sees them.
+
+    Attributes:
+        now: the weights, in the layout of the connection.
+        at_birth: the weights at birth, in the same layout.
+        upper: their upper bound.
+        effect: the sign with which they act on the postsynaptic potential (`Wiring.effect`).
+    """
+
+    now: Array
+    at_birth: Array
+    upper: float
+    effect: float
+
+
 def edge_reads(
     wiring: Wiring,
     edge: Edge,
@@ -36,8 +54,18 @@ def edge_reads(
 ) -> frozenset[str]:
     """The fields of its view that the rule of an edge depends on.
 
-    offers: what the task's feedback holds; feedback: what makes a credit signal of it.
-    Raises: BadInput for a field that nothing there fills in.
+    Args:
+        wiring: the graph.
+        edge: the edge.
+        rule: its rule.
+        offers: the names that the task's feedback really holds.
+        feedback: the way from the task's feedback to a credit signal.
+
+    Returns:
+        Paths of fields, such as `post.activity`.
+
+    Raises:
+        BadInput: for a field that nothing there fills in.
     """
     channels = tuple(sorted(offers - FEEDBACK_FIELDS))
     try:
@@ -51,101 +79,124 @@ def edge_reads(
         side, _, name = field.partition(".")
         if side not in ("pre", "post"):
             continue
-        neuron = wiring.population(edge.pre if side == "pre" else edge.post).neuron
-        offered = set(neuron.offers)
-        offered |= CREDIT_FIELDS if feedback.carries and feedback.needs <= offers else set()
+        population = wiring.population(edge.pre if side == "pre" else edge.post)
+        offered = set(population.neuron.offers)
+        if feedback.carries and feedback.needs <= offers:
+            offered |= CREDIT_FIELDS
         offered |= {"target"} & offers
         if name not in offered:
-            expected = f"a signal on offer there: {', '.join(sorted(offered))}"
-            why = f"; {_no_credit(feedback, offers)}" if name in CREDIT_FIELDS else ""
+            reason = f"; {_no_credit(feedback, offers)}" if name in CREDIT_FIELDS else ""
             raise BadInput(
-                f"rule at {edge.name} reads {field}{why}",
-                expected,
+                f"rule at {edge.name} reads {field}{reason}",
+                f"a signal on offer there: {', '.join(sorted(offered))}",
                 "change rule, neuron, feedback or task",
             )
     return fields
 
 
 def with_surprise(offers: frozenset[str]) -> frozenset[str]:
-    """What a task offers, and the loss of the present step as a modulator, where it tells errors.
+    """The offers of a task, with the loss of the present step as a modulator where it tells errors.
 
-    A task that tells none keeps its loss to itself: that of recorded activity would leak it into
-    the weights.
+    A task that tells no errors keeps its loss to itself: the loss of recorded activity would leak
+    that activity into the weights.
     """
     return offers | {SURPRISE} if "error" in offers else offers
 
 
-def answered(
+def with_task_signals(
     views: dict[str, NeuronView], output: str, outcome: Outcome, offers: frozenset[str]
 ) -> tuple[dict[str, NeuronView], Feedback]:
-    """The views with the target at the output's units, and the task's feedback with `surprise`."""
-    given = outcome.feedback
-    own = replace(views[output], target=given.target)
-    if SURPRISE in with_surprise(offers) and SURPRISE not in given.modulators:
-        modulators = {**given.modulators, SURPRISE: outcome.score.loss}
-        given = replace(given, modulators=modulators)
-    return {**views, output: own}, given
+    """Add the target to the view of the output, and `surprise` to the task's modulators.
+
+    Args:
+        views: the view of every population.
+        output: the name of the output population.
+        outcome: the task's feedback and score of the step.
+        offers: the names that the task's feedback really holds.
+
+    Returns:
+        (The views, the feedback).
+    """
+    feedback = outcome.feedback
+    output_view = replace(views[output], target=feedback.target)
+    if SURPRISE in with_surprise(offers) and SURPRISE not in feedback.modulators:
+        modulators = {**feedback.modulators, SURPRISE: outcome.score.loss}
+        feedback = replace(feedback, modulators=modulators)
+    return {**views, output: output_view}, feedback
 
 
 def _no_credit(feedback: AbstractFeedback, offers: frozenset[str]) -> str:
+    """Why no credit signal flows, in words."""
     missing = ", ".join(sorted(feedback.needs - offers))
-    return f"feedback {name_of(type(feedback))} " + (
-        f"needs {missing} from the task" if missing else "carries none"
-    )
+    reason = f"needs {missing} from the task" if missing else "carries none"
+    return f"feedback {name_of(type(feedback))} {reason}"
 
 
 def _sources(fields: frozenset[str]) -> set[str]:
-    """The fields with every sum over synapses replaced by what it is made of (a sum over weights:
-    by nothing).
+    """The fields, with every sum over synapses replaced by the fields that it is made of.
+
+    A sum over weights is made of no field.
     """
-    made_of = [AGGREGATES[name].needs if name in AGGREGATES else (name,) for name in fields]
-    return {need for needs in made_of for need in needs}
+    sources: set[str] = set()
+    for name in fields:
+        sources.update(AGGREGATES[name].needs if name in AGGREGATES else (name,))
+    return sources
 
 
 def edge_view(
     edge: Edge,
-    used: frozenset[str],
-    weights: tuple[Array, Array, float, float],
+    fields: frozenset[str],
+    weights: EdgeWeights,
     views: dict[str, NeuronView],
     arrived: AtSynapse,
     credit: Credit,
     key: Key,
 ) -> SynapseView:
-    """What the rule of one edge sees; sums over a neuron's synapses are computed only where they
-    are read.
+    """The view of the rule of one edge in one step.
 
-    weights: now, at birth, their upper bound, and the sign with which they act (`Wiring.effect`):
-    the credit of the postsynaptic neuron is seen as that of what the edge brings it, so that
-    descent is the same rule on every edge.
-    arrived: what is at the synapses in this step; where that is not what the edge transmits, the
-    view holds both.
+    Sums over a neuron's synapses are computed only where they are read. The credit of the
+    postsynaptic neuron is multiplied by the sign with which the edge acts on it: it is the credit
+    of the edge's own contribution, so that descent is the same rule on every edge.
+
+    Args:
+        edge: the edge.
+        fields: the fields of the view that the rule reads (`edge_reads`).
+        weights: the weights of the edge.
+        views: the view of every population.
+        arrived: the signals at the synapses. Where they are not the transmitted ones, the view
+            holds both.
+        credit: the credit of every population.
+        key: the key of this edge and step.
     """
-    now, born, largest, effect = weights
-    told = lambda name: {field: getattr(credit, field)[name] for field in sorted(CREDIT_FIELDS)}
-    pre = replace(views[edge.pre], activity=arrived.pre, **told(edge.pre))
-    acting = {
-        field: values if effect == 1.0 else effect * values
-        for field, values in told(edge.post).items()
-    }
-    post = replace(views[edge.post], **arrived.post, **acting)
-    sides = aggregates(
-        edge.connection,
-        now,
-        lambda name: attrgetter(name)(SimpleNamespace(pre=pre, post=post)),
-        used,
-    )
+    pre_credit = _credit_of(credit, edge.pre)
+    pre = replace(views[edge.pre], activity=arrived.pre, **pre_credit)
+    post_credit = _credit_of(credit, edge.post)
+    if weights.effect != 1.0:
+        post_credit = {name: weights.effect * values for name, values in post_credit.items()}
+    post = replace(views[edge.post], **arrived.post, **post_credit)
+    sums = aggregates(edge.connection, weights.now, _lookup(pre, post), fields)
     transmitted = None
     if arrived.sent is not None:
-        transmitted = edge_view(
-            edge, used, weights, views, AtSynapse(arrived.sent, {}), credit, key
-        )
+        sent = AtSynapse(arrived.sent, {})
+        transmitted = edge_view(edge, fields, weights, views, sent, credit, key)
     return SynapseView(
-        pre=replace(pre, **sides["pre"]),
-        post=replace(post, **sides["post"]),
-        weight=now,
-        weight_initial=born,
-        weight_max=jnp.asarray(largest),
+        pre=replace(pre, **sums["pre"]),
+        post=replace(post, **sums["post"]),
+        weight=weights.now,
+        weight_initial=weights.at_birth,
+        weight_max=jnp.asarray(weights.upper),
         modulators=credit.modulators,
         key=key,
         transmitted=transmitted,
     )
+
+
+def _credit_of(credit: Credit, population: str) -> dict[str, Array]:
+    """{field: credit [n]} of one population."""
+    return {field: getattr(credit, field)[population] for field in sorted(CREDIT_FIELDS)}
+
+
+def _lookup(pre: NeuronView, post: NeuronView) -> Callable[[str], Array]:
+    """A function from the path of a field, such as `post.activity`, to its values."""
+    sides = SimpleNamespace(pre=pre, post=post)
+    return lambda path: attrgetter(path)(sides)

@@ -1,13 +1,11 @@
-"""Which inputs of a program can reach which of its outputs, element by element.
+"""The inputs of a program that can reach each of its outputs, element by element.
 
 Every number of a program carries a set of marks, as the bits of an integer. An operation gives each
-element of its result the marks of all elements that it may be computed from. What a value is does
-not matter, only that it may be
-looked at: a sign, a comparison, an argmax, a closed gate and `stop_gradient` pass marks on as a sum
-does. An operation that is not known here passes every mark to every element. So a mark that is
-missing shows independence, in a program without side effects (`unfollowed`), and one that is there
-proves nothing.
-"""
+element of its result the marks of all elements that it may be computed from. The value does not
+matter, only that it may be looked at: a sign, a comparison, an argmax, a closed gate and
+`stop_gradient` pass marks on as a sum does. An operation that is not known here passes every mark
+to every element. So a mark that is missing shows independence, in a program without side effects
+(`unfollowed`). A mark that is there proves nothing."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,11 +15,17 @@ import numpy as np
 from metaplast.locality.known import NESTED, Known
 from metaplast.locality.marks import OPERATIONS, Marks, every, everywhere, nothing, union
 
-LONGEST = 256  # steps of a scan that are followed one by one; of a longer one, all steps together
+LONGEST = 256
+"""Steps of a scan that are followed one by one. Those of a longer scan are followed together."""
 
 
 def outputs(program: Any, marked: Sequence[Marks]) -> list[Marks]:
-    """The marks of the outputs of a jaxpr, closed or open, from those of its inputs."""
+    """The marks of the outputs of a program.
+
+    Args:
+        program: a jaxpr, closed or open.
+        marked: the marks of its inputs.
+    """
     if hasattr(program, "jaxpr"):
         return _through(program.jaxpr, marked, Known.of(program))
     return _through(program, marked, Known(program, [None] * len(program.constvars)))
@@ -35,12 +39,13 @@ def _through(jaxpr: Any, marked: Sequence[Marks], known: Known) -> list[Marks]:
         return nothing(np.shape(atom.val)) if hasattr(atom, "val") else marks[atom]
 
     for equation in jaxpr.eqns:
-        found = _of_equation(equation, [of(atom) for atom in equation.invars], known)
-        marks |= dict(zip(equation.outvars, found, strict=True))
+        results = _of_equation(equation, [of(atom) for atom in equation.invars], known)
+        marks |= dict(zip(equation.outvars, results, strict=True))
     return [of(atom) for atom in jaxpr.outvars]
 
 
 def _of_equation(equation: Any, marked: list[Marks], known: Known) -> list[Marks]:
+    """The marks of the results of one equation, from those of its operands."""
     shapes = [tuple(v.aval.shape) for v in equation.outvars]
     if not any(marks.any() for marks in marked):
         return [nothing(shape) for shape in shapes]
@@ -63,11 +68,9 @@ def _cond(equation: Any, marked: list[Marks]) -> list[Marks]:
 
 def _while(equation: Any, marked: list[Marks]) -> list[Marks]:
     n_cond, n_body = equation.params["cond_nconsts"], equation.params["body_nconsts"]
-    of_cond, of_body, carry = (
-        marked[:n_cond],
-        marked[n_cond : n_cond + n_body],
-        marked[n_cond + n_body :],
-    )
+    of_cond = marked[:n_cond]
+    of_body = marked[n_cond : n_cond + n_body]
+    carry = marked[n_cond + n_body :]
 
     def once(carry: list[Marks]) -> list[Marks]:
         goes_on = every(outputs(equation.params["cond_jaxpr"], [*of_cond, *carry]))
@@ -78,8 +81,11 @@ def _while(equation: Any, marked: list[Marks]) -> list[Marks]:
 
 
 def unfollowed(jaxpr: Any) -> bool:
-    """Whether a program has side effects, or calls out of itself: what is written there is read
-    elsewhere.
+    """Whether a program has side effects, or calls out of itself. Its marks cannot be followed:
+    numbers that are written outside are read elsewhere.
+
+    Args:
+        jaxpr: the program.
     """
     for equation in jaxpr.eqns:
         if equation.effects or "callback" in equation.primitive.name:
@@ -93,7 +99,12 @@ def unfollowed(jaxpr: Any) -> bool:
 
 
 def settled(once: Callable[[list[Marks]], list[Marks]], carry: list[Marks]) -> list[Marks]:
-    """The marks of a carry after any number of steps."""
+    """The marks of a carry after any number of steps.
+
+    Args:
+        once: the marks after one step, from those before it.
+        carry: the marks at the start.
+    """
     while True:
         after = [old | new for old, new in zip(carry, once(carry), strict=True)]
         if all(np.array_equal(old, new) for old, new in zip(carry, after, strict=True)):
@@ -102,8 +113,9 @@ def settled(once: Callable[[list[Marks]], list[Marks]], carry: list[Marks]) -> l
 
 
 def _counts(equation: Any) -> tuple[int, int]:
-    """How many inputs of a scan stay, and how many it carries. What it runs over has one axis more
-    than in a step.
+    """(the number of inputs of a scan that stay, the number that it carries).
+
+    An input that it runs over is known by its shape: it has one axis more than in a step.
     """
     body = getattr(equation.params["jaxpr"], "jaxpr", equation.params["jaxpr"])
 
@@ -121,32 +133,28 @@ def _scan(equation: Any, marked: list[Marks]) -> list[Marks]:
     parameters = equation.params
     length = parameters["length"]
     n_consts, n_carry = _counts(equation)
-    consts, carry, given = (
-        marked[:n_consts],
-        marked[n_consts : n_consts + n_carry],
-        marked[n_consts + n_carry :],
-    )
+    consts = marked[:n_consts]
+    carry = marked[n_consts : n_consts + n_carry]
+    inputs = marked[n_consts + n_carry :]
     body = parameters["jaxpr"]
     if length > LONGEST:
-        together = [np.bitwise_or.reduce(marks, axis=0) for marks in given]
+        together = [np.bitwise_or.reduce(marks, axis=0) for marks in inputs]
         carry = settled(
             lambda now: outputs(body, [*consts, *now, *together])[:n_carry], list(carry)
         )
         last = outputs(body, [*consts, *carry, *together])[n_carry:]
         return [*carry, *(np.broadcast_to(marks, (length, *marks.shape)) for marks in last)]
-    told: list[list[Marks]] = []
+    results: list[list[Marks]] = []
     steps = range(length)
     for step in reversed(steps) if parameters["reverse"] else steps:
-        found = outputs(body, [*consts, *carry, *(marks[step] for marks in given)])
-        carry = found[:n_carry]
-        told.append(found[n_carry:])
+        after = outputs(body, [*consts, *carry, *(marks[step] for marks in inputs)])
+        carry = after[:n_carry]
+        results.append(after[n_carry:])
     if parameters["reverse"]:
-        told.reverse()
-    n_told = len(equation.outvars) - n_carry
-    stacked = [np.stack([step[i] for step in told]) for i in range(n_told)] if told else []
-    if not told:
-        stacked = [nothing(v.aval.shape) for v in equation.outvars[n_carry:]]
-    return [*carry, *stacked]
+        results.reverse()
+    if not results:
+        return [*carry, *(nothing(v.aval.shape) for v in equation.outvars[n_carry:])]
+    return [*carry, *(np.stack(over_steps) for over_steps in zip(*results, strict=True))]
 
 
 _FLOW = {"cond": _cond, "scan": _scan, "while": _while}

@@ -16,37 +16,45 @@ NESTED = {
 
 
 class Known:
-    """The values that a program computes from constants alone: positions of a gather, mostly. Found
-    when asked for.
+    """The values that a program computes from constants alone, mostly the positions of a gather.
+
+    A value is computed when it is asked for; it is None where it is not known.
     """
 
     def __init__(
-        self, jaxpr: Any, consts: Sequence[Any], given: Sequence[Callable[[], Any]] = ()
+        self, jaxpr: Any, consts: Sequence[Any], inputs: Sequence[Callable[[], Any]] = ()
     ) -> None:
-        """given: what tells the value of an input, or None; none of them is known where this is
-        left out.
+        """Start with the constants of a program.
+
+        Args:
+            jaxpr: the program.
+            consts: the values of its constants.
+            inputs: functions that give the value of each input, or None. Where they are left out,
+                no input is known.
         """
         self.jaxpr = jaxpr
         self.values: dict[Any, Any] = dict(zip(jaxpr.constvars, consts, strict=True))
-        self.inputs = dict(zip(jaxpr.invars, given, strict=True)) if given else {}
+        self.inputs = dict(zip(jaxpr.invars, inputs, strict=True)) if inputs else {}
         self.made_by = {v: equation for equation in jaxpr.eqns for v in equation.outvars}
 
     @classmethod
     def of(cls, program: Any) -> "Known":
+        """The values of a closed program."""
         return cls(program.jaxpr, program.consts)
 
     def inside(self, equation: Any) -> "Known":
-        """What is known within a nested program."""
+        """The values within the nested program of an equation."""
         parameters = equation.params
         inner = next(
             parameters[key] for key in ("jaxpr", "call_jaxpr", "fun_jaxpr") if key in parameters
         )
-        given = [partial(self.value, atom) for atom in equation.invars]
+        inputs = [partial(self.value, atom) for atom in equation.invars]
         if hasattr(inner, "consts"):
-            return Known(inner.jaxpr, inner.consts, given)
-        return Known(inner, [None] * len(inner.constvars), given)
+            return Known(inner.jaxpr, inner.consts, inputs)
+        return Known(inner, [None] * len(inner.constvars), inputs)
 
     def value(self, atom: Any) -> Any:
+        """The value of a variable or a literal; None where it is not known."""
         if hasattr(atom, "val"):
             return atom.val
         if atom not in self.values:
@@ -64,7 +72,7 @@ class Known:
             return inside.value(inside.jaxpr.outvars[equation.outvars.index(atom)])
         if equation.primitive.multiple_results:
             return None
-        given = [self.value(x) for x in equation.invars]
-        if any(x is None for x in given):
+        operands = [self.value(x) for x in equation.invars]
+        if any(x is None for x in operands):
             return None
-        return equation.primitive.bind(*given, **equation.params)
+        return equation.primitive.bind(*operands, **equation.params)

@@ -1,4 +1,4 @@
-"""Marks of arrays: which of them an operation passes on, and to which elements of its result."""
+"""Marks of arrays: for each operation, the marks of the elements of its result."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,15 +9,17 @@ import numpy as np
 
 from metaplast.locality.known import Known
 
-Marks = np.ndarray  # uint64, of the shape of the value
+Marks = np.ndarray
+"""uint64, of the shape of the value."""
 
 ELEMENTWISE = frozenset(
-    """abs acos acosh add add_any and asin asinh atan atan2 atanh bessel_i0e bessel_i1e cbrt ceil clamp clz
-    complex conj
-    convert_element_type copy cos cosh digamma div eq eq_to erf erf_inv erfc exp exp2 expm1 floor ge gt igamma
-    igamma_grad_a igammac imag integer_pow is_finite le le_to lgamma log log1p logistic lt lt_to max min mul mulhi
-    ne neg nextafter not or polygamma population_count pow real reduce_precision regularized_incomplete_beta rem
-    round rsqrt select_n shift_left shift_right_arithmetic shift_right_logical sign sin sinh sqrt square
+    """
+    abs acos acosh add add_any and asin asinh atan atan2 atanh bessel_i0e bessel_i1e cbrt ceil
+    clamp clz complex conj convert_element_type copy cos cosh digamma div eq eq_to erf erf_inv
+    erfc exp exp2 expm1 floor ge gt igamma igamma_grad_a igammac imag integer_pow is_finite le
+    le_to lgamma log log1p logistic lt lt_to max min mul mulhi ne neg nextafter not or polygamma
+    population_count pow real reduce_precision regularized_incomplete_beta rem round rsqrt
+    select_n shift_left shift_right_arithmetic shift_right_logical sign sin sinh sqrt square
     stop_gradient sub tan tanh xor zeta
     """.split()  # noqa: SIM905 (one name to a line would fill two pages)
 )
@@ -38,26 +40,46 @@ SCATTERS = {"scatter", "scatter-add", "scatter-max", "scatter-min", "scatter-mul
 
 
 def nothing(shape: tuple[int, ...]) -> Marks:
+    """No mark at any element.
+
+    Args:
+        shape: of the value.
+    """
     return np.zeros(shape, np.uint64)
 
 
 def everywhere(marked: Sequence[Marks], shapes: Sequence[tuple[int, ...]]) -> list[Marks]:
+    """Every mark at every element.
+
+    Args:
+        marked: the marks of the operands.
+        shapes: of the results.
+    """
     return [np.full(shape, every(marked), np.uint64) for shape in shapes]
 
 
 def every(marked: Sequence[Marks]) -> np.uint64:
-    """All marks of all elements."""
-    found = np.uint64(0)
+    """All marks of all elements, as one number; 0 where there are no elements.
+
+    Args:
+        marked: the marks of several arrays.
+    """
+    total = np.uint64(0)
     for marks in marked:
-        found |= np.bitwise_or.reduce(marks, axis=None)  # 0 for an array without elements
-    return found
+        total |= np.bitwise_or.reduce(marks, axis=None)
+    return total
 
 
 def union(several: Sequence[Marks]) -> Marks:
-    found = several[0].copy()
+    """The marks of several arrays of one shape together, element by element.
+
+    Args:
+        several: the marks of the arrays.
+    """
+    together = several[0].copy()
     for marks in several[1:]:
-        found |= marks
-    return found
+        together |= marks
+    return together
 
 
 def _pointwise(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
@@ -91,7 +113,7 @@ def _broadcast_in_dim(equation: Any, marked: list[Marks], _: Known) -> list[Mark
 
 
 def _moved(equation: Any, marked: list[Marks], known: Known) -> list[Marks]:
-    """An operation that only moves elements, done to their places: its positions must be known."""
+    """An operation that only moves elements, done to their places. Its positions must be known."""
     operand, *others = equation.invars
     shape = equation.outvars[0].aval.shape
     if any(marks.any() for marks in marked[1:]):
@@ -109,14 +131,14 @@ def _moved(equation: Any, marked: list[Marks], known: Known) -> list[Marks]:
 
 
 def _along(equation: Any, marks: Marks) -> Marks:
-    """Every element with the marks of all along the axes in which its place is not known."""
+    """Every element has the marks of all elements along the axes in which its place is unknown."""
     sizes = equation.params["slice_sizes"]
     axes = tuple(axis for axis, size in enumerate(sizes) if size < marks.shape[axis])
     return np.broadcast_to(np.bitwise_or.reduce(marks, axis=axes, keepdims=True), marks.shape)
 
 
 def _chosen(equation: Any, marked: list[Marks], shape: tuple[int, ...]) -> list[Marks]:
-    """A gather whose positions carry marks: of single elements, each has those of its own position."""
+    """A gather whose positions carry marks. A single element has the marks of its position."""
     operand, *positions = marked
     one_by_one = equation.primitive.name == "gather" and shape == positions[0].shape[:-1]
     if not one_by_one:
@@ -136,7 +158,7 @@ def _padded(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
 
 
 def _updated(equation: Any, marked: list[Marks], known: Known) -> list[Marks]:
-    """dynamic_update_slice: what is not overwritten keeps its marks."""
+    """dynamic_update_slice: an element that is not overwritten keeps its marks."""
     operand, update, *starts = marked
     shape = operand.shape
     first: list[int] = []
@@ -154,8 +176,8 @@ def _updated(equation: Any, marked: list[Marks], known: Known) -> list[Marks]:
 
 
 def _scattered(equation: Any, marked: list[Marks], known: Known) -> list[Marks]:
-    """Every mark is scattered by itself, as a number that is added; along whole axes where the
-    places are not known.
+    """Every mark is scattered by itself, as a number that is added. It is scattered along whole
+    axes where the places are not known.
     """
     operand, indices, updates = marked
     if indices.any():
@@ -186,7 +208,7 @@ def _scattered(equation: Any, marked: list[Marks], known: Known) -> list[Marks]:
 
 
 def _product(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
-    """dot_general: an element has the marks of its row on the left and of its column on the right."""
+    """dot_general: an element has the marks of its row (left) and of its column (right)."""
     (left_sum, right_sum), (left_batch, right_batch) = equation.params["dimension_numbers"]
     left, right = marked
     left_free = [axis for axis in range(left.ndim) if axis not in (*left_sum, *left_batch)]
@@ -225,7 +247,7 @@ def _split(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
 
 
 def _bits_kept(equation: Any, marked: list[Marks], _: Known) -> list[Marks]:
-    """bitcast_convert_type, element by element where the width stays."""
+    """bitcast_convert_type: element by element where the width stays."""
     shape = tuple(equation.outvars[0].aval.shape)
     return [marked[0]] if marked[0].shape == shape else everywhere(marked, [shape])
 

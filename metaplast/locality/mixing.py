@@ -1,4 +1,4 @@
-"""Across which neurons a rule mixes what it reads, whatever the fields are called."""
+"""Across which neurons a rule mixes the numbers that it reads, whatever the fields are called."""
 
 from typing import Any
 
@@ -13,23 +13,33 @@ from metaplast.locality.influence import outputs, settled, unfollowed
 from metaplast.locality.marks import Marks, nothing
 from metaplast.signals import SynapseView
 
-SENT = "pre.activity"  # what a presynaptic neuron transmits, so that it is seen all over the postsynaptic one
+SENT = "pre.activity"
+"""The signal that a presynaptic neuron transmits: the whole postsynaptic neuron sees it."""
 
 
 def mixing(program: Any, given: tuple[Any, Any, Any], connection: AbstractConnection) -> str:
-    """`mixing.layer`, `mixing.neuron`, or nothing where delta_w at a synapse depends on its own two
-    neurons alone.
+    """How widely delta_w at a synapse depends on other neurons and synapses than its own.
 
-    neuron: on the activity of other inputs of its postsynaptic neuron, or on other synapses of one
-    of its two neurons.
-    layer: on anything else of other neurons or synapses. A rule that itself mixes both over the
-    synapses of the postsynaptic and over those of the presynaptic neuron counts as `layer`, as does
-    one of side effects, and one that mixes inputs where not every neuron is one.
-    program: of (view, theta, state) -> (state, delta_w), of which `given` are the shapes. The state
-    carries on what it was given, step after step, until nothing new comes; what it holds at birth
-    is nobody's.
+    `mixing.neuron`: it depends on the activity of other inputs of its postsynaptic neuron, or on
+    other synapses of one of its two neurons.
+    `mixing.layer`: it depends on anything else of other neurons or synapses. A rule that mixes both
+    over the synapses of the postsynaptic and over those of the presynaptic neuron counts as
+    `layer`. So does a rule with side effects, and a rule that mixes inputs where not every
+    presynaptic neuron is an input.
+
+    The state carries marks on from step to step until no new mark comes. The state at birth carries
+    no marks.
+
+    Args:
+        program: (view, theta, state) -> (state, delta_w), as a jaxpr.
+        given: the shapes of (view, theta, state).
+        connection: the synapses.
+
+    Returns: `mixing.neuron`, `mixing.layer`, or an empty text where delta_w depends on the two
+        neurons of its synapse alone.
     """
-    with jax.ensure_compile_time_eval():  # it is asked for while lives are traced
+    # Mixing is measured while lives are traced.
+    with jax.ensure_compile_time_eval():
         return _measured(program, given, connection)
 
 
@@ -38,7 +48,8 @@ def _measured(program: Any, given: tuple[Any, Any, Any], connection: AbstractCon
         return MIXING["layer"]
     posts = _at_synapses(connection.at_post(jnp.arange(connection.n_post)), connection)
     pres = _at_synapses(connection.at_pre(jnp.arange(connection.n_pre)), connection)
-    of_post, of_pre = _codes(connection.n_post), _codes(connection.n_pre)
+    of_post = _codes(connection.n_post)
+    of_pre = _codes(connection.n_pre)
 
     def foreign(marked: dict[str, Marks], own: Marks) -> bool:
         """Whether some synapse has a mark that is not its own."""
@@ -58,10 +69,10 @@ def _measured(program: Any, given: tuple[Any, Any, Any], connection: AbstractCon
 
 
 def _codes(n: int) -> Marks:
-    """A set of marks for each of n places, none of which holds another: the digits of its number,
-    and of ~number.
+    """A set of marks for each of n places: the binary digits of its number, and of ~number.
 
-    So whatever is made of a place and of any other has a mark that the place alone has not.
+    No set contains another one. So a number that is made of a place and of any other place has a
+    mark that the place alone does not have.
     """
     digits = max(1, (n - 1).bit_length())
     numbers = np.arange(n, dtype=np.uint64)
@@ -88,20 +99,25 @@ def _at_synapses(values: Any, connection: AbstractConnection) -> np.ndarray:
 
 
 def _marked(view: SynapseView, marked: dict[str, Marks]) -> list[Marks]:
-    """The leaves of the view with marks in place of numbers.
+    """The leaves of the view, with marks in place of numbers.
 
-    marked: those of what is `sent` [n_pre], of all else that is `pre` [n_pre], of `post` [n_post],
-    of every `synapse` [n_synapses]; none for what all of them see.
+    marked: the marks of the activity that is `sent` [n_pre], of all other fields of `pre` [n_pre],
+        of `post` [n_post], and of every `synapse` [n_synapses]. A field that all synapses share has
+        no marks.
     """
     kinds = {SENT: "sent", "weight": "synapse", "weight_initial": "synapse"}
-    found: list[Marks] = []
+    leaves: list[Marks] = []
     for path, leaf in jax.tree_util.tree_flatten_with_path(view)[0]:
         name = leaf_name(path)
         marks = marked.get(kinds.get(name, name.partition(".")[0]))
-        found.append(nothing(leaf.shape) if marks is None else marks.reshape(leaf.shape))
-    return found
+        leaves.append(nothing(leaf.shape) if marks is None else marks.reshape(leaf.shape))
+    return leaves
 
 
 def leaf_name(path: tuple[Any, ...]) -> str:
-    """The name of a leaf of a view: `pre.activity`, `weight`, `modulators.reward` ..."""
+    """The name of a leaf of a view: `pre.activity`, `weight`, `modulators.reward` ...
+
+    Args:
+        path: to the leaf, as JAX gives it.
+    """
     return ".".join(str(getattr(part, "name", getattr(part, "key", part))) for part in path)

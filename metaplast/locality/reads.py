@@ -1,6 +1,5 @@
-"""Locality is measured: what a rule reads, and across which neurons it mixes that, is found in its
-program.
-"""
+"""Locality is measured in the program of a rule: the fields that it reads, and the neurons across
+which it mixes them."""
 
 import math
 from dataclasses import replace
@@ -20,11 +19,17 @@ from metaplast.rules.base import AbstractRule
 from metaplast.signals import NeuronView, SynapseView
 
 MAX_CHANNELS = 64
-LARGEST = 2**20  # synapses; of a larger matrix, mixing is measured on a part of this size
+LARGEST = 2**20
+"""Synapses. In a larger matrix, mixing is measured on a part of this size."""
 
 
 def blank_view(connection: AbstractConnection, modulators: tuple[str, ...]) -> SynapseView:
-    """A view of zeros of the right shapes."""
+    """A view of zeros of the right shapes.
+
+    Args:
+        connection: the synapses.
+        modulators: the names of the channels.
+    """
 
     def side(n: int) -> NeuronView:
         return NeuronView(**{name: jnp.zeros(n) for name in NeuronView.__dataclass_fields__})
@@ -45,11 +50,17 @@ def reads(
     rule: AbstractRule, connection: AbstractConnection, modulators: tuple[str, ...]
 ) -> frozenset[str]:
     """The fields of the view on which state or delta_w depends: `pre.activity`, `weight`,
-    `modulators.reward` ... And `mixing.neuron` or `mixing.layer`, where the rule itself mixes
-    numbers of several synapses or neurons.
+    `modulators.reward` ...
 
-    Found by dead-code elimination on the program of one step, and by following its numbers through
-    it (_mixing.py).
+    `mixing.neuron` or `mixing.layer` is among them where the rule itself mixes numbers of several
+    synapses or neurons. Fields are found by dead-code elimination on the program of one step.
+    Mixing is found by following the numbers through that program (locality/mixing.py).
+
+    Args:
+        rule: the rule.
+        connection: the synapses.
+        modulators: the names of the channels.
+
     Raises: KeyError for a modulator that is not offered.
     """
     program, given = _program(rule, connection, modulators)
@@ -67,7 +78,7 @@ def reads(
         )
         try:
             program, given = _program(rule, connection, modulators)
-        except (TypeError, ValueError):  # a rule with numbers of its own for the whole matrix
+        except (TypeError, ValueError):  # the rule holds numbers for the whole matrix
             return frozenset(fields | {MIXING["layer"]})
     mixed = mixing(program, given, connection)
     return frozenset(fields | ({mixed} if mixed else set()))
@@ -77,8 +88,13 @@ def reads(
 def measured(
     rule: AbstractRule, connection: AbstractConnection
 ) -> tuple[tuple[str, ...], frozenset[str]]:
-    """(modulator channels that the rule needs, fields that it reads), found by running it on
-    nothing.
+    """(modulator channels that the rule needs, fields that it reads).
+
+    The channels are those that the rule asks for as it is traced.
+
+    Args:
+        rule: the rule.
+        connection: the synapses.
     """
     channels: tuple[str, ...] = ()
     while True:
@@ -103,7 +119,7 @@ def _program(
 
 
 def _used(jaxpr: Any) -> set[Any]:
-    """The variables some output depends on (a nested program counts as reading all of its inputs)."""
+    """The variables on which some output depends. A nested program reads all of its inputs."""
     used = {v for v in jaxpr.outvars if not hasattr(v, "val")}
     for equation in reversed(jaxpr.eqns):
         if any(v in used for v in equation.outvars):

@@ -13,13 +13,28 @@ from metaplast.wiring import ConnectionField, Edge, NeuronField, Population, Wir
 @register("network", "autoassociative")
 @spec
 class Autoassociative(AbstractNetwork):
-    """One population is input and output at once: y(t) = f(stimulus(t) + W y(t - 1)).
+    """One population is input and output at once.
 
-    It bears the name of the task's only input population, its one edge is plastic
-    (`input_to_input`). The task's error arrives at it; no error is carried further, the edge runs
-    back in time. `connection` may leave out self-connections.
-    Source: Hopfield 1982; the last step's output where he updates one unit at a time.
-    Raises: BadInput unless the task has one input population, of the size of its output.
+        y(t) = f(stimulus(t) + W y(t - 1))
+
+    y [n_out]: output of the population.
+    stimulus [n_out]: the drive that the task shows.
+    W [n_out, n_out]: weights of the population onto itself.
+
+    The population bears the name of the task's only input population. Its one edge is plastic
+    (`input_to_input`). The task's error arrives at the population and is carried no further, since
+    the edge runs back in time.
+
+    Args:
+        neuron: the dynamics, with the activation function f.
+        connection: the layout of the edge; it may leave out self-connections.
+        gain: standard deviation of an initial weight times sqrt(fan-in).
+        bounds: lower and upper bound of the weights.
+
+    Raises:
+        BadInput: unless the task has one input population, of the size of its output.
+
+    Source: Hopfield 1982, with the last step's output where he updates one unit at a time.
     """
 
     neuron: NeuronField = Tanh()
@@ -29,9 +44,9 @@ class Autoassociative(AbstractNetwork):
 
     def wiring(self, inputs: Mapping[str, int], n_out: int) -> Wiring:
         if list(inputs.values()) != [n_out]:
-            given = ", ".join(f"{name}: {n}" for name, n in inputs.items())
+            sizes = ", ".join(f"{name}: {n}" for name, n in inputs.items())
             raise BadInput(
-                f"network autoassociative: inputs {given}",
+                f"network autoassociative: inputs {sizes}",
                 f"one input population of the size of the output, {n_out}",
                 "change the task or the network",
             )

@@ -1,14 +1,15 @@
-"""A network writes its wiring; the one step that runs every wiring is here."""
+"""A network writes its wiring; the one step that runs every wiring is here too."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
+from metaplast.neurons.base import AbstractNeuron
 from metaplast.registry import BadInput
 from metaplast.signals import Key, NeuronView, Synapses, TaskShape, Theta, pytree
 from metaplast.wiring import Wiring
@@ -17,19 +18,26 @@ T = TypeVar("T")
 
 
 class AbstractNetwork(ABC):
-    """A network writes its wiring, nothing else; `step` below runs every wiring."""
+    """The writer of a wiring, and nothing else; `step` below runs every wiring."""
 
     @abstractmethod
     def wiring(self, inputs: Mapping[str, int], n_out: int) -> Wiring:
-        """The graph for input populations of the given sizes; the last population is the output, of
-        size n_out.
+        """The graph for the sizes of a task.
+
+        Args:
+            inputs: input population -> its size.
+            n_out: the size of the output, which is the last population.
         """
 
 
 @pytree
 class NetworkState:
-    """neurons: state per population; last: outputs that a backward edge reads; transmissions: per
-    edge.
+    """The state of a network between two steps.
+
+    Attributes:
+        neurons: population -> state of its neurons.
+        last: population -> its last output [n], for those that a backward edge reads.
+        transmissions: edge -> state of its transmission.
     """
 
     neurons: dict[str, Theta]
@@ -37,9 +45,22 @@ class NetworkState:
     transmissions: dict[str, Theta]
 
 
+class Signals(NamedTuple):
+    """The signals of one step of a network.
+
+    Attributes:
+        views: population -> its view.
+        transmitted: edge -> the presynaptic signal that arrived in this step [n_pre].
+    """
+
+    views: dict[str, NeuronView]
+    transmitted: dict[str, Array]
+
+
 def init(wiring: Wiring, key: Key) -> Theta:
-    """Learned parameters of the neurons, {population: theta}; populations that learn none are
-    absent.
+    """Learned parameters of the neurons, {population: theta}.
+
+    Populations that learn none are absent.
     """
     thetas = {
         p.name: p.neuron.init(jax.random.fold_in(key, i), p.n)
@@ -49,7 +70,14 @@ def init(wiring: Wiring, key: Key) -> Theta:
 
 
 def begin(wiring: Wiring, theta: Theta, dt: float, key: Key) -> NetworkState:
-    """The first state of a life or of a trial: at rest, but for the potentials that a neuron draws."""
+    """The first state of a life or of a trial: at rest, but for potentials that a neuron draws.
+
+    Args:
+        wiring: the graph.
+        theta: learned parameters of the neurons (`init`).
+        dt: seconds per step.
+        key: the key of the drawn potentials.
+    """
     neurons = {
         p.name: p.neuron.begin(theta.get(p.name, {}), p.n, jax.random.fold_in(key, index))
         for index, p in enumerate(wiring.populations)
@@ -58,17 +86,20 @@ def begin(wiring: Wiring, theta: Theta, dt: float, key: Key) -> NetworkState:
 
 
 def init_state(wiring: Wiring, theta: Theta, dt: float) -> NetworkState:
-    """Everything at rest."""
+    """The state of a network at rest.
+
+    Args:
+        wiring: the graph.
+        theta: learned parameters of the neurons (`init`).
+        dt: seconds per step.
+    """
     sources = {e.pre for e in wiring.edges if wiring.backwards(e)}
-    return NetworkState(
-        neurons={
-            p.name: p.neuron.init_state(theta.get(p.name, {}), p.n) for p in wiring.populations
-        },
-        last={p.name: jnp.zeros(p.n) for p in wiring.populations if p.name in sources},
-        transmissions={
-            e.name: e.transmission.init_state(e.connection.n_pre, dt) for e in wiring.edges
-        },
-    )
+    neurons = {p.name: p.neuron.init_state(theta.get(p.name, {}), p.n) for p in wiring.populations}
+    last = {p.name: jnp.zeros(p.n) for p in wiring.populations if p.name in sources}
+    transmissions = {
+        e.name: e.transmission.init_state(e.connection.n_pre, dt) for e in wiring.edges
+    }
+    return NetworkState(neurons=neurons, last=last, transmissions=transmissions)
 
 
 def step(
@@ -79,11 +110,20 @@ def step(
     stimulus: Mapping[str, Array],
     dt: float,
     key: Key,
-) -> tuple[NetworkState, tuple[dict[str, NeuronView], dict[str, Array]]]:
-    """Advance every population once, in order: (state, (views, transmitted)).
+) -> tuple[NetworkState, Signals]:
+    """Advance every population once, in the order of the wiring.
 
-    views: per population; transmitted: per edge, the presynaptic signal [n_pre] that arrived in
-    this step.
+    Args:
+        wiring: the graph.
+        theta: learned parameters of the neurons (`init`).
+        synapses: edge -> its synapses.
+        state: the state before the step.
+        stimulus: input population -> the drive of its soma [n].
+        dt: seconds per step.
+        key: the key of the step.
+
+    Returns:
+        (The state after the step, the signals in it.)
     """
     outputs = dict(state.last)
     neurons, views, transmissions, transmitted = {}, {}, {}, {}
@@ -92,38 +132,49 @@ def step(
         if population.name in stimulus:
             drive["soma"] = stimulus[population.name]
         for edge in wiring.into(population.name):
-            inner = state.transmissions[edge.name]
-            transmissions[edge.name], sent = edge.transmission.step(inner, outputs[edge.pre], dt)
+            transmissions[edge.name], sent = edge.transmission.step(
+                state.transmissions[edge.name], outputs[edge.pre], dt
+            )
             transmitted[edge.name] = sent
             spikes = "pre" in wiring.spiking(edge)
             propagate = edge.connection.propagate_spikes if spikes else edge.connection.propagate
-            drive[edge.port] = drive[edge.port] + wiring.sign(edge) * propagate(
-                synapses[edge.name].weight, sent
-            )
-        for port, arriving in drive.items():
-            if (
-                port not in population.neuron.signed
-            ):  # not `maximum`, whose slope at 0, where nothing arrives, is a half
-                drive[port] = jnp.where(arriving < 0.0, 0.0, arriving)
+            arriving = propagate(synapses[edge.name].weight, sent)
+            drive[edge.port] = drive[edge.port] + wiring.sign(edge) * arriving
         neurons[population.name], view = population.neuron.step(
             theta.get(population.name, {}),
             state.neurons[population.name],
-            drive,
+            _not_below_0(population.neuron, drive),
             dt,
             jax.random.fold_in(key, index),
         )
         views[population.name] = view
         outputs[population.name] = view.activity
     last = {name: outputs[name] for name in state.last}
-    return NetworkState(neurons=neurons, last=last, transmissions=transmissions), (
-        views,
-        transmitted,
-    )
+    after = NetworkState(neurons=neurons, last=last, transmissions=transmissions)
+    return after, Signals(views, transmitted)
+
+
+def _not_below_0(neuron: AbstractNeuron, drive: Mapping[str, Array]) -> dict[str, Array]:
+    """The drives of all ports, cut at 0 at ports that are not signed.
+
+    It is not `maximum`: the slope of that at 0, where nothing arrives, is a half.
+    """
+    return {
+        port: arriving if port in neuron.signed else jnp.where(arriving < 0.0, 0.0, arriving)
+        for port, arriving in drive.items()
+    }
 
 
 def seen(wiring: Wiring, shape: TaskShape, values: Mapping[str, T]) -> T:
-    """What the task looks at, of values per population (arrays or views [..., n]): those of the
-    populations that it watches, then the output's, joined along their last axis."""
+    """The values that the task looks at, joined along their last axis.
+
+    They are those of the populations that it watches, then those of the output.
+
+    Args:
+        wiring: the graph.
+        shape: the facts of the task.
+        values: population -> array or view [..., n].
+    """
     names = [*(name for name, _ in shape.watched), wiring.output.name]
     if len(names) == 1:
         return values[names[0]]
@@ -131,23 +182,26 @@ def seen(wiring: Wiring, shape: TaskShape, values: Mapping[str, T]) -> T:
 
 
 def check_watched(wiring: Wiring, shape: TaskShape) -> None:
-    """Raises: BadInput where the task watches what is no population inside the network, or one of
-    another size.
+    """Refuse a task that watches populations which the network does not have.
+
+    Args:
+        wiring: the graph.
+        shape: the facts of the task.
+
+    Raises:
+        BadInput: where a watched name is no population inside the network, or one of another size.
     """
     inner = {p.name: p.n for p in wiring.populations[:-1] if p.name not in shape.inputs}
     for name, n in shape.watched:
         if name not in inner:
-            known = (
-                f"a population inside the network: {', '.join(inner)}"
-                if inner
-                else "a network with a hidden layer"
-            )
+            expected = "a network with a hidden layer"
+            if inner:
+                expected = f"a population inside the network: {', '.join(inner)}"
             fix = "correct the name (units, in task=recordings), or set network.hidden=[...]"
-            raise BadInput(f"task: watches {name!r}", known, fix)
+            raise BadInput(f"task: watches {name!r}", expected, fix)
         if inner[name] != n:
-            given = f"task: watches {name!r}, which has {inner[name]} units"
             raise BadInput(
-                given,
+                f"task: watches {name!r}, which has {inner[name]} units",
                 f"{n}, as many as were recorded",
                 f"set network.hidden=[{n}], or what sizes {name}",
             )

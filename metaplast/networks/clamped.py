@@ -14,13 +14,19 @@ from metaplast.wiring import ConnectionField, Edge, Population, Wiring
 @register("network", "clamped")
 @spec
 class Clamped(AbstractNetwork):
-    """input -> recorded: both populations show what was recorded, and the plastic synapses between
-    them change nothing but themselves. For rules that are fitted to weights measured before and
-    after.
+    """input -> recorded: both populations show their recorded activity.
 
-    Edge `input_to_recorded`, at the port `tap`. bounds, gain: as everywhere.
-    Raises: BadInput unless the task brings the populations `input` and `recorded`
-    (task.clamp=true).
+    The plastic synapses between them change nothing but themselves. This network is for rules that
+    are fitted to weights measured before and after. Its edge is `input_to_recorded`, at the port
+    `tap`.
+
+    Args:
+        connection: the layout of the edge.
+        gain: standard deviation of an initial weight times sqrt(fan-in).
+        bounds: lower and upper bound of the weights.
+
+    Raises:
+        BadInput: unless the task brings the populations `input` and `recorded` (task.clamp=true).
     """
 
     connection: ConnectionField = Dense()
@@ -29,16 +35,13 @@ class Clamped(AbstractNetwork):
 
     def wiring(self, inputs: Mapping[str, int], n_out: int) -> Wiring:
         if set(inputs) != {"input", "recorded"}:
-            given = ", ".join(inputs)
             raise BadInput(
-                f"network clamped: inputs {given}", "input and recorded", "set task.clamp=true"
+                f"network clamped: inputs {', '.join(inputs)}",
+                "input and recorded",
+                "set task.clamp=true",
             )
         connection = self.connection.sized(n_out, inputs["input"])
         edge = Edge("input", "recorded", connection, port="tap", gain=self.gain, bounds=self.bounds)
-        return Wiring(
-            (
-                Population("input", inputs["input"], Linear()),
-                Population("recorded", n_out, Recorded()),
-            ),
-            (edge,),
-        )
+        source = Population("input", inputs["input"], Linear())
+        recorded = Population("recorded", n_out, Recorded())
+        return Wiring((source, recorded), (edge,))

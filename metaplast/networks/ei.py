@@ -30,23 +30,41 @@ CELL = Refractory(
 @register("network", "ei")
 @spec
 class Ei(AbstractNetwork):
-    """input(s) -> `e` (excitatory), `i` (inhibitory), which reach each other and themselves; e ->
-    `output`.
+    """Populations `e` (excitatory) and `i` (inhibitory) that reach each other and themselves.
 
-    Edges input_to_i, input_to_e, e_to_i, i_to_i, e_to_e, i_to_e, e_to_output: each learns by the
-    rule whose slot names it (`rules.inhibition.edges=i_to_e`) and is static where none does. In a
-    step, i comes before e: what e sends, and i onto itself, arrives one step later, i onto e in the
-    same step; `transmission` (of these four) may delay them. Dale's law: weights that leave e or i
-    are magnitudes. They end at the ports `excitatory` and `inhibitory` of a cell that has these,
-    and inputs at the first; in any other cell at the soma, inhibition with a negative sign. Initial
-    weights are |N(0, g^2 / fan-in)|, g: gain (inputs), excitation_gain (from e), inhibition_gain
-    (from i).
-    connection: of the four edges, each with a random graph of its own; inputs are all-to-all.
-    source, neuron, interneuron: of the inputs (`poisson`: the task shows hertz; `spikes`: spikes;
-    `linear`), e and i.
-    readout=false: e is the output itself, of the task's size (n_e is not read).
-    Default cells: Vogels et al. 2011 in units of threshold minus rest (10 mV) and of the leak (10
-    nS); the default gains give 25 to 70 Hz under 40 inputs of about 20 Hz.
+        input(s) -> e, i;   e -> e, i;   i -> e, i;   e -> output
+
+    Edges: input_to_i, input_to_e, e_to_i, i_to_i, e_to_e, i_to_e, e_to_output. An edge learns by
+    the rule whose slot names it (`rules.inhibition.edges=i_to_e`). It is static where none does.
+
+    Timing: i comes before e in a step. The edge i_to_e arrives in the same step; e_to_i, e_to_e and
+    i_to_i arrive one step later.
+
+    Dale's law: weights that leave e or i are magnitudes. Their edges end at the ports `excitatory`
+    and `inhibitory` of a cell that has these ports, and the edges of inputs end at `excitatory`. In
+    any other cell they end at the soma, inhibition with a negative sign.
+
+    Initial weights from e and i are |N(0, g^2 / fan-in)|, with g = excitation_gain from e and
+    inhibition_gain from i. Initial weights of inputs have g = gain.
+
+    Args:
+        n_e: the number of excitatory cells.
+        n_i: the number of inhibitory cells.
+        source: the neurons of the inputs (`poisson`: the task shows hertz; `spikes`: it shows
+            spikes; `linear`).
+        neuron: the neurons of e.
+        interneuron: the neurons of i.
+        connection: the layout of the four edges among e and i, each with a random graph of its own;
+            inputs are all-to-all.
+        transmission: the transmission of these four edges; it may delay them.
+        gain: g of the inputs, and of the edge to the output.
+        excitation_gain: g of the edges that leave e, within the network.
+        inhibition_gain: g of the edges that leave i.
+        bounds: lower and upper bound of the weights.
+        readout: false: e is the output itself, of the task's size (n_e is not read).
+
+    Defaults: the cells are those of Vogels et al. 2011 in units of threshold minus rest (10 mV) and
+    of the leak (10 nS). The gains give 25 to 70 Hz under 40 inputs of about 20 Hz.
     """
 
     n_e: Count = 80
@@ -66,22 +84,20 @@ class Ei(AbstractNetwork):
         sources = [Population(name, n, self.source) for name, n in inputs.items()]
         i = Population("i", self.n_i, self.interneuron, sign=-1)
         e = Population("e", self.n_e if self.readout else n_out, self.neuron, sign=1)
-        cells = ((e, i, self.excitation_gain), (i, i, self.inhibition_gain))
-        cells += ((e, e, self.excitation_gain), (i, e, self.inhibition_gain))
-        edges = [
-            self._edge(source, post, Dense(post.n, source.n), self.gain)
-            for post in (i, e)
-            for source in sources
-        ]
-        for index, (pre, post, gain) in enumerate(cells):
+        edges = []
+        for post in (i, e):
+            for source in sources:
+                edges.append(self._edge(source, post, Dense(post.n, source.n), self.gain))
+        for index, (pre, post) in enumerate(((e, i), (i, i), (e, e), (i, e))):
+            gain = self.excitation_gain if pre == e else self.inhibition_gain
             connection = self.connection.sized(post.n, pre.n, index, loop=pre == post)
             edges.append(self._edge(pre, post, connection, gain, self.transmission))
-        if not self.readout:
-            return Wiring((*sources, i, e), tuple(edges))
-        output = Population("output", n_out)
-        return Wiring(
-            (*sources, i, e, output), (*edges, self._edge(e, output, Dense(n_out, e.n), self.gain))
-        )
+        populations = [*sources, i, e]
+        if self.readout:
+            output = Population("output", n_out)
+            populations.append(output)
+            edges.append(self._edge(e, output, Dense(n_out, e.n), self.gain))
+        return Wiring(tuple(populations), tuple(edges))
 
     def _edge(
         self,
@@ -91,8 +107,8 @@ class Ei(AbstractNetwork):
         gain: float,
         transmission: TransmissionField = INSTANT,
     ) -> Edge:
-        own = "inhibitory" if pre.sign < 0 else "excitatory"
-        port = own if own in post.neuron.ports else "soma"
+        conductance = "inhibitory" if pre.sign < 0 else "excitatory"
+        port = conductance if conductance in post.neuron.ports else "soma"
         return Edge(
             pre.name, post.name, connection, transmission, port, gain=gain, bounds=self.bounds
         )

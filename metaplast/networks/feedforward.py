@@ -26,11 +26,20 @@ from metaplast.wiring import (
 class Feedforward(AbstractNetwork):
     """input(s) -> hidden_1 -> ... -> hidden_L -> output, each layer driven by the one before.
 
-    Populations: the task's inputs, `hidden_1` ..., `output`. Edges: `input_to_hidden_1`, ..., all
-    plastic.
-    source: of the inputs (`poisson`: the task shows rates; `spikes`: it shows spikes).
-    bias: add a constant unit `one` with an edge to every layer. An empty `hidden` is a linear
-    readout.
+    The populations are the task's inputs, `hidden_1` ..., `output`. The edges are
+    `input_to_hidden_1`, ..., all plastic.
+
+    Args:
+        hidden: the sizes of the hidden layers; without any the network is a linear readout.
+        source: the neurons of the inputs (`poisson`: the task shows rates; `spikes`: it shows
+            spikes).
+        neuron: the neurons of the hidden layers.
+        output: the neurons of the output.
+        connection: the layout of every edge.
+        transmission: the transmission of every edge.
+        gain: standard deviation of an initial weight times sqrt(fan-in).
+        bounds: lower and upper bound of the weights.
+        bias: whether a constant unit `one` has an edge to every layer.
     """
 
     hidden: tuple[Count, ...] = (40,)

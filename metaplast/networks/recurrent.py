@@ -26,24 +26,39 @@ from metaplast.wiring import (
 class Recurrent(AbstractNetwork):
     """input(s) -> recurrent (also onto itself, one step later) -> output.
 
-    Populations: the task's inputs, `recurrent`, `output`; edges `input_to_recurrent`,
-    `recurrent_to_recurrent`, `recurrent_to_output`. `connection` and `transmission` are those of
-    the recurrent edge(s);
-    `source`: of the inputs.
-    dale: the layer is two populations, `inhibitory` (sign -1) and `excitatory` (+1, the share
-    `excitatory_share` of the n_recurrent cells, rounded), each driven by the input(s) and by both;
-    `excitatory_to_output` alone reads it out. Weights that leave the two are magnitudes |N(0, g^2 /
-    fan-in)|, of mean g sqrt(2 / (pi fan-in)).
-    Balance at birth: onto either population g = recurrent_gain for the excitatory edge,
-    recurrent_gain sqrt(fan-in_E / fan-in_I) for the inhibitory one, so that at equal mean activity
-    the mean inhibition of a cell equals its mean excitation.
-    `inhibitory` comes first in a step: inhibition by this step's input is fast, all else one step
-    late, and credit reaches the inhibitory cells through the excitatory ones. Dale's law means what
-    it says where activities are >= 0.
-    readout=false: the layer is the output itself, of the task's size (n_recurrent is not read):
-    input(s) -> output, `output_to_output` one step later. So are recorded cells that excite each
-    other, where nothing else was recorded.
-    Raises: BadInput where dale leaves one of the two populations empty, or where it has no readout.
+    The populations are the task's inputs, `recurrent` and `output`. The edges are
+    `input_to_recurrent`, `recurrent_to_recurrent` and `recurrent_to_output`.
+
+    With `dale` the layer is two populations, `inhibitory` (sign -1) and `excitatory` (sign +1).
+    Each is driven by the input(s) and by both. `excitatory_to_output` alone reads the layer out.
+    Weights that leave the two are magnitudes |N(0, g^2 / fan-in)|, of mean g sqrt(2 / (pi fan-in)).
+    Onto either population g is recurrent_gain for the excitatory edge, and recurrent_gain
+    sqrt(fan-in_E / fan-in_I) for the inhibitory one. At birth the layer is so balanced: at equal
+    mean activity the mean inhibition of a cell equals its mean excitation. `inhibitory` comes first
+    in a step: inhibition by this step's input is fast, all else is one step late, and credit
+    reaches the inhibitory cells through the excitatory ones. Dale's law holds for the signals, and
+    not only for the weights, where activities are >= 0.
+
+    Without `readout` the layer is the output itself: input(s) -> output, and `output_to_output` one
+    step later. Recorded cells that excite each other, where nothing else was recorded, are such a
+    network.
+
+    Args:
+        n_recurrent: the number of cells in the layer.
+        source: the neurons of the inputs.
+        neuron: the neurons of the layer.
+        output: the neurons of the output.
+        connection: the layout of the recurrent edge(s).
+        transmission: the transmission of the recurrent edge(s).
+        gain: standard deviation of an initial weight times sqrt(fan-in), of all other edges.
+        recurrent_gain: the same of the recurrent edge(s).
+        bounds: lower and upper bound of the weights.
+        dale: whether Dale's law holds in the layer.
+        excitatory_share: the share of excitatory cells under `dale`, rounded to whole cells.
+        readout: false: the layer is the output, of the task's size (n_recurrent is not read).
+
+    Raises:
+        BadInput: where `dale` leaves one of the two populations empty, or has no readout.
     """
 
     n_recurrent: Count = 40
@@ -74,38 +89,44 @@ class Recurrent(AbstractNetwork):
         sources = [Population(name, size, self.source) for name, size in inputs.items()]
         if not self.readout:
             cells = Population("output", n_out, self.neuron)
-            return Wiring(
-                (*sources, cells),
-                (*(self._through(s, cells) for s in sources), self._loop(cells, cells)),
-            )
-        layer, loops = self._dale() if self.dale else self._plain()
+            edges = [self._forward(source, cells) for source in sources]
+            edges.append(self._recurrent(cells, cells))
+            return Wiring((*sources, cells), tuple(edges))
+        layer = self._dale() if self.dale else self._plain()
         output = Population("output", n_out, self.output)
-        edges = [self._through(source, cells) for source in sources for cells in layer]
-        edges += [*loops, self._through(layer[-1], output)]
-        return Wiring((*sources, *layer, output), tuple(edges))
+        edges = []
+        for source in sources:
+            edges += [self._forward(source, cells) for cells in layer.populations]
+        edges += layer.edges
+        edges.append(self._forward(layer.populations[-1], output))
+        return Wiring((*sources, *layer.populations, output), tuple(edges))
 
     def _n_excitatory(self) -> int:
         return round(self.n_recurrent * self.excitatory_share)
 
-    def _plain(self) -> tuple[list[Population], list[Edge]]:
+    def _plain(self) -> Wiring:
+        """The layer of one population."""
         cells = Population("recurrent", self.n_recurrent, self.neuron)
-        return [cells], [self._loop(cells, cells)]
+        return Wiring((cells,), (self._recurrent(cells, cells),))
 
-    def _dale(self) -> tuple[list[Population], list[Edge]]:
+    def _dale(self) -> Wiring:
+        """The layer of an inhibitory and an excitatory population, balanced at birth."""
         n = self._n_excitatory()
         inhibitory = Population("inhibitory", self.n_recurrent - n, self.neuron, sign=-1)
         excitatory = Population("excitatory", n, self.neuron, sign=1)
-        loops = []
+        edges = []
         for post in (inhibitory, excitatory):
-            excites, inhibits = self._loop(excitatory, post), self._loop(inhibitory, post)
-            balance = math.sqrt(excites.connection.fan_in / inhibits.connection.fan_in)
-            loops += [excites, dataclasses.replace(inhibits, gain=self.recurrent_gain * balance)]
-        return [inhibitory, excitatory], loops
+            excitation = self._recurrent(excitatory, post)
+            inhibition = self._recurrent(inhibitory, post)
+            balance = math.sqrt(excitation.connection.fan_in / inhibition.connection.fan_in)
+            edges.append(excitation)
+            edges.append(dataclasses.replace(inhibition, gain=self.recurrent_gain * balance))
+        return Wiring((inhibitory, excitatory), tuple(edges))
 
-    def _through(self, pre: Population, post: Population) -> Edge:
+    def _forward(self, pre: Population, post: Population) -> Edge:
         return Edge(pre.name, post.name, Dense(post.n, pre.n), gain=self.gain, bounds=self.bounds)
 
-    def _loop(self, pre: Population, post: Population) -> Edge:
+    def _recurrent(self, pre: Population, post: Population) -> Edge:
         connection = self.connection.sized(post.n, pre.n, loop=pre == post)
         return Edge(
             pre.name,

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from metaplast.life.scan import Phases
+from metaplast.life.phases import Phases
 from metaplast.registry import BadInput
 from metaplast.spec import Natural
 

@@ -1,13 +1,17 @@
-"""What the document of a rule file says, and the checks that need neither JAX nor the rule's own
-code.
+"""The document of a rule file, and the checks that need neither JAX nor the rule's own code.
 
-    slots: {slot: {edges: glob, shared, rule: {name, fields}, account: how theta moves the rule's
-    numbers (plain of
-                   language/account.py; not in files of version 0.1.0),
-                   connections: {edge: {n_post, n_pre, shape, spec}},
-                   clock, reads: [field of the view], reach}}
-    reference: {entry: delta_w [step][post][pre]}     an entry is `slot`, or `slot/edge` where theta is not shared
-    dt: seconds; activity_reference: hertz; provenance: {...}; scores: [...] as in summary.json
+    slots: {slot: {
+        edges: glob, shared, rule: {name, fields},
+        account: how theta moves the rule's numbers, as `plain` of language/account.py gives it;
+            not in files of version 0.1.0
+        connections: {edge: {n_post, n_pre, shape, spec}},
+        clock, reads: [field of the view], reach}}
+    reference: {entry: delta_w [step][post][pre]}; an entry is `slot`, or `slot/edge` where theta is
+        not shared
+    dt: seconds
+    activity_reference: hertz
+    provenance: {...}
+    scores: [...] as in summary.json
 
 Tensors are named `slot.leaf` or `slot.edge.leaf`.
 """
@@ -160,25 +164,23 @@ def _connection(connection: Any, where: str) -> None:
     _must(sane, f"{where}: shape", shape, "a list of counts")
     spec = connection["spec"]
     _must(isinstance(spec, dict), f"{where}: spec", spec, "a mapping")
-    known = registry.names("connection")
     _must(
-        spec.get("name") in known,
+        registry.has("connection", spec.get("name")),
         f"{where}: connection",
         spec.get("name"),
-        f"one of {', '.join(known)}",
+        f"one of {', '.join(registry.names('connection'))}",
     )
 
 
 def _rule(spec: Any, where: str, left: int) -> None:
     _must(isinstance(spec, dict), f"{where}: rule", spec, "a mapping with 'name'")
     _must(left > 0, f"{where}: rule", "nested too deep", f"at most {MAX_NESTED} levels")
-    known = registry.names("rule")
     plugin = "name the module that registers it: --import MODULE, or import it before"
     _must(
-        spec.get("name") in known,
+        registry.has("rule", spec.get("name")),
         f"{where}: rule form",
         spec.get("name"),
-        f"one of {', '.join(known)}",
+        f"one of {', '.join(registry.names('rule'))}",
         plugin,
     )
     for field, value in spec.items():  # they are shown beside the formula

@@ -14,18 +14,22 @@ from metaplast.rules.base import AbstractRule, TermRule
 from metaplast.signals import RuleState, SynapseView, Theta
 from metaplast.spec import NonNegative, spec
 
-POLYNOMIAL = (0.0, 1.0)  # exponents that leave a polynomial in w
+POLYNOMIAL = (0.0, 1.0)
+"""Exponents with which the change is a polynomial in w."""
 
 
 @spec
 class BoundedRule(TermRule):
-    """delta_w = (w_max - w)^mu_potentiation up - w^mu_depression down, up and down one product post
-    * pre each.
+    """delta_w = (w_max - w)^mu_potentiation up - w^mu_depression down
 
-    Both parts see the weight before the step; the edge's hard bounds act on their sum. w in [0,
-    w_max] is meant, w_max the edge's upper bound: set its lower one to 0. Beyond, a factor of
-    exponent mu > 0 is negative, -|.|^mu: it leads back.
-    Exponents 0 and 1 are terms, powers of w; any other needs a power at every synapse.
+    up, down: one product post * pre each.
+    w_max: the upper bound of the edge.
+    mu_potentiation, mu_depression: exponents. 0 and 1 are terms, powers of w. Any other exponent
+        needs a power at every synapse.
+
+    Both parts see the weight before the step, and the hard bounds of the edge act on their sum. w
+    in [0, w_max] is meant: set the lower bound of the edge to 0. Beyond, a factor with mu > 0 is
+    negative, -|.|^mu, and leads back.
     """
 
     spike_timing: ClassVar[bool] = True
@@ -37,7 +41,16 @@ class BoundedRule(TermRule):
     def changes(
         self, theta: Theta, state: RuleState, view: SynapseView, dt: float
     ) -> tuple[RuleState, Term, Term]:
-        """(state, up, down) of this step."""
+        """The two parts of the change of this step.
+
+        Args:
+            theta: the learned parameters.
+            state: the state before the step.
+            view: the signals at the synapses.
+            dt: the length of the step, in seconds.
+
+        Returns: (state after the step, up, down).
+        """
 
     @property
     def polynomial(self) -> bool:
@@ -47,7 +60,9 @@ class BoundedRule(TermRule):
     def products(
         self, theta: Theta, state: RuleState, view: SynapseView, dt: float
     ) -> tuple[RuleState, list[Term]]:
-        """Raises: BadInput for an exponent other than 0 and 1: it is no power of w."""
+        """As of a TermRule. Raises: BadInput for an exponent other than 0 and 1: the change is no
+        polynomial in w.
+        """
         if not self.polynomial:
             raise BadInput(
                 f"mu={self.mu_potentiation}, {self.mu_depression}",
@@ -76,12 +91,11 @@ class BoundedRule(TermRule):
         if self.polynomial:
             return super().step(theta, state, connection, view, dt)
         state, up, down = self.changes(theta, state, view, dt)
-        gain = connection.outer([up], view.weight) * _odd(
-            view.weight_max - view.weight, self.mu_potentiation
-        )
-        return state, gain - connection.outer([down], view.weight) * _odd(
-            view.weight, self.mu_depression
-        )
+        up_factor = _odd(view.weight_max - view.weight, self.mu_potentiation)
+        down_factor = _odd(view.weight, self.mu_depression)
+        gain = connection.outer([up], view.weight) * up_factor
+        loss = connection.outer([down], view.weight) * down_factor
+        return state, gain - loss
 
     def apply(
         self,
@@ -92,10 +106,10 @@ class BoundedRule(TermRule):
         view: SynapseView,
         dt: float,
     ) -> tuple[RuleState, Array]:
-        way = TermRule if self.polynomial else AbstractRule
-        return way.apply(self, theta, state, move, connection, view, dt)
+        form = TermRule if self.polynomial else AbstractRule
+        return form.apply(self, theta, state, move, connection, view, dt)
 
 
 def _odd(room: Array, mu: float) -> Array:
-    """sign(room) |room|^mu, as the polynomial at mu = 1 is odd; 1 for mu = 0."""
+    """sign(room) |room|^mu, which is odd like the polynomial at mu = 1; 1 for mu = 0."""
     return soft(room, mu) if mu == 0.0 else jnp.sign(room) * soft(jnp.abs(room), mu)

@@ -5,8 +5,13 @@ from jax import Array
 
 
 def soft(room: Array, mu: float) -> Array:
-    """max(0, room)^mu, and 1 for mu = 0. The gradient at room = 0 is finite for every mu: 0 where
-    mu < 1.
+    """max(0, room)^mu; 1 for mu = 0.
+
+    The gradient at room = 0 is finite for every mu: it is 0 where mu < 1.
+
+    Args:
+        room: the distance to a bound, of any shape.
+        mu: the exponent.
     """
     if mu == 0.0:
         return jnp.ones(())

@@ -1,4 +1,4 @@
-"""Spike traces on neurons, and what a spike sees of a trace that jumps in the same step."""
+"""Traces of spikes on neurons, and the value of a trace where both neurons spike in one step."""
 
 import math
 from collections.abc import Sequence
@@ -13,15 +13,29 @@ Pairing = Literal["all_to_all", "nearest"]
 
 
 def faded(trace: Array, tau: float | Array, dt: float) -> Array:
-    """The trace `dt` seconds later, exactly: an Euler step would be 2.6 % off at dt / tau = 1/20."""
+    """The trace `dt` seconds later: exp(-dt/tau) trace.
+
+    The decay is exact. An Euler step would be 2.6 % off at dt / tau = 1/20.
+
+    Args:
+        trace: of any shape.
+        tau: its time constant, in seconds.
+        dt: seconds.
+    """
     return jnp.exp(-dt / tau) * trace
 
 
 def jumped(
     trace: Array, spikes: Array, pairing: Pairing = "all_to_all", size: float | Array = 1.0
 ) -> Array:
-    """The trace after this step's spikes: each adds `size`, or (`nearest`) sets the trace to it,
-    however many.
+    """The trace after the spikes of this step.
+
+    Args:
+        trace: the trace before them [n].
+        spikes: their number at every neuron [n].
+        pairing: `all_to_all`: each spike adds `size`. `nearest`: any number of spikes sets the
+            trace to `size`.
+        size: of a jump.
     """
     if pairing == "all_to_all":
         return trace + size * spikes
@@ -29,53 +43,63 @@ def jumped(
     return trace * (1.0 - on) + size * on
 
 
-def seen(trace: Array, after: Array, order: Order) -> Array:
-    """The trace as the other neuron's spike meets it, where this neuron spikes too: `after` its
-    jump, or `before` it.
+def seen(before: Array, after: Array, order: Order) -> Array:
+    """The trace that a spike of the other neuron meets, where this neuron spikes too.
 
-    Before it, the coincident pair is left out, and pairs with earlier spikes count; `none` is
-    another name for that.
+    Args:
+        before: the trace before its jump [n].
+        after: the trace after its jump [n].
+        order: `after` or `before` the jump; `none` is another name for `before`. Before it, the
+            coincident pair is left out, and pairs with earlier spikes count.
     """
-    return after if order == "after" else trace
+    return after if order == "after" else before
 
 
 def among(
-    spikes: Array, own: Sequence[tuple[Array, int]], pairing: Pairing = "all_to_all", power: int = 1
+    spikes: Array,
+    traces: Sequence[tuple[Array, int]],
+    pairing: Pairing = "all_to_all",
+    power: int = 1,
 ) -> Array:
-    """spikes^power prod trace^n, where each spike finds its own neuron's traces as they are just
-    before it: [n].
+    """spikes^power prod trace^n, where each spike finds the traces of its own neuron as they are
+    just before it: [n].
 
-    own: (trace before this step's jump [n], exponent) each. Several spikes in one step, a count m >
-    1, are the limit
-    of close ones: the k-th finds x + k - 1, or (`nearest`) 1 from the second on.
+    Several spikes in one step (a count m > 1) are the limit of close ones. The k-th spike finds
+    x + k - 1, or 1 from the second spike on under `nearest`.
+
+    Args:
+        spikes: their number at every neuron [n].
+        traces: (trace before the jump of this step [n], exponent) each.
+        pairing: as in `jumped`.
+        power: of the spikes.
     """
     first = spikes**power if power > 1 else spikes
-    for trace, exponent in own:
+    for trace, exponent in traces:
         first = first * (trace**exponent if exponent > 1 else trace)
-    if not own and power == 1:
+    if not traces and power == 1:
         return first
     if pairing == "nearest":
         product = jnp.ones_like(spikes)
-        for trace, exponent in own:
+        for trace, exponent in traces:
             product = product * trace**exponent
         every = product + spikes - 1.0
     else:
-        every = _summed(spikes, own)
+        every = _summed(spikes, traces)
     return first + jnp.where(spikes > 1, every - first, 0.0)
 
 
-def _summed(count: Array, own: Sequence[tuple[Array, int]]) -> Array:
-    """sum_{k < count} prod_i (x_i + k)^n_i, expanded in powers of k, which Faulhaber's formula
-    sums.
+def _summed(count: Array, traces: Sequence[tuple[Array, int]]) -> Array:
+    """sum_{k < count} prod_i (x_i + k)^n_i: the product is expanded in powers of k, whose sums are
+    given by Faulhaber's formula.
     """
     coefficients = [jnp.ones_like(count)]
-    for trace in (trace for trace, exponent in own for _ in range(exponent)):
-        raised = [jnp.zeros_like(count), *coefficients]
-        coefficients = [
-            trace * c + r
-            for c, r in zip([*coefficients, jnp.zeros_like(count)], raised, strict=True)
-        ]
-    numbers, total = bernoulli(len(coefficients)), jnp.zeros_like(count)
+    for trace, exponent in traces:
+        for _ in range(exponent):
+            raised = [jnp.zeros_like(count), *coefficients]
+            kept = [*coefficients, jnp.zeros_like(count)]
+            coefficients = [trace * c + r for c, r in zip(kept, raised, strict=True)]
+    numbers = bernoulli(len(coefficients))
+    total = jnp.zeros_like(count)
     for j, coefficient in enumerate(coefficients):
         terms = [
             math.comb(j + 1, r) * float(numbers[r]) * count ** (j + 1 - r) for r in range(j + 1)
@@ -85,7 +109,7 @@ def _summed(count: Array, own: Sequence[tuple[Array, int]]) -> Array:
 
 
 def _any(spikes: Array) -> Array:
-    """1 where there is any spike, be it a count or a fraction, 0 elsewhere; backward it is the
-    spikes themselves.
+    """1 where there is a spike, a count of spikes or a fraction of one; 0 elsewhere. Its gradient
+    is the gradient of the spikes themselves.
     """
     return spikes + lax.stop_gradient((spikes != 0).astype(spikes.dtype) - spikes)

@@ -1,4 +1,4 @@
-"""The ABCD rule: four coefficients, at every synapse its own or shared by all."""
+"""The ABCD rule: four coefficients, for every synapse or shared by all synapses."""
 
 import jax
 import jax.numpy as jnp
@@ -17,14 +17,19 @@ LEAVES = ("a", "b", "c", "d")
 @register("rule", "abcd")
 @spec
 class Abcd(KernelRule):
-    """delta_w = eta (A x y + B x + C y + D), x pre- and y postsynaptic activity; eta = rate exp(5
-    log_rate).
+    """delta_w = eta (A x y + B x + C y + D),   eta = rate exp(5 log_rate)
 
-    theta: a, b, c, d, in the layout of the connection, or scalars if `shared`; N(0, scale^2) at the
-    start.
-    learn_rate: log_rate too, of the same layout, 0 at the start. No state. Clock `event`.
-    Limits: b = c = d = 0 is Hebb's rule. Per-synapse theta cannot be shared by edges of different
-    shapes. Najarro & Risi 2020, who learn eta per synapse as well (learn_rate).
+    x, y: pre- and postsynaptic activity.
+    shared: whether all synapses share theta.
+    rate: of the unit of one change.
+    learn_rate: whether log_rate is in theta, with the layout of the coefficients, 0 at the start.
+    scale: standard deviation of the coefficients at the start.
+
+    theta: a, b, c, d, drawn from N(0, scale^2), in the layout of the connection, or scalars if
+        `shared`. Theta of the synapses cannot be shared by edges of different shapes.
+    No state. Clock `event`.
+    Limits: b = c = d = 0 is Hebb's rule.
+    Source: Najarro & Risi 2020, who learn eta of every synapse as well (learn_rate).
     """
 
     shared: bool = False
@@ -38,7 +43,7 @@ class Abcd(KernelRule):
 
     @property
     def own(self) -> tuple[str, ...]:
-        """One rate for all synapses; a rate of each is no single number."""
+        """One rate for all synapses; one rate a synapse is no single number."""
         return ("rate",) if self.learn_rate and self.shared else ()
 
     def init(self, key: Key, connection: AbstractConnection) -> Theta:

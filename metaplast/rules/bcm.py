@@ -16,15 +16,19 @@ from metaplast.spec import Positive, spec
 @register("rule", "bcm")
 @spec
 class Bcm(TermRule):
-    """delta_w_ji = dt rate x_i y_j (y_j - theta_j);   theta <- exp(-dt/tau) theta + (1 - exp(-dt/tau)) y_j^2.
+    """delta_w_ji = dt rate x_i y_j (y_j - theta_j)
 
-    x, y: activities; rate: 1 / second; tau: seconds. State: theta [n_post], 0 at birth, which a new
-    trial keeps.
-    Fixed point for one constant input: y = theta = 1 (the other, y = 0, is unstable); tau must be
-    short against the time the weights take. The threshold follows y^2, not y: only a superlinear
-    threshold is stable.
-    learn: log_rate, log_tau [] in theta. Intrator & Cooper 1992, after Bienenstock, Cooper & Munro
-    1982.
+        theta_j <- exp(-dt/tau) theta_j + (1 - exp(-dt/tau)) y_j^2
+
+    x, y: pre- and postsynaptic activity.
+    theta: the threshold [n_post], 0 at birth, which a new trial keeps.
+    rate: 1 / second.
+    tau: seconds. It must be short against the time that the weights take.
+    learn: whether log_rate [] and log_tau [] are in theta.
+
+    Fixed point for one constant input: y = theta = 1. The other one, y = 0, is unstable. The
+    threshold follows y^2, not y: only a superlinear threshold is stable.
+    Source: Intrator & Cooper 1992, after Bienenstock, Cooper & Munro 1982.
     """
 
     rate: Positive = 10.0
@@ -52,7 +56,8 @@ class Bcm(TermRule):
     def products(
         self, theta: Theta, state: RuleState, view: SynapseView, dt: float
     ) -> tuple[RuleState, list[Term]]:
-        y, threshold = view.post.activity, state.post["bcm_threshold"]
+        y = view.post.activity
+        threshold = state.post["bcm_threshold"]
         term = Term(dt * value(self, theta, "rate") * y * (y - threshold), view.pre.activity)
         moved = y**2 + faded(threshold - y**2, value(self, theta, "tau"), dt)
         return replace(state, post={**state.post, "bcm_threshold": moved}), [term]

@@ -1,4 +1,4 @@
-"""Eligibility propagation: the gradient of a recurrent spiking network, online and at the synapse."""
+"""Eligibility propagation: the online gradient of a recurrent spiking network, at the synapse."""
 
 from dataclasses import replace
 from typing import Literal
@@ -20,31 +20,41 @@ Enters = Literal["jump", "steady_state"]
 @register("rule", "eprop")
 @spec
 class Eprop(AbstractRule):
-    """delta_w_ji = -rate [L_j ebar_ji + rate_cost (f_j - target_rate) e_ji]
+    """A learning signal times a filtered eligibility:
 
-        eps_i <- alpha eps_i + z_i (pre side);      e_ji = psi_j (eps_i - beta a_ji);      a_ji <- rho a_ji + e_ji
-        ebar_ji <- kappa ebar_ji + e_ji;            f_j <- exp(-dt / tau_rate) f_j + z_j / tau_rate (post side, hertz)
+        delta_w_ji = -rate [L_j ebar_ji + rate_cost (f_j - target_rate) e_ji]
 
-    L: `learning_signal` of the post neuron; psi: its gain, 0 while refractory; z: spikes, the
-    presynaptic ones as transmitted; a: d threshold / (beta dw), used one step after e made it.
-    alpha, rho, kappa = exp(-dt / tau), tau_m of the membrane, tau_a of the adaptation, tau_out of
-    the readout (seconds). These and beta have to be the neuron's
-    (adaptation `mean`: beta (1 - rho)); it spikes on the new potential and is reset by a
-    subtraction, as lif and alif are under EPROP (neurons/_integrate_and_fire.py); its
-    refractoriness is `silent`.
-    soma_input, readout_input: `jump` is what stands above; with `steady_state`, z_i or e_ji enters
-    times 1 - alpha or
-    1 - kappa: as in the neuron's own `soma_input`; the readout `leaky` has `steady_state`.
-    tau_out = 0: ebar = e. So the same rule trains the readout itself, with tau_m = tau of the
-    readout: psi is then 1.
-    State on the synapse: a only where beta > 0, ebar only where tau_out > 0; a new trial clears
-    both, but not f.
-    learn: theta holds log_rate, log_tau_m and those of log_tau_a, log_tau_out, log_tau_rate in use:
-    spec exp(5 theta). Exact in a layer that the readout reads directly: under symmetric feedback
-    sum_t delta_w / rate is minus the gradient of the summed losses at fixed weights, in which
-    spikes pass none to other neurons, nor resets. In layers
-    below it is not: no learning signal holds the membranes in between. Clock `event`, adaptation up
-    to dt / tau_a.
+        eps_i   <- alpha eps_i + z_i                    (pre side)
+        e_ji     = psi_j (eps_i - beta a_ji)
+        a_ji    <- rho a_ji + e_ji
+        ebar_ji <- kappa ebar_ji + e_ji
+        f_j     <- exp(-dt / tau_rate) f_j + z_j / tau_rate     (post side, hertz)
+
+    L: `learning_signal` of the post neuron.
+    psi: its `gain`, 0 while refractory.
+    z: spikes; the presynaptic ones are those that are transmitted.
+    a: d threshold / (beta dw), used one step after e made it.
+    alpha, rho, kappa: exp(-dt / tau), with tau_m of the membrane, tau_a of the adaptation and
+        tau_out of the readout (seconds).
+    beta: strength of the adaptation of the threshold.
+    soma_input, readout_input: with `jump`, as above. With `steady_state`, z_i enters times
+        1 - alpha, or e_ji times 1 - kappa, as in the neuron's own `soma_input`. The readout
+        `leaky` has `steady_state`.
+    tau_out: with 0, ebar = e. So the same rule trains the readout itself, with tau_m = tau of the
+        readout, for which psi is 1.
+    rate_cost: weight of the difference between the firing rate f and target_rate (hertz).
+    learn: whether theta holds log_rate, log_tau_m, and log_tau_a, log_tau_out, log_tau_rate where
+        these are in use: a value is spec exp(5 theta).
+
+    The time constants and beta have to be those of the neuron (adaptation `mean`: beta (1 - rho)).
+    The neuron spikes on the new potential and is reset by a subtraction, as lif and alif are under
+    EPROP (neurons/_integrate_and_fire.py). Its refractoriness is `silent`.
+    State on the synapse: a where beta > 0, ebar where tau_out > 0. A new trial clears both, but not
+    f. Clock `event`, with adaptation up to dt / tau_a.
+    Limits: it is exact in a layer that the readout reads directly. Under symmetric feedback,
+    sum_t delta_w / rate is minus the gradient of the summed losses at fixed weights, where neither
+    spikes pass a gradient on to other neurons, nor resets. In layers below it is not exact: no
+    learning signal holds the membranes in between.
     Source: Bellec, Scherr, Subramoney, Hajek, Salaj, Legenstein & Maass 2020.
     """
 
@@ -62,8 +72,8 @@ class Eprop(AbstractRule):
 
     @property
     def unused(self) -> frozenset[str]:
-        used = {"tau_a": self.beta, "tau_out": self.tau_out, "tau_rate": self.rate_cost}
-        return frozenset(name for name, use in used.items() if not use)
+        switches = {"tau_a": self.beta, "tau_out": self.tau_out, "tau_rate": self.rate_cost}
+        return frozenset(name for name, switch in switches.items() if not switch)
 
     @property
     def slow(self) -> frozenset[str]:
@@ -77,9 +87,8 @@ class Eprop(AbstractRule):
     def own(self) -> tuple[str, ...]:
         if not self.learn:
             return ()
-        return tuple(
-            n for n in ("rate", "tau_m", "tau_a", "tau_out", "tau_rate") if n not in self.unused
-        )
+        names = ("rate", "tau_m", "tau_a", "tau_out", "tau_rate")
+        return tuple(name for name in names if name not in self.unused)
 
     def init(self, key: Key, connection: AbstractConnection) -> Theta:
         return start(self)
@@ -106,7 +115,8 @@ class Eprop(AbstractRule):
             dt,
             self.soma_input,
         )
-        post, synapse = dict(state.post), dict(state.synapse)
+        post = dict(state.post)
+        synapse = dict(state.synapse)
         reaching = connection.at_pre(eps)
         if self.beta:
             reaching = reaching - self.beta * synapse["eprop_a"]
@@ -123,17 +133,22 @@ class Eprop(AbstractRule):
         if self.rate_cost:
             tau_rate = value(self, theta, "tau_rate")
             post["eprop_f"] = faded(post["eprop_f"], tau_rate, dt) + view.post.activity / tau_rate
-            change = (
-                change
-                + connection.at_post(self.rate_cost * (post["eprop_f"] - self.target_rate)) * e
-            )
+            cost = self.rate_cost * (post["eprop_f"] - self.target_rate)
+            change = change + connection.at_post(cost) * e
         new = replace(state, pre={"eprop_eps": eps}, post=post, synapse=synapse)
         return new, -value(self, theta, "rate") * change
 
     def _on_synapse(self) -> tuple[str, ...]:
-        return ("eprop_a",) * bool(self.beta) + ("eprop_ebar",) * bool(self.tau_out)
+        """The names of the state on the synapse."""
+        names = []
+        if self.beta:
+            names.append("eprop_a")
+        if self.tau_out:
+            names.append("eprop_ebar")
+        return tuple(names)
 
 
 def _filtered(trace: Array, x: Array, tau: float | Array, dt: float, enters: Enters) -> Array:
-    """exp(-dt / tau) trace + x, or (1 - exp(-dt / tau)) x instead of x under `steady_state`."""
-    return faded(trace, tau, dt) + (x if enters == "jump" else -jnp.expm1(-dt / tau) * x)
+    """exp(-dt / tau) trace + x, or + (1 - exp(-dt / tau)) x under `steady_state`."""
+    entering = x if enters == "jump" else -jnp.expm1(-dt / tau) * x
+    return faded(trace, tau, dt) + entering

@@ -21,17 +21,27 @@ from metaplast.spec import Count, Natural, NonNegative, Positive, spec
 @register("rule", "mlp")
 @spec
 class Mlp(KernelRule):
-    """(o, u) = MLP(inputs, s);   s <- lambda s + (1 - lambda) tanh(u), lambda = exp(-dt/tau);   delta_w = rate o.
+    """A network of tanh layers at the synapse:
+
+        (o, u) = MLP(inputs, s)
+        s <- lambda s + (1 - lambda) tanh(u),   lambda = exp(-dt/tau)
+        delta_w = rate o
 
     inputs: names of signals as in language/grammar.py (`pre`, `post`, `weight`, `error`,
-    `modulator.<channel>`), each a scalar at one synapse; hidden: sizes of the tanh layers; o [], u
-    [n_state] linear outputs.
-    State: s_0 .. s_(n_state-1) on the synapse, 0 at birth, tau seconds. Clock `event`.
-    theta: {layer_k: {weight [n_out, n_in], bias [n_out]}}; weights of a hidden layer N(0, 1 /
-    n_in), of the last one N(0, scale^2 / n_in), biases 0. rate: of the unit of one change, so that
-    an output of 0.1 matters.
-    Limits: hidden = () is a linear rule; n_state = 0 has no memory. A bias lets the weight change
+        `modulator.<channel>`), each a scalar at one synapse.
+    hidden: sizes of the tanh layers.
+    n_state: the number of states s on the synapse.
+    tau: seconds.
+    rate: of the unit of one change, so that an output of 0.1 matters.
+    scale: size of the weights of the last layer at the start.
+    o, u: linear outputs, [] and [n_state].
+
+    theta: {layer_k: {weight [n_out, n_in], bias [n_out]}}. Weights of a hidden layer are drawn from
+        N(0, 1 / n_in), those of the last layer from N(0, scale^2 / n_in); biases are 0.
+    State: s_0 .. s_(n_state-1) on the synapse, 0 at birth. Clock `event`.
+    Limits: hidden = () is a linear rule. n_state = 0 has no memory. A bias lets the weight change
     without any input.
+
     Raises: BadInput for an unknown signal, or a product where one signal is meant.
     """
 
@@ -67,22 +77,21 @@ class Mlp(KernelRule):
         theta = {}
         for k, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
             gain = self.scale if k == len(self.hidden) else 1.0
-            weight = (
-                gain
-                / math.sqrt(n_in)
-                * jax.random.normal(jax.random.fold_in(key, k), (n_out, n_in))
-            )
+            drawn = jax.random.normal(jax.random.fold_in(key, k), (n_out, n_in))
+            weight = gain / math.sqrt(n_in) * drawn
             theta[f"layer_{k}"] = {"weight": weight, "bias": jnp.zeros(n_out)}
         return theta
 
     def embed(self, other: AbstractRule | None, theta: Theta, start: Theta) -> Theta | None:
-        """Nothing changes where the output o has no weights and no bias."""
+        """As by default; and the rule that changes nothing, where the output o has no weights and
+        no bias.
+        """
         if other is not None:
             return super().embed(other, theta, start)
         last = f"layer_{len(self.hidden)}"
-        silent = {
-            name: np.concatenate([np.zeros_like(x[:1]), x[1:]]) for name, x in start[last].items()
-        }
+        silent = {}
+        for name, values in start[last].items():
+            silent[name] = np.concatenate([np.zeros_like(values[:1]), values[1:]])
         return {**start, last: silent}
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
@@ -98,7 +107,7 @@ class Mlp(KernelRule):
             h = layer["weight"] @ h + layer["bias"]
             h = jnp.tanh(h) if k < len(self.hidden) else h
         keep = math.exp(-dt / self.tau)
-        moved = {
-            f"s_{k}": keep * s[k] + (1.0 - keep) * jnp.tanh(h[1 + k]) for k in range(self.n_state)
-        }
-        return {**state, **moved}, self.rate * h[0]
+        new = dict(state)
+        for k in range(self.n_state):
+            new[f"s_{k}"] = keep * s[k] + (1.0 - keep) * jnp.tanh(h[1 + k])
+        return new, self.rate * h[0]

@@ -1,15 +1,13 @@
-"""Any known local rule as a list of terms over named signals; hebb, oja, covariance, delta, taylor
-are data.
-"""
+"""Any local rule as a list of terms over named signals; hebb, oja, delta and taylor are data."""
 
 import numpy as np
 
 from metaplast.connections.base import Term
 from metaplast.language.constants import log_for
 from metaplast.language.grammar import RATE_UNIT, read
+from metaplast.language.terms import EXACT, Terms, combination, fold
 from metaplast.registry import register
-from metaplast.rules._terms import EXACT, TermList, Terms, combination, fold
-from metaplast.rules.base import AbstractRule
+from metaplast.rules.base import AbstractRule, TermList
 from metaplast.signals import RuleState, SynapseView, Theta
 from metaplast.spec import spec
 
@@ -17,18 +15,21 @@ from metaplast.spec import spec
 @register("rule", "polynomial")
 @spec
 class Polynomial(TermList):
-    """delta_w = rate exp(5 log_rate) sum_k c_k term_k(post, pre, weight, ...).
+    """delta_w = rate exp(5 log_rate) sum_k c_k term_k(post, pre, weight, ...)
 
     terms: text in the grammar of language/grammar.py, e.g. `post*pre - post*predicted`, or
-    `taylor 2 of post pre weight` for all 27 products of powers 0 to 2; initial: c_k at the start
-    (all 0 if empty), to which theta adds; scale: standard deviation of theta's coefficients at the
-    start.
-    learn: which of `coefficients` [n_terms] and `log_rate` [] are in theta. No state. Clock
-    `event`.
-    Limits: (post*pre, post^2*weight) with c = (1, -1) is Oja's rule (1982); error*pre with c = -1
+        `taylor 2 of post pre weight` for all 27 products of powers 0 to 2.
+    initial: c_k at the start, to which theta adds; all 0 if empty.
+    rate: the factor in front of the sum.
+    scale: standard deviation of theta's coefficients at the start.
+    learn: which of `coefficients` [n_terms] and `log_rate` [] are in theta.
+
+    No state. Clock `event`.
+    Limits: (post*pre, post^2*weight) with c = (1, -1) is Oja's rule (1982). error*pre with c = -1
     is the delta rule.
-    Raises: BadInput for an unknown signal or a number of initial values that differs from the
-    number of terms.
+
+    Raises: BadInput for an unknown signal, or a number of initial values that differs from the
+        number of terms.
     """
 
     terms: Terms = ("post*pre", "post^2*weight")
@@ -39,46 +40,42 @@ class Polynomial(TermList):
         return state, fold(self.weighted(theta), lambda name: read(name, view))
 
     def embed(self, other: AbstractRule | None, theta: Theta, start: Theta) -> Theta | None:
-        """Learned coefficients: every list of terms in the span of these. A learned rate alone:
-        positive multiples.
+        """With learned coefficients, it contains every list of terms in the span of its own. With a
+        learned rate alone, it contains positive multiples of itself.
         """
         if other is None:
             return self._placed(np.zeros(len(self.terms)), 0.0)
         if not isinstance(other, Polynomial):
             return None
         shares = combination(self.terms, other.terms)
-        wider = other._moves_terms > self._moves_terms or other._moves_rate > (
-            self._moves_terms or self._moves_rate
-        )
-        if shares is None or wider:
+        more_terms = other.learns_coefficients and not self.learns_coefficients
+        more_rate = other.learns_rate and self.learn == "none"
+        if shares is None or more_terms or more_rate:
             return None
-        moved = float(np.asarray(theta["log_rate"])) if other._moves_rate else 0.0
-        added = np.asarray(theta["coefficients"], np.float64) if other._moves_terms else 0.0
-        return self._placed(shares @ (other._first + added), moved + log_for(self.rate, other.rate))
-
-    @property
-    def _moves_terms(self) -> bool:
-        return self.learn in ("coefficients", "both")
-
-    @property
-    def _moves_rate(self) -> bool:
-        return self.learn in ("rate", "both")
+        c = other._first
+        log_rate = log_for(self.rate, other.rate)
+        if other.learns_coefficients:
+            c = c + np.asarray(theta["coefficients"], np.float64)
+        if other.learns_rate:
+            log_rate = float(np.asarray(theta["log_rate"])) + log_rate
+        return self._placed(shares @ c, log_rate)
 
     @property
     def _first(self) -> np.ndarray:
+        """c [n_terms] at the start."""
         return np.asarray(self.initial or (0.0,) * len(self.terms))
 
     def _placed(self, c: np.ndarray, log_rate: float) -> Theta | None:
-        """The theta with coefficients c at rate exp(5 log_rate); None where theta cannot get there."""
-        if not self._moves_terms:
+        """The theta with coefficients c at rate exp(5 log_rate); None where there is none."""
+        if not self.learns_coefficients:
             size = float(self._first @ self._first)
             factor = float(c @ self._first) / size if size else 1.0
             if factor <= 0.0 or not np.allclose(c, factor * self._first, rtol=EXACT, atol=EXACT):
                 return None
             log_rate += log_for(1.0, factor)
-            if not self._moves_rate:
+            if not self.learns_rate:
                 return {} if abs(log_rate) < EXACT else None
             return {"log_rate": np.asarray(log_rate)}
-        if self._moves_rate:
+        if self.learns_rate:
             return {"coefficients": c - self._first, "log_rate": np.asarray(log_rate)}
         return {"coefficients": c * np.exp(RATE_UNIT * log_rate) - self._first}

@@ -9,8 +9,7 @@ import numpy as np
 from jax import Array
 
 from metaplast.connections.base import AbstractConnection
-from metaplast.language import expression
-from metaplast.language import machine as _machine
+from metaplast.language import expression, machine
 from metaplast.language.account import Account, Moved, grown
 from metaplast.language.expression import ELIGIBILITY, Apply, Number, Signal, Tree
 from metaplast.language.grammar import RATE_UNIT, read
@@ -24,22 +23,28 @@ from metaplast.spec import Natural, Positive, spec
 @register("rule", "symbolic")
 @spec
 class Symbolic(KernelRule):
-    """delta_w = rate exp(5 log_rate) f(signals), f an expression in the grammar of
-    language/expression.py.
+    """delta_w = rate exp(5 log_rate) f(signals)
 
-    expression: text such as `post*(pre - post*weight)`; its numbers are where `constants`
-    [n_numbers] of theta start.
-    eligibility: where given, every synapse keeps e <- exp(-dt/tau) e + (value of this expression),
-    which `expression` reads as `eligibility`; tau in seconds. Such a rule belongs on a task with a
-    gate: e fades without any event.
-    learn: which of `constants` and `log_rate` [] are in theta. Clock `event`.
-    size > 0: the tree is data, `code` [3 size + 1] in theta: at most `size` operators over `inputs`
-    (signals) and `n_constants` numbers (those of `expression`, where it starts, then 1): what outer
-    loop genetic_programming searches, all trees in one program. `settled` is the rule with the tree
-    found as its expression.
+    expression: f as text in the grammar of language/expression.py, such as
+        `post*(pre - post*weight)`. `constants` [n_numbers] of theta are added to its numbers.
+    rate: the factor in front of f.
+    learn: which of `constants` and `log_rate` [] are in theta.
+    eligibility: an expression. Where it is given, every synapse keeps
+        e <- exp(-dt/tau) e + (value of this expression), which `expression` reads as
+        `eligibility`. Such a rule belongs on a task with a gate: e fades without any event.
+    tau: seconds.
+    size: with size > 0, the tree is data, `code` [3 size + 1] in theta: at most `size` operators
+        over `inputs` and `n_constants` numbers. Outer loop genetic_programming searches it, all
+        trees in one program. `settled` is the rule with the final tree as its expression.
+    inputs: the signals that a searched tree may read.
+    n_constants: the numbers that a searched tree may read: those of `expression`, where it starts,
+        then 1.
+
+    Clock `event`.
     Limits: `post*(pre - post*weight)` is Oja's rule (1982). Division is plain.
-    Raises: BadInput for an unknown signal, one that nothing keeps, inputs without size, or too
-    small a size.
+
+    Raises: BadInput for an unknown signal, a signal that nothing keeps, inputs without size, or a
+        size that is too small.
     """
 
     expression: str = "post*(pre - post*weight)"
@@ -73,15 +78,20 @@ class Symbolic(KernelRule):
             expression.encode(self.tree(), self.leaves(self.numbers()), self.size)
 
     def tree(self) -> Tree:
+        """The tree of `expression`."""
         return expression.parse(self.expression)
 
     def numbers(self) -> tuple[float, ...]:
         """Where the constants start."""
-        given = expression.numbers(self.tree())
-        return given + (1.0,) * max(0, self.n_constants - len(given))
+        written = expression.numbers(self.tree())
+        return written + (1.0,) * max(0, self.n_constants - len(written))
 
     def leaves(self, values: tuple[float, ...]) -> tuple[Tree, ...]:
-        """What a searched tree may read: the inputs, then the numbers."""
+        """The leaves that a searched tree may read: the inputs, then the numbers.
+
+        Args:
+            values: the numbers.
+        """
         return (*map(Signal, self.inputs), *map(Number, values))
 
     @property
@@ -117,53 +127,59 @@ class Symbolic(KernelRule):
             kept = expression.parse(self.eligibility)
             now = _value(kept, lambda name: read(name, synapse), iter(expression.numbers(kept)))
             state = {ELIGIBILITY: faded(state[ELIGIBILITY], self.tau, dt) + now}
-        rate = (
-            self.rate * jnp.exp(RATE_UNIT * theta["log_rate"]) if "log_rate" in theta else self.rate
-        )
-        value = self.value(
-            theta, lambda name: state[name] if name == ELIGIBILITY else read(name, synapse)
-        )
-        return state, jnp.broadcast_to(rate * value, synapse.weight.shape)
+        rate = self.rate
+        if "log_rate" in theta:
+            rate = self.rate * jnp.exp(RATE_UNIT * theta["log_rate"])
+
+        def signal(name: str) -> Array:
+            return state[name] if name == ELIGIBILITY else read(name, synapse)
+
+        return state, jnp.broadcast_to(rate * self.value(theta, signal), synapse.weight.shape)
 
     def value(self, theta: Theta, signal: Callable[[str], Array]) -> Array:
-        """f, for signals of one shape."""
+        """f, for signals of one shape.
+
+        Args:
+            theta: the learned parameters.
+            signal: the values of a signal.
+        """
         numbers = list(self.numbers())
         if "constants" in theta:
             numbers = [start + theta["constants"][k] for k, start in enumerate(numbers)]
         if not self.size:
             return jnp.asarray(_value(self.tree(), signal, iter(numbers)))
-        return _machine.run(theta["code"], [*map(signal, self.inputs), *map(jnp.asarray, numbers)])
+        return machine.run(theta["code"], [*map(signal, self.inputs), *map(jnp.asarray, numbers)])
 
     def settled(self, theta: Theta) -> tuple[AbstractRule, Theta]:
         if not self.size:
             return self, theta
-        added = (
-            np.asarray(theta["constants"])
-            if "constants" in theta
-            else np.zeros(len(self.numbers()))
-        )
-        values = tuple(
-            start + float(more) for start, more in zip(self.numbers(), added, strict=True)
-        )
-        found = expression.decode(np.asarray(theta["code"]).tolist(), self.leaves(values))
+        added = np.zeros(len(self.numbers()))
+        if "constants" in theta:
+            added = np.asarray(theta["constants"])
+        pairs = zip(self.numbers(), added, strict=True)
+        values = tuple(start + float(more) for start, more in pairs)
+        tree = expression.decode(np.asarray(theta["code"]).tolist(), self.leaves(values))
         rule = dataclasses.replace(
-            self, expression=expression.show(found), size=0, inputs=(), n_constants=0
+            self, expression=expression.show(tree), size=0, inputs=(), n_constants=0
         )  # pyright: ignore[reportArgumentType]
         new = {"log_rate": theta["log_rate"]} if "log_rate" in theta else {}
-        if "constants" in theta and (n := len(expression.numbers(found))):
-            new["constants"] = jnp.zeros(n, theta["constants"].dtype)
+        n_numbers = len(expression.numbers(tree))
+        if "constants" in theta and n_numbers:
+            new["constants"] = jnp.zeros(n_numbers, theta["constants"].dtype)
         return rule, new
 
 
 def _value(
     tree: Tree, signal: Callable[[str], Array], numbers: Iterator[float | Array]
 ) -> Array | float:
+    """The value of a tree. Its numbers are taken from left to right."""
     if isinstance(tree, Number):
         return next(numbers)
     if isinstance(tree, Signal):
         return signal(tree.name)
     assert isinstance(tree, Apply)
-    left, right = (_value(part, signal, numbers) for part in (tree.left, tree.right))
+    left = _value(tree.left, signal, numbers)
+    right = _value(tree.right, signal, numbers)
     if tree.operator == "+":
         return left + right
     if tree.operator == "-":

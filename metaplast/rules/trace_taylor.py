@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
@@ -10,46 +10,82 @@ from jax import Array
 from metaplast.connections.base import AbstractConnection, Term
 from metaplast.language.account import Account, grown
 from metaplast.language.constants import start, value
-from metaplast.language.grammar import TRACES, field_of, read
+from metaplast.language.grammar import TRACES, Product, field_of, read
+from metaplast.language.terms import Factors, Signal, Terms, fold, multiplied, signals_of
 from metaplast.registry import register
-from metaplast.rules._terms import Signal, TermList, Terms, fold, multiplied, products
 from metaplast.rules._traces import Order, Pairing, among, faded, jumped, seen
+from metaplast.rules.base import TermList
 from metaplast.signals import CREDIT_FIELDS, Key, RuleState, SynapseView, Theta, rule_state
 from metaplast.spec import Positive, spec
 
 CREDITS = frozenset(
     f"post.{name}" for name in (*CREDIT_FIELDS, "score", "gain", "dendrite", "target")
 )
+SIDES = ("pre", "post")
+
+
+class _Trace(NamedTuple):
+    """A trace [n] before and after the jump of this step."""
+
+    before: Array
+    after: Array
+
+
+class _Group(NamedTuple):
+    """The products that need spikes on the same sides.
+
+    spiking: the sides whose spike is a factor.
+    sparse: the side whose factor is 0 without a spike; empty where no spike is needed.
+    """
+
+    spiking: frozenset[str]
+    sparse: str
+
+
+GROUPS = (
+    _Group(frozenset({"pre", "post"}), "post"),
+    _Group(frozenset({"pre"}), "pre"),
+    _Group(frozenset({"post"}), "post"),
+    _Group(frozenset(), ""),
+)
 
 
 @register("rule", "trace_taylor")
 @spec
 class TraceTaylor(TermList):
-    """delta_w = rate exp(5 log_rate) sum_k c_k term_k; a product with `pre` or `post` acts when
-    that neuron spikes.
+    """delta_w = rate exp(5 log_rate) sum_k c_k term_k.
 
-    terms: text in the grammar of language/grammar.py, of which pre and post are spikes (0/1), or
-    `taylor N of ...`.
-    Also:
-        pre_trace, pre_slow [n_pre], post_trace, post_slow [n_post]: x <- exp(-dt/tau) x + spikes,
-    tau_<trace> in seconds; exact decay, then the jump (pairing `nearest`: to 1). In a product with
-    the neuron's own spike a trace is the one before the jump; elsewhere at_post_spike (of pre
-    traces) and at_pre_spike (of post traces) say what is seen where both fire in one step (default:
-    Brian2's order, pre pathway first). Several spikes of a neuron in one step (a count) are the
-    limit of
-    close ones: each finds its own traces anew. A product with both pre and post acts where both
-    fire in one step, once for each pair of a spike with a spike. A product without any spike acts
-    all the time: it is multiplied by dt, and its c is per second.
-    initial, scale, learn: as in polynomial. learn_tau: theta holds log_tau_<trace> [] of every
-    trace in use, 0 at the
-    start: a value is spec exp(5 theta). State: the traces in use. Clock `event`.
-    A rule of spike times, but where a term reads a credit signal of the postsynaptic neuron (error,
-    learning_signal,
-    score, post_gain, dendrite, target): then pre is what the edge transmits.
-    Limits: pre*post_trace, post*pre_trace with c = (-1, 1) is additive pair STDP; (pre,
-    pre*post_trace, post, post*pre_trace) is the family of Confavreux et al. 2020, with Vogels' rule
-    at (-alpha, 1, 0, 1); post*pre_trace, post*post_slow*pre_trace ... are triplets (Pfister &
-    Gerstner 2006).
+        x <- exp(-dt/tau) x + spikes        (a trace: exact decay, then the jump)
+
+    terms: text in the grammar of language/grammar.py, or `taylor N of ...`. In it, pre and post are
+        spikes (0/1), and these traces are signals too:
+        pre_trace, pre_slow [n_pre];
+        post_trace, post_slow [n_post].
+    tau_<trace>: seconds.
+    pairing: `nearest` sets a trace to 1 at a spike.
+    at_post_spike: the value of pre traces where both neurons fire in one step.
+    at_pre_spike: the value of post traces where both neurons fire in one step. The defaults are
+        Brian2's order, pre pathway first. In a product with the neuron's own spike, a trace is
+        always the one before the jump.
+    initial, scale, learn: as in `polynomial`.
+    learn_tau: whether theta holds log_tau_<trace> [] of every trace in use, 0 at the start: a value
+        is spec exp(5 theta).
+
+    State: the traces in use. Clock `event`.
+
+    A product with a spike acts when that neuron spikes. A product with both pre and post acts where
+    both fire in one step, once for each pair of a spike with a spike. A product without a spike
+    acts all the time: it is multiplied by dt, and its c is per second. Several spikes of a neuron
+    in one step (a count) are the limit of close ones: each finds its own traces anew.
+
+    It is a rule of spike times, unless a term reads a credit signal of the postsynaptic neuron
+    (error, learning_signal, score, post_gain, dendrite, target). Then pre is the signal that the
+    edge transmits.
+
+    Limits: pre*post_trace, post*pre_trace with c = (-1, 1) is additive pair STDP.
+    (pre, pre*post_trace, post, post*pre_trace) is the family of Confavreux et al. 2020, with
+    Vogels' rule at (-alpha, 1, 0, 1). post*pre_trace, post*post_slow*pre_trace ... are triplets
+    (Pfister & Gerstner 2006).
     """
 
     traces: ClassVar[bool] = True
@@ -66,19 +102,15 @@ class TraceTaylor(TermList):
 
     @property
     def spike_timing(self) -> bool:
-        """False where a term gives credit for what was transmitted, as `score*pre_trace` does."""
-        read_by = {
-            name for _, product in products(self.terms, self.traces) for name, _ in product.factors
-        }
-        return not any(field_of(name) in CREDITS for name in read_by)
+        """False where a term gives credit for the transmitted signal, as `score*pre_trace` does."""
+        names = signals_of(self.terms, self.traces)
+        return not any(field_of(name) in CREDITS for name in names)
 
     @property
     def kept(self) -> tuple[str, ...]:
         """The traces that some term reads."""
-        read_by = {
-            name for _, product in products(self.terms, self.traces) for name, _ in product.factors
-        }
-        return tuple(name for name in TRACES if name in read_by)
+        names = signals_of(self.terms, self.traces)
+        return tuple(name for name in TRACES if name in names)
 
     @property
     def unused(self) -> frozenset[str]:
@@ -97,72 +129,84 @@ class TraceTaylor(TermList):
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
         sizes = {"pre": connection.n_pre, "post": connection.n_post}
-        return rule_state(
-            **{
-                side: {_leaf(name): jnp.zeros(n) for name in self.kept if TRACES[name][0] == side}
-                for side, n in sizes.items()
-            }
-        )
+        state: dict[str, dict[str, Array]] = {"pre": {}, "post": {}}
+        for name in self.kept:
+            side = _side(name)
+            state[side][_leaf(name)] = jnp.zeros(sizes[side])
+        return rule_state(**state)
 
     def products(
         self, theta: Theta, state: RuleState, view: SynapseView, dt: float
     ) -> tuple[RuleState, list[Term]]:
-        spikes = {"pre": view.pre.activity, "post": view.post.activity}
-        traces: dict[str, tuple[Array, Array]] = {}  # before, after the jump of this step
+        traces = self._traces(theta, state, view, dt)
+        weighted = self.weighted(theta)
+        terms: list[Term] = []
+        for group in GROUPS:
+            members = [pair for pair in weighted if _spiking(pair[0]) == group.spiking]
+            if not members:
+                continue
+            if not group.spiking:
+                members = [(product, dt * c) for product, c in members]
+            signal = partial(self._signal, traces, group.spiking, view)
+            folded = fold(members, signal, partial(self._joint, signal=signal))
+            terms += [term._replace(sparse=group.sparse) for term in folded]
+        new = {side: dict(getattr(state, side)) for side in SIDES}
+        for name, trace in traces.items():
+            new[_side(name)][_leaf(name)] = trace.after
+        return replace(state, **new), terms
+
+    def _traces(
+        self, theta: Theta, state: RuleState, view: SynapseView, dt: float
+    ) -> dict[str, _Trace]:
+        """The traces in use, by name."""
+        traces = {}
         for name in self.kept:
-            side = TRACES[name][0]
-            now = faded(getattr(state, side)[_leaf(name)], value(self, theta, f"tau_{name}"), dt)
-            traces[name] = now, jumped(now, spikes[side], self.pairing)
-        terms, weighted = [], self.weighted(theta)
-        for fires, sparse in (
-            ({"pre", "post"}, "post"),
-            ({"pre"}, "pre"),
-            ({"post"}, "post"),
-            (set(), ""),
-        ):
-            members = [
-                (p, c) for p, c in weighted if {n for n, _ in p.factors} & set(spikes) == fires
-            ]
-            if members:
-                scaled = members if fires else [(p, dt * c) for p, c in members]
-                signal = partial(self._signal, traces, fires, view)
-                folded = fold(scaled, signal, partial(self._together, signal=signal))
-                terms += [term._replace(sparse=sparse) for term in folded]
-        after = {
-            side: {
-                **getattr(state, side),
-                **{_leaf(n): x for n, (_, x) in traces.items() if TRACES[n][0] == side},
-            }
-            for side in spikes
-        }
-        return replace(state, **after), terms
+            side = _side(name)
+            before = faded(getattr(state, side)[_leaf(name)], value(self, theta, f"tau_{name}"), dt)
+            after = jumped(before, getattr(view, side).activity, self.pairing)
+            traces[name] = _Trace(before, after)
+        return traces
 
     def _signal(
-        self, traces: dict[str, tuple[Array, Array]], fires: set[str], view: SynapseView, name: str
+        self, traces: dict[str, _Trace], spiking: frozenset[str], view: SynapseView, name: str
     ) -> Array:
-        """A signal as the products with the spikes `fires` see it."""
+        """The value of a signal in products with the spikes of the sides `spiking`."""
         if name not in traces:
             return read(name, view)
-        before, after = traces[name]
-        side = TRACES[name][0]
+        trace = traces[name]
+        side = _side(name)
+        if side in spiking:
+            return trace.before
         order = self.at_post_spike if side == "pre" else self.at_pre_spike
-        return before if side in fires else seen(before, after, order)
+        return seen(trace.before, trace.after, order)
 
-    def _together(self, factors: tuple[tuple[str, int], ...], signal: Signal) -> Array | None:
-        """The factors of one side; own spikes and own traces as each of several spikes in one step
-        finds them.
+    def _joint(self, factors: Factors, signal: Signal) -> Array | None:
+        """The product of the factors of one side. Each of several own spikes in one step finds its
+        own traces anew.
         """
         powers = dict(factors)
-        side = next((side for side in ("pre", "post") if side in powers), None)
+        side = next((side for side in SIDES if side in powers), None)
         if side is None:
             return multiplied(factors, signal)
-        own = [(signal(name), power) for name, power in factors if name in TRACES]
-        fired = among(signal(side), own, self.pairing, powers[side])
-        rest = multiplied(
-            tuple((n, p) for n, p in factors if n != side and n not in TRACES), signal
+        traces = [(signal(name), power) for name, power in factors if name in TRACES]
+        fired = among(signal(side), traces, self.pairing, powers[side])
+        others = tuple(
+            (name, power) for name, power in factors if name != side and name not in TRACES
         )
+        rest = multiplied(others, signal)
         return fired if rest is None else fired * rest
 
 
+def _spiking(product: Product) -> frozenset[str]:
+    """The sides whose spike is a factor of a product."""
+    return frozenset(name for name, _ in product.factors if name in SIDES)
+
+
+def _side(trace: str) -> str:
+    """The side on which a trace is kept."""
+    return TRACES[trace][0]
+
+
 def _leaf(trace: str) -> str:
+    """The name of a trace in the state."""
     return f"trace_taylor_{trace}"

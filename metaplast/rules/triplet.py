@@ -16,25 +16,34 @@ from metaplast.spec import NonNegative, Positive, spec
 @register("rule", "triplet")
 @spec
 class Triplet(BoundedRule):
-    """Post spike: delta_w = + r1_i (a2_plus + a3_plus o2_j); pre spike: delta_w = - o1_j (a2_minus
-    + a3_minus r2_i).
+    """Each spike changes the weight by pairs and by triplets:
 
-    Traces r1, r2 (tau_plus, tau_x) on the pre, o1, o2 (tau_minus, tau_y) on the post side, seconds:
-    exact decay, then a jump by 1, or (pairing `nearest`) to 1. Equations 3 and 4 of Pfister &
-    Gerstner 2006: o2, r2 are always those just before the spike itself. Both fire in one step:
-    at_post_spike, at_pre_spike say what each sees
-    of r1, o1 (default: Brian2's order, pre pathway first); an isolated coincident pair gives +
-    a2_plus. Several spikes of a neuron in one step (a count) are the limit of close ones: the k-th
-    sees o2 + k - 1. Amplitudes in units of w, times (w_max - w)^mu_potentiation and
-    w^mu_depression: exponent 0 leaves them as they are, mu > 0 wants bounds 0 and w_max on the
-    edge: beyond, a factor is negative, -|.|^mu.
-    Default: the full all-to-all fit to visual cortex, which is also NEST's (NESTML has 7.5e-10 and
-    9.3e-3 for a2_plus and a3_plus). The paper's other fits (tables 3 and 4):
-    configs/rule/triplet_visual, triplet_visual_nearest, triplet_hippocampus,
-    triplet_hippocampus_nearest; amplitudes belong to the pairing they were fitted with.
-    learn: theta holds log_<name> [] of every amplitude and time constant, 0 at the start: a value
-    is spec exp(5 theta).
+        post spike: delta_w = + r1_i (a2_plus + a3_plus o2_j)
+        pre spike:  delta_w = - o1_j (a2_minus + a3_minus r2_i)
+
+    r1, r2: traces over tau_plus and tau_x on the pre side.
+    o1, o2: traces over tau_minus and tau_y on the post side. A trace decays exactly, then jumps by
+        1, or to 1 (pairing `nearest`). o2 and r2 are always those just before the spike itself
+        (equations 3 and 4 of the paper).
+    tau_plus, tau_x, tau_minus, tau_y: seconds.
+    a2_plus, a3_plus, a2_minus, a3_minus: in units of w, times (w_max - w)^mu_potentiation and
+        w^mu_depression.
+    mu_potentiation, mu_depression: 0 leaves the amplitudes as they are. mu > 0 wants the bounds 0
+        and w_max on the edge: beyond them a factor is negative, -|.|^mu.
+    at_post_spike, at_pre_spike: the r1, and the o1, that a spike sees where both neurons fire in
+        one step. The defaults are Brian2's order, pre pathway first: an isolated coincident pair
+        gives + a2_plus.
+    learn: whether theta holds log_<name> [] of every amplitude and time constant, 0 at the start: a
+        value is spec exp(5 theta).
+
+    Several spikes of a neuron in one step (a count) are the limit of close ones: the k-th sees
+    o2 + k - 1.
+    Defaults: the full all-to-all fit to visual cortex, which is also NEST's (NESTML has 7.5e-10 and
+    9.3e-3 for a2_plus and a3_plus). The other fits of the paper (tables 3 and 4) are
+    configs/rule/triplet_visual, triplet_visual_nearest, triplet_hippocampus and
+    triplet_hippocampus_nearest. Amplitudes belong to the pairing they were fitted with.
     Limits: a3 = 0 is `stdp`. Low rates depress, high rates potentiate: BCM for Poisson spikes.
+    Source: Pfister & Gerstner 2006.
     """
 
     a2_plus: NonNegative = 5e-10
@@ -59,7 +68,8 @@ class Triplet(BoundedRule):
         return start(self)
 
     def init_state(self, theta: Theta, connection: AbstractConnection) -> RuleState:
-        pre, post = jnp.zeros(connection.n_pre), jnp.zeros(connection.n_post)
+        pre = jnp.zeros(connection.n_pre)
+        post = jnp.zeros(connection.n_post)
         return rule_state(
             pre={"triplet_r1": pre, "triplet_r2": pre},
             post={"triplet_o1": post, "triplet_o2": post},
@@ -68,17 +78,17 @@ class Triplet(BoundedRule):
     def changes(
         self, theta: Theta, state: RuleState, view: SynapseView, dt: float
     ) -> tuple[RuleState, Term, Term]:
-        z_pre, z_post = view.pre.activity, view.post.activity
+        z_pre = view.pre.activity
+        z_post = view.post.activity
         number = lambda name: value(self, theta, name)
         r1 = faded(state.pre["triplet_r1"], number("tau_plus"), dt)
         r2 = faded(state.pre["triplet_r2"], number("tau_x"), dt)
         o1 = faded(state.post["triplet_o1"], number("tau_minus"), dt)
         o2 = faded(state.post["triplet_o2"], number("tau_y"), dt)
-        r1_after, o1_after = jumped(r1, z_pre, self.pairing), jumped(o1, z_post, self.pairing)
-        met_pre, met_post = (
-            seen(r1, r1_after, self.at_post_spike),
-            seen(o1, o1_after, self.at_pre_spike),
-        )
+        r1_after = jumped(r1, z_pre, self.pairing)
+        o1_after = jumped(o1, z_post, self.pairing)
+        met_pre = seen(r1, r1_after, self.at_post_spike)
+        met_post = seen(o1, o1_after, self.at_pre_spike)
         triplets = number("a3_plus") * among(z_post, [(o2, 1)], self.pairing)
         up = Term(number("a2_plus") * z_post + triplets, met_pre, sparse="post")
         triplets = number("a3_minus") * among(z_pre, [(r2, 1)], self.pairing)

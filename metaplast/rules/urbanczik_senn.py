@@ -20,28 +20,34 @@ from metaplast.spec import NonNegative, Positive, spec
 @register("rule", "urbanczik_senn")
 @spec
 class UrbanczikSenn(AbstractRule):
-    """dw_ji/dt = rate lowpass_{tau_delta} [(S_j - phi(V*_j)) h(V*_j) PSP_i],   h = phi'/phi
+    """The filtered surprise of the soma's spikes, at the dendrite that predicts them:
 
-        phi(V) = phi_max / (1 + k exp(steepness (threshold - V))),   h(V) = steepness (1 - phi(V) / phi_max)
+        dw_ji/dt = rate lowpass_{tau_delta} [(S_j - phi(V*_j)) h(V*_j) PSP_i],   h = phi'/phi
+        phi(V) = phi_max / (1 + k exp(steepness (threshold - V)))
+        h(V)   = steepness (1 - phi(V) / phi_max)
 
-    S: spikes of the soma, z in a step of dt; V*: the dendrite's prediction of the soma's potential
-    (`dendrite` of the post neuron, two_compartment), in its unit; phi in hertz. phi dt stands as 1
-    - exp(-phi dt), the probability of a spike in the step, so that the mean change is exactly 0
-    where the soma fires as V* says. phi's constants have to be those of the neuron. rate in units
-    of w (NEST's synapse has a factor 15 more, and its own scale of the PSP).
-    received: `psp`: PSP_i is what the edge transmits (transmission `dual_exponential`, as it
-    reaches the dendrite);
-    `spikes`: the edge is instant, and PSP_i = tau_decay / (tau_decay - tau_rise) (a_i - b_i),
-    traces of z_i with tau_decay (of the membrane) and tau_rise (of the synapse), seconds.
-    State: a, b [n_pre]; the low-pass E on the synapse, since a product of two neurons' signals is
-    filtered: E <- exp(-dt/tau_delta) E + product, delta_w = rate (1 - exp(-dt/tau_delta)) E, so
-    that in the end each product counts once. A new trial keeps E. tau_delta = 0: no filter, no E.
-    learn: log_rate, log_tau_rise, log_tau_decay, log_tau_delta in theta, those in use. Clock
-    `mixed`.
-    Limits: soma = phi(V*): no drift; a gradient ascent of the likelihood of the soma's spikes given
-    V*.
-    Raises: BadInput where tau_rise is not below tau_decay. Source: Urbanczik & Senn 2014 (10, 3,
-    100 ms).
+    S: spikes of the soma, z in a step of dt.
+    V*: the dendrite's prediction of the soma's potential (`dendrite` of the post neuron,
+        two_compartment), in its unit.
+    phi: hertz. phi_max, k, steepness and threshold have to be those of the neuron. phi dt stands
+        as 1 - exp(-phi dt), the probability of a spike in the step, so that the mean change is
+        exactly 0 where the soma fires as V* says.
+    rate: in units of w. (NEST's synapse has a factor 15 more, and its own scale of the PSP.)
+    received: with `psp`, PSP_i is the signal that the edge transmits (transmission
+        `dual_exponential`, as it reaches the dendrite). With `spikes`, the edge is instant, and
+        PSP_i = tau_decay / (tau_decay - tau_rise) (a_i - b_i).
+    a, b: traces of z_i [n_pre] with tau_decay (of the membrane) and tau_rise (of the synapse).
+    tau_rise, tau_decay, tau_delta: seconds. tau_delta = 0: no filter.
+    learn: whether theta holds log_rate, log_tau_rise, log_tau_decay, log_tau_delta, those in use.
+
+    State: a, b; and the low-pass E on the synapse, since a product of two neurons' signals is
+    filtered: E <- exp(-dt/tau_delta) E + product, delta_w = rate (1 - exp(-dt/tau_delta)) E. So in
+    the end each product counts once. A new trial keeps E. tau_delta = 0 has no E. Clock `mixed`.
+    Limits: where the soma fires by phi(V*), there is no drift. It is a gradient ascent of the
+    likelihood of the soma's spikes given V*.
+
+    Raises: BadInput where tau_rise is not below tau_decay.
+    Source: Urbanczik & Senn 2014 (10, 3, 100 ms).
     """
 
     rate: Positive = 1e-3
@@ -110,13 +116,13 @@ class UrbanczikSenn(AbstractRule):
     def _psp(
         self, theta: Theta, state: RuleState, view: SynapseView, dt: float
     ) -> tuple[dict[str, Array], Array]:
-        """(presynaptic state, PSP of this step)."""
+        """(presynaptic state after this step, PSP of this step)."""
         z = view.pre.activity
         if self.received == "psp":
             return state.pre, z
-        rise, decay = value(self, theta, "tau_rise"), value(self, theta, "tau_decay")
+        rise = value(self, theta, "tau_rise")
+        decay = value(self, theta, "tau_decay")
         b = faded(state.pre["urbanczik_senn_rise"], rise, dt) + z
         a = faded(state.pre["urbanczik_senn_decay"], decay, dt) + z
-        return {**state.pre, "urbanczik_senn_rise": b, "urbanczik_senn_decay": a}, decay / (
-            decay - rise
-        ) * (a - b)
+        traces = {**state.pre, "urbanczik_senn_rise": b, "urbanczik_senn_decay": a}
+        return traces, decay / (decay - rise) * (a - b)

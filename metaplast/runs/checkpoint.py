@@ -78,7 +78,10 @@ def restore(folder: Path, forms: Sequence[Any], digest: str, logged: int) -> tup
     said = [manifest for manifest in manifests if manifest]
     if said and all(manifest.get("form") != FORM for manifest in said):
         what = f"{folder}: checkpoints of another version of metaplast"
-        fix = f"finish the run with the version that began it, or: metaplast train --config {folder}/config.yaml"
+        fix = (
+            f"finish the run with the version that began it, or: metaplast train --config "
+            f"{folder}/config.yaml"
+        )
         raise BadInput(what, f"checkpoints of form {FORM}", fix)
     if steps and all(manifest and manifest.get("config") != digest for manifest in manifests):
         what = f"{folder}: a config.yaml other than the one its checkpoints were made with"
@@ -102,7 +105,8 @@ def restore(folder: Path, forms: Sequence[Any], digest: str, logged: int) -> tup
         root.glob("*.damaged*")
     ):  # also those of an earlier attempt: never a silent start from zero
         raise NoCheckpoint(
-            f"{root} - expected at least one whole checkpoint - start a new run from the config.yaml"
+            f"{root} - expected at least one whole checkpoint - start a new run from the "
+            f"config.yaml"
         )
     return None
 

@@ -203,6 +203,7 @@ def _choice(group: str, name: str, sources: Sources) -> Plain:
     if plain is not None:
         return plain if "name" in plain else {"name": name, **plain}
     known = tuple(sorted({*sources.names(group), *registry.names(group)}))
+    name = registry.current_name(group, name)
     if name not in known:
         raise BadInput(
             f"{group}={name}",

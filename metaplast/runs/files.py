@@ -11,7 +11,10 @@ def reader_of(given: str, group: str = "") -> str:
     path = Path(given)
     if path.suffix in (".yaml", ".yml"):
         if group not in ("", "experiment"):
-            return f"name the folder that holds {group}/{path.name}: --config-dir DIR {group}={path.stem}"
+            return (
+                f"name the folder that holds {group}/{path.name}: --config-dir DIR "
+                f"{group}={path.stem}"
+            )
         return f"a whole config is read by metaplast train --config {given}"
     if path.suffix == ".safetensors":
         return f"a rule file is read by metaplast show {given}, metaplast inspect and load_rule"
@@ -22,5 +25,8 @@ def reader_of(given: str, group: str = "") -> str:
     if os.sep not in given or not path.is_dir():
         return ""
     if (path / "config.yaml").is_file():
-        return f"a run folder is read by metaplast resume {given}; its config by --config {path / 'config.yaml'}"
+        return (
+            f"a run folder is read by metaplast resume {given}; its config by --config "
+            f"{path / 'config.yaml'}"
+        )
     return f"a folder of config groups is read by --config-dir {given}"

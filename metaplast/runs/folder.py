@@ -59,7 +59,8 @@ def check_free(path: Path) -> None:
         raise BadInput(where, f"a folder in a folder: {above} is a file", "choose another path")
     if occupied:
         raise Busy(
-            f"{path} - expected an empty or new folder - choose another --run-dir, or: metaplast resume {path}"
+            f"{path} - expected an empty or new folder - choose another --run-dir, or: metaplast "
+            f"resume {path}"
         )
     if path.exists() and not path.is_dir():
         raise BadInput(where, "a folder", "choose another path")

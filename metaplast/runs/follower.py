@@ -31,7 +31,9 @@ _SECRET = re.compile(r"key|token|secret|passw|credential", re.IGNORECASE)
 
 @contextmanager
 def followed(run: Path, logger: AbstractLogger, modules: Sequence[str] = ()) -> Iterator[None]:
-    """Within, the folder is followed by `logger`. What goes wrong there costs one line of warning."""
+    """Within, the folder is followed by `logger`. What goes wrong there costs one line of
+    warning.
+    """
     if logger.off:
         yield
         return

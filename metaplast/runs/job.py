@@ -4,7 +4,7 @@ rule).
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -26,7 +26,7 @@ from metaplast.problem.meta_problem import MetaProblem
 from metaplast.problem.unroll import Curriculum
 from metaplast.registry import BadInput
 from metaplast.rules.base import AbstractRule
-from metaplast.runs.config import NEW, Plain, merge, resolve
+from metaplast.runs.config import NEW, Plain, merge, read_file, resolve
 from metaplast.runs.loggers.base import AbstractLogger
 from metaplast.runs.loggers.none import None_ as NoLogger
 from metaplast.settings.compare import Compare
@@ -161,13 +161,20 @@ class Config:
 
 @spec
 class Job:
-    """The rows of one table, `discovered` first; each is a whole config of its own.
+    """The rows of one table, parsed once from a config.
 
+    rows: (name, config) of every row, `discovered` first. Each config is whole.
     origins: (row, the row whose trained theta it starts from), as `from` says.
+    plain: the config that the job was parsed from, its `${key}` kept; {} for a job made in Python.
     """
 
     rows: tuple[tuple[str, Config], ...]
     origins: tuple[tuple[str, str], ...] = ()
+    plain: Plain = field(default_factory=dict, compare=False, repr=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A job crosses to other processes as its config: plug-ins are found there by name."""
+        return (_unchecked, (self.plain,)) if self.plain else super().__reduce__()  # pyright: ignore[reportReturnType]
 
     @property
     def main(self) -> Config:
@@ -177,28 +184,42 @@ class Job:
         return dict(self.rows)[name]
 
     def before(self, name: str) -> list[str]:
-        """The row that `name` starts from, the one that this starts from, and so on; none for most."""
+        """The row that `name` starts from, the one that this starts from, and so on; none for
+        most.
+        """
         origins, chain = dict(self.origins), [name]
         while chain[-1] in origins:
             chain.append(origins[chain[-1]])
         return chain[1:]
 
 
-class Single(NamedTuple):
-    """One run: its folder, its config, and the config whose compiled programs it uses, its own or
-    one that differs in numbers that leave through the outer loop's `hyper` alone. lockstep: as in
-    `train.steps_many`.
+class Run(NamedTuple):
+    """One run of a table.
+
+    folder: where it lies.
+    job: its rows.
+    program: the job whose compiled programs it uses: its own, or one that differs in numbers that
+        leave through the outer loop's `hyper` alone.
+    lockstep: as in `train.steps_many`.
     """
 
     folder: Path
-    plain: Plain
-    program: Plain
+    job: Job
+    program: Job
     lockstep: bool | None = None
 
 
+def read_job(folder: Path) -> Job:
+    """The job of a run folder, not checked again. Raises: BadInput."""
+    return parse(read_file(folder / "config.yaml"), check=False)
+
+
+def _unchecked(plain: Plain) -> Job:
+    return parse(plain, check=False)
+
+
 def parse(plain: Plain, check: bool = True) -> Job:
-    """The validated job of a composed config; `check` also refuses what cannot live together
-    (compiles nothing).
+    """The job of a composed config. check: also `check_job`.
 
     Raises: BadInput naming the field and the fix.
     """
@@ -216,12 +237,21 @@ def parse(plain: Plain, check: bool = True) -> Job:
             origins[name] = over["from"]
         configs[name] = _config(_row(resolved, name, over), f"rows.{name}")
     if check:
-        for name, config in configs.items():
-            _check(config, "" if name == DISCOVERED else f"rows.{name}: ")
-        main = configs[DISCOVERED]
-        check_references(main.evaluation, main.task, main.objective)
+        _check_parts(configs)
     _check_origins(origins, tuple(configs))
-    return Job(tuple(configs.items()), tuple(origins.items()))
+    return Job(tuple(configs.items()), tuple(origins.items()), plain)
+
+
+def check_job(job: Job) -> None:
+    """Refuse parts that cannot live together; nothing is compiled. Raises: BadInput."""
+    _check_parts(dict(job.rows))
+
+
+def _check_parts(configs: dict[str, Config]) -> None:
+    for name, config in configs.items():
+        _check(config, "" if name == DISCOVERED else f"rows.{name}: ")
+    main = configs[DISCOVERED]
+    check_references(main.evaluation, main.task, main.objective)
 
 
 def _as_before(plain: Any) -> Any:

@@ -107,7 +107,9 @@ def _rules(mine: Lifetime, other: Lifetime, theta: Theta, start: Theta) -> Theta
 
 
 def _shared(mine: Slot, theirs: list[Slot | None], theta: Theta, start: Theta) -> Theta | None:
-    """One theta for all edges of a slot: the other row must have one for them too, or none at all."""
+    """One theta for all edges of a slot: the other row must have one for them too, or none at
+    all.
+    """
     first, *rest = theirs
     if any(slot != first for slot in rest):
         return None

@@ -153,7 +153,10 @@ def _cached(used: Path) -> int:
 def _check_devices(config: Config) -> None:
     there = jax.local_device_count() if config.problem.n_devices > 1 else 1
     if config.problem.n_devices > there:
-        fix = f"set problem.n_devices={there}, or XLA_FLAGS=--xla_force_host_platform_device_count=N on a CPU"
+        fix = (
+            f"set problem.n_devices={there}, or "
+            f"XLA_FLAGS=--xla_force_host_platform_device_count=N on a CPU"
+        )
         raise BadInput(
             f"problem.n_devices={config.problem.n_devices}",
             f"at most {there}, so many are here",
@@ -179,7 +182,8 @@ def too_fast(job: Job) -> list[str]:
             for name, tau in _time_constants(part, type(part).__name__):
                 if config.dt > tau / 2:
                     lines[
-                        f"{name}={tau:g} s is not resolved by dt={config.dt:g} s: expected dt of at most half of it"
+                        f"{name}={tau:g} s is not resolved by dt={config.dt:g} s: expected dt of "
+                        f"at most half of it"
                     ] = None
         lines |= dict.fromkeys(_unstable(config))
     return list(lines)
@@ -192,8 +196,10 @@ def _unstable(config: Config) -> Iterator[str]:
         if config.dt > (limit := neuron.stable_dt()):
             low, high = neuron.drives
             yield (
-                f"{population.name}: neuron {name_of(type(neuron)) or type(neuron).__name__} is unstable at "
-                f"dt={config.dt:g} s under drives of {low:g} to {high:g}: expected dt of at most {limit:.3g} s, or "
+                f"{population.name}: neuron {name_of(type(neuron)) or type(neuron).__name__} is "
+                f"unstable at "
+                f"dt={config.dt:g} s under drives of {low:g} to {high:g}: expected dt of at most "
+                f"{limit:.3g} s, or "
                 "another method of integration"
             )
 
@@ -240,9 +246,13 @@ def _check_memory(name: str, need: Forecast, jobs: int) -> None:
     if jobs > 1 and need.total <= have:
         fix = f"give --jobs {max(1, have // need.total)}"
     elif alone.total <= have:
-        fix = f"set problem.chunk={max(1, int((have - alone.total + alone.lives) // max(1, alone.lives)))}"
+        room = have - alone.total + alone.lives
+        fix = f"set problem.chunk={max(1, int(room // max(1, alone.lives)))}"
     else:
-        fix = "use a smaller network, shorter lives or another outer loop; nothing smaller than problem.chunk=1 helps"
+        fix = (
+            "use a smaller network, shorter lives or another outer loop; nothing smaller than "
+            "problem.chunk=1 helps"
+        )
     what = f"{where}about {_human(jobs * need.total)} of memory for {jobs} row(s) at a time"
     raise BadInput(what, f"at most {_human(have)}, which this machine has free", fix)
 

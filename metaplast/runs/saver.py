@@ -14,7 +14,9 @@ from metaplast.runs.metrics import MetricsFile
 
 
 class Kept(NamedTuple):
-    """Where a row of a run keeps its checkpoints and its metrics; digest: see `checkpoint.write`."""
+    """Where a row of a run keeps its checkpoints and its metrics; digest: see
+    `checkpoint.write`.
+    """
 
     folder: Path
     digest: str

@@ -29,11 +29,13 @@ class Interrupted(RuntimeError):
         self.code = 128 + number
         if run is None:
             super().__init__(
-                f"interrupted by {signal.Signals(number).name} - expected to run to its end - start again"
+                f"interrupted by {signal.Signals(number).name} - expected to run to its end - "
+                f"start again"
             )
         else:
             super().__init__(
-                f"interrupted: {run} - expected to run to its end - go on with: metaplast resume {run}"
+                f"interrupted: {run} - expected to run to its end - go on with: metaplast resume "
+                f"{run}"
             )
 
 
@@ -91,7 +93,9 @@ def stoppable(
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Within, signals wait; a process that is started within holds them until it calls `released`."""
+    """Within, signals wait; a process that is started within holds them until it calls
+    `released`.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield

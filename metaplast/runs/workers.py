@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from metaplast import train
 from metaplast.runs import folder, saver, stopping, threads
-from metaplast.runs.job import Single, parse
+from metaplast.runs.job import Run
 from metaplast.runs.stopping import Stop, stoppable
 
 PATIENCE = 15.0  # seconds a worker is given to save its last finished step
@@ -33,7 +33,7 @@ class Workers(NamedTuple):
     modules: tuple[str, ...]
 
 
-Work = Callable[[Sequence[Single], str], None]
+Work = Callable[[Sequence[Run], str], None]
 """What a worker does with one row of several runs: a function of a module, since it crosses to
 other processes.
 """
@@ -47,7 +47,7 @@ class WorkerLost(RuntimeError):
 
 def work_through(
     run: Path,
-    runs: Sequence[Single],
+    runs: Sequence[Run],
     names: list[str],
     work: Work,
     workers: Workers,
@@ -60,7 +60,7 @@ def work_through(
     Raises: what `work` raises; Interrupted after a signal, the last finished steps saved;
     WorkerLost.
     """
-    origins = dict(parse(runs[0].plain, check=False).origins)
+    origins = dict(runs[0].job.origins)
     context = multiprocessing.get_context("spawn")
     arguments = (os.getpid(), run, workers.modules)
     pool = ProcessPoolExecutor(
@@ -89,7 +89,10 @@ def work_through(
                 watch()
         except BrokenProcessPool:
             stop.check()
-            fix = f"see log.txt; metaplast resume {run}, with fewer --jobs if the machine ran out of memory"
+            fix = (
+                f"see log.txt; metaplast resume {run}, with fewer --jobs if the machine ran out "
+                f"of memory"
+            )
             raise WorkerLost(
                 f"{run}: a worker process ended by itself - expected it to train its row - {fix}"
             ) from None
@@ -113,7 +116,7 @@ def _end(pool: ProcessPoolExecutor) -> None:
             process.kill()
 
 
-def _work(work: Work, runs: Sequence[Single], name: str) -> None:
+def _work(work: Work, runs: Sequence[Run], name: str) -> None:
     work(runs, name)
     train.forget()  # a worker trains many rows: the programs of the last one are not needed again
     gc.collect()

@@ -48,7 +48,9 @@ def text(file: Path | Traversable, where: str) -> str:
 
 
 def read_yaml(content: str, where: str) -> Plain:
-    """A YAML mapping with text keys. Raises: BadInput for anything else, duplicate keys included."""
+    """A YAML mapping with text keys. Raises: BadInput for anything else, duplicate keys
+    included.
+    """
     if len(content) > MAX_BYTES:
         raise BadInput(
             f"{where}: more than {MAX_BYTES} characters", "a config", "give a smaller file"

@@ -65,7 +65,7 @@ class Compare:
             raise BadInput("compare.lives=0 and compare.cpu_s=0", "a budget", "set one of the two")
         return {name: value for name, value in found.items() if value}
 
-    def entrants(
+    def contestants(
         self, own: AbstractOuterLoop, n_tasks: int, only: Sequence[str] = ()
     ) -> dict[str, AbstractOuterLoop]:
         """Who takes part. own: the experiment's outer loop; without `loops` its kind enters with
@@ -99,7 +99,9 @@ class Compare:
 
 
 def _constant(loop: Any) -> AbstractOuterLoop:
-    """The outer loop of a name or a mapping, its rates and those of the loops inside it constant."""
+    """The outer loop of a name or a mapping, its rates and those of the loops inside it
+    constant.
+    """
 
     def at(plain: Any) -> Any:
         if not isinstance(plain, dict):

@@ -3,7 +3,7 @@ formula.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import jax
 
@@ -11,18 +11,17 @@ from metaplast.results.statistics import estimate
 from metaplast.reuse.describe import describe_rule
 from metaplast.reuse.formula import formula
 from metaplast.runs.folder import row_folder
-from metaplast.runs.job import Single, parse
+from metaplast.runs.job import Run
+from metaplast.runs.lifecycle import Say
 from metaplast.runs.row_files import theta_of
 from metaplast.settings.names import DISCOVERED
 from metaplast.training import summary
-
-Say = Callable[[str], None]
 
 
 class Announcer:
     """Says every finished row of `runs` once, in the order in which they finish."""
 
-    def __init__(self, runs: Sequence[Single], names: Sequence[str], say: Say) -> None:
+    def __init__(self, runs: Sequence[Run], names: Sequence[str], say: Say) -> None:
         self.runs = runs
         self.say = say
         self.waiting = [
@@ -53,7 +52,7 @@ class Announcer:
         return f"{name:<24} {metric} {found.mean:.3f}  {interval}  {wall_s:.0f} s"
 
     def _say_rule(self) -> None:
-        config = parse(self.runs[0].plain, check=False).main
+        config = self.runs[0].job.main
         if not config.slots():
             return
         jax.config.update("jax_enable_x64", config.precision == "float64")

@@ -38,7 +38,8 @@ def look(
         said.append(f"gradient norm of a life {first.norm:.2g}, of the step {first.grad_norm:.2g}")
     if math.isfinite(first.slope):
         said.append(
-            f"a short step its way changes the loss by {first.slope:+.2g} +- {first.error:.1g} per length of theta"
+            f"a short step its way changes the loss by {first.slope:+.2g} +- {first.error:.1g} per "
+            f"length of theta"
         )
     against = first_objection(first) if kind_of(config.outer) == "gradient" else ""
     if against:

@@ -1,4 +1,6 @@
-"""Runs that train together by one compiled program, each with checkpoints and metrics of its own."""
+"""Runs that train together by one compiled program, each with checkpoints and metrics of its
+own.
+"""
 
 import logging
 import time
@@ -130,7 +132,9 @@ def _advance(
     outer: AbstractOuterLoop,
     tick: Tick,
 ) -> list[Trainee]:
-    """Through all steps, or until one diverges. `wall_s` of each is an equal share of their time."""
+    """Through all steps, or until one diverges. `wall_s` of each is an equal share of their
+    time.
+    """
     begun = together[0].state.outer
     clock = time.monotonic()
     for step, found, metrics in steps:

@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 import jax
 
-from metaplast.figures import drawing as figures
-from metaplast.report import sections
+from metaplast.figures import coefficient_paths, learning_curves, scores, training_loss
+from metaplast.figures.section import Part
 from metaplast.report.page import Figure, Page, Section, Table
-from metaplast.report.rule import rule_parts, text, write
+from metaplast.report.rule import rule_parts, write
 from metaplast.results import coefficients, curves, table
+from metaplast.results.numbers import text
 from metaplast.reuse.ask import whole
 from metaplast.reuse.describe import plain
 from metaplast.reuse.formula import formula
@@ -23,7 +24,12 @@ from metaplast.runs.metrics import read
 from metaplast.runs.row_files import theta_of
 from metaplast.runs.same_setting import finished
 from metaplast.settings.names import DISCOVERED
-from metaplast.training import summary
+from metaplast.training.pool import Pool
+from metaplast.training.pool import pool as pool_of
+from metaplast.training.summary_text import gap_words
+
+OURS = (DISCOVERED, "discovered_synapse")
+"""The rows that figures draw in the colour of the searched rule."""
 
 Plain = dict[str, Any]
 Tick = Callable[[str, int, int], None]
@@ -47,11 +53,11 @@ def inspect_runs(
     Raises: BadInput for what is no finished run, or for runs that differ in more than their seed.
     """
     runs = [_read(path) for path in paths]
-    pool = summary.pool(list(paths))
+    pool = pool_of(list(paths))
     target = out or default_out(runs)
     pictures = target / "figures"
     pictures.mkdir(parents=True, exist_ok=True)
-    parts: dict[str, sections.Part] = {"scores": _scores(runs, pool, pictures)}
+    parts: dict[str, Part] = {"scores": _scores(runs, pool, pictures)}
     parts["curves"] = _curves(runs, n_lives, pictures, tick)
     parts["training"] = _training(runs, pictures)
     found = [run.rule for run in runs if run.rule]
@@ -135,7 +141,7 @@ def _formula(run: Run) -> str:
     return f"seed {run.summary['seed']}\n{formula(run.rule.document, run.rule.tensors)}"
 
 
-def _scores(runs: Sequence[Run], pool: summary.Pool, pictures: Path) -> sections.Part:
+def _scores(runs: Sequence[Run], pool: Pool, pictures: Path) -> Part:
     head, *rows = table.cells(pool.scores, pool.facts, DISCOVERED)
     blown = [
         f"{e['name']}: {e['not_finite']} lives are not finite."
@@ -159,13 +165,13 @@ def _scores(runs: Sequence[Run], pool: summary.Pool, pictures: Path) -> sections
     if len(pool.scores) > 1 and any(entry["mean"] is not None for entry in pool.scores):
         path = pictures / "scores.png"
         labels = {name: table.marked(name, fact) for name, fact in pool.facts.items()}
-        figures.scores(pool.scores, path, summary.OURS, labels)
+        scores.draw(pool.scores, path, OURS, labels)
         shown = [f"{labels.get(e['name'], e['name'])} {text(e['mean'])}" for e in pool.scores]
         alt = f"{pool.metric} per row: " + ", ".join(shown)
         drawn = [
             Figure(path, alt, "Each row's mean with its 95 % interval, in the order of the table.")
         ]
-    words = [summary.say_gap(pool.gap)] if pool.gap else []
+    words = [gap_words(pool.gap)] if pool.gap else []
     words += table.ahead(pool.scores, pool.facts, DISCOVERED)
     numbers = {
         "metric": pool.metric,
@@ -190,10 +196,13 @@ def _note(fact: Plain) -> str:
     return "; ".join(words for words in (fact.get("note", ""), origin) if words)
 
 
-def _curves(runs: Sequence[Run], n_lives: int, pictures: Path, tick: Tick) -> sections.Part:
+def _curves(runs: Sequence[Run], n_lives: int, pictures: Path, tick: Tick) -> Part:
     """Each row's lives are lived anew under its stored theta: one compiled program per row."""
     if not n_lives:
-        words = "Not computed when the run ended, to save time. `metaplast inspect RUN_DIR` adds the curves to this page."
+        words = (
+            "Not computed when the run ended, to save time. `metaplast inspect RUN_DIR` adds "
+            "the curves to this page."
+        )
         return Section("Learning within a life", [words]), {}
     n = min(n_lives, runs[0].job.main.evaluation.heldout)
     phases = runs[0].job.main.task.shape().phases
@@ -219,10 +228,10 @@ def _curves(runs: Sequence[Run], n_lives: int, pictures: Path, tick: Tick) -> se
             )
         tick("learning curves", index + 1, len(names))
     facts = {"n_lives": n, "n_runs": len(runs), "width": 2 * h + 1, "blown": blown}
-    return sections.learning(bands, phases, facts, pictures, summary.OURS)
+    return learning_curves.part(bands, phases, facts, pictures, OURS)
 
 
-def _training(runs: Sequence[Run], pictures: Path) -> sections.Part:
+def _training(runs: Sequence[Run], pictures: Path) -> Part:
     losses = {
         name: [
             v
@@ -234,7 +243,7 @@ def _training(runs: Sequence[Run], pictures: Path) -> sections.Part:
     if not any(losses.values()):
         return Section("Meta-training", ["Nothing was trained."]), {}
     path = pictures / "training.png"
-    figures.training(losses, path, summary.OURS)
+    training_loss.draw(losses, path, OURS)
     alt = "Loss on training lives over outer steps; at the end: " + ", ".join(
         f"{n} {v[-1]:.3g}" for n, v in losses.items() if v
     )
@@ -244,22 +253,26 @@ def _training(runs: Sequence[Run], pictures: Path) -> sections.Part:
     return Section("Meta-training", figures=[Figure(path, alt, caption)]), {"loss": losses}
 
 
-def _path_part(
-    runs: Sequence[Run], files: Sequence[RuleFile], pictures: Path
-) -> dict[str, sections.Part]:
+def _path_part(runs: Sequence[Run], files: Sequence[RuleFile], pictures: Path) -> dict[str, Part]:
     """Where every run recorded its numbers at every outer step."""
     logs = [
         [row["theta"] for row in read(run.path / "metrics.jsonl") if "theta" in row] for run in runs
     ]
     title = "The way there: coefficients over meta-training"
     if not all(logs):
-        words = "Not recorded: the rule learns nothing, has too many numbers, or the run is older than the record."
+        words = (
+            "Not recorded: the rule learns nothing, has too many numbers, or the run is older "
+            "than the record."
+        )
         return {"path": (Section(title, [words]), {})}
     if any(
         len(log[0]) != sum(x.size for x in file.tensors.values())
         for file, log in zip(files, logs, strict=True)
     ):
-        words = "Not shown: the form of the rule was searched too; numbers of other steps belong to other formulas."
+        words = (
+            "Not shown: the form of the rule was searched too; numbers of other steps belong "
+            "to other formulas."
+        )
         return {"path": (Section(title, [words]), {})}
     found = [
         coefficients.path(file.document, file.tensors, log)
@@ -269,13 +282,13 @@ def _path_part(
         return {}
     seeds = [run.summary["seed"] for run in runs]
     return {
-        "path": sections.paths(
+        "path": coefficient_paths.part(
             [terms for terms, _ in found], [c for _, c in found], seeds, pictures
         )
     }
 
 
-def _limits(runs: Sequence[Run], n_lives: int, pool: summary.Pool) -> list[str]:
+def _limits(runs: Sequence[Run], n_lives: int, pool: Pool) -> list[str]:
     lives = min(n_lives, runs[0].job.main.evaluation.heldout)
     scored = pool.scores[0]["n"]
     one = "One seed: every interval covers lives, not seeds; another seed may give another rule."
@@ -283,14 +296,16 @@ def _limits(runs: Sequence[Run], n_lives: int, pool: summary.Pool) -> list[str]:
     words = [one if len(runs) == 1 else several]
     if lives:
         words.append(
-            f"Curves are of the first {lives} held-out lives of a run, the scores of {scored} in all; bands are "
+            f"Curves are of the first {lives} held-out lives of a run, the scores of {scored} in "
+            f"all; bands are "
             "pointwise, not of whole curves."
         )
     outside = [name for name, fact in pool.facts.items() if fact.get("kind") == "reference"]
     if lives and outside:
         words.append(f"References have no curve within a life: {', '.join(outside)}.")
     words.append(
-        "Not shown: time scales, ablations, distances to known rules, other tasks, and what theta holds beside the "
+        "Not shown: time scales, ablations, distances to known rules, other tasks, and what theta "
+        "holds beside the "
         "rules (initial gains, learned feedback)."
     )
     return words

@@ -12,18 +12,18 @@ import numpy as np
 from metaplast.results import outside
 from metaplast.runs.config import Plain
 from metaplast.runs.folder import row_folder
-from metaplast.runs.job import Config, parse
+from metaplast.runs.job import Config, Run
 from metaplast.runs.row_files import publish
 
 
-def judge_reference(run: Path, plain: Plain, name: str) -> None:
+def judge_reference(run: Run, name: str) -> None:
     """Write the row of one reference of a run; a finished one is left alone."""
-    folder = row_folder(run, name)
+    folder = row_folder(run.folder, name)
     if (folder / "row.json").is_file():
         return
     started = time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
-    config = parse(plain, check=False).main
+    config = run.job.main
     place = placed(config, name)
     numbers = outside.choose(place, config.evaluation.validation)
     scores = outside.lives(place, numbers, "heldout", config.evaluation.heldout)

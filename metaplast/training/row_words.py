@@ -27,13 +27,15 @@ def lines(summaries: Sequence[Plain], facts: Mapping[str, Plain]) -> list[str]:
     for name, fact in facts.items():
         if fact.get("from"):
             told.append(
-                f"{name} starts from {fact['from']}: {fact['budget']} outer steps in all, with those before it."
+                f"{name} starts from {fact['from']}: {fact['budget']} outer steps in all, with "
+                f"those before it."
             )
     own = {name: fact for name, fact in facts.items() if fact.get("kind") != "reference"}
     unjudged = [name for name, fact in own.items() if fact["learned"] and not fact.get("verdict")]
     if unjudged:
         told.append(
-            f"Not judged, for their scores on validation lives are not on record: {', '.join(unjudged)}."
+            f"Not judged, for their scores on validation lives are not on record: "
+            f"{', '.join(unjudged)}."
         )
     for summary in summaries:
         seed = f" (seed {summary['seed']})" if len(summaries) > 1 else ""

@@ -12,11 +12,11 @@ from metaplast.feedback.symmetric import Symmetric
 from metaplast.registry import BadInput
 from metaplast.results import table
 from metaplast.results.statistics import estimate
-from metaplast.runs.config import read_file
-from metaplast.runs.job import parse
+from metaplast.runs.job import read_job
 from metaplast.runs.same_setting import worlds
 from metaplast.settings.names import DISCOVERED
-from metaplast.training import summary
+from metaplast.training import summary, summary_text
+from metaplast.training.pool import Pool, pool
 
 Line = tuple[str, ...]
 
@@ -35,16 +35,16 @@ def compare(runs: Sequence[Path], row: str = DISCOVERED, against: Sequence[str] 
     """
     groups = worlds(runs)
     if len(groups) == 1 and row == DISCOVERED and not against:
-        return summary.pooled(list(runs))
+        return summary_text.pooled(list(runs))
     if len(groups) > len(ascii_uppercase):
         raise BadInput(
             f"{len(groups)} worlds", f"at most {len(ascii_uppercase)}", "compare fewer at a time"
         )
-    pools = {label: summary.pool(group) for label, group in groups.items()}
+    pools = {label: pool(group) for label, group in groups.items()}
     first = next(iter(pools.values()))
     if any(
-        (pool.metric, set(pool.means)) != (first.metric, set(first.means))
-        for pool in pools.values()
+        (each.metric, set(each.means)) != (first.metric, set(first.means))
+        for each in pools.values()
     ):
         raise BadInput(
             f"{len(groups)} worlds", "the same rows and metric in each", "compare them one by one"
@@ -83,23 +83,23 @@ def compare(runs: Sequence[Path], row: str = DISCOVERED, against: Sequence[str] 
     return "\n\n".join(["\n".join(legend), table.aligned(lines), *differences, *steps])
 
 
-def _means(pools: Mapping[str, summary.Pool]) -> list[Line]:
+def _means(pools: Mapping[str, Pool]) -> list[Line]:
     facts = next(iter(pools.values())).facts
     lines = []
     for name in next(iter(pools.values())).means:
         fact = facts.get(name, {})
         told = (str(fact.get(what, "-")) for what in ("reach", "feedback", "learned"))
         labels = [
-            table.marked(name, pool.facts[name]) for pool in pools.values() if _noted(pool, name)
+            table.marked(name, each.facts[name]) for each in pools.values() if _noted(each, name)
         ]
         label = labels[0] if labels else name
         lines.append(
-            (label, *(f"{np.mean(pool.means[name]):.3f}" for pool in pools.values()), *told)
+            (label, *(f"{np.mean(each.means[name]):.3f}" for each in pools.values()), *told)
         )
     return lines
 
 
-def _gap(key: str, pool: summary.Pool, runs: list[Path], who: tuple[str, Sequence[str]]) -> Line:
+def _gap(key: str, pool: Pool, runs: list[Path], who: tuple[str, Sequence[str]]) -> Line:
     row, against = who
     means = {name: float(np.mean(pool.means[name])) for name in (row, *against)}
     failed = [table.marked(name, pool.facts[name]) for name in means if _failed(pool, name)]
@@ -123,17 +123,17 @@ def _gap(key: str, pool: summary.Pool, runs: list[Path], who: tuple[str, Sequenc
     )
 
 
-def _failed(pool: summary.Pool, name: str) -> bool:
+def _failed(pool: Pool, name: str) -> bool:
     return table.failed(pool.facts.get(name, {}).get("verdict"))
 
 
-def _noted(pool: summary.Pool, name: str) -> bool:
+def _noted(pool: Pool, name: str) -> bool:
     return _failed(pool, name) or bool(pool.facts.get(name, {}).get("too_long"))
 
 
 def _exact(run: Path, row: str) -> list[str]:
     """The rows whose credit signal is the gradient itself; where there is none, all others."""
-    rows = parse(read_file(run / "config.yaml"), check=False).rows
+    rows = read_job(run).rows
     others = [name for name, _ in rows if name != row]
     return [
         name for name, config in rows if name != row and isinstance(config.feedback, Symmetric)

@@ -21,7 +21,7 @@ from metaplast.results import evaluate, halving
 from metaplast.runs import nesting, preflight
 from metaplast.runs.config import Plain
 from metaplast.runs.folder import row_folder
-from metaplast.runs.job import Config, Single, parse
+from metaplast.runs.job import Config, Run
 from metaplast.runs.metrics import read
 from metaplast.runs.row_files import publish, save_arrays, theta_of
 from metaplast.settings.names import DISCOVERED
@@ -48,7 +48,7 @@ class Chosen(NamedTuple):
     search: Plain
 
 
-def train_row(runs: Sequence[Single], name: str, tick: Tick = lambda *_: None) -> None:
+def train_row(runs: Sequence[Run], name: str, tick: Tick = lambda *_: None) -> None:
     """Train, choose and judge one row of every run, from its newest checkpoint on; finished ones
     are left alone.
 
@@ -57,18 +57,19 @@ def train_row(runs: Sequence[Single], name: str, tick: Tick = lambda *_: None) -
     Raises: NoCheckpoint; Diverged where the only run does. One of several that does is named in a
     warning and is left without its row.json.
     """
-    together: dict[Hashable, list[Single]] = {}
+    together: dict[Hashable, list[Run]] = {}
     failed: list[str] = []
     for one in runs:
         if (row_folder(one.folder, name) / "row.json").is_file():
             continue
-        before = parse(one.plain, check=False).before(name)[:1]
+        before = one.job.before(name)[:1]
         if all((row_folder(one.folder, origin) / "row.json").is_file() for origin in before):
             together.setdefault(program_of(one, name), []).append(one)
         else:
             fix = "see log.txt; lower outer.learning_rate"
             failed.append(
-                f"{row_folder(one.folder, name)} - expected {before[0]}, its start, to be trained - {fix}"
+                f"{row_folder(one.folder, name)} - expected {before[0]}, its start, to be trained "
+                f"- {fix}"
             )
     for several in together.values():
         failed += _train_program(several, name, tick)
@@ -78,28 +79,28 @@ def train_row(runs: Sequence[Single], name: str, tick: Tick = lambda *_: None) -
         log.warning(line)
 
 
-def program_of(one: Single, name: str) -> tuple[MetaProblem, AbstractOuterLoop]:
+def program_of(one: Run, name: str) -> tuple[MetaProblem, AbstractOuterLoop]:
     """What a row is compiled from."""
-    config = parse(one.program, check=False).row(name)
+    config = one.program.row(name)
     jax.config.update("jax_enable_x64", config.precision == "float64")
     return config.meta_problem(), config.outer_loop()
 
 
-def _train_program(runs: Sequence[Single], name: str, tick: Tick) -> list[str]:
+def _train_program(runs: Sequence[Run], name: str, tick: Tick) -> list[str]:
     """One row of runs of one program; a line for each that diverged."""
     started = time.monotonic()
     problem, outer = program_of(runs[0], name)
     trainees: list[Trainee] = []
     ready: list[Chosen] = []
     for one in runs:
-        folder, config = row_folder(one.folder, name), parse(one.plain, check=False).row(name)
+        folder, config = row_folder(one.folder, name), one.job.row(name)
         folder.mkdir(parents=True, exist_ok=True)
         theta = jax.eval_shape(problem.init, train.stream(config.seed, "theta"))
         if jax.tree.leaves(theta):
             trainee = enlist(
                 folder,
                 config,
-                _digest(one.plain, name),
+                _digest(one.job.plain, name),
                 problem,
                 outer,
                 _origin(one, name, problem),
@@ -128,18 +129,19 @@ def _train_program(runs: Sequence[Single], name: str, tick: Tick) -> list[str]:
         save_arrays(it.folder / "validation.safetensors", it.validation)
         publish(it.folder, it.theta, scores, facts)
     return [
-        f"{it.folder}: {int(it.state.bad)} outer steps in a row without a finite loss - expected finite losses - "
+        f"{it.folder}: {int(it.state.bad)} outer steps in a row without a finite loss - expected "
+        f"finite losses - "
         "lower outer.learning_rate or the step sizes of the rule"
         for it in trained
         if it.diverged
     ]
 
 
-def _origin(one: Single, name: str, problem: MetaProblem) -> Theta | None:
+def _origin(one: Run, name: str, problem: MetaProblem) -> Theta | None:
     """Where the search of a row starts that starts from another: that one's trained theta,
     embedded.
     """
-    job = parse(one.plain, check=False)
+    job = one.job
     if not (before := job.before(name)):
         return None
     known = job.row(before[0])
@@ -222,7 +224,9 @@ def _validated(problem: MetaProblem, theta: Theta, config: Config) -> dict[str, 
 def _beside_start(
     scores: dict[str, np.ndarray], start: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Per-life values on validation lives: of the chosen theta, and `start_...` of the first one."""
+    """Per-life values on validation lives: of the chosen theta, and `start_...` of the first
+    one.
+    """
     kept = {}
     for metric in ("loss", "accuracy"):
         if metric in scores:

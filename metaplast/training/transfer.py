@@ -18,8 +18,8 @@ from metaplast.runs.job import Config, parse
 from metaplast.runs.row_files import theta_of
 from metaplast.settings.names import DISCOVERED
 from metaplast.signals import Theta
+from metaplast.training.pool import pool
 from metaplast.training.reference_row import judged_elsewhere
-from metaplast.training.summary import pool
 
 
 def transfer(runs: Sequence[Path], words: Sequence[str], n: int, only: Sequence[str] = ()) -> str:
@@ -89,6 +89,7 @@ def _fitting(theta: Theta, config: Config, name: str) -> Theta:
         raise BadInput(
             f"row {name}: what it learned does not fit the changed network",
             "as many edges and numbers as it was trained with",
-            "train it with slots that share one theta (rules: ... shared: true), or change something else",
+            "train it with slots that share one theta (rules: ... shared: true), or change "
+            "something else",
         )
     return theta

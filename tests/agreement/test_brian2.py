@@ -48,9 +48,9 @@ from metaplast.neurons.base import AbstractNeuron
 from metaplast.neurons.conductance_lif import ConductanceLif
 from metaplast.neurons.lif import Lif
 from metaplast.neurons.refractory import Refractory
-from metaplast.rules.pathways import Pathways
 from metaplast.rules.stdp import Stdp
 from metaplast.rules.vogels import Vogels
+from metaplast.rules.wrappers.pathways import Pathways
 from metaplast.transmission.base import AbstractTransmission
 from metaplast.transmission.delayed import Delayed
 from metaplast.transmission.instant import Instant

@@ -70,7 +70,8 @@ CASES: list[
     (["compare", ""], "'' - expected a word, or the path"),
     (
         ["train", "my.yaml"],
-        "'my.yaml' - expected key=value - a whole config is read by metaplast train --config my.yaml",
+        "'my.yaml' - expected key=value - a whole config is read by metaplast train --config "
+        "my.yaml",
     ),
     (
         ["train", "experiment=my.yaml"],
@@ -175,7 +176,8 @@ CASES: list[
     (["train", "rows={nearest_prototype: {note: a}}"], "rows: name 'nearest_prototype'"),
     (
         ["train", "experiment=regression", "rows={}", "evaluation.references={streaming_lda: {}}"],
-        "evaluation.references.streaming_lda: reference streaming_lda with task regression - expected a task of",
+        "evaluation.references.streaming_lda: reference streaming_lda with task regression - "
+        "expected a task of",
     ),
     (["train", "rows={}", "evaluation.references={x: {name: nope}}"], "x: reference 'nope'"),
     (["train", "rows={'': {note: a}}"], "rows: name ''"),
@@ -236,7 +238,8 @@ CASES: list[
     ),
     (
         ["train", "experiment=joint_recordings", "rows={}", "task.target=activity"],
-        "units=hidden_1 with target=activity - expected target=both - leave units out: where one array is fitted",
+        "units=hidden_1 with target=activity - expected target=both - leave units out: where one "
+        "array is fitted",
     ),
     (
         ["train", "experiment=joint_recordings", "rows={}", "task.clamp=true"],

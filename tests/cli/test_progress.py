@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 
 from metaplast.cli._pace import Pace
-from metaplast.cli._progress import STARTS, STEPS, Bars, Screen
-from metaplast.comparing.run import budget_words
+from metaplast.cli._progress import Bars, Screen
+from metaplast.comparing.kind import budget_words
+from metaplast.fitting.kind import KIND as FITTING
 from metaplast.runs.spans import duration
 from metaplast.settings.compare import Compare
+from metaplast.training.kind import KIND as TRAINING
 
 DAY = 86_400.0
 OJA = (
@@ -90,7 +92,7 @@ def test_a_budget_of_57_days_is_named_after_two_steps_even_where_no_bars_are_wan
     silent, capsys
 ) -> None:
     clock = Clock()
-    screen = Screen(silent, STEPS, clock)
+    screen = Screen(silent, TRAINING.counted, clock)
     for step in (1, 2, 3):
         clock.now = 57.0 * step
         screen("discovered", step, 86_400)
@@ -103,7 +105,7 @@ def test_a_budget_of_57_days_is_named_after_two_steps_even_where_no_bars_are_wan
 
 
 def test_what_is_short_has_no_forecast_and_a_part_is_a_lower_bound(capsys) -> None:
-    for counted, total in ((STEPS, 20), (STARTS, 200)):
+    for counted, total in ((TRAINING.counted, 20), (FITTING.counted, 200)):
         clock = Clock()
         screen = Screen(False, counted, clock)
         for step in (1, 2):
@@ -119,7 +121,7 @@ def test_the_budget_of_a_comparison_is_known_before_it_starts() -> None:
 
 
 def test_a_bar_says_what_it_counts_and_never_that_no_time_is_left() -> None:
-    bars = Bars(STEPS)
+    bars = Bars(TRAINING.counted)
     clock = Clock()
     bars.pace.clock = clock
     told = []

@@ -12,13 +12,16 @@ from metaplast import registry
 
 
 def enrolled(kind: str) -> list[str]:
-    """The names of a kind: every file in its room, without what other tests may have registered."""
-    package = registry.KINDS[kind][0]
-    return [
-        name
-        for name in registry.names(kind)
-        if registry.find(kind, name).__module__ == f"{package}.{name}"
-    ]
+    """The names of a kind: every file in its room or in a folder of it, without what other tests
+    may have registered.
+    """
+    package = registry.KINDS[kind].package
+    found = []
+    for name in registry.names(kind):
+        module = registry.find(kind, name).__module__
+        if module.startswith(f"{package}.") and module.endswith(f".{name}"):
+            found.append(name)
+    return found
 
 
 def oracle(name: str) -> Any:

@@ -47,7 +47,7 @@ OTHER_SETTINGS = (
     {"name": "urbanczik_senn", "learn": True, "received": "spikes"},
     {"name": "urbanczik_senn", "learn": True, "tau_delta": 0.0},
     {
-        "name": "voltage",
+        "name": "clopath",
         "learn": True,
         "u_ref_squared": 60.0,
         "delay": 2,

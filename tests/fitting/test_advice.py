@@ -1,5 +1,6 @@
 """What residuals ask for, on residuals made by hand; and the words of a verdict."""
 
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,15 +25,18 @@ def _lifetime(likelihood: Any = None, **network: Any) -> Any:
     return SimpleNamespace(task=task, network=Feedforward(hidden=(), **network), genome=genome)
 
 
-def _sessions(target: np.ndarray, stimulus: np.ndarray) -> Any:
-    class Session(SimpleNamespace):
-        def replace(self, **changes: Any) -> Any:
-            return Session(**{**vars(self), **changes})
+@dataclass(frozen=True)
+class Recording:
+    """The fields of a session that advice reads."""
 
-    observed = np.ones(target.shape)
-    return Session(
-        target=target, observed=observed, stimulus=stimulus, subject=np.arange(len(target))
-    )
+    target: np.ndarray
+    observed: np.ndarray
+    stimulus: np.ndarray
+    subject: np.ndarray
+
+
+def _sessions(target: np.ndarray, stimulus: np.ndarray) -> Any:
+    return Recording(target, np.ones(target.shape), stimulus, np.arange(len(target)))
 
 
 @pytest.fixture
@@ -134,8 +138,13 @@ def _told(low: float, high: float, **changes: Any) -> dict[str, Any]:
         "numbers": {"pre": 1.0, "post": -0.2},
         "stable": True,
         "starts": {"n": 3, "same": 3, "spread": 0.01},
+        "splits": {"heldout": {"deviance": 10.0}},
     }
     return {
+        "nulls": {
+            "mean": {"heldout": {"deviance": 20.0}},
+            "glm_history": {"heldout": {"deviance": 12.0}},
+        },
         "data": {"heldout_by": "subjects"},
         "rows": {"discovered": {**row, **changes}},
         "bootstrap": {"ci95": {"pre": [0.9, 1.1], "post": [-0.5, 0.1]}},
@@ -184,10 +193,63 @@ def test_numbers_that_the_data_leave_open_are_not_settled():
         **_told(0.1, 0.3),
         "intervals": {"open": [{"pre": 0.7, "pre^2": -0.7}], "separated": []},
     }
+    said = verdict(told, "discovered")
+    assert said[1] == "Its numbers are not settled: the data do not settle pre, pre^2."
+    assert said[-1].startswith("Next: hold or drop what is not settled")
+
+
+def test_numbers_that_the_data_leave_at_nothing_are_not_settled_either():
+    """Where the gate never opens every number stays 0, and the rule has none to show."""
+    told = {**_told(0.1, 0.3, numbers={}), "intervals": {"open": [{"pre": 1.0}], "separated": []}}
     assert (
-        verdict(told, "discovered")[1]
-        == "Its numbers are not settled: the data leave combinations of them open."
+        verdict(told, "discovered")[1] == "Its numbers are not settled: the data do not settle pre."
     )
+
+
+def test_a_verdict_counts_the_warnings_of_its_data():
+    told = {**_told(0.1, 0.3), "reading": {"warnings": ["44 % of the rows have no choice"]}}
+    assert (
+        verdict(told, "discovered")[-2]
+        == "It holds if the data were read as you mean them: 1 warning, told below."
+    )
+    sound = {**told, "reading": {"warnings": []}}
+    assert not [line for line in verdict(sound, "discovered") if line.startswith("It holds")]
+
+
+def test_numbers_of_one_subject_are_not_settled():
+    known = {"open": [], "separated": [], "alone": ["pre"], "over": "subjects"}
+    said = verdict({**_told(0.1, 0.3), "intervals": known}, "discovered")
+    assert said[1] == "Its numbers are not settled: one subject alone settles pre."
+
+
+def test_numbers_along_which_choices_are_separated_ask_for_other_choices():
+    told = {**_told(0.1, 0.3), "intervals": {"open": [], "separated": ["pre"]}}
+    assert verdict(told, "discovered")[-1].startswith("Next: record choices that differ")
+
+
+def test_a_rule_is_found_only_where_every_null_is_told_apart():
+    told = _told(0.1, 0.3)
+    told["rows"]["discovered"]["explained"]["mean"] = {"mean": 0.5, "ci95": [-0.4, 1.4], "n": 3}
+    said = verdict(told, "discovered")[0]
+    assert said.startswith(
+        "Not settled: over 3 held out, the rule is not told apart from mean. It explains 0.200"
+    )
+
+
+@pytest.mark.parametrize(
+    ("rule", "null", "said"),
+    [
+        (None, 20.0, "Not found: the fitted network diverges on held-out data."),
+        (0.0, 0.0, "Not judged: mean predicts all that was held out without fault"),
+        (1.0, None, "Not judged: the null model mean diverges on held-out data."),
+    ],
+)
+def test_a_share_of_nothing_is_no_divergence(rule: float | None, null: float | None, said: str):
+    """Weights that never change leave no null model anything to explain."""
+    told = _told(0.1, 0.3, splits={"heldout": {"deviance": rule}})
+    told["rows"]["discovered"]["explained"]["mean"] = {"mean": None, "ci95": [None, None], "n": 0}
+    told["nulls"]["mean"]["heldout"]["deviance"] = null
+    assert verdict(told, "discovered")[0].startswith(said)
 
 
 def test_an_interval_that_is_too_wide_asks_for_more_subjects():

@@ -83,6 +83,11 @@ def test_one_subject_and_too_many_numbers_are_said():
     assert told(silent, refits(a=(0.2, 0.4)))["ci95"] == {"a": [0.2, 0.4]}
 
 
+def test_a_number_of_one_subject_is_said():
+    (said,) = certainty.doubts(told(KNOWN._replace(alone=("b",))))
+    assert said.startswith("The data of one subject alone settle b: the others say nothing of it")
+
+
 def test_the_old_key_of_fit_json_holds_the_intervals_that_count():
     plain = told(OPEN)
     old = certainty.of_bootstrap(None, plain)

@@ -196,6 +196,19 @@ def test_a_term_that_was_never_seen_is_open_and_others_keep_their_interval(data:
     assert np.isnan(known.interval["weight"]).all() and np.isfinite(known.interval["pre"]).all()
 
 
+def test_a_number_that_one_subject_alone_settles_is_told(data: Data):
+    """The gate opens for one subject, so that nothing is known of the others."""
+    lifetime = lifetime_of(FAMILY, "pre", "pre^2")
+    gate = np.array(data.sessions["train"].gate)
+    assert known_of(lifetime, data, 0.5, 0.2).alone == ()
+    gate[1:] = 0.0
+    known = known_of(lifetime, with_values(data, gate=gate), 0.5, 0.2)
+    assert (known.alone, known.over, known.n) == (("pre", "pre^2"), "subjects", 6)
+    assert (
+        known_of(lifetime, with_values(data, gate=0.0 * gate), 0.5, 0.2).alone == ()
+    )  # nobody's data
+
+
 def test_only_the_product_of_a_learnt_rate_and_a_coefficient_is_a_number(data: Data):
     """Rate and coefficient are flat against each other, and their product is as well known as with
     a fixed rate.
@@ -225,6 +238,22 @@ def test_choices_that_are_all_alike_settle_nothing(data: Data):
     assert (
         known_of(lifetime_of(family, "pre"), all_right, 0.7).separated == []
     )  # given first weights bound it
+
+
+def test_a_number_that_nothing_depends_on_is_open_and_not_separated(data: Data):
+    """Where w = 0 in every row, `weight` changes nothing, whatever else predicts the choices
+    without fault.
+    """
+    lifetime = lifetime_of(replace(FAMILY, likelihood=Bernoulli()), "pre", "weight")
+    sessions = data.sessions["train"]
+    fields = {
+        "target": np.ones_like(sessions.target),
+        "weights": {"input_to_output": np.zeros((6, 1, 2), np.float32)},
+    }
+    stimulus = np.abs(np.asarray(sessions.stimulus)) + 0.1
+    known = known_of(lifetime, with_values(data, **fields, stimulus=stimulus), 0.0, 0.3)
+    assert (known.separated, known.open) == (["pre"], [{"weight": 1.0}])
+    assert np.isnan(known.interval["weight"]).all() and np.isnan(known.interval["pre"]).all()
 
 
 def test_animals_that_differ_widen_the_interval_as_student_s_t_of_their_means_does():

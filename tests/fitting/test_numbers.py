@@ -17,8 +17,8 @@ from metaplast.networks.feedforward import Feedforward
 from metaplast.rules.bcm import Bcm
 from metaplast.rules.polynomial import Polynomial
 from metaplast.rules.stdp import Stdp
-from metaplast.rules.sum import Sum
 from metaplast.rules.trace_taylor import TraceTaylor
+from metaplast.rules.wrappers.sum import Sum
 
 TWO = ("post*pre", "post^2*weight")
 FIRST, LAST = "input_to_hidden_1", "hidden_1_to_output"

@@ -1,11 +1,14 @@
-"""Curvature of every likelihood against its textbook formula, and what raises the odds of a choice."""
+"""Curvature of every likelihood against its textbook formula, and what raises the odds of a
+choice.
+"""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from metaplast.fitting.sensitivity import _curved, _raising
+from metaplast.fitting.sensitivity import _curved, _raising, _Sums
+from metaplast.likelihoods.base import Part
 from metaplast.likelihoods.bernoulli import Bernoulli
 from metaplast.likelihoods.categorical import Categorical
 from metaplast.likelihoods.gaussian import Gaussian
@@ -84,3 +87,17 @@ def test_what_raises_the_odds_of_choices():
     sign = np.where(A > 0.3, 1.0, -1.0)[COUNTS > 0]
     np.testing.assert_allclose(odds, sign * A[COUNTS > 0])
     np.testing.assert_allclose(rows, (sign * J[:, COUNTS > 0]).T)
+
+
+def test_what_moves_all_options_alike_moves_no_prediction():
+    """`pre` of every option's weight changes by the same: a softmax does not see it, a gaussian
+    does.
+    """
+    moved = np.stack([np.ones((5, 3)), J[0]])
+    for likelihood, feels in ((Categorical(), False), (Gaussian(), True)):
+        sums = _Sums(Part("values", likelihood, slice(None)), 2)
+        sums.add(
+            jnp.asarray(A), moved, (jnp.asarray(np.eye(3)[[0, 1, 2, 2, 1]]), jnp.asarray(COUNTS))
+        )
+        assert bool(sums.gram[0, 0] > 0) == feels, likelihood
+        assert sums.gram[1, 1] > 0

@@ -10,8 +10,8 @@ from metaplast.fitting.intervals import Known
 from metaplast.fitting.spread import LAGS, half_width, spike_window
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.rules.stdp import Stdp
-from metaplast.rules.three_factor import ThreeFactor
 from metaplast.rules.trace_taylor import TraceTaylor
+from metaplast.rules.wrappers.three_factor import ThreeFactor
 from metaplast.spec import decode
 
 PAIRS = Stdp(potentiation=0.3, depression=0.3)

@@ -26,6 +26,7 @@ def _row(**given: Any) -> dict[str, Any]:
         "searched": ALL,
         "numbers": {"a": 1.0},
         "loss": 0.3,
+        "splits": {"heldout": {"deviance": 10.0}},
         "path": [],
         "diverged": 0,
         **given,
@@ -65,7 +66,7 @@ def test_a_sound_fit_is_not_doubted():
         ),
         (
             {"explained": {"mean": {"mean": 0.1, "ci95": [None, None], "n": 1}}},
-            "fewer than two subjects",
+            "fewer than two held-out subjects have",
         ),
         ({"diverged": 4}, "4 lives"),
     ],
@@ -93,8 +94,21 @@ def test_without_its_cause_there_is_no_doubt(change: dict[str, Any]):
     ("n", "word"), [(2, "is not finite: the fitted network diverges"), (1, "fewer than two")]
 )
 def test_an_interval_that_is_missing_has_one_of_two_causes(n: int, word: str):
-    (said,) = _doubts({"explained": {"mean": {"mean": None, "ci95": [None, None], "n": n}}})
+    diverged = {"splits": {"heldout": {"deviance": None}}}
+    (said,) = _doubts(
+        {"explained": {"mean": {"mean": None, "ci95": [None, None], "n": n}}, **diverged}
+    )
     assert word in said
+
+
+def test_a_null_model_without_fault_is_not_called_a_divergence():
+    nulls = {"mean": {"heldout": {"deviance": 0.0}}}
+    (said,) = _doubts(
+        {"explained": {"mean": {"mean": None, "ci95": [None, None], "n": 0}}}, nulls=nulls
+    )
+    assert said.startswith(
+        "Nothing is said against mean: mean predicts all that was held out without fault"
+    )
 
 
 @pytest.mark.parametrize(
@@ -135,6 +149,8 @@ def test_loose_directions_and_missing_intervals_are_told():
     loose = {"sd": 0.5, "loose": True, "weights": {"a": 0.7, "b": -0.7}}
     (said,) = _doubts({}, bootstrap={"directions": [loose, {**loose, "loose": False}]})
     assert "+0.70 a -0.70 b" in said
+    (said,) = _doubts({}, bootstrap={"directions": [{**loose, "weights": {"a": -1.0}}]})
+    assert said == "Hardly determined (sd 0.5): a."
     (said,) = _doubts({}, bootstrap=None)
     assert "fit.bootstrap" in said
 

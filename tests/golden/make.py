@@ -22,12 +22,12 @@ from metaplast.networks.feedforward import Feedforward
 from metaplast.registry import BadInput
 from metaplast.reuse.describe import describe_rule
 from metaplast.reuse.rule_file import save_rule
-from metaplast.rules.adam import Adam
-from metaplast.rules.clip import Clip
 from metaplast.rules.polynomial import Polynomial
+from metaplast.rules.wrappers.adam import Adam
+from metaplast.rules.wrappers.clip import Clip
 from metaplast.runs.config import read_file
 from metaplast.spec import decode
-from metaplast.training import run
+from tests._runs import start_run
 from tests.golden import _values
 
 TERMS = ("error*pre", "post*pre - post*predicted", "0.01*weight", "post^2*weight")
@@ -104,11 +104,11 @@ def main(folder: Path) -> None:
     plain = read_file(folder / "halted.yaml")
     alone = {key: value for key, value in plain.items() if key != "rows"}
     try:
-        run.start(alone, folder / "halted", 1, _halt)
+        start_run(alone, folder / "halted", 1, _halt)
     except Halt:
         shutil.rmtree(folder / "halted" / "figures", ignore_errors=True)
     told["checkpoint"] = _values.of_checkpoint(folder / "halted")
-    run.start(plain, folder / "run", 1, lambda *_: None)
+    start_run(plain, folder / "run", 1)
     told["run"] = _values.of_run(folder / "run")
     told["plugins"] = _values.of_plugins()
     for path in [

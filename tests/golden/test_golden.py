@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from metaplast.training import run, side_by_side
+from metaplast.training import side_by_side
+from tests._runs import resume_run
 from tests.golden import _values
 from tests.golden._values import FOLDER
 
@@ -58,6 +59,8 @@ def test_there_is_a_value_for_every_file() -> None:
     assert len(RULES) > 30
 
 
+@pytest.mark.filterwarnings("ignore:rule 'voltage' is called 'clopath':FutureWarning")
+@pytest.mark.filterwarnings("ignore:rule .* is called .* now:FutureWarning")
 @pytest.mark.parametrize("name", RULES)
 def test_a_rule_file(name: str) -> None:
     same(_values.of_rule(FOLDER / "rules" / f"{name}.safetensors"), TOLD["rules"][name], name)
@@ -87,7 +90,7 @@ def test_a_plugin_module() -> None:
 def test_a_run_that_was_stopped_goes_on(tmp_path: Path) -> None:
     """Its rule and its metrics are those of the finished run beside it, which had one row more."""
     folder = Path(shutil.copytree(FOLDER / "halted", tmp_path / "halted"))
-    run.resume(folder, 1, lambda *_: None)
+    resume_run(folder, 1)
     now = _values.of_run(folder)
     for part in ("theta", "terms", "metrics"):
         same(now[part], TOLD["run"][part], part)

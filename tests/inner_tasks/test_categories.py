@@ -16,7 +16,7 @@ from inner_tasks.categories import Categories, _images
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
 from metaplast.registry import BadInput
-from metaplast.rules.adam import Adam
+from metaplast.rules.wrappers.adam import Adam
 from metaplast.signals import neuron_view
 from metaplast.tasks import SPLITS, Split
 from metaplast.testing import check_task_family

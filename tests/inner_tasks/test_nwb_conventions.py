@@ -80,7 +80,7 @@ def _warned(family: Recordings, *words: str) -> None:
 
 
 # --- trials
-# ---------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("by", ["trials", "samples"])
@@ -100,7 +100,8 @@ def test_trials_out_of_order_are_sorted_and_counted(tmp_path, by):
     moved = int(np.sum(np.argsort(order) != np.arange(N)))
     _warned(
         family,
-        f"trials: {moved} of 12 trials ({100 * moved / 12:.1f} %) not in the order of start_time, and sorted",
+        f"trials: {moved} of 12 trials ({100 * moved / 12:.1f} %) not in the order of "
+        "start_time, and sorted",
     )
 
 
@@ -115,7 +116,11 @@ def test_odd_times_of_trials_are_counted_or_refused(tmp_path):
     )  # up to 5 s; 8 s excluded; 9 s; the end
     _warned(family, "no stop_time in 2 of 12 trials (16.7 %); these last until the next one begins")
     path = _write(tmp_path, stop_time=START + 3.0)
-    _warned(_trials(path), "11 of 12 trials (91.7 %) stop after the next one begins, and end there")
+    assert (
+        _trials(path)
+        .warnings()[0]
+        .endswith("11 of 12 trials (91.7 %) stop after the next one begins")
+    )
     path = _write(
         tmp_path,
         [_series("image", STIMULUS)],
@@ -160,7 +165,8 @@ def test_columns_of_other_names_kinds_and_shapes(tmp_path):
     )
     _warned(
         family,
-        "column 'tone' of trials: text in all 12 rows, read as an input of 0 and 1 for each of high",
+        "column 'tone' of trials: text in all 12 rows, read as an input of 0 and 1 for "
+        "each of high",
     )
     one = _trials(path, **{**named, "nwb_reward": "left"})
     np.testing.assert_array_equal(one.recorded().sessions.modulators["reward"][0], left)
@@ -206,7 +212,7 @@ def test_missing_values_of_columns_are_counted_or_refused(tmp_path):
 
 
 # --- series
-# ---------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("first", [0, 120])
@@ -223,7 +229,8 @@ def test_activity_that_ends_early_or_starts_late_is_missing_there(tmp_path, firs
     np.testing.assert_allclose(s.target[0, here], ACTIVITY[here], rtol=1e-6)
     _warned(
         family,
-        "time series 'cells': no sample near 120 of 240 rows (50.0 %), missing there; it lasts from",
+        "time series 'cells': no sample near 120 of 240 rows (50.0 %), missing there; "
+        "it lasts from",
     )
     assert not any("repeat" in line for line in family.warnings())
     assert "50.0 % of the values recorded, 50.0 % missing" in family.describe()
@@ -310,7 +317,8 @@ def test_a_break_in_the_rows_is_counted(tmp_path):
     family = _cells(path)
     _warned(
         family,
-        "'image': 1 of 239 steps (0.4 %) are more than a tenth off the median of 0.1 s, the longest 30.1 s",
+        "'image': 1 of 239 steps (0.4 %) are more than a tenth off the median of 0.1 "
+        "s, the longest 30.1 s",
     )
     both = [_series("image", STIMULUS[:100].T), _series("cells", ACTIVITY)]
     _warned(
@@ -328,7 +336,10 @@ def test_series_of_one_name_are_told_apart_by_their_path(tmp_path):
     ):
         target = _cells(path, name).recorded().sessions.target[0]
         np.testing.assert_allclose(target, factor * ACTIVITY, rtol=1e-6)
-    words = r"2 time series 'F' - expected one of 'image', 'processing/plane0/F', 'processing/plane1/F' - say which"
+    words = (
+        r"2 time series 'F' - expected one of 'image', 'processing/plane0/F', "
+        r"'processing/plane1/F' - say which"
+    )
     with pytest.raises(BadInput, match=f"{words} by its path: task.nwb_activity_series=plane0/F"):
         _cells(path, "F").recorded()
     with pytest.raises(
@@ -339,7 +350,7 @@ def test_series_of_one_name_are_told_apart_by_their_path(tmp_path):
 
 
 # --- spikes
-# ---------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 def _count(train, begin, end) -> np.ndarray:
@@ -369,6 +380,22 @@ def test_spikes_of_units_are_counted_in_every_row(tmp_path):
     _warned(
         per_trial,
         f"units: {outside} of 500 spikes ({outside / 5:.1f} %) lie in no row, and are left out",
+    )
+
+
+def test_trials_that_overlap_or_do_not_end_are_told_as_their_spikes_are_counted(tmp_path):
+    train = np.sort(RNG.uniform(0.0, 24.0, 300))
+    words = {"nwb_activity_series": "units", "target": "activity"}
+    stop = START + 3.0
+    stop[3] = np.nan
+    family = _trials(_write(tmp_path, units=[train], stop_time=stop), Gaussian(), **words)
+    s = family.recorded().sessions
+    assert not s.observed[0, 3, 0]
+    assert s.target[0, 4, 0] == _count(train, START, START + 3.0)[4]
+    _warned(family, "no stop_time in 1 of 12 trials (8.3 %); their spikes are missing")
+    _warned(
+        family,
+        "10 of 12 trials (83.3 %) stop after the next one begins; spikes there count in both",
     )
 
 

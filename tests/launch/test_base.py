@@ -19,7 +19,8 @@ def _sources(folder: Path, **files: str) -> Sources:
 def test_an_experiment_takes_what_it_does_not_say_from_its_base(tmp_path):
     sources = _sources(
         tmp_path,
-        low="task: {name: digits, shots: 3}\nouter: {name: bptt, steps: 5}\nrows: {a: {note: x}, b: {note: y}}\n",
+        low="task: {name: digits, shots: 3}\nouter: {name: bptt, steps: 5}\nrows: {a: {note: x}, "
+        "b: {note: y}}\n",
         middle="base: low\ntask: {shots: 4}\n",
         high="base: middle\ntask: {queries: 2}\nrows: {}\n",
     )

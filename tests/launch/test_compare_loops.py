@@ -14,8 +14,8 @@ import pytest
 
 from metaplast import train
 from metaplast.comparing import budget
-from metaplast.comparing import run as compare_loops
-from metaplast.comparing.contestant import Entrant
+from metaplast.comparing.contestant import Contestant
+from metaplast.comparing.kind import KIND, read
 from metaplast.registry import BadInput
 from metaplast.runs.config import Plain, read_yaml
 from metaplast.runs.job import parse
@@ -24,6 +24,7 @@ from outer_loops.bptt import Bptt
 from outer_loops.es import Es
 from outer_loops.forward import Forward
 from outer_loops.random_search import RandomSearch
+from tests._runs import resume_run, start_comparison
 
 PLAIN = read_yaml(
     """
@@ -87,25 +88,25 @@ def test_a_step_that_would_pass_a_limit_is_not_within_it(monkeypatch):
 
 
 def test_the_experiments_own_loop_enters_with_its_settings():
-    known = Compare().entrants(Bptt(learning_rate=0.3, clip=2.0), 8)
+    known = Compare().contestants(Bptt(learning_rate=0.3, clip=2.0), 8)
     assert set(known) == {"bptt", "truncated_bptt", "pes", "nres", "es", "hybrid", "random_search"}
     assert known["bptt"] == Bptt(learning_rate=0.3, clip=2.0, schedule="constant_schedule")
     assert known["es"] == Es(population=32)
-    assert Compare().entrants(Es(std=0.7), 8, ["es", "lbfgs"])["es"] == Es(std=0.7)
+    assert Compare().contestants(Es(std=0.7), 8, ["es", "lbfgs"])["es"] == Es(std=0.7)
     assert (
-        Compare().entrants(Forward(learning_rate=0.3), 8, ["forward"])["forward"].learning_rate
+        Compare().contestants(Forward(learning_rate=0.3), 8, ["forward"])["forward"].learning_rate
         == 0.3
     )  # pyright: ignore[reportAttributeAccessIssue]
-    assert "forward" in Compare().entrants(Forward(), 8)
+    assert "forward" in Compare().contestants(Forward(), 8)
 
 
 def test_rates_are_constant_and_evolution_leaves_hybrid_two_thirds_of_the_lives():
-    known = Compare(lives=7680).entrants(Bptt(), 8, ["hybrid", "forward", "multi_start"])
+    known = Compare(lives=7680).contestants(Bptt(), 8, ["hybrid", "forward", "multi_start"])
     hybrid: Any = known["hybrid"]
     assert (hybrid.first.steps, hybrid.first.population) == (10, 32)  # 10 * 32 * 8 = 7680 / 3
     loops: Any = (hybrid.then, known["forward"], known["multi_start"])
     assert [loop.schedule for loop in (*loops[:2], loops[2].inner)] == ["constant_schedule"] * 3
-    mine = Compare(loops=(("mine", Bptt()),)).entrants(Bptt(), 8, ["bptt", "mine"])
+    mine = Compare(loops=(("mine", Bptt()),)).contestants(Bptt(), 8, ["bptt", "mine"])
     assert [loop.schedule for loop in mine.values()] == [
         "constant_schedule",
         "cosine_decay_schedule",
@@ -114,7 +115,7 @@ def test_rates_are_constant_and_evolution_leaves_hybrid_two_thirds_of_the_lives(
 
 def test_what_cannot_be_compared_is_refused():
     with pytest.raises(BadInput, match="--loops bpt - expected some of "):
-        Compare().entrants(Bptt(), 8, ["bpt"])
+        Compare().contestants(Bptt(), 8, ["bpt"])
     with pytest.raises(BadInput, match=r"compare\.lives=0 and compare\.cpu_s=0"):
         Compare(lives=0, cpu_s=0).budgets()
     with pytest.raises(BadInput, match=r"compare\.loops: name '\.\./up'"):
@@ -124,16 +125,16 @@ def test_what_cannot_be_compared_is_refused():
         (PLAIN | {"problem": CURRICULUM}, "problem.curriculum"),
     ):
         with pytest.raises(BadInput, match=word):
-            compare_loops.start(plain, None, lambda *_: None)
+            start_comparison(plain, None, lambda *_: None)
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return compare_loops.start(PLAIN, tmp_path_factory.mktemp("compare") / "run", lambda *_: None)
+    return start_comparison(PLAIN, tmp_path_factory.mktemp("compare") / "run", lambda *_: None)
 
 
 def test_the_loop_that_moves_wins(finished):
-    told = compare_loops.read(finished)
+    told = read(finished)
     steep, lazy = told["loops"]["steep"], told["loops"]["lazy"]
     assert (told["schema"], told["best"], told["scale"]) == (
         "metaplast.compare/1",
@@ -145,7 +146,7 @@ def test_the_loop_that_moves_wins(finished):
     first, second = (one["hyper"]["learning_rate"] for one in steep["tries"])
     assert first == pytest.approx(0.1)
     assert 0.01 < second < 1.0
-    text = compare_loops.render(finished)
+    text = KIND.render(finished)
     assert "after 40 lives" in text
     assert "over steep" in text
     assert (finished / "figures" / "loops.png").stat().st_size > 5000
@@ -161,22 +162,22 @@ def test_a_comparison_goes_on_where_it_was_stopped(finished, tmp_path):
             raise Stopped
 
     with pytest.raises(Stopped):
-        compare_loops.start(PLAIN, tmp_path / "run", stop)
+        start_comparison(PLAIN, tmp_path / "run", stop)
     kept = sorted((tmp_path / "run" / "loops").rglob("*.json"))
     assert (tmp_path / "run" / "compare_request.json").is_file()
     before = [file.stat().st_mtime_ns for file in kept]
     assert kept
-    compare_loops.resume(tmp_path / "run", lambda *_: None)
+    resume_run(tmp_path / "run", lambda *_: None)
     assert [file.stat().st_mtime_ns for file in kept] == before
-    again, whole = compare_loops.read(tmp_path / "run"), compare_loops.read(finished)
+    again, whole = read(tmp_path / "run"), read(finished)
     for name in ("steep", "lazy"):  # a budget of lives gives the same numbers every time
         assert again["loops"][name]["scores"] == whole["loops"][name]["scores"]
 
 
 def test_numbers_that_are_no_scales_are_not_tuned(tmp_path):
     config = parse(PLAIN).main
-    entrant = Entrant(tmp_path / "a", config, RandomSearch(anneal=0.5), lambda *_: None)
-    hypers = entrant._hypers()
+    contestant = Contestant(tmp_path / "a", config, RandomSearch(anneal=0.5), lambda *_: None)
+    hypers = contestant._hypers()
     assert [h["anneal"] for h in hypers] == [0.5, 0.5]
     assert hypers[0]["std"] == pytest.approx(0.3)
     assert 0.03 < hypers[1]["std"] < 3.0
@@ -188,22 +189,22 @@ def test_a_loop_that_cannot_work_on_the_problem_is_named_with_the_reason(tmp_pat
         **PLAIN,
         "compare": {**PLAIN["compare"], "loops": loops, "tries": 1, "seeds": 1, "lives": 4},
     }
-    run = compare_loops.start(plain, tmp_path / "run", lambda *_: None)
+    run = start_comparison(plain, tmp_path / "run", lambda *_: None)
     assert json.loads((run / "compare.json").read_text())["loops"]["odd"]["refused"].startswith(
         "window=3 of a life of 4"
     )
-    assert "odd takes no part: window=3 of a life of 4 steps" in compare_loops.render(run)
+    assert "odd takes no part: window=3 of a life of 4 steps" in KIND.render(run)
     only = {**plain, "compare": {**plain["compare"], "loops": {"odd": loops["odd"]}}}
     with pytest.raises(
         BadInput, match="odd: window=3 of a life of 4 steps - expected a divisor of 4 - set window="
     ):
-        compare_loops.start(only, tmp_path / "none", lambda *_: None)
+        start_comparison(only, tmp_path / "none", lambda *_: None)
     assert not (tmp_path / "none").exists()
 
 
 def test_a_budget_below_one_step_is_said_and_drawn(tmp_path):
     plain = {**PLAIN, "compare": {**PLAIN["compare"], "lives": 3, "tries": 1, "seeds": 1}}
-    text = compare_loops.render(compare_loops.start(plain, tmp_path / "run", lambda *_: None))
+    text = KIND.render(start_comparison(plain, tmp_path / "run", lambda *_: None))
     assert text.count("no step within the lives") == 2
 
 
@@ -214,4 +215,4 @@ def test_a_config_that_was_changed_does_not_go_on(finished, tmp_path):
         (run / "config.yaml").read_text().replace("seeds: 2", "seeds: 3")
     )
     with pytest.raises(BadInput, match=r"config\.yaml, changed"):
-        compare_loops.resume(run, lambda *_: None)
+        resume_run(run, lambda *_: None)

@@ -14,7 +14,7 @@ from metaplast.diagnosis import diagnose
 from metaplast.diagnosis.advice import First, first_objection
 from metaplast.runs.config import Sources, read_yaml, to_yaml
 from metaplast.training import first_step as outset
-from metaplast.training import run
+from tests._runs import resume_run, start_run
 
 CONFIG = read_yaml(
     """
@@ -32,7 +32,7 @@ FIRST = First(lives=8, diverged=0, norm=1.0, grad_norm=0.5, n_numbers=4, slope=-
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return run.start(CONFIG, tmp_path_factory.mktemp("runs") / "run", 1, lambda *_: None)
+    return start_run(CONFIG, tmp_path_factory.mktemp("runs") / "run", 1)
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +50,10 @@ def test_a_run_notes_once_what_its_first_step_says_and_keeps_its_bits(
     (line,) = (finished / "log.txt").read_text().splitlines()
     assert " INFO first step of outer=bptt: 0 of 2 lives blew up, gradient norm of a life " in line
     assert "a short step its way changes the loss by -" in line
-    run.resume(finished, 1, lambda *_: None)
+    resume_run(finished, 1)
     assert (finished / "log.txt").read_text().count("first step") == 1
     monkeypatch.setattr(outset, "look", lambda *_: None)
-    bare = run.start(CONFIG, tmp_path / "bare", 1, lambda *_: None)
+    bare = start_run(CONFIG, tmp_path / "bare", 1)
     assert not (bare / "log.txt").exists()
     assert logging.getLogger("metaplast").level == logging.NOTSET
     for name in ("theta.safetensors", "lives.safetensors"):
@@ -119,8 +119,8 @@ def test_the_text_says_what_was_measured_and_what_it_speaks_for(report):
     ):
         assert words in text
     assert (
-        "\nadvised: outer=bptt, for the gradient agrees with the loss (1.00) and its signal over 2 lives is"
-        in text
+        "\nadvised: outer=bptt, for the gradient agrees with the loss (1.00) and its signal over 2 "
+        "lives is" in text
     )
     assert text.endswith("configured: outer=bptt, as advised")
     assert max(map(len, text.partition("\n\nadvised")[0].splitlines())) <= 120

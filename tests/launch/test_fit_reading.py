@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from metaplast.fitting.arguments import composed
-from metaplast.fitting.family_problem import check
 from metaplast.fitting.reading import reading_of, warn, warnings_of
 from metaplast.registry import BadInput, find
 from metaplast.runs.config import Sources
 from metaplast.runs.job import Config, Job
+from tests._runs import fit_job
 
 N = 40
 STDP = (
@@ -45,7 +45,7 @@ def _spikes(path: Path, **more: Any) -> str:
 
 
 def _reading(*words: str) -> tuple[Any, list[str]]:
-    job = check(composed([*words, "rows={}"], (), Sources())[0], None)
+    job = fit_job(composed([*words, "rows={}"], (), Sources())[0])
     reading = reading_of(job)
     for line in reading["warnings"]:
         assert f"warning: {line}" in reading["description"]
@@ -69,8 +69,8 @@ def test_another_dt_is_the_users_and_is_counted(tmp_path):
 
 
 def test_a_dt_that_was_meant_in_milliseconds_resolves_no_time_constant(tmp_path):
-    job = check(
-        composed([_spikes(tmp_path / "a.npz", dt=10.0), *STDP, "rows={}"], (), Sources())[0], None
+    job = fit_job(
+        composed([_spikes(tmp_path / "a.npz", dt=10.0), *STDP, "rows={}"], (), Sources())[0]
     )
     told = reading_of(job)["description"]
     assert any("tau_pre=0.02 s is not resolved by dt=10 s" in line for line in told)
@@ -122,19 +122,21 @@ def test_every_array_is_explained_whether_it_is_there_or_not(tmp_path):
         "plastic": np.arange(N) % 2,
         "activity": activity,
     }
-    job = check(
-        composed([_file(tmp_path / "a.npz", **more, **mask), "rows={}"], (), Sources())[0], None
+    job = fit_job(
+        composed([_file(tmp_path / "a.npz", **more, **mask), "rows={}"], (), Sources())[0]
     )
     told = reading_of(job)["description"]
     for line in (
         "  array 'activity': 40 rows, 2 units, from 0 to 39; missing: 10 of 80 values (12.5 %)",
         "  array 'recorded': what does not count: 1 of 2 units (50.0 %)",
-        "  array 'reward': an outcome in 10 of 40 rows (25.0 %), from 1 to 1; in the others none was shown",
+        "  array 'reward': an outcome in 10 of 40 rows (25.0 %), from 1 to 1; in the others none "
+        "was shown, where rules read 0",
         "  array 'modulator.pupil': a signal for rules, from 0 to 39",
         "  array 'plastic': the gate of plasticity, from 0 to 1; 0 in 20 of 40 rows (50.0 %)",
         "  array 'session': 4 sessions; weights begin anew in each",
         "  array 'dt': 0.1 s per row",
-        "  no array 'trial': neurons are never at rest, every row is a trial where trials are held out",
+        "  no array 'trial': neurons are never at rest, every row is a trial where trials are held "
+        "out",
         "  no array 'subject': every session is a subject of its own",
     ):
         assert line in told
@@ -148,7 +150,7 @@ def test_every_array_is_explained_whether_it_is_there_or_not(tmp_path):
         ("a.npz", b"\x89HDF\r\n\x1a\n" + bytes(100), r"an HDF5 file.*name it \.nwb"),
         ("a.npy", b"\x93NUMPY" + bytes(100), r"one array \(\.npy\).*all arrays in one file"),
         ("a.mat", b"MATLAB 5.0 MAT-file" + bytes(100), "a MATLAB file.*scipy"),
-        ("a.nwb", b"PK\x03\x04" + bytes(100), r"an \.npz archive.*ends in \.npz"),
+        ("a.nwb", b"PK\x03\x04" + bytes(100), r"a zip archive.*name it \.npz"),
         ("a.NWB", b"a,b\n1,2\n", "text, such as a CSV file"),
         ("a.nwb", b"", "an empty file"),
     ],
@@ -178,9 +180,7 @@ def test_fits_of_before_have_no_reading():
 def test_a_training_on_recordings_says_the_same_and_other_tasks_nothing(tmp_path, caplog):
     choice = np.where(np.arange(N) % 4, np.arange(N) % 2, -1)
     path = _file(tmp_path / "a.npz", choice=choice, dt=0.1)
-    job = check(
-        composed([path, "rows={}", "task.target=choice", "dt=0.001"], (), Sources())[0], None
-    )
+    job = fit_job(composed([path, "rows={}", "task.target=choice", "dt=0.001"], (), Sources())[0])
     warn(job)
     assert any("no choice made in 10 of 40 rows (25.0 %)" in line for line in caplog.messages)
     assert any(
@@ -199,3 +199,12 @@ def test_a_training_on_recordings_says_the_same_and_other_tasks_nothing(tmp_path
         )
     )
     assert caplog.messages == []
+
+
+def test_recorded_weights_that_a_fit_does_not_begin_at_are_named(tmp_path):
+    path = _file(tmp_path / "a.npz", weights__input_to_output=np.zeros((2, 2)))
+    assert not [line for line in _reading(path)[1] if "not used" in line]
+    (line,) = (line for line in _reading(path, "genome=direct")[1] if "not used" in line)
+    assert line.startswith(
+        "weights.input_to_output: not used, as genome=direct finds the first weights"
+    )

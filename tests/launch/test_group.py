@@ -10,10 +10,12 @@ import pytest
 from metaplast import train
 from metaplast.cli.main import report
 from metaplast.registry import BadInput
+from metaplast.runs import same_setting
 from metaplast.runs.config import read_yaml
 from metaplast.runs.job import parse
-from metaplast.training import group, run
+from metaplast.training import group, group_result, table_run
 from metaplast.training.train_row import Diverged
+from tests._runs import resume_run, start_run
 from tests.system._commands import bits
 
 CONFIG = """
@@ -47,26 +49,26 @@ def test_each_run_is_as_it_is_alone_though_one_diverges_and_all_are_interrupted(
     tmp_path, capsys, monkeypatch
 ):
     monkeypatch.setattr(
-        run, "inspect_runs", lambda paths, *_, **__: (paths[0] / "report.html").touch()
+        table_run, "inspect_runs", lambda paths, *_, **__: (paths[0] / "report.html").touch()
     )  # figures
     plain, folder = read_yaml(CONFIG, "test"), tmp_path / "group"
     compiled = train._step._cache_size()
     with pytest.raises(Halt):  # in the sixth step, when one of three is told of it
-        run.start(
+        start_run(
             {**plain, "seed": 5, "vary": {"learning_rate": list(RATES)}}, folder, 1, _halt_at(16)
         )
     names = [f"seed-5-learning_rate-{rate!r}" for rate in RATES]
     assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == sorted(names)
-    run.resume(folder, 1, lambda *_: None)
+    resume_run(folder, 1)
     assert train._step._cache_size() - compiled == 1
     with pytest.raises(Diverged) as caught:
-        group.demand_whole(folder)
+        group_result.demand_whole(folder)
     assert report(caught.value) == 6
     assert f"diverged: {names[2]}" in capsys.readouterr().err
     steps = [len((folder / name / "metrics.jsonl").read_text().splitlines()) for name in names]
     assert steps[:2] == [24, 24]
     assert 20 <= steps[2] < 24
-    alone = run.start(
+    alone = start_run(
         {**plain, "seed": 5, "outer": {**plain["outer"], "learning_rate": RATES[1]}},
         tmp_path / "a",
         1,
@@ -76,7 +78,7 @@ def test_each_run_is_as_it_is_alone_though_one_diverges_and_all_are_interrupted(
     assert bits(folder / names[1]) == bits(alone)
     assert bits(folder / names[0]) != bits(alone)
     assert (folder / names[1] / "config.yaml").read_text() == (alone / "config.yaml").read_text()
-    said, told = group.told(folder), json.loads(group.told(folder, as_json=True))
+    said, told = group_result.render(folder), json.loads(group_result.as_json(folder))
     assert "outer.learning_rate=0.03; 1 runs" in said
     assert "3 runs by one compiled program" in said
     assert [entry["diverged"] for entry in told["runs"]] == [False, False, True]
@@ -87,7 +89,7 @@ def test_each_run_is_as_it_is_alone_though_one_diverges_and_all_are_interrupted(
         if path.is_file() and path.suffix != ".txt"
     }
     with pytest.raises(BadInput, match="a group of runs - expected a run folder"):
-        group.worlds([folder])
+        same_setting.worlds([folder])
     assert {path: path.read_bytes() for path in before} == before
 
 
@@ -98,26 +100,29 @@ def test_every_combination_is_a_run_with_a_config_of_its_own():
         "vary": {"then_learning_rate": [0.1, 0.2], "first_std": [1, 2], "first_learning_rate": [3]},
     }
     several, first = group.split({**read_yaml(CONFIG, "test"), "seed": 7, **words})
-    runs = several.runs(first, Path("group"))
+    job = parse(first)
+    runs = several.runs(job, Path("group"))
     assert [one.folder.name for one in runs[1:4]] == [
         "seed-8-then_learning_rate-0.1-first_std-1.0-first_learning_rate-3.0",
         "seed-7-then_learning_rate-0.1-first_std-2.0-first_learning_rate-3.0",
         "seed-8-then_learning_rate-0.1-first_std-2.0-first_learning_rate-3.0",
     ]
     assert (len(runs), several.label(7), len(group.programs(runs))) == (8, "7-8", 1)
-    outer = parse(runs[-1].plain).main.outer_loop().hyper()
-    assert runs[-1].plain["seed"] == 8
+    outer = runs[-1].job.main.outer_loop().hyper()
+    assert runs[-1].job.plain["seed"] == 8
     assert {name: round(float(x), 3) for name, x in outer.items()} == {
         "first_std": 2.0,
         "first_learning_rate": 3.0,
         "then_learning_rate": 0.2,
     }
-    assert group.split({**first, "seeds": 1})[0].runs(first, Path("run")) == [
-        (Path("run"), first, first, None)
-    ]
+    alone = group.split({**first, "seeds": 1})[0].runs(job, Path("run"))
+    assert alone == [(Path("run"), job, job, None)]
     task = {"name": "digits", "split_seed": "${seed}"}
     assert (
-        len(group.programs(group.Group(seeds=3).runs({**first, "task": task}, Path("group")))) == 3
+        len(
+            group.programs(group.Group(seeds=3).runs(parse({**first, "task": task}), Path("group")))
+        )
+        == 3
     )
 
 
@@ -141,7 +146,7 @@ def test_every_combination_is_a_run_with_a_config_of_its_own():
         ({"vary": {"learning_rate": [float("inf")]}}, "finite"),
         ({"vary": {"learning_rate": [True]}}, "number"),
         ({"vary": {"learning_rate": ["fast"]}}, "number"),
-        ({"vary": {"learning_rate": 0.1}}, "vary.*tuple"),
+        ({"vary": {"learning_rate": 0.1}}, "vary.*a list - write .0.1."),
         ({"vary": {"learning_rate": [1.0, 1.0]}}, "distinct values"),
         ({"vary": {"learning_rate": [float(i) for i in range(1, 28)]}}, "at most 26"),
         ({"vary": 3}, "vary=3"),
@@ -154,5 +159,5 @@ def test_every_combination_is_a_run_with_a_config_of_its_own():
 )
 def test_what_is_no_group_is_refused_and_nothing_is_written(given, words, tmp_path):
     with pytest.raises(BadInput, match=words):
-        run.start({**read_yaml(CONFIG, "test"), **given}, tmp_path / "group", 1, lambda *_: None)
+        start_run({**read_yaml(CONFIG, "test"), **given}, tmp_path / "group", 1)
     assert not list(tmp_path.iterdir())

@@ -14,9 +14,10 @@ from metaplast.registry import BadInput
 from metaplast.runs import nesting
 from metaplast.runs.config import read_yaml
 from metaplast.runs.folder import row_folder
-from metaplast.runs.job import Single, parse
-from metaplast.training import run, summary
+from metaplast.runs.job import Run, parse
+from metaplast.training import summary, summary_text
 from metaplast.training import train_row as row
+from tests._runs import start_run
 
 CONFIG = """
 task: {name: teacher_student, n_in: 3, n_out: 2, n_steps: 4}
@@ -28,7 +29,12 @@ evaluation: {validation: 4, heldout: 4, candidates: 1}
 checkpoint_every: 1
 rows:
   wide:
-    rule: {name: polynomial, rate: 0.2, learn: both, terms: [post, error*pre, weight], initial: [0, -1, 0]}
+    rule:
+      name: polynomial
+      rate: 0.2
+      learn: both
+      terms: [post, error*pre, weight]
+      initial: [0, -1, 0]
     from: discovered
 """
 
@@ -46,7 +52,7 @@ def _train(folder: Path, plain: dict, halt: int = 0) -> Path:
         if step == halt:
             raise Halt
 
-    one = Single(folder, plain, plain)
+    one = Run(folder, parse(plain, check=False), parse(plain, check=False))
     folder.mkdir()
     row.train_row([one], "discovered")
     if halt:
@@ -87,7 +93,7 @@ def test_it_starts_where_the_other_ended_and_resumes_exactly(tmp_path: Path):
         8,
         4,
     )
-    text = summary.render(folder)
+    text = summary_text.render(folder)
     assert "wide starts from discovered: 8 outer steps in all, with those before it." in text
     assert "budget (but for rows that start from others)" in text
 
@@ -109,7 +115,7 @@ def test_what_determines_the_other_row_determines_this_one():
 def test_a_row_whose_start_did_not_train_is_not_trained(tmp_path: Path):
     plain = read_yaml(CONFIG, "test")
     with pytest.raises(row.Diverged, match="expected discovered, its start, to be trained"):
-        row.train_row([Single(tmp_path, plain, plain)], "wide")
+        row.train_row([Run(tmp_path, parse(plain, check=False), parse(plain, check=False))], "wide")
 
 
 @pytest.mark.parametrize(
@@ -135,13 +141,13 @@ def test_a_row_whose_start_did_not_train_is_not_trained(tmp_path: Path):
 def test_what_cannot_be_a_start_is_refused(rows, words, tmp_path):
     plain = read_yaml(CONFIG, "test") | {"rows": rows}
     with pytest.raises(BadInput, match=words):
-        run.start(plain, tmp_path / "run", 1, lambda *_: None)
+        start_run(plain, tmp_path / "run", 1)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.system
 def test_a_row_waits_for_its_start_though_there_is_a_worker_for_each(tmp_path: Path):
-    folder = run.start(read_yaml(CONFIG, "test"), tmp_path / "run", 2, lambda *_: None)
+    folder = start_run(read_yaml(CONFIG, "test"), tmp_path / "run", 2)
     alone = _train(tmp_path / "alone", read_yaml(CONFIG, "test"))
     found = [load_file(row_folder(each, "wide") / "theta.safetensors") for each in (folder, alone)]
     for name, values in found[0].items():

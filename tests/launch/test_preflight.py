@@ -1,12 +1,14 @@
-"""What cannot work is refused before anything compiles, with the setting that would make it work."""
+"""What cannot work is refused before anything compiles, with the setting that would make it
+work.
+"""
 
 import jax
 import pytest
 
 from metaplast.registry import BadInput
+from metaplast.rules.clopath import Clopath
 from metaplast.rules.eprop import Eprop
 from metaplast.rules.trace_taylor import TraceTaylor
-from metaplast.rules.voltage import Voltage
 from metaplast.runs import preflight
 from metaplast.runs.config import Sources, compose
 from metaplast.runs.job import Job, parse
@@ -101,7 +103,8 @@ def test_a_neuron_that_dt_makes_unstable_is_warned_about(caplog):
     preflight.check(_job(*words, f"network.neuron={cell}"), 1)
     (record,) = caplog.records
     assert record.getMessage() == (
-        "hidden_1: neuron refractory is unstable at dt=0.001 s under drives of -200 to 200: expected dt of at most "
+        "hidden_1: neuron refractory is unstable at dt=0.001 s under drives of -200 to 200: "
+        "expected dt of at most "
         "0.000352 s, or another method of integration"
     )
 
@@ -114,7 +117,7 @@ def test_a_time_constant_that_plays_no_part_is_not_warned_about():
     assert used(Eprop(beta=0.1, rate_cost=1.0)) == {"m", "out", "a", "rate"}
     assert used(TraceTaylor()) == {"pre_trace", "post_trace"}
     assert used(TraceTaylor(terms=("post*post_slow*pre_trace",))) == {"pre_trace", "post_slow"}
-    assert used(Voltage()) == {"x", "minus", "plus"} == used(Voltage(u_ref_squared=60.0)) - {"mean"}
+    assert used(Clopath()) == {"x", "minus", "plus"} == used(Clopath(u_ref_squared=60.0)) - {"mean"}
 
 
 def test_a_rule_whose_theta_is_not_where_it_says_is_refused_before_a_search():

@@ -14,9 +14,10 @@ from metaplast.results import table
 from metaplast.runs.config import read_yaml
 from metaplast.runs.job import parse
 from metaplast.runs.same_setting import worlds
-from metaplast.training import run
 from metaplast.training.side_by_side import compare
-from metaplast.training.summary import render, summarise
+from metaplast.training.summary import summarise
+from metaplast.training.summary_text import render
+from tests._runs import start_run
 
 CONFIG = """
 task: {name: prototypes, n_in: 3, n_classes: 2, shots: 1, queries: 2}
@@ -26,7 +27,9 @@ rule: {name: polynomial, terms: [post*pre], initial: [0.1], learn: none}
 outer: {name: bptt, steps: 1}
 evaluation: {heldout: 8}
 rows:
-  sgd: {feedback: {name: symmetric}, rule: {name: polynomial, terms: [error*pre], initial: [-1], learn: none}}
+  sgd:
+    feedback: {name: symmetric}
+    rule: {name: polynomial, terms: [error*pre], initial: [-1], learn: none}
   slow:
     feedback: {name: symmetric}
     rule: {name: polynomial, terms: [error*pre], initial: [-1], rate: 0.01, learn: none}
@@ -60,7 +63,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         patch.setenv(
             "JAX_DISABLE_MOST_OPTIMIZATIONS", "true"
         )  # the rows compile in a process of their own
-        one = run.start(read_yaml(CONFIG, "test"), folder / "run", 1, lambda *_: None)
+        one = start_run(read_yaml(CONFIG, "test"), folder / "run", 1)
     return [
         _copy(one, folder / "1-a", 0, discovered=0.5, sgd=0.7, slow=0.6),
         _copy(one, folder / "1-b", 1, discovered=0.7, sgd=0.9, slow=0.6),
@@ -136,7 +139,10 @@ def test_faults_of_lives_are_counted_and_named_at_the_end_of_a_run(runs):
         job = parse(read_yaml((finished / "config.yaml").read_text(), "test"))
         counts = summarise(finished, job, 1.0)["rows"]["discovered"]["faults"]
         assert counts == {"dead": 3, "saturated": 0, "runaway": 1, "clipped": 0}
-        line = "discovered: of its 8 lives, 3 dead (a population silent throughout), 1 runaway (a population above 100 Hz"
+        line = (
+            "discovered: of its 8 lives, 3 dead (a population silent throughout), 1 runaway (a "
+            "population above 100 Hz"
+        )
         assert line in render(finished) and "sgd: of its" not in render(finished)
     finally:
         save_file(stored, finished / "lives.safetensors")

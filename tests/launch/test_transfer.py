@@ -9,9 +9,9 @@ import pytest
 
 from metaplast.registry import BadInput
 from metaplast.runs.config import read_yaml
-from metaplast.training import run
 from metaplast.training.summary import lives
 from metaplast.training.transfer import transfer
+from tests._runs import start_run
 
 pytestmark = pytest.mark.system  # a whole run, then several more programs
 
@@ -20,8 +20,12 @@ task: {name: prototypes, n_in: 4, n_classes: 2, shots: 2, queries: 2}
 network: {name: feedforward, hidden: [3, 3]}
 genome: {name: random, learn_gain: true}
 rules:
-  first: {edges: "input_*", rule: {name: polynomial, terms: [error*pre], initial: [-1], learn: both}}
-  later: {edges: "hidden_*", rule: {name: polynomial, terms: [error*pre], initial: [-1], learn: both}}
+  first:
+    edges: "input_*"
+    rule: {name: polynomial, terms: [error*pre], initial: [-1], learn: both}
+  later:
+    edges: "hidden_*"
+    rule: {name: polynomial, terms: [error*pre], initial: [-1], learn: both}
 outer: {name: bptt, steps: 1}
 problem: {n_tasks: 2}
 evaluation: {validation: 4, heldout: 6, candidates: 1}
@@ -30,7 +34,7 @@ evaluation: {validation: 4, heldout: 6, candidates: 1}
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return run.start(
+    return start_run(
         read_yaml(CONFIG, "test"), tmp_path_factory.mktemp("runs") / "run", 1, lambda *_: None
     )
 

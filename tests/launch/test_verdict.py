@@ -15,9 +15,9 @@ from metaplast.runs.job import parse
 from metaplast.runs.metrics import MetricsFile
 from metaplast.training import judge as verdict
 from metaplast.training import page as report
-from metaplast.training import summary
+from metaplast.training import summary, summary_text
 from metaplast.training.side_by_side import compare
-from tests.inspection.test_report import check_page
+from tests.report.test_report import check_page
 
 CONFIG = """
 task: {name: prototypes, n_in: 3, n_classes: 2, shots: 1, queries: 2}
@@ -112,10 +112,13 @@ def test_a_row_below_one_that_it_contains_takes_the_sentence_with_it(tmp_path: P
     half = stats.t.ppf(0.9995, 63) * paired.std(ddof=1) / 8
     assert mine["difference"] == pytest.approx(paired.mean(), rel=1e-4)
     assert mine["interval"] == pytest.approx([paired.mean() - half, paired.mean() + half], rel=1e-4)
-    do = "more outer.steps, a smaller outer.learning_rate, or rows: {backprop_with_terms: {from: backprop_sgd}}"
+    do = (
+        "more outer.steps, a smaller outer.learning_rate, or rows: {backprop_with_terms: {from: "
+        "backprop_sgd}}"
+    )
     assert mine["do"] == do
-    words, shown = summary.render(folder), page(folder)
-    for text in (words, shown, summary.pooled([folder])):
+    words, shown = summary_text.render(folder), page(folder)
+    for text in (words, shown, summary_text.pooled([folder])):
         assert "backprop_with_terms (not trained)" in text
         assert (
             "backprop_with_terms is not trained: its accuracy on validation lives is 0.644 below"
@@ -125,8 +128,8 @@ def test_a_row_below_one_that_it_contains_takes_the_sentence_with_it(tmp_path: P
         assert "closes" not in text and "(best backprop row)" not in text
     for text in (words, shown):
         assert (
-            "got lost 2 times (outer steps 1, 3) and was led back; its last steps were 0.25 as large."
-            in text
+            "got lost 2 times (outer steps 1, 3) and was led back; its last steps were 0.25 as "
+            "large." in text
         )
     gap = json.loads((folder / "summary.json").read_text())["gap_closed"]
     assert (gap["to"], gap["share"], list(gap["withheld"])) == (None, None, ["backprop_with_terms"])
@@ -135,7 +138,7 @@ def test_a_row_below_one_that_it_contains_takes_the_sentence_with_it(tmp_path: P
 def test_where_every_search_did_its_work_the_sentence_stands(tmp_path: Path):
     folder = forge(tmp_path / "run", SOUND, SOUND)
     assert all(each is None or each["state"] == "trained" for each in verdicts(folder).values())
-    text = summary.render(folder)
+    text = summary_text.render(folder)
     assert (
         "closes 42 % of the gap from feedback_alignment to backprop_with_terms (best backprop row)"
         in text
@@ -151,8 +154,8 @@ def test_below_on_held_out_lives_alone_is_overfitted(tmp_path: Path):
         "backprop_sgd",
         "heldout",
     )
-    assert "backprop_with_terms (overfitted)" in summary.render(folder)
-    assert "closes" not in summary.render(folder)
+    assert "backprop_with_terms (overfitted)" in summary_text.render(folder)
+    assert "closes" not in summary_text.render(folder)
 
 
 def test_below_its_own_start_is_not_trained(tmp_path: Path):
@@ -165,7 +168,7 @@ def test_below_its_own_start_is_not_trained(tmp_path: Path):
 def test_a_row_that_failed_in_one_of_two_runs_is_not_named_as_the_best(tmp_path: Path):
     bad = {**SOUND, "backprop_with_terms": 0.264}
     runs = [forge(tmp_path / "a", SOUND, SOUND), forge(tmp_path / "b", bad, bad, seed=1)]
-    text = summary.pooled(runs)
+    text = summary_text.pooled(runs)
     assert (
         "backprop_with_terms (not trained)" in text
         and "(so in 1 of 2 runs)" in text
@@ -186,7 +189,7 @@ def test_a_run_without_scores_on_validation_lives_opens_without_a_verdict(tmp_pa
         folder, parse(read_yaml((folder / "config.yaml").read_text(), "test"), check=False), 1.0
     )
     assert set(verdicts(folder).values()) == {None}
-    text = summary.render(folder)
+    text = summary_text.render(folder)
     assert (
         "Not judged" in text
         and "discovered, feedback_alignment, backprop_sgd, backprop_with_terms." in text

@@ -1,11 +1,11 @@
-"""Normalising wrappers as plain loops over neurons, around the plain loop of the inner polynomial."""
+"""Normalising wrappers as plain loops over neurons, around the loop of the inner polynomial."""
 
 import math
 from typing import Any
 
 import numpy as np
 
-from metaplast.rules.normalise import Normalise
+from metaplast.rules.wrappers.normalise import Normalise
 from tests.oracles import polynomial
 
 

@@ -13,7 +13,7 @@ from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.objectives.mean_loss import MeanLoss
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.rules.stdp import Stdp
-from metaplast.rules.three_factor import ThreeFactor
+from metaplast.rules.wrappers.three_factor import ThreeFactor
 from outer_loops.es import Es
 from tests.probes._run import run
 from tests.probes._tasks import Excitable, WakeUp

@@ -13,8 +13,8 @@ from metaplast.life.lifetime import Life, Lifetime, Slot
 from metaplast.networks import base as network
 from metaplast.registry import BadInput
 from metaplast.rules.stdp import Stdp
-from metaplast.rules.three_factor import ThreeFactor
 from metaplast.rules.vogels import Vogels
+from metaplast.rules.wrappers.three_factor import ThreeFactor
 from tests.probes._tasks import SlowPair, Trials
 
 LENGTH, N = 20, 3

@@ -15,9 +15,9 @@ from metaplast.networks.feedforward import Feedforward
 from metaplast.reuse.describe import describe_rule
 from metaplast.reuse.rule_file import save_rule
 from metaplast.rules.abcd import Abcd
-from metaplast.rules.adam import Adam
-from metaplast.rules.clip import Clip
 from metaplast.rules.polynomial import Polynomial
+from metaplast.rules.wrappers.adam import Adam
+from metaplast.rules.wrappers.clip import Clip
 
 TERMS = ("error*pre", "post*pre - post*predicted", "0.01*weight", "post^2*weight")
 SHARED = Polynomial(terms=TERMS[:3], initial=(-1.0, 0.0, 0.0), rate=0.05)

@@ -23,11 +23,19 @@ from metaplast.reuse.describe import describe_rule
 from metaplast.reuse.formula import expression, formula, text
 from metaplast.reuse.node import constants, learned
 from metaplast.reuse.rule_file import read_rule, save_rule
-from metaplast.rules._terms import TermList
-from metaplast.rules.base import AbstractRule, Account, Moved, Part, TermRule, Wrapper, grown
-from metaplast.rules.clip import Clip
+from metaplast.rules.base import (
+    AbstractRule,
+    Account,
+    Moved,
+    Part,
+    TermList,
+    TermRule,
+    Wrapper,
+    grown,
+)
 from metaplast.rules.polynomial import Polynomial
-from metaplast.rules.sum import Sum
+from metaplast.rules.wrappers.clip import Clip
+from metaplast.rules.wrappers.sum import Sum
 from metaplast.signals import rule_state
 from metaplast.spec import Positive, plugin, spec
 from tests.reuse.conftest import lifetime_of

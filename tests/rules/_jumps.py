@@ -40,7 +40,7 @@ def _jumps() -> list[tuple[str, tuple[int, ...]]]:
 
 
 def _needed(kind: str, place: tuple[int, ...], post: int, pre: int) -> str:
-    """The reach of a rule that lets the numbers of a place change the synapse from `pre` to `post`."""
+    """The reach of a rule in which the numbers of a place change the synapse `pre` to `post`."""
     if kind == "sent":
         return "synapse" if place == (pre,) else "neuron"
     if kind == "pre":
@@ -53,7 +53,7 @@ def _needed(kind: str, place: tuple[int, ...], post: int, pre: int) -> str:
 
 
 def _lives(rule: Any, channels: tuple[str, ...], seed: int) -> np.ndarray:
-    """delta_w of every step [1 + n_jumps, n_steps, n_post, n_pre], the first life without a jump."""
+    """delta_w of every step [1 + n_jumps, n_steps, n_post, n_pre]; the first life has no jump."""
     blank = blank_view(EDGE, channels)
     names = leaf_names(blank)
     here, there = _drawn(blank, names, 2 * seed), _drawn(blank, names, 2 * seed + 1)

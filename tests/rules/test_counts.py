@@ -11,11 +11,11 @@ import pytest
 
 from metaplast.connections.dense import Dense
 from metaplast.locality.reads import blank_view
+from metaplast.rules.clopath import Clopath
 from metaplast.rules.stdp import Stdp
 from metaplast.rules.trace_taylor import TraceTaylor
 from metaplast.rules.triplet import Triplet
 from metaplast.rules.vogels import Vogels
-from metaplast.rules.voltage import Voltage
 
 SYNAPSE = Dense(1, 1)
 DT, CLOSE = 4e-3, 1e-12  # seconds: a step, and the distance of close spikes
@@ -88,7 +88,7 @@ def test_a_count_is_the_limit_of_close_spikes(rule):
 
 
 def test_the_second_of_two_close_spikes_sees_the_first_in_the_triplet_term():
-    """Pre at 0, two post spikes 10 ms later: a3 r1 (0 + 1), which a product count * o2 leaves out."""
+    """Pre at 0, two post spikes 10 ms later: a3 r1 (0 + 1). A product count * o2 leaves it out."""
     rule = Triplet(a2_plus=0.0, a3_plus=1.0, a2_minus=0.0, a3_minus=0.0, tau_plus=10e-3)
     steps = [(1e-3, 1, 0), (10e-3, 0, 2)]
     assert _lived(rule, steps) == pytest.approx(np.exp(-1.0), rel=1e-12)
@@ -101,12 +101,12 @@ def test_a_membrane_is_held_for_each_spike_of_a_count():
     events = [(1, 0), (0, 3), (0, 0), (1, 0), (0, 4), (1, 0)]
     warm = [(DT, 0, 0)] * 4
     at_once, close = (
-        _lived(Voltage(), warm + _at_once(events)),
-        _lived(Voltage(), warm + list(_close(events))),
+        _lived(Clopath(), warm + _at_once(events)),
+        _lived(Clopath(), warm + list(_close(events))),
     )
     np.testing.assert_allclose(at_once, close, rtol=1e-6)
     np.testing.assert_allclose(
-        _lived(Voltage(), [*warm, (DT, 3, 0)]), 3 * _lived(Voltage(), [*warm, (DT, 1, 0)])
+        _lived(Clopath(), [*warm, (DT, 3, 0)]), 3 * _lived(Clopath(), [*warm, (DT, 1, 0)])
     )
 
 
@@ -114,7 +114,7 @@ def test_a_membrane_that_is_read_late_is_the_same_for_all_spikes_of_a_count():
     """`delay` reads u+ of steps ago, which close spikes do not change: their potentiation is a
     multiple of one's.
     """
-    rule, before = Voltage(delay=2), [(DT, 0, 0)] * 4 + [(DT, 1, 0)]
+    rule, before = Clopath(delay=2), [(DT, 0, 0)] * 4 + [(DT, 1, 0)]
     alone = _lived(rule, [*before, (DT, 0, 0)])
     one, three = (_lived(rule, [*before, (DT, 0, n)]) - alone for n in (1, 3))
     assert three == pytest.approx(3 * one, rel=1e-9) and one > 0
@@ -122,7 +122,7 @@ def test_a_membrane_that_is_read_late_is_the_same_for_all_spikes_of_a_count():
 
 @pytest.mark.parametrize(
     "rule",
-    [Triplet(), TraceTaylor(terms=TRIPLETS), Voltage()],
+    [Triplet(), TraceTaylor(terms=TRIPLETS), Clopath()],
     ids=lambda rule: type(rule).__name__,
 )
 def test_the_gradient_through_single_spikes_is_as_if_there_were_no_counts(rule):

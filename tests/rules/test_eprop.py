@@ -16,7 +16,7 @@ from metaplast.connections.dense import Dense
 from metaplast.feedback.symmetric import Symmetric
 from metaplast.life.at_synapse import AtSynapse
 from metaplast.life.lifetime import Lifetime, Slot
-from metaplast.life.view import edge_view
+from metaplast.life.view import EdgeWeights, edge_view
 from metaplast.locality.reads import reach, reads
 from metaplast.networks import base as network
 from metaplast.networks.recurrent import Recurrent
@@ -148,7 +148,8 @@ def learned(wiring: Wiring, rules: dict[str, Eprop], weights: Any, shown: Any, s
         for edge in wiring.edges:
             w, rule = weights[edge.name], rules[edge.name]
             used = reads(rule, edge.connection, ())
-            weight, arrived = (w, w, 10.0, wiring.effect(edge)), AtSynapse(sent[edge.name], {})
+            weight = EdgeWeights(w, w, 10.0, wiring.effect(edge))
+            arrived = AtSynapse(sent[edge.name], {})
             view = edge_view(edge, used, weight, views, arrived, credit, jax.random.key(0))
             new[edge.name], deltas[edge.name] = rule.step(
                 {}, states[edge.name], edge.connection, view, DT

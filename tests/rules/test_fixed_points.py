@@ -12,15 +12,15 @@ from metaplast.connections.dense import Dense
 from metaplast.locality.reads import blank_view
 from metaplast.registry import BadInput
 from metaplast.rules.bcm import Bcm
-from metaplast.rules.consolidating import Consolidating
-from metaplast.rules.heterosynaptic import Heterosynaptic
-from metaplast.rules.metaplastic import Metaplastic
-from metaplast.rules.normalise import Normalise
 from metaplast.rules.polynomial import Polynomial
-from metaplast.rules.scale import Scale
-from metaplast.rules.scaling import Scaling
-from metaplast.rules.sliding import Sliding
-from metaplast.rules.sum import Sum
+from metaplast.rules.wrappers.consolidating import Consolidating
+from metaplast.rules.wrappers.heterosynaptic import Heterosynaptic
+from metaplast.rules.wrappers.metaplastic import Metaplastic
+from metaplast.rules.wrappers.normalise import Normalise
+from metaplast.rules.wrappers.scale import Scale
+from metaplast.rules.wrappers.scaling import Scaling
+from metaplast.rules.wrappers.sliding import Sliding
+from metaplast.rules.wrappers.sum import Sum
 from metaplast.testing.worlds import with_aggregates
 from tests.rules._drive import drive
 

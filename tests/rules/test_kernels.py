@@ -11,11 +11,11 @@ from metaplast.connections.dense import Dense
 from metaplast.connections.sparse import Sparse
 from metaplast.locality.reads import reads
 from metaplast.rules.abcd import Abcd
-from metaplast.rules.bound import Bound
 from metaplast.rules.mlp import Mlp
 from metaplast.rules.polynomial import Polynomial
 from metaplast.rules.stdp import Stdp
-from metaplast.rules.three_factor import ThreeFactor
+from metaplast.rules.wrappers.bound import Bound
+from metaplast.rules.wrappers.three_factor import ThreeFactor
 from tests._compiler import as_users
 from tests.rules import _drive
 from tests.rules._drive import drive

@@ -16,10 +16,10 @@ from metaplast.language.grammar import REACHES
 from metaplast.locality.reads import reach, reads
 from metaplast.registry import find
 from metaplast.rules.base import AbstractRule
-from metaplast.rules.clip import Clip
-from metaplast.rules.metaplastic import Metaplastic
-from metaplast.rules.momentum import Momentum
-from metaplast.rules.sum import Sum
+from metaplast.rules.wrappers.clip import Clip
+from metaplast.rules.wrappers.metaplastic import Metaplastic
+from metaplast.rules.wrappers.momentum import Momentum
+from metaplast.rules.wrappers.sum import Sum
 from metaplast.signals import rule_state
 from metaplast.spec import spec
 from metaplast.testing.worlds import channels

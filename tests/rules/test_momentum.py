@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from metaplast.connections.dense import Dense
-from metaplast.rules.momentum import Momentum
 from metaplast.rules.polynomial import Polynomial
+from metaplast.rules.wrappers.momentum import Momentum
 from tests.rules._drive import drive
 
 N_STEPS, N_POST, N_PRE = 25, 3, 2

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from metaplast.connections.dense import Dense
+from metaplast.rules.clopath import Clopath
 from metaplast.rules.stdp import Stdp
-from metaplast.rules.three_factor import ThreeFactor
 from metaplast.rules.trace_taylor import TraceTaylor
 from metaplast.rules.triplet import Triplet
 from metaplast.rules.urbanczik_senn import UrbanczikSenn
 from metaplast.rules.vogels import Vogels
-from metaplast.rules.voltage import Voltage
+from metaplast.rules.wrappers.three_factor import ThreeFactor
 from tests.rules._drive import drive
 
 TAU_C, TAU_D, D0 = 1.0, 0.2, 0.5  # seconds, seconds, dopamine released
@@ -69,7 +69,7 @@ INNER = [
     Stdp(pairing="nearest", mu_potentiation=0.5),
     Triplet(a2_plus=0.01),
     Vogels(),
-    Voltage(),
+    Clopath(),
     UrbanczikSenn(),
 ]
 INNER += [TraceTaylor(initial=(-0.1, 0.5, 0.1, 0.6))]

@@ -14,7 +14,7 @@ import pytest
 
 from metaplast.feedback.none import None_
 from metaplast.life.at_synapse import AtSynapse
-from metaplast.life.view import edge_view
+from metaplast.life.view import EdgeWeights, edge_view
 from metaplast.locality.reads import reads
 from metaplast.networks import base as network
 from metaplast.networks.recurrent import Recurrent
@@ -84,7 +84,13 @@ def library(name: str) -> tuple[np.ndarray, dict[str, dict[str, np.ndarray]]]:
             used, w = reads(rule, edge.connection, ("reward",)), synapses[edge.name].weight
             arrived = AtSynapse(sent[edge.name], {})
             view = edge_view(
-                edge, used, (w, w, 10.0, wiring.effect(edge)), views, arrived, credit, now[1]
+                edge,
+                used,
+                EdgeWeights(w, w, 10.0, wiring.effect(edge)),
+                views,
+                arrived,
+                credit,
+                now[1],
             )
             new[of, edge.name], _ = rule.step(
                 thetas[of], states[of, edge.name], edge.connection, view, DT

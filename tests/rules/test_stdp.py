@@ -12,9 +12,9 @@ from metaplast.connections.dense import Dense
 from metaplast.connections.sparse import Sparse
 from metaplast.locality.reads import blank_view
 from metaplast.rules._traces import jumped
-from metaplast.rules.pathways import Pathways
 from metaplast.rules.stdp import Stdp
 from metaplast.rules.vogels import Vogels
+from metaplast.rules.wrappers.pathways import Pathways
 from tests.rules._drive import drive
 
 DT = 1e-3
@@ -209,9 +209,16 @@ def test_the_conventions_of_norse_are_settings():
     )
     tau = -DT / math.log(1.0 - DT / 50e-3)
     rule = Stdp(
-        0.5 * tau / 50e-3, 0.5 * tau / 50e-3, tau, tau,
-        increment="dt_over_tau", at_post_spike="after", at_pre_spike="after", mu_potentiation=0.3, mu_depression=0.3,
-    )  # fmt: skip
+        potentiation=0.5 * tau / 50e-3,
+        depression=0.5 * tau / 50e-3,
+        tau_pre=tau,
+        tau_post=tau,
+        increment="dt_over_tau",
+        at_post_spike="after",
+        at_pre_spike="after",
+        mu_potentiation=0.3,
+        mu_depression=0.3,
+    )
     expected, view, connection = (
         _norse(pre, post, w, 0.5, 50e-3, 0.3),
         blank_view(Dense(2, 3), ()),

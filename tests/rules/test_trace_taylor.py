@@ -37,7 +37,11 @@ WEIGHT = RNG.uniform(0.2, 0.9, (3, 4))
 
 KNOWN = {
     "stdp": (
-        TraceTaylor(("pre*post_trace", "post*pre_trace - post*pre_trace*weight"), (-0.4, 0.3), tau_pre_trace=17e-3),
+        TraceTaylor(
+            terms=("pre*post_trace", "post*pre_trace - post*pre_trace*weight"),
+            initial=(-0.4, 0.3),
+            tau_pre_trace=17e-3,
+        ),
         Stdp(mu_potentiation=1.0, potentiation=0.03, depression=0.04, tau_pre=17e-3),
     ),
     "vogels": (
@@ -46,8 +50,13 @@ KNOWN = {
     ),
     "triplet": (
         TraceTaylor(
-            ("post*pre_trace", "post*post_slow*pre_trace", "pre*post_trace", "pre*pre_slow*post_trace"),
-            (0.1, 0.5, -0.2, -0.3),
+            terms=(
+                "post*pre_trace",
+                "post*post_slow*pre_trace",
+                "pre*post_trace",
+                "pre*pre_slow*post_trace",
+            ),
+            initial=(0.1, 0.5, -0.2, -0.3),
             pairing="nearest",
         ),
         Triplet(

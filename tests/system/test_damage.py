@@ -20,8 +20,8 @@ from metaplast.runs import saver as keeper
 from metaplast.runs.config import read_yaml
 from metaplast.runs.folder import Busy
 from metaplast.runs.metrics import MetricsFile
-from metaplast.training import run
 from metaplast.training.train_row import Diverged
+from tests._runs import resume_run, start_run
 from tests.system._commands import bits
 
 pytestmark = pytest.mark.system
@@ -52,7 +52,7 @@ def _halt_at(step: int) -> Callable[[str, int, int], None]:
 
 
 def _start(path: Path, progress: Callable[[str, int, int], None] = lambda *_: None) -> Path:
-    return run.start(read_yaml(CONFIG, "test"), path, 1, progress)
+    return start_run(read_yaml(CONFIG, "test"), path, 1, progress)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def damaged(halted: Path, tmp_path: Path) -> Path:
 
 
 def _resume(path: Path) -> Path:
-    return run.resume(path, 1, lambda *_: None)
+    return resume_run(path, 1)
 
 
 def _swap(a: Path, b: Path) -> None:
@@ -239,7 +239,7 @@ def test_a_run_that_diverges_stops_at_its_last_good_checkpoint(tmp_path, capsys)
         text.replace("steps: 12", "steps: 60").replace("n_steps: 4", "n_steps: 9"), "test"
     )
     with pytest.raises(Diverged) as caught:
-        run.start(plain, tmp_path / "run", 1, lambda *_: None)
+        start_run(plain, tmp_path / "run", 1)
     assert report(caught.value) == 6
     warning, line = capsys.readouterr().err.splitlines()
     assert "2 of 2 lives blew up; see metaplast diagnose" in warning  # of its first step
@@ -270,9 +270,9 @@ def test_a_folder_in_use_or_taken_is_refused(halted, whole, capsys):
 def test_evolution_goes_on_from_before_its_first_checkpoint(strategy, tmp_path, caplog):
     outer = f"outer: {{name: es, strategy: {strategy}, population: 4, steps: 6}}"
     plain = read_yaml(CONFIG.replace("outer: {name: bptt, steps: 12}", outer), "test")
-    run.start(plain, tmp_path / "whole", 1, lambda *_: None)
+    start_run(plain, tmp_path / "whole", 1)
     with pytest.raises(Halt):
-        run.start(plain, tmp_path / "run", 1, _halt_at(2))
+        start_run(plain, tmp_path / "run", 1, _halt_at(2))
     _resume(tmp_path / "run")
     assert bits(tmp_path / "run") == bits(tmp_path / "whole")
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
@@ -290,7 +290,7 @@ def test_another_config_sets_nothing_aside(damaged):
 
 def test_a_run_in_double_precision_publishes_its_rule_in_double_precision(tmp_path):
     rows = "precision: float64\nrows: {no_plasticity: {rule: null}}\n"
-    run.start(read_yaml(CONFIG + rows, "test"), tmp_path / "run", 1, lambda *_: None)
+    start_run(read_yaml(CONFIG + rows, "test"), tmp_path / "run", 1)
     assert (
         read_rule(tmp_path / "run" / "rule.safetensors").tensors["rule.coefficients"].dtype
         == "float64"

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from metaplast.runs.config import read_yaml
-from metaplast.training import run
+from tests._runs import start_run
 
 CONFIG = """
 task: {name: teacher_student, n_in: 3, n_out: 2, n_steps: 4}
@@ -64,7 +64,7 @@ def _soak(steps: int, folder: Path) -> None:
             )
 
     with _compilations() as names:
-        run.start(
+        start_run(
             read_yaml(CONFIG.replace("STEPS", str(steps)), "test"), folder / "run", 1, progress
         )
     (rss, files, threads, compiled), (rss_end, files_end, threads_end, compiled_end) = (

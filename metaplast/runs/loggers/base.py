@@ -27,6 +27,7 @@ class AbstractLogger:
 
     @property
     def off(self) -> bool:
+        """Whether nothing is logged, so that no process is started for it."""
         return False
 
     def check(self) -> None:

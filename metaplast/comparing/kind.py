@@ -1,0 +1,104 @@
+"""The kind of run that `metaplast compare WORDS` makes: several outer loops on one problem."""
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+
+from metaplast.comparing.contest import RESULT, Entry, contest, contest_config, entries
+from metaplast.registry import BadInput
+from metaplast.results import loops
+from metaplast.runs import folder, preflight
+from metaplast.runs.config import Plain
+from metaplast.runs.counted import Counted
+from metaplast.runs.job import Config, Job
+from metaplast.runs.lifecycle import Comparison, Kind, Means, Request
+from metaplast.runs.spans import duration
+from metaplast.settings.compare import Compare
+from metaplast.settings.names import DISCOVERED
+
+log = logging.getLogger(__name__)
+
+
+class ComparingPlan(NamedTuple):
+    """folder: where the comparison lies.
+    config: the problem, and how loops are compared on it.
+    entries: every outer loop that was named, by its name.
+    """
+
+    folder: Path
+    config: Config
+    entries: dict[str, Entry]
+
+
+class Comparing(Kind[ComparingPlan]):
+    """A comparison of outer loops. Option `only`: names of the loops that take part; []: all."""
+
+    marker = "compare_request.json"
+    counted = Counted("trainings", whole=False)
+
+    def check(self, request: Request, path: Path | None, means: Means) -> ComparingPlan:
+        config = contest_config(request.plain)
+        everybody = entries(config, request.options.get("only", []))
+        first = next(entry for entry in everybody.values() if not entry.refused)
+        preflight.check(Job(((DISCOVERED, first.config),)), 1)
+        path = path or folder.fresh_path(f"compare-{config.experiment}", config.seed)
+        return ComparingPlan(path, config, everybody)
+
+    def begin(self, plan: ComparingPlan, means: Means) -> None:
+        compare = plan.config.compare
+        if compare.cpu_s and jax.default_backend() != "cpu":
+            log.warning(
+                "compare.cpu_s=%g counts no second of the accelerator: use compare.lives",
+                compare.cpu_s,
+            )
+        n_loops = sum(not entry.refused for entry in plan.entries.values())
+        means.say(f"{plan.folder}: {budget_words(compare, n_loops)}")
+
+    def execute(self, plan: ComparingPlan, means: Means) -> None:
+        contest(plan.folder, plan.config, plan.entries, means.progress)
+
+    def finished(self, path: Path) -> bool:
+        return (path / RESULT).is_file()
+
+    def render(self, path: Path, as_json: bool = False) -> str:
+        result = read(path)
+        if as_json:
+            return json.dumps(result)
+        files = [("json", path / RESULT), ("figure", path / "figures" / "loops.png")]
+        lines = [f"{name:8} {file}" for name, file in files]
+        return "\n\n".join([loops.render(result), "\n".join(lines)])
+
+    def compare(self, paths: Sequence[Path], how: Comparison) -> str:
+        return "\n\n".join(self.render(path) for path in paths)
+
+
+KIND = Comparing()
+
+
+def read(path: Path) -> Plain:
+    """compare.json. Raises: BadInput for a comparison that is not finished."""
+    if not (path / RESULT).is_file():
+        raise BadInput(f"{path}", "a finished comparison", f"metaplast resume {path}")
+    return json.loads((path / RESULT).read_text())
+
+
+def budget_words(compare: Compare, n_loops: int) -> str:
+    """The budgets in words.
+
+    A training with both budgets lasts until the later one ends. The seeds of a loop have one
+    setting, or two where each budget prefers another one.
+    """
+    trainings = n_loops * (compare.tries + compare.seeds)
+    budgets = []
+    if compare.lives:
+        budgets.append(f"{compare.lives:,.0f} lives")
+    whole = ""
+    if compare.cpu_s:
+        budgets.append(f"{duration(compare.cpu_s)} of CPU time")
+        whole = f": at least {duration(trainings * compare.cpu_s)} of CPU time in all"
+    words = f"at least {trainings} trainings of {n_loops} outer loops"
+    return f"{words}, each with {' and '.join(budgets)}{whole}"

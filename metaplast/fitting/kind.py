@@ -1,0 +1,59 @@
+"""The kind of run that `metaplast fit` makes: families of rules fitted to recordings."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from metaplast.fitting import compare, page, reading
+from metaplast.fitting.family_problem import check_fit, warn_of_minibatches
+from metaplast.fitting.run import FitPlan, fit_all
+from metaplast.runs import folder, preflight
+from metaplast.runs.counted import Counted
+from metaplast.runs.job import parse
+from metaplast.runs.lifecycle import Comparison, Kind, Means, Request
+
+
+class Fitting(Kind[FitPlan]):
+    """A fit. Option `recover`: the rule that simulates the data; null: the recording's own
+    values.
+    """
+
+    marker = "fit_request.json"
+    counted = Counted("outer steps", whole=False, once=False)  # after the starts, their best one
+
+    def check(self, request: Request, path: Path | None, means: Means) -> FitPlan:
+        plan = plan_of(request, path)
+        preflight.check(plan.job, 1)
+        warn_of_minibatches(plan.job.main)
+        return plan
+
+    def begin(self, plan: FitPlan, means: Means) -> None:
+        reading.warn(plan.job)
+
+    def execute(self, plan: FitPlan, means: Means) -> None:
+        fit_all(plan, means.progress)
+
+    def finished(self, path: Path) -> bool:
+        return (path / "report.html").is_file()
+
+    def render(self, path: Path, as_json: bool = False) -> str:
+        if as_json:
+            return json.dumps(json.loads((path / "fit.json").read_text()))
+        return page.render(path)
+
+    def compare(self, paths: Sequence[Path], how: Comparison) -> str:
+        return compare.compare(paths, how.row, how.out)
+
+
+KIND = Fitting()
+
+
+def plan_of(request: Request, path: Path | None = None) -> FitPlan:
+    """The plan of a fit, without a forecast of memory. Raises: BadInput."""
+    job = parse(request.plain)
+    check_fit(job)
+    recover = request.options.get("recover")
+    truth = None if recover is None else parse({**request.plain, **recover, "rows": {}})
+    if path is None:
+        path = folder.fresh_path(f"fit-{job.main.experiment}", job.main.seed)
+    return FitPlan(path, job, recover, truth)

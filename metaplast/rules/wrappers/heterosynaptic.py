@@ -1,0 +1,57 @@
+"""Heterosynaptic change: an active neuron draws all its weights back, whatever its inputs do."""
+
+from typing import Annotated, Literal
+
+import jax.numpy as jnp
+from jax import Array
+
+from metaplast.connections.base import AbstractConnection
+from metaplast.language.constants import value
+from metaplast.registry import register
+from metaplast.rules.base import AbstractRule, Wrapper
+from metaplast.rules.polynomial import Polynomial
+from metaplast.signals import RuleState, SynapseView, Theta
+from metaplast.spec import Count, Positive, plugin, spec
+
+
+@register("rule", "heterosynaptic")
+@spec
+class Heterosynaptic(Wrapper):
+    """delta_w_ji = d_ji - rate y_j^power (w_ji - w0_ji)
+
+    d: the change of the inner rule.
+    y: the postsynaptic activity.
+    w0: the weight at birth (towards `birth`), or 0 (towards `zero`).
+    rate: per step and unit of y^power.
+    learn: whether log_rate [] is in theta.
+
+    It has no state of its own. Reach and clock are those of the inner rule.
+    Fixed point under inner Hebb, d = eta x y, with constant x and y:
+    w = w0 + eta x / (rate y^(power - 1)).
+    Limits: rate = 0 is the inner rule. power = 2, towards zero, with inner Hebb is Oja's rule.
+    Source: Zenke, Agnes & Gerstner 2015 (power 4, spike traces; their reference weight follows
+    slowly).
+    """
+
+    rule: Annotated[AbstractRule, plugin("rule")] = Polynomial()
+    rate: Positive = 0.1
+    power: Count = 2
+    towards: Literal["birth", "zero"] = "birth"
+    learn: bool = False
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        return ("rate",) if self.learn else ()
+
+    def step(
+        self,
+        theta: Theta,
+        state: RuleState,
+        connection: AbstractConnection,
+        view: SynapseView,
+        dt: float,
+    ) -> tuple[RuleState, Array]:
+        state, delta = self.rule.step(self.inner(theta), state, connection, view, dt)
+        away = view.weight - view.weight_initial if self.towards == "birth" else view.weight
+        pull = value(self, theta, "rate") * jnp.abs(view.post.activity) ** self.power
+        return state, delta - connection.at_post(pull) * away

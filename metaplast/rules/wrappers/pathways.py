@@ -1,0 +1,76 @@
+"""Bounds of a weight that hold after each of the two spikes of a step."""
+
+from typing import Annotated
+
+from jax import Array
+
+from metaplast.connections.base import AbstractConnection, Move
+from metaplast.registry import BadInput, name_of, register
+from metaplast.rules.base import AbstractRule, TermRule, Wrapper
+from metaplast.rules.stdp import Stdp
+from metaplast.signals import RuleState, SynapseView, Theta
+from metaplast.spec import plugin, spec
+
+
+@register("rule", "pathways")
+@spec
+class Pathways(Wrapper):
+    """Two bounded changes a step, in Brian2's order:
+
+        w <- bounds(w + the change by presynaptic spikes)
+        w <- bounds(w + the change by postsynaptic spikes)
+
+    rule: a rule of terms, each of which needs a spike on one side, such as `stdp`, `triplet`,
+        `vogels`.
+
+    Each of the two is a statement `w = clip(...)` of its own. The inner rule alone is bounded once,
+    on the sum. The two differ where both neurons of a synapse spike in one step, and either the
+    first change alone passes a bound, or a change depends on a power of w: the second change then
+    sees the weight after the first.
+    State, theta, reach and clock are those of the inner rule. It acts where it is outermost: a rule
+    around it sees the plain sum.
+    Limits: one of the two changes alone, or both within the bounds and mu = 0, is the inner rule.
+
+    Raises: BadInput for a rule that is not made of terms, or has a term that needs no spike.
+    """
+
+    rule: Annotated[AbstractRule, plugin("rule")] = Stdp()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.rule, TermRule):
+            raise BadInput(
+                f"pathways: rule {name_of(type(self.rule))!r}",
+                "a rule of terms, such as stdp, triplet, vogels",
+                "leave pathways out",
+            )
+
+    def step(
+        self,
+        theta: Theta,
+        state: RuleState,
+        connection: AbstractConnection,
+        view: SynapseView,
+        dt: float,
+    ) -> tuple[RuleState, Array]:
+        return self.rule.step(theta, state, connection, view, dt)
+
+    def apply(
+        self,
+        theta: Theta,
+        state: RuleState,
+        move: Move,
+        connection: AbstractConnection,
+        view: SynapseView,
+        dt: float,
+    ) -> tuple[RuleState, Array]:
+        assert isinstance(self.rule, TermRule)
+        state, terms = self.rule.products(theta, state, view, dt)
+        if not {term.sparse for term in terms} <= {"pre", "post"}:
+            raise BadInput(
+                "pathways: a term that needs no spike", "terms of spikes", "leave pathways out"
+            )
+        weight = view.weight
+        for side in ("pre", "post"):
+            of_side = [term for term in terms if term.sparse == side]
+            weight = connection.changed(weight, of_side, move)
+        return state, weight

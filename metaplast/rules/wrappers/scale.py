@@ -1,0 +1,53 @@
+"""A factor in front of a rule."""
+
+from typing import Annotated, ClassVar
+
+from jax import Array
+
+from metaplast.connections.base import AbstractConnection
+from metaplast.language.constants import log_for, value
+from metaplast.registry import register
+from metaplast.rules.base import AbstractRule, Wrapper
+from metaplast.rules.polynomial import Polynomial
+from metaplast.signals import RuleState, SynapseView, Theta
+from metaplast.spec import Positive, plugin, spec
+
+
+@register("rule", "scale")
+@spec
+class Scale(Wrapper):
+    """delta_w = factor exp(5 log_factor) d
+
+    d: the change of the inner rule.
+    learn: whether log_factor [] is in theta. It is a step size for a rule without one, or one step
+        size per edge where theta is not shared.
+
+    State, reach and clock are those of the inner rule.
+    Limits: factor = 1 without learning is the inner rule.
+    """
+
+    silent: ClassVar[bool] = True
+
+    rule: Annotated[AbstractRule, plugin("rule")] = Polynomial()
+    factor: Positive = 1.0
+    learn: bool = True
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        return ("factor",) if self.learn else ()
+
+    def transparent(self) -> dict[str, float] | None:
+        if self.learn:
+            return {"log_factor": log_for(self.factor, 1.0)}
+        return {} if self.factor == 1.0 else None
+
+    def step(
+        self,
+        theta: Theta,
+        state: RuleState,
+        connection: AbstractConnection,
+        view: SynapseView,
+        dt: float,
+    ) -> tuple[RuleState, Array]:
+        state, delta = self.rule.step(self.inner(theta), state, connection, view, dt)
+        return state, value(self, theta, "factor") * delta

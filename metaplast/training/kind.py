@@ -1,0 +1,102 @@
+"""The kind of run that `metaplast train` makes: the rows of a table, of one seed or of several."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from metaplast.fitting import reading
+from metaplast.runs import folder, preflight
+from metaplast.runs.config import Plain
+from metaplast.runs.counted import Counted
+from metaplast.runs.job import Run, check_job, parse
+from metaplast.runs.lifecycle import Comparison, Kind, Means, Request
+from metaplast.runs.workers import Workers
+from metaplast.training import group, group_result, side_by_side
+from metaplast.training.table_run import train_and_judge
+
+
+class TrainingPlan(NamedTuple):
+    """folder: of the run, or of the group of runs.
+    runs: every run, checked.
+    jobs: rows at a time.
+    """
+
+    folder: Path
+    runs: list[Run]
+    jobs: int
+
+
+class Training(Kind[TrainingPlan]):
+    """A run of a table, or a group of runs (`seeds`, `vary`) in one folder."""
+
+    marker = ""
+    counted = Counted("outer steps")
+
+    def check(self, request: Request, path: Path | None, means: Means) -> TrainingPlan:
+        several, plain = group.split(request.plain)
+        job = parse(plain, check=False)
+        path = path or folder.fresh_path(job.main.experiment, several.label(job.main.seed))
+        runs = several.runs(job, path)
+        return TrainingPlan(path, runs, _check(runs, means.jobs))
+
+    def config(self, request: Request) -> Plain:
+        several, plain = group.split(request.plain)
+        return plain if several.alone else request.plain
+
+    def begin(self, plan: TrainingPlan, means: Means) -> None:
+        reading.warn(plan.runs[0].job)
+        means.say(f"{plan.folder}: {_size(plan)}")
+
+    def execute(self, plan: TrainingPlan, means: Means) -> None:
+        workers = Workers(plan.jobs, means.modules)
+        train_and_judge(plan.folder, plan.runs, workers, means)
+
+    def finished(self, path: Path) -> bool:
+        runs = group.members(path)
+        files = []
+        for run in runs:
+            files += [run.folder / "summary.json", run.folder / "report.html"]
+        if runs[0].folder != path:
+            files.append(path / group_result.RESULT)
+        return all(file.is_file() for file in files)
+
+    def render(self, path: Path, as_json: bool = False) -> str:
+        return group_result.as_json(path) if as_json else group_result.render(path)
+
+    def compare(self, paths: Sequence[Path], how: Comparison) -> str:
+        return side_by_side.compare(paths, how.row, how.against)
+
+    def demand_whole(self, path: Path) -> None:
+        group_result.demand_whole(path)
+
+
+KIND = Training()
+
+
+def _check(runs: Sequence[Run], jobs: int | None) -> int:
+    """Rows at a time. Raises: BadInput for what one of the runs cannot do."""
+    together = group.programs(runs)
+    group.check_lockstep(runs)
+    jobs_of_programs = [several[0].job for several in together]
+    for job in jobs_of_programs:
+        check_job(job)
+    n = max(map(len, together))
+    lockstep = runs[0].lockstep
+    if jobs is None:
+        jobs = preflight.fitting_jobs(jobs_of_programs[0], n, lockstep)
+    preflight.check(jobs_of_programs[0], jobs, n, lockstep)
+    for job in jobs_of_programs[1:]:
+        preflight.check_splits(job.main)
+    return jobs
+
+
+def _size(plan: TrainingPlan) -> str:
+    """The size of a run in words."""
+    job = plan.runs[0].job
+    n_rows = len(job.rows) + len(job.main.references())
+    words = f"{n_rows} row{'s' if n_rows > 1 else ''}"
+    if len(plan.runs) > 1:
+        words = f"{len(plan.runs)} runs of {words}"
+    if n_rows > 1:
+        words += f", {min(plan.jobs, n_rows)} at a time"
+    return words

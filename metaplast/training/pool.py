@@ -1,0 +1,72 @@
+"""Finished runs of one setting taken together."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from metaplast.registry import BadInput
+from metaplast.results import table
+from metaplast.runs.config import Plain
+from metaplast.runs.job import read_job
+from metaplast.runs.same_setting import worlds
+from metaplast.settings.names import DISCOVERED
+from metaplast.training import row_words
+from metaplast.training.summary import gap_closed, lives
+
+
+class Pool(NamedTuple):
+    """One run, or several that differ in their seed.
+
+    metric: the metric of the scores.
+    scores: as in summary.json, with intervals over runs.
+    facts: {row: facts}, as in summary.json.
+    gap: as in summary.json; None where it is not defined.
+    means: {row: its mean in each run}.
+    words: a line for every search that needs one.
+    dt: a line on the effect of half of dt; [] where that was not measured.
+    """
+
+    metric: str
+    scores: list[Plain]
+    facts: Plain
+    gap: Plain | None
+    means: dict[str, list[float]]
+    words: list[str]
+    dt: list[str]
+
+
+def pool(runs: Sequence[Path]) -> Pool:
+    """The pool of finished runs, with t intervals over runs (splits).
+
+    Raises: BadInput for an unfinished run, runs of several settings, or a seed that is there twice.
+    """
+    runs = list(runs)
+    other_settings = list(worlds(runs))[1:]
+    if other_settings:
+        raise BadInput(
+            f"runs that differ in {other_settings[0]}",
+            "runs that differ in their seed",
+            "take them one by one",
+        )
+    summaries = [json.loads((run / "summary.json").read_text()) for run in runs]
+    seeds = [summary["seed"] for summary in summaries]
+    if len(set(seeds)) < len(seeds):
+        raise BadInput(
+            f"{len(runs)} runs of seeds {seeds}", "distinct seeds", "name every run once"
+        )
+    names = [entry["name"] for entry in summaries[0]["scores"]]
+    rows, metric = lives(runs, names)
+    facts = row_words.over_runs(summaries)
+    means = {}
+    for name, lives_of_runs in rows.items():
+        means[name] = [float(values.mean()) for values in lives_of_runs]
+    return Pool(
+        metric=metric,
+        scores=table.scores(rows, metric, DISCOVERED),
+        facts=facts,
+        gap=gap_closed(read_job(runs[0]), rows, metric, facts),
+        means=means,
+        words=row_words.lines(summaries, facts),
+        dt=row_words.on_dt(summaries),
+    )

@@ -1,0 +1,126 @@
+"""Every row of a run, or of a group of runs: trained, judged, summed up."""
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import jax
+
+from metaplast.runs import folder, saver
+from metaplast.runs.config import to_yaml
+from metaplast.runs.environment import environment
+from metaplast.runs.follower import followed
+from metaplast.runs.job import Run
+from metaplast.runs.lifecycle import CONFIG, ENVIRONMENT, Means
+from metaplast.runs.metrics import count
+from metaplast.runs.stopping import Stop, stoppable
+from metaplast.runs.workers import Workers, work_through
+from metaplast.settings.names import DISCOVERED
+from metaplast.training import group_result
+from metaplast.training.announce import Announcer
+from metaplast.training.page import inspect_runs
+from metaplast.training.reference_row import judge_reference
+from metaplast.training.summary import summarise
+from metaplast.training.train_row import train_row
+
+
+def train_and_judge(path: Path, runs: Sequence[Run], workers: Workers, means: Means) -> None:
+    """Carry out the runs of a folder. Each run of a group is locked and followed in its own folder.
+
+    Raises: as `train_row`; Interrupted; WorkerLost.
+    """
+    with ExitStack() as stack:
+        for run in runs:
+            if run.folder != path:
+                run.folder.mkdir(exist_ok=True)
+                stack.enter_context(folder.locked(run.folder))
+                _write_request(run)
+            logger = run.job.main.logging
+            stack.enter_context(followed(run.folder, logger, workers.modules))
+        _Table(path, runs, workers, means).carry_out()
+
+
+def _write_request(run: Run) -> None:
+    """Of a run of a group: its own config, as if it had run alone."""
+    if not (run.folder / ENVIRONMENT).is_file():
+        folder.write_text(run.folder / CONFIG, to_yaml(run.job.plain))
+        folder.write_json(run.folder / ENVIRONMENT, environment())
+
+
+class _Table:
+    """The rows of the runs of one folder, and how far they are."""
+
+    def __init__(self, path: Path, runs: Sequence[Run], workers: Workers, means: Means) -> None:
+        self.path = path
+        self.runs = runs
+        self.workers = workers
+        self.means = means
+        self.job = runs[0].job
+        self.totals = {name: config.outer.n_steps for name, config in self.job.rows}
+        self.names = [*self.totals, *dict(self.job.main.references())]
+        self.announcer = Announcer(runs, self.names, means.say)
+
+    def carry_out(self) -> None:
+        started = time.monotonic()
+        saver.HERE.renew()
+        alone = len(self.names) == 1
+        if not alone:
+            work_through(self.path, self.runs, self.names, _work, self.workers, self._watch)
+        with stoppable(self.path, saver.HERE.end) as stop:
+            if alone:
+                self._train_here(stop)
+            # Workers set the precision of their own process; the summary is made in this one.
+            jax.config.update("jax_enable_x64", self.job.main.precision == "float64")
+            for run in group_result.unfinished(self.runs):
+                if self._is_judged(run):
+                    wall_s = (time.monotonic() - started) / len(self.runs)
+                    summarise(run.folder, run.job, wall_s)
+            for run in self.runs:
+                if not group_result.unfinished([run]):
+                    inspect_runs([run.folder], None, n_lives=0)
+                stop.check()
+            if self.runs[0].folder != self.path:
+                group_result.conclude(self.path, self.runs, time.monotonic() - started)
+
+    def _steps_done(self, name: str) -> dict[Path, int]:
+        """Outer steps of a row so far, by the row's folder in every run."""
+        steps = {}
+        for run in self.runs:
+            row = folder.row_folder(run.folder, name)
+            steps[row] = count(row / "metrics.jsonl")
+        return steps
+
+    def _show(self, name: str, steps: int) -> None:
+        self.means.progress(name, steps, self.totals[name] * len(self.runs))
+
+    def _watch(self) -> None:
+        """Tell how far the workers are."""
+        for name in self.totals:
+            self._show(name, sum(self._steps_done(name).values()))
+        self.announcer.look()
+
+    def _train_here(self, stop: Stop) -> None:
+        """The only row, in this process."""
+        steps = self._steps_done(DISCOVERED)
+
+        def tick(row: Path, step: int) -> None:
+            steps[row] = step
+            self._show(DISCOVERED, sum(steps.values()))
+            stop.check()
+
+        train_row(self.runs, DISCOVERED, tick)
+        self.announcer.look()
+
+    def _is_judged(self, run: Run) -> bool:
+        files = [folder.row_folder(run.folder, name) / "row.json" for name in self.names]
+        return all(file.is_file() for file in files)
+
+
+def _work(runs: Sequence[Run], name: str) -> None:
+    """Train and judge one row of every run."""
+    if name in dict(runs[0].job.main.references()):
+        for run in runs:
+            judge_reference(run, name)
+    else:
+        train_row(runs, name)

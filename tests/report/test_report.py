@@ -1,0 +1,217 @@
+"""The page: complete, self-contained, and nothing that stands in a config can become markup."""
+
+import json
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from metaplast import train
+from metaplast.cli.main import main
+from metaplast.registry import BadInput
+from metaplast.report.page import Figure, Page, Section, Table, html
+from metaplast.runs.config import to_yaml
+from metaplast.runs.job import parse
+from metaplast.runs.metrics import MetricsFile, read
+from metaplast.training import loop as training
+from metaplast.training import page as report
+from metaplast.training import train_row as row
+from metaplast.training.summary import summarise
+from metaplast.training.summary_text import render
+from tests._runs import start_run
+
+HOSTILE = "<script>alert(1)</script>"
+IMAGE = "\"><img src='http://example.org/x' onerror=alert(1)>"
+TERMS = ["post*pre", "post^2*weight"]
+CONFIG = {
+    "experiment": HOSTILE,
+    "note": IMAGE,
+    "task": {"name": "teacher_student", "n_in": 2, "n_out": 1, "n_steps": 4},
+    "network": {"name": "feedforward", "hidden": [], "output": {"name": "tanh"}},
+    "genome": {"name": "given"},
+    "rule": {"name": "polynomial", "terms": TERMS, "scale": 0.1, "learn": "both"},
+    "objective": {"name": "mean_loss"},
+    "outer": {"name": "bptt", "steps": 3},
+    "problem": {"n_tasks": 2},
+    "evaluation": {"validation": 4, "heldout": 8, "candidates": 1},
+}
+
+
+class Reader(HTMLParser):
+    """Collects tags with their attributes, and the text between them."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def check_page(page: str) -> Reader:
+    """Nothing runs, nothing is loaded, every figure is described."""
+    found = Reader(page)
+    assert "<script" not in page.lower()
+    for tag, attributes in found.tags:
+        assert tag not in ("script", "link", "iframe", "object", "embed", "form", "base", "a")
+        assert not [name for name in attributes if name.startswith("on")]
+        for name in ("src", "href", "srcset", "background"):
+            assert attributes.get(name, "data:").startswith("data:image/png;base64,"[:5])
+        if tag == "img":
+            assert attributes["alt"] and attributes["src"].startswith("data:image/png;base64,")
+    policies = [a["content"] for t, a in found.tags if t == "meta" and "http-equiv" in a]
+    assert policies == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
+    assert "url(" not in page and "@import" not in page
+    return found
+
+
+def finished(folder: Path, seed: int) -> Path:
+    """A run folder as a finished training leaves it, with made-up numbers: nothing is compiled."""
+    plain = {**CONFIG, "seed": seed}
+    job = parse(plain)
+    theta = job.main.meta_problem().init(train.stream(seed, "theta"))
+    folder.mkdir()
+    (folder / "config.yaml").write_text(to_yaml(plain))
+    (folder / "environment.json").write_text(json.dumps({"jax": HOSTILE}))
+    log = MetricsFile(folder / "metrics.jsonl", 0)
+    for step in (1, 2, 3):
+        part = jax.tree.map(lambda x: x * step / 3, theta)  # noqa: B023
+        log.write(step, {"loss": np.asarray(1.0 / step)}, 0.1, training.numbers(part))
+    log.close()
+    lives = {"loss": np.random.default_rng(seed).uniform(size=8), "at_bound": np.full(8, 0.2)}
+    row.publish(folder, theta, lives, {"name": "discovered", "diverged_lives": 0, "wall_s": 0.1})
+    summarise(folder, job, 1.0)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("runs")
+    return [finished(folder / f"seed_{seed}", seed) for seed in (0, 1)]
+
+
+def test_clipped_weights_are_named_at_the_end_of_a_run(runs: list[Path]):
+    assert "discovered: 20 % of its weights end at their bound (clipped)." in render(runs[0])
+
+
+def test_hostile_text_stays_text(tmp_path: Path):
+    picture = tmp_path / "x.png"
+    picture.write_bytes(b"not looked at")
+    sections = [
+        Section(
+            HOSTILE,
+            [IMAGE],
+            [HOSTILE],
+            [Figure(picture, IMAGE, HOSTILE)],
+            [Table(HOSTILE, [IMAGE], [[HOSTILE]])],
+        )
+    ]
+    found = check_page(html(Page(HOSTILE, [(IMAGE, HOSTILE)], sections)))
+    assert found.text.count(HOSTILE) == 8 and found.text.count(IMAGE) == 3
+    assert [a["alt"] for tag, a in found.tags if tag == "img"] == [IMAGE]
+
+
+@pytest.mark.system
+def test_training_writes_the_page_and_every_step_of_its_rule(tmp_path: Path):
+    folder = start_run({**CONFIG, "seed": 0}, tmp_path / "run", 1)
+    found = check_page((folder / "report.html").read_text())
+    assert (
+        HOSTILE in found.text and IMAGE in found.text and "metaplast inspect RUN_DIR" in found.text
+    )
+    rows = read(folder / "metrics.jsonl")
+    assert [len(each["theta"]) for each in rows] == [3, 3, 3]
+    theta = load_file(folder / "theta.safetensors")
+    last = [*theta["rules.rule.coefficients"], theta["rules.rule.log_rate"]]
+    np.testing.assert_allclose(rows[-1]["theta"], last, rtol=1e-5)
+    report.inspect_runs([folder], None, 6)
+    curve = json.loads((folder / "inspect.json").read_text())["curves"]["bands"]["loss"][
+        "discovered"
+    ]
+    assert np.mean(curve["mean"]) == pytest.approx(
+        load_file(folder / "lives.safetensors")["loss"][:6].mean(), rel=1e-4
+    )
+
+
+def test_one_run(runs: list[Path], tmp_path: Path):
+    written = report.inspect_runs(runs[:1], tmp_path / "out", 6)
+    assert all(path.is_file() and path.is_relative_to(tmp_path / "out") for path in written)
+    page = check_page((tmp_path / "out" / "report.html").read_text())
+    assert len([tag for tag, _ in page.tags if tag == "img"]) == 6 and "One seed" in page.text
+    assert HOSTILE in page.text and IMAGE in page.text
+    numbers = json.loads((tmp_path / "out" / "inspect.json").read_text())
+    summary = json.loads((runs[0] / "summary.json").read_text())
+    assert numbers["schema"] == "metaplast.inspect/1"
+    assert numbers["scores"]["table"] == summary["scores"]
+    curve = numbers["curves"]["bands"]["loss"]["discovered"]
+    assert len(curve["mean"]) == 4 and numbers["curves"]["n_lives"] == 6
+    assert all(
+        low <= mean <= high
+        for low, mean, high in zip(curve["low"], curve["mean"], curve["high"], strict=True)
+    )
+    for term, value in summary["rule"]["terms"]["rule"].items():
+        assert numbers["path"]["terms"][0]["rule"][term][-1] == pytest.approx(value, rel=1e-4)
+        assert numbers["coefficients"]["terms"]["rule"][term]["mean"] == pytest.approx(
+            value, rel=1e-5
+        )
+    surface = numbers["surfaces"]["rule"][0]
+    assert np.shape(surface["delta_w"]) == (len(surface["y_values"]), len(surface["x_values"]))
+
+
+def test_several_seeds_have_intervals_and_a_folder_of_their_own(runs: list[Path]):
+    before = {
+        path: path.read_bytes() for folder in runs for path in folder.rglob("*") if path.is_file()
+    }
+    written = report.inspect_runs(runs, None, 4)
+    assert {path.parent for path in written[:2]} == {
+        runs[0].parent / "inspect-_script_alert_1_script_-0-1"
+    }
+    assert {path: path.read_bytes() for path in before} == before
+    check_page(written[0].read_text())
+    numbers = json.loads(written[1].read_text())
+    found = numbers["coefficients"]["terms"]["rule"][TERMS[0]]
+    values = [
+        json.loads((r / "summary.json").read_text())["rule"]["terms"]["rule"][TERMS[0]]
+        for r in runs
+    ]
+    half = 12.7062 * abs(values[0] - values[1]) / 2
+    assert found["mean"] == pytest.approx(np.mean(values), rel=1e-5)
+    assert found["ci95"] == pytest.approx(
+        [np.mean(values) - half, np.mean(values) + half], rel=1e-4
+    )
+
+
+def test_a_rule_file_on_the_command_line(runs: list[Path], tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")
+    file = shutil.copy(runs[0] / "rule.safetensors", tmp_path / "mine.safetensors")
+    with pytest.raises(SystemExit) as ended:
+        main(["inspect", str(file)])
+    assert ended.value.code == 0
+    written = [Path(line) for line in capsys.readouterr().out.splitlines()]
+    assert written[0] == tmp_path / "mine_inspect" / "report.html" and all(
+        path.is_file() for path in written
+    )
+    page = check_page(written[0].read_text())
+    formula = json.loads((runs[0] / "summary.json").read_text())["rule"]["formula"]
+    assert formula in page.text and HOSTILE in page.text
+
+
+def test_runs_that_differ_in_more_than_their_seed_are_refused(runs: list[Path], tmp_path: Path):
+    other = tmp_path / "other"
+    shutil.copytree(runs[1], other)
+    text = (other / "config.yaml").read_text()
+    (other / "config.yaml").write_text(text.replace("steps: 3", "steps: 4"))
+    with pytest.raises(BadInput, match=r"outer\.steps=4"):
+        report.inspect_runs([runs[0], other], None, 4)
+    (other / "summary.json").unlink()
+    with pytest.raises(BadInput, match="expected a finished run"):
+        report.inspect_runs([other], None, 4)

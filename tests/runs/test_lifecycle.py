@@ -1,0 +1,148 @@
+"""The protocol of a run, with a kind of run that only counts."""
+
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from metaplast.registry import BadInput
+from metaplast.runs import lifecycle
+from metaplast.runs.counted import Counted
+from metaplast.runs.environment import environment
+from metaplast.runs.folder import Busy, fresh_path
+from metaplast.runs.lifecycle import Comparison, Kind, Means, Request
+
+
+class CountingPlan(NamedTuple):
+    folder: Path
+    up_to: int
+
+
+class Counting(Kind[CountingPlan]):
+    """Writes one file per number; the number 3 cannot be counted at the first attempt."""
+
+    marker = "counting_request.json"
+    counted = Counted("numbers")
+    halts = True
+
+    def check(self, request: Request, path: Path | None, means: Means) -> CountingPlan:
+        if request.plain["up_to"] < 1:
+            raise BadInput("up_to", "at least 1", "raise it")
+        return CountingPlan(path or fresh_path("counting", 0), request.plain["up_to"])
+
+    def begin(self, plan: CountingPlan, means: Means) -> None:
+        means.say("begins")
+
+    def execute(self, plan: CountingPlan, means: Means) -> None:
+        for number in range(1, plan.up_to + 1):
+            if number == 3 and self.halts:
+                raise RuntimeError("halted")
+            (plan.folder / f"{number}.txt").touch()
+            means.progress("numbers", number, plan.up_to)
+
+    def finished(self, path: Path) -> bool:
+        up_to = json.loads((path / self.marker).read_text())["up_to"]
+        return (path / f"{up_to}.txt").is_file()
+
+    def render(self, path: Path, as_json: bool = False) -> str:
+        return "counted"
+
+    def compare(self, paths: Sequence[Path], how: Comparison) -> str:
+        return " ".join(path.name for path in paths)
+
+
+@pytest.fixture
+def kind(monkeypatch: pytest.MonkeyPatch) -> Counting:
+    counting = Counting()
+    known = lifecycle.kinds()
+    monkeypatch.setattr(lifecycle, "kinds", lambda: [*known, counting])
+    return counting
+
+
+def request(up_to: int) -> Request:
+    return Request({"up_to": up_to}, {"up_to": up_to})
+
+
+def begun(kind: Counting, path: Path, up_to: int = 4) -> Path:
+    with pytest.raises(RuntimeError, match="halted"):
+        lifecycle.start(kind, request(up_to), path, Means())
+    return path
+
+
+def test_a_run_is_checked_before_anything_is_written(kind: Counting, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="up_to"):
+        lifecycle.start(kind, request(0), tmp_path / "run", Means())
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_is_not_empty_is_not_touched(kind: Counting, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").touch()
+    with pytest.raises(Busy):
+        lifecycle.start(kind, request(2), tmp_path, Means())
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_run_says_what_it_is_and_where_it_ran(kind: Counting, tmp_path: Path) -> None:
+    said: list[str] = []
+    seen: list[tuple[str, float, float]] = []
+    means = Means(progress=lambda *stage: seen.append(stage), say=said.append)
+    run = lifecycle.start(kind, request(2), tmp_path / "run", means)
+    assert said == ["begins"]
+    assert seen == [("numbers", 1, 2), ("numbers", 2, 2)]
+    assert (run / "config.yaml").read_text() == "up_to: 2\n"
+    assert json.loads((run / "environment.json").read_text()) == environment()
+    assert json.loads((run / kind.marker).read_text())["up_to"] == 2
+    assert lifecycle.kind_of(run) is kind
+
+
+def test_a_run_goes_on_where_it_was_stopped(kind: Counting, tmp_path: Path) -> None:
+    run = begun(kind, tmp_path / "run")
+    assert not kind.finished(run)
+    kind.halts = False
+    said: list[str] = []
+    assert lifecycle.resume(run, Means(say=said.append)) == run
+    assert kind.finished(run)
+    assert said == []  # it begins once
+
+
+def test_a_finished_run_is_left_as_it_is(kind: Counting, tmp_path: Path) -> None:
+    run = lifecycle.start(kind, request(2), tmp_path / "run", Means())
+    (run / "1.txt").unlink()
+    lifecycle.resume(run, Means())
+    assert not (run / "1.txt").exists()
+
+
+def test_a_config_that_was_changed_is_refused(kind: Counting, tmp_path: Path) -> None:
+    run = begun(kind, tmp_path / "run")
+    (run / "config.yaml").write_text("up_to: 9\n")
+    with pytest.raises(BadInput, match=r"config\.yaml, changed - expected the config it began"):
+        lifecycle.resume(run, Means())
+
+
+def test_a_request_of_before_that_knows_no_digest_goes_on(kind: Counting, tmp_path: Path) -> None:
+    run = begun(kind, tmp_path / "run")
+    (run / kind.marker).write_text(json.dumps({"up_to": 4}))
+    kind.halts = False
+    lifecycle.resume(run, Means())
+    assert kind.finished(run)
+
+
+def test_other_versions_are_named(
+    kind: Counting, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = begun(kind, tmp_path / "run")
+    (run / "environment.json").write_text(json.dumps({**environment(), "jax": "0.1"}))
+    kind.halts = False
+    with caplog.at_level(logging.WARNING):
+        lifecycle.resume(run, Means())
+    assert "jax 0.1 -> " in caplog.text
+
+
+def test_a_folder_without_a_marker_is_a_training(kind: Counting, tmp_path: Path) -> None:
+    names = {type(one).__name__ for one in lifecycle.kinds()}
+    assert names == {"Training", "Fitting", "Comparing", "Counting"}
+    assert type(lifecycle.kind_of(tmp_path)).__name__ == "Training"
+    assert len({one.marker for one in lifecycle.kinds()}) == len(names)
