@@ -6,10 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.flatten_util import ravel_pytree
 
 from metaplast.connections.dense import Dense
 from metaplast.connections.sparse import Sparse
 from metaplast.locality.reads import reads
+from metaplast.rules import mlp
 from metaplast.rules.abcd import Abcd
 from metaplast.rules.mlp import Mlp
 from metaplast.rules.polynomial import Polynomial
@@ -53,6 +55,13 @@ def test_abcd_has_one_coefficient_per_existing_synapse_of_a_sparse_connection():
     )
 
 
+BY_HAND = {
+    "linear": lambda h: h,
+    "tanh": np.tanh,
+    "leaky_relu": lambda h: np.maximum(h, 0.0) + 0.01 * np.minimum(h, 0.0),
+}
+
+
 def _mlp_by_hand(rule: Mlp, theta, modulator) -> np.ndarray:
     """float64, one synapse after the other."""
     layers = [
@@ -66,20 +75,29 @@ def _mlp_by_hand(rule: Mlp, theta, modulator) -> np.ndarray:
             for t in range(len(PRE)):
                 h = np.concatenate([[PRE[t, i], POST[t, j], WEIGHT[j, i], modulator[t]], s])
                 for layer in layers[:-1]:
-                    h = np.tanh(layer["weight"] @ h + layer["bias"])
+                    h = BY_HAND[rule.nonlinearity](layer["weight"] @ h + layer["bias"])
                 h = layers[-1]["weight"] @ h + layers[-1]["bias"]
-                out[t, j, i] = rule.rate * h[0]
+                out[t, j, i] = rule.rate * BY_HAND[rule.output](h[0])
                 s = keep * s + (1 - keep) * np.tanh(h[1:])
     return out
 
 
-def test_mlp_is_its_formula_with_a_leaky_state_at_every_synapse():
+@pytest.mark.parametrize("form", ["written_out", "matrices"])
+@pytest.mark.parametrize(
+    ("nonlinearity", "output"), [("tanh", "linear"), ("leaky_relu", "tanh"), ("tanh", "tanh")]
+)
+def test_mlp_is_its_formula_with_a_leaky_state_at_every_synapse(
+    nonlinearity, output, form, monkeypatch
+):
+    monkeypatch.setattr(mlp, "UNROLLED", 1000 if form == "written_out" else 0)
     rule = Mlp(
         inputs=("pre", "post", "weight", "modulator.reward"),
         hidden=(5, 4),
         n_state=2,
         tau=3e-3,
         scale=2.0,
+        nonlinearity=nonlinearity,
+        output=output,
     )
     theta = rule.init(jax.random.key(2), Dense(2, 3))
     theta = jax.tree.map(lambda x: x + 0.1, theta)
@@ -99,6 +117,31 @@ def test_mlp_is_its_formula_with_a_leaky_state_at_every_synapse():
         "s_0": (2, 3),
         "s_1": (2, 3),
     }
+
+
+@pytest.mark.parametrize("nonlinearity", ["tanh", "leaky_relu"])
+def test_the_derivative_of_mlp_is_that_of_its_forward_pass(nonlinearity):
+    """Central differences of the forward pass in float64, against both modes of differentiation."""
+    with jax.enable_x64(True):
+        rule = Mlp(hidden=(4, 3), n_state=1, scale=1.0, nonlinearity=nonlinearity, output="tanh")
+        theta = rule.init(jax.random.key(3), Dense(2, 3))
+        flat, unravel = ravel_pytree(jax.tree.map(lambda x: x.astype(float) + 0.05, theta))
+
+        signals = (jnp.asarray(PRE), {"activity": jnp.asarray(POST)}, {})
+        weight = jnp.asarray(WEIGHT)
+
+        @jax.jit
+        def loss(flat):
+            changes, _ = _drive._scan(
+                rule, Dense(2, 3), DT, unravel(flat), weight, jnp.ones(()), signals
+            )
+            return jnp.sum(changes**2)
+
+        step = 1e-6 * np.eye(flat.size)
+        differences = [(loss(flat + e) - loss(flat - e)) / 2e-6 for e in step]
+        reverse, forward = jax.grad(loss)(flat), jax.jacfwd(loss)(flat)
+    np.testing.assert_allclose(reverse, differences, rtol=1e-5, atol=1e-9)
+    np.testing.assert_allclose(forward, reverse, rtol=1e-12)
 
 
 def test_mlp_reads_exactly_the_signals_it_names():
