@@ -305,8 +305,8 @@ def _steps_in_lockstep(
         step = jnp.asarray(index)
         before = [_with_comparable_watch(problem, run, index) for run in runs]
         batches = _sample_many(problem.lifetime.task, seeds, step, problem.n_tasks)
-        inputs = ([run.state for run in before], batches, seeds)
-        states, metrics = _step_many(problem_now, outer, inputs, step)
+        states_before = [run.state for run in before]
+        states, metrics = _step_many(problem_now, outer, states_before, batches, seeds, step)
         runs = []
         metrics_of_runs = []
         for run, state, metrics_of_step in zip(before, states, metrics, strict=True):
@@ -325,11 +325,21 @@ def _sample_many(family: AbstractTaskFamily, seeds: Array, index: Array, n: int)
 def _step_many(
     problem: Problem,
     outer: AbstractOuterLoop,
-    runs: tuple[list[Any], Batch, Array],
+    states: list[Any],
+    batches: Batch,
+    seeds: Array,
     index: Array,
 ) -> tuple[list[Any], list[Metrics]]:
-    """One step of all runs. runs: (outer states, batches, seeds)."""
-    states, batches, seeds = runs
+    """One step of all runs: (outer states, metrics).
+
+    Args:
+        problem: the problem of all runs.
+        outer: the outer loop of all runs.
+        states: the outer state of every run.
+        batches: the tasks of every run, stacked.
+        seeds: [n_runs].
+        index: the number of the step [].
+    """
 
     def one(state: Any, batch: Batch, seed: Array) -> tuple[Any, Metrics]:
         return _step(problem, outer, state, batch, stream(seed, "step", index))

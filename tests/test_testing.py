@@ -254,7 +254,7 @@ FAULTS = [
     (FanIn, rules.check_copies, "one copy of it per synapse"),
     (MatrixOnly, rules.check_layouts, "sparse and masked synapses change alike"),
     (Cut, rules.check_gradient, r"theta\['a'\] has an effect"),
-    (HalfCut, rules.check_gradient, "that of central differences"),
+    (HalfCut, rules.check_gradient, "equals central differences"),
     (ForgetsDt, CLOCK, "the same events at half the dt"),
     (Drifts, CLOCK, "nothing changes without a spike"),
     (Hasty, CLOCK, "converges as dt -> 0"),
@@ -299,7 +299,7 @@ def test_a_wrong_oracle_is_told_from_a_right_one():
     with jax.enable_x64(True):
         bench = rules.Bench(Innocent())
         rules.check_oracle(bench, right)
-        with pytest.raises(ContractBroken, match=r"step \d is that of the NumPy oracle"):
+        with pytest.raises(ContractBroken, match=r"step \d equals the NumPy oracle's"):
             rules.check_oracle(bench, lambda *given: (given[2], 1.0001 * right(*given)[1]))
 
 
@@ -416,7 +416,7 @@ def test_a_neuron_without_fault_is_not():
         return np.tanh(out), np.asarray(out)
 
     check_neuron(Sound(), oracle)
-    with pytest.raises(ContractBroken, match="the potential is that of the NumPy oracle"):
+    with pytest.raises(ContractBroken, match="the potential equals the NumPy oracle's"):
         check_neuron(Sound(), lambda *given: (oracle(*given)[0], oracle(*given)[1] + 1e-6))
 
 

@@ -164,8 +164,8 @@ def test_the_small_survive_and_each_doing_once():
     }
     drawn = {name: np.asarray(x) for name, x in drawn.items()}
     offspring = _selection.Offspring(flat=jnp.asarray(flat), **facts_of, **drawn)
-    select = quick_jit(lambda *given: _selection.selected(WHERE, *given))
-    new = flat[1:], np.asarray([0.49, 0.6], np.float32)
+    select = quick_jit(lambda *arguments: _selection.selected(WHERE, *arguments))
+    new = _selection.Entrants(flat=flat[1:], loss=np.asarray([0.49, 0.6], np.float32))
     dear, first = select(parents, offspring, new, np.float32(0.1))
     np.testing.assert_allclose(dear.loss, [0.5, 0.6], rtol=1e-6)
     assert dear.n_nodes.tolist() == [3, 3]  # the smaller of two twins
