@@ -297,7 +297,10 @@ class GeneticProgramming(AbstractOuterLoop):
     def _moves(
         self, problem: Problem, where: _trees.Places, state: GpState, batch: Batch
     ) -> _Moves:
-        """The best parents, moved down the gradient by several lengths."""
+        """The best parents, moved down the gradient by several lengths.
+
+        There are none without a number to move, or where the task passes no gradient.
+        """
         n_refined = min(self.refine, self.mu)
         n_floats = where.own_rate.size + where.rates.size + where.numbers.size
         differentiable = problem.lifetime.task.shape().differentiable
