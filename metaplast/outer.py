@@ -1,63 +1,78 @@
 """An outer loop: the algorithm that moves theta (outer_loops)."""
 
 from abc import ABC, abstractmethod
-from dataclasses import fields
 from typing import Any
 
 from jax import Array
 
-from metaplast.problem import Batch, MetaProblem
+from metaplast.problem.lives import Batch
+from metaplast.problem.protocol import Problem
 from metaplast.signals import Key, Metrics, Theta
 
 
 class AbstractOuterLoop(ABC):
     """The algorithm that moves theta: a frozen spec.
 
-    Numbers that one may sweep leave through `hyper` as arrays. A loop that wraps another one hands
-    `check`, `regrown`, `slower` and `forms` on to it.
+    The numbers that one may sweep leave it through `hyper` as arrays, and act through the state
+    alone. A loop around another one passes `check`, `regrown`, `slower` and `forms` on to it.
     """
 
     @property
     @abstractmethod
     def n_steps(self) -> int:
-        """Outer steps of a whole run."""
+        """The outer steps of a whole run."""
 
     @abstractmethod
     def hyper(self) -> dict[str, Array]:
-        """Step sizes, widths ...: scalars that change without a new compilation."""
+        """Step sizes, widths and the like: scalars [] that change without a new compilation."""
 
     @abstractmethod
-    def init(self, problem: MetaProblem, theta: Theta, key: Key, hyper: dict[str, Array]) -> Any:
-        """The outer state before the first step. Every leaf is strongly typed."""
+    def init(self, problem: Problem, theta: Theta, key: Key, hyper: dict[str, Array]) -> Any:
+        """The outer state before the first step.
+
+        Args:
+            problem: the losses and gradients to come.
+            theta: the start of the search.
+            key: the randomness of the start.
+            hyper: the numbers of `hyper`, perhaps with other values.
+
+        Returns:
+            A tree of arrays; every leaf is strongly typed.
+        """
 
     @abstractmethod
-    def step(self, problem: MetaProblem, state: Any, batch: Batch, key: Key) -> tuple[Any, Metrics]:
+    def step(self, problem: Problem, state: Any, batch: Batch, key: Key) -> tuple[Any, Metrics]:
         """One outer step.
 
         Args:
-            problem: gives losses and gradients of theta.
-            state: the outer state.
-            batch: the tasks and the keys of their lives.
-            key: for what the loop draws itself.
+            problem: the losses and gradients of lives.
+            state: the outer state before the step.
+            batch: the tasks of this step and the keys of their lives.
+            key: the randomness of this step: everything that the loop itself draws.
 
-        Returns: (the next state, metrics: `loss`, `lives`, `diverged`, `skipped` and others).
+        Returns:
+            The state after the step, and metrics. They hold `loss`, `lives`, `diverged`,
+            `skipped` and the loop's own.
         """
 
     @abstractmethod
     def theta(self, state: Any) -> Theta:
         """The current best guess."""
 
-    def check(self, problem: MetaProblem, key: Key) -> None:  # noqa: B027
+    def check(self, problem: Problem, key: Key) -> None:  # noqa: B027
         """Refuse by name, before anything compiles, a problem that cannot be searched.
 
-        Says which settings are adjusted. key: that of the first theta. Raises: BadInput.
+        It also logs which settings it adjusts. key: the key from which the first theta is drawn.
+
+        Raises:
+            BadInput: with the name of the part that does not fit.
         """
 
     def regrown(self, state: Any, key: Key) -> Any:
-        """The state for the next step where a search begins anew with other shapes.
+        """The state for the next step, where a search may begin anew with other shapes.
 
-        The same object where the search goes on. Called on the host after every step, outside any
-        compilation: a state of other shapes compiles `step` again.
+        It is the same object where the search goes on. The call comes on the host after every step,
+        outside any compilation. A state of other shapes compiles `step` again.
         """
         return state
 
@@ -65,7 +80,7 @@ class AbstractOuterLoop(ABC):
         """The same state with its next steps `factor` as large.
 
         A search that got lost begins there again (metaplast/watch.py). A loop without a size of
-        step gives the state itself.
+        step returns the state itself.
         """
         return state
 
@@ -78,13 +93,17 @@ class AbstractOuterLoop(ABC):
 
 
 def path_of(outer: AbstractOuterLoop, name: str) -> tuple[str, ...]:
-    """The fields that lead to a number of `hyper`: `std` is its own, `first_std` that of the loop
-    in the field `first`. () where none does."""
-    inner = {field.name: getattr(outer, field.name) for field in fields(outer)}  # pyright: ignore[reportArgumentType]
-    if name in inner:
+    """The fields that lead to a number of `hyper`; () where none does.
+
+    `std` leads to the loop's own field. `first_std` leads to the field `std` of the loop in the
+    field `first`.
+    """
+    names = tuple(getattr(outer, "__dataclass_fields__", ()))
+    if name in names:
         return (name,)
-    for key, loop in inner.items():
-        if isinstance(loop, AbstractOuterLoop) and name.startswith(f"{key}_"):
-            path = path_of(loop, name.removeprefix(f"{key}_"))
-            return (key, *path) if path else ()
+    for field in names:
+        inner = getattr(outer, field)
+        if isinstance(inner, AbstractOuterLoop) and name.startswith(f"{field}_"):
+            path = path_of(inner, name.removeprefix(f"{field}_"))
+            return (field, *path) if path else ()
     return ()

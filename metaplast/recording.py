@@ -1,6 +1,4 @@
-"""Recorded lives: what was shown, done and paid, and how probable it is under a network that learns
-by some rule.
-"""
+"""Recorded lives: stimuli, choices, rewards, and their probability under a network that learns."""
 
 from abc import abstractmethod
 from dataclasses import field, replace
@@ -21,26 +19,32 @@ from metaplast.signals import SURPRISE, Key, NeuronView, Outcome, Score, TaskSha
 from metaplast.spec import Natural, Probability, spec
 from metaplast.tasks import AbstractTaskFamily, Split
 
-CLAMPED = "recorded"  # the population that shows what was recorded, where the task clamps it
+CLAMPED = "recorded"
+"""The population that shows the recorded values, where the task clamps it."""
 
 
 @pytree
 class Session:
-    """One life as it was recorded: from known (or fitted) weights on, without a break. Padded to
-    the longest.
+    """One life as it was recorded: from known (or fitted) weights on, without a break.
 
-    stimulus [n_steps, n_in]; target [n_steps, n_out]: what was recorded, 0 where nothing was, of
-    the populations that the task watches and then of the output; observed, of the same
-    shape: what each value counts, 0 where it is missing, masked, padded or held out; gate
-    [n_steps]: is plasticity on;
-    reset [n_steps]: a new trial begins after this step; modulators {channel: [n_steps]}; weights,
-    final {edge: its layout}: the first and the last weights where they are known (NaN in `final`:
-    unknown); subject
-    []: whose life it is, -1 for a subject that training does not see; share []: times the session's
-    mean loss, so that every recorded value of a split counts alike; told: where rules may read the
-    choice {"choice": [n_steps, size of the output], 1 at the option that was taken; "made":
-    [n_steps], 0 where none was}. Like rewards and gates it stays as it was recorded where values
-    are drawn anew.
+    Sessions are padded to the longest one.
+
+    stimulus [n_steps, n_in]: the recorded input
+    target [n_steps, n_out]: the recorded values, 0 where there is none: first of the populations
+        that the task watches, then of the output
+    observed [n_steps, n_out]: the weight of each value; 0 where it is missing, masked, padded or
+        held out
+    gate [n_steps]: whether plasticity is on
+    reset [n_steps]: whether a new trial begins after this step
+    modulators {channel: [n_steps]}: recorded modulators
+    weights {edge: its layout}: the first weights, where they are known
+    final {edge: its layout}: the last weights, where they are known; NaN where they are not
+    subject []: the subject, as a number; -1 for a subject that training does not see
+    share []: the factor of the session's mean loss with which every recorded value of a split
+        counts alike
+    told: where rules may read the choice, {"choice": [n_steps, size of the output], "made":
+        [n_steps]}: 1 at the option that was taken; 0 where no choice was made. Like rewards and
+        gates, `told` stays as it was recorded where values are drawn anew.
     """
 
     stimulus: Array
@@ -57,8 +61,13 @@ class Session:
 
 
 class Recorded(NamedTuple):
-    """All sessions of a data set (NumPy, stacked), the trial of every step [n_sessions, n_steps]
-    (-1: padding), the subject of every session [n_sessions], and the subjects' names."""
+    """All sessions of a data set, in NumPy.
+
+    sessions: stacked [n_sessions, ...]
+    trial [n_sessions, n_steps]: the trial of every step; -1: padding
+    subject [n_sessions]: the subject of every session, an index into `names`
+    names: the subjects
+    """
 
     sessions: Session
     trial: np.ndarray
@@ -66,9 +75,22 @@ class Recorded(NamedTuple):
     names: tuple[str, ...]
 
 
+class _Credit(NamedTuple):
+    """The credit of a choice; both parts are empty where sessions tell none.
+
+    feedback: {target [n_options], error [n_options]}
+    modulators: {surprise []}
+    """
+
+    feedback: dict[str, Array]
+    modulators: dict[str, Array]
+
+
 class Truth(NamedTuple):
-    """What made simulated data: the network and, per glob of edges, the rule. Sessions bring their
-    first weights.
+    """The source of simulated data; sessions bring their first weights.
+
+    network: the network that was simulated
+    rules: the rule of each glob of edges
     """
 
     network: AbstractNetwork
@@ -77,10 +99,13 @@ class Truth(NamedTuple):
 
 @spec
 class HeldOut:
-    """What training does not see. subjects: the share of whole subjects kept for the `heldout`
-    split (with fewer than four subjects it is `trials` of every session instead); trials: the share
-    of the training subjects' trials that choose between models (split `validation`); they are lived
-    through, but their values are not looked at.
+    """The data that training does not see.
+
+    subjects: the share of whole subjects that is kept for the split `heldout`. With fewer than four
+        subjects, the share `trials` of every session is kept instead.
+    trials: the share of the training subjects' trials that chooses between models (split
+        `validation`). They are lived through, but their values are not looked at.
+    seed: the seed of the choice of subjects and trials.
     """
 
     subjects: Probability = 0.25
@@ -89,19 +114,26 @@ class HeldOut:
 
 
 class AbstractRecording(AbstractTaskFamily):
-    """A finite family: its lives are the sessions of a recording, each once. A concrete class says
-    what was recorded.
+    """A finite family: its lives are the sessions of a recording, each once.
 
-    Input population `input`; the output's activity, and that of `watched` populations, is judged by
-    `likelihood`. With `clamp` a second input population, `recorded`, shows the recorded values
-    themselves (network `clamped`), and nothing is left to judge but `final`.
-    Rules see modulators, never errors: what was recorded must not leak into the weights. Of a
-    choice they also see how probable the network holds it (`probability`, of several options
-    `probability_0` ...), as its `post` is the log odds; a recorded modulator of that name goes
-    before. A choice is known to the
-    animal once it was made: where sessions tell it, rules read it as `target` of the output, c, and
-    have the credit of choosing it, error = d -log P(c) / d activity (p - c for bernoulli and
-    categorical) and surprise = -log P(c).
+    A concrete class gives the recording.
+
+    likelihood: judges the output's activity, and the activity of `watched` populations
+    held: the data that training does not see
+    clamp: a second input population, `recorded`, shows the recorded values themselves (network
+        `clamped`); then only `final` is left to judge
+
+    The stimulus goes to the input population `input`. Rules see modulators, never errors: the
+    recorded values must not leak into the weights.
+
+    Rules also see how probable the network holds a choice (`probability`, or of several options
+    `probability_0` ...): `post` is its log odds. A recorded modulator of that name goes before.
+
+    The animal knows a choice once it was made. Where sessions tell the choice c, rules read it as
+    `target` of the output, and have the credit of choosing it:
+
+        error = d -log P(c) / d activity, which is p - c for bernoulli and categorical
+        surprise = -log P(c)
     """
 
     likelihood: AbstractLikelihood
@@ -110,19 +142,20 @@ class AbstractRecording(AbstractTaskFamily):
 
     @abstractmethod
     def recorded(self) -> Recorded:
-        """All there is; the same arrays at every call."""
+        """All sessions; the same arrays at every call."""
 
     @abstractmethod
     def truth(self) -> Truth | None:
-        """What made the data, where that is known."""
+        """The source of the data, where it is known."""
 
     def version(self) -> tuple[int, ...]:
-        """Changes when the data behind an equal spec do, as a file may."""
+        """Numbers that change when the data behind an equal spec change, as a file may."""
         return ()
 
     def watched(self) -> tuple[tuple[str, int], ...]:
-        """(population, size) of those whose activity the first columns of `target` are; the rest is
-        the output's.
+        """Pairs (population, size): their activities are the first columns of `target`.
+
+        The rest is the output's activity.
         """
         return ()
 
@@ -131,200 +164,234 @@ class AbstractRecording(AbstractTaskFamily):
         return self.likelihood.parts(self.recorded().sessions.target.shape[2])
 
     def seconds(self) -> float | None:
-        """Seconds per row, where the data say so."""
+        """The seconds per row, where the data give them."""
         return None
 
     def warnings(self) -> tuple[str, ...]:
-        """What of the data was filled, dropped, re-ordered or re-interpreted, counted, and what in
-        them is doubtful.
-        """
+        """Data that were filled, dropped, re-ordered or re-interpreted, counted, and doubts."""
         return ()
 
     def channels(self) -> dict[str, int]:
-        """{modulator: column of `target`} of the probabilities that rules are told."""
+        """{modulator: column of `target`} of the probabilities that rules see."""
         if self.clamp:
             return {}
         columns = {}
         for part in self.parts():
             names = part.likelihood.channels(part.columns.stop - part.columns.start)
-            columns |= {name: part.columns.start + k for k, name in enumerate(names)}
+            for place, name in enumerate(names):
+                columns[name] = part.columns.start + place
         return columns
 
     def describe(self) -> str:
-        """What there is, as text; the last lines are the warnings."""
-        found = self.recorded()
-        s = found.sessions
-        steps = int((found.trial >= 0).sum())
+        """A description of the data, as text; the last lines are the warnings."""
+        recorded = self.recorded()
+        sessions = recorded.sessions
+        n_steps = int((recorded.trial >= 0).sum())
+        n_values = int((sessions.observed > 0).sum())
+        n_sessions = len(recorded.subject)
+        n_subjects = len(recorded.names)
         return (
-            f"{len(found.subject)} sessions of {len(found.names)} subjects, {steps} steps in all; "
-            f"{s.stimulus.shape[2]} inputs, {s.target.shape[2]} outputs, "
-            f"{int((s.observed > 0).sum())} recorded values"
+            f"{n_sessions} sessions of {n_subjects} subjects, {n_steps} steps in all; "
+            f"{sessions.stimulus.shape[2]} inputs, {sessions.target.shape[2]} outputs, "
+            f"{n_values} recorded values"
         )
 
     def shape(self) -> TaskShape:
-        s = self.recorded().sessions
-        if self.clamp and not s.final:
+        """The sizes, one plastic phase, and the recorded feedback.
+
+        Raises:
+            BadInput: clamped, without weights measured at the end.
+        """
+        sessions = self.recorded().sessions
+        if self.clamp and not sessions.final:
             raise BadInput(
                 "task.clamp=true",
                 "weights measured at the end (final_weights)",
                 "leave task.clamp out",
             )
-        n_steps, n_seen = s.target.shape[1:]
+        n_steps, n_columns = sessions.target.shape[1:]
         watched = self.watched()
-        n_out = n_seen - sum(n for _, n in watched)
-        offers = {"gate", "reset", "subject", *self.channels(), *s.modulators}
-        offers |= {
-            name for name, given in (("weights", s.weights), ("final_weights", s.final)) if given
-        }
-        offers |= {"target", "error"} if s.told else set()
-        inputs = {"input": s.stimulus.shape[2], **({CLAMPED: n_out} if self.clamp else {})}
+        n_out = n_columns - sum(size for _, size in watched)
+        inputs = {"input": sessions.stimulus.shape[2]}
+        if self.clamp:
+            inputs[CLAMPED] = n_out
+        offers = {"gate", "reset", "subject", *self.channels(), *sessions.modulators}
+        if sessions.weights:
+            offers.add("weights")
+        if sessions.final:
+            offers.add("final_weights")
+        if sessions.told:
+            offers |= {"target", "error"}
         phases = ((n_steps, True),)
         return TaskShape(
             inputs, n_out, phases, frozenset(offers), differentiable=True, watched=watched
         )
 
     def whole(self, split: Split) -> Session:
-        """The sessions of a split, each once, with what the split may look at."""
+        """The sessions of a split, each once, with the values that the split may look at."""
         return _whole(self, split, self.version())
 
     def sample(self, key: Key, split: Split) -> Session:
+        """One session of a split."""
         sessions = self.whole(split)
         index = jax.random.randint(key, (), 0, sessions.subject.shape[0])
         return jax.tree.map(lambda x: jnp.asarray(x, _dtype(x))[index], sessions)
 
     def begin(self, task: Session, key: Key, dt: float) -> Array:
+        """The number of steps lived []."""
         return jnp.zeros((), jnp.int32)
 
     def stimulus(self, task: Session, state: Array, key: Key, dt: float) -> dict[str, Array]:
-        return {
-            "input": task.stimulus[state],
-            **({CLAMPED: task.target[state]} if self.clamp else {}),
-        }
+        """The recorded input, and the recorded values where the task clamps them."""
+        inputs = {"input": task.stimulus[state]}
+        if self.clamp:
+            inputs[CLAMPED] = task.target[state]
+        return inputs
 
     def step(
         self, task: Session, state: Array, output: NeuronView, key: Key, dt: float
     ) -> tuple[Any, Outcome]:
+        """The recorded feedback, and the loss of the recorded values."""
         observed = task.observed[state]
         count = jnp.sum(observed)
         loss = jnp.sum(observed * self.likelihood.loss(output.activity, task.target[state]))
-        score = Score(
-            loss=task.share * loss / jnp.where(count > 0, count, 1.0), weight=count, metrics={}
-        )
+        mean_loss = task.share * loss / jnp.where(count > 0, count, 1.0)
         expected = self.likelihood.mean(output.activity)
         modulators = {name: expected[column] for name, column in self.channels().items()}
         modulators |= {name: values[state] for name, values in task.modulators.items()}
-        credit, surprise = self._chosen(task, state, output.activity)
-        told = feedback(
+        credit = self._credit_of_choice(task, state, output.activity)
+        outcome_feedback = feedback(
             self.shape().n_out,
-            **credit,
+            **credit.feedback,
             gate=task.gate[state],
             reset=task.reset[state],
-            modulators=modulators | surprise,
+            modulators=modulators | credit.modulators,
         )
-        return state + 1, Outcome(feedback=told, score=score)
+        score = Score(loss=mean_loss, weight=count, metrics={})
+        return state + 1, Outcome(feedback=outcome_feedback, score=score)
 
-    def _chosen(
-        self, task: Session, state: Array, activity: Array
-    ) -> tuple[dict[str, Array], dict[str, Array]]:
-        """(target and error, surprise) of the choice that was made in a step; nothing where
-        sessions do not tell it.
-        """
+    def _credit_of_choice(self, task: Session, state: Array, activity: Array) -> _Credit:
+        """The credit of the choice in a step."""
         if not task.told:
-            return {}, {}
-        chosen, made = task.told["choice"][state], task.told["made"][state]
+            return _Credit({}, {})
+        choice = task.told["choice"][state]
+        made = task.told["made"][state]
         likelihood = self.parts()[-1].likelihood
-        share = likelihood.share(len(chosen))
-        loss = lambda a: jnp.sum(share * likelihood.loss(a, chosen))
-        surprise, error = jax.value_and_grad(loss)(activity[-len(chosen) :])
-        return {"target": chosen, "error": made * error}, {SURPRISE: made * surprise}
+        share = likelihood.share(len(choice))
+
+        def loss_of_choice(activity: Array) -> Array:
+            return jnp.sum(share * likelihood.loss(activity, choice))
+
+        surprise, error = jax.value_and_grad(loss_of_choice)(activity[-len(choice) :])
+        return _Credit(
+            feedback={"target": choice, "error": made * error},
+            modulators={SURPRISE: made * surprise},
+        )
 
 
 def _dtype(x: Any) -> Any:
+    """JAX's own float type for floats; None, as it is, for anything else."""
     return float if np.issubdtype(np.asarray(x).dtype, np.floating) else None
 
 
 @lru_cache(maxsize=32)
 def _whole(family: AbstractRecording, split: Split, version: tuple[int, ...]) -> Session:
-    found = family.recorded()
-    s, sessions = found.sessions, split_sessions(found, family.held)
-    chosen, measured = sessions[split], measured_of(found, family.held, split)[sessions[split]]
-    observed = s.observed[chosen] * trials_of(found, family.held, split)[chosen][:, :, None]
+    recorded = family.recorded()
+    sessions = recorded.sessions
+    splits = split_sessions(recorded, family.held)
+    chosen = splits[split]
+    measured = measured_of(recorded, family.held, split)[chosen]
+    trials = trials_of(recorded, family.held, split)[chosen]
+    observed = sessions.observed[chosen] * trials[:, :, None]
     counts = observed.sum(axis=(1, 2), dtype=np.float64)
     total = counts.sum()
-    known = np.unique(found.subject[sessions["train"]])
-    subject = np.where(np.isin(found.subject, known), np.searchsorted(known, found.subject), -1)
-    rest = jax.tree.map(lambda x: x[chosen], s)
+    share = counts * len(chosen) / total if total else counts
+    training_subjects = np.unique(recorded.subject[splits["train"]])
+    subject = np.where(
+        np.isin(recorded.subject, training_subjects),
+        np.searchsorted(training_subjects, recorded.subject),
+        -1,
+    )
+    of_split: Session = jax.tree.map(lambda x: x[chosen], sessions)
+    final = {}
+    for edge, weights in of_split.final.items():
+        is_measured = measured.reshape(-1, *(1,) * (weights.ndim - 1))
+        final[edge] = np.where(is_measured, weights, np.float32(np.nan))
     return replace(
-        rest,  # pyright: ignore[reportAttributeAccessIssue]
+        of_split,
         observed=observed.astype(np.float32),
-        final={e: _where(measured, w) for e, w in rest.final.items()},
+        final=final,
         subject=subject[chosen].astype(np.int32),
-        share=(counts * len(chosen) / total if total else counts).astype(np.float32),
+        share=share.astype(np.float32),
     )
 
 
-def _where(mine: np.ndarray, values: np.ndarray) -> np.ndarray:
-    return np.where(mine.reshape(-1, *(1,) * (values.ndim - 1)), values, np.float32(np.nan))
+def split_sessions(recorded: Recorded, held: HeldOut) -> dict[str, np.ndarray]:
+    """The indices of the sessions of every split.
 
+    Whole subjects are held out where there are at least four.
 
-def split_sessions(found: Recorded, held: HeldOut) -> dict[str, np.ndarray]:
-    """Indices of the sessions of every split: whole subjects are held out where there are at least
-    four.
+    Args:
+        recorded: all sessions.
+        held: the data that training does not see.
     """
-    subjects = np.unique(found.subject)
-    everyone = np.arange(len(found.subject))
+    subjects = np.unique(recorded.subject)
+    everyone = np.arange(len(recorded.subject))
     n_out = round(held.subjects * len(subjects)) if len(subjects) >= 4 else 0
-    away = np.random.default_rng([held.seed, 0]).permutation(subjects)[
-        : min(n_out, len(subjects) - 1)
-    ]
-    mine = np.isin(found.subject, away)
-    if not found.sessions.observed.any():
-        return _shared_out(held, everyone[~mine], everyone[mine])
-    heldout = everyone[mine] if n_out else everyone
-    return {"train": everyone[~mine], "validation": everyone[~mine], "heldout": heldout}
+    order = np.random.default_rng([held.seed, 0]).permutation(subjects)
+    held_out_subjects = order[: min(n_out, len(subjects) - 1)]
+    is_held_out = np.isin(recorded.subject, held_out_subjects)
+    rest = everyone[~is_held_out]
+    if not recorded.sessions.observed.any():
+        return _shared_out(held, rest, everyone[is_held_out])
+    heldout = everyone[is_held_out] if n_out else everyone
+    return {"train": rest, "validation": rest, "heldout": heldout}
 
 
-def measured_of(found: Recorded, held: HeldOut, split: Split) -> np.ndarray:
-    """Which sessions [n_sessions] a split judges by their last weights: no session is in two."""
-    sessions = split_sessions(found, held)
-    if found.sessions.observed.any():
-        away = (
-            sessions["heldout"]
-            if len(sessions["heldout"]) < len(found.subject)
-            else sessions["heldout"][:0]
-        )
-        sessions = _shared_out(held, sessions["train"], away)
-    return np.isin(np.arange(len(found.subject)), sessions[split])
+def measured_of(recorded: Recorded, held: HeldOut, split: Split) -> np.ndarray:
+    """Whether a split judges a session [n_sessions] by its last weights; no two splits do."""
+    splits = split_sessions(recorded, held)
+    if recorded.sessions.observed.any():
+        heldout = splits["heldout"]
+        whole_subjects = len(heldout) < len(recorded.subject)
+        splits = _shared_out(held, splits["train"], heldout if whole_subjects else heldout[:0])
+    return np.isin(np.arange(len(recorded.subject)), splits[split])
 
 
 def _shared_out(held: HeldOut, rest: np.ndarray, away: np.ndarray) -> dict[str, np.ndarray]:
-    """Whole sessions, shared out among the splits as trials are; away: those of subjects that are
-    held out.
+    """Whole sessions, shared out among the splits as trials are.
+
+    Args:
+        held: the data that training does not see.
+        rest: the sessions of the other subjects.
+        away: the sessions of subjects that are held out.
     """
-    order, n = np.random.default_rng([held.seed, 2]).permutation(rest), _n(held.trials, len(rest))
+    order = np.random.default_rng([held.seed, 2]).permutation(rest)
+    n = _n(held.trials, len(rest))
     end = n if len(away) else 2 * n
     heldout = away if len(away) else np.sort(order[n:end])
     return {"train": np.sort(order[end:]), "validation": np.sort(order[:n]), "heldout": heldout}
 
 
 def _n(share: float, n: int) -> int:
-    """So many of n; at least one, where a share is asked for and others are left."""
+    """The share of n, rounded; at least 1 where the share is not 0 and others are left."""
     return max(round(share * n), 1) if share > 0 and n > 2 else 0
 
 
-def trials_of(found: Recorded, held: HeldOut, split: Split) -> np.ndarray:
-    """1 where a step [n_sessions, n_steps] belongs to a trial that the split looks at."""
-    sessions = split_sessions(found, held)
-    whole_subjects = len(sessions["heldout"]) < len(found.subject)
-    real = found.trial >= 0
+def trials_of(recorded: Recorded, held: HeldOut, split: Split) -> np.ndarray:
+    """1 where a step [n_sessions, n_steps] belongs to a trial that the split looks at, else 0."""
+    splits = split_sessions(recorded, held)
+    whole_subjects = len(splits["heldout"]) < len(recorded.subject)
+    is_real = recorded.trial >= 0
     if split == "heldout" and whole_subjects:
-        return real.astype(np.float32)
-    parts = np.zeros(found.trial.shape, np.int8)  # 0: train, 1: validation, 2: held out
-    for row, trial in enumerate(found.trial):
-        ids = np.unique(trial[trial >= 0])
-        n = _n(held.trials, len(ids))
-        order = np.random.default_rng([held.seed, 1, row]).permutation(ids)
-        parts[row][np.isin(trial, order[:n])] = 1
+        return is_real.astype(np.float32)
+    split_of_step = np.zeros(recorded.trial.shape, np.int8)  # 0 train, 1 validation, 2 held out
+    for row, trial in enumerate(recorded.trial):
+        trials = np.unique(trial[trial >= 0])
+        n = _n(held.trials, len(trials))
+        order = np.random.default_rng([held.seed, 1, row]).permutation(trials)
+        split_of_step[row][np.isin(trial, order[:n])] = 1
         if not whole_subjects:
-            parts[row][np.isin(trial, order[n : 2 * n])] = 2
-    return (real & (parts == ("train", "validation", "heldout").index(split))).astype(np.float32)
+            split_of_step[row][np.isin(trial, order[n : 2 * n])] = 2
+    number = ("train", "validation", "heldout").index(split)
+    return (is_real & (split_of_step == number)).astype(np.float32)

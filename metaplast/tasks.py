@@ -13,21 +13,27 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "heldout")
 
 
 class AbstractTaskFamily(ABC):
-    """A distribution over lives. A task and its state are pytrees of one life: no batch is seen."""
+    """A distribution over lives.
+
+    A task and its state are trees of arrays (pytrees) of one life: a family never sees a batch.
+    """
 
     @abstractmethod
     def shape(self) -> TaskShape:
-        """Sizes, phases and the fields of the feedback."""
+        """The sizes, the phases, and the fields of the feedback."""
 
     @abstractmethod
     def sample(self, key: Key, split: Split) -> Any:
-        """One task. The three splits share no class, image or seed that could leak."""
+        """One task.
+
+        The three splits share no class, image or seed that could leak.
+        """
 
     def whole(self, split: Split) -> Any:
         """All tasks of a split, stacked (NumPy); None where tasks are drawn.
 
-        For tasks that are few and fixed, such as recordings. They are taken once each, in order, or
-        drawn without replacement.
+        It is for tasks that are few and fixed, such as recordings. They are then taken once each,
+        in order, or drawn without replacement.
         """
         return None
 
@@ -40,38 +46,43 @@ class AbstractTaskFamily(ABC):
 
     @abstractmethod
     def begin(self, task: Any, key: Key, dt: float) -> Any:
-        """The task's state at the birth of a life."""
+        """The state of the task at the birth of a life. dt: seconds per step."""
 
     @abstractmethod
     def stimulus(self, task: Any, state: Any, key: Key, dt: float) -> dict[str, Array]:
-        """The input of every input population [n] in this step."""
+        """The input of every input population [n] in this step. dt: seconds per step."""
 
     @abstractmethod
     def step(
         self, task: Any, state: Any, output: NeuronView, key: Key, dt: float
     ) -> tuple[Any, Outcome]:
-        """Answer the network.
+        """The answer of the task to the network's output.
 
         Args:
-            task: the task.
-            state: the task's state.
-            output: the units that the task watches (`TaskShape.watched`), then the output.
-            key: for what is drawn.
+            task: the task, from `sample`.
+            state: the state of the task before the step.
+            output: the output population. The populations that the task watches
+                (`TaskShape.watched`) come first in every field.
+            key: the randomness of this step.
             dt: seconds per step.
 
-        Returns: (the next state, the feedback and the score of the step).
+        Returns:
+            (state after the step, outcome: the feedback and the score of the step).
         """
 
 
 def some_task(family: AbstractTaskFamily, key: Key) -> Any:
-    """A task of the first split that the family can serve; those of all splits have one shape.
+    """A task of the first split that the family can serve.
 
-    Raises: BadInput, the first split's, where it can serve none.
+    The tasks of all splits have one shape.
+
+    Raises:
+        BadInput: the family can serve no split. The error is the one of the first split.
     """
-    refused = []
+    refusals = []
     for split in SPLITS:
         try:
             return family.sample(key, split)
         except BadInput as error:
-            refused.append(error)
-    raise refused[0]
+            refusals.append(error)
+    raise refusals[0]

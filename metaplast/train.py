@@ -1,5 +1,6 @@
-"""The outer loop as a pure generator: no files, no clock. Randomness is a function of (seed, step,
-member).
+"""A search as a pure generator of outer steps: no files, no clock.
+
+Randomness is a function of (seed, step, member).
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,9 @@ from jax import Array
 from metaplast import watch
 from metaplast.numerics.compiler import program
 from metaplast.outer import AbstractOuterLoop
-from metaplast.problem.meta_problem import Batch, MetaProblem, sample_batch
+from metaplast.problem.lives import Batch
+from metaplast.problem.meta_problem import sample_batch
+from metaplast.problem.protocol import Problem
 from metaplast.registry import BadInput
 from metaplast.signals import Key, Metrics, Theta
 from metaplast.tasks import AbstractTaskFamily, Split
@@ -23,21 +26,26 @@ _STREAMS = ("theta", "outer", "tasks", "step", "validation", "heldout", "diagnos
 
 
 def stream(seed: int | Array, name: str, index: int | Array = 0) -> Key:
-    """The key of one named random stream at one outer step."""
+    """The key of one named random stream at one outer step.
+
+    Args:
+        seed: the seed of the run.
+        name: one of theta, outer, tasks, step, validation, heldout, diagnosis.
+        index: the outer step.
+    """
     return _folded(seed, _STREAMS.index(name), index)
 
 
-@jax.jit  # of no options: it is called within other programs with numbers alone
+@jax.jit  # without compiler options: other programs call it inside, with numbers alone
 def _folded(seed: int | Array, place: int, index: int | Array) -> Key:
     return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), place), index)
 
 
 def sample(family: AbstractTaskFamily, key: Key, n: int, split: Split) -> Batch:
-    """`MetaProblem.sample`, compiled apart from the lives, once per family: it costs as much to
-    compile as they do.
+    """`n` tasks of a split and the keys of their lives, as `Problem.sample` gives them.
 
-    Of a family whose tasks are fixed: `n` of them, each at most once; all of them in their order
-    where `n` is no less.
+    They are compiled apart from the lives, once per family: they cost as much to compile as the
+    lives do. The fixed tasks of a finite family are taken as by `take`.
     """
     tasks = family.whole(split)
     return _sample(family, key, n, split) if tasks is None else take(tasks, key, n)
@@ -50,10 +58,10 @@ def _sample(family: AbstractTaskFamily, key: Key, n: int, split: Split) -> Batch
 
 @program("n")
 def take(tasks: Any, key: Key, n: int) -> Batch:
-    """`n` of the stacked tasks, each at most once; all of them, in their order, where `n` is no
-    less.
+    """`n` of the stacked tasks, each at most once; all of them, in their order, where n is larger.
 
-    Life i of the whole has the key `fold_in(key, i)`, whichever of them are drawn."""
+    Life i of the whole has the key `fold_in(key, i)`, whichever lives are drawn.
+    """
     tasks = jax.tree.map(
         lambda x: x.astype(float) if jnp.issubdtype(x.dtype, jnp.floating) else x, tasks
     )
@@ -66,14 +74,14 @@ def take(tasks: Any, key: Key, n: int) -> Batch:
 
 @program("problem", "outer")
 def _init(
-    problem: MetaProblem, outer: AbstractOuterLoop, key: Key, k_outer: Key, hyper: dict[str, Array]
+    problem: Problem, outer: AbstractOuterLoop, key: Key, k_outer: Key, hyper: dict[str, Array]
 ) -> Any:
     return outer.init(problem, problem.init(key), k_outer, hyper)
 
 
 @program("problem", "outer")
 def _init_at(
-    problem: MetaProblem,
+    problem: Problem,
     outer: AbstractOuterLoop,
     theta: Theta,
     k_outer: Key,
@@ -84,121 +92,78 @@ def _init_at(
 
 @program("problem", "outer")
 def _step(
-    problem: MetaProblem, outer: AbstractOuterLoop, state: Any, batch: Batch, key: Key
+    problem: Problem, outer: AbstractOuterLoop, state: Any, batch: Batch, key: Key
 ) -> tuple[Any, Metrics]:
     return outer.step(problem, state, batch, key)
 
 
 @program("problem")
-def evaluate(problem: MetaProblem, thetas: Theta, batch: Batch) -> tuple[Array, Metrics]:
-    """`MetaProblem.losses` of whole lives, compiled: thetas have a leading member axis."""
+def evaluate(problem: Problem, thetas: Theta, batch: Batch) -> tuple[Array, Metrics]:
+    """`Problem.losses` of whole lives, compiled; thetas have a leading member axis."""
     return problem.whole().losses(thetas, batch)
 
 
 def forget() -> None:
-    """Give back the memory of the programs that were compiled for one problem; what problems share
-    stays.
+    """Free the memory of the programs that were compiled for one problem.
+
+    The programs that problems share stay.
     """
     for compiled in (_init, _step, _step_many, evaluate):
         compiled.clear_cache()
 
 
 def begin(
-    problem: MetaProblem,
+    problem: Problem,
     outer: AbstractOuterLoop,
     seed: int,
     hyper: dict[str, Array] | None = None,
     theta: Theta | None = None,
 ) -> Any:
-    """The outer state before the first step; theta: where the search starts, if not at
-    `problem.init`.
+    """The outer state before the first step.
 
-    Raises: BadInput for what cannot live together, in any stage.
+    Args:
+        problem: the problem of the search.
+        outer: the outer loop.
+        seed: the seed of the run.
+        hyper: the numbers of the outer loop; None: `outer.hyper()`.
+        theta: the start of the search; None: `problem.init`.
+
+    Raises:
+        BadInput: parts do not fit together, in any stage of the curriculum.
     """
     problem.check()
-    outer.check(problem, stream(seed, "theta"))
-    given = (
-        stream(seed, "theta"),
-        stream(seed, "outer"),
-        outer.hyper() if hyper is None else hyper,
-    )
-    stages = [
-        jax.eval_shape(partial(_init, problem.at(index), outer), *given)
-        for index, _ in problem.curriculum
-    ]
-    if any(jax.tree.leaves(stage) != jax.tree.leaves(stages[0]) for stage in stages):
+    k_theta = stream(seed, "theta")
+    outer.check(problem, k_theta)
+    k_outer = stream(seed, "outer")
+    hyper = outer.hyper() if hyper is None else hyper
+    _check_stages(problem, outer, k_theta, k_outer, hyper)
+    if theta is not None:
+        return _init_at(problem.at(0), outer, theta, k_outer, hyper)
+    return _init(problem.at(0), outer, k_theta, k_outer, hyper)
+
+
+def _check_stages(
+    problem: Problem, outer: AbstractOuterLoop, k_theta: Key, k_outer: Key, hyper: dict[str, Array]
+) -> None:
+    """Raises: BadInput where the outer state changes its shape from stage to stage."""
+    stages = []
+    for index, _ in problem.curriculum:
+        init = partial(_init, problem.at(index), outer)
+        stages.append(jax.tree.leaves(jax.eval_shape(init, k_theta, k_outer, hyper)))
+    if any(stage != stages[0] for stage in stages):
         raise BadInput(
             "problem.curriculum",
             "an outer loop whose state has one shape for all lengths",
             "remove it",
         )
-    if theta is not None:
-        return _init_at(problem.at(0), outer, theta, *given[1:])
-    return _init(problem.at(0), outer, *given)
-
-
-def steps(
-    problem: MetaProblem, outer: AbstractOuterLoop, seed: int, state: Any, start: int, stop: int
-) -> Iterator[tuple[int, Any, Metrics]]:
-    """Outer steps `start` .. `stop - 1` from `state`: yields (steps done, state, metrics).
-
-    Stopping, saving and going on from a yielded state changes no bit. Where training lives are cut
-    short, or are so at times, the metric `unroll` says after how many steps.
-    """
-    for step, run, metrics in _alone(problem, outer, Run(seed, state), start, stop):
-        yield step, run.state, metrics
-
-
-def _alone(
-    problem: MetaProblem, outer: AbstractOuterLoop, run: "Run", start: int, stop: int
-) -> Iterator[tuple[int, "Run", Metrics]]:
-    for index in range(start, stop):
-        now = problem.at(index)
-        tasks = stream(run.seed, "tasks", index)
-        batch = sample(problem.lifetime.task, tasks, problem.n_tasks, "train")
-        key = stream(run.seed, "step", index)
-        before = _as_compared(problem, run, index)
-        state, metrics = _step(now, outer, before.state, batch, key)
-        regrown = outer.regrown(state, key)
-        run, metrics = _watched(outer, before, state, regrown, metrics)
-        yield index + 1, run, {**metrics, **_cut(now)}
-
-
-def _as_compared(problem: MetaProblem, run: "Run", index: int) -> "Run":
-    """The run before step `index`: its watch begins anew where lives change their length."""
-    if run.watch is None or index == 0 or problem.at(index) == problem.at(index - 1):
-        return run
-    return run._replace(watch=watch.anew(run.watch, run.state))
-
-
-def _watched(
-    outer: AbstractOuterLoop, before: "Run", state: Any, regrown: Any, metrics: Metrics
-) -> tuple["Run", Metrics]:
-    """(the run after a step, metrics): led back where the search got lost (metaplast/watch.py)."""
-    if before.watch is None:
-        return before._replace(state=regrown), metrics
-    if regrown is not state:
-        known = watch.anew(before.watch, regrown)
-        return before._replace(state=regrown, watch=known), {**metrics, **watch.told(known)}
-    known, state, metrics = watch.after(before.watch, outer, state, metrics)
-    return before._replace(state=state, watch=known), metrics
-
-
-def _cut(problem: MetaProblem) -> Metrics:
-    return (
-        {"unroll": jnp.asarray(problem.shape().n_steps)}
-        if problem.unroll or problem.curriculum
-        else {}
-    )
 
 
 class Run(NamedTuple):
     """One of several runs of a problem under an outer loop.
 
-    seed: of all its random numbers
-    state: its outer state, as `begin` gives it, with numbers of the outer loop (`hyper`) of its own
-    or not
-    watch: what leads it back where it gets lost (metaplast/watch.py); None: it is left to itself
+    seed: the seed of all its random numbers
+    state: its outer state, as `begin` gives it, perhaps with its own `hyper`
+    watch: leads the search back where it gets lost (metaplast/watch.py); None: nothing does
     """
 
     seed: int
@@ -206,46 +171,149 @@ class Run(NamedTuple):
     watch: Watch | None = None
 
 
+def steps(
+    problem: Problem, outer: AbstractOuterLoop, seed: int, state: Any, start: int, stop: int
+) -> Iterator[tuple[int, Any, Metrics]]:
+    """The outer steps `start` .. `stop - 1` from `state`.
+
+    Stopping, saving and going on from a yielded state changes no bit.
+
+    Args:
+        problem: the problem of the search.
+        outer: the outer loop.
+        seed: the seed of the run.
+        state: the outer state before step `start`.
+        start: the first step.
+        stop: the step before which the generator ends.
+
+    Yields:
+        (steps done, state, metrics). Where training lives are shorter than the task, now or in any
+        stage of the curriculum, the metric `unroll` is their number of steps.
+    """
+    for step, run, metrics in _steps_of_run(problem, outer, Run(seed, state), start, stop):
+        yield step, run.state, metrics
+
+
+def _steps_of_run(
+    problem: Problem, outer: AbstractOuterLoop, run: Run, start: int, stop: int
+) -> Iterator[tuple[int, Run, Metrics]]:
+    """The outer steps of one run: (steps done, run, metrics)."""
+    for index in range(start, stop):
+        problem_now = problem.at(index)
+        k_tasks = stream(run.seed, "tasks", index)
+        batch = sample(problem.lifetime.task, k_tasks, problem.n_tasks, "train")
+        key = stream(run.seed, "step", index)
+        before = _with_comparable_watch(problem, run, index)
+        state, metrics = _step(problem_now, outer, before.state, batch, key)
+        regrown = outer.regrown(state, key)
+        run, metrics = _watched(outer, before, state, regrown, metrics)
+        yield index + 1, run, {**metrics, **_unroll_metric(problem_now)}
+
+
+def _with_comparable_watch(problem: Problem, run: Run, index: int) -> Run:
+    """The run before step `index`: its watch begins anew where lives change their length."""
+    if run.watch is None or index == 0 or problem.at(index) == problem.at(index - 1):
+        return run
+    return run._replace(watch=watch.anew(run.watch, run.state))
+
+
+def _watched(
+    outer: AbstractOuterLoop, before: Run, state: Any, regrown: Any, metrics: Metrics
+) -> tuple[Run, Metrics]:
+    """The run after a step, led back where the search got lost (metaplast/watch.py).
+
+    Args:
+        outer: the outer loop.
+        before: the run before the step.
+        state: the outer state after the step.
+        regrown: `outer.regrown` of this state; the same object where the search goes on.
+        metrics: the metrics of the step.
+
+    Returns:
+        (run after the step, metrics).
+    """
+    if before.watch is None:
+        return before._replace(state=regrown), metrics
+    if regrown is not state:
+        fresh = watch.anew(before.watch, regrown)
+        run = before._replace(state=regrown, watch=fresh)
+        return run, {**metrics, **watch.metrics_of(fresh)}
+    after, state, metrics = watch.after(before.watch, outer, state, metrics)
+    return before._replace(state=state, watch=after), metrics
+
+
+def _unroll_metric(problem: Problem) -> Metrics:
+    if not problem.unroll and not problem.curriculum:
+        return {}
+    return {"unroll": jnp.asarray(problem.shape().n_steps)}
+
+
 def steps_many(
-    problem: MetaProblem,
+    problem: Problem,
     outer: AbstractOuterLoop,
     runs: Sequence[Run],
     start: int,
     stop: int,
     lockstep: bool | None = None,
 ) -> Iterator[tuple[int, list[Run], list[Metrics]]]:
-    """`steps` of several runs by one compiled program: yields (steps done, runs, metrics of each).
+    """The outer steps of several runs, by one compiled program.
 
-    lockstep: all runs at once (default: several, on an accelerator, whose state keeps its shape):
-    steps are faster on a CPU too (benchmarks/README.md), but last digits change. Else one after the
-    other in every step, each with the bits that it has alone, which a loop over runs inside the
-    program would not keep.
-    Raises: BadInput in lockstep for an outer loop whose state changes its shape, such as es with
-    restarts.
+    In lockstep all runs take a step at once. That is faster on a CPU too (benchmarks/README.md),
+    but last digits change. Otherwise the runs take every step one after the other, each with the
+    bits that it has alone; a loop over runs inside the program would not keep them.
+
+    Args:
+        problem: the problem of all runs.
+        outer: the outer loop of all runs.
+        runs: the runs before step `start`.
+        start: the first step.
+        stop: the step before which the generator ends.
+        lockstep: None: where there are several runs, on an accelerator, and the shape of their
+            states never changes.
+
+    Yields:
+        (steps done, runs, metrics of each run).
+
+    Raises:
+        BadInput: lockstep with an outer loop whose state changes its shape, such as es with
+            restarts.
     """
     steady = all(len(outer.forms(run.state)) == 1 for run in runs)
-    if not (
-        steady and len(runs) > 1 and jax.default_backend() != "cpu"
-        if lockstep is None
-        else lockstep
-    ):
-        alone = [_alone(problem, outer, run, start, stop) for run in runs]
-        for every in zip(*alone, strict=True):
-            yield every[0][0], [run for _, run, _ in every], [metrics for _, _, metrics in every]
-        return
-    if not steady:
+    if lockstep is None:
+        lockstep = steady and len(runs) > 1 and jax.default_backend() != "cpu"
+    if lockstep and not steady:
         raise BadInput(
             "runs in lockstep", "an outer loop whose state keeps its shape", "set restarts=0"
         )
+    if lockstep:
+        yield from _steps_in_lockstep(problem, outer, list(runs), start, stop)
+        return
+    one_by_one = [_steps_of_run(problem, outer, run, start, stop) for run in runs]
+    for steps_of_all in zip(*one_by_one, strict=True):
+        n_done = steps_of_all[0][0]
+        after = [run for _, run, _ in steps_of_all]
+        metrics = [metrics for _, _, metrics in steps_of_all]
+        yield n_done, after, metrics
+
+
+def _steps_in_lockstep(
+    problem: Problem, outer: AbstractOuterLoop, runs: list[Run], start: int, stop: int
+) -> Iterator[tuple[int, list[Run], list[Metrics]]]:
     seeds = jnp.asarray([run.seed for run in runs])
     for index in range(start, stop):
-        now, at = problem.at(index), jnp.asarray(index)
-        runs = [_as_compared(problem, run, index) for run in runs]
-        batches = _sample_many(problem.lifetime.task, seeds, at, problem.n_tasks)
-        states, metrics = _step_many(now, outer, ([run.state for run in runs], batches, seeds), at)
-        moved = [_watched(outer, *each) for each in zip(runs, states, states, metrics, strict=True)]
-        runs = [run for run, _ in moved]
-        yield index + 1, runs, [{**m, **_cut(now)} for _, m in moved]
+        problem_now = problem.at(index)
+        step = jnp.asarray(index)
+        before = [_with_comparable_watch(problem, run, index) for run in runs]
+        batches = _sample_many(problem.lifetime.task, seeds, step, problem.n_tasks)
+        states_before = [run.state for run in before]
+        states, metrics = _step_many(problem_now, outer, states_before, batches, seeds, step)
+        runs = []
+        metrics_of_runs = []
+        for run, state, metrics_of_step in zip(before, states, metrics, strict=True):
+            run_after, metrics_after = _watched(outer, run, state, state, metrics_of_step)
+            runs.append(run_after)
+            metrics_of_runs.append({**metrics_after, **_unroll_metric(problem_now)})
+        yield index + 1, runs, metrics_of_runs
 
 
 @program("family", "n")
@@ -255,15 +323,32 @@ def _sample_many(family: AbstractTaskFamily, seeds: Array, index: Array, n: int)
 
 @program("problem", "outer")
 def _step_many(
-    problem: MetaProblem,
+    problem: Problem,
     outer: AbstractOuterLoop,
-    runs: tuple[list[Any], Batch, Array],
+    states: list[Any],
+    batches: Batch,
+    seeds: Array,
     index: Array,
 ) -> tuple[list[Any], list[Metrics]]:
-    states, batches, seeds = runs
-    one = lambda state, batch, seed: _step(
-        problem, outer, state, batch, stream(seed, "step", index)
-    )
-    stacked = jax.vmap(one)(jax.tree.map(lambda *x: jnp.stack(x), *states), batches, seeds)
-    apart = [jax.tree.map(lambda x: x[i], stacked) for i in range(len(states))]  # noqa: B023
-    return [state for state, _ in apart], [metrics for _, metrics in apart]
+    """One step of all runs: (outer states, metrics).
+
+    Args:
+        problem: the problem of all runs.
+        outer: the outer loop of all runs.
+        states: the outer state of every run.
+        batches: the tasks of every run, stacked.
+        seeds: [n_runs].
+        index: the number of the step [].
+    """
+
+    def one(state: Any, batch: Batch, seed: Array) -> tuple[Any, Metrics]:
+        return _step(problem, outer, state, batch, stream(seed, "step", index))
+
+    stacked_states = jax.tree.map(lambda *x: jnp.stack(x), *states)
+    after, metrics = jax.vmap(one)(stacked_states, batches, seeds)
+    places = range(len(states))
+    return [_member(after, i) for i in places], [_member(metrics, i) for i in places]
+
+
+def _member(tree: Any, index: int) -> Any:
+    return jax.tree.map(lambda x: x[index], tree)

@@ -1,12 +1,11 @@
-"""Descent along an estimate of the gradient: what bptt and the loops that estimate it otherwise
-share.
-"""
+"""Descent along an estimate of the gradient: the common part of bptt and other estimates."""
 
 import difflib
 import inspect
 from abc import abstractmethod
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +13,8 @@ import optax
 from jax import Array
 
 from metaplast.outer import AbstractOuterLoop
-from metaplast.problem.meta_problem import Batch, MetaProblem
+from metaplast.problem.lives import Batch
+from metaplast.problem.protocol import Problem
 from metaplast.registry import BadInput, name_of
 from metaplast.signals import Key, Metrics, Theta, pytree
 from metaplast.spec import Count, NonNegative, Options, Positive, spec
@@ -24,8 +24,15 @@ from outer_loops._nested import scaled
 
 @pytree
 class DescentState:
-    """carried: what an estimator keeps between outer steps (lives under way, noise); () where it
-    keeps nothing.
+    """The state of a descent.
+
+    theta: the present theta
+    optimiser: the state of optax's optimiser
+    hyper: the numbers of `hyper`
+    carried: the data that an estimator keeps between outer steps (lives under way, noise); () for
+        an estimator that keeps none
+    step []: the number of steps done
+    skipped []: the number of steps that changed nothing
     """
 
     theta: Theta
@@ -36,18 +43,38 @@ class DescentState:
     skipped: Array
 
 
+class Estimate(NamedTuple):
+    """An estimate of the gradient.
+
+    carried: the data to keep for the next estimate
+    gradient: the estimate of d loss / d theta, a tree like theta
+    metrics: numbers about the lives, with `loss`
+    """
+
+    carried: Any
+    gradient: Theta
+    metrics: Metrics
+
+
 @spec
 class AbstractDescent(AbstractOuterLoop):
-    """theta <- theta - learning_rate * schedule(step) * optimiser(clip(gradient)); a file writes
-    the `gradient`.
+    """Descent along a gradient, which a concrete class estimates.
 
-    optimiser: any optax optimiser whose update is proportional to its learning rate, with
-    `optimiser_options`;
-    schedule: any optax schedule that starts from 1, with `schedule_options`
-    (`cosine_decay_schedule` spans `steps`).
-    clip: global norm of the gradient (0: none). A step whose loss or gradient is not finite changes
-    neither theta nor the optimiser; `skipped` counts it. Raises: BadInput for a name or option that
-    optax does not know.
+        theta <- theta - learning_rate * schedule(step) * optimiser(clip(gradient))
+
+    steps: outer steps of a run
+    learning_rate: the step size
+    optimiser, optimiser_options: any optax optimiser whose update is proportional to its learning
+        rate, and its options
+    schedule, schedule_options: any optax schedule that starts from 1, and its options;
+        `cosine_decay_schedule` spans `steps`
+    clip: the largest global norm of the gradient; 0: none
+
+    A step whose loss or gradient is not finite changes neither theta nor the optimiser. The metric
+    `skipped` counts such steps.
+
+    Raises:
+        BadInput: a name or an option that optax does not know.
     """
 
     steps: Count = 200
@@ -70,19 +97,19 @@ class AbstractDescent(AbstractOuterLoop):
         return {"learning_rate": jnp.asarray(self.learning_rate)}
 
     @abstractmethod
-    def carry(self, problem: MetaProblem, theta: Theta) -> Any:
-        """What is kept between outer steps, before the first. Raises: BadInput for a problem it
-        cannot estimate.
+    def carry(self, problem: Problem, theta: Theta) -> Any:
+        """The data to keep between outer steps, before the first one.
+
+        Raises:
+            BadInput: the gradient of this problem cannot be estimated.
         """
 
     @abstractmethod
-    def gradient(
-        self, problem: MetaProblem, state: DescentState, batch: Batch, key: Key
-    ) -> tuple[Any, Theta, Metrics]:
-        """(carried, estimate of d loss / d theta, metrics with `loss`) at theta of the state."""
+    def gradient(self, problem: Problem, state: DescentState, batch: Batch, key: Key) -> Estimate:
+        """An estimate of the gradient at the theta of the state."""
 
     def init(
-        self, problem: MetaProblem, theta: Theta, key: Key, hyper: dict[str, Array]
+        self, problem: Problem, theta: Theta, key: Key, hyper: dict[str, Array]
     ) -> DescentState:
         carried = self.carry(problem, theta)
         zero = jnp.zeros((), jnp.int32)
@@ -97,25 +124,29 @@ class AbstractDescent(AbstractOuterLoop):
         )
 
     def step(
-        self, problem: MetaProblem, state: DescentState, batch: Batch, key: Key
+        self, problem: Problem, state: DescentState, batch: Batch, key: Key
     ) -> tuple[DescentState, Metrics]:
-        carried, grad, metrics = self.gradient(problem, state, batch, key)
-        norm = optax.tree.norm(grad)
+        carried, gradient, metrics = self.gradient(problem, state, batch, key)
+        norm = optax.tree.norm(gradient)
         healthy = jnp.isfinite(metrics["loss"]) & jnp.isfinite(norm)
         with relaxed():
-            updates, optimiser = _optimiser(self).update(grad, state.optimiser, state.theta)
+            updates, optimiser = _optimiser(self).update(gradient, state.optimiser, state.theta)
             rate = state.hyper["learning_rate"] * _schedule(self)(state.step)
         theta = jax.tree.map(lambda t, u: t + rate * u, state.theta, updates)
-        keep = lambda new, old: jax.tree.map(lambda a, b: jnp.where(healthy, a, b), new, old)
-        new = DescentState(
-            theta=keep(theta, state.theta),
-            optimiser=keep(optimiser, state.optimiser),
+
+        def if_healthy(new: Any, old: Any) -> Any:
+            return jax.tree.map(lambda a, b: jnp.where(healthy, a, b), new, old)
+
+        after = DescentState(
+            theta=if_healthy(theta, state.theta),
+            optimiser=if_healthy(optimiser, state.optimiser),
             hyper=state.hyper,
             carried=carried,
             step=state.step + 1,
             skipped=state.skipped + (~healthy).astype(jnp.int32),
         )
-        return new, {**metrics, "grad_norm": norm, "learning_rate": rate, "skipped": new.skipped}
+        own_metrics = {"grad_norm": norm, "learning_rate": rate, "skipped": after.skipped}
+        return after, {**metrics, **own_metrics}
 
     def slower(self, state: DescentState, factor: float) -> DescentState:
         return scaled(state, "learning_rate", factor)
@@ -126,38 +157,36 @@ class AbstractDescent(AbstractOuterLoop):
 
 @spec
 class AbstractExact(AbstractDescent):
-    """Descent along the exact gradient of whole lives; a file says in which mode it is taken."""
+    """Descent along the exact gradient of whole lives; a concrete class gives the mode."""
 
     @property
     @abstractmethod
     def tangents(self) -> int:
-        """As in `MetaProblem.value_and_grad`."""
+        """The argument `tangents` of `Problem.value_and_grad`."""
 
-    def carry(self, problem: MetaProblem, theta: Theta) -> tuple[()]:
+    def carry(self, problem: Problem, theta: Theta) -> tuple[()]:
         demand_differentiable(self, problem)
         return ()
 
-    def gradient(
-        self, problem: MetaProblem, state: DescentState, batch: Batch, key: Key
-    ) -> tuple[tuple[()], Theta, Metrics]:
-        _, grad, metrics = problem.value_and_grad(state.theta, batch, self.tangents)
-        return (), grad, metrics
+    def gradient(self, problem: Problem, state: DescentState, batch: Batch, key: Key) -> Estimate:
+        _, gradient, metrics = problem.value_and_grad(state.theta, batch, self.tangents)
+        return Estimate((), gradient, metrics)
 
 
-def demand_differentiable(outer: AbstractOuterLoop, problem: MetaProblem) -> None:
-    """Raises: BadInput for a task that passes no gradient."""
+def demand_differentiable(outer: AbstractOuterLoop, problem: Problem) -> None:
+    """Raises: BadInput where the task passes no gradient."""
     if not problem.lifetime.task.shape().differentiable:
-        name = name_of(type(outer))
         raise BadInput(
-            f"outer {name}",
+            f"outer {name_of(type(outer))}",
             "a differentiable task",
             "use outer=es, or a task that passes gradients",
         )
 
 
 def demand_floats(outer: AbstractOuterLoop, theta: Theta) -> None:
-    """Raises: BadInput for a theta with nothing to learn, or other than floats."""
-    name, leaves = name_of(type(outer)), jax.tree.leaves(theta)
+    """Raises: BadInput for a theta with nothing to learn, or with other numbers than floats."""
+    name = name_of(type(outer))
+    leaves = jax.tree.leaves(theta)
     if not leaves:
         raise BadInput(
             f"outer {name}: theta",
@@ -166,8 +195,11 @@ def demand_floats(outer: AbstractOuterLoop, theta: Theta) -> None:
         )
     for leaf in leaves:
         if not jnp.issubdtype(leaf.dtype, jnp.floating):
-            what = f"outer {name}: a leaf of theta of {leaf.dtype}"
-            raise BadInput(what, "floats: others are rounded in silence", "learn floats only")
+            raise BadInput(
+                f"outer {name}: a leaf of theta of {leaf.dtype}",
+                "floats: others are rounded in silence",
+                "learn floats only",
+            )
 
 
 @lru_cache(maxsize=64)
@@ -198,8 +230,9 @@ def _schedule(outer: AbstractDescent) -> Any:
         "transition_steps": outer.steps,
         "end_value": 0.0,
     }
+    arguments = {name: value for name, value in defaults.items() if name in accepted}
     try:
-        return make(**{**{k: v for k, v in defaults.items() if k in accepted}, **options})
+        return make(**{**arguments, **options})
     except (TypeError, ValueError) as error:
         raise BadInput(
             f"schedule_options {options}", f"options of optax.{outer.schedule}", str(error)
@@ -207,13 +240,15 @@ def _schedule(outer: AbstractDescent) -> Any:
 
 
 def _takes_rate(thing: Any) -> bool:
+    """Whether it is an optimiser: a function whose first argument is the learning rate."""
     if not inspect.isfunction(thing):
         return False
     parameters = list(inspect.signature(thing).parameters)
     return bool(parameters) and parameters[0] == "learning_rate"
 
 
-def _named(name: str, known: set[str], field: str) -> Any:
+def _named(name: str, known: set[str], field: str) -> Callable[..., Any]:
+    """The function of optax with this name. Raises: BadInput for an unknown one."""
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
         raise BadInput(

@@ -1,6 +1,4 @@
-"""evosax behind one face: whatever a strategy holds, it is begun, asked, told and read in the same
-way.
-"""
+"""evosax behind one interface: every strategy is begun, asked, told and read in the same way."""
 
 import difflib
 import inspect
@@ -24,16 +22,24 @@ from metaplast.registry import BadInput
 from metaplast.signals import Key
 from outer_loops._foreign import relaxed, strong
 
-LARGEST = 1e30  # stands for evosax's infinities: a checkpoint holds finite numbers only
-ELITE = 0.2  # share of a population that begets the next one
+LARGEST = 1e30
+"""The number in place of evosax's infinities: a checkpoint holds finite numbers only."""
+
+ELITE = 0.2
+"""The share of a population that begets the next one."""
+
 TESTED = ("SNES", "CMA_ES", "Sep_CMA_ES", "Open_ES", "PGPE", "SimpleGA")
+"""The strategies of evosax that the tests run."""
+
 _ELSEWHERE = {
     "RandomSearch": "use outer=random_search",
     "SV_CMA_ES": "it moves several populations at once: choose CMA_ES",
     "SV_Open_ES": "it moves several populations at once: choose Open_ES",
 }
 UNTESTED = tuple(name for name in algorithms if name not in (*TESTED, *_ELSEWHERE))
-# These estimate a gradient and hand it to an optimiser: Adam here, for all of them.
+"""The other strategies of evosax that es can use."""
+
+# These strategies estimate a gradient and pass it to an optimiser: here Adam, for all of them.
 _BY_GRADIENT = (
     "ARS",
     "ASEBO",
@@ -47,8 +53,10 @@ _BY_GRADIENT = (
 
 
 def check_name(name: str) -> None:
-    """Raises: BadInput, with the nearest known name, for a strategy that evosax does not register
-    or es cannot use.
+    """Refuse a strategy that evosax does not register or that es cannot use.
+
+    Raises:
+        BadInput: with the nearest known name.
     """
     if name in (*TESTED, *UNTESTED):
         return
@@ -56,24 +64,28 @@ def check_name(name: str) -> None:
     known = (
         f"one of {', '.join(TESTED)}; registered by evosax, untested here: {', '.join(UNTESTED)}"
     )
-    raise BadInput(
-        f"strategy={name!r}",
-        known,
-        _ELSEWHERE.get(name) or (f"did you mean {near[0]!r}?" if near else "choose one"),
-    )
+    if name in _ELSEWHERE:
+        fix = _ELSEWHERE[name]
+    else:
+        fix = f"did you mean {near[0]!r}?" if near else "choose one"
+    raise BadInput(f"strategy={name!r}", known, fix)
 
 
-def own_rate(name: str) -> float:
-    """The learning rate that a strategy has by default."""
+def default_rate(name: str) -> float:
+    """The default learning rate of a strategy."""
     return 0.02 if name in _BY_GRADIENT else 1.0
 
 
 def padded(name: str, population: int, n_devices: int) -> int:
-    """The smallest population from `population` on that the strategy takes and that devices share
-    evenly.
+    """The smallest number of members that a strategy takes and that devices share evenly.
+
+    Args:
+        name: the strategy.
+        population: the smallest number that is tried.
+        n_devices: the number of devices.
     """
-    takes = lambda p: p % n_devices == 0 and _takes(name, p)
-    return next(p for p in range(population, 4 * (population + n_devices)) if takes(p))
+    candidates = range(population, 4 * (population + n_devices))
+    return next(n for n in candidates if n % n_devices == 0 and _takes(name, n))
 
 
 @lru_cache(maxsize=256)
@@ -85,11 +97,18 @@ def _takes(name: str, population: int) -> bool:
     return True
 
 
-def begun(name: str, population: int, theta: Array, std: Array, key: Key) -> Any:
-    """evosax's state before the first generation, around the flat `theta` [n]; every leaf finite.
+def begin(name: str, population: int, theta: Array, std: Array, key: Key) -> Any:
+    """The state of a strategy before the first generation; every leaf is finite.
 
-    A population-based strategy that mutates by `std` begins with copies of theta, another with
-    theta + std N(0, 1).
+    A strategy with a population that mutates it by `std` begins with copies of theta. Another
+    strategy with a population begins with theta + std N(0, 1).
+
+    Args:
+        name: the strategy.
+        population: the number of members.
+        theta: [n], the start.
+        std: the standard deviation of the members [].
+        key: the randomness of the start.
     """
     strategy, params = _with_std(name, population, theta, std)
     with relaxed():
@@ -97,16 +116,25 @@ def begun(name: str, population: int, theta: Array, std: Array, key: Key) -> Any
             state = strategy.init(key, theta, params)
         else:
             noise = jax.random.normal(key, (population, theta.size), theta.dtype)
-            apart = jnp.zeros(()) if _has_std(name, params) else std
-            unjudged = jnp.full((population,), LARGEST, theta.dtype)
-            state = strategy.init(key, theta + apart * noise.at[0].set(0.0), unjudged, params)
+            width = jnp.zeros(()) if _has_std(name, params) else std
+            members = theta + width * noise.at[0].set(0.0)
+            fitness = jnp.full((population,), LARGEST, theta.dtype)
+            state = strategy.init(key, members, fitness, params)
     state = replace(state, best_solution=theta, best_fitness=jnp.full((), LARGEST, theta.dtype))
     return strong(jax.tree.map(_finite, _pinned(name, state, std)))
 
 
 def ask(name: str, state: Any, population: int, std: Array, key: Key) -> tuple[Array, Any]:
-    """(members [P, n], state); a gradient that GuidedES blanks out here is no sign of numbers that
-    broke.
+    """The members of a generation [n_members, n], and the state.
+
+    GuidedES blanks out a gradient here; that is no sign of broken numbers.
+
+    Args:
+        name: the strategy.
+        state: the state before the generation.
+        population: the number of members.
+        std: the standard deviation of the members at the start [].
+        key: the randomness of the generation.
     """
     strategy, params = _with_std(name, population, state.best_solution, std)
     with relaxed():
@@ -119,26 +147,37 @@ def ask(name: str, state: Any, population: int, std: Array, key: Key) -> tuple[A
 def tell(
     name: str, state: Any, members: Array, fitness: Array, hyper: dict[str, Array], key: Key
 ) -> tuple[Any, Array]:
-    """(state, centre [n]) once `fitness` [P], to be made small, is known.
+    """The state after a generation, and its centre [n].
 
-    centre: the new mean, of which a strategy with a distribution has gone the share
-    `learning_rate`; of one with a population the mean of its best fifth.
+    The centre of a strategy with a distribution is its new mean, which has gone the share
+    `learning_rate` of the way. The centre of a strategy with a population is the mean of its best
+    fifth.
+
+    Args:
+        name: the strategy.
+        state: the state from `ask`.
+        members: [n_members, n].
+        fitness: [n_members], to be made small.
+        hyper: the numbers `std` and `learning_rate`.
+        key: the randomness of the update.
     """
     strategy, params = _with_std(name, len(fitness), state.best_solution, hyper["std"])
     with relaxed():
-        told, _ = strategy.tell(key, members, fitness, state, params)
+        after, _ = strategy.tell(key, members, fitness, state, params)
     if _by_distribution(name):
-        centre = state.mean + hyper["learning_rate"] * (told.mean - state.mean)
-        told = replace(told, mean=centre)
+        centre = state.mean + hyper["learning_rate"] * (after.mean - state.mean)
+        after = replace(after, mean=centre)
     else:
-        best = jnp.argsort(told.fitness)[: max(1, int(ELITE * len(fitness)))]
-        centre = jnp.mean(told.population[best], axis=0)
-    return strong(_pinned(name, told, hyper["std"])), centre
+        n_elite = max(1, int(ELITE * len(fitness)))
+        best = jnp.argsort(after.fitness)[:n_elite]
+        centre = jnp.mean(after.population[best], axis=0)
+    return strong(_pinned(name, after, hyper["std"])), centre
 
 
 def width(state: Any, members: Array) -> Array:
-    """The standard deviation [] with which members are drawn, mean over theta; measured where a
-    strategy has none.
+    """The standard deviation [] with which members are drawn, mean over theta.
+
+    It is measured on the members where the strategy has none.
     """
     std = getattr(state, "std", None)
     if std is None:
@@ -146,15 +185,17 @@ def width(state: Any, members: Array) -> Array:
     shape = getattr(state, "C", None)  # (co)variances in units of std^2
     if shape is None:
         return jnp.mean(std)
-    return jnp.mean(std * jnp.sqrt(jnp.diagonal(shape) if shape.ndim == 2 else shape))
+    variances = jnp.diagonal(shape) if shape.ndim == 2 else shape
+    return jnp.mean(std * jnp.sqrt(variances))
 
 
 def moves_mean(name: str) -> bool:
-    """Whether `tell` has applied the learning rate to what the strategy itself goes on from."""
+    """Whether the strategy itself goes on from the centre that `tell` returns."""
     return _by_distribution(name)
 
 
 def _by_distribution(name: str) -> bool:
+    """Whether a strategy moves a distribution; otherwise it keeps a population."""
     return name in distribution_based_algorithms
 
 
@@ -166,33 +207,34 @@ def _object(name: str, population: int, n: int, dtype: Any) -> Any:
     others.
     """
     with jax.ensure_compile_time_eval(), relaxed():
-        options: dict[str, Any] = {"optimizer": optax.adam(1.0)} if name in _BY_GRADIENT else {}
-        given = inspect.signature(algorithms[name]).parameters["fitness_shaping_fn"].default
-        if name in _BY_GRADIENT and given is identity_fitness_shaping_fn:
-            options["fitness_shaping_fn"] = centered_rank_fitness_shaping_fn
+        options: dict[str, Any] = {}
+        if name in _BY_GRADIENT:
+            options["optimizer"] = optax.adam(1.0)
+            default = inspect.signature(algorithms[name]).parameters["fitness_shaping_fn"].default
+            if default is identity_fitness_shaping_fn:
+                options["fitness_shaping_fn"] = centered_rank_fitness_shaping_fn
         strategy = algorithms[name](population, np.zeros(n, dtype), **options)
     if name == "SimpleGA":
-        strategy.elite_ratio = (
-            ELITE  # evosax's half selects nothing where half of the members failed
-        )
+        # evosax's half selects nothing where half of the members failed.
+        strategy.elite_ratio = ELITE
     return strategy
 
 
 @lru_cache(maxsize=64)
-def _made(name: str, population: int, n: int, dtype: Any) -> tuple[Any, Any]:
-    """That object and its default parameters."""
+def _with_defaults(name: str, population: int, n: int, dtype: Any) -> tuple[Any, Any]:
+    """evosax's object and its default parameters."""
     strategy = _object(name, population, n, dtype)
     with jax.ensure_compile_time_eval(), relaxed():
         params = strategy.default_params
         if hasattr(params, "K") and hasattr(params, "T"):
-            params = replace(
-                params, K=1, T=1
-            )  # every generation lives whole lives: nothing is carried over
+            # Every generation lives whole lives: nothing is carried over.
+            params = replace(params, K=1, T=1)
         return strategy, params
 
 
 def _with_std(name: str, population: int, theta: Array, std: Array) -> tuple[Any, Any]:
-    strategy, params = _made(name, population, theta.size, theta.dtype)
+    """evosax's object, and its parameters with the width `std`."""
+    strategy, params = _with_defaults(name, population, theta.size, theta.dtype)
     if hasattr(params, "std_init"):
         params = replace(params, std_init=std)
     if hasattr(params, "radius_max"):
@@ -201,20 +243,22 @@ def _with_std(name: str, population: int, theta: Array, std: Array) -> tuple[Any
 
 
 def _scheduled(name: str) -> bool:
+    """Whether a strategy has a schedule for its std."""
     return "std_schedule" in inspect.signature(algorithms[name]).parameters
 
 
 def _has_std(name: str, params: Any) -> bool:
+    """Whether a strategy mutates its members by a std of its own."""
     return _scheduled(name) or hasattr(params, "std_init")
 
 
 def _pinned(name: str, state: Any, std: Array) -> Any:
-    """Strategies with a schedule for their std reset it to that, 1.0, at every tell."""
+    """The state with the width `std`: a strategy with a schedule resets it to 1.0 at every tell."""
     return replace(state, std=std) if _scheduled(name) else state
 
 
 def _finite(leaf: Array) -> Array:
-    """Blanks that evosax writes as nan or infinity, as a zero or as LARGEST."""
+    """The leaf with finite numbers: evosax's nan becomes 0, its infinities LARGEST."""
     leaf = jnp.asarray(leaf)
     if not jnp.issubdtype(leaf.dtype, jnp.floating):
         return leaf

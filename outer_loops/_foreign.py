@@ -1,4 +1,4 @@
-"""Calling libraries that were not written for strict dtype and rank promotion."""
+"""Calls into libraries that were not written for strict dtype and rank promotion."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +16,8 @@ def relaxed() -> Iterator[None]:
 
 
 def strong(tree: Any) -> Any:
-    """Every leaf strongly typed: a weakly typed state re-traces after save and load, and its last
-    digits change.
+    """The tree with every leaf strongly typed.
+
+    A weakly typed state re-traces after save and load, and its last digits change.
     """
     return jax.tree.map(lambda x: jnp.asarray(x, jnp.asarray(x).dtype), tree)

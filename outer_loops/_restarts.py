@@ -1,4 +1,4 @@
-"""When a search has come to rest, and what is kept of it when it begins anew."""
+"""The course of a search that may come to rest and begin anew."""
 
 from dataclasses import replace
 
@@ -8,16 +8,23 @@ from jax import Array
 from metaplast.signals import pytree
 from outer_loops._evosax import LARGEST
 
-SMOOTH = 10  # generations over which the loss of a population is averaged
+SMOOTH = 10
+"""Generations over which the loss of a population is averaged."""
 
 
 @pytree
 class Course:
-    """Of the present search: loss, the mean loss of its population, smoothed; lowest, that of its
-    best member so far; idle, generations since; width, the standard deviation of its members; age
-    in generations. Of
-    those before it: best [n], where the one with the lowest loss came to rest; best_loss. start
-    [n]: where the first one began.
+    """The course of the present search, and the best of the searches before it.
+
+    start [n]: theta before the first search
+    best [n]: the theta at rest of the search with the lowest loss, among those before this one
+    best_loss []: the loss of that search
+    loss []: the mean loss of the present population, smoothed
+    lowest []: the loss of its best member so far
+    width []: the standard deviation of its members
+    age []: the generations of the present search
+    idle []: the generations since the best member
+    restarts []: the number of restarts so far
     """
 
     start: Array
@@ -32,7 +39,14 @@ class Course:
 
 
 def begin(start: Array, std: Array) -> Course:
-    zero, unknown = jnp.zeros((), jnp.int32), jnp.full((), LARGEST, start.dtype)
+    """The course before the first generation.
+
+    Args:
+        start: [n], theta.
+        std: the standard deviation of the members.
+    """
+    zero = jnp.zeros((), jnp.int32)
+    unknown = jnp.full((), LARGEST, start.dtype)
     return Course(
         start=start,
         best=start,
@@ -47,28 +61,40 @@ def begin(start: Array, std: Array) -> Course:
 
 
 def follow(course: Course, loss: Array, lowest: Array, width: Array) -> Course:
-    """One generation more: its mean loss, its lowest, its standard deviation."""
+    """The course after one more generation.
+
+    Args:
+        course: the course before it.
+        loss: its mean loss [].
+        lowest: its lowest loss [].
+        width: the standard deviation of its members [].
+    """
     age = course.age + 1
     loss = jnp.clip(loss, -LARGEST, LARGEST)
     share = 1.0 / jnp.minimum(age, SMOOTH).astype(loss.dtype)
-    lower = lowest < course.lowest
+    is_lower = lowest < course.lowest
     return replace(
-        course,  # pyright: ignore[reportAttributeAccessIssue]
+        course,
         loss=jnp.where(age == 1, loss, course.loss + share * (loss - course.loss)),
-        lowest=jnp.where(lower, lowest, course.lowest),
+        lowest=jnp.where(is_lower, lowest, course.lowest),
         width=width,
         age=age,
-        idle=jnp.where(lower, 0, course.idle + 1),
+        idle=jnp.where(is_lower, 0, course.idle + 1),
     )
 
 
 def anew(course: Course, theta: Array, std: Array) -> Course:
-    """The search ended at `theta` [n], which is kept where its loss is the lowest so far."""
-    better = course.loss < course.best_loss
-    fresh = begin(course.start, std)
+    """The course of the next search.
+
+    Args:
+        course: the course of the search that has come to rest.
+        theta: [n], where it ended; kept where its loss is the lowest so far.
+        std: the standard deviation of the new members.
+    """
+    is_better = course.loss < course.best_loss
     return replace(
-        fresh,  # pyright: ignore[reportAttributeAccessIssue]
-        best=jnp.where(better, theta, course.best),
-        best_loss=jnp.where(better, course.loss, course.best_loss),
+        begin(course.start, std),
+        best=jnp.where(is_better, theta, course.best),
+        best_loss=jnp.where(is_better, course.loss, course.best_loss),
         restarts=course.restarts + 1,
     )

@@ -1,4 +1,6 @@
-"""Who survives: mu parents and their offspring, each doing once."""
+"""The selection of survivors among mu parents and their offspring, each function once."""
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -7,17 +9,25 @@ from jax import Array
 from metaplast.signals import pytree
 from outer_loops import _trees
 
-LARGEST, DOUBLE = (
-    1e30,
-    1e35,
-)  # the loss of a life that blew up, at least; the rank of what another member does already
-MEMORY = 16  # evaluations over which a parent's loss is averaged
+LARGEST = 1e30
+"""The loss of a life that blew up, at least."""
+
+DOUBLE = 1e35
+"""The rank of a member that does the same as another one."""
+
+MEMORY = 16
+"""Evaluations over which a parent's loss is averaged."""
 
 
 @pytree
 class Parents:
-    """mu members, best first. flat [mu, n]; loss [mu]: running mean over the lives of several outer
-    steps, of which `count` were evaluated; facts of each (see _trees.Facts)."""
+    """mu members, best first.
+
+    flat [mu, n]: their thetas
+    loss [mu]: the running mean over the lives of several outer steps
+    count [mu]: the number of evaluations in that mean
+    key [mu, 2], form [mu, 2], size [mu], n_nodes [mu]: the facts of each (see `_trees.Facts`)
+    """
 
     flat: Array
     loss: Array
@@ -30,9 +40,14 @@ class Parents:
 
 @pytree
 class Offspring:
-    """The proposals of one outer step. twin: the parent that does the same, -1 where none does;
-    chosen [lambda]: the first that nobody has done before, real where there are that many;
-    examined: those up to the last of them.
+    """The proposals of one outer step.
+
+    flat [n_proposals, n]: their thetas
+    key, form, size, n_nodes: the facts of each (see `_trees.Facts`)
+    twin [n_proposals]: the parent that does the same; -1 where none does
+    examined [n_proposals]: whether the proposal is one of those up to the last chosen one
+    chosen [lambda]: the first proposals with a function that no member had before
+    real [lambda]: whether there are so many
     """
 
     flat: Array
@@ -46,86 +61,134 @@ class Offspring:
     real: Array
 
 
+class Entrants(NamedTuple):
+    """The chosen proposals, each under its best rate.
+
+    flat [lambda, n]: their thetas
+    loss [lambda]: their losses, less `harder`
+    """
+
+    flat: Array
+    loss: Array
+
+
+class Selection(NamedTuple):
+    """The survivors of an outer step.
+
+    parents: the best members of distinct functions
+    first_is_new []: whether the first of them is new
+    """
+
+    parents: Parents
+    first_is_new: Array
+
+
 def equal(a: Array, b: Array) -> Array:
-    """[len(a), len(b)]: whether two keys are equal."""
+    """Whether two keys are equal [len(a), len(b)]."""
     return jnp.all(a[:, None] == b[None, :], axis=2)
 
 
 def harder(parents: Parents, own: Array) -> Array:
-    """How much worse [] these lives are than those before, by the median of the parents that have
-    lived before: losses of different outer steps are compared."""
+    """The difference [] between the losses of these lives and of those before.
+
+    It is the median over the parents that have lived before, so that losses of different outer
+    steps can be compared.
+
+    Args:
+        parents: the parents, with their losses on earlier lives.
+        own: their losses on these lives [mu].
+    """
     lived = (parents.count > 0) & (parents.loss < LARGEST) & (own < LARGEST)
-    middle = jnp.nanmedian(jnp.where(lived, own - parents.loss, jnp.nan))
-    return jnp.where(jnp.any(lived), middle, 0.0)
+    median = jnp.nanmedian(jnp.where(lived, own - parents.loss, jnp.nan))
+    return jnp.where(jnp.any(lived), median, 0.0)
 
 
 def updated(
-    where: _trees.Layout, parents: Parents, own: Array, moves: Array, moved: Array
+    where: _trees.Places, parents: Parents, own: Array, moves: Array, moved: Array
 ) -> Parents:
-    """The parents after living once more; those that a move made better on the same lives have
-    moved. own, moved: their losses on these lives, less how much harder these are than those
-    before."""
+    """The parents after they lived once more.
+
+    A parent has moved where a move made it better on the same lives.
+
+    Args:
+        where: the places of the genes and numbers.
+        parents: the parents before these lives.
+        own: the losses of the parents on these lives [mu], less `harder`.
+        moves: the moved parents [n_refined, n_lengths, n].
+        moved: the losses of the moved parents [n_refined, n_lengths], less `harder`.
+    """
     count = jnp.minimum(parents.count + 1.0, float(MEMORY))
     loss = ((count - 1.0) * parents.loss + own) / count
     flat = parents.flat
-    if n := len(moves):
+    n = len(moves)
+    if n:
         best = jnp.argmin(moved, axis=1)
-        at = moves[jnp.arange(n), best]
-        valid = jax.vmap(lambda x: _trees.facts(where, x).valid)(at)
-        better = (jnp.min(moved, axis=1) < own[:n]) & valid
-        flat = flat.at[:n].set(jnp.where(better[:, None], at, flat[:n]))
-        loss = loss.at[:n].set(jnp.where(better, jnp.min(moved, axis=1), loss[:n]))
+        candidate = moves[jnp.arange(n), best]
+        candidate_loss = jnp.min(moved, axis=1)
+        valid = jax.vmap(lambda x: _trees.facts(where, x).valid)(candidate)
+        better = (candidate_loss < own[:n]) & valid
+        flat = flat.at[:n].set(jnp.where(better[:, None], candidate, flat[:n]))
+        loss = loss.at[:n].set(jnp.where(better, candidate_loss, loss[:n]))
         count = count.at[:n].set(jnp.where(better, 1.0, count[:n]))
-    seen = jax.vmap(lambda x: _trees.facts(where, x))(flat)
+    facts = jax.vmap(lambda x: _trees.facts(where, x))(flat)
     return Parents(
         flat=flat,
         loss=loss,
         count=count,
-        key=seen.key,
-        form=seen.form,
-        size=seen.size,
-        n_nodes=seen.n_nodes,
+        key=facts.key,
+        form=facts.form,
+        size=facts.size,
+        n_nodes=facts.n_nodes,
     )
 
 
 def selected(
-    where: _trees.Layout,
+    where: _trees.Places,
     parents: Parents,
     offspring: Offspring,
-    entered: tuple[Array, Array],
+    entrants: Entrants,
     parsimony: Array,
-) -> tuple[Parents, Array]:
-    """(The best members of distinct doings, whether the first of them is new). entered: what was
-    tried, its losses.
+) -> Selection:
+    """The best members of distinct functions, by loss + parsimony * nodes.
+
+    Args:
+        where: the places of the genes and numbers.
+        parents: the parents after these lives.
+        offspring: the proposals.
+        entrants: the proposals that lived.
+        parsimony: the price of a node [].
     """
     twins = _twins(where, parents, offspring)
-    at = offspring.chosen
+    chosen = offspring.chosen
     new = Parents(
-        flat=entered[0],
-        loss=entered[1],
-        count=jnp.zeros_like(entered[1]),
-        key=offspring.key[at],
-        form=offspring.form[at],
-        size=offspring.size[at],
-        n_nodes=offspring.n_nodes[at],
+        flat=entrants.flat,
+        loss=entrants.loss,
+        count=jnp.zeros_like(entrants.loss),
+        key=offspring.key[chosen],
+        form=offspring.form[chosen],
+        size=offspring.size[chosen],
+        n_nodes=offspring.n_nodes[chosen],
     )
     # Twins stand first: of equal members the newest survives.
     pool = jax.tree.map(lambda *x: jnp.concatenate(x), twins, new, parents)
-    real = jnp.concatenate(
-        [jnp.isfinite(twins.loss), offspring.real, jnp.ones(len(parents.loss), bool)]
-    )
+    all_parents = jnp.ones(len(parents.loss), bool)
+    real = jnp.concatenate([jnp.isfinite(twins.loss), offspring.real, all_parents])
     score = jnp.where(real, pool.loss + parsimony * pool.n_nodes, jnp.inf)
     order = jnp.argsort(score, stable=True)
-    repeated = jnp.any(jnp.tril(equal(pool.form[order], pool.form[order]), -1), axis=1)
+    forms = pool.form[order]
+    repeated = jnp.any(jnp.tril(equal(forms, forms), -1), axis=1)
     ranks = jnp.where(repeated & jnp.isfinite(score[order]), DOUBLE, score[order])
     order = order[jnp.argsort(ranks, stable=True)][: len(parents.loss)]
     n_twins = len(twins.loss)
-    first = (order[0] >= n_twins) & (order[0] < n_twins + len(at))
-    return jax.tree.map(lambda x: x[order], pool), first
+    first_is_new = (order[0] >= n_twins) & (order[0] < n_twins + len(chosen))
+    return Selection(jax.tree.map(lambda x: x[order], pool), first_is_new)
 
 
-def _twins(where: _trees.Layout, parents: Parents, offspring: Offspring) -> Parents:
-    """The proposals that do what a parent does, with its loss and rates; loss inf: none."""
+def _twins(where: _trees.Places, parents: Parents, offspring: Offspring) -> Parents:
+    """The proposals with the function of a parent, at its loss and rates.
+
+    The loss of a proposal without such a parent is infinite.
+    """
     twin = jnp.maximum(offspring.twin, 0)
     same = (offspring.twin >= 0) & jnp.all(parents.key[twin] == offspring.key, axis=1)
     shift = jnp.log(parents.size[twin] / offspring.size) / _trees.RATE_UNIT

@@ -1,9 +1,8 @@
-"""What a search over trees knows of theta: which of its numbers are a tree's code, which are rates,
-and which members of a population do the same."""
+"""The tree code in the flat vector of theta: its genes, its numbers, its rates, its twins."""
 
 import zlib
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -14,21 +13,34 @@ from jax.flatten_util import ravel_pytree
 from metaplast.language import machine as _machine
 from metaplast.language.expression import limits
 from metaplast.language.grammar import RATE_UNIT
-from metaplast.problem.meta_problem import MetaProblem
+from metaplast.problem.protocol import Problem
 from metaplast.registry import BadInput
 from metaplast.rules.symbolic import Symbolic
 from metaplast.signals import Theta
 
-N_PROBES, ROUNDING, LEAST = 64, 1e-3, 1e-6
+N_PROBES = 64
+"""Fixed values of every signal, on which trees are compared."""
+
+ROUNDING = 1e-3
+"""Outputs on the probes that round to the same multiple of this are equal."""
+
+LEAST = 1e-6
+"""A tree whose root mean square on the probes is not above this is 0."""
 
 
-class Layout(NamedTuple):
-    """Where things are in the flat vector of theta.
+class Places(NamedTuple):
+    """The places of numbers in the flat vector of theta, each an array of indices.
 
-    slot, rule: the one symbolic rule; None where there is none. code: its genes,
-    with their exclusive upper `bounds`;
-    own_rate, rates: its `log_rate`, and those of other rules; constants: its numbers; rest:
-    all other numbers; signs: signals that are -1 or 1.
+    slot: the name of the slot of the one symbolic rule; "" where there is none
+    rule: this rule; None where there is none
+    bounds: the exclusive upper bounds of the genes, as many as `code`
+    code: the genes of the tree
+    own_rate: the `log_rate` of the symbolic rule
+    rates: the `log_rate` of other rules
+    constants: the numbers of the tree
+    rest: all other numbers
+    signs: the signals that are -1 or 1
+    unravel: flat vector [n] -> theta
     """
 
     slot: str
@@ -44,17 +56,23 @@ class Layout(NamedTuple):
 
     @property
     def leaves(self) -> tuple:
+        """The leaves that a searched tree may have; () without a symbolic rule."""
         return self.rule.leaves(self.rule.numbers()) if self.rule is not None else ()
 
     @property
     def numbers(self) -> np.ndarray:
+        """The places of all numbers that are neither genes nor rates."""
         return np.concatenate([self.constants, self.rest])
 
 
 class Facts(NamedTuple):
-    """key [2]: equal for members that do the same up to the rate; form [2]:
-    the key with the tree's numbers where they start; size: root mean square of f over the probes;
-    n_nodes: of the tree; valid: f is finite on all probes.
+    """The facts of one member.
+
+    key [2]: equal for members that do the same up to the rate
+    form [2]: the key of the member with the tree's numbers where they start
+    size []: the root mean square of the tree's function over the probes
+    n_nodes []: the nodes of the tree
+    valid []: whether the function is finite on all probes
     """
 
     key: Array
@@ -64,102 +82,142 @@ class Facts(NamedTuple):
     valid: Array
 
 
-def layout(problem: MetaProblem, theta: Theta, signs: tuple[str, ...]) -> Layout:
-    """Raises: BadInput for several symbolic rules, or a searched one with a theta per edge."""
-    slots = [slot for slot in problem.lifetime.slots if isinstance(slot.rule, Symbolic)]
-    searched = [slot for slot in slots if slot.rule.size]  # pyright: ignore[reportAttributeAccessIssue]
-    if len(searched) > 1 or any(not slot.shared for slot in searched):
-        given = ", ".join(slot.name for slot in searched)
-        raise BadInput(
-            f"searched rules in {given}",
-            "one, with one theta (shared: true)",
-            "fix the other expressions",
-        )
-    chosen = next((slot for slot in searched or slots if slot.shared), None)
-    slot, rule = (chosen.name, chosen.rule) if chosen else ("", None)
+def places(problem: Problem, theta: Theta, signs: tuple[str, ...]) -> Places:
+    """The places of numbers in the flat vector of theta.
+
+    Args:
+        problem: the problem, with its slots.
+        theta: a theta; its shapes matter.
+        signs: the signals that are -1 or 1.
+
+    Raises:
+        BadInput: several searched rules, or a searched rule with a theta per edge.
+    """
+    slot, rule = _symbolic_slot(problem)
     kinds: dict[str, list[int]] = {
         name: [] for name in ("code", "own_rate", "rates", "constants", "rest")
     }
-    at = 0
+    position = 0
     for path, leaf in jax.tree_util.tree_flatten_with_path(theta)[0]:
         keys = [str(getattr(part, "key", part)) for part in path]
-        kinds[_kind(keys, slot)] += range(at, at + leaf.size)
-        at += leaf.size
-    where = {name: np.asarray(found, np.int32) for name, found in kinds.items()}
-    n_leaves = len(rule.leaves(rule.numbers())) if isinstance(rule, Symbolic) else 0
-    bounds = limits(n_leaves, rule.size) if isinstance(rule, Symbolic) and rule.size else ()
-    unravel = ravel_pytree(theta)[1]
-    return Layout(slot, rule, np.asarray(bounds, np.float32), **where, signs=signs, unravel=unravel)  # pyright: ignore[reportArgumentType]
+        kinds[_kind(keys, slot)] += range(position, position + leaf.size)
+        position += leaf.size
+    indices = {name: np.asarray(numbers, np.int32) for name, numbers in kinds.items()}
+    bounds = ()
+    if rule is not None and rule.size:
+        bounds = limits(len(rule.leaves(rule.numbers())), rule.size)
+    return Places(
+        slot=slot,
+        rule=rule,
+        bounds=np.asarray(bounds, np.float32),
+        code=indices["code"],
+        own_rate=indices["own_rate"],
+        rates=indices["rates"],
+        constants=indices["constants"],
+        rest=indices["rest"],
+        signs=signs,
+        unravel=ravel_pytree(theta)[1],
+    )
+
+
+def _symbolic_slot(problem: Problem) -> tuple[str, Symbolic | None]:
+    """The name and the rule of the one symbolic slot; ("", None) where there is none."""
+    symbolic = [slot for slot in problem.lifetime.slots if isinstance(slot.rule, Symbolic)]
+    searched = [slot for slot in symbolic if cast(Symbolic, slot.rule).size]
+    if len(searched) > 1 or any(not slot.shared for slot in searched):
+        raise BadInput(
+            f"searched rules in {', '.join(slot.name for slot in searched)}",
+            "one, with one theta (shared: true)",
+            "fix the other expressions",
+        )
+    for slot in searched or symbolic:
+        if slot.shared:
+            return slot.name, cast(Symbolic, slot.rule)
+    return "", None
 
 
 def _kind(keys: list[str], slot: str) -> str:
-    own = slot and keys[:2] == ["rules", slot] and len(keys) == 3
-    if own and keys[2] in ("code", "constants"):
+    """The field of `Places` for a leaf of theta with this path."""
+    is_of_rule = slot and keys[:2] == ["rules", slot] and len(keys) == 3
+    if is_of_rule and keys[2] in ("code", "constants"):
         return keys[2]
     if keys[-1] == "log_rate":
-        return "own_rate" if own else "rates"
+        return "own_rate" if is_of_rule else "rates"
     return "rest"
 
 
-def facts(where: Layout, flat: Array) -> Facts:
-    """Of one member [n]. Members do the same that have equal other numbers and equal outputs on
-    fixed probes (standard normal signals, or their signs), scaled to a root mean square of 1 and
-    rounded to ROUNDING."""
-    rest, one = flat[where.rest], jnp.ones(())
+def facts(where: Places, flat: Array) -> Facts:
+    """The facts of one member [n].
+
+    Members do the same that have equal other numbers and equal outputs on fixed probes. Probes are
+    standard normal signals, or their signs. Outputs are scaled to a root mean square of 1 and
+    rounded to ROUNDING.
+    """
+    rest = flat[where.rest]
+    one = jnp.ones(())
     if where.rule is None:
         key = _hashed(rest)
-        return Facts(key, key, one, one, jnp.ones((), bool))
+        return Facts(key=key, form=key, size=one, n_nodes=one, valid=jnp.ones((), bool))
     outputs, size = _outputs(where, flat)
-    plain, _ = _outputs(where, flat.at[where.constants].set(0.0))
+    outputs_at_start, _ = _outputs(where, flat.at[where.constants].set(0.0))
     n_nodes = _machine.n_nodes(flat[where.code], len(where.leaves)) if where.code.size else one
-    key, form = (_hashed(jnp.concatenate([values, rest])) for values in (outputs, plain))
+    valid = jnp.isfinite(size)
     return Facts(
-        key,
-        form,
-        jnp.where(jnp.isfinite(size), jnp.maximum(size, LEAST), 1.0),
-        n_nodes,
-        jnp.isfinite(size),
+        key=_hashed(jnp.concatenate([outputs, rest])),
+        form=_hashed(jnp.concatenate([outputs_at_start, rest])),
+        size=jnp.where(valid, jnp.maximum(size, LEAST), 1.0),
+        n_nodes=n_nodes,
+        valid=valid,
     )
 
 
-def _outputs(where: Layout, flat: Array) -> tuple[Array, Array]:
-    """(f on the probes [N_PROBES], scaled to a root mean square of 1, and that root mean square
-    []).
-    """
+def _outputs(where: Places, flat: Array) -> tuple[Array, Array]:
+    """The tree's function on the probes [N_PROBES], scaled, and its root mean square [] before."""
     assert where.rule is not None
-    own = where.unravel(flat)["rules"][where.slot]
-    values = jnp.broadcast_to(
-        where.rule.value(own, lambda name: probe(name, name in where.signs)), (N_PROBES,)
-    )
+    theta = where.unravel(flat)["rules"][where.slot]
+    values = where.rule.value(theta, lambda name: probe(name, name in where.signs))
+    values = jnp.broadcast_to(values, (N_PROBES,))
     size = jnp.sqrt(jnp.mean(values**2))
-    tells = jnp.isfinite(size) & (size > LEAST)
-    return jnp.where(tells, values / jnp.maximum(size, LEAST), 0.0), size
+    has_size = jnp.isfinite(size) & (size > LEAST)
+    return jnp.where(has_size, values / jnp.maximum(size, LEAST), 0.0), size
 
 
 def probe(name: str, is_sign: bool) -> Array:
-    """What a signal is on the probes [N_PROBES]."""
+    """The values of a signal on the probes [N_PROBES].
+
+    Args:
+        name: the signal; it seeds the values.
+        is_sign: whether it is -1 or 1.
+    """
     drawn = np.random.RandomState(zlib.crc32(name.encode())).normal(size=N_PROBES)
     return jnp.asarray(np.sign(drawn) if is_sign else drawn)
 
 
 def _hashed(values: Array) -> Array:
-    """Two sums of the rounded values modulo 2^32, with odd random weights; never (0, 0) for no
-    values at all.
+    """Two sums of the rounded values modulo 2^32, with odd random weights [2].
+
+    They are never (0, 0) for no values at all.
     """
     whole = jnp.clip(jnp.round(values / ROUNDING), -1e9, 1e9).astype(jnp.int32).astype(jnp.uint32)
     drawn = np.random.RandomState(0).randint(0, 2**32, size=(2, values.size), dtype=np.uint64)
     weights = drawn.astype(np.uint32) | np.uint32(1)
-    return jnp.sum(whole[None, :] * weights, axis=1, dtype=jnp.uint32) + np.asarray(
-        [1, 1], np.uint32
-    )
+    sums = jnp.sum(whole[None, :] * weights, axis=1, dtype=jnp.uint32)
+    return sums + np.asarray([1, 1], np.uint32)
 
 
 def mutated(
-    where: Layout, flat: Array, key: Array, rate: Array | float, std: Array | float
+    where: Places, flat: Array, key: Array, rate: Array | float, std: Array | float
 ) -> Array:
-    """One member [n] changed: each gene drawn anew with probability `rate`,
-    which keeps every code a tree; numbers moved by std * N(0, 1), always where there is no code,
-    else with probability `rate`."""
+    """One member [n], changed.
+
+    Args:
+        where: the places of the genes and numbers.
+        flat: the member [n].
+        key: the randomness of the change.
+        rate: the probability that a gene is drawn anew, which keeps every code a tree, and that a
+            number moves. Where there is no code, numbers always move.
+        std: numbers move by std * N(0, 1).
+    """
     k_which, k_gene, k_move, k_noise = jax.random.split(key, 4)
     if where.code.size:
         change = jax.random.uniform(k_which, where.code.shape) < rate
@@ -171,27 +229,35 @@ def mutated(
     return flat
 
 
-def genes(where: Layout, key: Array) -> Array:
-    """A random code."""
+def genes(where: Places, key: Array) -> Array:
+    """A random code, as many genes as `where.code`."""
     return jnp.floor(jax.random.uniform(key, where.code.shape) * where.bounds)
 
 
-def rated(where: Layout, flat: Array, size: Array, factors: np.ndarray) -> Array:
-    """One member [n] under several rates [n_factors, n]: the symbolic rule's change on the probes
-    has the root mean square rate * factor; other rules have factor times their own rate."""
+def rated(where: Places, flat: Array, size: Array, factors: np.ndarray) -> Array:
+    """One member under several rates [n_factors, n].
+
+    The symbolic rule's change on the probes has the root mean square rate * factor. Other rules
+    have factor times their own rate.
+
+    Args:
+        where: the places of the rates.
+        flat: the member [n].
+        size: the root mean square of the tree's function on the probes [].
+        factors: [n_factors].
+    """
     shifts = np.log(factors) / RATE_UNIT
     many = jnp.broadcast_to(flat, (len(factors), *flat.shape))
-    own = jnp.broadcast_to(
-        (jnp.asarray(shifts) - jnp.log(size) / RATE_UNIT)[:, None],
-        (len(factors), where.own_rate.size),
-    )
-    return many.at[:, where.own_rate].set(own).at[:, where.rates].add(jnp.asarray(shifts)[:, None])
+    own_shifts = (jnp.asarray(shifts) - jnp.log(size) / RATE_UNIT)[:, None]
+    own_rates = jnp.broadcast_to(own_shifts, (len(factors), where.own_rate.size))
+    many = many.at[:, where.own_rate].set(own_rates)
+    return many.at[:, where.rates].add(jnp.asarray(shifts)[:, None])
 
 
-def check(problem: MetaProblem, theta: Any) -> None:
-    """Raises: BadInput for a theta that cannot be searched."""
+def check(problem: Problem, theta: Any) -> None:
+    """Refuse a theta that cannot be searched. Raises: BadInput."""
     if not jax.tree.leaves(theta):
         raise BadInput(
             "outer genetic_programming: theta", "a number to learn", "let the rule learn"
         )
-    layout(problem, jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), theta), ())
+    places(problem, jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), theta), ())

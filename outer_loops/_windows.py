@@ -1,6 +1,4 @@
-"""Lives that go on from one outer step to the next, a window of steps at a time: what truncated
-loops share.
-"""
+"""Lives that go on between outer steps, a window at a time: the common part of truncated loops."""
 
 from abc import abstractmethod
 from dataclasses import replace
@@ -13,28 +11,37 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 
 from metaplast import train
-from metaplast.problem.meta_problem import Batch, Births, Lives, MetaProblem
+from metaplast.problem.lives import Batch, Births, Lives
+from metaplast.problem.protocol import Problem
 from metaplast.registry import BadInput
 from metaplast.signals import Key, Metrics, Score, Theta, pytree
 from metaplast.spec import Members, Natural, Positive, spec
-from outer_loops._descent import AbstractDescent, DescentState, demand_floats
+from outer_loops._descent import AbstractDescent, DescentState, Estimate, demand_floats
 
 
 @pytree
 class Bits:
-    """A random key as numbers: what is saved and loaded holds nothing else."""
+    """A random key as numbers: saved states hold nothing but numbers.
+
+    data: the numbers of the key
+    """
 
     data: Array
 
 
 @pytree
 class UnderWay:
-    """Lives in units that are born and end together: a life, or all lives of an antithetic pair.
+    """Lives under way, in units that are born and end together.
 
-    left [n_units]: windows still to live; 0: born anew at the next step; -k: likewise, for a first
-    life that is k windows short. latest [steps of the longest life]: the loss in each window of a
-    life when one was last lived there, times n_windows; seen: whether one ever was. steps []: those
-    of a life when this was last used.
+    A unit is a life, or all lives of an antithetic pair.
+
+    lives: the lives, with their keys as `Bits`
+    left [n_units]: the windows still to live; 0: the unit is born anew at the next step; -k: the
+        same, for a first life that is k windows short
+    latest [steps of the longest life]: for each window of a life, the loss of the last window lived
+        there, times n_windows
+    seen [steps of the longest life]: whether a window was ever lived there
+    steps []: the steps of a life when this was last used
     """
 
     lives: Lives
@@ -45,53 +52,74 @@ class UnderWay:
 
 
 class Cut(NamedTuple):
-    """How lives are cut: `size` steps a window, `n` windows a life."""
+    """The division of a life into windows.
+
+    size: the steps of a window
+    n: the windows of a life
+    """
 
     size: int
     n: int
 
 
-def cut(problem: MetaProblem, window: int) -> Cut:
-    """window 0: the smallest divisor of a life's steps that is at least their square root.
+def cut(problem: Problem, window: int) -> Cut:
+    """The division of a life into windows.
 
-    Raises: BadInput, with the divisors next to it, for a window that does not divide a life.
+    Args:
+        problem: the problem; its `shape` gives the steps of a life.
+        window: the steps of a window; 0: the smallest divisor of a life's steps that is at least
+            their square root.
+
+    Raises:
+        BadInput: the window does not divide a life. The error names the divisors next to it.
     """
     n_steps = problem.shape().n_steps
     divisors = [d for d in range(1, n_steps + 1) if n_steps % d == 0]
     size = window or min(d for d in divisors if d * d >= n_steps)
     if size not in divisors:
-        near = [max(d for d in divisors if d < size), *[d for d in divisors if d > size][:1]]
-        given = f"window={size} of a life of {n_steps} steps"
+        smaller = [d for d in divisors if d < size]
+        larger = [d for d in divisors if d > size]
+        near = [max(smaller), *larger[:1]]
         raise BadInput(
-            given, f"a divisor of {n_steps}", f"set window={' or '.join(map(str, near))}"
+            f"window={size} of a life of {n_steps} steps",
+            f"a divisor of {n_steps}",
+            f"set window={' or '.join(map(str, near))}",
         )
     return Cut(size, n_steps // size)
 
 
-def embark(problem: MetaProblem, theta: Theta, window: int, n_pairs: int = 0) -> UnderWay:
-    """Nobody born yet. n_pairs: pairs of members, all lives of one a unit; 0: one member, each of
-    its lives a unit.
+def embark(problem: Problem, theta: Theta, window: int, n_pairs: int = 0) -> UnderWay:
+    """The lives before the first step: none is born yet.
 
-    Raises: BadInput for a window that does not divide a life, and an objective that is no sum over
-    steps.
+    Args:
+        problem: the problem of the lives.
+        theta: a theta; its shapes matter.
+        window: the steps of a window, see `cut`.
+        n_pairs: the number of antithetic pairs of members, whose lives are one unit each. 0: one
+            member, each of whose lives is a unit.
+
+    Raises:
+        BadInput: a window that does not divide a life, or an objective that is no sum over steps.
     """
     size, n_windows = cut(problem, window)
-    shape, longest = problem.shape(), problem.whole().shape().n_steps
-    blank = Score(loss=jnp.zeros(size), weight=jnp.ones(size), metrics={})
-    jax.eval_shape(
-        lambda t: problem.objective.window(t, blank, shape, jnp.zeros((), jnp.int32)), theta
-    )
-    family, n_tasks = problem.lifetime.task, problem.n_tasks
-    batch = jax.eval_shape(
-        lambda key: train.sample(family, key, n_tasks, "train"), jax.random.key(0)
-    )
-    n = batch.keys.shape[0]  # fewer than n_tasks where there are fewer
-    n_units, n_slots, n_members = (n_pairs, n_pairs * n, 2 * n_pairs) if n_pairs else (n, n, 1)
+    shape = problem.shape()
+    longest = problem.whole().shape().n_steps
+    _check_objective(problem, theta, size)
+    batch = _batch_shape(problem)
+    n_lives = batch.keys.shape[0]  # fewer than n_tasks where there are fewer
+    if n_pairs:
+        n_units = n_pairs
+        n_slots = n_pairs * n_lives
+        n_members = 2 * n_pairs
+    else:
+        n_units = n_lives
+        n_slots = n_lives
+        n_members = 1
     batch = jax.tree.map(lambda x: jax.ShapeDtypeStruct((n_slots, *x.shape[1:]), x.dtype), batch)
     thetas = jax.tree.map(lambda x: jnp.broadcast_to(x, (n_members, *x.shape)), theta)
     lives = problem.unborn(thetas, batch, share=2 if n_pairs else None)
     return UnderWay(
-        lives=_plain(lives),
+        lives=_with_plain_keys(lives),
         left=_staggered(n_units, n_windows),
         latest=jnp.zeros(longest),
         seen=jnp.zeros(longest, bool),
@@ -99,82 +127,152 @@ def embark(problem: MetaProblem, theta: Theta, window: int, n_pairs: int = 0) ->
     )
 
 
+def _check_objective(problem: Problem, theta: Theta, size: int) -> None:
+    """Raises: BadInput for an objective that is no sum over steps."""
+    blank = Score(loss=jnp.zeros(size), weight=jnp.ones(size), metrics={})
+    shape = problem.shape()
+    jax.eval_shape(
+        lambda t: problem.objective.window(t, blank, shape, jnp.zeros((), jnp.int32)), theta
+    )
+
+
+def _batch_shape(problem: Problem) -> Batch:
+    """The shapes of the batch of an outer step."""
+    family = problem.lifetime.task
+    n_tasks = problem.n_tasks
+    sample = lambda key: train.sample(family, key, n_tasks, "train")
+    return jax.eval_shape(sample, jax.random.key(0))
+
+
 def _staggered(n_units: int, n_windows: int) -> Array:
+    """The `left` of units whose first lives end spread over the windows of a life."""
     return -(jnp.arange(n_units) * n_windows // n_units)
 
 
-def resume(going: UnderWay, problem: MetaProblem, window: int) -> UnderWay:
-    """The lives as they were left; all are born anew where a curriculum has changed the length of a
-    life.
+def resume(going: UnderWay, problem: Problem, window: int) -> UnderWay:
+    """The lives as they were left.
+
+    All are born anew where a curriculum has changed the length of a life.
+
+    Args:
+        going: the lives after the last step.
+        problem: the problem of the present step.
+        window: the steps of a window, see `cut`.
     """
     n_steps = jnp.full_like(going.steps, problem.shape().n_steps)
     changed = going.steps != n_steps
-    left = jnp.where(changed, _staggered(going.left.shape[0], cut(problem, window).n), going.left)
+    fresh = _staggered(going.left.shape[0], cut(problem, window).n)
     return UnderWay(
-        lives=going.lives, left=left, latest=going.latest, seen=going.seen & ~changed, steps=n_steps
+        lives=going.lives,
+        left=jnp.where(changed, fresh, going.left),
+        latest=going.latest,
+        seen=going.seen & ~changed,
+        steps=n_steps,
     )
 
 
 def births(going: UnderWay, batch: Batch, tasks_per_unit: int) -> tuple[Lives, Births]:
-    """(lives, which tasks are born anew and from what): every unit takes the batch in its order."""
+    """The lives, and the tasks of those that are born anew.
+
+    Every unit takes the tasks of the batch in their order.
+
+    Args:
+        going: the lives under way.
+        batch: the new tasks.
+        tasks_per_unit: the number of tasks of a unit.
+    """
     due = jnp.repeat(going.left <= 0, tasks_per_unit)
     item = jnp.arange(due.shape[0]) % batch.keys.shape[0]
-    return _keyed(going.lives), Births(due=due, batch=jax.tree.map(lambda x: x[item], batch))
+    new = jax.tree.map(lambda x: x[item], batch)
+    return _with_keys(going.lives), Births(due=due, batch=new)
 
 
 def settle(going: UnderWay, lives: Lives, size: int, losses: Array) -> tuple[UnderWay, Metrics]:
-    """What goes on after a window of `size` steps: (under way, metrics `loss` and `lives`).
+    """The lives under way after a window, and the metrics `loss` and `lives`.
 
-    losses [n_units]: of the window; where it is not finite, the unit is born anew at the next step.
-    loss: of a whole life, every window of it as last lived by anybody; `lives`: the steps lived, in
-    whole lives.
+    Args:
+        going: the lives under way before the window.
+        lives: the lives after the window.
+        size: the steps of the window.
+        losses: [n_units], of the window. Where it is not finite, the unit is born anew at the next
+            step.
+
+    Returns:
+        (lives under way, metrics). `loss` is the loss of a whole life, every window of it as last
+        lived by anybody. `lives` is the number of steps lived, in whole lives.
     """
-    n_units, healthy = going.left.shape[0], jnp.isfinite(losses)
+    n_units = going.left.shape[0]
+    healthy = jnp.isfinite(losses)
     n_windows = going.steps // size
-    left = jnp.where(going.left > 0, going.left, n_windows + going.left) - 1
-    window = jnp.where(going.left > 0, going.lives.life.t.reshape(n_units, -1)[:, 0] // size, 0)
-    here = (window[:, None] == jnp.arange(going.latest.shape[0])[None]) & healthy[:, None]
+    is_old = going.left > 0
+    left = jnp.where(is_old, going.left, n_windows + going.left) - 1
+    window = jnp.where(is_old, going.lives.life.t.reshape(n_units, -1)[:, 0] // size, 0)
+    places = jnp.arange(going.latest.shape[0])
+    here = (window[:, None] == places[None]) & healthy[:, None]
     count = jnp.sum(here, axis=0)
     total = jnp.sum(jnp.where(here, losses[:, None], 0.0), axis=0)
-    latest = jnp.where(count > 0, total / jnp.maximum(count, 1).astype(total.dtype), going.latest)
+    mean = total / jnp.maximum(count, 1).astype(total.dtype)
+    latest = jnp.where(count > 0, mean, going.latest)
+    seen = going.seen | (count > 0)
     after = replace(
-        going,  # pyright: ignore[reportAttributeAccessIssue]
-        lives=_plain(lives),
+        going,
+        lives=_with_plain_keys(lives),
         left=jnp.where(healthy, left, jnp.minimum(going.left, 0)),
         latest=latest,
-        seen=going.seen | (count > 0),
+        seen=seen,
     )
-    loss = jnp.where(jnp.any(healthy), jnp.mean(latest, where=after.seen), jnp.nan)
-    return after, {"loss": loss, "lives": lives.member.shape[0] / n_windows.astype(loss.dtype)}
+    loss = jnp.where(jnp.any(healthy), jnp.mean(latest, where=seen), jnp.nan)
+    n_lives = lives.member.shape[0] / n_windows.astype(loss.dtype)
+    return after, {"loss": loss, "lives": n_lives}
 
 
 @pytree
 class Pairs:
-    """noise [n_pairs, n]: what a window's losses are multiplied with, standard normal where it is
-    of one window.
+    """The lives of antithetic pairs, and their noise.
+
+    going: the lives under way
+    noise [n_pairs, n_theta]: the factor of a window's losses; standard normal where it is the noise
+        of one window
     """
 
     going: UnderWay
     noise: Array
 
 
+class WindowNoise(NamedTuple):
+    """The noise of a window, each [n_pairs, n_theta].
+
+    acting: the noise added to theta, in units of sigma
+    weight: the factor of the window's losses
+    """
+
+    acting: Array
+    weight: Array
+
+
 @spec
 class AbstractPairs(AbstractDescent):
-    """Antithetic pairs of members whose lives go on; a file says which noise a window has, and with
-    what it is weighed.
+    """Antithetic pairs of members whose lives go on; a concrete class gives the noise.
 
-    Members 2 i, 2 i + 1 live a window of steps at theta + sigma x_i and theta - sigma x_i, through
-    the same tasks with the same keys. Of the window's part l of the loss of a life, times n_windows
-    = (steps of a life) / window,
+    Members 2 i and 2 i + 1 live a window of steps at theta + sigma x_i and theta - sigma x_i,
+    through the same tasks with the same keys.
 
         gradient = mean_i  w_i (l_i+ - l_i-) / (2 sigma)
 
-    x, w [n_theta]: the noise that acts, and the weight that `noise` gives it. At any one theta, in
-    the mean over the windows of a life, this is the gradient of the smoothed loss of whole lives.
-    Pairs are spread over the windows of a
-    life: all are born at the first step, and the first life of pair i is i n_windows / n_pairs
-    windows short, so that for the first n_windows steps early windows weigh more. Where a life is
-    not finite, its pair is left out, counted in `diverged`, and born anew at the next step.
+    l: the window's part of the loss of a life, times n_windows = (steps of a life) / window
+    x [n_theta]: the noise that acts
+    w [n_theta]: the weight of the window, from `noise`
+    sigma: the standard deviation of the members, in units of theta
+    population: the number of members, even
+    window: the steps of a window, see `cut`
+
+    At any one theta, in the mean over the windows of a life, this is the gradient of the smoothed
+    loss of whole lives.
+
+    Pairs are spread over the windows of a life. All are born at the first step, and the first life
+    of pair i is i n_windows / n_pairs windows short, so that early windows weigh more for the first
+    n_windows steps. Where a life is not finite, its pair is left out, counted in `diverged`, and
+    born anew at the next step.
     """
 
     sigma: Positive = 0.1
@@ -192,55 +290,70 @@ class AbstractPairs(AbstractDescent):
         return {**super().hyper(), "sigma": jnp.asarray(self.sigma)}
 
     @abstractmethod
-    def noise(self, drawn: Array, kept: Array, due: Array) -> tuple[Array, Array]:
-        """(x, w) of a window from new standard normal noise, the w before, and whether a life
-        begins [n_pairs, 1].
+    def noise(self, drawn: Array, kept: Array, due: Array) -> WindowNoise:
+        """The noise of a window.
+
+        Args:
+            drawn: [n_pairs, n_theta], new standard normal noise.
+            kept: [n_pairs, n_theta], the weight of the window before.
+            due: [n_pairs, 1], whether a life begins.
         """
 
-    def carry(self, problem: MetaProblem, theta: Theta) -> Pairs:
+    def carry(self, problem: Problem, theta: Theta) -> Pairs:
         demand_floats(self, theta)
-        n_pairs, flat = self.population // 2, ravel_pytree(theta)[0]
+        n_pairs = self.population // 2
+        flat = ravel_pytree(theta)[0]
         return Pairs(
             going=embark(problem, theta, self.window, n_pairs),
             noise=jnp.zeros((n_pairs, flat.size), flat.dtype),
         )
 
-    def gradient(
-        self, problem: MetaProblem, state: DescentState, batch: Batch, key: Key
-    ) -> tuple[Pairs, Theta, Metrics]:
+    def gradient(self, problem: Problem, state: DescentState, batch: Batch, key: Key) -> Estimate:
         flat, unravel = ravel_pytree(state.theta)
-        going, kept = resume(state.carried.going, problem, self.window), state.carried.noise
-        sigma, size = state.hyper["sigma"].astype(flat.dtype), cut(problem, self.window).size
-        n_pairs, n = kept.shape[0], batch.keys.shape[0]
-        x, weight = self.noise(
-            jax.random.normal(key, kept.shape, flat.dtype), kept, going.left[:, None] <= 0
-        )
+        kept = state.carried.noise
+        going = resume(state.carried.going, problem, self.window)
+        size = cut(problem, self.window).size
+        sigma = state.hyper["sigma"].astype(flat.dtype)
+        n_pairs = kept.shape[0]
+        n_tasks = batch.keys.shape[0]
+
+        drawn = jax.random.normal(key, kept.shape, flat.dtype)
+        x, weight = self.noise(drawn, kept, going.left[:, None] <= 0)
         members = flat[None, None] + sigma * jnp.stack([x, -x], axis=1)
         thetas = jax.vmap(unravel)(members.reshape(2 * n_pairs, -1))
-        lives, told = problem.window_losses(thetas, *births(going, batch, n), size)
-        losses = told.pop("life_loss").reshape(n_pairs, 2, n)
+        old_lives, due = births(going, batch, n_tasks)
+        lives, metrics = problem.window_losses(thetas, old_lives, due, size)
+
+        losses = metrics.pop("life_loss").reshape(n_pairs, 2, n_tasks)
         plus, minus = jnp.mean(losses, axis=2).T
         healthy = jnp.isfinite(plus) & jnp.isfinite(minus)
         slope = jnp.where(healthy, (plus - minus) / (2 * sigma), 0.0)
         count = jnp.sum(healthy.astype(flat.dtype))
         gradient = unravel(slope @ weight / jnp.where(count > 0, count, jnp.nan))
-        going, metrics = settle(going, lives, size, jnp.where(healthy, (plus + minus) / 2, jnp.nan))
-        metrics |= {name: jnp.mean(values) for name, values in told.items()}
-        metrics["diverged"] = jnp.sum(~jnp.isfinite(losses))
-        return (
-            Pairs(going=going, noise=jnp.where(healthy[:, None], weight, kept)),
-            gradient,
-            metrics,
-        )
+
+        loss_of_pairs = jnp.where(healthy, (plus + minus) / 2, jnp.nan)
+        going, own_metrics = settle(going, lives, size, loss_of_pairs)
+        own_metrics |= {name: jnp.mean(values) for name, values in metrics.items()}
+        own_metrics["diverged"] = jnp.sum(~jnp.isfinite(losses))
+        carried = Pairs(going=going, noise=jnp.where(healthy[:, None], weight, kept))
+        return Estimate(carried, gradient, own_metrics)
 
 
-def _plain(tree: Any) -> Any:
-    key = lambda x: jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
-    return jax.tree.map(lambda x: Bits(data=jax.random.key_data(x)) if key(x) else x, tree)
+def _with_plain_keys(tree: Any) -> Any:
+    """The tree with its random keys as `Bits`."""
+
+    def plain(leaf: Array) -> Any:
+        is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        return Bits(data=jax.random.key_data(leaf)) if is_key else leaf
+
+    return jax.tree.map(plain, tree)
 
 
-def _keyed(tree: Any) -> Any:
-    bits = lambda x: isinstance(x, Bits)
-    return jax.tree.map(
-        lambda x: jax.random.wrap_key_data(x.data) if bits(x) else x, tree, is_leaf=bits
-    )
+def _with_keys(tree: Any) -> Any:
+    """The tree with its `Bits` as random keys."""
+    is_bits = lambda x: isinstance(x, Bits)
+
+    def keyed(leaf: Any) -> Array:
+        return jax.random.wrap_key_data(leaf.data) if is_bits(leaf) else leaf
+
+    return jax.tree.map(keyed, tree, is_leaf=is_bits)

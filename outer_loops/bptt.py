@@ -8,11 +8,13 @@ from outer_loops._descent import AbstractExact
 @register("outer", "bptt")
 @spec
 class Bptt(AbstractExact):
-    """Descent along d loss / d theta, exact, in reverse mode: memory grows as the square root of a
-    life's steps.
+    """Descent along d loss / d theta, exact, in reverse mode.
 
-    optimiser, schedule, clip, skipped steps: as in `AbstractDescent`. Raises: BadInput for a task
-    that passes no gradient.
+    Memory grows as the square root of a life's steps. optimiser, schedule, clip, skipped steps: see
+    `AbstractDescent`.
+
+    Raises:
+        BadInput: the task passes no gradient.
     """
 
     @property

@@ -2,7 +2,7 @@
 
 import logging
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,8 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 
 from metaplast.outer import AbstractOuterLoop
-from metaplast.problem.meta_problem import Batch, MetaProblem
+from metaplast.problem.lives import Batch
+from metaplast.problem.protocol import Problem
 from metaplast.registry import register
 from metaplast.signals import Key, Metrics, Theta, pytree
 from metaplast.spec import Count, Members, Natural, NonNegative, Positive, Probability, spec
@@ -22,16 +23,22 @@ from outer_loops._evosax import LARGEST
 from outer_loops._foreign import strong
 from outer_loops._nested import scaled
 
-log = logging.getLogger(
-    "metaplast.outer_loops.es"
-)  # below metaplast: what it says goes into a run's log.txt
+# The logger is below metaplast: its messages go into a run's log.txt.
+log = logging.getLogger("metaplast.outer_loops.es")
 
 
 @pytree
 class EsState:
-    """theta: the mean; strategy: evosax's own state over the flat vector of theta; fitness: the
-    last generation's, as many as there are members; worst: the largest finite loss so far; course:
-    what restarts go by.
+    """The state of an evolution strategy.
+
+    theta: the mean
+    strategy: evosax's own state over the flat vector of theta
+    fitness [n_members]: the fitness of the last generation
+    worst []: the largest finite loss so far
+    course: the course of the search, by which restarts go
+    hyper: the numbers of `hyper`
+    step []: the number of steps done
+    skipped []: the number of steps that changed nothing
     """
 
     theta: Theta
@@ -47,39 +54,50 @@ class EsState:
 @register("outer", "es")
 @spec
 class Es(AbstractOuterLoop):
-    """Ask evosax's `strategy` for `population` members, let all live through the same tasks, tell
-    it their mean losses.
+    """Ask `strategy` for members, let all live through the same tasks, tell it their mean losses.
 
-    strategy: SNES, CMA_ES, Sep_CMA_ES, Open_ES, PGPE, SimpleGA; the others that evosax registers
-    (an unknown name is
-    answered with all) are untested: on a quadratic LM_MA_ES did not move, GESMR_GA and
-    DiffusionEvolution rose.
-    std: standard deviation of the members at the start, in units of theta. SNES, (Sep_)CMA_ES and
-    PGPE adapt it; the
-    others of these keep it: members of SimpleGA are copies of the best fifth plus std times noise.
-    mean <- mean + learning_rate * (mean told - mean). learning_rate 0 takes the strategy's own:
-    0.02 for Open_ES and PGPE, whose gradient estimate goes through Adam, so that it is a change of
-    theta per step; 1 for all others.
-    SimpleGA has no mean: theta is that of the best fifth of its members, averaged over 1 /
-    learning_rate generations (learning_rate at most 1); its search goes by the members alone.
+        mean <- mean + learning_rate * (mean told - mean)
 
-    population is raised to what the strategy takes (mirrored pairs: an even number) and devices
-    share evenly; a warning says so. Losses are minimised. A member of which a life blew up ranks
-    behind every healthy one of this and of all earlier generations, by how long its lives lasted: f
-    = worst + spread (2 - survived), worst the largest finite loss so far, spread = worst - best of
-    this generation (at least 1). Without a healthy member only counters change.
+    strategy: one of evosax. SNES, CMA_ES, Sep_CMA_ES, Open_ES, PGPE and SimpleGA are tested. The
+        others that evosax registers are untested (the error about an unknown name lists all): on a
+        quadratic LM_MA_ES did not move, GESMR_GA and DiffusionEvolution rose.
+    population: the number of members. It is raised to a number that the strategy takes (mirrored
+        pairs: an even number) and that devices share evenly; a warning says so.
+    std: the standard deviation of the members at the start, in units of theta. SNES, (Sep_)CMA_ES
+        and PGPE adapt it. The other tested ones keep it: members of SimpleGA are copies of the best
+        fifth plus std times noise.
+    learning_rate: 0 takes the default of the strategy. It is 0.02 for Open_ES and PGPE, whose
+        gradient estimate goes through Adam, so that it is a change of theta per step. It is 1 for
+        all others. SimpleGA has no mean: theta is the mean of the best fifth of its members,
+        averaged over 1 / learning_rate generations (learning_rate at most 1); its search goes by
+        the members alone.
+    restarts: the largest number of restarts. A search that has come to rest begins anew with twice
+        the members (IPOP), from theta at the start + std * N(0, 1). Every restart compiles once
+        more. theta is then the one of the search with the lowest mean loss of its population, over
+        some ten generations.
+    rest_std: a search is at rest where the standard deviation of its members is below this share of
+        std
+    patience: a search is at rest after so many generations without a loss below all before; 0: not
+        asked
 
-    restarts: how often, at most, the search begins anew with twice the members once it has come to
-    rest (IPOP), from theta at the start + std * N(0, 1). At rest: the standard deviation of the
-    members is below the share `rest_std` of std, or `patience` generations went by without a loss
-    below all before (0: not asked). Every restart compiles once more. theta is then that of the
-    search with the lowest mean loss of its population, over some ten generations.
+    Losses are minimised. A member of which a life blew up ranks behind every healthy one of this
+    and of all earlier generations, by how long its lives lasted:
 
-    SNES: Wierstra et al. 2014; CMA_ES: Hansen & Ostermeier 2001; Sep_CMA_ES: Ros & Hansen 2008;
-    Open_ES: Salimans et al. 2017; PGPE: Sehnke et al. 2010; SimpleGA: Such et al. 2017; IPOP: Auger
-    & Hansen 2005.
-    Raises: BadInput for an unknown strategy, and for a theta with nothing to learn or other than
-    floats.
+        fitness = worst + spread (2 - survived)
+
+    worst: the largest finite loss so far
+    spread: worst - the best of this generation, at least 1
+    survived: the share of steps that its lives lasted
+
+    Without a healthy member only counters change.
+
+    Raises:
+        BadInput: an unknown strategy, or a theta with nothing to learn or with other numbers than
+            floats.
+
+    Sources: SNES: Wierstra et al. 2014; CMA_ES: Hansen & Ostermeier 2001; Sep_CMA_ES: Ros & Hansen
+    2008; Open_ES: Salimans et al. 2017; PGPE: Sehnke et al. 2010; SimpleGA: Such et al. 2017; IPOP:
+    Auger & Hansen 2005.
     """
 
     steps: Count = 200
@@ -99,82 +117,85 @@ class Es(AbstractOuterLoop):
         return self.steps
 
     def hyper(self) -> dict[str, Array]:
-        rate = self.learning_rate or _evosax.own_rate(self.strategy)
+        rate = self.learning_rate or _evosax.default_rate(self.strategy)
         return {"std": jnp.asarray(self.std), "learning_rate": jnp.asarray(rate)}
 
-    def check(self, problem: MetaProblem, key: Key) -> None:
-        members = _evosax.padded(self.strategy, self.population, problem.n_devices)
-        if members != self.population:
-            need = f"{self.strategy} on {problem.n_devices} device(s)"
+    def check(self, problem: Problem, key: Key) -> None:
+        n_members = _evosax.padded(self.strategy, self.population, problem.n_devices)
+        if n_members != self.population:
             log.warning(
-                "outer.population=%d is raised to %d, as %s needs", self.population, members, need
+                "outer.population=%d is raised to %d, as %s on %d device(s) needs",
+                self.population,
+                n_members,
+                self.strategy,
+                problem.n_devices,
             )
 
-    def init(
-        self, problem: MetaProblem, theta: Theta, key: Key, hyper: dict[str, Array]
-    ) -> EsState:
+    def init(self, problem: Problem, theta: Theta, key: Key, hyper: dict[str, Array]) -> EsState:
         demand_floats(self, theta)
-        members = _evosax.padded(self.strategy, self.population, problem.n_devices)
+        n_members = _evosax.padded(self.strategy, self.population, problem.n_devices)
         zero = jnp.zeros((), jnp.int32)
         flat = ravel_pytree(theta)[0]
         course = _restarts.begin(flat, hyper["std"])
-        begun = self._search(theta, members, hyper, key)
-        return strong(EsState(**begun, course=course, hyper=hyper, step=zero, skipped=zero))
+        search = self._search(theta, n_members, hyper, key)
+        return strong(EsState(**search, course=course, hyper=hyper, step=zero, skipped=zero))
 
     def _search(
-        self, theta: Theta, members: int, hyper: dict[str, Array], key: Key
+        self, theta: Theta, n_members: int, hyper: dict[str, Array], key: Key
     ) -> dict[str, Any]:
         """The parts of a state that begin anew with every search."""
         flat = ravel_pytree(theta)[0]
         return {
             "theta": theta,
-            "strategy": _evosax.begun(self.strategy, members, flat, hyper["std"], key),
-            "fitness": jnp.zeros(members, flat.dtype),
+            "strategy": _evosax.begin(self.strategy, n_members, flat, hyper["std"], key),
+            "fitness": jnp.zeros(n_members, flat.dtype),
             "worst": jnp.full((), -LARGEST, flat.dtype),
         }
 
     def step(
-        self, problem: MetaProblem, state: EsState, batch: Batch, key: Key
+        self, problem: Problem, state: EsState, batch: Batch, key: Key
     ) -> tuple[EsState, Metrics]:
-        old, unravel = ravel_pytree(state.theta)
+        mean, unravel = ravel_pytree(state.theta)
+        n_members = len(state.fitness)
         k_ask, k_tell = jax.random.split(key)
         members, asked = _evosax.ask(
-            self.strategy, state.strategy, len(state.fitness), state.hyper["std"], k_ask
+            self.strategy, state.strategy, n_members, state.hyper["std"], k_ask
         )
         losses, metrics = problem.losses(members, batch, unravel=unravel)
-        fitness, healthy, worst = graded(losses, jnp.mean(metrics["survived"], axis=1), state.worst)
-        told, centre = _evosax.tell(self.strategy, asked, members, fitness, state.hyper, k_tell)
+        grades = graded(losses, jnp.mean(metrics["survived"], axis=1), state.worst)
+        strategy, centre = _evosax.tell(
+            self.strategy, asked, members, grades.fitness, state.hyper, k_tell
+        )
         if not _evosax.moves_mean(self.strategy):
-            centre = old + state.hyper["learning_rate"] * (centre - old)
-        summary = _summary(losses, healthy, metrics)
-        width = _evosax.width(told, members)
-        new = EsState(
+            centre = mean + state.hyper["learning_rate"] * (centre - mean)
+        summary = _summary(losses, grades.healthy, metrics)
+        width = _evosax.width(strategy, members)
+        after = EsState(
             theta=unravel(centre),
-            strategy=told,
-            fitness=fitness,
-            worst=worst,
+            strategy=strategy,
+            fitness=grades.fitness,
+            worst=grades.worst,
             course=_restarts.follow(state.course, summary["loss"], summary["best_loss"], width),
             hyper=state.hyper,
             step=state.step,
             skipped=state.skipped,
         )
-        finite = jnp.stack(
-            [jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves((new.theta, told))]
+        leaves = jax.tree.leaves((after.theta, strategy))
+        all_finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in leaves]))
+        usable = jnp.any(grades.healthy) & all_finite
+        after = jax.tree.map(lambda a, b: jnp.where(usable, a, b), strong(after), state)
+        after = replace(
+            after, step=state.step + 1, skipped=state.skipped + (~usable).astype(jnp.int32)
         )
-        usable = jnp.any(healthy) & jnp.all(finite)
-        new = jax.tree.map(lambda a, b: jnp.where(usable, a, b), strong(new), state)
-        new = replace(new, step=state.step + 1, skipped=state.skipped + (~usable).astype(jnp.int32))
-        told = {
-            "mean_norm": optax.tree.norm(new.theta),
-            "std": new.course.width,
-            "skipped": new.skipped,
+        own_metrics = {
+            "mean_norm": optax.tree.norm(after.theta),
+            "std": after.course.width,
+            "skipped": after.skipped,
         }
-        size = (
-            {"population": jnp.asarray(len(fitness)), "restarts": state.course.restarts}
-            if self.restarts
-            else {}
-        )
-        return new, {**summary, **told, **size}
+        if self.restarts:
+            own_metrics["population"] = jnp.asarray(n_members)
+            own_metrics["restarts"] = state.course.restarts
+        return after, {**summary, **own_metrics}
 
     def slower(self, state: EsState, factor: float) -> EsState:
         return scaled(state, "learning_rate", factor)
@@ -183,69 +204,87 @@ class Es(AbstractOuterLoop):
         if not self.restarts:
             return state.theta
         flat, unravel = ravel_pytree(state.theta)
-        return unravel(
-            jnp.where(state.course.best_loss < state.course.loss, state.course.best, flat)
-        )
+        earlier_is_better = state.course.best_loss < state.course.loss
+        return unravel(jnp.where(earlier_is_better, state.course.best, flat))
 
     def regrown(self, state: EsState, key: Key) -> EsState:
-        if (
-            not self.restarts
-            or int(state.course.restarts) >= self.restarts
-            or not self._at_rest(state)
-        ):
+        if not self.restarts or int(state.course.restarts) >= self.restarts:
+            return state
+        if not self._at_rest(state):
             return state
         flat, unravel = ravel_pytree(state.theta)
-        course, std = _restarts.anew(state.course, flat, state.hyper["std"]), state.hyper["std"]
-        k_place, k_search = jax.random.split(
-            jax.random.fold_in(key, 2)
-        )  # `step` has split the key in two
-        theta = unravel(course.start + std * jax.random.normal(k_place, flat.shape, flat.dtype))
-        members = 2 * len(state.fitness)
+        std = state.hyper["std"]
+        course = _restarts.anew(state.course, flat, std)
+        # `step` has split the key in two.
+        k_place, k_search = jax.random.split(jax.random.fold_in(key, 2))
+        noise = jax.random.normal(k_place, flat.shape, flat.dtype)
+        theta = unravel(course.start + std * noise)
+        n_members = 2 * len(state.fitness)
         log.warning(
             "outer step %d: the search is at rest (std %.3g, %d generations without a lower loss): "
-            "restart %d, with %d "
-            "members, compiles once more",
-            *(
-                int(state.step),
-                float(state.course.width),
-                int(state.course.idle),
-                int(course.restarts),
-                members,
-            ),
+            "restart %d, with %d members, compiles once more",
+            int(state.step),
+            float(state.course.width),
+            int(state.course.idle),
+            int(course.restarts),
+            n_members,
         )
-        begun = self._search(theta, members, state.hyper, k_search)
-        return strong(replace(state, **begun, course=course))
+        search = self._search(theta, n_members, state.hyper, k_search)
+        return strong(replace(state, **search, course=course))
 
     def _at_rest(self, state: EsState) -> bool:
-        narrow = float(state.course.width) < self.rest_std * float(state.hyper["std"])
-        return narrow or 0 < self.patience <= int(state.course.idle)
+        is_narrow = float(state.course.width) < self.rest_std * float(state.hyper["std"])
+        return is_narrow or 0 < self.patience <= int(state.course.idle)
 
     def forms(self, state: EsState) -> tuple[Any, ...]:
-        def grown(members: int) -> Any:
-            fresh = lambda s, key: replace(s, **self._search(s.theta, members, s.hyper, key))
-            return jax.eval_shape(fresh, state, jax.random.key(0))
+        forms: list[Any] = [state]
+        for n_restarts in range(1, self.restarts + 1):
+            n_members = len(state.fitness) * 2**n_restarts
+            forms.append(self._grown(state, n_members))
+        return tuple(forms)
 
-        return (state, *(grown(len(state.fitness) * 2**i) for i in range(1, self.restarts + 1)))
+    def _grown(self, state: EsState, n_members: int) -> Any:
+        """The shapes of the state with another number of members."""
+
+        def fresh(state: EsState, key: Key) -> EsState:
+            return replace(state, **self._search(state.theta, n_members, state.hyper, key))
+
+        return jax.eval_shape(fresh, state, jax.random.key(0))
 
 
-def graded(
-    losses: Array, survived: Array, before: Array | float = -LARGEST
-) -> tuple[Array, Array, Array]:
-    """(fitness [P], healthy [P], worst []): losses as they are where finite; the others behind the
-    worst finite one, of these and of `before`, an earlier end of the lives (`survived`: the share
-    of steps lived) further behind.
+class Grades(NamedTuple):
+    """The ranks of a generation.
+
+    fitness [n_members]: smaller is better, always finite
+    healthy [n_members]: whether the loss is finite
+    worst []: the largest finite loss so far
+    """
+
+    fitness: Array
+    healthy: Array
+    worst: Array
+
+
+def graded(losses: Array, survived: Array, before: Array | float = -LARGEST) -> Grades:
+    """The fitness of members: losses as they are where finite, the others behind the worst of them.
+
+    Args:
+        losses: [n_members].
+        survived: [n_members], the share of steps lived; who ends earlier ranks further behind.
+        before: the largest finite loss of earlier generations.
     """
     healthy = jnp.isfinite(losses)
     bounded = jnp.clip(losses, -LARGEST, LARGEST)
     worst = jnp.maximum(jnp.max(jnp.where(healthy, bounded, -LARGEST)), before)
     best = jnp.min(jnp.where(healthy, bounded, LARGEST))
     spread = jnp.maximum(worst - best, jnp.maximum(1.0, 1e-3 * jnp.abs(worst)))
-    return jnp.where(healthy, bounded, worst + spread * (2.0 - survived)), healthy, worst
+    fitness = jnp.where(healthy, bounded, worst + spread * (2.0 - survived))
+    return Grades(fitness, healthy, worst)
 
 
 def _summary(losses: Array, healthy: Array, metrics: Metrics) -> Metrics:
     """Means over the healthy members, not a number where there are none; `survived` over all."""
-    own = {
+    summary = {
         "loss": _mean(losses, healthy),
         "best_loss": jnp.min(jnp.where(healthy, losses, jnp.inf)),
         "survived": jnp.mean(metrics["survived"]),
@@ -253,13 +292,14 @@ def _summary(losses: Array, healthy: Array, metrics: Metrics) -> Metrics:
         "diverged": metrics["diverged"],
         "diverged_members": jnp.sum(~healthy),
     }
-    rest = {name: values for name, values in metrics.items() if name not in (*own, "life_loss")}
-    return {
-        **{name: _mean(jnp.mean(values, axis=1), healthy) for name, values in rest.items()},
-        **own,
-    }
+    means = {}
+    for name, values in metrics.items():
+        if name not in (*summary, "life_loss"):
+            means[name] = _mean(jnp.mean(values, axis=1), healthy)
+    return {**means, **summary}
 
 
 def _mean(values: Array, healthy: Array) -> Array:
+    """The mean [] over the healthy members."""
     count = jnp.sum(healthy.astype(values.dtype))
     return jnp.sum(jnp.where(healthy, values, 0.0)) / jnp.where(count > 0, count, jnp.nan)

@@ -1,8 +1,7 @@
-"""Genetic programming: a population of expression trees, of which those that do the same are
-evaluated once.
-"""
+"""Genetic programming: a population of expression trees; those that do the same live once."""
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +10,8 @@ from jax import Array, lax
 from jax.flatten_util import ravel_pytree
 
 from metaplast.outer import AbstractOuterLoop
-from metaplast.problem.meta_problem import Batch, MetaProblem
+from metaplast.problem.lives import Batch
+from metaplast.problem.protocol import Problem
 from metaplast.registry import register
 from metaplast.signals import Key, Metrics, Theta, pytree
 from metaplast.spec import Count, Members, Natural, NonNegative, Positive, Probability, spec
@@ -24,8 +24,16 @@ from outer_loops._selection import Offspring, Parents
 
 @pytree
 class GpState:
-    """known [cache, 2]: keys of all that was evaluated (the newest `cache`), n_known of them so
-    far.
+    """The state of genetic programming.
+
+    theta: the best member
+    parents: the mu parents
+    known [cache, 2]: the keys of all members that lived, the newest `cache` of them
+    n_known []: the number of such keys so far
+    tally: the counts `proposed`, `evaluated`, `neutral`, `plateau`, `longest_plateau`
+    hyper: the numbers of `hyper`
+    step []: the number of steps done
+    skipped []: the number of steps without a healthy life
     """
 
     theta: Theta
@@ -38,34 +46,82 @@ class GpState:
     skipped: Array
 
 
+class _Moves(NamedTuple):
+    """The best parents, moved down the gradient.
+
+    flat [n_refined, n_lengths, n]: the moved parents
+    lives []: the number of lives that the gradients took
+    diverged []: the number of them that blew up
+    """
+
+    flat: Array
+    lives: Array
+    diverged: Array
+
+
+class _Slope(NamedTuple):
+    """The gradient at one parent.
+
+    gradient [n]: d loss / d theta
+    lives []: the number of lives that it took
+    diverged []: the number of them that blew up
+    """
+
+    gradient: Array
+    lives: Array
+    diverged: Array
+
+
 @register("outer", "genetic_programming")
 @spec
 class GeneticProgramming(AbstractOuterLoop):
     """mu + lambda over the tree of one `symbolic` rule with size > 0, its numbers and rates.
 
-    Every outer step draws `proposals`: mutants of parents (each gene anew with probability
-    `mutation`, numbers moved by std N(0, 1); the better of two parents drawn), and a share `fresh`
-    of random trees. Of these the first `lambda_` that do what nobody did before live, each under
-    `n_rates` rates a factor `rate_factor` apart (rate times rms(f) on probes = the rule's `rate`
-    times the factor), and the best rate is kept. Two trees do the same where their outputs on 64
-    fixed probes agree, up to a
-    factor, to 1e-3: the functional-equivalence cache, which also refuses trees that are not finite
-    there. Probes are standard normal; of the signals named in `signs`, -1 or 1, as on the task. A
-    proposal that does what a parent does takes its place where loss + parsimony * nodes is no
-    higher (neutral drift); any other known one is dropped. The parents live again in every step, so
-    that a lucky
-    one is found out: their loss is a running mean. Where the task is differentiable, the best
-    `refine` take a line search down the gradient of their numbers and rates (lengths std 4^-k). mu
-    parents of distinct doings survive, by loss + parsimony * nodes; `max_nodes` bounds a tree.
-    theta is the best of them.
-    Metrics: `proposed`, `evaluated` (lambda_ per step), `saved` = 1 - evaluated / proposed (both so
-    far, proposals that
-    were looked at and finite), `neutral`: share of proposals that do what a parent does; `plateau`,
-    `longest_plateau`: outer steps since a new doing came first. Without a healthy life nothing
+    mu: parents
+    lambda_: proposals that live in an outer step
+    proposals: members drawn in an outer step: mutants of parents, and random trees
+    n_rates: rates under which a proposal lives
+    rate_factor: the ratio of neighbouring rates
+    refine: the number of parents that take a line search
+    lengths: the number of lengths of a line search
+    cache: the number of functions in memory
+    max_nodes: the largest tree
+    mutation: the probability that a gene of a mutant is drawn anew
+    fresh: the share of random trees
+    std: the numbers of a mutant move by std N(0, 1)
+    parsimony: the price of a node, in units of the loss
+    signs: the signals that are -1 or 1 on the probes, as on the task
+
+    Every outer step draws `proposals`. A mutant comes from the better of two parents drawn. The
+    first `lambda_` proposals with a new function live, each under `n_rates` rates a factor
+    `rate_factor` apart, and the best rate is kept:
+
+        rate * rms(f) on probes = the rule's `rate` * factor
+
+    Two trees have the same function where their outputs on 64 fixed probes agree, up to a factor,
+    to 1e-3.
+    This is the functional-equivalence cache, which also refuses trees that are not finite there.
+    Probes are standard normal. A proposal with the function of a parent takes its place where
+    loss + parsimony * nodes is no higher (neutral drift). Any other known proposal is dropped.
+
+    The parents live again in every step, so that a lucky one does not stay: their loss is a running
+    mean. Where the task is differentiable, the best `refine` parents take a line search down the
+    gradient of their numbers and rates (lengths std 4^-k). mu parents of distinct functions
+    survive, by loss + parsimony * nodes. theta is the best of them. Without a healthy life nothing
     changes but the counter `skipped`. A theta without a tree (a baseline of a fixed expression,
-    say) is searched by its numbers and rates alone. Jordan et al. 2021; Miller & Thomson 2000 (the
-    graph code and its neutral drift).
-    Raises: BadInput (from `check`) for several searched rules, or one with a theta per edge.
+    say) is searched by its numbers and rates alone.
+
+    Metrics:
+    `proposed`: the number of proposals so far that were looked at and finite.
+    `evaluated`: the number of evaluations so far, lambda_ per step.
+    `saved`: 1 - evaluated / proposed.
+    `neutral`: the share of proposals with the function of a parent.
+    `plateau`, `longest_plateau`: the outer steps since a new function came first.
+
+    Raises:
+        BadInput: from `check`, several searched rules, or one with a theta per edge.
+
+    Sources: Jordan et al. 2021; Miller & Thomson 2000 (the graph code and its neutral drift).
     """
 
     steps: Count = 200
@@ -92,81 +148,87 @@ class GeneticProgramming(AbstractOuterLoop):
         names = ("mutation", "fresh", "std", "parsimony")
         return {name: jnp.asarray(getattr(self, name), float) for name in names}
 
-    def check(self, problem: MetaProblem, key: Key) -> None:
+    def check(self, problem: Problem, key: Key) -> None:
         _trees.check(problem, jax.eval_shape(problem.init, key))
 
-    def init(
-        self, problem: MetaProblem, theta: Theta, key: Key, hyper: dict[str, Array]
-    ) -> GpState:
+    def init(self, problem: Problem, theta: Theta, key: Key, hyper: dict[str, Array]) -> GpState:
         demand_floats(self, theta)
-        where, flat = _trees.layout(problem, theta, self.signs), ravel_pytree(theta)[0]
-        known = _trees.facts(where, flat)
-        zero, copies = jnp.zeros((), jnp.int32), lambda x: jnp.broadcast_to(x, (self.mu, *x.shape))
+        where = _trees.places(problem, theta, self.signs)
+        flat = ravel_pytree(theta)[0]
+        facts = _trees.facts(where, flat)
+        zero = jnp.zeros((), jnp.int32)
+
+        def copies(x: Array) -> Array:
+            return jnp.broadcast_to(x, (self.mu, *x.shape))
+
         parents = Parents(
             flat=copies(flat),
             loss=jnp.full(self.mu, _selection.LARGEST),
             count=jnp.zeros(self.mu),
-            key=copies(known.key),
-            form=copies(known.form),
-            size=copies(known.size),
-            n_nodes=copies(known.n_nodes),
+            key=copies(facts.key),
+            form=copies(facts.form),
+            size=copies(facts.size),
+            n_nodes=copies(facts.n_nodes),
         )
-        counted = ("proposed", "evaluated", "neutral", "plateau", "longest_plateau")
-        return strong(
-            GpState(
-                theta=theta,
-                parents=parents,
-                known=jnp.zeros((self.cache, 2), jnp.uint32),
-                n_known=zero,
-                tally=dict.fromkeys(counted, zero),
-                hyper=hyper,
-                step=zero,
-                skipped=zero,
-            )
+        counts = ("proposed", "evaluated", "neutral", "plateau", "longest_plateau")
+        state = GpState(
+            theta=theta,
+            parents=parents,
+            known=jnp.zeros((self.cache, 2), jnp.uint32),
+            n_known=zero,
+            tally=dict.fromkeys(counts, zero),
+            hyper=hyper,
+            step=zero,
+            skipped=zero,
         )
+        return strong(state)
 
     def step(
-        self, problem: MetaProblem, state: GpState, batch: Batch, key: Key
+        self, problem: Problem, state: GpState, batch: Batch, key: Key
     ) -> tuple[GpState, Metrics]:
-        where = _trees.layout(problem, state.theta, self.signs)
+        where = _trees.places(problem, state.theta, self.signs)
         offspring = self._propose(where, state, key)
-        factors = self.rate_factor ** (np.arange(self.n_rates) - (self.n_rates - 1) / 2)
-        rates = factors if where.own_rate.size or where.rates.size else np.ones(1)
-        rated = lambda flat, size: _trees.rated(where, flat, size, rates)
-        tried = jax.vmap(rated)(offspring.flat[offspring.chosen], offspring.size[offspring.chosen])
-        moves, seen = self._moves(problem, where, state, batch)
-        groups = [x.reshape(-1, x.shape[-1]) for x in (state.parents.flat, moves, tried)]
-        losses, metrics = problem.losses(jax.vmap(where.unravel)(jnp.concatenate(groups)), batch)
-        healthy = jnp.isfinite(losses)
-        worse = _selection.LARGEST * (2.0 - jnp.mean(metrics["survived"], axis=1))
-        ranked = jnp.where(
-            healthy, jnp.clip(losses, -_selection.LARGEST, _selection.LARGEST), worse
-        )
+        tried = self._under_rates(where, offspring)
+        moves = self._moves(problem, where, state, batch)
+
+        groups = [x.reshape(-1, x.shape[-1]) for x in (state.parents.flat, moves.flat, tried)]
+        thetas = jax.vmap(where.unravel)(jnp.concatenate(groups))
+        losses, metrics = problem.losses(thetas, batch)
+        any_healthy = jnp.any(jnp.isfinite(losses))
+        ranked = _ranked(losses, metrics)
         ranked = ranked - _selection.harder(state.parents, ranked[: self.mu])
-        own, moved, new = jnp.split(ranked, np.cumsum([len(group) for group in groups[:-1]]))
-        parents = _selection.updated(
-            where, state.parents, own, moves, moved.reshape(moves.shape[:2])
-        )
+        ends = np.cumsum([len(group) for group in groups[:-1]])
+        own, moved, new = jnp.split(ranked, ends)
+
+        moved = moved.reshape(moves.flat.shape[:2])
+        parents = _selection.updated(where, state.parents, own, moves.flat, moved)
         new = new.reshape(tried.shape[:2])
-        entered = tried[jnp.arange(self.lambda_), jnp.argmin(new, axis=1)], jnp.min(new, axis=1)
-        survivors, first = _selection.selected(
-            where, parents, offspring, entered, state.hyper["parsimony"]
+        best_rate = jnp.argmin(new, axis=1)
+        entrants = _selection.Entrants(
+            flat=tried[jnp.arange(self.lambda_), best_rate], loss=jnp.min(new, axis=1)
+        )
+        survivors, first_is_new = _selection.selected(
+            where, parents, offspring, entrants, state.hyper["parsimony"]
         )
         after = GpState(
             theta=where.unravel(survivors.flat[0]),
             parents=survivors,
             **_remembered(state, offspring, parents),
-            tally=_counted(state.tally, offspring, first),
+            tally=_counted(state.tally, offspring, first_is_new),
             hyper=state.hyper,
             step=state.step,
             skipped=state.skipped,
         )
-        usable = jnp.any(healthy)
-        after = jax.tree.map(lambda a, b: jnp.where(usable, a, b), after, state)
+        after = jax.tree.map(lambda a, b: jnp.where(any_healthy, a, b), after, state)
         after = replace(
-            after, step=state.step + 1, skipped=state.skipped + (~usable).astype(jnp.int32)
+            after,
+            step=state.step + 1,
+            skipped=state.skipped + (~any_healthy).astype(jnp.int32),
         )
-        counts = {name: metrics[name] + extra for name, extra in seen.items()}
+        counts = {
+            "lives": metrics["lives"] + moves.lives,
+            "diverged": metrics["diverged"] + moves.diverged,
+        }
         return after, {**_summary(after, losses, metrics), **counts}
 
     def slower(self, state: GpState, factor: float) -> GpState:
@@ -175,97 +237,118 @@ class GeneticProgramming(AbstractOuterLoop):
     def theta(self, state: GpState) -> Theta:
         return state.theta
 
-    def _propose(self, where: _trees.Layout, state: GpState, key: Key) -> Offspring:
-        """Mutants and random trees; the first step asks what the given theta is worth, and random
-        trees alone.
+    def _propose(self, where: _trees.Places, state: GpState, key: Key) -> Offspring:
+        """Mutants of parents and random trees.
+
+        The first step proposes the given theta and random trees alone.
         """
-        k_parent, k_mutate, k_fresh, k_tree = jax.random.split(key, 4)
-        drawn = jax.random.randint(k_parent, (2, self.proposals), 0, self.mu)
-        keys = jax.random.split(k_mutate, self.proposals)
-        mutate = lambda flat, k: _trees.mutated(
-            where, flat, k, state.hyper["mutation"], state.hyper["std"]
-        )
-        flat = jax.vmap(mutate)(state.parents.flat[jnp.min(drawn, axis=0)], keys)
-        if where.code.size:
-            share = jnp.where(state.step == 0, 1.0, state.hyper["fresh"])
-            fresh = jax.random.uniform(k_fresh, (self.proposals, 1)) < share
-            trees = jax.vmap(lambda k: _trees.genes(where, k))(
-                jax.random.split(k_tree, self.proposals)
-            )
-            flat = flat.at[:, where.code].set(jnp.where(fresh, trees, flat[:, where.code]))
-        flat = flat.at[0].set(jnp.where(state.step == 0, state.parents.flat[0], flat[0]))
-        seen = jax.vmap(lambda x: _trees.facts(where, x))(flat)
-        valid = seen.valid & (seen.n_nodes <= self.max_nodes)
-        like_parent, alike = (
-            _selection.equal(seen.key, state.parents.key),
-            _selection.equal(seen.key, seen.key),
-        )
-        earlier = jnp.any(jnp.tril(alike & valid[None, :], -1), axis=1)
-        new = valid & ~earlier & ~jnp.any(_selection.equal(seen.key, state.known), axis=1)
-        before = jnp.cumsum(new) - new.astype(jnp.int32)
-        examined = valid & (before < self.lambda_)
+        flat = self._drawn(where, state, key)
+        facts = jax.vmap(lambda x: _trees.facts(where, x))(flat)
+        valid = facts.valid & (facts.n_nodes <= self.max_nodes)
+        like_parent = _selection.equal(facts.key, state.parents.key)
+        alike = _selection.equal(facts.key, facts.key)
+        like_earlier = jnp.any(jnp.tril(alike & valid[None, :], -1), axis=1)
+        like_known = jnp.any(_selection.equal(facts.key, state.known), axis=1)
+        new = valid & ~like_earlier & ~like_known
+        n_new_before = jnp.cumsum(new) - new.astype(jnp.int32)
+        examined = valid & (n_new_before < self.lambda_)
         chosen = jnp.argsort(~(new & examined), stable=True)[: self.lambda_]
-        twin = jnp.where(jnp.any(like_parent, axis=1) & ~new, jnp.argmax(like_parent, axis=1), -1)
-        real = (new & examined)[chosen]
+        has_twin = jnp.any(like_parent, axis=1) & ~new
+        twin = jnp.where(has_twin, jnp.argmax(like_parent, axis=1), -1)
         return Offspring(
             flat=flat,
-            key=seen.key,
-            form=seen.form,
-            size=seen.size,
-            n_nodes=seen.n_nodes,
+            key=facts.key,
+            form=facts.form,
+            size=facts.size,
+            n_nodes=facts.n_nodes,
             twin=jnp.where(examined, twin, -1),
             examined=examined,
             chosen=chosen,
-            real=real,
+            real=(new & examined)[chosen],
         )
+
+    def _drawn(self, where: _trees.Places, state: GpState, key: Key) -> Array:
+        """The thetas of the proposals [n_proposals, n]."""
+        k_parent, k_mutate, k_fresh, k_tree = jax.random.split(key, 4)
+        two_parents = jax.random.randint(k_parent, (2, self.proposals), 0, self.mu)
+        parents = state.parents.flat[jnp.min(two_parents, axis=0)]  # the best parent is the first
+
+        def mutated(flat: Array, key: Key) -> Array:
+            return _trees.mutated(where, flat, key, state.hyper["mutation"], state.hyper["std"])
+
+        flat = jax.vmap(mutated)(parents, jax.random.split(k_mutate, self.proposals))
+        if where.code.size:
+            share = jnp.where(state.step == 0, 1.0, state.hyper["fresh"])
+            is_fresh = jax.random.uniform(k_fresh, (self.proposals, 1)) < share
+            keys = jax.random.split(k_tree, self.proposals)
+            trees = jax.vmap(lambda k: _trees.genes(where, k))(keys)
+            flat = flat.at[:, where.code].set(jnp.where(is_fresh, trees, flat[:, where.code]))
+        return flat.at[0].set(jnp.where(state.step == 0, state.parents.flat[0], flat[0]))
+
+    def _under_rates(self, where: _trees.Places, offspring: Offspring) -> Array:
+        """The chosen proposals under several rates [lambda_, n_rates, n]."""
+        factors = self.rate_factor ** (np.arange(self.n_rates) - (self.n_rates - 1) / 2)
+        if not where.own_rate.size and not where.rates.size:
+            factors = np.ones(1)
+        rated = lambda flat, size: _trees.rated(where, flat, size, factors)
+        chosen = offspring.chosen
+        return jax.vmap(rated)(offspring.flat[chosen], offspring.size[chosen])
 
     def _moves(
-        self, problem: MetaProblem, where: _trees.Layout, state: GpState, batch: Batch
-    ) -> tuple[Array, dict[str, Array]]:
-        """(The best parents moved down the gradient by several lengths [refine, lengths, n], lives
-        that it took).
+        self, problem: Problem, where: _trees.Places, state: GpState, batch: Batch
+    ) -> _Moves:
+        """The best parents, moved down the gradient by several lengths.
+
+        There are none without a number to move, or where the task passes no gradient.
         """
-        n, floats = (
-            min(self.refine, self.mu),
-            where.own_rate.size + where.rates.size + where.numbers.size,
-        )
-        if not n or not floats or not problem.lifetime.task.shape().differentiable:
-            none = jnp.zeros((), jnp.int32)
-            return jnp.zeros((0, self.lengths, state.parents.flat.shape[1])), {
-                "lives": none,
-                "diverged": none,
-            }
+        n_refined = min(self.refine, self.mu)
+        n_floats = where.own_rate.size + where.rates.size + where.numbers.size
+        differentiable = problem.lifetime.task.shape().differentiable
+        if not n_refined or not n_floats or not differentiable:
+            zero = jnp.zeros((), jnp.int32)
+            nothing = jnp.zeros((0, self.lengths, state.parents.flat.shape[1]))
+            return _Moves(flat=nothing, lives=zero, diverged=zero)
 
-        def slope(flat: Array) -> tuple[Array, Array, Array]:
-            _, grad, metrics = problem.value_and_grad(where.unravel(flat), batch)
-            return ravel_pytree(grad)[0], metrics["lives"], metrics["diverged"]
+        def slope(flat: Array) -> _Slope:
+            _, gradient, metrics = problem.value_and_grad(where.unravel(flat), batch)
+            return _Slope(ravel_pytree(gradient)[0], metrics["lives"], metrics["diverged"])
 
-        slopes, lives, diverged = lax.map(slope, state.parents.flat[:n])
-        norm = jnp.sqrt(jnp.sum(slopes**2, axis=1, keepdims=True))
-        down = jnp.where(
-            jnp.isfinite(norm) & (norm > 0), -slopes / jnp.where(norm > 0, norm, 1.0), 0.0
-        )
+        parents = state.parents.flat[:n_refined]
+        slopes = lax.map(slope, parents)
+        norm = jnp.sqrt(jnp.sum(slopes.gradient**2, axis=1, keepdims=True))
+        has_slope = jnp.isfinite(norm) & (norm > 0)
+        down = jnp.where(has_slope, -slopes.gradient / jnp.where(norm > 0, norm, 1.0), 0.0)
         lengths = state.hyper["std"] * jnp.asarray(4.0 ** -np.arange(self.lengths))
-        moves = state.parents.flat[:n, None] + lengths[None, :, None] * down[:, None]
-        return moves, {"lives": jnp.sum(lives), "diverged": jnp.sum(diverged)}
+        moved = parents[:, None] + lengths[None, :, None] * down[:, None]
+        return _Moves(flat=moved, lives=jnp.sum(slopes.lives), diverged=jnp.sum(slopes.diverged))
+
+
+def _ranked(losses: Array, metrics: Metrics) -> Array:
+    """Losses as they are where finite; the others the larger, the earlier their lives ended."""
+    largest = _selection.LARGEST
+    worse = largest * (2.0 - jnp.mean(metrics["survived"], axis=1))
+    return jnp.where(jnp.isfinite(losses), jnp.clip(losses, -largest, largest), worse)
 
 
 def _remembered(state: GpState, offspring: Offspring, parents: Parents) -> dict[str, Array]:
-    """The cache with what was evaluated in this step; the oldest entries make room."""
+    """The fields `known` and `n_known` after this step; the oldest entries make room."""
     keys = jnp.concatenate([offspring.key[offspring.chosen], parents.key])
     wanted = jnp.concatenate([offspring.real, jnp.ones(len(parents.key), bool)])
     missing = wanted & ~jnp.any(_selection.equal(keys, state.known), axis=1)
     size = len(state.known)
-    at = jnp.where(missing, (state.n_known + jnp.cumsum(missing) - 1) % size, size)
+    place = jnp.where(missing, (state.n_known + jnp.cumsum(missing) - 1) % size, size)
     return {
-        "known": state.known.at[at].set(keys, mode="drop"),
+        "known": state.known.at[place].set(keys, mode="drop"),
         "n_known": state.n_known + jnp.sum(missing).astype(jnp.int32),
     }
 
 
-def _counted(tally: dict[str, Array], offspring: Offspring, first: Array) -> dict[str, Array]:
+def _counted(
+    tally: dict[str, Array], offspring: Offspring, first_is_new: Array
+) -> dict[str, Array]:
+    """The counts after this step."""
     count = lambda x: jnp.sum(x).astype(jnp.int32)
-    plateau = jnp.where(first, 0, tally["plateau"] + 1)
+    plateau = jnp.where(first_is_new, 0, tally["plateau"] + 1)
     return {
         "proposed": tally["proposed"] + count(offspring.examined),
         "evaluated": tally["evaluated"] + len(offspring.chosen),
@@ -276,21 +359,30 @@ def _counted(tally: dict[str, Array], offspring: Offspring, first: Array) -> dic
 
 
 def _summary(state: GpState, losses: Array, metrics: Metrics) -> Metrics:
-    """The loss and the task's own metrics of the member that was best before the step, what the
-    cache saved, how long nothing new came first."""
-    usable = jnp.any(jnp.isfinite(losses))
-    proposed = jnp.maximum(state.tally["proposed"], 1).astype(losses.dtype)
-    known = ("life_loss", "survived", "at_bound", "lives", "diverged")
+    """The loss and the task's own metrics of the member that was best before the step, and counts.
+
+    Args:
+        state: the state after the step.
+        losses: [n_members], the best one before the step first.
+        metrics: the metrics of `Problem.losses`.
+    """
+    any_healthy = jnp.any(jnp.isfinite(losses))
+    tally = state.tally
+    proposed = jnp.maximum(tally["proposed"], 1).astype(losses.dtype)
+    not_of_task = ("life_loss", "survived", "at_bound", "lives", "diverged")
+    of_task = {
+        name: jnp.mean(values[0]) for name, values in metrics.items() if name not in not_of_task
+    }
     return {
-        **{name: jnp.mean(values[0]) for name, values in metrics.items() if name not in known},
-        "loss": jnp.where(usable, losses[0], jnp.nan),
+        **of_task,
+        "loss": jnp.where(any_healthy, losses[0], jnp.nan),
         "best_loss": jnp.min(jnp.where(jnp.isfinite(losses), losses, jnp.inf)),
         "n_nodes": state.parents.n_nodes[0],
-        "proposed": state.tally["proposed"],
-        "evaluated": state.tally["evaluated"],
-        "saved": 1.0 - state.tally["evaluated"].astype(losses.dtype) / proposed,
-        "neutral": state.tally["neutral"].astype(losses.dtype) / proposed,
-        "plateau": state.tally["plateau"],
-        "longest_plateau": state.tally["longest_plateau"],
+        "proposed": tally["proposed"],
+        "evaluated": tally["evaluated"],
+        "saved": 1.0 - tally["evaluated"].astype(losses.dtype) / proposed,
+        "neutral": tally["neutral"].astype(losses.dtype) / proposed,
+        "plateau": tally["plateau"],
+        "longest_plateau": tally["longest_plateau"],
         "skipped": state.skipped,
     }

@@ -1,4 +1,4 @@
-"""Evolution first, a gradient then: far from the start by the one, to the bottom by the other."""
+"""Evolution first, then a gradient: the one goes far from the start, the other to the bottom."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from metaplast.outer import AbstractOuterLoop
-from metaplast.problem.meta_problem import Batch, MetaProblem
+from metaplast.problem.lives import Batch
+from metaplast.problem.protocol import Problem
 from metaplast.registry import register
 from metaplast.signals import Key, Metrics, Theta, pytree
 from metaplast.spec import plugin, spec
@@ -21,8 +22,13 @@ from outer_loops.es import Es
 
 @pytree
 class HybridState:
-    """first, then: states of the two loops; hyper: numbers of the second; skipped: steps that the
-    first skipped.
+    """The state of two loops, one after the other.
+
+    first: the state of the first loop
+    then: the state of the second loop; before the change only its place
+    hyper: the numbers of the second loop
+    step []: the number of steps done
+    skipped []: the number of steps that the first loop skipped
     """
 
     first: Any
@@ -32,17 +38,24 @@ class HybridState:
     skipped: Array
 
 
+Stage = Callable[[HybridState], tuple[HybridState, Metrics]]
+
+
 @register("outer", "hybrid")
 @spec
 class Hybrid(AbstractOuterLoop):
-    """All steps of the outer loop `first`, then all those of `then`, which starts from the theta of
-    the first.
+    """All steps of the outer loop `first`, then all steps of `then`, from the theta of the first.
 
-    With an evolution strategy as the first this is the mean of its members. `then` begins as it
-    would alone: its optimiser is fresh, its schedule at the start. steps: those of both. Metrics:
-    those of the loop at work, `stage` 0 or 1; what only the other one measures is not a number, its
-    counts 0. `skipped` counts through. Hyper-parameters:
-    first_..., then_...  Raises: BadInput for what either loop refuses, at the start.
+    With an evolution strategy as the first loop, that theta is the mean of its members. `then`
+    begins as it would alone: its optimiser is fresh, its schedule at the start. The steps of a run
+    are the steps of both.
+
+    Metrics are the ones of the loop at work, and `stage` 0 or 1. A metric of the other loop alone
+    is not a number, its counts are 0. `skipped` counts through. Hyper-parameters: first_...,
+    then_...
+
+    Raises:
+        BadInput: a problem that either loop refuses, at the start.
     """
 
     first: Annotated[AbstractOuterLoop, plugin("outer")] = Es(steps=100)
@@ -55,53 +68,48 @@ class Hybrid(AbstractOuterLoop):
     def hyper(self) -> dict[str, Array]:
         return prefixed("first", self.first.hyper()) | prefixed("then", self.then.hyper())
 
-    def check(self, problem: MetaProblem, key: Key) -> None:
+    def check(self, problem: Problem, key: Key) -> None:
         self.first.check(problem, key)
         self.then.check(problem, key)
 
     def init(
-        self, problem: MetaProblem, theta: Theta, key: Key, hyper: dict[str, Array]
+        self, problem: Problem, theta: Theta, key: Key, hyper: dict[str, Array]
     ) -> HybridState:
-        zero, later = jnp.zeros((), jnp.int32), strong(own("then", hyper))
+        zero = jnp.zeros((), jnp.int32)
+        hyper_then = strong(own("then", hyper))
         first = self.first.init(problem, theta, key, own("first", hyper))
-        then = self.then.init(problem, theta, key, later)  # a place for what begins at the change
-        return HybridState(first=first, then=then, hyper=later, step=zero, skipped=zero)
+        then = self.then.init(problem, theta, key, hyper_then)  # a place for the state to come
+        return HybridState(first=first, then=then, hyper=hyper_then, step=zero, skipped=zero)
 
     def step(
-        self, problem: MetaProblem, state: HybridState, batch: Batch, key: Key
+        self, problem: Problem, state: HybridState, batch: Batch, key: Key
     ) -> tuple[HybridState, Metrics]:
         def earlier(state: HybridState) -> tuple[HybridState, Metrics]:
             first, metrics = self.first.step(problem, state.first, batch, key)
             return replace(state, first=first, skipped=metrics["skipped"]), metrics
 
         def later(state: HybridState) -> tuple[HybridState, Metrics]:
-            k_begin = jax.random.fold_in(
-                key, 3
-            )  # what a step does with its own key is its own affair
+            k_begin = jax.random.fold_in(key, 3)  # a step may use its own key in any way
             begin = lambda: self.then.init(
                 problem, self.first.theta(state.first), k_begin, state.hyper
             )
             then = lax.cond(state.step == self.first.n_steps, begin, lambda: state.then)
             then, metrics = self.then.step(problem, then, batch, key)
-            return replace(state, then=then), {
-                **metrics,
-                "skipped": state.skipped + metrics["skipped"],
-            }
+            skipped = state.skipped + metrics["skipped"]
+            return replace(state, then=then), {**metrics, "skipped": skipped}
 
         forms = [jax.eval_shape(stage, state)[1] for stage in (earlier, later)]
 
-        def alike(
-            stage: Callable[..., tuple[HybridState, Metrics]],
-        ) -> Callable[..., tuple[HybridState, Metrics]]:
+        def in_common_form(stage: Stage) -> Stage:
             def run(state: HybridState) -> tuple[HybridState, Metrics]:
-                new, metrics = stage(state)
-                return new, in_form(metrics, *forms)
+                after, metrics = stage(state)
+                return after, in_form(metrics, *forms)
 
             return run
 
-        stage = (state.step >= self.first.n_steps).astype(jnp.int32)
-        new, metrics = lax.cond(stage > 0, alike(later), alike(earlier), state)
-        return replace(new, step=state.step + 1), {**metrics, "stage": stage}
+        number = (state.step >= self.first.n_steps).astype(jnp.int32)
+        after, metrics = lax.cond(number > 0, in_common_form(later), in_common_form(earlier), state)
+        return replace(after, step=state.step + 1), {**metrics, "stage": number}
 
     def theta(self, state: HybridState) -> Theta:
         early = state.step <= self.first.n_steps
@@ -114,15 +122,18 @@ class Hybrid(AbstractOuterLoop):
         return replace(state, then=self.then.slower(state.then, factor))
 
     def regrown(self, state: HybridState, key: Key) -> HybridState:
-        name, loop = (
-            ("first", self.first) if int(state.step) <= self.first.n_steps else ("then", self.then)
-        )
+        name = "first" if int(state.step) <= self.first.n_steps else "then"
+        loop = getattr(self, name)
         before = getattr(state, name)
         after = loop.regrown(before, key)
-        if int(state.step) == self.first.n_steps:
-            return replace(state, **{name: after})  # a search of its own
-        return state if after is before else replace(state, **{name: after})
+        begins_anew = int(state.step) == self.first.n_steps  # `then` is a search of its own
+        if after is before and not begins_anew:
+            return state
+        return replace(state, **{name: after})
 
     def forms(self, state: HybridState) -> tuple[Any, ...]:
-        both = [(a, b) for a in self.first.forms(state.first) for b in self.then.forms(state.then)]
-        return tuple(replace(state, first=a, then=b) for a, b in both)
+        forms = []
+        for first in self.first.forms(state.first):
+            for then in self.then.forms(state.then):
+                forms.append(replace(state, first=first, then=then))
+        return tuple(forms)

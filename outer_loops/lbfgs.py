@@ -1,9 +1,7 @@
-"""A quasi-Newton method: for losses that are the same at every step, such as a fit to
-recordings.
-"""
+"""A quasi-Newton method: for a loss that is the same at every step, such as a fit to recordings."""
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +9,8 @@ import optax
 from jax import Array
 
 from metaplast.outer import AbstractOuterLoop
-from metaplast.problem.meta_problem import Batch, MetaProblem
+from metaplast.problem.lives import Batch
+from metaplast.problem.protocol import Problem
 from metaplast.registry import BadInput, register
 from metaplast.signals import Key, Metrics, Theta, pytree
 from metaplast.spec import Count, Positive, spec
@@ -22,10 +21,12 @@ from outer_loops._nested import scaled
 
 @pytree
 class LbfgsState:
-    """theta: the current guess.
-    optimiser: the memory of L-BFGS.
-    hyper: the numbers of `hyper`.
-    skipped: outer steps that were not finite.
+    """The state of the quasi-Newton method.
+
+    theta: the present theta
+    optimiser: optax's state, with the last gradients
+    hyper: the numbers of `hyper`
+    skipped []: the number of steps that changed nothing
     """
 
     theta: Theta
@@ -34,20 +35,42 @@ class LbfgsState:
     skipped: Array
 
 
+class _LineSearch(NamedTuple):
+    """A line search under way.
+
+    size []: the last step size tried
+    loss []: the loss there; infinite where more lives diverged than at the start
+    tried []: the number of tries
+    """
+
+    size: Array
+    loss: Array
+    tried: Array
+
+
 @register("outer", "lbfgs")
 @spec
 class Lbfgs(AbstractOuterLoop):
-    """theta <- theta - s H^-1 d loss / d theta: H^-1 from the last `memory` gradients
-    (limited-memory BFGS, optax).
+    """Limited-memory BFGS (optax).
 
+        theta <- theta - s H^-1 d loss / d theta
+
+    H^-1: the inverse Hessian, from the last `memory` gradients
     s: the first of max_step, backtrack max_step, backtrack^2 max_step ... that lowers the loss
-    enough (Armijo, slope 1e-4), at most `tries`; every try takes the loss and gradient of whole
-    lives, and they count in `lives`. The step of the first iteration is scaled to the gradient.
-    Meant for batches that hold the same lives at every step (a recording, with n_tasks at least the
-    number of its sessions): with fresh lives the curvature it remembers is that of other losses.
-    A step that finds nothing as low leaves theta and forgets the old gradients; one whose loss or
-    gradient is not finite changes nothing but the counter `skipped`.
-    Source: Liu & Nocedal 1989. Raises: BadInput for a task that passes no gradient.
+        enough (Armijo, slope 1e-4), at most `tries`
+
+    Every try takes the loss and the gradient of whole lives, and they count in `lives`. The step of
+    the first iteration is scaled to the gradient. The method is meant for batches that hold the
+    same lives at every step (a recording, with n_tasks at least the number of its sessions). With
+    fresh lives the curvature in memory belongs to other losses.
+
+    A step that finds nothing as low leaves theta and forgets the old gradients. A step whose loss
+    or gradient is not finite changes nothing but the counter `skipped`.
+
+    Raises:
+        BadInput: the task passes no gradient.
+
+    Source: Liu & Nocedal 1989.
     """
 
     steps: Count = 200
@@ -67,9 +90,7 @@ class Lbfgs(AbstractOuterLoop):
     def hyper(self) -> dict[str, Array]:
         return {"max_step": jnp.asarray(self.max_step)}
 
-    def init(
-        self, problem: MetaProblem, theta: Theta, key: Key, hyper: dict[str, Array]
-    ) -> LbfgsState:
+    def init(self, problem: Problem, theta: Theta, key: Key, hyper: dict[str, Array]) -> LbfgsState:
         demand_differentiable(self, problem)
         with relaxed():
             optimiser = strong(_optimiser(self.memory).init(theta))
@@ -78,50 +99,59 @@ class Lbfgs(AbstractOuterLoop):
         )
 
     def step(
-        self, problem: MetaProblem, state: LbfgsState, batch: Batch, key: Key
+        self, problem: Problem, state: LbfgsState, batch: Batch, key: Key
     ) -> tuple[LbfgsState, Metrics]:
-        loss, grad, metrics = problem.value_and_grad(state.theta, batch)
-        norm = optax.tree.norm(grad)
+        loss, gradient, metrics = problem.value_and_grad(state.theta, batch)
+        norm = optax.tree.norm(gradient)
         with relaxed():
             direction, optimiser = _optimiser(self.memory).update(
-                grad, state.optimiser, state.theta
+                gradient, state.optimiser, state.theta
             )
-        slope = optax.tree.vdot(grad, direction)
-        moved = lambda s: jax.tree.map(lambda t, d: t + s * d, state.theta, direction)
+        slope = optax.tree.vdot(gradient, direction)
 
-        def too_long(search: tuple[Array, Array, Array]) -> Array:
-            size, found, tried = search
-            enough = jnp.isfinite(found) & (found <= loss + 1e-4 * size * slope)
-            return ~enough & (tried < self.tries) & jnp.isfinite(loss)
+        def moved(size: Array) -> Theta:
+            return jax.tree.map(lambda t, d: t + size * d, state.theta, direction)
 
-        def shorter(search: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-            size = search[0] * jnp.where(search[2] > 0, self.backtrack, 1.0)
-            value, _, told = problem.value_and_grad(moved(size), batch)
-            lost = (
-                told["diverged"] > metrics["diverged"]
-            )  # a mean over fewer lives is no lower loss
-            return size, jnp.where(lost, jnp.inf, value), search[2] + 1
+        def too_long(search: _LineSearch) -> Array:
+            low_enough = search.loss <= loss + 1e-4 * search.size * slope
+            enough = jnp.isfinite(search.loss) & low_enough
+            return ~enough & (search.tried < self.tries) & jnp.isfinite(loss)
 
-        first = (state.hyper["max_step"], jnp.full_like(loss, jnp.nan), jnp.zeros((), jnp.int32))
-        size, found, tried = jax.lax.while_loop(too_long, shorter, first)
+        def shorter(search: _LineSearch) -> _LineSearch:
+            size = search.size * jnp.where(search.tried > 0, self.backtrack, 1.0)
+            value, _, metrics_there = problem.value_and_grad(moved(size), batch)
+            # A mean over fewer lives is no lower loss.
+            lost_lives = metrics_there["diverged"] > metrics["diverged"]
+            return _LineSearch(size, jnp.where(lost_lives, jnp.inf, value), search.tried + 1)
+
+        first = _LineSearch(
+            size=state.hyper["max_step"],
+            loss=jnp.full_like(loss, jnp.nan),
+            tried=jnp.zeros((), jnp.int32),
+        )
+        end = jax.lax.while_loop(too_long, shorter, first)
         finite = jnp.isfinite(loss) & jnp.isfinite(norm) & jnp.isfinite(slope)
-        lower = finite & jnp.isfinite(found) & (found <= loss)
-        choose = lambda on, new, old: jax.tree.map(lambda a, b: jnp.where(on, a, b), new, old)
+        lower = finite & jnp.isfinite(end.loss) & (end.loss <= loss)
+
+        def choose(on: Array, new: Any, old: Any) -> Any:
+            return jax.tree.map(lambda a, b: jnp.where(on, a, b), new, old)
+
         with relaxed():
             forgotten = strong(_optimiser(self.memory).init(state.theta))
-        new = LbfgsState(
-            theta=choose(lower, moved(size), state.theta),
+        after = LbfgsState(
+            theta=choose(lower, moved(end.size), state.theta),
             optimiser=choose(finite, choose(lower, strong(optimiser), forgotten), state.optimiser),
             hyper=state.hyper,
             skipped=state.skipped + (~finite).astype(jnp.int32),
         )
-        told = {
-            "lives": metrics["lives"] * (1 + tried),
-            "tries": tried,
-            "step_size": size,
-            "skipped": new.skipped,
+        own_metrics = {
+            "grad_norm": norm,
+            "lives": metrics["lives"] * (1 + end.tried),
+            "tries": end.tried,
+            "step_size": end.size,
+            "skipped": after.skipped,
         }
-        return new, {**metrics, "grad_norm": norm, **told}
+        return after, {**metrics, **own_metrics}
 
     def slower(self, state: LbfgsState, factor: float) -> LbfgsState:
         return scaled(state, "max_step", factor)

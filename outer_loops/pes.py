@@ -5,30 +5,40 @@ from jax import Array
 
 from metaplast.registry import register
 from metaplast.spec import spec
-from outer_loops._windows import AbstractPairs
+from outer_loops._windows import AbstractPairs, WindowNoise
 
 
 @register("outer", "pes")
 @spec
 class Pes(AbstractPairs):
-    """New noise in every window; the loss of a window is weighed with all noise since the birth of
-    its life.
+    """New noise in every window; a window is weighed with all noise since the birth of its life.
 
-        gradient = mean over pairs of  (x_1 + ... + x_k) (l+ - l-) / (2 sigma),      x_j ~ N(0, 1)
+        gradient = mean over pairs of  (x_1 + ... + x_k) (l+ - l-) / (2 sigma)
 
-    k: the present window of the pair; l: its part of the loss of a life, times n_windows. At a
-    constant theta the mean of this over the windows of a life is the gradient of E[loss(theta +
-    sigma x_1, ..., theta + sigma x_n)], the loss of a life whose theta is drawn anew for each
-    window. The variance grows with the number of windows; `nres` has less where losses are smooth.
-    sigma: in units of theta; population: members, even; window: steps, a divisor of those of a
-    life; 0 takes the smallest that is at least their square root. Pairs, first lives and lives that
-    blow up: as in `AbstractPairs`;
-    optimiser, schedule, clip: as in `AbstractDescent`. loss: of a whole life, each window of it as
-    last lived by anybody; lives: the steps lived, in whole lives, of members x tasks.
-    Source: Vicol, Metz & Sohl-Dickstein 2021. Raises: BadInput for an odd population, a theta with
-    nothing to learn, a window that does not divide a life, and an objective that is no sum over
-    steps.
+    x_j ~ N(0, 1): the noise of window j
+    k: the present window of the pair
+    l: the window's part of the loss of a life, times n_windows
+    sigma: in units of theta
+    population: the number of members, even
+    window: steps, a divisor of the steps of a life; 0: the smallest divisor that is at least their
+        square root
+
+    At a constant theta, the mean of this over the windows of a life is the gradient of
+    E[loss(theta + sigma x_1, ..., theta + sigma x_n)], the loss of a life whose theta is drawn anew
+    for each window. The variance grows with the number of windows; `nres` has less where losses are
+    smooth. Pairs, first lives and lives that blow up: see `AbstractPairs`. optimiser, schedule,
+    clip: see `AbstractDescent`.
+
+    Metrics:
+    `loss`: of a whole life, each window of it as last lived by anybody.
+    `lives`: the steps lived, in whole lives, of members x tasks.
+
+    Raises:
+        BadInput: an odd population, a theta with nothing to learn, a window that does not divide a
+            life, or an objective that is no sum over steps.
+
+    Source: Vicol, Metz & Sohl-Dickstein 2021.
     """
 
-    def noise(self, drawn: Array, kept: Array, due: Array) -> tuple[Array, Array]:
-        return drawn, drawn + jnp.where(due, 0.0, kept)
+    def noise(self, drawn: Array, kept: Array, due: Array) -> WindowNoise:
+        return WindowNoise(acting=drawn, weight=drawn + jnp.where(due, 0.0, kept))

@@ -1,4 +1,4 @@
-"""Random search: what any other outer loop must beat."""
+"""Random search: the search that any other outer loop must beat."""
 
 from typing import Literal
 
@@ -8,7 +8,8 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 
 from metaplast.outer import AbstractOuterLoop
-from metaplast.problem.meta_problem import Batch, MetaProblem
+from metaplast.problem.lives import Batch
+from metaplast.problem.protocol import Problem
 from metaplast.registry import register
 from metaplast.signals import Key, Metrics, Theta, pytree
 from metaplast.spec import Count, Members, Positive, spec
@@ -20,7 +21,14 @@ from outer_loops.es import graded
 
 @pytree
 class RandomSearchState:
-    """theta: the best so far; start: theta before the first step."""
+    """The state of a random search.
+
+    theta: the best so far
+    start: theta before the first step
+    hyper: the numbers of `hyper`
+    step []: the number of steps done
+    skipped []: the number of steps without a healthy member
+    """
 
     theta: Theta
     start: Theta
@@ -32,20 +40,27 @@ class RandomSearchState:
 @register("outer", "random_search")
 @spec
 class RandomSearch(AbstractOuterLoop):
-    """Draw `candidates` thetas in every step and keep the best of them and of what was kept before.
+    """Draw `candidates` thetas in every step, and keep the best of them and of the best so far.
 
-        candidate = centre + std anneal^(step / steps) N(0, 1),      centre = the start,
-            or the best so far (`around`)
+        candidate = centre + std anneal^(step / steps) N(0, 1)
 
-    std in units of theta; anneal: std at the end, in units of that at the start. The best so far
-    lives through the same
-    new lives as the candidates: the luck of an earlier batch does not hold it up, and a candidate
-    that is better on them takes its place. It may be so by chance: raise n_tasks where many take
-    turns. A member of which a life blew up ranks behind every healthy one; a step without a healthy
-    one changes nothing but the counter `skipped`. Metrics are those of the best so far, on lives it
-    was not chosen by; `best_loss` is the lowest of this step.
-    Source: Bergstra & Bengio 2012. Raises: BadInput for a theta with nothing to learn or other than
-    floats.
+    centre: the start, or the best so far (`around`)
+    std: in units of theta
+    anneal: std at the end, in units of std at the start
+
+    The best so far lives through the same new lives as the candidates. The luck of an earlier batch
+    does not hold it up, and a candidate that is better on these lives takes its place. It may be
+    better by chance: raise n_tasks where many take turns. A member of which a life blew up ranks
+    behind every healthy one. A step without a healthy member changes nothing but the counter
+    `skipped`.
+
+    Metrics are about the best so far, on lives by which it was not chosen. `best_loss` is the
+    lowest loss of this step.
+
+    Raises:
+        BadInput: a theta with nothing to learn, or with other numbers than floats.
+
+    Source: Bergstra & Bengio 2012.
     """
 
     steps: Count = 200
@@ -62,7 +77,7 @@ class RandomSearch(AbstractOuterLoop):
         return {"std": jnp.asarray(self.std), "anneal": jnp.asarray(self.anneal)}
 
     def init(
-        self, problem: MetaProblem, theta: Theta, key: Key, hyper: dict[str, Array]
+        self, problem: Problem, theta: Theta, key: Key, hyper: dict[str, Array]
     ) -> RandomSearchState:
         demand_floats(self, theta)
         zero = jnp.zeros((), jnp.int32)
@@ -71,39 +86,40 @@ class RandomSearch(AbstractOuterLoop):
         )
 
     def step(
-        self, problem: MetaProblem, state: RandomSearchState, batch: Batch, key: Key
+        self, problem: Problem, state: RandomSearchState, batch: Batch, key: Key
     ) -> tuple[RandomSearchState, Metrics]:
         best, unravel = ravel_pytree(state.theta)
         centre = best if self.around == "best" else ravel_pytree(state.start)[0]
         done = state.step.astype(best.dtype) / self.steps
         std = (state.hyper["std"] * state.hyper["anneal"] ** done).astype(best.dtype)
-        drawn = centre[None] + std * jax.random.normal(
-            key, (self.candidates, best.size), best.dtype
-        )
-        members = jnp.concatenate([best[None], drawn])
-        losses, told = problem.losses(jax.vmap(unravel)(members), batch)
-        fitness, healthy, _ = graded(losses, jnp.mean(told["survived"], axis=1))
-        chosen = jnp.where(jnp.any(healthy), jnp.argmin(fitness), 0)
-        new = RandomSearchState(
+        noise = jax.random.normal(key, (self.candidates, best.size), best.dtype)
+        members = jnp.concatenate([best[None], centre[None] + std * noise])
+        losses, metrics = problem.losses(jax.vmap(unravel)(members), batch)
+        grades = graded(losses, jnp.mean(metrics["survived"], axis=1))
+        any_healthy = jnp.any(grades.healthy)
+        chosen = jnp.where(any_healthy, jnp.argmin(grades.fitness), 0)
+        after = RandomSearchState(
             theta=unravel(members[chosen]),
             start=state.start,
             hyper=state.hyper,
             step=state.step + 1,
-            skipped=state.skipped + (~jnp.any(healthy)).astype(jnp.int32),
+            skipped=state.skipped + (~any_healthy).astype(jnp.int32),
         )
-        own = {
+        own_metrics = {
             "loss": losses[0],
-            "best_loss": fitness[chosen],
+            "best_loss": grades.fitness[chosen],
             "accepted": (chosen > 0).astype(jnp.int32),
             "std": std,
+            "lives": metrics["lives"],
+            "diverged": metrics["diverged"],
+            "skipped": after.skipped,
         }
-        counts = {name: told[name] for name in ("lives", "diverged")} | {"skipped": new.skipped}
         means = {
             name: jnp.mean(values[0])
-            for name, values in told.items()
-            if name not in ("life_loss", *counts)
+            for name, values in metrics.items()
+            if name not in ("life_loss", "lives", "diverged", "skipped")
         }
-        return new, {**means, **counts, **own}
+        return after, {**means, **own_metrics}
 
     def slower(self, state: RandomSearchState, factor: float) -> RandomSearchState:
         return scaled(state, "std", factor)

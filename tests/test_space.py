@@ -1,4 +1,4 @@
-"""Search spaces: the same search in other coordinates, and theta always what it is outside them."""
+"""Search spaces: the same search in other coordinates; outside of them theta is the true one."""
 
 import inspect
 from dataclasses import replace
@@ -11,13 +11,15 @@ import pytest
 
 from metaplast import space, train
 from metaplast.problem.meta_problem import MetaProblem
+from metaplast.problem.protocol import Problem, same_theta
 from metaplast.registry import BadInput
-from metaplast.space import Coordinate, Seen, check, decode, encode, within
+from metaplast.space import Coordinate, SearchedProblem, check, decode, encode, within
 from metaplast.testing.base import quick_jit
 from metaplast.testing.outer_loop import quadratic, weights
 from outer_loops.bptt import Bptt
 from outer_loops.es import Es
 from tests._compiler import as_users
+from tests._written_problem import NO_BATCH, WrittenProblem, metrics_of
 
 THETA = {
     "rules": {"rule": {"rate": jnp.asarray([0.5, 2.0]), "bias": jnp.asarray(0.3)}},
@@ -31,36 +33,27 @@ SPACE = (
 BOX = (("w", Coordinate(leaves="genome/*", transform="box", low=-1.7, high=1.7)),)
 
 
-class Written:
-    """A loss written by hand, linear in the genome: it pulls every number up against its bound."""
+class Written(WrittenProblem):
+    """Losses written by hand.
 
-    n_devices = 1
+    The loss of a population is linear in the genome: it pulls every number up against its bound.
+    The loss with a gradient is another one, of all leaves.
+    """
 
-    def losses(self, thetas: Any, batch: Any, share: Any = None, unravel: Any = None) -> Any:
-        thetas = jax.vmap(unravel)(thetas)
-        loss = -jnp.sum(thetas["genome"]["w"], axis=1)
-        aside = {
-            "life_loss": loss[:, None],
-            "survived": jnp.ones((loss.size, 1)),
-            "seen": thetas["genome"]["w"],
-        }
-        return loss, {**aside, "lives": jnp.asarray(loss.size), "diverged": jnp.asarray(0)}
+    def loss(self, theta: Any, batch: Any) -> Any:
+        rule = theta["rules"]["rule"]
+        return jnp.sum(rule["rate"] ** 2) * theta["genome"]["w"][0] + rule["bias"] ** 3
 
-    def value_and_grad(self, theta: Any, batch: Any, tangents: int = 0) -> Any:
-        def loss(t: Any) -> Any:
-            return (
-                jnp.sum(t["rules"]["rule"]["rate"] ** 2) * t["genome"]["w"][0]
-                + t["rules"]["rule"]["bias"] ** 3
-            )
-
-        value, grad = jax.value_and_grad(loss)(theta)
-        return value, grad, {"loss": value}
+    def losses(self, thetas: Any, batch: Any, share: Any = None, unravel: Any = same_theta) -> Any:
+        w = jax.vmap(unravel)(thetas)["genome"]["w"]
+        losses = -jnp.sum(w, axis=1)
+        return losses, {**metrics_of(losses), "seen": w}
 
 
-PROBLEM: Any = Written()
+PROBLEM = Written()
 
 
-def test_there_and_back_and_what_each_coordinate_means():
+def test_there_and_back_and_the_meaning_of_each_coordinate():
     z = encode(SPACE, THETA)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), decode(SPACE, z), THETA)
     np.testing.assert_allclose(z["rules"]["rule"]["rate"], np.log([0.5, 2.0]) / 2.0, rtol=1e-6)
@@ -74,10 +67,11 @@ def test_there_and_back_and_what_each_coordinate_means():
 def test_the_gradient_goes_through_the_coordinates_as_central_differences_say():
     with jax.enable_x64(True):
         theta = jax.tree.map(lambda x: jnp.asarray(np.asarray(x), jnp.float64), THETA)
-        seen, z = Seen(PROBLEM, SPACE), encode(SPACE, theta)
-        grad = seen.value_and_grad(z, None)[1]  # pyright: ignore[reportArgumentType]
+        searched = SearchedProblem(PROBLEM, SPACE)
+        z = encode(SPACE, theta)
+        grad = searched.value_and_grad(z, NO_BATCH).gradient
         flat, unravel = jax.flatten_util.ravel_pytree(z)
-        value = lambda x: float(PROBLEM.value_and_grad(decode(SPACE, unravel(x)), None)[0])
+        value = lambda x: float(PROBLEM.loss(decode(SPACE, unravel(x)), NO_BATCH))
         steps = 1e-5 * np.eye(flat.size)
         expected = [(value(flat + h) - value(flat - h)) / 2e-5 for h in steps]
         np.testing.assert_allclose(
@@ -87,61 +81,63 @@ def test_the_gradient_goes_through_the_coordinates_as_central_differences_say():
 
 def test_evolution_stays_inside_the_box_and_starts_as_wide_as_each_leaf_says():
     theta = {"genome": {"w": jnp.zeros((200,)), "v": jnp.full((200,), 2.0)}}
-    own = (("w", Coordinate(leaves="*/w", transform="box", low=-0.7, high=0.1, scale=3.0)),)
-    own = (*own, ("v", Coordinate(leaves="*/v", transform="log", scale=5.0)))
+    coordinates = (
+        ("w", Coordinate(leaves="*/w", transform="box", low=-0.7, high=0.1, scale=3.0)),
+        ("v", Coordinate(leaves="*/v", transform="log", scale=5.0)),
+    )
     theta["genome"]["w"] = theta["genome"]["w"] - 0.3
-    es = within(Es(population=16, std=0.02, learning_rate=2.0), own)
-    seen: list[Any] = []
+    es = within(Es(population=16, std=0.02, learning_rate=2.0), coordinates)
+    genomes: list[Any] = []
+
+    def note(thetas: Any) -> None:
+        genomes.append(jax.tree.map(np.asarray, thetas["genome"]))
 
     class Spy(Written):
-        def losses(self, thetas: Any, batch: Any, share: Any = None, unravel: Any = None) -> Any:
-            jax.debug.callback(
-                lambda x: seen.append(jax.tree.map(np.asarray, x)), jax.vmap(unravel)(thetas)
-            )
+        def losses(
+            self, thetas: Any, batch: Any, share: Any = None, unravel: Any = same_theta
+        ) -> Any:
+            jax.debug.callback(note, jax.vmap(unravel)(thetas))
             return super().losses(thetas, batch, share, unravel)
 
-    spied: Any = Spy()
-    step = quick_jit(lambda s, k: es.step(spied, s, None, k))  # pyright: ignore[reportArgumentType]
+    spied = Spy()
+    step = quick_jit(lambda s, k: es.step(spied, s, NO_BATCH, k))
     state = es.init(spied, theta, jax.random.key(0), es.hyper())
     for index in range(60):
         state, _ = step(state, jax.random.key(index))
     jax.effects_barrier()
-    first = seen[0]["genome"]
-    assert np.std(first["w"]) == pytest.approx(3.0 * 0.02 * 0.4, rel=0.05)
-    assert np.std(np.log(first["v"])) == pytest.approx(5.0 * 0.02, rel=0.05)
-    low, high = np.float32(-0.7), np.float32(0.1)
-    assert all((low <= x["genome"]["w"]).all() and (x["genome"]["w"] <= high).all() for x in seen)
-    assert all((x["genome"]["v"] > 0).all() for x in seen)
-    found = np.asarray(es.theta(state)["genome"]["w"])
-    assert (
-        (low <= found).all() and (found <= high).all() and found.mean() > -0.1
-    )  # it was pulled there
+    assert np.std(genomes[0]["w"]) == pytest.approx(3.0 * 0.02 * 0.4, rel=0.05)
+    assert np.std(np.log(genomes[0]["v"])) == pytest.approx(5.0 * 0.02, rel=0.05)
+    low = np.float32(-0.7)
+    high = np.float32(0.1)
+    for genome in (*genomes, es.theta(state)["genome"]):
+        assert (genome["w"] >= low).all()
+        assert (genome["w"] <= high).all()
+        assert (genome["v"] > 0).all()
+    assert es.theta(state)["genome"]["w"].mean() > -0.1  # it was pulled up
 
 
 @pytest.mark.exact
 def test_coordinates_that_change_nothing_give_the_same_bits(monkeypatch):
     as_users(monkeypatch, train, "_step")
-    problem, outer = quadratic(n_tasks=2), Bptt(steps=3)
+    problem = quadratic(n_tasks=2)
+    outer = Bptt(steps=3)
     assert within(outer, ()) is outer
-    plain = within(outer, (("all", Coordinate()),))
-    states = [train.begin(problem, loop, 0) for loop in (outer, plain)]
-    ends = [
-        list(train.steps(problem, loop, 0, s, 0, 3))[-1][1]
-        for loop, s in zip((outer, plain), states, strict=True)
-    ]
-    np.testing.assert_array_equal(weights(outer.theta(ends[0])), weights(plain.theta(ends[1])))
+    ends = []
+    for loop in (outer, within(outer, (("all", Coordinate()),))):
+        *_, (_, state, _) = train.steps(problem, loop, 0, train.begin(problem, loop, 0), 0, 3)
+        ends.append(weights(loop.theta(state)))
+    np.testing.assert_array_equal(ends[0], ends[1])
 
 
 def test_a_gradient_in_a_box_goes_down_and_theta_outside_is_the_true_one():
     problem = quadratic(n_tasks=2)
     outer = within(Bptt(steps=10, learning_rate=0.1), BOX)
     state = train.begin(problem, outer, 0)
-    np.testing.assert_allclose(
-        weights(outer.theta(state)), weights(problem.init(train.stream(0, "theta"))), rtol=1e-5
-    )
-    ends = list(train.steps(problem, outer, 0, state, 0, 10))
-    assert ends[-1][2]["loss"] < 0.7 * ends[0][2]["loss"]
-    assert np.abs(weights(outer.theta(ends[-1][1]))).max() < 1.7
+    start = problem.init(train.stream(0, "theta"))
+    np.testing.assert_allclose(weights(outer.theta(state)), weights(start), rtol=1e-5)
+    (_, _, first), *_, (_, end, last) = train.steps(problem, outer, 0, state, 0, 10)
+    assert last["loss"] < 0.7 * first["loss"]
+    assert np.abs(weights(outer.theta(end))).max() < 1.7
 
 
 @pytest.mark.parametrize(
@@ -167,7 +163,7 @@ def test_a_gradient_in_a_box_goes_down_and_theta_outside_is_the_true_one():
         ),
     ],
 )
-def test_what_has_no_coordinate_is_refused_by_name(coordinate, words):
+def test_a_leaf_without_a_coordinate_is_refused_by_name(coordinate, words):
     genome = {
         **THETA["genome"],
         "low": jnp.asarray([1.0, -2.0]),
@@ -194,18 +190,14 @@ def test_a_start_outside_is_refused_before_anything_compiles():
             Coordinate(**wrong)
 
 
-def test_whatever_takes_a_theta_in_a_problem_takes_coordinates_in_one_seen():
-    public = {
-        name: value
-        for name, value in vars(MetaProblem).items()
-        if not name.startswith("_") and callable(value)
-    }
-    takes = {
-        name
-        for name, value in public.items()
-        if {"theta", "thetas"} & set(inspect.signature(value).parameters)
-    }
-    assert takes >= {
+def test_every_method_of_a_theta_in_a_problem_takes_coordinates_in_a_searched_one():
+    takes_theta = set()
+    for name, value in vars(Problem).items():
+        if name.startswith("_") or not callable(value):
+            continue
+        if {"theta", "thetas"} & set(inspect.signature(value).parameters):
+            takes_theta.add(name)
+    assert takes_theta >= {
         "losses",
         "value_and_grad",
         "begin",
@@ -213,10 +205,20 @@ def test_whatever_takes_a_theta_in_a_problem_takes_coordinates_in_one_seen():
         "window_losses",
         "window_gradient",
     }
-    for name in takes:
-        assert (
-            inspect.signature(getattr(Seen, name)).parameters.keys()
-            == inspect.signature(public[name]).parameters.keys()
-        )
-        assert "decode" in inspect.getsource(getattr(Seen, name)), name
-    assert space.Within.__abstractmethods__ == frozenset()
+    for name in takes_theta:
+        method = getattr(SearchedProblem, name)
+        for other in (Problem, MetaProblem):
+            expected = inspect.signature(getattr(other, name)).parameters.keys()
+            assert inspect.signature(method).parameters.keys() == expected
+        assert "decode" in inspect.getsource(method), name
+    assert space.SearchedOuterLoop.__abstractmethods__ == frozenset()
+
+
+def test_the_problem_itself_has_all_of_the_protocol_and_no_other_method_of_a_theta():
+    protocol = {name for name in vars(Problem) if not name.startswith("_")}
+    own = {name for name in vars(MetaProblem) if not name.startswith("_")}
+    assert protocol <= own
+    for name in own - protocol:
+        value = getattr(MetaProblem, name)
+        if callable(value):
+            assert not {"theta", "thetas"} & set(inspect.signature(value).parameters)

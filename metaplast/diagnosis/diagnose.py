@@ -23,7 +23,7 @@ from metaplast.runs.job import Config, parse
 from metaplast.runs.row_files import theta_of
 from metaplast.settings.names import DISCOVERED
 from metaplast.signals import Theta
-from metaplast.space import Seen, encode
+from metaplast.space import SearchedProblem, encode
 
 SCHEMA = "metaplast.diagnosis/1"
 HOUR = 3600.0
@@ -114,7 +114,7 @@ def _run_folder(words: Sequence[str]) -> tuple[Path | None, list[str]]:
 def _costs(config: Config, theta: Theta, n_lives: int) -> Costs:
     """Seconds of programs that are compiled already, run once more."""
     problem = diagnosis.longest(config.meta_problem())
-    seen, z = Seen(problem, config.space), encode(config.space, theta)
+    seen, z = SearchedProblem(problem, config.space), encode(config.space, theta)
     batch = train.sample(
         problem.lifetime.task, train.stream(config.seed, "diagnosis"), n_lives, "train"
     )

@@ -12,7 +12,8 @@ from jax.flatten_util import ravel_pytree
 
 from metaplast.life.lifetime import Life, Lifetime
 from metaplast.life.scan import changed_leaves
-from metaplast.problem.lives import Layout, leading, spread, take
+from metaplast.problem.layout import Layout, spread
+from metaplast.problem.lives import leading, take
 from metaplast.problem.meta_problem import Batch
 from metaplast.signals import Key, Theta
 

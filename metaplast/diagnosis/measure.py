@@ -13,12 +13,14 @@ from jax.flatten_util import ravel_pytree
 from metaplast.diagnosis.exponents import Exponents, exponents
 from metaplast.diagnosis.signal import Signal, finite_rows, resolution, signal
 from metaplast.objectives.base import Lived
-from metaplast.problem.lives import Layout, leading, spread, take
+from metaplast.problem.layout import Layout, spread
+from metaplast.problem.lives import leading, take
 from metaplast.problem.meta_problem import Batch, MetaProblem
+from metaplast.problem.protocol import Problem
 from metaplast.problem.unroll import cut
 from metaplast.registry import BadInput
 from metaplast.signals import Key, Theta
-from metaplast.space import Seen, Space, decode, encode
+from metaplast.space import SearchedProblem, Space, decode, encode
 from metaplast.train import sample
 
 N_DIRECTIONS = 16  # random directions, each tried both ways
@@ -131,7 +133,7 @@ def diagnose(
             "diagnose: theta", "a number to learn", "let the rule, the genome or the neurons learn"
         )
     problem = longest(problem)
-    seen = Seen(problem, space)
+    seen = SearchedProblem(problem, space)
     k_lives, k_directions, k_state = jax.random.split(key, 3)
     batch = sample(problem.lifetime.task, k_lives, plan.n_lives, "train")
     flat, unravel = ravel_pytree(encode(space, theta))
@@ -173,7 +175,7 @@ def diagnose(
 
 
 def _gradients_at(
-    seen: Seen, zs: list[Theta], batch: Batch, size: int
+    seen: SearchedProblem, zs: list[Theta], batch: Batch, size: int
 ) -> tuple[list[np.ndarray], Any]:
     """(gradients of whole lives [n_lives, n_numbers] at each z, `Diagnosis.lengths` at the first).
 
@@ -196,7 +198,9 @@ def longest(problem: MetaProblem) -> MetaProblem:
 
 
 @partial(jax.jit, static_argnames=("seen", "cuts"))
-def gradients(seen: Seen, z: Theta, batch: Batch, cuts: tuple[int, ...]) -> tuple[Array, Array]:
+def gradients(
+    seen: SearchedProblem, z: Theta, batch: Batch, cuts: tuple[int, ...]
+) -> tuple[Array, Array]:
     """(losses [n_lives, n_cuts], gradients [n_lives, n_cuts, n_numbers]), unclipped.
 
     Each life is judged as if it ended after so many steps; the last cut is the whole life. It takes
@@ -233,7 +237,7 @@ def gradients(seen: Seen, z: Theta, batch: Batch, cuts: tuple[int, ...]) -> tupl
 
 
 @partial(jax.jit, static_argnames=("seen",))
-def losses(seen: Seen, zs: Theta, batch: Batch) -> Array:
+def losses(seen: SearchedProblem, zs: Theta, batch: Batch) -> Array:
     """The loss of every life at every z [n, n_lives]; zs: with a leading axis."""
     return seen.losses(zs, batch)[1]["life_loss"]
 
@@ -321,7 +325,7 @@ def _linear(here: float, up: np.ndarray, back: np.ndarray) -> float:
     return float(np.sum(odd**2) / total) if total > 0 else np.nan
 
 
-def cut_lengths(problem: MetaProblem) -> tuple[int, ...]:
+def cut_lengths(problem: Problem) -> tuple[int, ...]:
     """An eighth, a quarter, half and all of the steps of a life.
 
     All alone where a life is judged as a whole.

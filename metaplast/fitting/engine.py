@@ -196,7 +196,7 @@ def _advance(
                 whole, 0, index
             )  # the same lives at every step: the loss is one function of theta
             batch: Batch = train.take(mine, train.stream(seed, "tasks", draw), problem.n_tasks)
-            new, metrics = outer.step(penalised, state, batch, train.stream(seed, "step", index))  # pyright: ignore[reportArgumentType]
+            new, metrics = outer.step(penalised, state, batch, train.stream(seed, "step", index))
             new = jax.tree.map(lambda a, b: jnp.where(index < total, a, b), new, state)
             counts = index < total
             return new, (

@@ -14,26 +14,33 @@ from metaplast.signals import Theta
 def forward_value_and_grad(
     fun: Callable[[Theta], tuple[Array, Any]], chunk: int
 ) -> Callable[[Theta], Any]:
-    """theta -> ((fun's value [], what else it returns), gradient), as jax.value_and_grad(fun,
-    has_aux=True) gives them.
+    """The function `jax.value_and_grad(fun, has_aux=True)`, in forward mode.
 
-    d fun / d theta_i is the tangent of fun along unit vector i. `chunk` of these are pushed through
-    at a time, so that time grows with the numbers in theta, and memory with `chunk` but not with
-    the steps that `fun` scans over.
+        d fun / d theta_i = the tangent of fun along unit vector i
+
+    `chunk` of these tangents are pushed through at a time. Time grows with the numbers in theta.
+    Memory grows with `chunk`, but not with the steps that `fun` scans over.
+
+    Args:
+        fun: theta -> (value [], anything else).
+        chunk: the number of tangents at a time.
+
+    Returns:
+        theta -> ((value [], anything else), gradient).
     """
 
     def value_and_grad(theta: Theta) -> tuple[tuple[Array, Any], Theta]:
         flat, unravel = ravel_pytree(theta)
         width = max(1, min(chunk, flat.size))
-        blocks = max(1, -(-flat.size // width))
+        n_blocks = max(1, -(-flat.size // width))
 
         def along(i: Array) -> tuple[Array, Array, Any]:
             unit = (jnp.arange(flat.size) == i).astype(flat.dtype)
             return jax.jvp(lambda x: fun(unravel(x)), (flat,), (unit,), has_aux=True)
 
-        units = jnp.arange(blocks * width).reshape(blocks, width)
-        value, slope, aside = lax.map(jax.vmap(along), units)
-        first = jax.tree.map(lambda x: x[0, 0], (value, aside))
+        units = jnp.arange(n_blocks * width).reshape(n_blocks, width)
+        value, slope, extra = lax.map(jax.vmap(along), units)
+        first = jax.tree.map(lambda x: x[0, 0], (value, extra))
         return first, unravel(slope.reshape(-1)[: flat.size])
 
     return value_and_grad

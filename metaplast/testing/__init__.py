@@ -1,13 +1,12 @@
-"""For authors of plug-ins: every promise of a kind, checked. Each function returns nothing or
-raises ContractBroken.
+"""For authors of plug-ins: checks of everything that a kind of plug-in promises.
 
     from metaplast.testing import check_rule
     def test_my_rule() -> None:
         check_rule(MyRule())
 
-The checks compare with something independent of the plug-in: finite differences in float64, a plain
-loop, another layout, a NumPy program of your own (`oracle`). They compile small programs; a call
-takes a few seconds at most.
+Each check returns nothing, or raises ContractBroken. It compares the plug-in with something
+independent of it: finite differences in float64, a plain loop, another layout, a NumPy program of
+your own (`oracle`). The checks compile small programs; a call takes a few seconds at most.
 """
 
 from metaplast.neurons.base import AbstractNeuron
@@ -24,29 +23,40 @@ __all__ = ["ContractBroken", "check_neuron", "check_outer_loop", "check_rule", "
 
 
 def check_rule(rule: AbstractRule, oracle: _rule.Oracle | None = None, clock: bool = True) -> None:
-    """A learning rule: its state can be carried by a scan; it depends on just what it is measured
-    to read, as far as its measured reach; it treats all neurons alike; with reach `synapse` it
-    equals one copy of itself per synapse; a masked matrix and a sparse graph change alike; the
-    change scales with dt as its clock says; its gradient with respect to theta is that of central
-    differences; vmap is a loop.
+    """Check a learning rule.
 
-    oracle: (rule, theta, state, view, dt) -> (state, delta_w), all NumPy, state as in RuleState;
-    required for a reach
-    wider than `synapse`. clock: False leaves the clock out, for settings that add a change of their
-    own per step.
-    Raises: ContractBroken naming the promise.
+    A scan can carry its state. It depends on the signals that it is measured to read, and on no
+    others, as far as its measured reach. It treats all neurons alike. With reach `synapse` it
+    equals one copy of itself per synapse. A masked matrix and a sparse graph change alike. The
+    change scales with dt as its clock promises. Its gradient with respect to theta is the one of
+    central differences. `vmap` is the same as a loop.
+
+    Args:
+        rule: the rule.
+        oracle: the same rule in NumPy: (rule, theta, state, view, dt) -> (state, delta_w), with a
+            state as in RuleState. It is required for a reach wider than `synapse`.
+        clock: False leaves the clock out, for settings that add a change of their own per step.
+
+    Raises:
+        ContractBroken: with the promise that is broken.
     """
     _rule.check(rule, oracle, clock)
 
 
 def check_neuron(neuron: AbstractNeuron, oracle: _neuron.Oracle | None = None) -> None:
-    """A neuron: its state can be carried by a scan; it treats all units alike; gain is d activity /
-    d potential; the potential converges as dt -> 0; a surrogate changes nothing forward; the
-    gradient with respect to theta is that of central differences.
+    """Check a neuron.
 
-    oracle: (neuron, drive {port: [n_steps, n]}, dt) -> (activity, potential) [n_steps, n], all
-    NumPy, from rest.
-    Raises: ContractBroken naming the promise.
+    A scan can carry its state. It treats all units alike. Its gain is d activity / d potential. Its
+    potential converges as dt -> 0. A surrogate changes nothing forward. Its gradient with respect
+    to theta is the one of central differences.
+
+    Args:
+        neuron: the neuron.
+        oracle: the same neuron in NumPy, from rest: (neuron, drive {port: [n_steps, n]}, dt) ->
+            (activity, potential), each [n_steps, n].
+
+    Raises:
+        ContractBroken: with the promise that is broken.
     """
     _neuron.check(neuron, oracle)
 
@@ -54,25 +64,39 @@ def check_neuron(neuron: AbstractNeuron, oracle: _neuron.Oracle | None = None) -
 def check_task_family(
     family: AbstractTaskFamily, oracle: _task_family.Oracle | None = None
 ) -> None:
-    """A task family: stimuli, feedback and score as declared; what is offered is there and the rest
-    neutral; the error is d loss / d activity; the splits differ; good answers beat none, and none
-    beats wrong ones; gradients pass, where
-    it says so. A finite one (`whole`): each task is drawn from the whole of its split; the splits
-    share no recorded value, whether it is one of the output or a last weight; each has some. Where
-    only last weights are judged, answers are not compared.
+    """Check a task family.
 
-    oracle: (task, state) -> a good answer [n_out]. A family that offers neither target nor gradient
-    and has no oracle is only asked that some answers are better than others.
-    Raises: ContractBroken naming the promise.
+    Stimuli, feedback and score are as declared. Offered signals are there, and the others are
+    neutral. The error is d loss / d activity. The splits differ. Good answers beat none, and none
+    beats wrong ones. Gradients pass where the family declares it.
+
+    In a finite family (`whole`) each task is drawn from the whole of its split. The splits share no
+    recorded value, neither of the output nor of a last weight, and each has some. Where last
+    weights alone are judged, answers are not compared.
+
+    Args:
+        family: the task family.
+        oracle: (task, state) -> a good answer [n_out]. A family that offers neither target nor
+            gradient and has no oracle must only have some answers that are better than others.
+
+    Raises:
+        ContractBroken: with the promise that is broken.
     """
     _task_family.check(family, oracle)
 
 
 def check_outer_loop(outer: AbstractOuterLoop, n_steps: int = 40) -> None:
-    """An outer loop: a strongly typed state of constant type; `n_steps` make a quadratic smaller,
-    in one compilation that other hyper-parameters share; equal inputs give equal bits; lives that
-    blow up are counted and change nothing.
+    """Check an outer loop.
 
-    Raises: ContractBroken naming the promise.
+    Its state is strongly typed, and its type is constant. Its steps make a quadratic smaller, in
+    one compilation that other hyper-parameters share. Equal inputs give equal bits. Lives that blow
+    up are counted and change nothing.
+
+    Args:
+        outer: the outer loop.
+        n_steps: the number of outer steps that make the quadratic smaller.
+
+    Raises:
+        ContractBroken: with the promise that is broken.
     """
     _outer_loop.check(outer, n_steps)

@@ -1,4 +1,4 @@
-"""The numbers that a rule says theta moves are the numbers that act."""
+"""The promise of a rule's account: the numbers that theta moves are the numbers that act."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,7 +9,7 @@ import numpy as np
 
 from metaplast.connections.base import AbstractConnection
 from metaplast.language import expression as _expression
-from metaplast.language.account import Moved
+from metaplast.language.account import Account, Moved
 from metaplast.reuse.ask import account_of, inside, node_of, substituted
 from metaplast.reuse.formula import fields
 from metaplast.reuse.node import coefficients, tree
@@ -22,7 +22,12 @@ N_MOMENTS = 3
 
 
 class World(NamedTuple):
-    """Moments of an edge, its weights and its connection."""
+    """The surroundings of a rule.
+
+    views: moments of an edge, stacked
+    weight: its weights, in the layout of the connection
+    connection: its connection
+    """
 
     views: SynapseView
     weight: Any
@@ -30,25 +35,43 @@ class World(NamedTuple):
 
 
 def check(rule: AbstractRule, theta: Theta, world: World, read: frozenset[str]) -> None:
-    """A rule with the acting numbers in its fields, and theta as such a rule starts, changes
-    weights alike.
+    """Check that a rule with the acting numbers in its fields changes weights alike.
 
-    theta: every leaf moved away from where it starts, so that a number said wrongly shows.
-    read: the fields of the view that the rule reads, as measured.
+    theta of that rule is as it starts.
+
+    Args:
+        rule: the rule.
+        theta: every leaf moved away from where it starts, so that a wrong number shows.
+        world: the surroundings of the rule.
+        read: the fields of the view that the rule reads, as measured.
     """
     account = account_of(rule)
+    _check_moved(rule, account, theta, world)
+    _check_parts(rule, account, theta, world)
+    if rule.account().silent:
+        declared = fields(node_of(rule, theta))
+        demand(
+            declared is not None and declared >= read - {"key"},
+            f"account: a silent rule reads {declared}, not {sorted(read)}",
+        )
+
+
+def _check_moved(rule: AbstractRule, account: Account, theta: Theta, world: World) -> None:
+    """Check that a field with its acting numbers replaces the leaf of theta that moves it."""
     expected = _changes(rule, theta, world)
-    for leaf, together in _by_leaf({**account.moved, **rule.account().moved}).items():
-        field, moved = next(iter(together.items()))
+    for leaf, moved_of_field in _by_leaf({**account.moved, **rule.account().moved}).items():
+        field, moved = next(iter(moved_of_field.items()))
         if field == account.listed:
             other, start = _listed(rule, field, leaf, theta)
         else:
-            other, start = substituted(rule, together, theta)
+            other, start = substituted(rule, moved_of_field, theta)
         actual = _changes(other, start, world)
-        promise = (
-            f"account: `{field}` moved by theta's `{leaf}` under the law `{moved.law}` is what acts"
-        )
+        promise = f"account: `{field}` moved by theta's `{leaf}` under the law `{moved.law}` acts"
         demand_close(actual, expected, promise)
+
+
+def _check_parts(rule: AbstractRule, account: Account, theta: Theta, world: World) -> None:
+    """Check that the theta of every part stands at its leaves."""
     for label, part in account.parts.items():
         part_rule = inside(rule, part.fields)
         part_theta = theta
@@ -59,15 +82,10 @@ def check(rule: AbstractRule, theta: Theta, world: World, read: frozenset[str]) 
         )
         same = jax.tree.structure(template) == jax.tree.structure(part_theta)
         demand(same, f"account: the theta of part {label!r} stands at {list(part.leaves)}")
-    if rule.account().silent:
-        said = fields(node_of(rule, theta))
-        demand(
-            said is not None and said >= read - {"key"},
-            f"account: a silent rule reads {said}, not {sorted(read)}",
-        )
 
 
 def _by_leaf(moved: Mapping[str, Moved]) -> dict[str, dict[str, Moved]]:
+    """{leaf of theta: {field: how it is moved}}."""
     leaves: dict[str, dict[str, Moved]] = {}
     for field, pair in moved.items():
         leaves.setdefault(pair.leaf, {})[field] = pair
@@ -75,25 +93,27 @@ def _by_leaf(moved: Mapping[str, Moved]) -> dict[str, dict[str, Moved]]:
 
 
 def _listed(rule: AbstractRule, field: str, leaf: str, theta: Theta) -> tuple[AbstractRule, Theta]:
-    """The rule with its coefficients, or the numbers of its expression, as they act, and theta with
-    that leaf at 0.
+    """The rule with its listed numbers as they act, and theta with that leaf at 0.
+
+    Listed numbers are coefficients, or the numbers of an expression.
     """
     node = node_of(rule, theta)
     value: Any = tuple(coefficients(node).values())
     if field == "expression":
         value = _expression.show(tree(node))
-    other: Any = replace(rule, **{field: value})  # pyright: ignore[reportArgumentType]
-    n_numbers = (
-        len(value) if field == "initial" else len(_expression.numbers(_expression.parse(value)))
-    )
+    spec: Any = rule
+    other = replace(spec, **{field: value})
+    if field == "initial":
+        n_numbers = len(value)
+    else:
+        n_numbers = len(_expression.numbers(_expression.parse(value)))
     return other, {**theta, leaf: np.zeros(n_numbers)}
 
 
 def _changes(rule: AbstractRule, theta: Theta, world: World) -> np.ndarray:
-    """delta_w of a few moments, the weights held: step by step, so that nothing is compiled for
-    it.
-    """
-    connection, weight = world.connection, world.weight
+    """delta_w of a few moments under the same weights, step by step: nothing is compiled for it."""
+    connection = world.connection
+    weight = world.weight
     state = rule.init_state(theta, connection)
     deltas = []
     for t in range(N_MOMENTS):

@@ -1,4 +1,4 @@
-"""How the change of a rule scales with the time step, by its clock."""
+"""The promises of a rule's clock: how the change of weight scales with the time step."""
 
 import itertools
 from collections.abc import Callable
@@ -14,11 +14,11 @@ from metaplast.testing.base import EXACT, demand, demand_close, keys
 from metaplast.testing.worlds import DT, N_POST, N_PRE, N_STEPS, moment
 
 DENSE = Dense(N_POST, N_PRE)
-Bench = Any  # of rule.py
+Bench = Any  # metaplast.testing.rule.Bench, whose module imports this one
 
 
 def check(bench: Bench) -> None:
-    """What the clock of the rule promises (see AbstractRule). Raises: ContractBroken."""
+    """Check the promise of the rule's clock (see AbstractRule). Raises: ContractBroken."""
     checks = {
         "event": _check_event,
         "time": _check_time,
@@ -29,15 +29,19 @@ def check(bench: Bench) -> None:
 
 
 def _check_event(bench: Bench) -> None:
-    """The same events at half the dt give the same change, and none in between. (A rule without
-    state may count every step as a presentation; then dt does not scale it.)"""
+    """Check that the same events at half the dt give the same change, and no change in between.
+
+    A rule without state may count every step as a presentation; then dt does not scale it.
+    """
     if not jax.tree.leaves(bench.base["state"]):
         _check_trial(bench)
         return
-    views = replace(bench.views, key=np.zeros(N_STEPS))
-    views = jax.tree.map(
-        lambda x: np.stack([np.zeros_like(x), x], axis=1).reshape(-1, *x.shape[1:]), views
-    )
+
+    def after_silence(x: np.ndarray) -> np.ndarray:
+        """Every moment after a moment of zeros."""
+        return np.stack([np.zeros_like(x), x], axis=1).reshape(-1, *x.shape[1:])
+
+    views = jax.tree.map(after_silence, replace(bench.views, key=np.zeros(N_STEPS)))
     views = replace(views, weight_max=np.ones(2 * N_STEPS), key=keys(0, 2 * N_STEPS))
     fine = bench.live(views=views, dt=DT / 2)["deltas"].reshape(N_STEPS, 2, *DENSE.shape)
     demand_close(
@@ -54,6 +58,7 @@ def _check_event(bench: Bench) -> None:
 
 
 def _check_trial(bench: Bench) -> None:
+    """Check that dt does not matter."""
     fine = bench.live(dt=DT / 2)["deltas"]
     demand_close(
         fine,
@@ -63,7 +68,11 @@ def _check_trial(bench: Bench) -> None:
 
 
 def _check_time(bench: Bench, views: Callable[[int], SynapseView] | None = None) -> None:
-    """The change over a fixed life converges, to something, as dt -> 0: first order or better."""
+    """Check that the change over a fixed life converges to a number that is not 0, as dt -> 0.
+
+    It converges at first order or better. views: the moments of a life of so many steps; None:
+    smooth signals.
+    """
     totals = []
     for n_steps in (8, 16, 32, 64):
         view = views(n_steps) if views else _smooth(bench, n_steps)
@@ -74,14 +83,16 @@ def _check_time(bench: Bench, views: Callable[[int], SynapseView] | None = None)
     converges = steps[2] <= 0.7 * steps[1] <= 0.7**2 * steps[0] or steps[2] <= EXACT
     demand(
         size > 0 and converges,
-        f"clock `{bench.rule.clock}`: the change over a fixed life converges as dt -> 0, its steps "
-        f"were {steps}",
+        f"clock `{bench.rule.clock}`: the change over a fixed life converges as dt -> 0, "
+        f"its steps were {steps}",
     )
 
 
 def _check_mixed(bench: Bench) -> None:
-    """The same with activities that are spikes at fixed times and other signals that are smooth:
-    smooth activities would be ever more spikes."""
+    """Check that the change over a fixed life with spikes at fixed times converges.
+
+    Other signals are smooth. Smooth activities would be ever more spikes.
+    """
 
     def views(n_steps: int) -> SynapseView:
         smooth = _smooth(bench, n_steps)
@@ -92,24 +103,22 @@ def _check_mixed(bench: Bench) -> None:
             return replace(side, activity=activity)
 
         rng = np.random.default_rng(5)
-        pre, post = (
-            spiking(smooth.pre, rng.random((8, N_PRE))),
-            spiking(smooth.post, rng.random((8, N_POST))),
-        )
+        pre = spiking(smooth.pre, rng.random((8, N_PRE)))
+        post = spiking(smooth.post, rng.random((8, N_POST)))
         return replace(smooth, pre=pre, post=post)
 
     _check_time(bench, views)
 
 
 def _smooth(bench: Bench, n_steps: int) -> SynapseView:
-    """The same smooth signals over the same life, sampled at the middle of each of `n_steps`
-    steps.
-    """
-    phase, swing = moment(bench.views, 1), moment(bench.views, 3)
+    """The same smooth signals over the same life, at the middle of each of `n_steps` steps."""
+    phase = replace(moment(bench.views, 1), key=0.0)
+    frequency = replace(moment(bench.views, 3), key=0.0)
     time = (np.arange(n_steps) + 0.5) / n_steps
 
-    def wave(p: Any, s: Any) -> Any:
-        return 1.0 + 0.3 * np.sin(2.0 * np.pi * time.reshape(-1, *(1,) * np.ndim(p)) * s + p)
+    def wave(phase: Any, frequency: Any) -> Any:
+        t = time.reshape(-1, *(1,) * np.ndim(phase))
+        return 1.0 + 0.3 * np.sin(2.0 * np.pi * t * frequency + phase)
 
-    views = jax.tree.map(wave, replace(phase, key=0.0), replace(swing, key=0.0))
+    views = jax.tree.map(wave, phase, frequency)
     return replace(views, weight_max=np.ones(n_steps), key=keys(0, n_steps))

@@ -1,7 +1,7 @@
-"""Locality, measured by jumps: one neuron or one synapse takes other values, and what changes shows
-the true reach.
+"""Locality, measured by jumps: the changes when one neuron or one synapse takes other values.
 
-A finite jump sees what a derivative does not: a threshold.
+The changes show the true reach of a rule. A finite jump sees an effect that a derivative does not:
+a threshold.
 """
 
 from dataclasses import replace
@@ -17,7 +17,7 @@ from metaplast.connections.dense import Dense
 from metaplast.language.grammar import MIXING
 from metaplast.locality.reads import reach
 from metaplast.rules.base import AbstractRule
-from metaplast.signals import RuleState, SynapseView, Theta, pytree
+from metaplast.signals import NeuronView, RuleState, SynapseView, Theta, pytree
 from metaplast.testing.base import demand, like, quick_jit
 from metaplast.testing.worlds import (
     DT,
@@ -31,10 +31,12 @@ from metaplast.testing.worlds import (
     with_aggregates,
 )
 
-NOISE = 1e-9  # of the largest change: rounding
-N_MOMENTS = (
-    6  # graded and spiking in turn: a jump of one neuron must make it the largest in one of them
-)
+NOISE = 1e-9
+"""A change of this share of the largest change is rounding."""
+
+N_MOMENTS = 6
+"""Moments, graded and spiking in turn: a jump of one neuron must make it the largest in one."""
+
 EDGE = Dense(N_POST, N_PRE)
 OUTPUTS = {
     "delta": EDGE.shape,
@@ -43,14 +45,19 @@ OUTPUTS = {
     "synapse": EDGE.shape,
     "scalar": (),
 }
-Found = dict[
-    str, dict[str, np.ndarray]
-]  # what jumped -> what changed -> by how much, [jumps, neurons or synapses]
+"""The outputs of a rule, and the neurons or synapses to which each belongs."""
+
+Changes = dict[str, dict[str, np.ndarray]]
+"""The kind of jump -> the output -> its change [jumps, neurons or synapses]."""
 
 
 @pytree
 class Moment:
-    """All that one step of a rule may depend on, save theta."""
+    """Everything on which one step of a rule may depend, save theta.
+
+    view: the view of the edge
+    state: the state of the rule
+    """
 
     view: SynapseView
     state: RuleState
@@ -63,96 +70,140 @@ def check(
     channels: tuple[str, ...],
     fields: frozenset[str],
 ) -> None:
-    """What the rule reads is what matters, and it matters exactly as far as its reach says."""
+    """Check that the rule depends on the fields that it reads, exactly as far as its reach.
+
+    Args:
+        rule: the rule.
+        theta: its theta.
+        state: a state of the rule.
+        channels: the modulators that it reads.
+        fields: the fields of the view that it reads, as measured.
+    """
     here, there = _worlds(state, channels)
-    found = _jumps(rule, theta, here, there)
-    by_field = np.stack(
-        [x.reshape(len(x), -1).max(axis=1) for x in found["fixed"]["fields"].values()]
-    ).max(axis=0)
-    for name, moves in zip(leaf_names(here.view), by_field > NOISE, strict=True):
-        demand(moves or name not in fields, f"the rule reads {name}, but nothing depends on it")
+    changes = _jumps(rule, theta, here, there)
+    _demand_fields(changes["fixed"]["fields"], leaf_names(here.view), fields)
+    declared = frozenset({MIXING[rule.mixes]} if rule.mixes else ())
+    local = _allowed(declared)
+    _demand(changes["fixed"], local, "with aggregates, feedback and modulators held fixed")
+    if "free" in changes:
+        _demand(changes["free"], _allowed(fields | declared), f"of reach `{reach(fields)}`")
         demand(
-            not moves or name in fields,
-            f"the rule depends on {name}, which it is not found to read",
-        )
-    told = frozenset({MIXING[rule.mixes]} if rule.mixes else ())
-    local = _allowed(told)
-    _demand(found["fixed"], local, "with aggregates, feedback and modulators held fixed")
-    if "free" in found:
-        _demand(found["free"], _allowed(fields | told), f"of reach `{reach(fields)}`")
-        wider = any(
-            np.any(found["free"][a][b][~local[a][b]] > NOISE) for a in local for b in local[a]
-        )
-        demand(
-            wider, f"the rule reads for reach `{reach(fields)}`, and needs no more than `synapse`"
+            _goes_beyond(changes["free"], local),
+            f"the rule reads for reach `{reach(fields)}`, and needs no more than `synapse`",
         )
     mixed = fields & set(MIXING.values())
     demand(
-        mixed == told,
+        mixed == declared,
         f"`mixes` says {rule.mixes!r}; in its program the rule mixes {set(mixed) or 'nothing'}",
     )
 
 
+def _demand_fields(
+    changes: dict[str, np.ndarray], names: list[str], fields: frozenset[str]
+) -> None:
+    """Demand that a field matters where the rule reads it, and nowhere else.
+
+    Args:
+        changes: the output -> its change [fields that jump, neurons or synapses].
+        names: the names of the fields, in the same order.
+        fields: the fields that the rule reads.
+    """
+    largest = [x.reshape(len(x), -1).max(axis=1) for x in changes.values()]
+    matters = np.stack(largest).max(axis=0) > NOISE
+    for name, field_matters in zip(names, matters, strict=True):
+        demand(
+            field_matters or name not in fields,
+            f"the rule reads {name}, but nothing depends on it",
+        )
+        demand(
+            not field_matters or name in fields,
+            f"the rule depends on {name}, which it is not found to read",
+        )
+
+
+def _goes_beyond(changes: Changes, local: Changes) -> bool:
+    """Whether anything changes that a local rule could not change."""
+    for source, allowed in local.items():
+        for output, may_change in allowed.items():
+            if np.any(changes[source][output][~may_change] > NOISE):
+                return True
+    return False
+
+
 def _worlds(state: RuleState, channels: tuple[str, ...]) -> tuple[Moment, Moment]:
-    """N_MOMENTS moments, stacked, and where every value of theirs may jump to."""
-    here, there = (
-        replace(
-            moment(draw_views(seed, channels, 1 + N_MOMENTS), slice(1, None)),  # pyright: ignore[reportAttributeAccessIssue]
-            weight=draw_weights(seed, (N_MOMENTS, *EDGE.shape)),
-            weight_initial=draw_weights(seed + 1, (N_MOMENTS, *EDGE.shape)),
-        )
-        for seed in (10, 20)
+    """N_MOMENTS moments, stacked, and the values to which theirs may jump."""
+    here = _views(10, channels)
+    there = _views(20, channels)
+    is_spiking = (np.arange(N_MOMENTS) % 2 == 1)[:, None]
+
+    def other_side(here: NeuronView, there: NeuronView) -> NeuronView:
+        """A spike jumps to silence, and silence to a spike."""
+        activity = np.where(is_spiking, 1.0 - here.activity, there.activity)
+        return replace(there, activity=activity)
+
+    there = replace(
+        there,
+        pre=other_side(here.pre, there.pre),
+        post=other_side(here.post, there.post),
+        weight_max=np.full(N_MOMENTS, 1.3),
     )
-    spiking = (np.arange(N_MOMENTS) % 2 == 1)[:, None]
-    sides = {
-        side: replace(
-            getattr(there, side),
-            activity=np.where(
-                spiking, 1.0 - getattr(here, side).activity, getattr(there, side).activity
-            ),
-        )
-        for side in ("pre", "post")
-    }
-    there = replace(there, **sides, weight_max=np.full(N_MOMENTS, 1.3))
-    now = jax.tree.map(lambda x: np.stack([x] * N_MOMENTS), state)
-    drawn = like(now, np.random.default_rng(30), low=0.5)
-    other = jax.tree.map(lambda x, u: x * u + 0.01 * u, now, drawn)
-    return Moment(view=here, state=now), Moment(view=there, state=other)
+    state_here = jax.tree.map(lambda x: np.stack([x] * N_MOMENTS), state)
+    drawn = like(state_here, np.random.default_rng(30), low=0.5)
+    state_there = jax.tree.map(lambda x, u: x * u + 0.01 * u, state_here, drawn)
+    return Moment(view=here, state=state_here), Moment(view=there, state=state_there)
+
+
+def _views(seed: int, channels: tuple[str, ...]) -> SynapseView:
+    views = moment(draw_views(seed, channels, 1 + N_MOMENTS), slice(1, None))
+    return replace(
+        views,
+        weight=draw_weights(seed, (N_MOMENTS, *EDGE.shape)),
+        weight_initial=draw_weights(seed + 1, (N_MOMENTS, *EDGE.shape)),
+    )
 
 
 def _masks(n_fields: int) -> tuple[dict[str, np.ndarray], dict[str, slice]]:
-    """One row per jump: what it moves on each side and which fields of the view; and the rows of
-    each kind of jump.
+    """The masks of all jumps, and the rows of each kind of jump.
+
+    A mask has one row per jump: whether it moves a neuron of a side, a synapse, a field of the
+    view.
     """
     n = N_POST * N_PRE
     sizes = {"pre": N_PRE, "post": N_POST, "synapse": n, "fields": n_fields}
-    ends = np.cumsum(list(sizes.values()))
-    rows = {
-        name: slice(end - size, end) for (name, size), end in zip(sizes.items(), ends, strict=True)
-    }
-    masks = {name: np.zeros((ends[-1], size), bool) for name, size in sizes.items()}
+    n_jumps = sum(sizes.values())
+    masks = {}
+    rows = {}
+    start = 0
     for name, size in sizes.items():
+        rows[name] = slice(start, start + size)
+        masks[name] = np.zeros((n_jumps, size), bool)
         masks[name][rows[name]] = np.eye(size, dtype=bool)
+        start += size
     masks["synapse"] = masks["synapse"].reshape(-1, *EDGE.shape)
     return masks, rows
 
 
-def _jumps(rule: AbstractRule, theta: Theta, here: Moment, there: Moment) -> dict[str, Found]:
-    """How much each output changes, as a share of the most it ever does, when one neuron, synapse
-    or field jumps.
+def _jumps(rule: AbstractRule, theta: Theta, here: Moment, there: Moment) -> dict[str, Changes]:
+    """The change of each output when one neuron, synapse or field jumps.
 
-    With the sums over synapses held `fixed` and, where the rule reads any, `free` to follow weights
-    and activities.
+    Changes are shares of the largest change of the output. They are measured with the sums over
+    synapses held `fixed` and, where the rule reads any, `free` to follow weights and activities.
     """
     modes = {"fixed": False, "free": True} if is_wide(rule) else {"fixed": False}
     masks, rows = _masks(len(jax.tree.leaves(here.view)))
-    change = _changes(rule, theta, here, there, masks, np.asarray(list(modes.values())))
-    worst = {name: np.asarray(x).max(axis=1) for name, x in change.items()}  # over the moments
-    worst = {name: x / (x.max() or 1.0) for name, x in worst.items()}
-    return {
-        m: {kind: {out: worst[out][i][rows[kind]] for out in worst} for kind in rows}
-        for i, m in enumerate(modes)
-    }
+    changes = _changes(rule, theta, here, there, masks, np.asarray(list(modes.values())))
+    worst = {name: np.asarray(x).max(axis=1) for name, x in changes.items()}  # over the moments
+    shares = {name: x / (x.max() or 1.0) for name, x in worst.items()}
+    of_mode = {}
+    for number, mode in enumerate(modes):
+        of_mode[mode] = {
+            kind: _rows_of(shares, number, rows_of_kind) for kind, rows_of_kind in rows.items()
+        }
+    return of_mode
+
+
+def _rows_of(shares: dict[str, np.ndarray], mode: int, rows: slice) -> dict[str, np.ndarray]:
+    return {output: share[mode][rows] for output, share in shares.items()}
 
 
 @partial(quick_jit, static_argnums=0)
@@ -164,57 +215,65 @@ def _changes(
     masks: dict[str, Array],
     free: Array,
 ) -> dict[str, Array]:
-    """|output after a jump - before|: [modes, moments, jumps, neurons or synapses]."""
+    """|output after a jump - output before|, each [modes, moments, jumps, neurons or synapses]."""
 
-    def at(here: Moment, there: Moment, free: Array) -> dict[str, Array]:
-        base = _outputs(rule, theta, here, free)
-        return jax.vmap(
-            lambda mask: _change(_outputs(rule, theta, _jumped(here, there, mask), free), base)
-        )(masks)
+    def of_moment(here: Moment, there: Moment, free: Array) -> dict[str, Array]:
+        before = _outputs(rule, theta, here, free)
 
-    return jax.vmap(lambda free: jax.vmap(lambda h, t: at(h, t, free))(here, there))(free)
+        def of_jump(mask: dict[str, Array]) -> dict[str, Array]:
+            after = _outputs(rule, theta, _jumped(here, there, mask), free)
+            return _change(after, before)
+
+        return jax.vmap(of_jump)(masks)
+
+    def of_mode(free: Array) -> dict[str, Array]:
+        return jax.vmap(lambda here, there: of_moment(here, there, free))(here, there)
+
+    return jax.vmap(of_mode)(free)
 
 
 def _jumped(here: Moment, there: Moment, mask: dict[str, Array]) -> Moment:
-    """`here`, but for everything that belongs to the neuron or synapse, or the field, the mask
-    points at.
-    """
+    """`here`, with the values of `there` for the neuron, synapse or field of the mask."""
 
     def swap(points: Array, a: Theta, b: Theta) -> Theta:
-        wide = lambda x: points.reshape(points.shape + (1,) * (x.ndim - points.ndim))
-        return jax.tree.map(lambda x, y: jnp.where(wide(x), y, x), a, b)
+        def choose(x: Array, y: Array) -> Array:
+            wide = points.reshape(points.shape + (1,) * (x.ndim - points.ndim))
+            return jnp.where(wide, y, x)
 
-    sides = {"pre": "pre", "post": "post", "weight": "synapse", "weight_initial": "synapse"}
+        return jax.tree.map(choose, a, b)
+
     view = replace(
-        here.view,  # pyright: ignore[reportAttributeAccessIssue]
-        **{
-            name: swap(mask[side], getattr(here.view, name), getattr(there.view, name))
-            for name, side in sides.items()
-        },
+        here.view,
+        pre=swap(mask["pre"], here.view.pre, there.view.pre),
+        post=swap(mask["post"], here.view.post, there.view.post),
+        weight=swap(mask["synapse"], here.view.weight, there.view.weight),
+        weight_initial=swap(mask["synapse"], here.view.weight_initial, there.view.weight_initial),
     )
     leaves, tree = jax.tree.flatten(view)
     others = jax.tree.leaves(there.view)
-    view = jax.tree.unflatten(
-        tree,
-        [
-            jnp.where(mask["fields"][i], b, a)
-            for i, (a, b) in enumerate(zip(leaves, others, strict=True))
-        ],
+    fields = [
+        jnp.where(mask["fields"][i], other, leaf)
+        for i, (leaf, other) in enumerate(zip(leaves, others, strict=True))
+    ]
+    state = replace(
+        here.state,
+        pre=swap(mask["pre"], here.state.pre, there.state.pre),
+        post=swap(mask["post"], here.state.post, there.state.post),
+        synapse=swap(mask["synapse"], here.state.synapse, there.state.synapse),
     )
-    state = {
-        s: swap(mask[s], getattr(here.state, s), getattr(there.state, s))
-        for s in ("pre", "post", "synapse")
-    }
-    return Moment(view=view, state=replace(here.state, **state))
+    return Moment(view=jax.tree.unflatten(tree, fields), state=state)
 
 
 def _outputs(rule: AbstractRule, theta: Theta, at: Moment, free: Array) -> dict[str, Any]:
+    """The outputs of one step. free: whether sums over synapses follow weights and activities."""
     if not is_wide(rule):
         return _step(rule, theta, at.state, at.view)
     followed = with_aggregates(EDGE, at.view, at.view.weight)
-    leaves, others = jax.tree.leaves(at.view), jax.tree.leaves(followed)
-    mixed = [a if a is b else jnp.where(free, b, a) for a, b in zip(leaves, others, strict=True)]
-    return _step(rule, theta, at.state, jax.tree.unflatten(jax.tree.structure(at.view), mixed))
+    leaves, structure = jax.tree.flatten(at.view)
+    mixed = []
+    for fixed, other in zip(leaves, jax.tree.leaves(followed), strict=True):
+        mixed.append(fixed if fixed is other else jnp.where(free, other, fixed))
+    return _step(rule, theta, at.state, jax.tree.unflatten(structure, mixed))
 
 
 def _step(rule: AbstractRule, theta: Theta, state: RuleState, view: SynapseView) -> dict[str, Any]:
@@ -229,7 +288,7 @@ def _step(rule: AbstractRule, theta: Theta, state: RuleState, view: SynapseView)
 
 
 def _change(new: dict[str, Any], old: dict[str, Any]) -> dict[str, Array]:
-    """The largest change of any leaf, per neuron or synapse it belongs to."""
+    """The largest change of any leaf, for each neuron or synapse to which it belongs."""
 
     def largest(name: str) -> Array:
         worst = jnp.zeros(OUTPUTS[name])
@@ -241,12 +300,15 @@ def _change(new: dict[str, Any], old: dict[str, Any]) -> dict[str, Array]:
     return {name: largest(name) for name in OUTPUTS}
 
 
-def _allowed(fields: frozenset[str]) -> dict[str, dict[str, np.ndarray]]:
-    """What may change when one neuron or synapse jumps, given the sums over synapses that a rule
-    reads.
+def _allowed(fields: frozenset[str]) -> Changes:
+    """Whether an output may change when one neuron or synapse jumps.
+
+    fields: the sums over synapses that the rule reads, and its mixing.
     """
-    post, pre = np.eye(N_POST, dtype=bool), np.eye(N_PRE, dtype=bool)
-    returned, inputs = "pre.returned" in fields, "post.input_gain" in fields
+    post = np.eye(N_POST, dtype=bool)
+    pre = np.eye(N_PRE, dtype=bool)
+    returned = "pre.returned" in fields
+    inputs = "post.input_gain" in fields
     rows = bool(fields & {"post.weight_sum", "post.weight_norm"})
     columns = returned or bool(fields & {"pre.weight_sum", "pre.weight_norm"})
     layer = bool(fields & {"post.layer_power", "post.layer_backward", "post.layer_forward"})
@@ -255,7 +317,8 @@ def _allowed(fields: frozenset[str]) -> dict[str, dict[str, np.ndarray]]:
     columns |= MIXING["neuron"] in fields
     anywhere = MIXING["layer"] in fields
     layer |= anywhere
-    n, both = N_POST * N_PRE, (N_POST, N_PRE)
+    n = N_POST * N_PRE
+    both = (N_POST, N_PRE)
     same_row = np.broadcast_to(post[:, None, :, None], (*both, *both)).reshape(n, *both)
     same_column = np.broadcast_to(pre[None, :, None, :], (*both, *both)).reshape(n, *both)
     near = (same_row & same_column) | (rows & same_row) | (columns & same_column) | layer
@@ -286,14 +349,15 @@ def _allowed(fields: frozenset[str]) -> dict[str, dict[str, np.ndarray]]:
     }
 
 
-def _demand(found: Found, allowed: Found, condition: str) -> None:
+def _demand(changes: Changes, allowed: Changes, condition: str) -> None:
+    """Demand that only the allowed outputs change."""
     for source in allowed:
-        for output, change in found[source].items():
+        for output, change in changes[source].items():
             leak = np.where(allowed[source][output], 0.0, change)
-            what = "delta_w" if output == "delta" else f"the {output}-side state"
+            part = "delta_w" if output == "delta" else f"the {output}-side state"
             where = tuple(int(i) for i in np.unravel_index(np.argmax(leak), leak.shape))
             demand(
                 leak.max() <= NOISE,
-                f"locality: {condition}, {what} depends on no foreign {source} neuron or synapse; "
+                f"locality: {condition}, {part} depends on no foreign {source} neuron or synapse; "
                 f"it changed by {leak.max():.3g} at [jump, place] = {where}",
             )

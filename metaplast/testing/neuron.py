@@ -1,4 +1,4 @@
-"""What every neuron promises (metaplast.testing.check_neuron)."""
+"""The promises of every neuron (metaplast.testing.check_neuron)."""
 
 import dataclasses
 import itertools
@@ -6,7 +6,7 @@ import math
 import typing
 from collections.abc import Callable, Iterator
 from functools import cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -28,22 +28,35 @@ from metaplast.testing.base import (
     quick_jit,
 )
 
-N, N_STEPS, DT, LIFE = 5, 40, 1e-3, 16e-3
+N = 5
+N_STEPS = 40
+DT = 1e-3
+LIFE = 16e-3
 Oracle = Callable[[AbstractNeuron, dict[str, np.ndarray], float], tuple[np.ndarray, np.ndarray]]
 
 
 def life(
     neuron: AbstractNeuron, dt: float, theta: Theta, drive: dict[str, Array], noise: Array
 ) -> tuple[Theta, NeuronView]:
-    """A population under `drive` {port: [n_steps, n]}: (state before each step, view of each
-    step).
+    """The life of a population under a drive.
+
+    Args:
+        neuron: the neuron.
+        dt: seconds per step.
+        theta: the theta of the population.
+        drive: {port: [n_steps, n]}.
+        noise: a random key for each step.
+
+    Returns:
+        (state before each step, view of each step).
     """
 
     def step(
         state: Theta, now: tuple[dict[str, Array], Array]
     ) -> tuple[Theta, tuple[Theta, NeuronView]]:
-        new, view = neuron.step(theta, state, now[0], dt, now[1])
-        return new, (state, view)
+        drive_now, key = now
+        after, view = neuron.step(theta, state, drive_now, dt, key)
+        return after, (state, view)
 
     return lax.scan(step, neuron.init_state(theta, N), (drive, noise))[1]
 
@@ -53,84 +66,122 @@ run = quick_jit(life, static_argnums=(0, 1))
 
 @cache
 def hard(neuron: AbstractNeuron) -> float:
-    """A drive of the soma under which units are active: the first of 3, 30 ... 30000 (units differ
-    between models).
+    """A drive of the soma under which units are active: the first of 3, 30 ... 30000.
+
+    The units of a drive differ between models.
+
+    Raises:
+        ContractBroken: no unit is active under any of them.
     """
-    theta, tried = neuron.init(jax.random.key(0), N), [3.0, 30.0, 300.0, 3e3, 3e4]
-    for scale in tried:
-        drive = {
-            port: np.full((N_STEPS, N), scale if port == "soma" else 0.0) for port in neuron.ports
-        }
+    theta = neuron.init(jax.random.key(0), N)
+    scales = [3.0, 30.0, 300.0, 3e3, 3e4]
+    for scale in scales:
+        drive = _soma_drive(neuron, scale)
         if np.any(run(neuron, DT, theta, drive, keys(0, N_STEPS))[1].activity != 0):
             return scale
-    raise ContractBroken(f"some drive of the soma makes a unit active (tried: {tried})")
+    raise ContractBroken(f"some drive of the soma makes a unit active (tried: {scales})")
+
+
+def _soma_drive(neuron: AbstractNeuron, scale: float) -> dict[str, np.ndarray]:
+    """A constant drive of the soma alone."""
+    drive = {port: np.zeros((N_STEPS, N)) for port in neuron.ports}
+    drive["soma"] = np.full((N_STEPS, N), scale)
+    return drive
 
 
 def draw(neuron: AbstractNeuron, seed: int = 0) -> dict[str, np.ndarray]:
-    """Random drives: of either sign at signed ports, magnitudes elsewhere; the last unit is driven
-    hard.
+    """Random drives: of either sign at signed ports, magnitudes elsewhere.
+
+    The last unit is driven hard.
     """
     rng = np.random.default_rng(seed)
-    drive = {port: rng.normal(size=(N_STEPS, N)) for port in neuron.ports}
-    drive = {port: x if port in neuron.signed else np.abs(0.3 * x) for port, x in drive.items()}
+    drive = {}
+    for port in neuron.ports:
+        noise = rng.normal(size=(N_STEPS, N))
+        drive[port] = noise if port in neuron.signed else np.abs(0.3 * noise)
     drive["soma"][:, -1] = hard(neuron) * (1.0 + 0.03 * drive["soma"][:, -1])
     return drive
 
 
 def check_carry(neuron: AbstractNeuron) -> None:
-    """A scan can carry the state; every field of the view is [n] and of the default float type."""
+    """Check that a scan can carry the state, and that every field of the view is a float [n].
+
+    Both are checked at either precision.
+    """
     for wide in (False, True):
         with jax.enable_x64(wide):
             theta = jax.eval_shape(lambda: neuron.init(jax.random.key(0), N))
             state = jax.eval_shape(lambda t: neuron.init_state(t, N), theta)
-            blank = {port: jnp.zeros(N) for port in neuron.ports}
-            step = lambda t, s, k, drive=blank: neuron.step(t, s, drive, DT, k)
-            after, view = jax.eval_shape(step, theta, state, jax.random.key(0))
-            demand_same_type(
-                state, after, "the state that comes out has the type of the one that went in"
-            )
-            whole = jax.eval_shape(
-                lambda: NeuronView(
-                    **{name: jnp.zeros(N) for name in NeuronView.__dataclass_fields__}
-                )
-            )
-            demand_same_type(whole, view, "every field of the view is [n]")
-            unknown = neuron.offers - set(NeuronView.__dataclass_fields__)
-            demand(not unknown, f"offers names fields of a view, not {sorted(unknown)}")
-            demand("soma" in neuron.ports, "there is a port `soma`, where a stimulus arrives")
-            if isinstance(neuron, SpikingNeuron):
-                demand(
-                    neuron.membrane <= set(state),
-                    f"membrane names parts of the state, not {set(neuron.membrane)}",
-                )
-            demand(
-                set(neuron.signed) <= set(neuron.ports), f"signed names ports, not {neuron.signed}"
-            )
-            demand(
-                set(neuron.lowering) <= set(neuron.ports),
-                f"lowering names ports, not {neuron.lowering}",
-            )
+            _check_types(neuron, theta, state)
+            _check_names(neuron, set(state))
+
+
+def _check_types(neuron: AbstractNeuron, theta: Theta, state: Theta) -> None:
+    """Check the types that come out of a step. theta, state: shapes and dtypes."""
+    names = NeuronView.__dataclass_fields__
+
+    def step(theta: Theta, state: Theta, key: Array) -> tuple[Theta, NeuronView]:
+        drive = {port: jnp.zeros(N) for port in neuron.ports}
+        return neuron.step(theta, state, drive, DT, key)
+
+    def blank_view() -> NeuronView:
+        return NeuronView(**dict.fromkeys(names, jnp.zeros(N)))
+
+    after, view = jax.eval_shape(step, theta, state, jax.random.key(0))
+    demand_same_type(state, after, "the state that comes out has the type of the one that went in")
+    demand_same_type(jax.eval_shape(blank_view), view, "every field of the view is [n]")
+
+
+def _check_names(neuron: AbstractNeuron, parts: set[str]) -> None:
+    """Check that a neuron names fields, ports and parts that exist. parts: of its state."""
+    unknown = neuron.offers - set(NeuronView.__dataclass_fields__)
+    demand(not unknown, f"offers names fields of a view, not {sorted(unknown)}")
+    ports = set(neuron.ports)
+    demand("soma" in ports, "there is a port `soma`, where a stimulus arrives")
+    demand(set(neuron.signed) <= ports, f"signed names ports, not {neuron.signed}")
+    demand(set(neuron.lowering) <= ports, f"lowering names ports, not {neuron.lowering}")
+    if isinstance(neuron, SpikingNeuron):
+        demand(
+            neuron.membrane <= parts,
+            f"membrane names parts of the state, not {set(neuron.membrane)}",
+        )
 
 
 def check_equivariance(neuron: AbstractNeuron, theta: Theta) -> None:
-    """Renaming the units renames what they do. (A neuron that draws is exempt.)"""
-    drive, order = draw(neuron), np.array([3, 0, 4, 1, 2])
-    one, other = (run(neuron, DT, theta, drive, keys(seed, N_STEPS))[1].activity for seed in (0, 1))
+    """Check that renaming the units renames their activity.
+
+    A neuron that draws random numbers is exempt.
+    """
+    drive = draw(neuron)
+    order = np.array([3, 0, 4, 1, 2])
+    one = run(neuron, DT, theta, drive, keys(0, N_STEPS))[1].activity
+    other = run(neuron, DT, theta, drive, keys(1, N_STEPS))[1].activity
     if np.any(one != other):
         return
     renamed = jax.tree.map(lambda x: x[order] if x.shape[:1] == (N,) else x, theta)
-    moved = run(
-        neuron, DT, renamed, {port: x[:, order] for port, x in drive.items()}, keys(0, N_STEPS)
-    )[1]
+    renamed_drive = {port: x[:, order] for port, x in drive.items()}
+    moved = run(neuron, DT, renamed, renamed_drive, keys(0, N_STEPS))[1]
     demand_close(moved.activity, one[:, order], "permuting the units permutes their activity")
 
 
-def check_gain(neuron: AbstractNeuron, theta: Theta) -> None:
-    """d activity = gain * d potential along any change of the drive, by autodiff (through the
-    surrogate of spikes).
+class _Slopes(NamedTuple):
+    """The response of units to changes of a drive, each [n_steps, n_changes, n].
 
-    Where units compete it holds for each unit under a change of its own drive, and fails for a
-    change of all.
+    activity: d activity along the change
+    potential: d potential along the change
+    gain: the gain that the view states
+    """
+
+    activity: Array
+    potential: Array
+    gain: Array
+
+
+def check_gain(neuron: AbstractNeuron, theta: Theta) -> None:
+    """Check d activity = gain * d potential along any change of the drive.
+
+    Both changes come from autodiff (through the surrogate of spikes). Where units compete, the
+    equation holds for each unit under a change of its own drive, and fails for a change of all.
     """
     if "gain" not in neuron.offers:
         return
@@ -139,24 +190,23 @@ def check_gain(neuron: AbstractNeuron, theta: Theta) -> None:
     changes = np.concatenate([together, np.eye(N)]) if neuron.competitive else together
 
     @quick_jit
-    def slopes(states: Theta, drive: dict[str, Array]) -> dict[str, Any]:
-        def shown(
-            port: str, state: Theta, now: dict[str, Array], x: Array
-        ) -> tuple[tuple[Array, Array], Array]:
-            view = neuron.step(theta, state, {**now, port: x}, DT, keys(0, 1)[0])[1]
-            return (view.activity, view.potential), view.gain
+    def slopes(states: Theta, drive: dict[str, Array]) -> dict[str, _Slopes]:
+        def of_step(state: Theta, now: dict[str, Array]) -> dict[str, _Slopes]:
+            def along(port: str, change: Array) -> _Slopes:
+                def respond(x: Array) -> tuple[tuple[Array, Array], Array]:
+                    view = neuron.step(theta, state, {**now, port: x}, DT, keys(0, 1)[0])[1]
+                    return (view.activity, view.potential), view.gain
 
-        def at(state: Theta, now: dict[str, Array]) -> dict[str, Any]:
-            along = lambda port, v: jax.jvp(
-                partial(shown, port, state, now), (now[port],), (v,), has_aux=True
-            )[1:]
+                _, tangents, gain = jax.jvp(respond, (now[port],), (change,), has_aux=True)
+                return _Slopes(activity=tangents[0], potential=tangents[1], gain=gain)
+
             return {port: jax.vmap(partial(along, port))(changes) for port in now}
 
-        return jax.vmap(at)(states, drive)
+        return jax.vmap(of_step)(states, drive)
 
     states = run(neuron, DT, theta, drive, keys(0, N_STEPS))[0]
-    for port, found in slopes(states, drive).items():
-        (activity, potential), gain = jax.tree.map(np.asarray, found)  # [n_steps, changes, n]
+    for port, slopes_of_port in slopes(states, drive).items():
+        activity, potential, gain = jax.tree.map(np.asarray, slopes_of_port)
         promise = f"gain is d activity / d potential (port {port})"
         if neuron.competitive:
             own = lambda x: np.diagonal(x[:, 1:], axis1=1, axis2=2)
@@ -171,13 +221,11 @@ def check_gain(neuron: AbstractNeuron, theta: Theta) -> None:
 
 
 def check_lowering(neuron: AbstractNeuron, theta: Theta) -> None:
-    """More drive in the step in which a unit first becomes active lowers its potential at ports
-    `lowering` alone.
+    """Check that more drive lowers the potential at the ports `lowering`, and there alone.
+
+    The drive is more in the step in which a unit first becomes active.
     """
-    drive = {
-        port: np.full((N_STEPS, N), hard(neuron) if port == "soma" else 0.0)
-        for port in neuron.ports
-    }
+    drive = _soma_drive(neuron, hard(neuron))
     before = run(neuron, DT, theta, drive, keys(0, N_STEPS))[1]
     first = (np.argmax(np.asarray(before.activity) != 0, axis=0), np.arange(N))
     for port in neuron.ports:
@@ -185,21 +233,26 @@ def check_lowering(neuron: AbstractNeuron, theta: Theta) -> None:
         more[port][first] += hard(neuron) if port in neuron.signed else 0.3
         after = run(neuron, DT, theta, more, keys(0, N_STEPS))[1]
         moved = np.asarray(after.potential)[first] - np.asarray(before.potential)[first]
-        declared, sign = ("lowers", -1.0) if port in neuron.lowering else ("does not lower", 1.0)
-        demand(bool(np.all(sign * moved >= 0)), f"a drive at port {port} {declared} the potential")
+        if port in neuron.lowering:
+            holds = np.all(moved <= 0)
+            verb = "lowers"
+        else:
+            holds = np.all(moved >= 0)
+            verb = "does not lower"
+        demand(holds, f"a drive at port {port} {verb} the potential")
 
 
 def check_order(neuron: AbstractNeuron, theta: Theta) -> None:
-    """Under a small constant drive the potential after a fixed time converges as dt -> 0, first
-    order or better.
+    """Check that the potential after a fixed time converges as dt -> 0, at first order or better.
+
+    The drive is small and constant.
     """
     ends: list[np.ndarray] = []
     steps: list[float] = []
     for n_steps in (8, 16, 32, 64):
         drive = {port: np.full((n_steps, N), 0.2) + 0.02 * np.arange(N) for port in neuron.ports}
-        ends.append(
-            np.asarray(run(neuron, LIFE / n_steps, theta, drive, keys(0, n_steps))[1].potential[-1])
-        )
+        view = run(neuron, LIFE / n_steps, theta, drive, keys(0, n_steps))[1]
+        ends.append(np.asarray(view.potential[-1]))
         steps = [float(np.abs(a - b).max()) for a, b in itertools.pairwise(ends)]
         if steps and steps[-1] <= EXACT:
             return
@@ -210,21 +263,22 @@ def check_order(neuron: AbstractNeuron, theta: Theta) -> None:
 
 
 def check_stability(neuron: AbstractNeuron) -> None:
-    """`stable_dt` is where the numerically linearised step, over the states it visits, first grows
-    what decays.
+    """Check that `stable_dt` is the dt from which the step grows a deviation that decays.
+
+    It is compared with the numerically linearised step, over the states that it visits.
     """
-    stated, measured = neuron.stable_dt(), largest_stable(neuron)
+    stated = neuron.stable_dt()
+    measured = largest_stable(neuron)
     demand(stated > 0, f"stable_dt is a time in seconds, not {stated}")
     alike = math.isclose(stated, measured, rel_tol=0.02) or min(stated, measured) > LONGEST
     demand(alike, f"stable_dt is where the linearised step grows: {measured:g} s, not {stated:g} s")
 
 
 def check_surrogates(neuron: AbstractNeuron, theta: Theta) -> None:
-    """What goes backward does not change what goes forward, be it another surrogate or a slope that
-    theta moves.
+    """Check that another surrogate, or a slope that theta moves, does not change the forward pass.
 
-    Compared is every step of a life, from the same states (one program: compiling is all that this
-    costs).
+    Every step of a life is compared, from the same states. It is one program, because compiling is
+    all the cost.
     """
     others = list(_surrogates(neuron))
     if not others:
@@ -246,30 +300,35 @@ def check_surrogates(neuron: AbstractNeuron, theta: Theta) -> None:
 
         return [live(one, new) for one, new in zip([neuron, *others], thetas, strict=True)]
 
-    (after, reference), *found = lives([theta, *thetas], states, drive)
-    same = (after, reference.activity, reference.potential)
-    for other, (state, view) in zip(others, found, strict=True):
+    (after, reference), *lives_of_others = lives([theta, *thetas], states, drive)
+    expected = (after, reference.activity, reference.potential)
+    for other, (state, view) in zip(others, lives_of_others, strict=True):
         forward = (state, view.activity, view.potential)
-        demand_close(forward, same, "the forward pass is the same under any surrogate", 0.0)
+        demand_close(forward, expected, "the forward pass is the same under any surrogate", 0.0)
         moved = np.any(np.asarray(view.gain) != np.asarray(reference.gain))
         demand(moved or other == neuron, "another surrogate or slope is another gain")
 
 
 def _surrogates(neuron: AbstractNeuron) -> Iterator[AbstractNeuron]:
-    """The same neuron under each value of its field `surrogate`, and with a learned slope, where
-    the spec has these.
+    """The same neuron under each value of its field `surrogate`, and with a learned slope.
+
+    A neuron without these fields has no such variants.
     """
-    for field in dataclasses.fields(neuron):  # pyright: ignore[reportArgumentType]
-        values = {"surrogate": typing.get_args(field.type), "learn_slope": (True,)}.get(
-            field.name, ()
-        )
+    spec: Any = neuron
+    for field in dataclasses.fields(spec):
+        values: tuple[Any, ...] = ()
+        if field.name == "surrogate":
+            values = typing.get_args(field.type)
+        if field.name == "learn_slope":
+            values = (True,)
         for value in values:
-            yield dataclasses.replace(neuron, **{field.name: value})  # pyright: ignore[reportArgumentType, reportCallIssue]
+            yield dataclasses.replace(spec, **{field.name: value})
 
 
 def check_gradient(neuron: AbstractNeuron, theta: Theta) -> None:
-    """Below any threshold, the gradient of potential and gain with respect to theta is that of
-    central differences.
+    """Check the gradient with respect to theta against central differences, below any threshold.
+
+    It is the gradient of a sum over potentials and gains.
     """
     if not jax.tree.leaves(theta):
         return
@@ -283,16 +342,16 @@ def check_gradient(neuron: AbstractNeuron, theta: Theta) -> None:
 
 
 def check_oracle(neuron: AbstractNeuron, theta: Theta, oracle: Oracle) -> None:
-    """Step for step what a plain NumPy program gives."""
+    """Check that the neuron is the same, step for step, as a plain NumPy program."""
     drive = draw(neuron)
     view = run(neuron, DT, theta, drive, keys(0, N_STEPS))[1]
     activity, potential = oracle(neuron, drive, DT)
-    demand_close(np.asarray(view.potential), potential, "the potential is that of the NumPy oracle")
-    demand_close(np.asarray(view.activity), activity, "the activity is that of the NumPy oracle")
+    demand_close(np.asarray(view.potential), potential, "the potential equals the NumPy oracle's")
+    demand_close(np.asarray(view.activity), activity, "the activity equals the NumPy oracle's")
 
 
 def check(neuron: AbstractNeuron, oracle: Oracle | None = None) -> None:
-    """Everything above (metaplast.testing.check_neuron)."""
+    """All checks of a neuron (metaplast.testing.check_neuron)."""
     check_carry(neuron)
     with jax.enable_x64(True):
         theta = nudged(neuron.init(jax.random.key(0), N), np.random.default_rng(1))

@@ -1,4 +1,4 @@
-"""What every learning rule promises (metaplast.testing.check_rule)."""
+"""The promises of every learning rule (metaplast.testing.check_rule)."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -40,7 +40,8 @@ from metaplast.testing.worlds import (
     with_aggregates,
 )
 
-DENSE, SINGLE = Dense(N_POST, N_PRE), Dense(1, 1)
+DENSE = Dense(N_POST, N_PRE)
+SINGLE = Dense(1, 1)
 ONES = np.ones(DENSE.shape)
 SPARSE = Sparse(N_POST, N_PRE, probability=0.6, seed=1)
 MASKED = Masked(N_POST, N_PRE, probability=0.6, seed=1)
@@ -72,7 +73,7 @@ class Bench:
         weight: Any = None,
         dt: float = DT,
     ) -> Any:
-        """The life, with some of its circumstances changed: NumPy arrays."""
+        """The life, with some of its circumstances changed, in NumPy (see `worlds.life`)."""
         theta = self.theta if theta is None else theta
         views = self.views if views is None else views
         weight = self.weight if weight is None else weight
@@ -80,12 +81,14 @@ class Bench:
 
     @property
     def stochastic(self) -> bool:
+        """Whether the rule draws random numbers."""
         return "key" in self.fields
 
 
 def check_carry(rule: AbstractRule) -> None:
-    """A scan can carry the state, the change is laid out like the weights, theta is all floats; at
-    either precision.
+    """Check the types, at either precision.
+
+    A scan can carry the state. The change is laid out like the weights. theta is all floats.
     """
     for wide in (False, True):
         with jax.enable_x64(wide):
@@ -111,17 +114,19 @@ def check_carry(rule: AbstractRule) -> None:
 
 
 def check_locality(bench: Bench) -> None:
-    """What the rule reads is what matters, exactly as far as its reach says."""
+    """Check that the rule depends on the signals that it reads, exactly as far as its reach."""
     influence.check(bench.rule, bench.theta, bench.base["state"], bench.channels, bench.fields)
 
 
 def check_equivariance(bench: Bench) -> None:
-    """Renaming the neurons renames the change: no synapse is special. (A rule that draws is
-    exempt.)
+    """Check that renaming the neurons renames the change: no synapse is special.
+
+    A rule that draws random numbers is exempt.
     """
     if bench.stochastic:
         return
-    rows, columns = np.array([2, 0, 1]), np.array([1, 3, 0, 2])
+    rows = np.array([2, 0, 1])
+    columns = np.array([1, 3, 0, 2])
     moved = _only(bench.views, rows, columns)
     out = bench.live(
         take(bench.theta, bench.kinds, rows, columns), moved, bench.weight[rows][:, columns]
@@ -134,15 +139,16 @@ def check_equivariance(bench: Bench) -> None:
 
 
 def check_copies(bench: Bench) -> None:
-    """A rule of reach `synapse` equals one copy of itself per synapse, each on a connection of one
-    by one.
+    """Check that a rule of reach `synapse` equals one copy of itself per synapse.
+
+    Each copy is on a connection of one by one.
     """
     if bench.stochastic or reach(bench.fields) != "synapse":
         return
-
     copies = []
     for j, i in np.ndindex(*DENSE.shape):
-        row, column = np.array([j]), np.array([i])
+        row = np.array([j])
+        column = np.array([i])
         theta = take(bench.theta, bench.kinds, row, column)
         copies.append((theta, _only(bench.views, row, column), bench.weight[row][:, column]))
     single = quick_jit(
@@ -159,7 +165,7 @@ def check_copies(bench: Bench) -> None:
 def _only(views: SynapseView, rows: np.ndarray, columns: np.ndarray) -> SynapseView:
     """The moments of some neurons only, in the order given."""
     return replace(
-        views,  # pyright: ignore[reportAttributeAccessIssue]
+        views,
         pre=jax.tree.map(lambda x: x[:, columns], views.pre),
         post=jax.tree.map(lambda x: x[:, rows], views.post),
     )
@@ -167,14 +173,16 @@ def _only(views: SynapseView, rows: np.ndarray, columns: np.ndarray) -> SynapseV
 
 def _stacked(cases: list[tuple[Any, ...]]) -> list[Any]:
     """Several cases as one, along a new first axis."""
-    stack = lambda *x: (
-        jnp.stack(x) if jnp.issubdtype(x[0].dtype, jax.dtypes.prng_key) else np.stack(x)
-    )
+
+    def stack(*leaves: Any) -> Any:
+        is_key = jnp.issubdtype(leaves[0].dtype, jax.dtypes.prng_key)
+        return jnp.stack(leaves) if is_key else np.stack(leaves)
+
     return [jax.tree.map(stack, *trees) for trees in zip(*cases, strict=True)]
 
 
 def check_layouts(bench: Bench) -> None:
-    """Sparse synapses change like the same synapses of a masked matrix."""
+    """Check that sparse synapses change like the same synapses of a masked matrix."""
     if bench.stochastic:
         return
     rows, columns = SPARSE.topology()
@@ -191,9 +199,7 @@ def check_layouts(bench: Bench) -> None:
 
 
 def check_gradient(bench: Bench) -> None:
-    """The gradient with respect to theta is that of central differences, and every leaf of theta
-    matters.
-    """
+    """Check that the gradient is the one of central differences, and that all of theta matters."""
     if not jax.tree.leaves(bench.theta):
         return
     readout = np.random.default_rng(4).normal(size=bench.base["deltas"].shape)
@@ -210,7 +216,7 @@ def check_gradient(bench: Bench) -> None:
 
 
 def check_vectorised(bench: Bench) -> None:
-    """`vmap` over rules and lives is the same as a loop over them."""
+    """Check that `vmap` over rules and lives is the same as a loop over them."""
     cases = [
         (
             nudged(bench.theta, np.random.default_rng(seed)),
@@ -225,42 +231,45 @@ def check_vectorised(bench: Bench) -> None:
 
 
 def check_clock(bench: Bench) -> None:
-    """The change scales with dt as the rule's clock says (see AbstractRule)."""
+    """Check that the change scales with dt as the rule's clock promises (see AbstractRule)."""
     clocks.check(bench)
 
 
 def check_oracle(bench: Bench, oracle: Oracle | None) -> None:
-    """Step for step the same as a plain NumPy program."""
+    """Check that the rule is the same, step for step, as a plain NumPy program."""
     if oracle is None:
         return
-    theta, weight = jax.tree.map(np.asarray, bench.theta), bench.weight
+    theta = jax.tree.map(np.asarray, bench.theta)
+    weight = bench.weight
     state = _plain(bench.rule.init_state(bench.theta, DENSE))
     for t in range(N_STEPS):
-        view = with_aggregates(
-            DENSE,
-            replace(moment(bench.views, t), weight=weight, weight_initial=bench.weight),
-            weight,
-        )
+        view = replace(moment(bench.views, t), weight=weight, weight_initial=bench.weight)
+        view = with_aggregates(DENSE, view, weight)
         state, delta = oracle(bench.rule, theta, state, _plain(view), DT)
         demand_close(
-            np.asarray(bench.base["deltas"][t]), delta, f"step {t} is that of the NumPy oracle"
+            np.asarray(bench.base["deltas"][t]), delta, f"step {t} equals the NumPy oracle's"
         )
         weight = np.clip(weight + delta, 0.0, 1.0)
-    demand_close(_plain(bench.base["state"]), state, "the state is that of the NumPy oracle")
+    demand_close(_plain(bench.base["state"]), state, "the state equals the NumPy oracle's")
 
 
 def _plain(tree: Any) -> Any:
-    """Arrays as NumPy; a random key stays what it is."""
-    return jax.tree.map(
-        lambda x: x if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else np.asarray(x), tree
-    )
+    """The tree in NumPy; a random key stays as it is."""
+
+    def plain(leaf: Any) -> Any:
+        is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        return leaf if is_key else np.asarray(leaf)
+
+    return jax.tree.map(plain, tree)
 
 
 def check(rule: AbstractRule, oracle: Oracle | None = None, clock: bool = True) -> None:
-    """Everything above (metaplast.testing.check_rule)."""
-    wide = reach(reads(rule, DENSE, channels(rule)))
-    known = oracle is not None or wide == "synapse"
-    demand(known, f"a rule of reach `{wide}` is checked against a NumPy oracle, and none was given")
+    """All checks of a rule (metaplast.testing.check_rule)."""
+    measured_reach = reach(reads(rule, DENSE, channels(rule)))
+    demand(
+        oracle is not None or measured_reach == "synapse",
+        f"a rule of reach `{measured_reach}` is checked against a NumPy oracle, and none was given",
+    )
     check_carry(rule)
     with jax.enable_x64(True):
         bench = Bench(rule)

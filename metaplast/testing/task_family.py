@@ -1,4 +1,4 @@
-"""What every task family promises (metaplast.testing.check_task_family)."""
+"""The promises of every task family (metaplast.testing.check_task_family)."""
 
 import itertools
 from collections import defaultdict
@@ -10,22 +10,33 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from metaplast.signals import FEEDBACK_FIELDS, Feedback, Outcome, Score, TaskShape, neuron_view
+from metaplast.signals import (
+    FEEDBACK_FIELDS,
+    Feedback,
+    NeuronView,
+    Outcome,
+    Score,
+    TaskShape,
+    neuron_view,
+)
 from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
 from metaplast.testing.base import demand, demand_close, demand_same_type, keys, quick_jit
 
 DT = 1e-3
 SCALES = (1.0, 20.0, 0.0, -20.0)
-Oracle = Callable[[Any, Any], Array]  # (task, state) -> the activity [n_out] that answers well
+Oracle = Callable[[Any, Any], Array]
+"""(task, state) -> the activity [n_out] of a good answer."""
 
 
-def _show(activity: Array) -> Any:
+def _show(activity: Array) -> NeuronView:
+    """The view of an output with this activity."""
     return neuron_view(activity, activity, jnp.ones_like(activity))
 
 
 def check_shapes(family: AbstractTaskFamily, task: Any) -> None:
-    """Stimuli, feedback and score have the declared sizes; a scan can carry the state."""
-    shape, key = family.shape(), jax.random.key(0)
+    """Check the sizes of stimuli, feedback and score, and that a scan can carry the state."""
+    shape = family.shape()
+    key = jax.random.key(0)
     state = jax.eval_shape(lambda t: family.begin(t, key, DT), task)
     stimulus = jax.eval_shape(lambda t, s: family.stimulus(t, s, key, DT), task, state)
     sizes = {name: x.shape for name, x in stimulus.items()}
@@ -38,10 +49,26 @@ def check_shapes(family: AbstractTaskFamily, task: Any) -> None:
     demand_same_type(
         state, after, "the task's state that comes out has the type of the one that went in"
     )
-    feedback, score = outcome.feedback, outcome.score
-    given = {name: getattr(feedback, name).shape for name in ("error", "target", "gate", "reset")}
+    _check_outcome(shape, outcome)
+    demand(
+        shape.n_steps > 0 and all(n > 0 for n, _ in shape.phases),
+        f"every phase has steps, not {shape.phases}",
+    )
+    _check_task(shape, task)
+
+
+def _check_outcome(shape: TaskShape, outcome: Outcome) -> None:
+    """Check the shapes of the feedback and the score of a step.
+
+    Args:
+        shape: the declared shape.
+        outcome: the outcome, as shapes and dtypes.
+    """
+    feedback = outcome.feedback
+    score = outcome.score
+    shapes = {name: getattr(feedback, name).shape for name in ("error", "target", "gate", "reset")}
     expected = {"error": (shape.n_out,), "target": (shape.n_out,), "gate": (), "reset": ()}
-    demand(given == expected, f"feedback has the shapes {expected}, not {given}")
+    demand(shapes == expected, f"feedback has the shapes {expected}, not {shapes}")
     channels = shape.offers - FEEDBACK_FIELDS
     demand(
         set(feedback.modulators) == channels,
@@ -53,35 +80,38 @@ def check_shapes(family: AbstractTaskFamily, task: Any) -> None:
             value.shape == () and jnp.issubdtype(value.dtype, jnp.floating),
             f"{name} is a float scalar, not {value}",
         )
-    demand(
-        shape.n_steps > 0 and all(n > 0 for n, _ in shape.phases),
-        f"every phase has steps, not {shape.phases}",
-    )
+
+
+def _check_task(shape: TaskShape, task: Any) -> None:
+    """Check that a task brings the weights and the subject that its family offers."""
     for name, field in (("weights", "weights"), ("final_weights", "final")):
         demand(
             name not in shape.offers or bool(getattr(task, field, None)),
             f"a task that offers {name} brings them",
         )
     if "subject" in shape.offers:
-        whole = task.subject.shape == () and jnp.issubdtype(task.subject.dtype, jnp.integer)
-        demand(whole, f"the subject that is offered is an integer scalar, not {task.subject}")
+        is_integer = task.subject.shape == () and jnp.issubdtype(task.subject.dtype, jnp.integer)
+        demand(is_integer, f"the subject that is offered is an integer scalar, not {task.subject}")
 
 
 def check_halved(family: AbstractTaskFamily) -> None:
-    """The tasks of half a dt, where there are such, have twice the steps in each phase, and are the
-    same otherwise.
+    """Check the tasks of half a dt, where there are such.
+
+    They have twice the steps in each phase, and are the same otherwise.
     """
-    if (half := family.halved()) is not None:
-        one, two = family.shape(), half.shape()
-        doubled = tuple((2 * n, plastic) for n, plastic in one.phases)
-        demand(
-            two == one._replace(phases=doubled),
-            f"half of dt doubles the phases {one.phases} alone, not {two}",
-        )
+    half = family.halved()
+    if half is None:
+        return
+    shape = family.shape()
+    doubled = tuple((2 * n, plastic) for n, plastic in shape.phases)
+    demand(
+        half.shape() == shape._replace(phases=doubled),
+        f"half of dt doubles the phases {shape.phases} alone, not {half.shape()}",
+    )
 
 
 def check_splits(tasks: dict[str, list[Any]]) -> None:
-    """One key gives different tasks in different splits, two keys different tasks in one."""
+    """Check that one key gives different tasks in two splits, and two keys two tasks in one."""
     for a, b in itertools.combinations(SPLITS, 2):
         demand(
             _differ(tasks[a][0], tasks[b][0]), f"the splits {a} and {b} differ under the same key"
@@ -91,13 +121,14 @@ def check_splits(tasks: dict[str, list[Any]]) -> None:
 
 
 def check_whole(family: AbstractTaskFamily, tasks: dict[str, list[Any]]) -> None:
-    """Of a finite family: tasks are drawn from the whole of their split, and the splits share no
-    recorded value.
+    """Check a finite family.
+
+    Tasks are drawn from the whole of their split, and the splits share no recorded value.
     """
     wholes = {split: jax.tree.map(np.asarray, family.whole(split)) for split in SPLITS}
     shape = family.shape()
     for split, whole in wholes.items():
-        every = [jax.tree.map(lambda x, i=i: x[i], whole) for i in range(_size(whole))]
+        every = _each(whole)
         for task in tasks[split]:
             demand(
                 any(_same(task, one) for one in every),
@@ -110,46 +141,58 @@ def check_whole(family: AbstractTaskFamily, tasks: dict[str, list[Any]]) -> None
             demand(measured, f"split {split} has a measured last weight")
     values = {split: _recorded_values(whole) for split, whole in wholes.items()}
     for a, b in itertools.combinations(SPLITS, 2):
-        for life in values[a].keys() & values[b].keys():
-            for one, other in itertools.product(values[a][life], values[b][life]):
-                shared = [
-                    np.any((x == y) & np.isfinite(x)) for x, y in zip(one, other, strict=True)
-                ]
-                demand(not any(shared), f"the splits {a} and {b} share no recorded value")
+        shared = _share_a_value(values[a], values[b])
+        demand(not shared, f"the splits {a} and {b} share no recorded value")
+
+
+Values = dict[bytes, list[list[np.ndarray]]]
+"""The life, as bytes -> for each session of this life, its recorded values; nan: not looked at."""
+
+
+def _share_a_value(values: Values, others: Values) -> bool:
+    """Whether two splits look at the same value of the same life."""
+    for life in values.keys() & others.keys():
+        for one, other in itertools.product(values[life], others[life]):
+            for x, y in zip(one, other, strict=True):
+                if np.any((x == y) & np.isfinite(x)):
+                    return True
+    return False
 
 
 def is_judged(family: AbstractTaskFamily, split: Split) -> bool:
-    """Whether the loss of a split looks at the output: not where last weights alone are
-    measured.
+    """Whether the loss of a split depends on the output.
+
+    It does not where last weights alone are measured.
     """
     observed = getattr(family.whole(split), "observed", None)
     return observed is None or bool(np.any(observed))
 
 
-def _recorded_values(whole: Any) -> dict[bytes, list[list[np.ndarray]]]:
-    """{what was lived, as bytes: of each such life, the targets and last weights that the split
-    looks at, or nan}.
-    """
-    found = defaultdict(list)
-    for i in range(_size(whole)):
-        task = jax.tree.map(lambda x: np.asarray(x[i]), whole)  # noqa: B023
+def _recorded_values(whole: Any) -> Values:
+    """The targets and the last weights that a split looks at, by the life to which they belong."""
+    values = defaultdict(list)
+    for task in _each(whole):
         if not hasattr(task, "observed"):  # no recording: the task itself is the value
-            found[_bytes(task)].append([np.ones(1)])
+            values[_bytes(task)].append([np.ones(1)])
             continue
-        looked_at = np.where(task.observed > 0, np.asarray(task.target, float), np.nan)
-        lived = (task.stimulus, task.target, task.gate, task.reset, task.modulators, task.weights)
-        found[_bytes(lived)].append(
-            [looked_at, *(np.asarray(x, float) for x in jax.tree.leaves(task.final))]
-        )
-    return found
+        targets = np.where(task.observed > 0, np.asarray(task.target, float), np.nan)
+        last_weights = [np.asarray(x, float) for x in jax.tree.leaves(task.final)]
+        life = (task.stimulus, task.target, task.gate, task.reset, task.modulators, task.weights)
+        values[_bytes(life)].append([targets, *last_weights])
+    return values
 
 
 def _bytes(tree: Any) -> bytes:
     return b"".join(np.ascontiguousarray(x).tobytes() for x in jax.tree.leaves(tree))
 
 
-def _size(whole: Any) -> int:
-    return jax.tree.leaves(whole)[0].shape[0]
+def _each(whole: Any) -> list[Any]:
+    """The stacked tasks one by one, in NumPy."""
+    leaves, structure = jax.tree.flatten(whole)
+    tasks = []
+    for i in range(len(leaves[0])):
+        tasks.append(jax.tree.unflatten(structure, [np.asarray(leaf[i]) for leaf in leaves]))
+    return tasks
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -169,29 +212,43 @@ def _differ(a: Any, b: Any) -> bool:
 def live(
     family: AbstractTaskFamily, task: Any, answer: Callable[[Any, Outcome], Array], seed: int = 0
 ) -> dict[str, Any]:
-    """A life in which `answer(state, outcome of answering zero)` is the output: outcomes and slopes
-    of every step.
+    """The life of a task whose output is given.
+
+    Args:
+        family: the task family.
+        task: the task.
+        answer: (state, outcome of the answer 0) -> the output [n_seen].
+        seed: the seed of the life.
+
+    Returns:
+        {"outcome", "slope": d loss / d output, "stimulus"} of every step.
     """
     shape = family.shape()
 
     def step(state: Any, now: tuple[Array, Array]) -> tuple[Any, dict[str, Any]]:
-        loss = lambda y: (lambda s, o: (o.score.loss, (s, o)))(
-            *family.step(task, state, _show(y), now[0], DT)
-        )
-        blank = family.step(task, state, _show(jnp.zeros(shape.n_seen)), now[0], DT)[1]
-        (_, (new, outcome)), slope = jax.value_and_grad(loss, has_aux=True)(answer(state, blank))
-        seen = family.stimulus(task, state, now[1], DT)
-        return new, {"outcome": outcome, "slope": slope, "stimulus": seen}
+        k_step, k_stimulus = now
+
+        def loss(output: Array) -> tuple[Array, tuple[Any, Outcome]]:
+            after, outcome = family.step(task, state, _show(output), k_step, DT)
+            return outcome.score.loss, (after, outcome)
+
+        blank = family.step(task, state, _show(jnp.zeros(shape.n_seen)), k_step, DT)[1]
+        output = answer(state, blank)
+        (_, (after, outcome)), slope = jax.value_and_grad(loss, has_aux=True)(output)
+        stimulus = family.stimulus(task, state, k_stimulus, DT)
+        return after, {"outcome": outcome, "slope": slope, "stimulus": stimulus}
 
     noise = (keys(seed, shape.n_steps), keys(seed + 1, shape.n_steps))
     return lax.scan(step, family.begin(task, keys(seed + 2, 1)[0], DT), noise)[1]
 
 
 def check_feedback(shape: TaskShape, out: dict[str, Any], judged: bool = True) -> None:
-    """What is offered is really there, and what is not is neutral; the error is d loss / d
-    activity.
+    """Check that offered signals are there, others are neutral, and error is d loss / d activity.
 
-    judged: whether the loss depends on the output at all.
+    Args:
+        shape: the declared shape.
+        out: the life, from `live`.
+        judged: whether the loss depends on the output at all.
     """
     feedback: Feedback = out["outcome"].feedback
     plastic = np.repeat([on for _, on in shape.phases], [n for n, _ in shape.phases])
@@ -217,17 +274,17 @@ def check_feedback(shape: TaskShape, out: dict[str, Any], judged: bool = True) -
 
 
 def can_answer(shape: TaskShape) -> bool:
-    """Whether what the family offers says what a good answer is."""
+    """Whether the offered signals tell a good answer."""
     return "target" in shape.offers or shape.differentiable
 
 
 def answers(family: AbstractTaskFamily, task: Any, oracle: Oracle | None) -> dict[str, Any]:
-    """Lives that differ in their output, stacked: the oracle's answer times 1, 20, 0 and -20, and
-    random numbers.
+    """Lives that differ in their output, stacked.
 
-    Without an oracle the answer is the target, or a step down the slope of the loss, or else random
-    numbers. Of recordings it is taken at an activity of 1, to which all answers are added: at 0,
-    the edge of what a rate can be, counts have no slope.
+    The outputs are the good answer times 1, 20, 0 and -20, and random numbers. The good answer is
+    the oracle's. Without an oracle it is the target, or a step down the slope of the loss, or else
+    random numbers. In a recording the slope is taken at an activity of 1, to which all answers are
+    added: at 0, the least value of a rate, counts have no slope.
     """
     shape = family.shape()
     blind = oracle is None and not can_answer(shape)
@@ -235,8 +292,10 @@ def answers(family: AbstractTaskFamily, task: Any, oracle: Oracle | None) -> dic
     rest = np.full(shape.n_seen, 1.0 if recorded else 0.0, np.float32)
 
     def slope(task: Any, state: Any) -> Array:
-        at = lambda y: family.step(task, state, _show(y), keys(0, 1)[0], DT)[1].score.loss
-        return jax.grad(at)(jnp.asarray(rest, float))
+        def loss(output: Array) -> Array:
+            return family.step(task, state, _show(output), keys(0, 1)[0], DT)[1].score.loss
+
+        return jax.grad(loss)(jnp.asarray(rest, float))
 
     guess = jnp.asarray(np.random.default_rng(1).normal(size=shape.n_seen), np.float32)
 
@@ -256,28 +315,38 @@ def answers(family: AbstractTaskFamily, task: Any, oracle: Oracle | None) -> dic
     return jax.tree.map(np.asarray, quick_jit(jax.vmap(one, (None, 0, 0)))(task, scales, offsets))
 
 
+def _mean_losses(score: Score) -> np.ndarray:
+    """The weighted mean loss of each life."""
+    return (score.weight * score.loss).sum(axis=1) / score.weight.sum(axis=1)
+
+
 def check_bracket(score: Score) -> None:
-    """Answering well is better than answering nothing, and answering ill is worse."""
-    loss = (score.weight * score.loss).sum(axis=1) / score.weight.sum(axis=1)
-    best, chance, ill = min(loss[:2]), loss[2], loss[3]
+    """Check that a good answer is better than none, and a wrong answer is worse."""
+    losses = _mean_losses(score)
+    best = min(losses[:2])
+    none = losses[2]
+    wrong = losses[3]
     demand(
-        best < chance < ill,
-        f"oracle < chance < wrong answers, in loss: {best:.4g}, {chance:.4g}, {ill:.4g}",
+        best < none < wrong,
+        f"oracle < chance < wrong answers, in loss: {best:.4g}, {none:.4g}, {wrong:.4g}",
     )
 
 
 def check_differs(score: Score) -> None:
-    """Where nobody can say what a good answer is, answers still matter."""
-    loss = (score.weight * score.loss).sum(axis=1) / score.weight.sum(axis=1)
+    """Check that answers matter, where no signal tells a good answer."""
+    losses = _mean_losses(score)
     demand(
-        np.ptp(loss) > 0, f"some answers are better than others, and not all of loss {loss[0]:.4g}"
+        np.ptp(losses) > 0,
+        f"some answers are better than others, and not all of loss {losses[0]:.4g}",
     )
 
 
 def check(family: AbstractTaskFamily, oracle: Oracle | None = None) -> None:
-    """Everything above (metaplast.testing.check_task_family)."""
+    """All checks of a task family (metaplast.testing.check_task_family)."""
     sample = quick_jit(family.sample, static_argnums=1)
-    tasks = {split: [sample(key, split) for key in keys(3, 2)] for split in SPLITS}
+    tasks: dict[str, list[Any]] = {}
+    for split in SPLITS:
+        tasks[split] = [sample(key, split) for key in keys(3, 2)]
     task = tasks["train"][0]
     check_shapes(family, task)
     check_halved(family)

@@ -1,6 +1,6 @@
 """Random surroundings for one rule: views, weights and a short life of a single edge.
 
-All of it is NumPy outside `life`: slicing an array of JAX compiles a program each time.
+Everything outside `life` is NumPy: slicing an array of JAX compiles a program each time.
 """
 
 from dataclasses import replace
@@ -18,23 +18,29 @@ from metaplast.language.aggregates import AGGREGATES
 from metaplast.locality.reads import reads
 from metaplast.rules.base import AbstractRule
 from metaplast.signals import NeuronView, SynapseView, Theta
-from metaplast.testing.base import demand, keys, quick_jit
+from metaplast.testing.base import ContractBroken, demand, keys, quick_jit
 
-N_POST, N_PRE, N_STEPS, DT = 3, 4, 6, 2e-3
+N_POST = 3
+N_PRE = 4
+N_STEPS = 6
+DT = 2e-3
 
 
 @lru_cache(maxsize=64)
 def channels(rule: AbstractRule) -> tuple[str, ...]:
-    """The modulators a rule asks for, found by offering it none and adding what it misses."""
-    found: tuple[str, ...] = ()
+    """The modulators that a rule reads.
+
+    The rule is offered none at first, and then each one that it misses.
+    """
+    names: tuple[str, ...] = ()
     while True:
         try:
-            reads(rule, Dense(N_POST, N_PRE), found)
+            reads(rule, Dense(N_POST, N_PRE), names)
         except KeyError as missing:
-            demand(missing.args[0] not in found, f"modulator {missing} is offered, yet missing")
-            found = (*found, missing.args[0])
+            demand(missing.args[0] not in names, f"modulator {missing} is offered, yet missing")
+            names = (*names, missing.args[0])
         else:
-            return found
+            return names
 
 
 def is_wide(rule: AbstractRule) -> bool:
@@ -43,10 +49,15 @@ def is_wide(rule: AbstractRule) -> bool:
 
 
 def draw_views(seed: int, names: tuple[str, ...], n_steps: int = N_STEPS) -> SynapseView:
-    """`n_steps` random moments of an edge, stacked: spikes (0 or 1) at even steps, graded
-    activities at odd ones.
+    """`n_steps` random moments of an edge, stacked.
 
-    The weights are left blank: `life` fills them in.
+    Activities are spikes (0 or 1) at even steps, and graded at odd ones. The weights are blank:
+    `life` fills them in.
+
+    Args:
+        seed: the seed of the moments.
+        names: the modulators.
+        n_steps: the number of moments.
     """
     rng = np.random.default_rng(seed)
     return SynapseView(
@@ -61,10 +72,11 @@ def draw_views(seed: int, names: tuple[str, ...], n_steps: int = N_STEPS) -> Syn
 
 
 def _neurons(rng: np.random.Generator, n_steps: int, n: int) -> NeuronView:
+    """Random moments of one side of an edge, each field [n_steps, n]."""
     fields = {name: rng.normal(size=(n_steps, n)) for name in NeuronView.__dataclass_fields__}
-    spiking = (np.arange(n_steps) % 2 == 0)[:, None]
+    is_spiking = (np.arange(n_steps) % 2 == 0)[:, None]
     uniform = rng.random((n_steps, n))
-    fields["activity"] = np.where(spiking, np.round(uniform), 1.5 * uniform)
+    fields["activity"] = np.where(is_spiking, np.round(uniform), 1.5 * uniform)
     fields["gain"] = 1.0 / (1.0 + np.exp(-fields["gain"]))
     for name in ("weight_sum", "weight_norm"):
         fields[name] = 0.5 + np.abs(fields[name])
@@ -72,56 +84,64 @@ def _neurons(rng: np.random.Generator, n_steps: int, n: int) -> NeuronView:
 
 
 def draw_weights(seed: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Magnitudes well inside the bounds 0 and 1: rules for signed and for unsigned weights both
-    live there.
+    """Random weights well inside the bounds 0 and 1.
+
+    Rules for signed and for unsigned weights both accept them.
     """
     return np.random.default_rng(seed).uniform(0.2, 0.8, shape)
 
 
 def moment(views: SynapseView, t: int | slice) -> SynapseView:
+    """The moment at step t, or the moments of some steps."""
     return jax.tree.map(lambda x: x[t], views)
 
 
 def with_aggregates(
     connection: AbstractConnection, view: SynapseView, weight: Array
 ) -> SynapseView:
-    """The view with its sums over synapses recomputed from a plain matrix of the weights."""
-    matrix = weight if weight.ndim == 2 else jnp.tensordot(weight, _places(connection), 1)
-    x, y, e_pre, e_post = (
-        view.pre.activity,
-        view.post.activity,
-        view.pre.feedback,
-        view.post.feedback,
-    )
+    """The view with its sums over synapses recomputed from a plain matrix of the weights.
+
+    Args:
+        connection: the connection of the edge.
+        view: one moment.
+        weight: the weights, in the layout of the connection.
+    """
     support = jnp.broadcast_to(connection.mask(), weight.shape)
-    exists = support if weight.ndim == 2 else jnp.tensordot(support, _places(connection), 1)
-    layer = {
-        "layer_power": jnp.sum(y**2),
-        "layer_backward": jnp.sum(matrix * y[:, None] * e_pre[None, :]),
-        "layer_forward": jnp.sum(matrix * e_post[:, None] * x[None, :]),
-    }
-    sides = {
-        "pre": replace(
-            view.pre,  # pyright: ignore[reportAttributeAccessIssue]
-            returned=jnp.sum(matrix * y[:, None], axis=0),
-            weight_sum=jnp.sum(matrix, axis=0),
-            weight_norm=jnp.sqrt(jnp.sum(matrix**2, axis=0)),
-        ),
-        "post": replace(
-            view.post,  # pyright: ignore[reportAttributeAccessIssue]
-            returned=jnp.zeros(connection.n_post),
-            weight_sum=jnp.sum(matrix, axis=1),
-            weight_norm=jnp.sqrt(jnp.sum(matrix**2, axis=1)),
-            input_gain=1.0 / (1.0 + jnp.sum(exists * x[None, :] ** 2, axis=1)),
-            **{name: jnp.full(connection.n_post, value) for name, value in layer.items()},
-        ),
-    }
-    return replace(view, **sides)
+    if weight.ndim == 2:
+        matrix = weight
+        exists = support
+    else:
+        matrix = jnp.tensordot(weight, _places(connection), 1)
+        exists = jnp.tensordot(support, _places(connection), 1)
+    x = view.pre.activity
+    y = view.post.activity
+    e_pre = view.pre.feedback
+    e_post = view.post.feedback
+    layer_power = jnp.sum(y**2)
+    layer_backward = jnp.sum(matrix * y[:, None] * e_pre[None, :])
+    layer_forward = jnp.sum(matrix * e_post[:, None] * x[None, :])
+    pre = replace(
+        view.pre,
+        returned=jnp.sum(matrix * y[:, None], axis=0),
+        weight_sum=jnp.sum(matrix, axis=0),
+        weight_norm=jnp.sqrt(jnp.sum(matrix**2, axis=0)),
+    )
+    post = replace(
+        view.post,
+        returned=jnp.zeros(connection.n_post),
+        weight_sum=jnp.sum(matrix, axis=1),
+        weight_norm=jnp.sqrt(jnp.sum(matrix**2, axis=1)),
+        input_gain=1.0 / (1.0 + jnp.sum(exists * x[None, :] ** 2, axis=1)),
+        layer_power=jnp.full(connection.n_post, layer_power),
+        layer_backward=jnp.full(connection.n_post, layer_backward),
+        layer_forward=jnp.full(connection.n_post, layer_forward),
+    )
+    return replace(view, pre=pre, post=post)
 
 
 @lru_cache(maxsize=16)
 def _places(connection: AbstractConnection) -> np.ndarray:
-    """[n_synapses, n_post, n_pre]: 1 where a synapse lies in the matrix."""
+    """1 where a synapse lies in the matrix [n_synapses, n_post, n_pre], else 0."""
     with jax.ensure_compile_time_eval():
         post = np.asarray(connection.at_post(jnp.arange(connection.n_post)))
         pre = np.asarray(connection.at_pre(jnp.arange(connection.n_pre)))
@@ -139,10 +159,21 @@ def life(
     weight: Array,
     mask: Array,
 ) -> dict[str, Any]:
-    """One edge with its rule through all `views`: {state, weight} at the end and {deltas} of every
-    step.
+    """The life of one edge with its rule through all `views`.
 
-    Only what the rule reads is passed through the scan: it halves the program.
+    Only the signals that the rule reads pass through the scan: that halves the program.
+
+    Args:
+        rule: the rule.
+        connection: the connection of the edge.
+        dt: seconds per step.
+        theta: the theta of the rule.
+        views: moments of the edge, stacked.
+        weight: the weights at birth.
+        mask: 1 where a synapse exists.
+
+    Returns:
+        {"state", "weight"} at the end, and the changes "deltas" of every step.
     """
     leaves, tree = jax.tree.flatten(views)
     read = reads(rule, Dense(N_POST, N_PRE), channels(rule)) | {"post.activity"}
@@ -150,15 +181,17 @@ def life(
 
     def step(carry: tuple[Any, Array], now: list[Array]) -> tuple[tuple[Any, Array], Array]:
         state, w = carry
-        here = [now[moving.index(i)] if i in moving else leaf[0] for i, leaf in enumerate(leaves)]
+        here = [leaf[0] for leaf in leaves]
+        for place, leaf in zip(moving, now, strict=True):
+            here[place] = leaf
         view = replace(jax.tree.unflatten(tree, here), weight=w, weight_initial=weight)
-        view = with_aggregates(connection, view, w) if is_wide(rule) else view
+        if is_wide(rule):
+            view = with_aggregates(connection, view, w)
         state, delta = rule.step(theta, state, connection, view, dt)
         return (state, jnp.clip(w + mask * delta, 0.0, 1.0)), delta
 
-    (state, last), deltas = lax.scan(
-        step, (rule.init_state(theta, connection), weight), [leaves[i] for i in moving]
-    )
+    birth = (rule.init_state(theta, connection), weight)
+    (state, last), deltas = lax.scan(step, birth, [leaves[i] for i in moving])
     return {"state": state, "weight": last, "deltas": deltas}
 
 
@@ -166,46 +199,55 @@ run = quick_jit(life, static_argnums=(0, 1, 2))
 
 
 def leaf_names(view: SynapseView) -> list[str]:
-    """The names locality/reads.py gives to the leaves of a view."""
-    paths = jax.tree_util.tree_flatten_with_path(view)[0]
-    return [
-        ".".join(str(getattr(p, "name", getattr(p, "key", p))) for p in path) for path, _ in paths
-    ]
+    """The names that locality/reads.py gives to the leaves of a view."""
+    names = []
+    for path, _ in jax.tree_util.tree_flatten_with_path(view)[0]:
+        parts = [str(getattr(part, "name", getattr(part, "key", part))) for part in path]
+        names.append(".".join(parts))
+    return names
 
 
 def layout(rule: AbstractRule) -> Any:
-    """For every leaf of theta how it is laid out: `shared`, or one value per `synapse`, `post` or
-    `pre` neuron.
+    """The layout of every leaf of theta: `shared`, or one value per `synapse`, `post` or `pre`.
+
+    Raises:
+        ContractBroken: a leaf has none of these layouts.
     """
     sizes = ((N_POST, N_PRE), (N_POST + 2, N_PRE + 3))
-    small, large = (
-        jax.eval_shape(partial(rule.init, connection=Dense(*size)), jax.random.key(0))
-        for size in sizes
-    )
 
-    def kind(a: Any, b: Any) -> str:
-        if a.shape == b.shape:
+    def shapes(size: tuple[int, int]) -> Any:
+        return jax.eval_shape(partial(rule.init, connection=Dense(*size)), jax.random.key(0))
+
+    def kind(small: Any, large: Any) -> str:
+        if small.shape == large.shape:
             return "shared"
-        leads = {"synapse": 2, "post": 1, "pre": 1}
-        for name, n in leads.items():
-            wanted = [
-                size if n == 2 else (size[0],) if name == "post" else (size[1],) for size in sizes
-            ]
-            if [a.shape[:n], b.shape[:n]] == wanted and a.shape[n:] == b.shape[n:]:
+        leading_axes = {
+            "synapse": sizes,
+            "post": tuple((n_post,) for n_post, _ in sizes),
+            "pre": tuple((n_pre,) for _, n_pre in sizes),
+        }
+        for name, axes in leading_axes.items():
+            n = len(axes[0])
+            has_axes = (small.shape[:n], large.shape[:n]) == axes
+            if has_axes and small.shape[n:] == large.shape[n:]:
                 return name
-        demand(
-            False,
-            f"theta leaf {a.shape} is shared, or laid out like the synapses, the post or the pre "
-            f"neurons",
+        raise ContractBroken(
+            f"theta leaf {small.shape} is shared, or laid out like the synapses, the post or the "
+            "pre neurons"
         )
-        return ""
 
-    return jax.tree.map(kind, small, large)
+    return jax.tree.map(kind, shapes(sizes[0]), shapes(sizes[1]))
 
 
 def take(theta: Theta, kinds: Any, rows: Any, columns: Any, paired: bool = False) -> Theta:
-    """theta for the neurons `rows` and `columns` of a dense edge; paired: for the synapses (row,
-    column) one by one.
+    """theta of some neurons of a dense edge, or of some of its synapses.
+
+    Args:
+        theta: the theta of the whole edge.
+        kinds: the layout of its leaves, from `layout`.
+        rows: the postsynaptic neurons.
+        columns: the presynaptic neurons.
+        paired: the result is for the synapses (row, column) one by one.
     """
 
     def one(kind: str, leaf: Array) -> Array:

@@ -24,7 +24,7 @@ from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import BadInput, register
 from metaplast.rules.polynomial import Polynomial
 from metaplast.signals import Outcome, Score, TaskShape, feedback
-from metaplast.space import Seen
+from metaplast.space import SearchedProblem
 from metaplast.spec import decode, spec
 from metaplast.tasks import AbstractTaskFamily
 from metaplast.train import sample
@@ -199,7 +199,7 @@ def test_a_random_network_has_the_exponent_that_numpy_finds(gain, chaotic):
 def test_a_gradient_that_does_not_exist_is_counted_as_zero():
     problem = MetaProblem(_lifetime(1, task=Pulse(hard=True)), MeanLoss())
     batch = sample(problem.lifetime.task, KEY, 4, "train")
-    _, grads = gradients(Seen(problem, ()), _theta(IN, LOOP, OUT), batch, (16,))
+    _, grads = gradients(SearchedProblem(problem, ()), _theta(IN, LOOP, OUT), batch, (16,))
     told = signal(np.asarray(grads[:, -1], np.float64), 4)
     assert (told.zero, told.norm, told.n) == (1.0, 0.0, 4)
     assert math.isnan(told.ratio)

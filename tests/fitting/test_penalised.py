@@ -17,8 +17,10 @@ from metaplast.neurons.sigmoid import Sigmoid
 from metaplast.objectives.mean_loss import MeanLoss
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.problem.penalised import Penalised, everything, member, stack
+from metaplast.problem.protocol import Problem
 from metaplast.rules.polynomial import Polynomial
 from tests._compiler import as_users_jit
+from tests._written_problem import NO_BATCH, WrittenProblem
 
 GOAL = np.asarray([0.5, -1.0, 2.0, 0.0, 1.0, 1.5])
 THETA = {
@@ -40,23 +42,23 @@ def arrays(tree: Any) -> Any:
     return jax.tree.map(lambda x: jnp.asarray(x, float), tree)
 
 
-class Squares:
+class Squares(WrittenProblem):
     """loss = 0.5 |theta - GOAL|^2, of one life."""
 
-    def loss(self, theta: Any) -> Any:
+    def loss(self, theta: Any, batch: Any) -> Any:
         joined = jnp.concatenate([leaf.reshape(-1) for leaf in jax.tree.leaves(theta)])
         return 0.5 * jnp.sum((joined - jnp.asarray(GOAL, float)) ** 2)
 
-    def value_and_grad(self, theta: Any, batch: Any, tangents: int = 0) -> Any:
-        loss, grad = jax.value_and_grad(self.loss)(theta)
-        return loss, grad, {"loss": loss}
 
-    def losses(self, thetas: Any, batch: Any, share: int | None = None) -> Any:
-        return jax.vmap(self.loss)(thetas), {}
+class NoLoss(WrittenProblem):
+    """loss = 0."""
+
+    def loss(self, theta: Any, batch: Any) -> Any:
+        return jnp.zeros(())
 
 
-def penalised(strength: float, mask: Any = MASK, problem: Any = None) -> Penalised:
-    return Penalised(problem or Squares(), arrays(mask), jnp.asarray(strength, float))  # pyright: ignore[reportArgumentType]
+def penalised(strength: float, mask: Any = MASK, problem: Problem | None = None) -> Penalised:
+    return Penalised(problem or Squares(), arrays(mask), jnp.asarray(strength, float))
 
 
 def by_hand(theta: Any, mask: Any, strength: float) -> tuple[float, np.ndarray]:
@@ -70,7 +72,7 @@ def by_hand(theta: Any, mask: Any, strength: float) -> tuple[float, np.ndarray]:
 
 
 def test_value_and_gradient_are_those_of_the_sum():
-    loss, grad, _ = penalised(0.3).value_and_grad(arrays(THETA), None)  # pyright: ignore[reportArgumentType]
+    loss, grad, _ = penalised(0.3).value_and_grad(arrays(THETA), NO_BATCH)
     expected, slope = by_hand(THETA, MASK, 0.3)
     np.testing.assert_allclose(loss, expected, rtol=1e-6)
     np.testing.assert_allclose(flat(grad), slope, rtol=1e-6)
@@ -81,7 +83,7 @@ def test_value_and_gradient_are_those_of_the_sum():
 
 def test_a_number_that_is_held_has_no_effect_whatever_it_is():
     other = arrays({**THETA, "rules": {**THETA["rules"], "b": np.asarray(99.0)}})
-    of = lambda theta: penalised(0.3).value_and_grad(theta, None)  # pyright: ignore[reportArgumentType]
+    of = lambda theta: penalised(0.3).value_and_grad(theta, NO_BATCH)
     for a, b in zip(jax.tree.leaves(of(other)), jax.tree.leaves(of(arrays(THETA))), strict=True):
         np.testing.assert_array_equal(a, b)
     assert penalised(0.3).masked(other)["rules"]["b"] == 0.0
@@ -93,7 +95,7 @@ def test_the_losses_of_many_are_those_of_each():
         jax.tree.map(lambda x: 1.0 - 2.0 * x, THETA),
         jax.tree.map(np.zeros_like, THETA),
     ]
-    losses, _ = penalised(0.3).losses(stack([arrays(t) for t in thetas]), None)  # pyright: ignore[reportArgumentType]
+    losses, _ = penalised(0.3).losses(stack([arrays(t) for t in thetas]), NO_BATCH)
     np.testing.assert_allclose(losses, [by_hand(t, MASK, 0.3)[0] for t in thetas], rtol=1e-6)
 
 
@@ -115,16 +117,11 @@ def test_no_number_pays_but_coefficients_of_terms():
     theta = arrays({"rules": rules, "genome": {}})
     of = penalised(0.5, everything(theta), NoLoss())
     assert float(of.penalty(theta)) == pytest.approx(0.5 * (2.0 + 1.0 + 4.0))
-    slope = of.value_and_grad(theta, None)[1]["rules"]  # pyright: ignore[reportArgumentType]
+    slope = of.value_and_grad(theta, NO_BATCH).gradient["rules"]
     assert slope["a"]["coefficients"].tolist() == [0.5, -0.5]
     assert [
         float(x) for x in (slope["a"]["log_rate"], slope["b"]["y_to_x"]["tau"], slope["c"])
     ] == [0.0, 0.0, 0.0]
-
-
-class NoLoss:
-    def value_and_grad(self, theta: Any, *_: Any) -> Any:
-        return jnp.zeros(()), jax.tree.map(jnp.zeros_like, theta), {}
 
 
 @pytest.mark.exact
@@ -142,5 +139,6 @@ def test_without_mask_and_penalty_no_bit_changes():
     for a, b in zip(jax.tree.leaves(same), jax.tree.leaves(plain), strict=True):
         np.testing.assert_array_equal(a, b)
     many = stack([arrays(THETA), arrays(MASK)])
-    plain, same = (p.losses(many, None)[0] for p in (Squares(), penalised(0.0, everything(THETA))))  # pyright: ignore[reportArgumentType]
+    plain = Squares().losses(many, NO_BATCH)[0]
+    same = penalised(0.0, everything(THETA)).losses(many, NO_BATCH)[0]
     np.testing.assert_array_equal(same, plain)

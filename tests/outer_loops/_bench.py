@@ -1,9 +1,14 @@
-"""A bench for estimates of gradients: four small problems, their smoothed losses by quadrature,
-what is off.
+"""A bench for estimates of gradients: four small problems, and their smoothed losses by quadrature.
 
-One synapse w lives T = 12 steps: its output is y_t = w_t x_t, and w_{t+1} = w_t + a x_t + b leak_t
-w_t. The loss of a step is a polynomial of y_t, the loss of a life the mean over its steps. theta =
-(w_0, a, b).
+One synapse w lives T = 12 steps:
+
+    y_t = w_t x_t
+    w_{t+1} = w_t + a x_t + b leak_t w_t
+
+y_t: the output of step t
+theta = (w_0, a, b)
+
+The loss of a step is a polynomial of y_t. The loss of a life is the mean over its steps.
 """
 
 import itertools
@@ -60,10 +65,9 @@ class PolynomialOfOutput(AbstractTaskFamily):
     def step(self, task: Any, state: Any, output: Any, key: Any, dt: float) -> tuple[Any, Outcome]:
         y = output.activity[0]
         loss = jnp.sum(task["cost"] * jnp.stack([y, y**2, y**3]))
-        told = feedback(1, modulators={"leak": task["leak"][state]})
-        return state + 1, Outcome(
-            feedback=told, score=Score(loss=loss, weight=jnp.ones(()), metrics={})
-        )
+        outcome_feedback = feedback(1, modulators={"leak": task["leak"][state]})
+        score = Score(loss=loss, weight=jnp.ones(()), metrics={})
+        return state + 1, Outcome(feedback=outcome_feedback, score=score)
 
 
 PROBLEM = MetaProblem(
@@ -104,6 +108,7 @@ def theta_of(flat: Any) -> Any:
 
 
 def flat_of(theta: Any) -> jax.Array:
+    """(w_0, a, b) of PROBLEM's theta."""
     return jnp.concatenate(
         [theta["genome"]["input_to_output"][:, 0], theta["rules"]["rule"]["coefficients"]]
     )
@@ -123,8 +128,9 @@ def lives(task: Any, key: Any) -> Batch:
 
 @lru_cache(maxsize=1)
 def _nodes() -> tuple[np.ndarray, np.ndarray]:
-    """Points [n, 3] and weights [n] for a standard normal: exact to degree 5, 5 and 27 in the three
-    coordinates.
+    """Points [n, 3] and weights [n] for a standard normal.
+
+    They are exact to degree 5, 5 and 27 in the three coordinates.
     """
     rules = [np.polynomial.hermite_e.hermegauss(n) for n in (3, 3, 14)]
     points = np.asarray(list(itertools.product(*[x for x, _ in rules])))
@@ -133,35 +139,37 @@ def _nodes() -> tuple[np.ndarray, np.ndarray]:
 
 
 def smoothed(theta: np.ndarray, name: str, window: int, sigma: float) -> Any:
-    """E[loss of a life whose theta is theta + sigma x, x ~ N(0,
-    1) drawn anew for every window of it].
+    """The smoothed loss of a life: E[loss at theta + sigma x], x ~ N(0, 1) for every window.
 
-    Within a window w_t = p_t w + q_t, w the weight at its start, p and q polynomials of x:
-    the moments of w up to the third go from window to window, by quadrature over x.
+    x is drawn anew for every window. Within a window w_t = p_t w + q_t, w the weight at its start,
+    p and q polynomials of x. The moments of w up to the third go from window to window, by
+    quadrature over x.
     """
     points, weight = _nodes()
     task = sheet(name)
-    at, before, total = theta + sigma * points, [1.0, 0.0, 0.0, 0.0], 0.0
+    at = theta + sigma * points
+    before = [1.0, 0.0, 0.0, 0.0]
+    total = 0.0
 
     def moment(k: int, p: np.ndarray, q: np.ndarray) -> Any:
+        """E[(p w + q)^k]."""
         return sum(
             math.comb(k, j) * (weight @ (p**j * q ** (k - j))) * before[j] for j in range(k + 1)
         )
 
     for start in range(0, T, window):
-        p, q = np.ones(len(points)), np.zeros(len(points))
+        p = np.ones(len(points))
+        q = np.zeros(len(points))
         if start == 0:  # born within the window, under its noise
-            p, q = 0.0 * p, at[:, 0]
+            p = 0.0 * p
+            q = at[:, 0]
         for t in range(start, start + window):
-            total = (
-                total
-                + sum(
-                    c * task["x"][t] ** k * moment(k, p, q) for k, c in enumerate(task["cost"], 1)
-                )
-                / T
-            )
+            x = task["x"][t]
+            terms = [c * x**k * moment(k, p, q) for k, c in enumerate(task["cost"], 1)]
+            total = total + sum(terms) / T
             gain = 1.0 + task["leak"][t] * at[:, 2]
-            p, q = gain * p, gain * q + task["x"][t] * at[:, 1]
+            p = gain * p
+            q = gain * q + x * at[:, 1]
         before = [moment(k, p, q) for k in range(4)]
     return total
 
@@ -173,9 +181,10 @@ def reference(name: str, window: int = T, sigma: float = SIGMA) -> np.ndarray:
 
 
 def surprise(sample: np.ndarray, expected: np.ndarray) -> float:
-    """How many standard errors the mean of a sample [n, 3] lies from what is expected:
-    the largest of its components and its projection on `expected`. Rounding, 1e-5 of the gradient,
-    is no surprise where nothing is random.
+    """The distance of the mean of a sample [n, 3] from `expected`, in standard errors.
+
+    It is the largest of the components and of the projection on `expected`. Rounding, 1e-5 of the
+    gradient, is no surprise where nothing is random.
     """
     size = np.linalg.norm(expected)
     off = (sample - expected) @ np.column_stack([np.eye(3), expected / size])
@@ -184,23 +193,28 @@ def surprise(sample: np.ndarray, expected: np.ndarray) -> float:
 
 
 def demand_exact(outer: Any) -> None:
-    """The gradient of an outer loop that claims an exact one is that of central differences,
-    in float64, within 1e-6 of its length, in every component and on every problem of COSTS. Raises:
-    AssertionError."""
+    """Demand that the gradient of an outer loop is the one of central differences, in float64.
+
+    They agree within 1e-6 of its length, in every component and on every problem of COSTS.
+
+    Raises:
+        AssertionError: with the distance on every problem.
+    """
     with jax.enable_x64(True):
-        key, at = jax.random.key(0), jnp.asarray(THETA)
+        key = jax.random.key(0)
+        at = jnp.asarray(THETA)
 
         def gradient(task: Any) -> jax.Array:
             state = outer.init(PROBLEM, theta_of(at), key, outer.hyper())
-            return flat_of(outer.gradient(PROBLEM, state, lives(task, key), key)[1])
+            return flat_of(outer.gradient(PROBLEM, state, lives(task, key), key).gradient)
 
         def losses(task: Any) -> jax.Array:
-            """[3, 2]: of theta a step ahead and a step behind in each component."""
+            """The losses a step ahead and a step behind in each component of theta [3, 2]."""
             near = at[None] + 1e-5 * jnp.stack([jnp.eye(3), -jnp.eye(3)], axis=1).reshape(6, 3)
             return PROBLEM.losses(jax.vmap(theta_of)(near), lives(task, key))[0].reshape(3, 2)
 
-        given, around = quick_jit(jax.vmap(lambda task: (gradient(task), losses(task))))(tasks())
-        around = np.asarray(around)
+        both = quick_jit(jax.vmap(lambda task: (gradient(task), losses(task))))
+        actual, around = jax.tree.map(np.asarray, both(tasks()))
         expected = (around[..., 0] - around[..., 1]) / 2e-5
-        off = np.abs(given - expected).max(axis=1) / np.linalg.norm(expected, axis=1)
+        off = np.abs(actual - expected).max(axis=1) / np.linalg.norm(expected, axis=1)
         assert (off < 1e-6).all(), dict(zip(COSTS, off, strict=True))

@@ -1,6 +1,4 @@
-"""Evolution strategies on losses written by hand: no network is needed to see what reaches the
-mean.
-"""
+"""Evolution strategies on losses written by hand: no network is needed to see the mean move."""
 
 from functools import partial
 from types import SimpleNamespace
@@ -13,10 +11,12 @@ import numpy as np
 import pytest
 from evosax.algorithms import algorithms
 
+from metaplast.problem.protocol import same_theta
 from metaplast.registry import BadInput
 from metaplast.testing.base import quick_jit
-from outer_loops._evosax import TESTED, UNTESTED, begun
+from outer_loops._evosax import TESTED, UNTESTED, begin
 from outer_loops.es import Es, graded
+from tests._written_problem import WrittenProblem, metrics_of
 
 STRATEGIES = ("SNES", "CMA_ES", "Sep_CMA_ES", "Open_ES", "PGPE", "SimpleGA")
 THETA = {"a": jnp.full((2, 2), 1.0), "b": jnp.asarray(-1.0)}
@@ -44,37 +44,30 @@ LOSSES = {
     "half": _squares,
     "slope": lambda theta: jnp.where(theta["b"] < 0, jnp.nan, (theta["b"] - 0.5) ** 2),
 }
+N_FAILED = {"a tenth": 2, "half": 8}  # members
 
 
-class Written:
+class Written(WrittenProblem):
     """A problem whose batch is the index of one of LOSSES; a life survives to the share 1 + b."""
 
-    n_devices = 1
+    def loss(self, theta: Any, batch: Any) -> jax.Array:
+        return jnp.stack([function(theta) for function in LOSSES.values()])[batch]
 
     def losses(
-        self, members: Any, batch: jax.Array, unravel: Any
+        self, thetas: Any, batch: Any, share: int | None = None, unravel: Any = same_theta
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        thetas = jax.vmap(unravel)(members)
-        every = jnp.stack([jax.vmap(f)(thetas) for f in LOSSES.values()])
-        failed = jnp.asarray([{"a tenth": 2, "half": 8}.get(name, 0) for name in LOSSES])[batch]
-        loss = jnp.where(
-            7 * jnp.arange(MEMBERS) % MEMBERS < failed, jnp.nan, every[batch]
-        )  # whatever their theta
+        thetas = jax.vmap(unravel)(thetas)
+        every = jnp.stack([jax.vmap(function)(thetas) for function in LOSSES.values()])
+        n_failed = jnp.asarray([N_FAILED.get(name, 0) for name in LOSSES])[batch]
+        fails = 7 * jnp.arange(MEMBERS) % MEMBERS < n_failed  # whatever their theta
+        loss = jnp.where(fails, jnp.nan, every[batch])
         survived = jnp.clip(1.0 + thetas["b"], 0.0, 1.0)
         survived = jnp.where(jnp.isfinite(loss), 1.0, survived)
-        aside = {
-            "life_loss": loss[:, None],
-            "survived": survived[:, None],
-            "accuracy": jnp.ones((MEMBERS, 1)),
-        }
-        return loss, {
-            **aside,
-            "lives": jnp.asarray(loss.size),
-            "diverged": jnp.sum(~jnp.isfinite(loss)),
-        }
+        own_metrics = {"survived": survived[:, None], "accuracy": jnp.ones((MEMBERS, 1))}
+        return loss, {**metrics_of(loss), **own_metrics}
 
 
-PROBLEM: Any = Written()
+PROBLEM = Written()
 
 
 @partial(quick_jit, static_argnums=0)
@@ -102,25 +95,31 @@ def _run(es: Es, loss: str, n: int, state: Any = None, b: float = -1.0) -> tuple
     return state, metrics
 
 
+def _type(leaf: Any) -> tuple[Any, ...]:
+    return leaf.shape, leaf.dtype, leaf.weak_type
+
+
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_quadratic_goes_down_in_one_compilation_for_any_width_and_rate(strategy):
-    es, before = _es(strategy), _step._cache_size()
+    es = _es(strategy)
+    before = _step._cache_size()
+    hyper = es.hyper()
     for scale in (1.0, 2.0):
-        rate = (
-            1.0 / scale if strategy == "SimpleGA" else scale
-        )  # an average of theta, which must not overshoot
-        hyper = es.hyper()
-        state = _init(
-            es, THETA, {"std": scale * hyper["std"], "learning_rate": rate * hyper["learning_rate"]}
-        )
-        kinds = jax.tree.map(lambda x: (x.shape, x.dtype, x.weak_type), state)
+        # The rate of SimpleGA is the one of an average of theta, which must not overshoot.
+        rate = 1.0 / scale if strategy == "SimpleGA" else scale
+        scaled = {"std": scale * hyper["std"], "learning_rate": rate * hyper["learning_rate"]}
+        state = _init(es, THETA, scaled)
+        types = jax.tree.map(_type, state)
         state, metrics = _run(es, "squares", 80, state)
-        assert jax.tree.map(lambda x: (x.shape, x.dtype, x.weak_type), state) == kinds
+        assert jax.tree.map(_type, state) == types
         assert not any(leaf.weak_type for leaf in jax.tree.leaves(state))
         assert _squares(es.theta(state)) < 0.05 * _squares(THETA)
         last = metrics[-1]
-        assert last["lives"] == MEMBERS and last["diverged"] == last["skipped"] == 0
-        assert last["best_loss"] <= last["loss"] and last["accuracy"] == 1
+        assert last["lives"] == MEMBERS
+        assert last["diverged"] == 0
+        assert last["skipped"] == 0
+        assert last["best_loss"] <= last["loss"]
+        assert last["accuracy"] == 1
     assert _step._cache_size() <= before + 1
     chex.assert_trees_all_equal_shapes_and_dtypes(es.theta(state), THETA)
 
@@ -138,12 +137,10 @@ def test_members_that_blow_up_count_as_the_worst_and_never_as_the_best(strategy,
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_broken_member_moves_the_mean_exactly_as_a_finite_worst_one_would(strategy):
-    (left, metrics), (right, _) = (
-        _run(_es(strategy), "some broken", 1),
-        _run(_es(strategy), "some bad", 1),
-    )
+    after_broken, metrics = _run(_es(strategy), "some broken", 1)
+    after_bad, _ = _run(_es(strategy), "some bad", 1)
     assert 0 < metrics[0]["diverged_members"] <= MEMBERS / 2
-    chex.assert_trees_all_equal(left.theta, right.theta)
+    chex.assert_trees_all_equal(after_broken.theta, after_bad.theta)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -152,12 +149,10 @@ def test_with_a_tenth_or_half_of_every_generation_lost_the_search_still_arrives(
     strategy, share, failed
 ):
     state, metrics = _run(_es(strategy), share, 120)
-    assert (
-        {int(m["diverged_members"]) for m in metrics}
-        == {int(m["diverged"]) for m in metrics}
-        == {failed}
-    )
-    assert np.isfinite([m["loss"] for m in metrics]).all() and metrics[-1]["skipped"] == 0
+    assert {int(m["diverged_members"]) for m in metrics} == {failed}
+    assert {int(m["diverged"]) for m in metrics} == {failed}
+    assert np.isfinite([m["loss"] for m in metrics]).all()
+    assert metrics[-1]["skipped"] == 0
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state))
     assert _squares(state.theta) < 0.1 * _squares(THETA)
     lowest = min(m["best_loss"] for m in metrics)
@@ -172,23 +167,23 @@ def test_a_generation_without_a_healthy_member_changes_nothing_and_is_counted(st
     state, _ = _run(_es(strategy), "squares", 3)
     after, metrics = _run(_es(strategy), "all broken", 2, state)
     chex.assert_trees_all_equal((after.theta, after.strategy), (state.theta, state.strategy))
-    assert (int(after.step), int(after.skipped)) == (5, 2)
-    assert np.isnan(metrics[-1]["loss"]) and metrics[-1]["skipped"] == 2
+    assert int(after.step) == 5
+    assert int(after.skipped) == 2
+    assert np.isnan(metrics[-1]["loss"])
+    assert metrics[-1]["skipped"] == 2
     onward, metrics = _run(_es(strategy), "squares", 1, after)
     assert metrics[-1]["skipped"] == 2
     assert not np.array_equal(onward.theta["a"], state.theta["a"])
 
 
 def test_evolution_sees_a_slope_where_nearly_every_life_ends_early():
-    """Most members are broken at first, and differ only by how long they lived: that leads
-    upwards.
-    """
+    """Most members are broken at first. They differ in how long they lived: that leads upwards."""
     state, metrics = _run(_es("SNES"), "slope", 80, b=-0.15)
     assert MEMBERS / 2 < metrics[0]["diverged_members"] < MEMBERS
     assert state.theta["b"] == pytest.approx(0.5, abs=0.15)
 
 
-def test_the_width_at_the_start_and_of_two_strategies_always_is_the_one_given():
+def test_the_width_is_std_at_the_start_and_for_two_strategies_always():
     for strategy in STRATEGIES:
         es = _es(strategy)
         state = _init(es, THETA, {**es.hyper(), "std": jnp.asarray(0.37)})
@@ -207,14 +202,14 @@ def test_the_penalty_is_graded_by_how_long_the_lives_lasted():
     assert 3.0 < fitness[3] < fitness[1] < fitness[4]
     assert worst == 3.0
     later, *_ = graded(losses, survived, before=jnp.asarray(50.0))
-    assert (
-        later[~healthy] > 50.0
-    ).all()  # an archive of earlier generations does not take it for better either
+    # An archive of earlier generations does not take a broken member for better either.
+    assert (later[~healthy] > 50.0).all()
     huge, *_ = graded(jnp.asarray([3e38, -3e38, jnp.nan]), jnp.asarray([1.0, 1.0, 0.5]))
-    assert np.isfinite(huge).all() and huge[1] < huge[0] < huge[2]
+    assert np.isfinite(huge).all()
+    assert huge[1] < huge[0] < huge[2]
 
 
-def test_a_population_is_raised_to_what_the_strategy_and_the_devices_take_and_it_is_said(caplog):
+def test_a_population_is_raised_for_the_strategy_and_the_devices_with_a_warning(caplog):
     problem: Any = SimpleNamespace(n_devices=4)
     with caplog.at_level("WARNING", "metaplast"):
         Es(strategy="SNES", population=15).check(PROBLEM, jax.random.key(0))
@@ -244,9 +239,10 @@ def test_every_strategy_that_evosax_registers_is_known_and_an_unknown_one_is_ans
 
 def test_what_cannot_evolve_is_refused_in_one_line():
     es = Es()
-    for theta, words in (({}, "a number to learn"), ({"n": jnp.asarray(3)}, "floats")):
-        with pytest.raises(BadInput, match=words):
-            es.init(PROBLEM, theta, jax.random.key(0), es.hyper())
+    with pytest.raises(BadInput, match="a number to learn"):
+        es.init(PROBLEM, {}, jax.random.key(0), es.hyper())
+    with pytest.raises(BadInput, match="floats"):
+        es.init(PROBLEM, {"n": jnp.asarray(3)}, jax.random.key(0), es.hyper())
 
 
 @pytest.mark.parametrize(
@@ -254,9 +250,8 @@ def test_what_cannot_evolve_is_refused_in_one_line():
 )
 def test_a_population_begins_with_theta_itself_and_others_around_it(strategy, sd):
     theta = jnp.linspace(-1.0, 1.0, 50)
-    population = np.asarray(
-        begun(strategy, MEMBERS, theta, jnp.asarray(0.5), jax.random.key(0)).population
-    )
+    state = begin(strategy, MEMBERS, theta, jnp.asarray(0.5), jax.random.key(0))
+    population = np.asarray(state.population)
     np.testing.assert_array_equal(population[0], theta)
     noise = population[1:] - np.asarray(theta)
     assert noise.std() == pytest.approx(sd, rel=4.5 / np.sqrt(2 * noise.size))

@@ -1,0 +1,42 @@
+"""The health of a life: finite numbers, steps survived, weights at their bounds."""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from metaplast.life.lifetime import Life, Lifetime
+from metaplast.signals import Score
+
+
+def is_finite(life: Life) -> Array:
+    """Whether every number of the network and of the rules is finite [].
+
+    A broken cell may be silent, so that the loss is finite all the same. The feedback does not
+    count: its effect shows in the weights, and matrices that no rule reads need not be drawn.
+    """
+    leaves = jax.tree.leaves((life.synapses, life.network, life.rules))
+    floats = [x for x in leaves if jnp.issubdtype(x.dtype, jnp.floating)]
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(x)) for x in floats]))
+
+
+def survived(score: Score) -> Array:
+    """The share [] of the steps before the first one whose loss is not finite."""
+    return jnp.mean(jnp.cumprod(jnp.isfinite(score.loss)).astype(score.loss.dtype))
+
+
+def at_bound(lifetime: Lifetime, life: Life) -> Array:
+    """The share [] of plastic synapses whose weight ended at one of its bounds.
+
+    It is 0 where nothing is plastic.
+    """
+    wiring = lifetime.wiring()
+    n_hit = jnp.zeros(())
+    n_synapses = jnp.zeros(())
+    for name, (edge, _) in lifetime.plastic().items():
+        low, high = wiring.bounds(edge)
+        synapses = life.synapses[name]
+        hit = (synapses.weight <= low) | (synapses.weight >= high)
+        is_real = jnp.broadcast_to(synapses.mask, hit.shape)
+        n_hit = n_hit + jnp.sum(jnp.where(hit, is_real, 0.0))
+        n_synapses = n_synapses + jnp.sum(is_real)
+    return n_hit / jnp.maximum(n_synapses, 1.0)
