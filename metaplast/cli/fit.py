@@ -59,20 +59,19 @@ def command(
     if run_dir is not None:
         folder.check_free(run_dir)  # at once, before JAX is imported
     _setup.prepare(modules)
-    from metaplast.fitting import arguments as fit_words
-    from metaplast.fitting import page as fit_report
-    from metaplast.fitting import reading as fit_reading
+    from metaplast.fitting import data_reading, terminal
     from metaplast.fitting import run as fit
+    from metaplast.fitting.request import request_of
     from metaplast.runs.config import Sources
 
-    plain, recover = fit_words.composed(words, truth, Sources(config_dir))
+    plain, recover = request_of(words, truth, Sources(config_dir))
     if describe:
-        click.echo("\n".join(fit_reading.reading_of(fit.check(plain, recover))["description"]))
+        click.echo("\n".join(data_reading.reading_of(fit.check(plain, recover)).description))
         return
     with _progress.progress(quiet or as_json, _progress.STARTS) as show:
         made = fit.start(plain, run_dir, show, recover)
     click.echo(
         json.dumps(json.loads((made / "fit.json").read_text()))
         if as_json
-        else fit_report.render(made)
+        else terminal.render(made)
     )

@@ -26,13 +26,13 @@ def command(run_dir: Path, modules: tuple[str, ...], jobs: int | None, quiet: bo
     folder.check_idle(run_dir)  # at once, before JAX is imported
     _setup.prepare(modules)
     from metaplast.comparing import run as compare_loops
-    from metaplast.fitting import page as fit_report
     from metaplast.fitting import run as fit
+    from metaplast.fitting import terminal
     from metaplast.training import group, run
 
     if fit.is_fit(run_dir):
         with _progress.progress(quiet, _progress.STARTS) as show:
-            finished, render = fit.resume(run_dir, show), fit_report.render
+            finished, render = fit.resume(run_dir, show), terminal.render
     elif compare_loops.is_comparison(run_dir):
         with _progress.progress(quiet, _progress.TRAININGS) as show:
             finished, render = compare_loops.resume(run_dir, show), compare_loops.render

@@ -8,27 +8,20 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import fdtrc
 
-from metaplast.fitting.worth import cut
+from metaplast.fitting.data import recording_of
+from metaplast.fitting.judgement import only_columns
+from metaplast.fitting.result import Advice
 from metaplast.genomes.given import Given
 from metaplast.genomes.per_subject import PerSubject
 from metaplast.life.lifetime import Lifetime
 from metaplast.likelihoods.base import Part
 from metaplast.likelihoods.gaussian import Gaussian
 from metaplast.neurons.linear import Linear
-from metaplast.recording import AbstractRecording, Session
+from metaplast.recording import Session
 
 SHARE = 0.01  # of the residual variance: a change that would explain less is not advised
 CHANCE = 1e-6  # nor one whose F test gives a larger p
 EARLY = 20  # rows of a session in which its weights are still near the first ones, at least
-
-
-class Advice(NamedTuple):
-    """change: `constant`, `bounded` or `first_weights`; share: of the residual variance that it
-    would explain, adjusted for its numbers; words: what to do."""
-
-    change: str
-    share: float
-    words: str
 
 
 class Rows(NamedTuple):
@@ -58,7 +51,7 @@ def advice(lifetime: Lifetime, predicted: np.ndarray, sessions: Session) -> list
             that all subjects share.
     Residuals of one session depend on each other, so p is a threshold and not a claim.
     """
-    family: AbstractRecording = lifetime.task  # pyright: ignore[reportAssignmentType]
+    family = recording_of(lifetime)
     found = []
     for part in family.parts():
         units = _units(part, predicted, sessions)
@@ -66,7 +59,7 @@ def advice(lifetime: Lifetime, predicted: np.ndarray, sessions: Session) -> list
             share, p = _pooled([test(unit) for unit in units])
             if share > SHARE and p < CHANCE:
                 found.append(Advice(change, share, _words(change, share, part, units)))
-    return sorted(found, key=lambda one: -one.share)
+    return sorted(found, key=lambda change: -(change.share or 0.0))
 
 
 def _tests(lifetime: Lifetime, part: Part, units: list[Rows]) -> dict[str, Any]:
@@ -91,7 +84,7 @@ def _tests(lifetime: Lifetime, part: Part, units: list[Rows]) -> dict[str, Any]:
 
 def _units(part: Part, predicted: np.ndarray, sessions: Session) -> list[Rows]:
     """The recorded rows of every unit of a part."""
-    seen = cut(sessions, part.columns)
+    seen = only_columns(sessions, part.columns)
     expected = np.asarray(
         part.likelihood.mean(jnp.asarray(predicted[..., part.columns], float)), np.float64
     )

@@ -11,7 +11,7 @@ import numpy as np
 from metaplast.fitting.data import Data, arrays
 from metaplast.fitting.engine import Member, Tick, fit
 from metaplast.fitting.geometry import Direction, axes
-from metaplast.fitting.numbers import numbers, vector
+from metaplast.fitting.numbers import FittedRule, numbers, vector
 from metaplast.fitting.predict import drawn
 from metaplast.fitting.scatter import scattered
 from metaplast.outer import AbstractOuterLoop
@@ -44,7 +44,8 @@ def bootstrap(
     problem: MetaProblem,
     outer: AbstractOuterLoop,
     data: Data,
-    fitted: tuple[Theta, Theta, float],
+    fitted: FittedRule,
+    residual_sd: float,
     settings: Fit,
     seed: int,
     tick: Tick = lambda *_: None,
@@ -61,14 +62,14 @@ def bootstrap(
     where a drawn choice would have led to others. None where nothing is asked for or nothing is
     learned.
     """
-    theta, mask, spread = fitted
+    theta, mask = fitted
     if not settings.bootstrap or not jax.tree.leaves(theta["rules"]):
         return None
     train = data.sessions["train"]
     members = []
     for index in range(settings.bootstrap):
         key = jax.random.fold_in(jax.random.key(seed), index)
-        values = drawn(problem.lifetime, theta, arrays(train), key, jnp.asarray(spread, float))
+        values = drawn(problem.lifetime, theta, arrays(train), key, jnp.asarray(residual_sd, float))
         start = {**theta, "rules": scattered(theta["rules"], np.random.default_rng([seed, index]))}
         members.append(Member(start, mask, 0.0, jax.tree.map(np.asarray, values)))
     found = fit(problem, outer, train, members, settings, seed, tick)

@@ -1,7 +1,7 @@
 """What a fit works on: the sessions of every split, and what made them where that is known."""
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -65,6 +65,11 @@ def data_of(family: AbstractRecording, lifetime: Lifetime) -> Data:
         names=found.names,
         source=source,
     )
+
+
+def recording_of(lifetime: Lifetime) -> AbstractRecording:
+    """The task of a fit's lifetime, which is a recording (`checks.check`)."""
+    return cast(AbstractRecording, lifetime.task)
 
 
 def n_values(sessions: Session) -> float:

@@ -37,7 +37,7 @@ class Member(NamedTuple):
     targets: Any = None
 
 
-class Fitted(NamedTuple):
+class SearchResult(NamedTuple):
     """theta: what the fit ended with, masked; path: the numbers of its rules after every CALL steps
     [n_calls, n_numbers]; steps: outer steps done; stable: the numbers had come to rest; loss: mean
     over the last call, penalty included; diverged: lives that were not finite."""
@@ -58,7 +58,7 @@ def fit(
     settings: Fit,
     seed: int,
     tick: Tick = lambda *_: None,
-) -> list[Fitted]:
+) -> list[SearchResult]:
     """Every member brought to rest by the outer loop, all on the same sessions [n_sessions, ...].
 
     Members run in groups of one width, so that every group of a fit is the same program.
@@ -66,7 +66,7 @@ def fit(
     """
     problem = in_one_chunk(problem, min(problem.n_tasks, len(sessions.subject)))
     width = settings.chunk or width_of()
-    done: list[Fitted] = []
+    done: list[SearchResult] = []
     for first in range(0, len(members), width):
         group = members[first : first + width]
         padded = [*group, *[group[-1]] * (width - len(group))]
@@ -104,7 +104,7 @@ def _group(
     settings: Fit,
     seed: int,
     tick: Tick,
-) -> list[Fitted]:
+) -> list[SearchResult]:
     masks, strengths = (
         stack([m.mask for m in group]),
         jnp.asarray([m.strength for m in group], float),
@@ -141,7 +141,7 @@ def _group(
         tick(done, total)
     path, stable = np.stack(paths, axis=1), stable & np.isfinite(np.asarray(losses))
     return [
-        Fitted(
+        SearchResult(
             member(thetas, i), path[i], done, bool(stable[i]), float(losses[i]), int(diverged[i])
         )
         for i in range(len(group))

@@ -26,6 +26,17 @@ class Direction(NamedTuple):
     loose: bool
 
 
+class Moves(NamedTuple):
+    """Moves of theta by one standard deviation.
+
+    t: Student's quantile of their interval.
+    thetas: one move along each axis of the covariance of the rules' numbers.
+    """
+
+    t: float
+    thetas: list[Theta]
+
+
 class Space:
     """The numbers of theta, each in a unit in which its own Fisher information is 1: signals of
     unit variance.
@@ -122,7 +133,7 @@ class Space:
         turned = vectors[:, sizes <= FLAT] * (self.unit / size)[:, None]
         return np.linalg.qr(turned)[0] if turned.size else turned
 
-    def moves(self, theta: Theta, free: np.ndarray) -> list[tuple[float, list[Theta]]]:
+    def moves(self, theta: Theta, free: np.ndarray) -> list[Moves]:
         """(t quantile, moves of theta by one standard deviation along all axes of the covariance of
         its rules' numbers) where the model is right, and over groups where there are some."""
         own = of_rules(theta)[free]
@@ -136,7 +147,7 @@ class Space:
                 step = np.zeros(len(flattened(theta)))
                 step[free[own]] = np.sqrt(max(size, 0.0)) * vector / self.unit[own]
                 steps.append(unflattened(theta, step))
-            made.append((t, steps))
+            made.append(Moves(t, steps))
         return made
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from metaplast.fitting.between import between
 from metaplast.fitting.data import Data
 from metaplast.fitting.flat import flattened, of_rules, unflattened
-from metaplast.fitting.geometry import Direction, Space, axes, echelon
-from metaplast.fitting.numbers import numbers
+from metaplast.fitting.geometry import Direction, Moves, Space, axes, echelon
+from metaplast.fitting.numbers import FittedRule, numbers
 from metaplast.fitting.sensitivity import Sensitivity, sensitivity
 from metaplast.fitting.separation import Separation
 from metaplast.life.lifetime import Lifetime
@@ -34,7 +34,7 @@ class Settled(NamedTuple):
     high: float
 
 
-class Known(NamedTuple):
+class NumberIntervals(NamedTuple):
     """interval: name -> (low, high), 95 %, NaN where the data do not settle the number; open:
     combinations of numbers along which the likelihood is flat; settled: what remains known of them;
     separated: names of the numbers along which choices are predicted without fault, so that their
@@ -56,14 +56,14 @@ class Known(NamedTuple):
     n: int
     condition: float
     directions: list[Direction]
-    spread: list[tuple[float, list[Theta]]] | None
+    moves: list[Moves] | None
     why: str
     swaps: list[dict[str, float]] = []  # noqa: RUF012  (never changed)
 
 
 def intervals(
-    lifetime: Lifetime, data: Data, fitted: tuple[Theta, Theta], seed: int
-) -> Known | None:
+    lifetime: Lifetime, data: Data, fitted: FittedRule, seed: int
+) -> NumberIntervals | None:
     """Wald intervals of the numbers of a fitted rule, over subjects; None where nothing of a rule
     is learned.
 
@@ -92,7 +92,7 @@ def intervals(
 
 
 def _swaps(
-    lifetime: Lifetime, data: Data, fitted: tuple[Theta, Theta], kept: set[str], seed: int
+    lifetime: Lifetime, data: Data, fitted: FittedRule, kept: set[str], seed: int
 ) -> list[dict[str, float]]:
     """Flat combinations of numbers that were kept and others that were left out: data do not say
     which it is.
@@ -127,8 +127,8 @@ def _fainter(theta: Theta) -> Theta:
     }
 
 
-def _unknown(why: str) -> Known:
-    return Known([], {}, [], [], [], "values", 0, float("nan"), [], None, why)
+def _unknown(why: str) -> NumberIntervals:
+    return NumberIntervals([], {}, [], [], [], "values", 0, float("nan"), [], None, why)
 
 
 def _groups(subject: np.ndarray) -> tuple[np.ndarray, str]:
@@ -143,7 +143,7 @@ def _groups(subject: np.ndarray) -> tuple[np.ndarray, str]:
 
 def _known(
     lifetime: Lifetime, theta: Theta, seen: list[Sensitivity], grouped: tuple[np.ndarray, str]
-) -> Known:
+) -> NumberIntervals:
     """seen: at the fitted rule, and where choices may be separated, at a fainter one."""
     moved = seen[0]
     names, value, slopes = number_slopes(lifetime, theta, moved.free)
@@ -167,7 +167,7 @@ def _known(
         for i, name in enumerate(names)
     }
     covariance = space.covariance(scaled[~hidden])
-    return Known(
+    return NumberIntervals(
         names=names,
         interval=interval,
         open=[_named(names, row) for row in echelon(away.T)],
@@ -179,7 +179,7 @@ def _known(
         directions=axes(
             [n for n, h in zip(names, hidden, strict=True) if not h], covariance, value[~hidden]
         ),
-        spread=None if hidden.any() else space.moves(theta, moved.free),
+        moves=None if hidden.any() else space.moves(theta, moved.free),
         why="",
     )
 

@@ -4,7 +4,7 @@ constants.
 
 import math
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,13 @@ from metaplast.registry import BadInput
 from metaplast.reuse.ask import node_of
 from metaplast.reuse.node import Node, coefficients, learned, rate, walk
 from metaplast.signals import Theta
+
+
+class FittedRule(NamedTuple):
+    """A fitted theta, and its mask: 1 for the numbers that it may use, else 0."""
+
+    theta: Theta
+    mask: Theta
 
 
 def numbers(lifetime: Lifetime, theta: Theta) -> dict[str, float]:

@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array, lax
 from jax.flatten_util import ravel_pytree
 
-from metaplast.fitting.data import arrays
+from metaplast.fitting.data import arrays, recording_of
 from metaplast.fitting.flat import flattened
 from metaplast.life.lifetime import Lifetime
 from metaplast.likelihoods.base import AbstractLikelihood, Part
@@ -60,7 +60,7 @@ def sensitivity(
     theta: the fitted one; mask: 0 for the numbers that are held; sessions: stacked, of the training
     split.
     """
-    family: AbstractRecording = lifetime.task  # pyright: ignore[reportAssignmentType]
+    family = recording_of(lifetime)
     with jax.enable_x64(True):
         whole = jax.tree.map(lambda x: jnp.asarray(np.asarray(x), float), theta)
         free = np.flatnonzero(flattened(mask))
@@ -186,7 +186,7 @@ def _values(lifetime: Lifetime, theta: Theta, session: Session, key: Key) -> Arr
     recording, n_steps = replace(lifetime, record=("activity",)), session.target.shape[0]
     life = recording.begin(theta, session, key)
     life, trace = recording.advance(theta, session, life, n_steps, start=0)
-    if lifetime.task.clamp:  # pyright: ignore[reportAttributeAccessIssue]
+    if recording_of(lifetime).clamp:
         return jnp.concatenate(
             [life.synapses[edge].weight.reshape(-1) for edge in sorted(session.final)]
         )[None]

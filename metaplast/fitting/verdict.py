@@ -1,113 +1,153 @@
-"""What a fit found, in a few sentences made from its numbers: the first thing that terminal and
-page show.
-"""
+"""The verdict on a fit: a few sentences made from its numbers, the first of terminal and page."""
 
-from typing import Any
+from metaplast.fitting.doubts import SPREAD
+from metaplast.fitting.result import FitResult, RowResult
+from metaplast.settings.names import DISCOVERED
 
-Plain = dict[str, Any]
-SPREAD = (
-    0.1  # of the largest number, over starts of equal loss: beyond it the numbers are not settled
-)
+SHOWN = 3  # numbers named
 
 
-def verdict(told: Plain, main: str) -> list[str]:
-    """told: fit.json. Sentences: what the rule explains that no null model does; which family
-    explains more; which numbers are settled; what to do next."""
-    row = told["rows"][main]
-    said = [_worth(told, row)]
-    said += _rivals(told, main)
-    said += _numbers(told, row)
-    said.append(_next(told, row))
-    return said
+def verdict(fit: FitResult) -> list[str]:
+    """The success against the nulls, a better family, the numbers that are settled, the next step."""
+    sentences = [success(fit), better_family(fit), settled_numbers(fit), next_step(fit)]
+    return [sentence for sentence in sentences if sentence is not None]
 
 
-def _worth(told: Plain, row: Plain) -> str:
-    """Against the null that leaves the rule least."""
-    judged = {null: value for null, value in row["explained"].items() if value["mean"] is not None}
-    if len(judged) < len(row["explained"]):
-        return "Not found: the fitted network diverges on held-out data."
-    hardest = min(judged, key=lambda null: judged[null]["mean"])
-    value = judged[hardest]
-    low, high = value["ci95"]
-    by = "subjects" if told["data"]["heldout_by"] == "subjects" else "trials of the same subjects"
-    share = f"{value['mean']:.3f} of the deviance that {hardest} leaves on held-out {by}"
-    if low is None:
-        return f"Not judged: the rule explains {share}; one subject gives no interval."
-    about = f"{share} [{low:.3f}, {high:.3f}]"
+def success(fit: FitResult) -> str:
+    """The success against the null of which the rule explains least."""
+    judged = {}
+    for null, share in fit.discovered.explained.items():
+        if share.mean is None:
+            return "Not found: the fitted network diverges on held-out data."
+        judged[null] = share.mean
+    hardest = min(judged, key=lambda null: judged[null])
+    mean = judged[hardest]
+    share = fit.discovered.explained[hardest]
+    low, high = share.ci95
+    by = "subjects" if fit.data.heldout_by == "subjects" else "trials of the same subjects"
+    explained = f"{mean:.3f} of the deviance that {hardest} leaves on held-out {by}"
+    if low is None or high is None:
+        return f"Not judged: the rule explains {explained}; one subject gives no interval."
+    explained = f"{explained} [{low:.3f}, {high:.3f}]"
     if high < 0:
-        return f"Not found: the rule is worse than {hardest}. It explains {about}."
-    if value["mean"] <= 0:
-        return f"Not found: the rule is no better than {hardest}. It explains {about}."
+        return f"Not found: the rule is worse than {hardest}. It explains {explained}."
+    if mean <= 0:
+        return f"Not found: the rule is no better than {hardest}. It explains {explained}."
     if low <= 0:
-        n = value["n"]
-        return f"Not settled: over {n} held out, the rule is not told apart from {hardest}. It explains {about}."
-    return f"Found: the rule explains {about}, and more of every other null."
+        return (
+            f"Not settled: over {share.n} held out, the rule is not told apart from {hardest}. "
+            f"It explains {explained}."
+        )
+    return f"Found: the rule explains {explained}, and more of every other null."
 
 
-def _rivals(told: Plain, main: str) -> list[str]:
+def better_family(fit: FitResult) -> str | None:
+    """The family that explains most beyond the discovered rule."""
     better = []
-    for name, other in told["rows"].items():
-        lead = other[f"minus_{main}"]
-        if name != main and lead["ci95"][0] is not None and lead["ci95"][0] > 0:
-            better.append((lead["mean"], name))
+    for name, family in fit.rows.items():
+        lead = family.comparison.lead
+        if name != DISCOVERED and lead.ci95.low is not None and lead.ci95.low > 0:
+            better.append((lead.mean or 0.0, name))
     if not better:
-        return []
+        return None
     most, name = max(better)
     more = f", as {len(better) - 1} others do" if len(better) > 1 else ""
-    return [
-        f"It is not the best of the families: {name} explains {most:.3f} more of the deviance{more}."
-    ]
+    return (
+        f"It is not the best of the families: {name} explains {most:.3f} more of the "
+        f"deviance{more}."
+    )
 
 
-def _numbers(told: Plain, row: Plain) -> list[str]:
-    """How far the numbers are settled: at rest, the same from every start, intervals without 0."""
-    if not row["numbers"]:
-        return []
-    starts = row["starts"]
-    loose = []
-    if not row["stable"]:
-        loose.append("they were still moving when the search ended")
-    if starts["n"] > 1 and starts["same"] == 1:
-        loose.append("no other start came as low")
-    if starts["n"] > 1 and starts["spread"] > SPREAD:
-        loose.append(
-            f"starts of equal loss differ by {100 * starts['spread']:.0f} % of the largest"
-        )
-    known = told.get("intervals") or {}
-    if known.get("separated"):
-        loose.append("choices are predicted without fault")
-    elif known.get("open"):
-        loose.append("the data leave combinations of them open")
-    if loose:
-        return [f"Its numbers are not settled: {', and '.join(loose)}."]
-    intervals = (told["bootstrap"] or {}).get("ci95", {})
-    settled = []
-    for name in sorted(row["numbers"], key=lambda name: -abs(row["numbers"][name] or 0.0)):
-        low, high = intervals.get(name, (None, None))
-        if low is not None and (low > 0 or high < 0):
-            settled.append(name)
-    if not intervals:
-        return []
-    if len(row["numbers"]) == 1:
+def settled_numbers(fit: FitResult) -> str | None:
+    """The number of numbers that are settled, or the reasons why none is."""
+    row = fit.discovered
+    if not row.numbers:
+        return None
+    reasons = [still_moving(row), no_start_as_low(row), starts_apart(row), data_leave_open(fit)]
+    unsettled = [reason for reason in reasons if reason is not None]
+    if unsettled:
+        return f"Its numbers are not settled: {', and '.join(unsettled)}."
+    if not fit.number_bounds:
+        return None
+    settled = _away_from_zero(fit)
+    if len(row.numbers) == 1:
         claim = "leaves out 0" if settled else "holds 0"
-        return [f"Its one number, of {next(iter(row['numbers']))}, has an interval that {claim}."]
-    shown = ", ".join(settled[:3]) + (" ..." if len(settled) > 3 else "")
-    rest = f": {shown}" if settled else ""
-    return [
-        f"{len(settled)} of its {len(row['numbers'])} numbers have an interval that leaves out 0{rest}."
-    ]
+        return f"Its one number, of {next(iter(row.numbers))}, has an interval that {claim}."
+    names = ", ".join(settled[:SHOWN])
+    if len(settled) > SHOWN:
+        names += " ..."
+    named = f": {names}" if settled else ""
+    return (
+        f"{len(settled)} of its {len(row.numbers)} numbers have an interval that leaves out "
+        f"0{named}."
+    )
 
 
-def _next(told: Plain, row: Plain) -> str:
-    if told.get("advice"):
-        return f"Next: {told['advice'][0]['words']}"
-    if any(
-        (value["ci95"][0] or 0.0) < 0 < (value["ci95"][1] or 0.0)
-        for value in row["explained"].values()
-    ):
-        return "Next: hold out more subjects (task.held.subjects), or record more: the interval is too wide to tell."
-    if not row["stable"]:
+def still_moving(row: RowResult) -> str | None:
+    """The search ended before the numbers were at rest."""
+    return None if row.stable else "they were still moving when the search ended"
+
+
+def no_start_as_low(row: RowResult) -> str | None:
+    """One start alone has the best loss."""
+    alone = row.starts.n > 1 and row.starts.same == 1
+    return "no other start came as low" if alone else None
+
+
+def starts_apart(row: RowResult) -> str | None:
+    """Starts of equal loss ended at other numbers."""
+    if row.starts.n <= 1 or row.starts.spread <= SPREAD:
+        return None
+    return f"starts of equal loss differ by {100 * row.starts.spread:.0f} % of the largest"
+
+
+def data_leave_open(fit: FitResult) -> str | None:
+    """The data do not bound the numbers."""
+    if fit.intervals is None:
+        return None
+    if fit.intervals.separated:
+        return "choices are predicted without fault"
+    if fit.intervals.open:
+        return "the data leave combinations of them open"
+    return None
+
+
+def _away_from_zero(fit: FitResult) -> list[str]:
+    """Names of the numbers whose interval leaves out 0, the largest number first."""
+    values = fit.discovered.numbers
+    settled = []
+    for name in sorted(values, key=lambda name: -abs(values[name] or 0.0)):
+        bounds = fit.number_bounds.get(name)
+        if bounds is None or bounds.low is None or bounds.high is None:
+            continue
+        if bounds.low > 0 or bounds.high < 0:
+            settled.append(name)
+    return settled
+
+
+def next_step(fit: FitResult) -> str:
+    """The most useful thing to do next."""
+    if fit.advice:
+        return f"Next: {fit.advice[0].words}"
+    if _interval_too_wide(fit.discovered):
+        return (
+            "Next: hold out more subjects (task.held.subjects), or record more: the interval is "
+            "too wide to tell."
+        )
+    if not fit.discovered.stable:
         return "Next: raise outer.steps, for the numbers were still moving."
-    if told.get("recover") is None and "truth" not in told:
-        return "Next: simulate this rule on the same design (--recover) and see whether a fit gives it back."
+    if fit.recover is None and fit.truth is None:
+        return (
+            "Next: simulate this rule on the same design (--recover) and see whether a fit gives "
+            "it back."
+        )
     return "Next: fit your own recordings with the same words, without --recover."
+
+
+def _interval_too_wide(row: RowResult) -> bool:
+    """Whether an interval against a null holds 0."""
+    for share in row.explained.values():
+        low, high = share.ci95
+        if low is not None and high is not None and low < 0 < high:
+            return True
+    return False

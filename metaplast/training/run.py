@@ -8,7 +8,7 @@ from pathlib import Path
 
 import jax
 
-from metaplast.fitting import reading as fit_reading
+from metaplast.fitting import data_reading
 from metaplast.runs import folder, preflight, saver
 from metaplast.runs.config import Plain, to_yaml
 from metaplast.runs.environment import environment, warn_of_other_versions
@@ -54,7 +54,7 @@ def start(
     with folder.locked(run), folder.logged(run):
         folder.write_text(run / "config.yaml", to_yaml(first if several.alone else plain))
         folder.write_json(run / "environment.json", environment())
-        fit_reading.warn(job)
+        data_reading.warn(job)
         say(f"{run}: {_size(runs, jobs)}")
         with stoppable(run, lambda: None):  # also between its rows and its page
             _execute(run, runs, Workers(jobs, tuple(modules)), progress, say)

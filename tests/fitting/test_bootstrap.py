@@ -14,7 +14,7 @@ from metaplast.feedback.none import None_
 from metaplast.fitting import bootstrap as module
 from metaplast.fitting.bootstrap import bootstrap, directions
 from metaplast.fitting.data import Data, data_of
-from metaplast.fitting.engine import Fitted
+from metaplast.fitting.engine import SearchResult
 from metaplast.fitting.geometry import LOOSE
 from metaplast.genomes.given import Given
 from metaplast.life.lifetime import Lifetime, Slot
@@ -122,7 +122,7 @@ def test_every_refit_is_the_least_squares_of_its_own_data(data):
 
 def written(monkeypatch, problem, ends: list[list[float]]) -> None:
     """Refits that end with these coefficients, whatever they are given."""
-    found = [Fitted(theta_of(problem, *end), np.zeros((1, 1)), 10, True, 0.0, 0) for end in ends]
+    found = [SearchResult(theta_of(problem, *end), np.zeros((1, 1)), 10, True, 0.0, 0) for end in ends]
     monkeypatch.setattr(module, "fit", lambda *_: found)
     monkeypatch.setattr(module, "drawn", lambda *_: {})
 

@@ -11,9 +11,9 @@ from metaplast.fitting import certainty
 from metaplast.fitting.between import between
 from metaplast.fitting.bootstrap import Bootstrap
 from metaplast.fitting.geometry import Direction, axes, echelon
-from metaplast.fitting.intervals import Known, Settled
+from metaplast.fitting.intervals import NumberIntervals, Settled
 
-KNOWN = Known(
+KNOWN = NumberIntervals(
     names=["a", "b"],
     interval={"a": (0.1, 0.3), "b": (0.5, 0.9)},
     open=[],
@@ -40,7 +40,7 @@ def refits(**interval: tuple[float, float]) -> Bootstrap:
     )
 
 
-def told(known: Known, drawn: Bootstrap | None = None) -> dict[str, Any]:
+def told(known: NumberIntervals, drawn: Bootstrap | None = None) -> dict[str, Any]:
     found = certainty.of_intervals(known, drawn)
     assert found is not None
     return found

@@ -16,7 +16,7 @@ from metaplast.fitting import intervals as module
 from metaplast.fitting.between import between
 from metaplast.fitting.data import Data, data_of
 from metaplast.fitting.geometry import Space
-from metaplast.fitting.intervals import Known, intervals
+from metaplast.fitting.intervals import NumberIntervals, intervals
 from metaplast.fitting.sensitivity import Sensitivity
 from metaplast.genomes.given import Given
 from metaplast.life.lifetime import Lifetime, Slot
@@ -70,7 +70,7 @@ def design(data: Data, power: int = 1) -> tuple[np.ndarray, np.ndarray]:
     return first, RATE * np.einsum("nsi,nti,ts->nt", x**power, x, earlier)
 
 
-def known_of(lifetime: Lifetime, data: Data, *coefficients: float) -> Known:
+def known_of(lifetime: Lifetime, data: Data, *coefficients: float) -> NumberIntervals:
     theta = theta_of(lifetime, *coefficients)
     found = intervals(lifetime, data, (theta, everything(theta)), 0)
     assert found is not None

@@ -9,7 +9,7 @@ import pytest
 from inner_tasks.taught import Taught
 from metaplast.feedback.none import None_
 from metaplast.fitting.data import Data, data_of
-from metaplast.fitting.engine import Fitted
+from metaplast.fitting.engine import SearchResult
 from metaplast.fitting.numbers import numbers
 from metaplast.fitting.predict import activity, weights_explained
 from metaplast.fitting.rows import Row, agreement, fit_row
@@ -144,7 +144,7 @@ def row_of(row: Row, *ends: tuple[float, list[float]]) -> Row:
     made = []
     for loss, values in ends:
         theta = {**row.theta, "rules": {"rule": {"coefficients": np.asarray(values, np.float32)}}}
-        made.append(Fitted(theta, np.zeros((1, 4)), 10, True, loss, 0))
+        made.append(SearchResult(theta, np.zeros((1, 4)), 10, True, loss, 0))
     return row._replace(starts=made)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from metaplast.fitting.bootstrap import Bootstrap
 from metaplast.fitting.data import Source
-from metaplast.fitting.intervals import Known
+from metaplast.fitting.intervals import NumberIntervals
 from metaplast.fitting.spread import LAGS, half_width, spike_window
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.rules.stdp import Stdp
@@ -54,7 +54,7 @@ def test_half_an_interval_of_what_a_rule_does_is_that_of_the_delta_method():
         (t, [{"rules": {"c": move}} for move in root])
         for t, root in zip((2.0, 3.0), roots, strict=True)
     ]
-    known = Known(["c"], {}, [], [], [], "subjects", 5, 1.0, [], spread, "")
+    known = NumberIntervals(["c"], {}, [], [], [], "subjects", 5, 1.0, [], spread, "")
     found = half_width(theta, (known, None), lambda theta: a @ theta["rules"]["c"])
     each = [
         t * np.sqrt(np.einsum("ki,ij,kj->k", a, r.T @ r, a))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from inner_tasks.taught import Taught
-from metaplast.fitting.engine import Fitted
+from metaplast.fitting.engine import SearchResult
 from metaplast.fitting.support import Choice, chosen, is_long, n_kept, refits, support_mask
 from metaplast.genomes.given import Given
 from metaplast.life.lifetime import Lifetime, Slot
@@ -27,8 +27,8 @@ def theta_of(*coefficients, **more) -> Any:
     }
 
 
-def fitted(theta) -> Fitted:
-    return Fitted(theta, np.zeros((1, 4)), 10, True, 0.5, 0)
+def fitted(theta) -> SearchResult:
+    return SearchResult(theta, np.zeros((1, 4)), 10, True, 0.5, 0)
 
 
 def kept(theta, share):
