@@ -539,8 +539,8 @@ def _intervals_from_json(plain: Plain) -> IntervalsResult:
 def _bootstrap_from_json(plain: Plain) -> BootstrapResult:
     return BootstrapResult(
         refits=plain["refits"],
-        failed=plain["failed"],
-        unsettled=plain["unsettled"],
+        failed=plain.get("failed", 0),
+        unsettled=plain.get("unsettled", 0),
         ci95=_bounds_from_json(plain["ci95"]),
         directions=[DirectionResult(**direction) for direction in plain["directions"]],
     )

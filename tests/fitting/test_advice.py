@@ -1,5 +1,6 @@
-"""What residuals ask for, on residuals made by hand; and the words of a verdict."""
+"""The advice on residuals that were made by hand."""
 
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -7,7 +8,6 @@ import numpy as np
 import pytest
 
 from metaplast.fitting.advice import advice
-from metaplast.fitting.verdict import verdict
 from metaplast.genomes.direct import Direct
 from metaplast.genomes.per_subject import PerSubject
 from metaplast.likelihoods.bernoulli import Bernoulli
@@ -24,15 +24,18 @@ def _lifetime(likelihood: Any = None, **network: Any) -> Any:
     return SimpleNamespace(task=task, network=Feedforward(hidden=(), **network), genome=genome)
 
 
-def _sessions(target: np.ndarray, stimulus: np.ndarray) -> Any:
-    class Session(SimpleNamespace):
-        def replace(self, **changes: Any) -> Any:
-            return Session(**{**vars(self), **changes})
+@dataclass(frozen=True)
+class Sessions:
+    """The fields of sessions that advice reads."""
 
-    observed = np.ones(target.shape)
-    return Session(
-        target=target, observed=observed, stimulus=stimulus, subject=np.arange(len(target))
-    )
+    target: np.ndarray
+    observed: np.ndarray
+    stimulus: np.ndarray
+    subject: np.ndarray
+
+
+def _sessions(target: np.ndarray, stimulus: np.ndarray) -> Any:
+    return Sessions(target, np.ones(target.shape), stimulus, np.arange(len(target)))
 
 
 @pytest.fixture
@@ -123,72 +126,3 @@ def test_choices_that_follow_the_model_ask_for_nothing(rng):
     assert _advised(_lifetime(Bernoulli()), drive, target, stimulus) == {}
     more = (rng.random(drive.shape) < 1 / (1 + np.exp(-drive - 1.5))).astype(float)
     assert list(_advised(_lifetime(Bernoulli()), drive, more, stimulus)) == ["constant"]
-
-
-def _told(low: float, high: float, **changes: Any) -> dict[str, Any]:
-    explained = {"mean": 0.5, "ci95": [0.4, 0.6], "n": 3}
-    hardest = {"mean": (low + high) / 2, "ci95": [low, high], "n": 3}
-    row = {
-        "explained": {"mean": explained, "glm_history": hardest},
-        "minus_discovered": {"mean": 0.0, "ci95": [0.0, 0.0], "n": 3},
-        "numbers": {"pre": 1.0, "post": -0.2},
-        "stable": True,
-        "starts": {"n": 3, "same": 3, "spread": 0.01},
-    }
-    return {
-        "data": {"heldout_by": "subjects"},
-        "rows": {"discovered": {**row, **changes}},
-        "bootstrap": {"ci95": {"pre": [0.9, 1.1], "post": [-0.5, 0.1]}},
-        "recover": None,
-    }
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "begins"),
-    [
-        (0.1, 0.3, "Found: the rule explains 0.200 of the deviance that glm_history leaves"),
-        (-0.1, 0.3, "Not settled: over 3 held out, the rule is not told apart from glm_history."),
-        (-0.3, -0.1, "Not found: the rule is worse than glm_history."),
-        (-0.3, 0.1, "Not found: the rule is no better than glm_history."),
-    ],
-)
-def test_a_verdict_is_about_the_hardest_null(low, high, begins):
-    assert verdict(_told(low, high), "discovered")[0].startswith(begins)
-
-
-def test_a_verdict_counts_the_numbers_that_are_settled():
-    assert verdict(_told(0.1, 0.3), "discovered")[1].startswith("1 of its 2 numbers")
-    alone = verdict(_told(0.1, 0.3, numbers={"pre": 1.0}), "discovered")
-    assert alone[1] == "Its one number, of pre, has an interval that leaves out 0."
-    moving = verdict(_told(0.1, 0.3, stable=False), "discovered")
-    assert moving[1] == "Its numbers are not settled: they were still moving when the search ended."
-    assert moving[-1].startswith("Next: raise outer.steps")
-
-
-def test_a_verdict_names_the_family_that_is_better():
-    told = _told(0.1, 0.3)
-    told["rows"]["other"] = {
-        **told["rows"]["discovered"],
-        "minus_discovered": {"mean": 0.1, "ci95": [0.05, 0.2], "n": 3},
-    }
-    assert "other explains 0.100 more" in " ".join(verdict(told, "discovered"))
-
-
-def test_a_verdict_ends_with_the_advice():
-    told = {**_told(-0.3, -0.1), "advice": [{"words": "A constant input would explain 72 %."}]}
-    assert verdict(told, "discovered")[-1] == "Next: A constant input would explain 72 %."
-
-
-def test_numbers_that_the_data_leave_open_are_not_settled():
-    told = {
-        **_told(0.1, 0.3),
-        "intervals": {"open": [{"pre": 0.7, "pre^2": -0.7}], "separated": []},
-    }
-    assert (
-        verdict(told, "discovered")[1]
-        == "Its numbers are not settled: the data leave combinations of them open."
-    )
-
-
-def test_an_interval_that_is_too_wide_asks_for_more_subjects():
-    assert "task.held.subjects" in verdict(_told(-0.1, 0.3), "discovered")[-1]

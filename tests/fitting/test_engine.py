@@ -16,7 +16,7 @@ from metaplast import train
 from metaplast.feedback.none import None_
 from metaplast.fitting import engine
 from metaplast.fitting.data import arrays
-from metaplast.fitting.engine import CALL, SearchResult, Member, _at_rest, fit, in_one_chunk
+from metaplast.fitting.engine import CALL, Member, SearchResult, _at_rest, fit, in_one_chunk
 from metaplast.genomes.direct import Direct
 from metaplast.genomes.given import Given
 from metaplast.life.lifetime import Lifetime, Slot

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from metaplast.fitting import family_problem as fit_problem
-from metaplast.fitting.arguments import composed
+from metaplast.fitting.checks import check
+from metaplast.fitting.request import request_of
 from metaplast.registry import BadInput
 from metaplast.runs.config import Sources
 
@@ -22,7 +22,7 @@ def _file(path: Path, **more: Any) -> str:
 
 
 def _likelihood(*words: str) -> Any:
-    return composed(words, (), Sources())[0]["task"]["likelihood"]
+    return request_of(words, (), Sources()).config["task"]["likelihood"]
 
 
 def test_both_are_weighed_by_the_sd_of_the_training_values(tmp_path: Path) -> None:
@@ -31,7 +31,7 @@ def test_both_are_weighed_by_the_sd_of_the_training_values(tmp_path: Path) -> No
     choice = RNG.integers(-1, 3, N)
     words = (_file(tmp_path / "a.npz", activity=activity, choice=choice), "task.target=both")
     found = _likelihood(*words)
-    family: Any = fit_problem.check(composed(words, (), Sources())[0], None).main.task
+    family: Any = check(request_of(words, (), Sources()).config, None).main.task
     train = family.whole("train")
     seen = train.observed[:, :, :3] > 0
     residuals = [
@@ -83,7 +83,7 @@ def test_a_task_beside_the_file_and_a_split_without_choices_are_refused(tmp_path
         ["task.target=none"],
     ):
         with pytest.raises(BadInput, match="task"):
-            composed([path, *words], (), Sources())
+            request_of([path, *words], (), Sources())
     words = [path, "task.target=both", "task.held={subjects: 0.5, seed: 2}"]
     with pytest.raises(BadInput, match=r"split \w+: no value of choice is left for it"):
-        fit_problem.check(composed(words, (), Sources())[0], None)
+        check(request_of(words, (), Sources()).config, None)
