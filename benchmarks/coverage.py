@@ -24,7 +24,7 @@ from benchmarks.coverage_designs import DESIGNS, N_SETS, RATE, Arrays, Design, d
 from metaplast.fitting.data import Data
 from metaplast.fitting.engine import Member, fit
 from metaplast.fitting.flat import flattened
-from metaplast.fitting.geometry import Space
+from metaplast.fitting.geometry import Groups, Space
 from metaplast.fitting.intervals import NumberIntervals, intervals, number_slopes
 from metaplast.fitting.numbers import FittedRule, canonical, numbers
 from metaplast.fitting.sensitivity import sensitivity
@@ -169,7 +169,7 @@ def _reference(
     the variance of the numbers between animals."""
     true = true_theta(design, theta)
     moved = sensitivity(problem.lifetime, true, everything(true), sessions, 0)
-    space = Space(moved, np.zeros(len(moved.score), int), "values")
+    space = Space(moved, Groups(np.zeros(len(moved.score), int), "values"))
     names, _, slopes = number_slopes(problem.lifetime, true, moved.free)
     between = np.zeros(len(flattened(true)))
     rules = np.concatenate(

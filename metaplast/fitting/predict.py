@@ -154,7 +154,7 @@ def _compared(
     sessions: Session,
     key: Key,
 ) -> Any:
-    """{edge: {`w`, `dw`: sums of weights and of changes}} of the true lifetime and the fitted one."""
+    """{edge: {`w`, `dw`: sums of weights and of changes}}; of the true and the fitted lifetime."""
     n_sessions, n_steps = sessions.target.shape[:2]
 
     def live(pair: tuple[Session, Key]) -> Any:

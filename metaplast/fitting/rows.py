@@ -1,4 +1,4 @@
-"""One row of a fit: a family of rules, brought to rest on training trials and judged on every split."""
+"""One row of a fit: a family of rules, brought to rest on training trials, judged on all splits."""
 
 from typing import NamedTuple
 

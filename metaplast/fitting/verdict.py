@@ -8,7 +8,7 @@ SHOWN = 3  # numbers named
 
 
 def verdict(fit: FitResult) -> list[str]:
-    """The success against the nulls, a better family, the numbers that are settled, the next step."""
+    """The success against the nulls, a better family, the settled numbers, the next step."""
     sentences = [success(fit), better_family(fit), settled_numbers(fit), next_step(fit)]
     return [sentence for sentence in sentences if sentence is not None]
 

@@ -132,12 +132,14 @@ def test_every_array_is_explained_whether_it_is_there_or_not(tmp_path):
     for line in (
         "  array 'activity': 40 rows, 2 units, from 0 to 39; missing: 10 of 80 values (12.5 %)",
         "  array 'recorded': what does not count: 1 of 2 units (50.0 %)",
-        "  array 'reward': an outcome in 10 of 40 rows (25.0 %), from 1 to 1; in the others none was shown",
+        "  array 'reward': an outcome in 10 of 40 rows (25.0 %), from 1 to 1; "
+        "in the others none was shown",
         "  array 'modulator.pupil': a signal for rules, from 0 to 39",
         "  array 'plastic': the gate of plasticity, from 0 to 1; 0 in 20 of 40 rows (50.0 %)",
         "  array 'session': 4 sessions; weights begin anew in each",
         "  array 'dt': 0.1 s per row",
-        "  no array 'trial': neurons are never at rest, every row is a trial where trials are held out",
+        "  no array 'trial': neurons are never at rest, "
+        "every row is a trial where trials are held out",
         "  no array 'subject': every session is a subject of its own",
     ):
         assert line in told

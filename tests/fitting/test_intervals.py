@@ -15,7 +15,7 @@ from metaplast.feedback.none import None_
 from metaplast.fitting import intervals as module
 from metaplast.fitting.between import between
 from metaplast.fitting.data import Data, data_of
-from metaplast.fitting.geometry import Space
+from metaplast.fitting.geometry import Groups, Space
 from metaplast.fitting.intervals import NumberIntervals, intervals
 from metaplast.fitting.numbers import FittedRule
 from metaplast.fitting.sensitivity import Sensitivity
@@ -242,7 +242,7 @@ def test_animals_that_differ_widen_the_interval_as_student_s_t_of_their_means_do
         others=np.zeros((1, 1)),
         n_values=200.0,
     )
-    space = Space(moved, np.arange(5), "subjects")
+    space = Space(moved, Groups(np.arange(5), "subjects"))
     told = student(means)
     assert space.half(np.ones((1, 1)) / space.unit)[0] == pytest.approx((told.high - told.low) / 2)
 
