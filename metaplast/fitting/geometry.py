@@ -47,11 +47,11 @@ class Moves(NamedTuple):
 class Groups(NamedTuple):
     """The groups of sessions that are resampled.
 
-    index: of the group of every session [n_sessions].
+    of_session [n_sessions]: the group of every session.
     over: what a group is, `subjects`, `sessions` or `values`; with `values` there are no groups.
     """
 
-    index: np.ndarray
+    of_session: np.ndarray
     over: str
 
 
@@ -112,8 +112,8 @@ class Space:
         self.over = None
         self.over_t = 0.0
         if groups.over != "values":
-            self.n = int(groups.index.max()) + 1
-            self.groups = [self._group(moved, groups.index == g) for g in range(self.n)]
+            self.n = int(groups.of_session.max()) + 1
+            self.groups = [self._group(moved, groups.of_session == g) for g in range(self.n)]
             self.over = self._jackknife(vectors[:, firm])
             self.over_t = t_quantile(self.n - 1)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import jax
 import numpy as np
@@ -154,7 +154,10 @@ def _rule_section(fit: FinishedFit) -> Section:
     if not values:
         return Section("The rule", ["Nothing is learned, or nothing that is finite."])
     path = fit.figures / "numbers.png"
-    true = {number.name: number.true for number in result.truth or []}
+    true = {}
+    for number in result.truth or []:
+        if number.true is not None:
+            true[number.name] = number.true
     largest_first = dict(sorted(values.items(), key=lambda pair: -abs(pair[1])))
     fit_figures.numbers(largest_first, result.number_bounds, true, path)
     texts = [f"{name} {value:.3g}" for name, value in values.items()]
@@ -235,7 +238,7 @@ def _session_section(fit: FinishedFit) -> Section | None:
     for name in (DISCOVERED, NO_PLASTICITY):
         if name in fit.rows:
             lifetime = problem_of(fit.job.row(name)).lifetime
-            lived = activity(lifetime, fit.rows[name].theta, session, fit.job.main.seed)
+            lived: Any = activity(lifetime, fit.rows[name].theta, session, fit.job.main.seed)
             predicted[name] = np.asarray(family.likelihood.mean(lived))[0]
     recorded = np.asarray(session.target)[0]
     observed = np.asarray(session.observed)[0]

@@ -134,13 +134,13 @@ def weights_explained(
 class Sums(NamedTuple):
     """Sums [n_sessions] over steps and synapses.
 
-    count: of compared weights.
+    n: compared weights.
     total: of the true ones.
     squares: of their squares.
     error: of the squared errors.
     """
 
-    count: Array
+    n: Array
     total: Array
     squares: Array
     error: Array
@@ -188,11 +188,11 @@ def _sums(true: Array, fitted: Array, real: Array) -> Sums:
     def total(values: Array) -> Array:
         return jnp.sum(real * jnp.sum(values.reshape(values.shape[0], -1), axis=1))
 
-    count = jnp.sum(real) * (true.size // true.shape[0])
-    return Sums(count, total(true), total(true**2), total((true - fitted) ** 2))
+    n = jnp.sum(real) * (true.size // true.shape[0])
+    return Sums(n, total(true), total(true**2), total((true - fitted) ** 2))
 
 
 def _r2(sums: Sums) -> float:
-    count, total, squares, error = (float(np.sum(np.asarray(x, np.float64))) for x in sums)
-    variance = squares - total**2 / count
+    n, total, squares, error = (float(np.sum(np.asarray(x, np.float64))) for x in sums)
+    variance = squares - total**2 / n
     return 1.0 - error / variance if variance > 0 else float("nan")

@@ -14,6 +14,7 @@ from metaplast.fitting.result import (
 from metaplast.reuse.ask import whole
 from metaplast.reuse.formula import formula
 from metaplast.reuse.rule_file import read_rule
+from metaplast.tasks import Split
 
 SHOWN = 40  # numbers of a rule in a table
 RULE_FILE = "rule.safetensors"
@@ -31,7 +32,7 @@ def data_sentence(fit: FitResult) -> str:
     )
 
 
-def _counts(values: Mapping[str, float]) -> str:
+def _counts(values: Mapping[Split, float]) -> str:
     return ", ".join(f"{name} {value:g}" for name, value in values.items())
 
 

@@ -1,4 +1,4 @@
-"""Curvature of every likelihood against its textbook formula, and what raises the odds of a choice."""
+"""Curvature of every likelihood against its textbook formula, and the odds of a choice."""
 
 import jax
 import jax.numpy as jnp
