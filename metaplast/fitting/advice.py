@@ -157,13 +157,13 @@ def _constant(unit: Rows) -> _Test:
     few, many = 0, 0
     without, with_it = 0.0, 0.0
     for subject in np.unique(unit.subject):
-        mine = unit.subject == subject
-        x = unit.stimulus[mine]
+        rows = unit.subject == subject
+        x = unit.stimulus[rows]
         more = np.concatenate([np.ones((len(x), 1)), x], axis=1)
         few += int(np.linalg.matrix_rank(x))
         many += int(np.linalg.matrix_rank(more))
-        without += _left(x, r[mine])
-        with_it += _left(more, r[mine])
+        without += _left(x, r[rows])
+        with_it += _left(more, r[rows])
     return _Test(without, with_it, few, many, len(r))
 
 
@@ -192,8 +192,8 @@ def _first_weights(unit: Rows) -> _Test:
     x = np.concatenate([np.ones((early.sum(), 1)), unit.stimulus[early]], axis=1)
     subject = unit.subject[early]
     each = [subject == s for s in np.unique(subject)]
-    apart = sum(_left(x[mine], r[mine]) for mine in each)
-    many = sum(int(np.linalg.matrix_rank(x[mine])) for mine in each)
+    apart = sum(_left(x[rows], r[rows]) for rows in each)
+    many = sum(int(np.linalg.matrix_rank(x[rows])) for rows in each)
     return _Test(_left(x, r), apart, int(np.linalg.matrix_rank(x)), many, len(r))
 
 

@@ -36,31 +36,31 @@ def intervals_result(certainty: Certainty) -> IntervalsResult | None:
     Each reaches from edge to edge of the interval over subjects and the one of the refits, where
     any were made. It has no ends for a number that the data do not settle.
     """
-    found, refits = certainty
-    if found is None:
+    numbers, refits = certainty
+    if numbers is None:
         return None
     ci95 = {}
-    if not found.why:
-        ci95 = {name: _hull(name, found, refits) for name in found.names}
+    if not numbers.why:
+        ci95 = {name: _hull(name, numbers, refits) for name in numbers.names}
     elif refits is not None:
         ci95 = _refit_bounds(refits)
-    opened = [weights for weights in found.open if not _is_separated(weights, found)]
+    opened = [weights for weights in numbers.open if not _is_separated(weights, numbers)]
     settled = []
-    for combination in found.settled[:SHOWN]:
+    for combination in numbers.settled[:SHOWN]:
         bounds = _bounds(combination.low, combination.high)
         weights = _weights(combination.weights)
         settled.append(SettledResult(rounded(combination.value), bounds, weights))
     return IntervalsResult(
-        over=found.over,
-        n=found.n,
+        over=numbers.over,
+        n=numbers.n,
         ci95=ci95,
         open=[_weights(weights) for weights in opened[:SHOWN]],
         settled=settled,
-        separated=found.separated,
-        swaps=[_weights(weights) for weights in found.swaps[:SHOWN]],
-        condition=rounded(found.condition),
-        directions=directions_result(found.directions),
-        why=found.why,
+        separated=numbers.separated,
+        swaps=[_weights(weights) for weights in numbers.swaps[:SHOWN]],
+        condition=rounded(numbers.condition),
+        directions=directions_result(numbers.directions),
+        why=numbers.why,
     )
 
 
@@ -93,13 +93,13 @@ def directions_result(directions: list[Direction]) -> list[DirectionResult]:
     ]
 
 
-def _is_separated(weights: dict[str, float], found: NumberIntervals) -> bool:
+def _is_separated(weights: dict[str, float], numbers: NumberIntervals) -> bool:
     """Whether an open combination is one number that is separated anyway."""
-    return len(weights) <= 1 and set(weights) <= set(found.separated)
+    return len(weights) <= 1 and set(weights) <= set(numbers.separated)
 
 
-def _hull(name: str, found: NumberIntervals, refits: Bootstrap | None) -> Bounds:
-    low, high = found.interval[name]
+def _hull(name: str, numbers: NumberIntervals, refits: Bootstrap | None) -> Bounds:
+    low, high = numbers.interval[name]
     if refits is None or name not in refits.interval or not math.isfinite(low):
         return _bounds(low, high)
     ends = [end for end in (low, high, *refits.interval[name]) if math.isfinite(end)]

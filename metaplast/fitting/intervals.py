@@ -262,12 +262,12 @@ def _named(names: list[str], row: np.ndarray) -> dict[str, float]:
 
 
 def _settled(
-    numbers: NumberSlopes, space: Space, is_open: np.ndarray, away: np.ndarray
+    scaled: NumberSlopes, space: Space, is_open: np.ndarray, away: np.ndarray
 ) -> list[Settled]:
     """Combinations of open numbers that no flat direction moves.
 
     Args:
-        numbers: with slopes in the units of the space.
+        scaled: the numbers, with slopes in the units of the space.
         space: of theta.
         is_open: marks of the open numbers [n].
         away: their parts along flat directions [n, n_flat].
@@ -279,12 +279,12 @@ def _settled(
     rank = int((sizes > 1e-6 * sizes[0]).sum())
     settled = []
     for row in echelon(left[:, rank:].T):
-        weights = np.zeros(len(numbers.names))
+        weights = np.zeros(len(scaled.names))
         weights[at] = row / np.abs(row).max()
-        value = float(weights @ numbers.values)
-        edges = _edges(space, (weights @ numbers.slopes)[None])
+        value = float(weights @ scaled.values)
+        edges = _edges(space, (weights @ scaled.slopes)[None])
         low, high = value + float(edges.low[0]), value + float(edges.high[0])
-        settled.append(Settled(_named(numbers.names, weights), value, low, high))
+        settled.append(Settled(_named(scaled.names, weights), value, low, high))
     return settled
 
 
