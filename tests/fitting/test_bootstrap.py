@@ -14,8 +14,9 @@ from metaplast.feedback.none import None_
 from metaplast.fitting import bootstrap as module
 from metaplast.fitting.bootstrap import bootstrap, directions
 from metaplast.fitting.data import Data, data_of
-from metaplast.fitting.engine import Fitted
+from metaplast.fitting.engine import SearchResult
 from metaplast.fitting.geometry import LOOSE
+from metaplast.fitting.numbers import FittedRule
 from metaplast.genomes.given import Given
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
@@ -67,7 +68,9 @@ def regressor(data: Data) -> np.ndarray:
 @pytest.fixture(scope="module")
 def found(data):
     theta = theta_of(PROBLEM, TRUE)
-    return bootstrap(PROBLEM, OUTER, data, (theta, everything(theta), SPREAD), SETTINGS, 1)
+    return bootstrap(
+        PROBLEM, OUTER, data, FittedRule(theta, everything(theta)), SPREAD, SETTINGS, 1
+    )
 
 
 @pytest.mark.system  # a program of many seconds
@@ -107,13 +110,13 @@ def test_every_refit_is_the_least_squares_of_its_own_data(data):
     }
     few = Fit(bootstrap=3, window=10)
     plain, other = (
-        bootstrap(PROBLEM, OUTER, d, (theta, everything(theta), SPREAD), few, 1)
+        bootstrap(PROBLEM, OUTER, d, FittedRule(theta, everything(theta)), SPREAD, few, 1)
         for d in (data, data._replace(sessions=wild))
     )
     assert plain is not None
     assert other is not None
     np.testing.assert_array_equal(plain.values, other.values)
-    exact = bootstrap(PROBLEM, OUTER, data, (theta, everything(theta), 0.0), few, 1)
+    exact = bootstrap(PROBLEM, OUTER, data, FittedRule(theta, everything(theta)), 0.0, few, 1)
     assert exact is not None
     np.testing.assert_allclose(
         exact.values, RATE * TRUE, rtol=1e-3
@@ -122,7 +125,9 @@ def test_every_refit_is_the_least_squares_of_its_own_data(data):
 
 def written(monkeypatch, problem, ends: list[list[float]]) -> None:
     """Refits that end with these coefficients, whatever they are given."""
-    found = [Fitted(theta_of(problem, *end), np.zeros((1, 1)), 10, True, 0.0, 0) for end in ends]
+    found = [
+        SearchResult(theta_of(problem, *end), np.zeros((1, 1)), 10, True, 0.0, 0) for end in ends
+    ]
     monkeypatch.setattr(module, "fit", lambda *_: found)
     monkeypatch.setattr(module, "drawn", lambda *_: {})
 
@@ -131,7 +136,9 @@ def test_a_term_that_is_held_is_no_result(data, monkeypatch):
     problem = problem_of(Slot(rule=Polynomial(terms=("pre", "weight", "post"), rate=RATE)))
     theta = theta_of(problem, TRUE, 0.0, 0.5)
     written(monkeypatch, problem, [[1.0, 0.0, 0.0], [2.0, 0.0, 1.0], [3.0, 0.0, 0.5]])
-    found = bootstrap(problem, OUTER, data, (theta, everything(theta), SPREAD), Fit(bootstrap=3), 1)
+    found = bootstrap(
+        problem, OUTER, data, FittedRule(theta, everything(theta)), SPREAD, Fit(bootstrap=3), 1
+    )
     assert found is not None
     assert found.names == ["pre", "post"]  # one that is 0 once is still a result
     np.testing.assert_allclose(
@@ -143,19 +150,23 @@ def test_a_term_that_is_held_is_no_result(data, monkeypatch):
 def test_nothing_asked_for_or_nothing_learnt_gives_nothing(data):
     theta = theta_of(PROBLEM, TRUE)
     assert (
-        bootstrap(PROBLEM, OUTER, data, (theta, everything(theta), SPREAD), Fit(bootstrap=0), 1)
+        bootstrap(
+            PROBLEM, OUTER, data, FittedRule(theta, everything(theta)), SPREAD, Fit(bootstrap=0), 1
+        )
         is None
     )
     still = problem_of()
     none = still.init(jax.random.key(0))
-    assert bootstrap(still, OUTER, data, (none, none, SPREAD), SETTINGS, 1) is None
+    assert bootstrap(still, OUTER, data, FittedRule(none, none), SPREAD, SETTINGS, 1) is None
 
 
 @pytest.mark.parametrize("broken", [{1, 3}, {0, 1, 2, 3, 4}])
 def test_refits_that_are_not_finite_are_counted_and_left_out(data, monkeypatch, broken):
     written(monkeypatch, PROBLEM, [[np.nan if i in broken else 1.0 + i] for i in range(5)])
     theta = theta_of(PROBLEM, TRUE)
-    found = bootstrap(PROBLEM, OUTER, data, (theta, everything(theta), SPREAD), Fit(bootstrap=5), 1)
+    found = bootstrap(
+        PROBLEM, OUTER, data, FittedRule(theta, everything(theta)), SPREAD, Fit(bootstrap=5), 1
+    )
     assert found is not None
     assert found.failed == len(broken)
     kept = [1.0 + i for i in range(5) if i not in broken]

@@ -16,7 +16,7 @@ from metaplast import train
 from metaplast.feedback.none import None_
 from metaplast.fitting import engine
 from metaplast.fitting.data import arrays
-from metaplast.fitting.engine import CALL, Fitted, Member, _at_rest, fit, in_one_chunk
+from metaplast.fitting.engine import CALL, Member, SearchResult, _at_rest, fit, in_one_chunk
 from metaplast.genomes.direct import Direct
 from metaplast.genomes.given import Given
 from metaplast.life.lifetime import Lifetime, Slot
@@ -57,7 +57,7 @@ def start(
 
 def fits(
     problem, members, settings=ENDLESS, outer: AbstractOuterLoop = SGD, seed=SEED, **more
-) -> list[Fitted]:
+) -> list[SearchResult]:
     return fit(problem, outer, more.pop("sessions", SESSIONS), members, settings, seed, **more)
 
 
@@ -86,7 +86,7 @@ def by_hand(problem: MetaProblem, strength: float = 0.0) -> tuple[np.ndarray, np
 
 
 @pytest.fixture(scope="module", params=[ALL, SOME], ids=["all sessions", "mini-batches"])
-def both(request) -> tuple[Fitted, np.ndarray, np.ndarray, list[tuple[int, int]]]:
+def both(request) -> tuple[SearchResult, np.ndarray, np.ndarray, list[tuple[int, int]]]:
     ticks: list[tuple[int, int]] = []
     (found,) = fits(request.param, [start()], tick=lambda at, n: ticks.append((at, n)))
     return found, *by_hand(request.param), ticks

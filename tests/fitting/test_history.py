@@ -80,7 +80,7 @@ def test_a_habit_is_found_whole_beyond_misses(share, every):
 
 
 def test_a_miss_is_neither_option():
-    """Read as choice 0, misses would make the null another one when the options change their names."""
+    """Misses read as choice 0 would make another null when the options change their names."""
     y, _, seen = _habit(0.4)
     renamed = (1.0 - y) * seen
     found = []

@@ -15,8 +15,9 @@ from metaplast.feedback.none import None_
 from metaplast.fitting import intervals as module
 from metaplast.fitting.between import between
 from metaplast.fitting.data import Data, data_of
-from metaplast.fitting.geometry import Space
-from metaplast.fitting.intervals import Known, intervals
+from metaplast.fitting.geometry import Groups, Space
+from metaplast.fitting.intervals import NumberIntervals, intervals
+from metaplast.fitting.numbers import FittedRule
 from metaplast.fitting.sensitivity import Sensitivity
 from metaplast.genomes.given import Given
 from metaplast.life.lifetime import Lifetime, Slot
@@ -70,9 +71,9 @@ def design(data: Data, power: int = 1) -> tuple[np.ndarray, np.ndarray]:
     return first, RATE * np.einsum("nsi,nti,ts->nt", x**power, x, earlier)
 
 
-def known_of(lifetime: Lifetime, data: Data, *coefficients: float) -> Known:
+def known_of(lifetime: Lifetime, data: Data, *coefficients: float) -> NumberIntervals:
     theta = theta_of(lifetime, *coefficients)
-    found = intervals(lifetime, data, (theta, everything(theta)), 0)
+    found = intervals(lifetime, data, FittedRule(theta, everything(theta)), 0)
     assert found is not None
     return found
 
@@ -167,7 +168,7 @@ def test_terms_that_are_the_same_number_are_open_and_their_sum_is_settled(data: 
     assert sizes[0] == pytest.approx(
         sizes[1], rel=0.02
     )  # the two fits differ by one in what noise is divided by
-    assert known.spread is None and known.condition == np.inf
+    assert known.moves is None and known.condition == np.inf
 
 
 def test_a_term_that_was_left_out_is_named_where_it_could_stand_for_one_that_was_kept(data: Data):
@@ -175,12 +176,12 @@ def test_a_term_that_was_left_out_is_named_where_it_could_stand_for_one_that_was
     lifetime = lifetime_of(FAMILY, "pre", "pre^2", "weight")
     theta = theta_of(lifetime, 0.7, 0.0, 0.0)
     mask = {**everything(theta), "rules": {"rule": {"coefficients": np.array([1.0, 0.0, 0.0])}}}
-    found = intervals(lifetime, with_values(data, stimulus=x), (theta, mask), 0)
+    found = intervals(lifetime, with_values(data, stimulus=x), FittedRule(theta, mask), 0)
     assert found is not None
     assert found.names == ["pre"] and found.open == [] and np.isfinite(found.interval["pre"]).all()
     (swap,) = found.swaps
     assert set(swap) == {"pre", "pre^2"}
-    told_apart = intervals(lifetime, data, (theta, mask), 0)
+    told_apart = intervals(lifetime, data, FittedRule(theta, mask), 0)
     assert told_apart is not None and told_apart.swaps == []
 
 
@@ -270,7 +271,7 @@ def test_animals_that_differ_widen_the_interval_as_student_s_t_of_their_means_do
         others=np.zeros((1, 1)),
         n_values=200.0,
     )
-    space = Space(moved, np.arange(5), "subjects")
+    space = Space(moved, Groups(np.arange(5), "subjects"))
     told = student(means)
     assert space.half(np.ones((1, 1)) / space.unit)[0] == pytest.approx((told.high - told.low) / 2)
 
@@ -281,4 +282,4 @@ def test_too_many_numbers_are_refused_in_words(data: Data, monkeypatch: pytest.M
     assert known.interval == {} and "more than 0" in known.why
     still = replace(lifetime_of(FAMILY, "pre"), slots=())
     theta = still.init(jax.random.key(0))
-    assert intervals(still, data, (theta, theta), 0) is None
+    assert intervals(still, data, FittedRule(theta, theta), 0) is None

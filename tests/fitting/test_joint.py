@@ -13,14 +13,14 @@ from scipy.special import log_softmax
 from inner_tasks.recordings import Recordings
 from metaplast import train
 from metaplast.feedback.random import Random
-from metaplast.fitting import files as fit_files
+from metaplast.fitting import row_files
 from metaplast.fitting.data import Data, data_of
+from metaplast.fitting.judgement import judge_activity, judged_nulls, only_columns
 from metaplast.fitting.nulls import history_glm, mean_null
 from metaplast.fitting.numbers import numbers
 from metaplast.fitting.predict import activity
 from metaplast.fitting.rows import fit_row, residual_sd
-from metaplast.fitting.summary import against_nulls, of_worths
-from metaplast.fitting.worth import cut, null_models, of_activity
+from metaplast.fitting.summary import compare_with_nulls, scores_of
 from metaplast.genomes.constant import Constant
 from metaplast.genomes.direct import Direct
 from metaplast.genomes.given import Given
@@ -127,13 +127,13 @@ def test_a_life_is_judged_by_the_watched_layer_and_the_readout_together(family: 
     found = activity(lifetime, theta, sessions, 0)
     np.testing.assert_allclose(found, expected, atol=1e-5)
     of_units, of_choices, n = losses_by_hand(sessions, expected)
-    worth = of_activity(family, found, sessions)
-    np.testing.assert_allclose(worth.parts["activity"].deviance, 2 * of_units, rtol=1e-4)
-    np.testing.assert_allclose(worth.parts["choice"].deviance, 2 * of_choices, rtol=1e-4)
-    np.testing.assert_allclose(worth.deviance, 2 * (of_units + of_choices), rtol=1e-4)
-    assert worth.r2 == worth.parts["activity"].r2 != worth.parts["choice"].r2
+    judgement = judge_activity(family, found, sessions)
+    np.testing.assert_allclose(judgement.parts["activity"].deviance, 2 * of_units, rtol=1e-4)
+    np.testing.assert_allclose(judgement.parts["choice"].deviance, 2 * of_choices, rtol=1e-4)
+    np.testing.assert_allclose(judgement.deviance, 2 * (of_units + of_choices), rtol=1e-4)
+    assert judgement.r2 == judgement.parts["activity"].r2 != judgement.parts["choice"].r2
     count = (sessions.observed[..., :UNITS] > 0).sum()
-    assert residual_sd(family, worth, sessions) == pytest.approx(
+    assert residual_sd(family, judgement, sessions) == pytest.approx(
         SD * np.sqrt(2 * of_units.sum() / count), rel=1e-4
     )
     assert sessions.observed.sum() == pytest.approx(n)
@@ -148,38 +148,35 @@ def test_a_life_is_judged_by_the_watched_layer_and_the_readout_together(family: 
 
 def test_nulls_are_those_of_each_part_side_by_side(family: Recordings) -> None:
     data = data_of(family, lifetime_of(family, Given()))
-    found = null_models(family, data, 2)
+    found = judged_nulls(family, data, 2)
     units, choices = family.parts()
     s, seen = data.sessions, data.seen["train"]
     for part in (units, choices):
-        mine = {split: cut(one, part.columns) for split, one in s.items()}
+        mine = {split: only_columns(one, part.columns) for split, one in s.items()}
         mean = mean_null(part.likelihood, mine["train"])
         glm = history_glm(
             part.likelihood, mine["train"], mine["validation"], seen[..., part.columns], 2
         )
         for null in (mean, glm):
-            note, worths = found[null.name]
-            assert f"Of {part.name}: {null.note}" in note
+            judged = found[null.name]
+            assert f"Of {part.name}: {null.note}" in judged.note
             own = null.predict(mine["heldout"], data.seen["heldout"][..., part.columns])
             expected = (
                 2 * losses_by_hand(s["heldout"], _beside(own, part, s["heldout"]))[part is choices]
             )
             np.testing.assert_allclose(
-                worths["heldout"].parts[part.name].deviance, expected, rtol=1e-4
+                judged.judgements["heldout"].parts[part.name].deviance, expected, rtol=1e-4
             )
-    rows = {"discovered": found["glm_history"][1]["heldout"]}
-    told = against_nulls(
-        rows, {"mean": found["mean"][1]["heldout"]}, data.subject["heldout"], "discovered"
-    )
+    rows = {"discovered": found["glm_history"].judgements["heldout"]}
+    mean = found["mean"].judgements["heldout"]
+    comparisons = compare_with_nulls(rows, {"mean": mean}, data.subject["heldout"])
     for part in ("activity", "choice"):
-        model, null = (
-            w.parts[part].deviance.sum() for w in (rows["discovered"], found["mean"][1]["heldout"])
-        )
-        assert told["discovered"]["parts"][part]["explained"]["mean"]["mean"] == pytest.approx(
-            1 - model / null, rel=1e-4
-        )
-        assert told["null: mean"]["parts"][part]["explained"]["mean"]["mean"] == 0
-    assert set(of_worths(found["mean"][1])["heldout"]["parts"]) == {"activity", "choice"}
+        model = rows["discovered"].parts[part].deviance.sum()
+        null = mean.parts[part].deviance.sum()
+        explained = comparisons.rows["discovered"].parts[part].explained["mean"].mean
+        assert explained == pytest.approx(1 - model / null, rel=1e-4)
+        assert comparisons.nulls["mean"].parts[part].explained["mean"].mean == 0
+    assert set(scores_of({"heldout": mean})["heldout"].parts) == {"activity", "choice"}
 
 
 def _beside(own: np.ndarray, part: Any, sessions: Any) -> np.ndarray:
@@ -231,9 +228,9 @@ def test_a_joint_fit_finds_the_rule_and_its_files_give_the_row_back(tmp_path: An
     row = fit_row(problem, Lbfgs(steps=150), data, Fit(starts=1), 0)
     found = numbers(lifetime, row.theta)
     assert found == pytest.approx({"pre": 0.05, "weight": -0.03}, abs=0.004)
-    assert row.spread == pytest.approx(0.2, rel=0.1)
-    fit_files.write(tmp_path, row)
-    again = fit_files.read(tmp_path, problem)
-    for split, worth in row.worths.items():
-        assert of_worths({split: worth}) == of_worths({split: again.worths[split]})
-        assert again.worths[split].parts.keys() == {"activity", "choice"}
+    assert row.residual_sd == pytest.approx(0.2, rel=0.1)
+    row_files.write(tmp_path, row)
+    again = row_files.read(tmp_path, problem)
+    assert scores_of(row.judgements) == scores_of(again.judgements)
+    for judgement in again.judgements.values():
+        assert judgement.parts.keys() == {"activity", "choice"}

@@ -49,7 +49,7 @@ def sessions():
 
 
 def by_hand(sessions, coefficients, rate=0.5) -> tuple[np.ndarray, np.ndarray]:
-    """(activity [n, T, n_out], weights after every step [n, T, n_out, n_in]) in double precision."""
+    """(activity [n, T, n_out], weights [n, T, n_out, n_in] after every step), double precision."""
     a, b, c = coefficients
     seen, weights = np.zeros((N, T, 2)), np.zeros((N, T, 2, 3))
     for s in range(N):

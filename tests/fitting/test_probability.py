@@ -6,9 +6,9 @@ import pytest
 from scipy.special import expit, softmax
 
 from inner_tasks.recordings import Recordings
-from metaplast.fitting.arguments import composed
-from metaplast.fitting.family_problem import problem_of
 from metaplast.fitting.predict import activity
+from metaplast.fitting.request import request_of
+from metaplast.fitting.row_problem import problem_of
 from metaplast.likelihoods.categorical import Categorical
 from metaplast.likelihoods.joint import Joint
 from metaplast.runs.config import Sources
@@ -49,7 +49,7 @@ def test_a_rule_reads_the_probability_of_a_choice(tmp_path, n_options, signal):
     np.savez(tmp_path / "a.npz", **made)
     terms = f"rule.terms=[modulator.reward*pre, modulator.{signal}*pre]"
     words = (str(tmp_path / "a.npz"), *SMALL, "genome.value=0", terms, "rule.initial=[1.0, -1.0]")
-    config = fit_job(composed(words, (), Sources())[0]).main
+    config = fit_job(request_of(words, (), Sources())[0]).main
     lifetime, sessions = problem_of(config).lifetime, config.task.recorded().sessions
     found = activity(lifetime, lifetime.init(jax.random.key(0)), sessions, 0)
     np.testing.assert_allclose(found.reshape(eta.shape), eta, rtol=2e-3, atol=2e-3)
@@ -66,7 +66,7 @@ def test_a_recorded_signal_of_that_name_goes_before(tmp_path):
     }
     np.savez(tmp_path / "a.npz", **arrays)
     words = (str(tmp_path / "a.npz"), "rows={}")
-    family = fit_job(composed(words, (), Sources())[0]).main.task
+    family = fit_job(request_of(words, (), Sources())[0]).main.task
     assert isinstance(family, Recordings)
     session = jax.tree.map(lambda x: x[0], family.whole("train"))
     output = type("View", (), {"activity": np.zeros(1)})()

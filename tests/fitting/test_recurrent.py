@@ -50,4 +50,4 @@ def test_a_fit_finds_the_rule_of_recurrent_synapses(tmp_path: Any) -> None:
     problem = MetaProblem(lifetime, MeanLoss(), n_tasks=99, life_clip=0.0)
     row = fit_row(problem, Lbfgs(steps=150), data_of(family, lifetime), Fit(starts=1), 0)
     assert numbers(lifetime, row.theta) == pytest.approx(TRUTH, abs=0.01)
-    assert row.spread == pytest.approx(NOISE, rel=0.1)
+    assert row.residual_sd == pytest.approx(NOISE, rel=0.1)

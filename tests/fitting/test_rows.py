@@ -9,9 +9,10 @@ import pytest
 from inner_tasks.taught import Taught
 from metaplast.feedback.none import None_
 from metaplast.fitting.data import Data, data_of
-from metaplast.fitting.engine import Fitted
+from metaplast.fitting.engine import SearchResult
 from metaplast.fitting.numbers import numbers
 from metaplast.fitting.predict import activity, weights_explained
+from metaplast.fitting.result import StartAgreement
 from metaplast.fitting.rows import Row, agreement, fit_row
 from metaplast.genomes.given import Given
 from metaplast.life.lifetime import Lifetime, Slot
@@ -81,13 +82,13 @@ def test_a_family_that_contains_the_truth_finds_it(short, data):
     )["input_to_output"]
     assert of_weights > 0.98
     assert of_changes > 0.98
-    assert all(w.r2 > 0.999 for w in short.worths.values())
-    assert [len(w.deviance) for w in short.worths.values()] == [4, 4, 1]
+    assert all(w.r2 > 0.999 for w in short.judgements.values())
+    assert [len(w.deviance) for w in short.judgements.values()] == [4, 4, 1]
     assert (short.path, short.at) == ([], 0)
     assert np.all(short.mask["rules"]["rule"]["coefficients"] == 1.0)
     assert short.last is short.starts[0]
     assert [s.loss for s in short.starts] == sorted(s.loss for s in short.starts)
-    assert short.spread < 1e-3
+    assert short.residual_sd < 1e-3
 
 
 def test_a_long_rule_is_reduced_to_the_terms_it_needs(long):
@@ -105,9 +106,11 @@ def test_what_training_does_not_see_changes_no_bit_of_a_short_rule(short, data):
     for a, b in zip(other.starts, short.starts, strict=True):
         np.testing.assert_array_equal(a.path, b.path)
         assert a.loss == b.loss
-    assert other.spread == short.spread
+    assert other.residual_sd == short.residual_sd
     for split in ("validation", "heldout"):  # the control: there it shows
-        assert other.worths[split].deviance.sum() > 100.0 > short.worths[split].deviance.sum()
+        assert (
+            other.judgements[split].deviance.sum() > 100.0 > short.judgements[split].deviance.sum()
+        )
 
 
 def test_held_out_values_change_no_bit_of_a_long_rule_and_validation_chooses_only(long, data):
@@ -135,8 +138,8 @@ def test_the_spread_is_the_standard_deviation_of_the_residuals_whatever_the_unit
     assert (row.starts, row.last) == ([], None)  # nothing is learned, nothing fitted
     train = data.sessions["train"]
     off = (activity(problem.lifetime, row.theta, train, SEED) - train.target)[train.observed > 0]
-    assert row.spread == pytest.approx(np.sqrt(np.mean(off**2)), rel=1e-4)
-    assert agreement(problem, row) == {"n": 0, "same": 0, "spread": 0.0}
+    assert row.residual_sd == pytest.approx(np.sqrt(np.mean(off**2)), rel=1e-4)
+    assert agreement(problem, row) == StartAgreement(n=0, same=0, spread=0.0)
 
 
 def row_of(row: Row, *ends: tuple[float, list[float]]) -> Row:
@@ -144,7 +147,7 @@ def row_of(row: Row, *ends: tuple[float, list[float]]) -> Row:
     made = []
     for loss, values in ends:
         theta = {**row.theta, "rules": {"rule": {"coefficients": np.asarray(values, np.float32)}}}
-        made.append(Fitted(theta, np.zeros((1, 4)), 10, True, loss, 0))
+        made.append(SearchResult(theta, np.zeros((1, 4)), 10, True, loss, 0))
     return row._replace(starts=made)
 
 
@@ -155,17 +158,17 @@ def test_agreement_compares_the_starts_that_are_as_good_as_the_best(short):
         (1.02, [9.0, 9.0, 9.0, 9.0]),
     ]
     found = agreement(PROBLEM, row_of(short, *ends, (float("nan"), [np.nan] * 4)))
-    assert found == {"n": 4, "same": 2, "spread": pytest.approx(0.5)}
-    assert agreement(PROBLEM, row_of(short, ends[0])) == {"n": 1, "same": 1, "spread": 0.0}
+    assert found == StartAgreement(4, 2, spread=pytest.approx(0.5))
+    assert agreement(PROBLEM, row_of(short, ends[0])) == StartAgreement(n=1, same=1, spread=0.0)
     broken = agreement(PROBLEM, row_of(short, (float("nan"), [np.nan] * 4)))
-    assert broken == {"n": 1, "same": 0, "spread": 0.0}
+    assert broken == StartAgreement(n=1, same=0, spread=0.0)
     still = agreement(PROBLEM, row_of(short, (1.0, [0.0] * 4), (1.0, [0.0] * 4)))
-    assert still == {"n": 2, "same": 2, "spread": 0.0}
+    assert still == StartAgreement(n=2, same=2, spread=0.0)
 
 
 def test_agreement_is_in_what_acts_on_weights(short):
     found = agreement(PROBLEM, short)
     ends = np.asarray([list(numbers(PROBLEM.lifetime, s.theta).values()) for s in short.starts])
-    if found["same"] == 2:
-        assert found["spread"] == pytest.approx(np.ptp(ends, axis=0).max() / np.abs(ends).max())
-    assert found["n"] == 2
+    if found.same == 2:
+        assert found.spread == pytest.approx(np.ptp(ends, axis=0).max() / np.abs(ends).max())
+    assert found.n == 2

@@ -1,11 +1,11 @@
-"""Curvature of every likelihood against its textbook formula, and what raises the odds of a choice."""
+"""Curvature of every likelihood against its textbook formula, and the odds of a choice."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from metaplast.fitting.sensitivity import _curved, _raising, _Sums
+from metaplast.fitting.sensitivity import _curved, _Moved, _raising, _Sums, _Values
 from metaplast.likelihoods.base import Part
 from metaplast.likelihoods.bernoulli import Bernoulli
 from metaplast.likelihoods.categorical import Categorical
@@ -94,8 +94,7 @@ def test_what_moves_all_options_alike_moves_no_prediction():
     moved = np.stack([np.ones((5, 3)), J[0]])
     for likelihood, feels in ((Categorical(), False), (Gaussian(), True)):
         sums = _Sums(Part("values", likelihood, slice(None)), 2)
-        sums.add(
-            jnp.asarray(A), moved, (jnp.asarray(np.eye(3)[[0, 1, 2, 2, 1]]), jnp.asarray(COUNTS))
-        )
+        recorded = _Values(jnp.asarray(np.eye(3)[[0, 1, 2, 2, 1]]), jnp.asarray(COUNTS))
+        sums.add(_Moved(jnp.asarray(A), moved), recorded)
         assert bool(sums.gram[0, 0] > 0) == feels, likelihood
         assert sums.gram[1, 1] > 0

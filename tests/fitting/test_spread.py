@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from metaplast.fitting.bootstrap import Bootstrap
+from metaplast.fitting.certainty import Certainty
 from metaplast.fitting.data import Source
-from metaplast.fitting.intervals import Known
+from metaplast.fitting.geometry import Moves
+from metaplast.fitting.intervals import NumberIntervals
 from metaplast.fitting.spread import LAGS, half_width, spike_window
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.rules.stdp import Stdp
@@ -34,13 +36,13 @@ def test_a_modulated_rule_and_a_truth_with_numbers_of_its_own_have_windows():
         fitted,
         fitted.init(jax.random.key(0)),
         Source(truth, truth.init(jax.random.key(1))),
-        (None, None),
+        Certainty(None, None),
     )
     assert found is not None and found.gated == ("fitted",) and found.band is None
     lag, made = found.curves["fitted"]
     np.testing.assert_allclose(lag, LAGS, rtol=1e-6)
     assert made[60 + 10] == pytest.approx(0.3 * np.exp(-0.5), rel=1e-4)
-    np.testing.assert_allclose(found.curves["true"][1], made, atol=1e-6)
+    np.testing.assert_allclose(found.curves["true"].change, made, atol=1e-6)
 
 
 def test_half_an_interval_of_what_a_rule_does_is_that_of_the_delta_method():
@@ -50,22 +52,24 @@ def test_half_an_interval_of_what_a_rule_does_is_that_of_the_delta_method():
     rng = np.random.default_rng(0)
     a, roots = rng.normal(size=(5, 2)), rng.normal(size=(2, 2, 2))
     theta = {"rules": {"c": np.array([0.3, -0.2])}}
-    spread = [
-        (t, [{"rules": {"c": move}} for move in root])
+    moves = [
+        Moves(t, [{"rules": {"c": move}} for move in root])
         for t, root in zip((2.0, 3.0), roots, strict=True)
     ]
-    known = Known(["c"], {}, [], [], [], "subjects", 5, 1.0, [], spread, "")
-    found = half_width(theta, (known, None), lambda theta: a @ theta["rules"]["c"])
+    known = NumberIntervals(["c"], {}, [], [], [], "subjects", 5, 1.0, [], moves, "")
+    found = half_width(theta, Certainty(known, None), lambda theta: a @ theta["rules"]["c"])
     each = [
         t * np.sqrt(np.einsum("ki,ij,kj->k", a, r.T @ r, a))
         for t, r in zip((2.0, 3.0), roots, strict=True)
     ]
     assert found is not None
     np.testing.assert_allclose(found, np.max(each, axis=0))
-    assert half_width(theta, (known._replace(spread=None), None), lambda theta: a[0]) is None
-    assert half_width(theta, (None, None), lambda theta: a[0]) is None
+    assert (
+        half_width(theta, Certainty(known._replace(moves=None), None), lambda theta: a[0]) is None
+    )
+    assert half_width(theta, Certainty(None, None), lambda theta: a[0]) is None
     values = np.array([[1.0], [2.0], [4.0]])
     refits = Bootstrap(["c"], values, {}, [], {"rules": {"c": values}}, 0, 0)
-    half = half_width(theta, (None, refits), lambda theta: 2.0 * theta["rules"]["c"])
+    half = half_width(theta, Certainty(None, refits), lambda theta: 2.0 * theta["rules"]["c"])
     assert half is not None
     np.testing.assert_allclose(half, 4.3026527 * 2.0 * values.std(axis=0, ddof=1))

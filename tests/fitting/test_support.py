@@ -1,4 +1,4 @@
-"""Which terms are kept, and which option is chosen, on examples small enough to see."""
+"""Which terms are kept, and which option is chosen_index, on examples small enough to see."""
 
 from typing import Any
 
@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 
 from inner_tasks.taught import Taught
-from metaplast.fitting.engine import Fitted
-from metaplast.fitting.support import Choice, chosen, is_long, n_kept, refits, support_mask
+from metaplast.fitting.engine import SearchResult
+from metaplast.fitting.support import (
+    SupportOption,
+    chosen_index,
+    is_long,
+    n_kept,
+    refits,
+    support_mask,
+)
 from metaplast.genomes.given import Given
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.networks.feedforward import Feedforward
@@ -27,8 +34,8 @@ def theta_of(*coefficients, **more) -> Any:
     }
 
 
-def fitted(theta) -> Fitted:
-    return Fitted(theta, np.zeros((1, 4)), 10, True, 0.5, 0)
+def fitted(theta) -> SearchResult:
+    return SearchResult(theta, np.zeros((1, 4)), 10, True, 0.5, 0)
 
 
 def kept(theta, share):
@@ -97,22 +104,27 @@ def test_refits_start_from_the_fit_on_its_support_without_a_penalty():
     ],
 )
 def test_the_choice(options, expected):
-    assert chosen([Choice(0.1 * i, *option) for i, option in enumerate(options)]) == expected
+    assert (
+        chosen_index([SupportOption(0.1 * i, *option) for i, option in enumerate(options)])
+        == expected
+    )
 
 
 @pytest.mark.parametrize("broken", [NAN, INF])
-def test_where_everything_broke_something_is_still_chosen(broken):
-    assert chosen([Choice(0.1, 3, broken, NAN), Choice(1.0, 2, broken, NAN)]) in (0, 1)
+def test_where_everything_broke_something_is_still_chosen_index(broken):
+    assert chosen_index(
+        [SupportOption(0.1, 3, broken, NAN), SupportOption(1.0, 2, broken, NAN)]
+    ) in (0, 1)
 
 
 def test_the_order_of_the_options_does_not_matter():
     options = [
-        Choice(0.1 * i, *o)
+        SupportOption(0.1 * i, *o)
         for i, o in enumerate([(9, 1.0, 0.1), (4, 1.05, 0.2), (4, 1.04, 0.2), (2, 2.0, 0.1)])
     ]
-    best = options[chosen(options)]
+    best = options[chosen_index(options)]
     assert best == options[2]
-    assert options[::-1][chosen(options[::-1])] == best
+    assert options[::-1][chosen_index(options[::-1])] == best
 
 
 @pytest.mark.parametrize(

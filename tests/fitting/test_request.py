@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from metaplast.fitting.arguments import composed
 from metaplast.fitting.kind import plan_of
+from metaplast.fitting.request import request_of
 from metaplast.registry import BadInput
 from metaplast.runs.config import Sources
 from metaplast.runs.lifecycle import Request
@@ -23,7 +23,7 @@ def _file(path: Path, **more: Any) -> str:
 
 
 def _likelihood(*words: str) -> Any:
-    return composed(words, (), Sources())[0]["task"]["likelihood"]
+    return request_of(words, (), Sources()).config["task"]["likelihood"]
 
 
 def test_both_are_weighed_by_the_sd_of_the_training_values(tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ def test_both_are_weighed_by_the_sd_of_the_training_values(tmp_path: Path) -> No
     choice = RNG.integers(-1, 3, N)
     words = (_file(tmp_path / "a.npz", activity=activity, choice=choice), "task.target=both")
     found = _likelihood(*words)
-    family: Any = plan_of(Request(composed(words, (), Sources())[0])).job.main.task
+    family: Any = plan_of(Request(request_of(words, (), Sources())[0])).job.main.task
     train = family.whole("train")
     seen = train.observed[:, :, :3] > 0
     residuals = [
@@ -84,25 +84,25 @@ def test_a_task_beside_the_file_and_a_split_without_choices_are_refused(tmp_path
         ["task.target=none"],
     ):
         with pytest.raises(BadInput, match="task"):
-            composed([path, *words], (), Sources())
+            request_of([path, *words], (), Sources())
     words = [path, "task.target=both", "task.held={subjects: 0.5, seed: 2}"]
     with pytest.raises(BadInput, match=r"split \w+: no value of choice is left for it"):
-        plan_of(Request(composed(words, (), Sources())[0]))
+        plan_of(Request(request_of(words, (), Sources())[0]))
 
 
 def test_data_may_lie_in_a_folder_that_is_named_like_a_setting(tmp_path: Path) -> None:
     (tmp_path / "alpha=0.1").mkdir()
     path = _file(tmp_path / "alpha=0.1" / "a.npz", choice=RNG.integers(0, 2, N))
-    assert composed([path, "seed=3"], (), Sources())[0]["task"]["path"] == path
+    assert request_of([path, "seed=3"], (), Sources())[0]["task"]["path"] == path
 
 
 def test_a_name_that_takes_back_what_was_said_is_refused(tmp_path: Path) -> None:
     path = _file(tmp_path / "a.npz", choice=RNG.integers(0, 2, N))
     terms, name = "rule.terms=[pre]", "rule=polynomial"
-    assert composed([path, name, terms], (), Sources())[0]["rule"]["terms"] == ["pre"]
+    assert request_of([path, name, terms], (), Sources())[0]["rule"]["terms"] == ["pre"]
     for words, truth in (([path, terms, name], ()), ([path], (terms, name))):
         with pytest.raises(
             BadInput,
             match=r"rule=polynomial after rule.terms=\[pre\].* - say rule=polynomial first",
         ):
-            composed(words, truth, Sources())
+            request_of(words, truth, Sources())

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from metaplast.fitting.arguments import composed
-from metaplast.fitting.reading import reading_of, warn, warnings_of
+from metaplast.fitting.data_reading import paragraphs, reading_of, warn
+from metaplast.fitting.request import request_of
+from metaplast.fitting.result import DataReading
 from metaplast.registry import BadInput, find
 from metaplast.runs.config import Sources
 from metaplast.runs.job import Config, Job
@@ -45,11 +46,11 @@ def _spikes(path: Path, **more: Any) -> str:
 
 
 def _reading(*words: str) -> tuple[Any, list[str]]:
-    job = fit_job(composed([*words, "rows={}"], (), Sources())[0])
+    job = fit_job(request_of([*words, "rows={}"], (), Sources())[0])
     reading = reading_of(job)
-    for line in reading["warnings"]:
-        assert f"warning: {line}" in reading["description"]
-    return job.main, reading["warnings"]
+    for line in reading.warnings:
+        assert f"warning: {line}" in reading.description
+    return job.main, reading.warnings
 
 
 @pytest.mark.parametrize("dt", [0.01, np.float32(0.01), np.asarray([0.01])])
@@ -70,9 +71,9 @@ def test_another_dt_is_the_users_and_is_counted(tmp_path):
 
 def test_a_dt_that_was_meant_in_milliseconds_resolves_no_time_constant(tmp_path):
     job = fit_job(
-        composed([_spikes(tmp_path / "a.npz", dt=10.0), *STDP, "rows={}"], (), Sources())[0]
+        request_of([_spikes(tmp_path / "a.npz", dt=10.0), *STDP, "rows={}"], (), Sources())[0]
     )
-    told = reading_of(job)["description"]
+    told = reading_of(job).description
     assert any("tau_pre=0.02 s is not resolved by dt=10 s" in line for line in told)
 
 
@@ -123,9 +124,9 @@ def test_every_array_is_explained_whether_it_is_there_or_not(tmp_path):
         "activity": activity,
     }
     job = fit_job(
-        composed([_file(tmp_path / "a.npz", **more, **mask), "rows={}"], (), Sources())[0]
+        request_of([_file(tmp_path / "a.npz", **more, **mask), "rows={}"], (), Sources())[0]
     )
-    told = reading_of(job)["description"]
+    told = reading_of(job).description
     for line in (
         "  array 'activity': 40 rows, 2 units, from 0 to 39; missing: 10 of 80 values (12.5 %)",
         "  array 'recorded': what does not count: 1 of 2 units (50.0 %)",
@@ -160,7 +161,7 @@ def test_a_file_of_another_kind_is_named(tmp_path, name, content, words):
     path.write_bytes(content)
     more = ["task.nwb_stimulus=[a]"] if name.lower().endswith(".nwb") else []
     with pytest.raises(BadInput, match=words):
-        composed([str(path), *more], (), Sources())
+        request_of([str(path), *more], (), Sources())
 
 
 def test_a_folder_is_named_with_the_files_in_it(tmp_path):
@@ -169,18 +170,18 @@ def test_a_folder_is_named_with_the_files_in_it(tmp_path):
     with pytest.raises(
         BadInput, match=r"a folder - expected one \.npz or \.nwb file .* it holds \S*b\.npz$"
     ):
-        composed([str(tmp_path)], (), Sources())
+        request_of([str(tmp_path)], (), Sources())
 
 
-def test_fits_of_before_have_no_reading():
-    assert warnings_of({}) == []
-    assert warnings_of({"reading": {"warnings": ["a", "b"]}}) == ["Of the data:\n- a\n- b"]
+def test_warnings_are_one_paragraph():
+    assert paragraphs(DataReading([], [])) == []
+    assert paragraphs(DataReading([], ["a", "b"])) == ["Of the data:\n- a\n- b"]
 
 
 def test_a_training_on_recordings_says_the_same_and_other_tasks_nothing(tmp_path, caplog):
     choice = np.where(np.arange(N) % 4, np.arange(N) % 2, -1)
     path = _file(tmp_path / "a.npz", choice=choice, dt=0.1)
-    job = fit_job(composed([path, "rows={}", "task.target=choice", "dt=0.001"], (), Sources())[0])
+    job = fit_job(request_of([path, "rows={}", "task.target=choice", "dt=0.001"], (), Sources())[0])
     warn(job)
     assert any("no choice made in 10 of 40 rows (25.0 %)" in line for line in caplog.messages)
     assert any(
