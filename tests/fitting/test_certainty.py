@@ -83,7 +83,7 @@ def test_one_subject_and_too_many_numbers_are_said():
 
 
 def test_a_number_of_one_subject_is_said():
-    (sentence,) = interval_doubts(told(KNOWN._replace(alone=("b",))))
+    (sentence,) = interval_doubts(result(KNOWN._replace(alone=("b",))))
     assert sentence.startswith(
         "The data of one subject alone settle b: the others say nothing of it"
     )
