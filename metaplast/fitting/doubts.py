@@ -25,23 +25,23 @@ OTHER_FORM = "The truth has another form than the rule searched: judge by R2 dw,
 def doubts(fit: FitResult) -> list[str]:
     """The sentences of all checks that find something, each with its number."""
     row = fit.discovered
-    found = [still_moving(row), starts_disagree(row)]
+    reasons = [still_moving(row), starts_disagree(row)]
     for null, share in row.explained.items():
-        found.append(nothing_to_explain(fit, null) or null_not_beaten(null, share))
-    found.append(activity_misweighed(row))
+        reasons.append(nothing_to_explain(fit, null) or null_not_beaten(null, share))
+    reasons.append(activity_misweighed(row))
     for name, family in fit.rows.items():
         if name != DISCOVERED:
-            found.append(family_still_moving(name, family))
-            found.append(contained_family_is_better(name, family, row))
-            found.append(family_explains_more(name, family))
-    found.append(supports_alike(row.path))
-    found.append(intervals_not_asked(fit))
-    found += interval_doubts(fit.intervals)
+            reasons.append(family_still_moving(name, family))
+            reasons.append(contained_family_is_better(name, family, row))
+            reasons.append(family_explains_more(name, family))
+    reasons.append(supports_alike(row.path))
+    reasons.append(intervals_not_asked(fit))
+    reasons += interval_doubts(fit.intervals)
     if fit.bootstrap is not None:
-        found.append(refits_still_moving(fit.bootstrap))
-        found += [direction_loose(direction) for direction in _loose(fit.bootstrap)]
-    found.append(lives_diverged(row))
-    return [sentence for sentence in found if sentence is not None]
+        reasons.append(refits_still_moving(fit.bootstrap))
+        reasons += [direction_loose(direction) for direction in _loose(fit.bootstrap)]
+    reasons.append(lives_diverged(row))
+    return [sentence for sentence in reasons if sentence is not None]
 
 
 def still_moving(row: RowResult) -> str | None:
@@ -232,23 +232,23 @@ def interval_doubts(intervals: IntervalsResult | None) -> list[str]:
             f"How well the numbers are determined is not known: {intervals.why}. "
             "Set fit.bootstrap=200 or more."
         ]
-    found = number_warnings(intervals)
+    reasons = number_warnings(intervals)
     if intervals.open:
-        found += [settled_alone(settled) for settled in intervals.settled]
-    found += [swap_possible(weights) for weights in intervals.swaps]
+        reasons += [settled_alone(settled) for settled in intervals.settled]
+    reasons += [swap_possible(weights) for weights in intervals.swaps]
     if intervals.alone:
-        found.append(settled_by_one(intervals))
+        reasons.append(settled_by_one(intervals))
     if one := one_subject(intervals):
-        found.append(one)
-    return found
+        reasons.append(one)
+    return reasons
 
 
 def number_warnings(intervals: IntervalsResult | None) -> list[str]:
     """The reasons for which numbers mean nothing: separated choices, and open combinations."""
     if intervals is None or intervals.why:
         return []
-    found = [choices_separated(intervals.separated)] if intervals.separated else []
-    return found + [combination_open(weights) for weights in intervals.open]
+    reasons = [choices_separated(intervals.separated)] if intervals.separated else []
+    return reasons + [combination_open(weights) for weights in intervals.open]
 
 
 def choices_separated(names: list[str]) -> str:

@@ -15,7 +15,10 @@ from metaplast.runs.lifecycle import Comparison, Kind, Means, Request
 
 
 class Fitting(Kind[FitPlan]):
-    """A fit. Option `recover`: the rule that simulates the data; null: the recording's own values."""
+    """A fit.
+
+    Option `recover`: the rule that simulates the data; null: the recording's own values.
+    """
 
     marker = "fit_request.json"
     counted = Counted("outer steps", whole=False, once=False)  # after the starts, their best one
