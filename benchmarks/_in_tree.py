@@ -1,8 +1,10 @@
 """What a bench asks of the metaplast that its runs are made with; started with that source tree on
 PYTHONPATH.
 
-python -P _in_tree.py compose OUT ROWS WORD...   the config of WORDs, with ROWS alone if some are named, as YAML in OUT
-python -P _in_tree.py judge RUN OUT              every row of a finished run at its start and its end, as JSON in OUT
+python -P _in_tree.py compose OUT ROWS WORD...
+    writes the config of WORDs as YAML to OUT; with ROWS alone, if some are named
+python -P _in_tree.py judge RUN OUT
+    writes every row of a finished run, at its start and its end, as JSON to OUT
 """
 
 import sys

@@ -196,7 +196,8 @@ def clopper_pearson(hits: int, n: int) -> tuple[float, float]:
 
 def table() -> None:
     print(
-        f"{'design':20} {'number':26} {'sets':>4} {'covered':>8} {'95 %':>14} {'width':>6} {'named':>6} {'at rest':>7}"
+        f"{'design':20} {'number':26} {'sets':>4} {'covered':>8} {'95 %':>14} "
+        f"{'width':>6} {'named':>6} {'at rest':>7}"
     )
     for name, design in DESIGNS.items():
         path = OUT / f"{name}.json"

@@ -99,18 +99,21 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         lines, whole = measure(sys.argv[1:], Path(folder))
     print(
-        "| row | done after, s | CPU s | programs | compile s | of which tiny | trace s | lower s | peak GB |"
+        "| row | done after, s | CPU s | programs | compile s | of which tiny | trace "
+        "s | lower s | peak GB |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
     for line in lines:
         tiny = f"{line['tiny']} in {line['tiny_s']:.1f} s"
         figures = (line["trace_s"], line["lower_s"], line["peak_kib"] * 1024 / 1e9)
         print(
-            f"| {line['name']} | {line['at']:.0f} | {line['cpu_s']:.1f} | {line['programs']} | {line['compile_s']:.1f} "
+            f"| {line['name']} | {line['at']:.0f} | {line['cpu_s']:.1f} | "
+            f"{line['programs']} | {line['compile_s']:.1f} "
             f"| {tiny} | " + " | ".join(f"{value:.1f}" for value in figures) + " |"
         )
     print(
-        f"\nwall {whole['wall_s']:.0f} s, CPU {whole['cpu_s']:.0f} s, {whole['peak_gb']:.2f} GB at the most"
+        f"\nwall {whole['wall_s']:.0f} s, CPU {whole['cpu_s']:.0f} s, "
+        f"{whole['peak_gb']:.2f} GB at the most"
     )
     print(processor())
 

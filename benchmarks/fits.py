@@ -161,15 +161,18 @@ def measure(name: str, n_tasks: int) -> None:
     ]  # the first compiles
     for (a, b), kind in zip(pairs.transpose(2, 1, 0), ("CPU", "wall"), strict=True):
         print(
-            f"    {UPDATES} updates, {kind}: framework {np.median(a):.3f} s, plain {np.median(b):.3f} s"
+            f"    {UPDATES} updates, {kind}: framework {np.median(a):.3f} s, plain "
+            f"{np.median(b):.3f} s"
         )
         print(
-            f"        speed relative to plain: {np.median(b / a):.2f} ({min(b / a):.2f} to {max(b / a):.2f})"
+            f"        speed relative to plain: {np.median(b / a):.2f} ({min(b / a):.2f} "
+            f"to {max(b / a):.2f})"
         )
     steps = EPOCHS * n // n_tasks
     cpu, wall = timed(lambda: ours(steps).loss)
     print(
-        f"    whole protocol, {steps} updates, compilation included: {wall:.1f} s wall, {cpu:.1f} s CPU"
+        f"    whole protocol, {steps} updates, compilation included: {wall:.1f} s wall, "
+        f"{cpu:.1f} s CPU"
     )
 
 

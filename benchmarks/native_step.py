@@ -100,7 +100,8 @@ def check(work: Work, start: Start) -> None:
         weights, life.synapses[PLASTIC].weight.ravel(), rtol=0.0, atol=1e-5 * largest
     )
     print(
-        f"{work.name}: {int(spikes.sum())} spikes in {CHECKED} steps, the framework's; the same weights"
+        f"{work.name}: {int(spikes.sum())} spikes in {CHECKED} steps, the framework's; "
+        "the same weights"
     )
 
 

@@ -16,12 +16,21 @@ from metaplast.diagnosis.advice import EVOLUTION, GRADIENT
 from metaplast.results.loops import UNITS
 from metaplast.results.statistics import student
 
-BRIEF = "compare.lives=0 compare.cpu_s=5 compare.tries=4 compare.seeds=4 compare.points=4 evaluation.heldout=512"
+BRIEF = (
+    "compare.lives=0 compare.cpu_s=5 compare.tries=4 compare.seeds=4 compare.points=4 "
+    "evaluation.heldout=512"
+)
 SET = {
     "oja": "experiment=oja compare.lives=32000 compare.cpu_s=5 compare.tries=4 compare.points=7",
-    "digits": "experiment=digits compare.lives=1000 compare.cpu_s=8 compare.tries=4 compare.seeds=4 compare.points=6",
+    "digits": (
+        "experiment=digits compare.lives=1000 compare.cpu_s=8 compare.tries=4 "
+        "compare.seeds=4 compare.points=6"
+    ),
     "chaos": "experiment=chaos compare.lives=8000 compare.cpu_s=6 compare.tries=4 compare.points=7",
-    "spiking": "experiment=spiking compare.lives=8000 compare.cpu_s=5 compare.tries=4 compare.seeds=4 compare.points=6",
+    "spiking": (
+        "experiment=spiking compare.lives=8000 compare.cpu_s=5 compare.tries=4 "
+        "compare.seeds=4 compare.points=6"
+    ),
 }
 LIF = "network.neuron={name: lif, tau_m: 2.0e-3}"
 TERMS = "pre*modulator.teacher, pre*post_potential, pre, post*pre, weight, post"
@@ -34,13 +43,17 @@ JUDGED = {
     f"|rule={{name: polynomial, rate: 0.05, learn: both, terms: [{TERMS}]}}",
     "lif": f"experiment=prototypes|network.hidden=[40,40]|network.gain=2|{LIF}",
     "long": "experiment=chaos|network.recurrent_gain=1.2|task.shots=100",
-    "many": "experiment=association|genome=direct|rule={name: abcd, rate: 0.02, scale: 0.1}|rows={}",
+    "many": (
+        "experiment=association|genome=direct|rule={name: abcd, rate: 0.02, scale: 0.1}|rows={}"
+    ),
     "mlp": f"experiment=nonstationary|{MLP}|rows={{}}",
     "nonstationary": "experiment=nonstationary",
     "pointmass": "experiment=pointmass|outer=bptt|outer.learning_rate=0.03",
     "prototypes": "experiment=prototypes",
-    "recurrent": "experiment=nonstationary|network=recurrent|network.n_recurrent=40|network.recurrent_gain=2.5"
-    "|shared=false|rows={}",
+    "recurrent": (
+        "experiment=nonstationary|network=recurrent|"
+        "network.n_recurrent=40|network.recurrent_gain=2.5|shared=false|rows={}"
+    ),
     "regression": "experiment=regression",
 }
 LOOPS = "bptt,pes,es"  # those that are judged by: one exact, two that look at losses alone
@@ -66,7 +79,8 @@ def main(folder: Path) -> None:
         name: _verdict(folder, name, words, ("--loops", LOOPS)) for name, words in judged.items()
     }
     print(
-        "| problem | best of evolution over best of gradient | better | advice | why |\n|---|---|---|---|---|"
+        "| problem | best of evolution over best of gradient | better | advice | why "
+        "|\n|---|---|---|---|---|"
     )
     for name, found in verdicts.items():
         mean, low, high = found.ratio
@@ -82,7 +96,8 @@ def main(folder: Path) -> None:
         print(f"\n{name}\n\n{_table(json.loads((folder / name / 'compare.json').read_text()))}")
     for title, names in (("thresholds set on these", SET), ("judged", judged)):
         print(
-            f"\n| {title}: advised | gradient better | level | evolution better |\n|---|---|---|---|"
+            f"\n| {title}: advised | gradient better | level | evolution better "
+            "|\n|---|---|---|---|"
         )
         for said in ("gradient", "evolution"):
             cells = [

@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from metaplast.figures.drawing import OURS, PALETTE
+from metaplast.figures.style import OURS, PALETTE
 from metaplast.results import coefficients, curves
 from metaplast.reuse.rule_file import read_rule
 from metaplast.runs.config import Sources, compose

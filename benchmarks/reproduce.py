@@ -4,7 +4,7 @@ benchmarks.reproduce
     python -m benchmarks.reproduce --list              what is there, what is stale and why
     python -m benchmarks.reproduce --only oja          run one experiment and write its JSON
     python -m benchmarks.reproduce --changed           run those whose config, code or bits moved
-    python -m benchmarks.reproduce --write             write docs/results.md from the JSONs, run nothing
+    python -m benchmarks.reproduce --write   write docs/results.md from the JSONs, run nothing
 
 Runs lie under --runs (default runs/reproduce): a finished one is not run again while config and
 code stay, an interrupted one goes on. Which experiments, verbs and seeds:

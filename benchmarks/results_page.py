@@ -7,10 +7,11 @@ from typing import Any
 Plain = dict[str, Any]
 HEAD = """# Results
 
-Every number here comes from a JSON in benchmarks/results, which `python -m benchmarks.reproduce` writes.
-Scores are means over held-out lives. Over several seeds (class splits) intervals are 95 % t intervals over the means of
-the seeds; over one seed they are bootstrap intervals over its lives. Differences are paired: row minus discovered, on
-the same lives. A row is marked where its training failed, see "verdict".
+Every number here comes from a JSON in benchmarks/results, which
+`python -m benchmarks.reproduce` writes. Scores are means over held-out lives. Over several seeds
+(class splits) intervals are 95 % t intervals over the means of the seeds; over one seed they are
+bootstrap intervals over its lives. Differences are paired: row minus discovered, on the same lives.
+A row is marked where its training failed, see "verdict".
 
 Run one of them yourself:
 
@@ -101,7 +102,8 @@ def _title(told: Plain) -> str:
     if told.get("wall_s") is not None:
         facts.append(f"{told['wall_s']:.0f} s of wall time a seed")
     facts.append(
-        f"metaplast {versions.get('metaplast')}, JAX {versions.get('jax')}, Python {versions.get('python')}"
+        f"metaplast {versions.get('metaplast')}, JAX {versions.get('jax')}, Python "
+        f"{versions.get('python')}"
     )
     facts.append(told["processor"])
     facts.append(told["date"])

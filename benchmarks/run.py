@@ -52,7 +52,8 @@ def compare(
     a, b = (statistics.median(side) for side in zip(*pairs, strict=True))
     print(f"{name}: framework {1e3 * a:.1f} ms, plain {1e3 * b:.1f} ms (chunk, dot = {choice})")
     print(
-        f"    speed relative to plain: median {statistics.median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})"
+        f"    speed relative to plain: median {statistics.median(ratios):.3f} "
+        f"({ratios[0]:.3f} to {ratios[-1]:.3f})"
     )
     print(f"    framework {updates / a / 1e9:.2f} G synapse updates/s")
 

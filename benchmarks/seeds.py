@@ -112,7 +112,8 @@ def steps(name: str, words: tuple[str, ...]) -> None:
             times[side].append(time.process_time() - started)
     base = statistics.median(times["alone"])
     print(
-        f"{N} runs of {FEW} outer steps, {name}, compiled: a run after the other {N * FEW / base:.0f} outer steps/s"
+        f"{N} runs of {FEW} outer steps, {name}, compiled: a run after the other "
+        f"{N * FEW / base:.0f} outer steps/s"
     )
     for side in sides:
         ratios = sorted(a / b for a, b in zip(times["alone"], times[side], strict=True))

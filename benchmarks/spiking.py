@@ -244,7 +244,8 @@ def compare(name: str, sides: list[Side], updates: int) -> None:
         told = f"{rate:.1f} Hz, mean weight {weight:.3f} of the largest"
         fastest = updates / min(took) / 1e9
         print(
-            f"    {side.name}: {fastest:.2f} G/s ({speed}); {ratio:.2f} x the time of the first; {told}",
+            f"    {side.name}: {fastest:.2f} G/s ({speed}); {ratio:.2f} x the time of "
+            f"the first; {told}",
             flush=True,
         )
 

@@ -1,6 +1,4 @@
-"""Choices as they stand in a file, and as they are fitted: 0, 1, 2 ... for the options, -1 for none
-made.
-"""
+"""Choices as they stand in a file, coded as they are fitted: 0, 1, 2 ..., and -1 for no choice."""
 
 import json
 import re
@@ -8,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from inner_tasks._notes import MANY, ReadingNotes, counted, listed, percent, plain, tally
 from inner_tasks._npz import integers
-from inner_tasks._said import MANY, Said, counted, listed, percent, plain, tally
 from metaplast.registry import BadInput
 
 Option = bool | int | float | str
@@ -24,29 +22,36 @@ def coded(
     values: np.ndarray,
     options: tuple[Option, ...],
     reward: np.ndarray | None,
-    said: Said,
+    notes: ReadingNotes,
 ) -> np.ndarray:
-    """values [n] as whole numbers [n]: the place in `options`; -1 for every other value, where no
-    choice was made.
+    """The choices [n] as whole numbers [n]: the place in `options`, and -1 for no choice.
 
-    Without `options`, whole numbers are the options themselves, and negative ones and NaN no
-    choice. What is dropped, and options that were never chosen, are counted in `said`; rewards [n]
-    on such rows tell a coding that is not meant.
+    With `options`, every other value is no choice. Without them, whole numbers are the options
+    themselves, and negative numbers and NaN are no choice.
+
+    Args:
+        where: the column, as an error names it.
+        values: the column [n] as it stands in the file.
+        options: the values that stand for the choices 0, 1 ...; may be empty.
+        reward: the rewards [n]. A reward in a row without a choice hints at a wrong coding.
+        notes: takes the count of dropped values and of options that were never chosen.
     Raises: BadInput for text without `options`, for options that are not in the file, and for
-    negative numbers beside one option, of which nothing could be learned.
+        negative numbers beside a single option: nothing could be learned from one option.
     """
     if values.ndim != 1:
-        return values  # refused as any array of another shape
+        return values  # refused later, as any array of another shape
     if options:
-        codes, names = _named(where, values, options), [plain(option) for option in options]
+        codes = _named(where, values, options)
+        names = [plain(option) for option in options]
     else:
         codes = _numbered(where, values)
-        names = [str(k) for k in range(min(max(int(codes.max(initial=-1)) + 1, 2), 2 * MANY))]
+        n_options = max(int(codes.max(initial=-1)) + 1, 2)
+        names = [str(k) for k in range(min(n_options, 2 * MANY))]
     paid = _paid(values, reward)
-    said.columns.append(f"{where}: {_kind(values)}; {_read(codes, names)}")
-    said.warnings.extend(_missed(where, values, codes, paid, bool(options)))
-    said.warnings.extend(_unused(where, values, codes, names, bool(options)))
-    said.warnings.extend(_unpaid(where, values, codes, paid))
+    notes.add_column(where, f"{_kind(values)}; {_meaning(codes, names)}")
+    notes.warnings.extend(_missed(where, values, codes, paid, bool(options)))
+    notes.warnings.extend(_unused(where, values, codes, names, bool(options)))
+    notes.warnings.extend(_unpaid(where, values, codes, paid))
     return codes
 
 
@@ -114,74 +119,80 @@ def _yaml(options: tuple[Option, ...]) -> str:
 
 
 def _item(option: Option) -> str:
-    """As YAML reads it back: text that would be a number, yes, no or null there stands in quotes."""
-    if not isinstance(option, str) or (
-        re.fullmatch(r"[A-Za-z_]\w*", option) and option.lower() not in RESERVED
-    ):
+    """An option as YAML reads it back: quotes keep text from being a number, yes, no or null."""
+    if not isinstance(option, str):
         return plain(option)
-    return json.dumps(option)
+    is_word = re.fullmatch(r"[A-Za-z_]\w*", option) and option.lower() not in RESERVED
+    return plain(option) if is_word else json.dumps(option)
 
 
 def _paid(values: np.ndarray, reward: np.ndarray | None) -> np.ndarray | None:
-    """reward [n] where one stands, NaN elsewhere; None where there is none of this length."""
+    """The rewards [n], NaN where none was given; None where there are none of this length."""
     if reward is None or reward.shape != values.shape or reward.dtype.kind not in "fiub":
         return None
     return reward.astype(np.float64)
 
 
-def _read(codes: np.ndarray, names: list[str]) -> str:
-    """What became of the values."""
-    rows = [int(np.sum(codes == k)) for k in range(len(names))]
-    shown = [k for k in range(len(names)) if rows[k] or len(names) <= MANY]
-    each = [f"{names[k]} = option {k} ({rows[k]} rows)" for k in shown]
+def _meaning(codes: np.ndarray, names: list[str]) -> str:
+    """The option that each value became, with its number of rows."""
+    entries = []
+    for k, name in enumerate(names):
+        n_rows = int(np.sum(codes == k))
+        if n_rows or len(names) <= MANY:
+            entries.append(f"{name} = option {k} ({n_rows} rows)")
+    entries = entries[:MANY]
     none = int(np.sum(codes < 0))
-    return listed(
-        [*each[:MANY], *([f"no choice ({none} rows, {percent(none, len(codes))})"] if none else [])]
-    )
+    if none:
+        entries.append(f"no choice ({none} rows, {percent(none, len(codes))})")
+    return listed(entries)
 
 
 def _missed(
     where: str, values: np.ndarray, codes: np.ndarray, paid: np.ndarray | None, chosen: bool
 ) -> Iterator[str]:
+    """A warning that counts the rows without a choice."""
     none = codes < 0
     if not none.any():
         return
-    words = f"{where}: no choice made in {counted(none.sum(), len(codes))}: {tally(values[none])}"
-    if paid is not None and (given := int(np.isfinite(paid[none]).sum())):
+    warning = f"{where}: no choice made in {counted(none.sum(), len(codes))}: {tally(values[none])}"
+    n_paid = 0 if paid is None else int(np.isfinite(paid[none]).sum())
+    if paid is not None and n_paid:
         others = int(np.sum(np.nan_to_num(paid[none]) != 0))
-        words += f"; {given} of these rows have a reward, {others} another than 0, and it counts as an outcome"
-    if values.dtype.kind == "U":
-        meant = {name.strip().lower() for name in np.unique(values[~none]).tolist()}
-        near = int(np.isin(np.char.lower(np.char.strip(values[none])), list(meant)).sum())
-        words += (
-            f"; {near} of these rows differ from an option in capitals or blanks only"
-            if near
-            else ""
+        warning += (
+            f"; {n_paid} of these rows have a reward, {others} another than 0, "
+            "and it counts as an outcome"
         )
-    hint = (
-        f"; if they are options, say {FIELD}={_yaml(_options(values))}, without what is no choice"
-    )
+    if values.dtype.kind == "U":
+        options = {name.strip().lower() for name in np.unique(values[~none]).tolist()}
+        near = int(np.isin(np.char.lower(np.char.strip(values[none])), list(options)).sum())
+        if near:
+            warning += f"; {near} of these rows differ from an option in capitals or blanks only"
     negative = values.dtype.kind in "fi" and np.any(values[none] < 0)
-    yield words + (hint if negative and not chosen else "")
+    if negative and not chosen:
+        field = f"{FIELD}={_yaml(_options(values))}"
+        warning += f"; if they are options, say {field}, without what is no choice"
+    yield warning
 
 
 def _unused(
     where: str, values: np.ndarray, codes: np.ndarray, names: list[str], chosen: bool
 ) -> Iterator[str]:
+    """A warning that names the options that were never chosen."""
     made = set(np.unique(codes[codes >= 0]).tolist())
     n_options = max(len(names), max(made, default=0) + 1)
     never = [name for k, name in enumerate(names) if k not in made]
     if never and (chosen or len(made) > 1):
         alone = f"say {FIELD}={_yaml(_options(values))} where there are no others"
         fix = f"correct {FIELD} if it is misspelt" if chosen else alone
-        which = ", ".join(never[:MANY]) + (" ..." if n_options - len(made) > MANY else "")
-        yield f"{where}: {n_options - len(made)} of {n_options} options never chosen: {which}; {fix}"
+        n_never = n_options - len(made)
+        which = ", ".join(never[:MANY]) + (" ..." if n_never > MANY else "")
+        yield f"{where}: {n_never} of {n_options} options never chosen: {which}; {fix}"
 
 
 def _unpaid(
     where: str, values: np.ndarray, codes: np.ndarray, paid: np.ndarray | None
 ) -> Iterator[str]:
-    """Options that are never rewarded, where others are: a third number often stands for no choice."""
+    """A warning for options that are never rewarded: a third number often means no choice."""
     made = np.unique(codes[codes >= 0])
     if paid is None or len(made) < 3:
         return
@@ -195,5 +206,7 @@ def _unpaid(
     if len(rest) < 2:  # an option that is refused is never rewarded either
         every = _yaml(_options(values[codes >= 0]))
         fix = f"if one of these stands for no choice, say {FIELD}={every} without it"
-    which = f"{tally(values[rows])}, {counted(rows.sum(), len(codes))}"
-    yield f"{where}: never rewarded, where other options are: {which}; {fix}"
+    yield (
+        f"{where}: never rewarded, where other options are: "
+        f"{tally(values[rows])}, {counted(rows.sum(), len(codes))}; {fix}"
+    )

@@ -4,7 +4,7 @@ import hashlib
 import os
 import stat
 
-from inner_tasks._said import listed
+from inner_tasks._notes import listed
 from metaplast.registry import BadInput
 
 TEXT = ("text, such as a CSV file", "docs/fit.md, section 1, makes arrays of a CSV file")

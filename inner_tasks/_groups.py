@@ -1,8 +1,7 @@
-"""What families of arbitrary categories share: the classes of a data set fall into groups, and the
-group is the label.
+"""The base of families of arbitrary categories: classes fall into groups, the group is the label.
 
 A life shows examples of every class one at a time, then asks about others with plasticity off. A
-grouping says which classes belong together; what the groups are called is drawn anew in every life.
+grouping says which classes belong together. Every life draws new names for the groups.
 """
 
 from abc import abstractmethod
@@ -26,8 +25,12 @@ GROUPING_SHARES = {"train": 0.5, "validation": 0.25, "heldout": 0.25}
 
 
 class Examples(NamedTuple):
-    """The examples of one split: features [n, n_in]; rows of every class [n_classes, n_max],
-    padded; how many of them are real [n_classes]."""
+    """The examples of one split.
+
+    features [n, n_in]
+    table [n_classes, n_max]: the rows of every class, padded
+    counts [n_classes]: how many of these rows are real
+    """
 
     features: np.ndarray
     table: np.ndarray
@@ -36,8 +39,11 @@ class Examples(NamedTuple):
 
 @pytree
 class GroupedStream:
-    """One life: stimuli [n_steps, n_in], group labels [n_steps], and in how many first steps
-    plasticity is off [].
+    """One life.
+
+    inputs [n_steps, n_in]: the stimuli
+    labels [n_steps]: the groups
+    closed []: the number of first steps in which plasticity is off
     """
 
     inputs: Array
@@ -47,22 +53,22 @@ class GroupedStream:
 
 @spec
 class Grouped(AbstractTaskFamily):
-    """The classes of a data set in `n_groups` groups of sizes as equal as possible; the label is
-    the group.
+    """The classes of a data set in groups of sizes as equal as possible; the label is the group.
 
-    shots: images of each class, each shown once in every one of `passes` passes; queries: other
-    images of each class, asked with plasticity off. 80 examples of a class are `shots=40 passes=2`:
-    40 images, twice.
+    n_groups: the number of groups.
+    shots: images of each class that are shown, each once in every pass.
+    queries: other images of each class, asked with plasticity off.
+    passes: the number of passes. 80 examples of a class are `shots=40 passes=2`: 40 images, twice.
     shortest: where it is not 0, a training life learns from the last k examples of each class
-    alone, k uniform from
-    `shortest` to `shots * passes`: before them the gate is closed, rules rest and no step is
-    scored. Validation and held-out lives are always whole.
-    split_seed shares out the images of every class and the groupings, each over train, validation
-    and held-out lives without overlap; an unseen grouping differs from some that were seen by few
-    swaps of classes.
+        alone, k uniform from `shortest` to `shots * passes`. Before them the gate is closed, rules
+        rest and no step is scored. Validation and held-out lives are always whole.
+    split_seed: shares out the images of every class, and the groupings, over train, validation and
+        held-out lives without overlap. An unseen grouping differs from some that were seen by few
+        swaps of classes.
     label_noise, input_noise: see _few_shot.Difficulty.
+
     Raises: BadInput for groupings that cannot be shared out, a `shortest` beyond the life, or (from
-    `sample`) more images than the smallest class of a split has.
+        `sample`) more images than the smallest class of a split has.
     """
 
     n_groups: Count = 2
@@ -81,16 +87,17 @@ class Grouped(AbstractTaskFamily):
 
     @abstractmethod
     def examples(self, split: Split) -> Examples:
-        """What lives of a split are drawn from."""
+        """The examples from which lives of a split are drawn."""
 
     @abstractmethod
     def vary(self, u: Array, features: Array) -> Array:
-        """What a life does to all its features [..., n_in], decided by six numbers in [-1, 1]."""
+        """The features [..., n_in] as one life shows them; six numbers u in [-1, 1] decide how."""
 
     def __post_init__(self) -> None:
         n_classes = self.size[1]
         if not 2 <= self.n_groups < n_classes:
-            expected = f"from 2 to {n_classes - 1}: groupings of {n_classes} classes that can be shared out"
+            groupings = f"groupings of {n_classes} classes that can be shared out"
+            expected = f"from 2 to {n_classes - 1}: {groupings}"
             raise BadInput(f"n_groups={self.n_groups}", expected, "choose another number")
         if self.shortest > self.shots * self.passes:
             expected = f"at most shots * passes = {self.shots * self.passes}"
@@ -108,14 +115,8 @@ class Grouped(AbstractTaskFamily):
         n_classes, n_each = self.size[1], self.shots + self.queries
         features, table, counts = self.examples(split)
         self._check_images(int(min(counts)), split)
-        sizes = (
-            1,
-            self.n_groups,
-            table.size,
-            6,
-            n_classes * (self.shots * self.passes + self.queries),
-            1,
-        )
+        n_asked_and_shown = n_classes * (self.shots * self.passes + self.queries)
+        sizes = (1, self.n_groups, table.size, 6, n_asked_and_shown, 1)
         u_group, u_name, u_image, u_vary, u_order, u_length = _few_shot.pieces(
             jax.random.uniform(key, (sum(sizes),)), *sizes
         )
@@ -134,12 +135,13 @@ class Grouped(AbstractTaskFamily):
     def _check_images(self, fewest: int, split: Split) -> None:
         if self.shots + self.queries <= fewest:
             return
-        what = f"task: shots + queries = {self.shots + self.queries} images of a class for {split} lives"
+        n_images = self.shots + self.queries
+        what = f"task: shots + queries = {n_images} images of a class for {split} lives"
         expected = f"at most {fewest}, so many has the smallest class there"
         raise BadInput(what, expected, "lower shots; passes=2 shows each image twice")
 
     def _closed(self, u: Array, split: Split) -> Array:
-        """How many of the first examples of every class a life does not learn from."""
+        """The number of first examples of every class from which a life does not learn."""
         if not self.shortest or split != "train":
             return jnp.zeros((), jnp.int32)
         return (u * (self.shots * self.passes - self.shortest + 1)).astype(jnp.int32)
@@ -175,8 +177,9 @@ class Grouped(AbstractTaskFamily):
 
 
 def shared_out(labels: np.ndarray, split_seed: int, split: Split) -> tuple[np.ndarray, np.ndarray]:
-    """(table, counts) of Examples: of every class a third of the rows, drawn by `split_seed`, for
-    each split.
+    """The (table, counts) of Examples: a third of the rows of every class for each split.
+
+    `split_seed` draws the thirds.
     """
     rows = []
     for label in np.unique(labels):
@@ -189,8 +192,10 @@ def shared_out(labels: np.ndarray, split_seed: int, split: Split) -> tuple[np.nd
 
 @lru_cache(maxsize=64)
 def of_split(n_classes: int, n_groups: int, split_seed: int, split: Split) -> np.ndarray:
-    """The groupings of a split [n, n_classes], drawn by `split_seed`: half of all for training, a
-    quarter for each of the other two; an entry is the group of a class."""
+    """The groupings of a split [n, n_classes]; an entry is the group of a class.
+
+    `split_seed` draws half of all groupings for training, a quarter for each other split.
+    """
     every = every_grouping(n_classes, n_groups)
     order = np.random.default_rng(split_seed).permutation(len(every))
     ends = np.round(np.cumsum([0.0, *GROUPING_SHARES.values()]) * len(every)).astype(int)
@@ -200,8 +205,7 @@ def of_split(n_classes: int, n_groups: int, split_seed: int, split: Split) -> np
 
 @lru_cache(maxsize=16)
 def every_grouping(n_classes: int, n_groups: int) -> np.ndarray:
-    """All ways [n, n_classes] to cut the classes into groups of sizes as equal as possible, up to
-    the groups' names.
+    """All groupings [n, n_classes] into groups of sizes as equal as possible, up to their names.
 
     Groups are numbered in the order in which they first appear, so no two rows are the same
     grouping.

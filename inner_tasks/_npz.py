@@ -1,33 +1,44 @@
-"""A user's recordings in one .npz file (numpy.savez): the flat schema, how it is read, and what is
-refused.
+"""A user's recordings in one .npz file (numpy.savez): its arrays, their checks and errors.
 
 Rows are time steps; N of them, one session after the other, each in time order. Numbers of any
 NumPy type; text as str.
 
-    stimulus [N, n_in]          what the inputs show; required, finite
-    activity [N, n_units]       what was recorded; NaN: missing         } one of the two is required; with both,
-    choice [N]                  0, 1, 2 ...; negative or NaN: none made } `task.target` says what is fitted. Other
-                                values, text too, where `task.choice_values` names the options
-                                (_coding.py)
-    recorded [n_units] or [N, n_units]   which units of `activity` (and when) count: true/false, default all
-    reward [N]                  what was paid; NaN: nothing was said. Gives two modulators, 0 where it is NaN: `reward`,
-                                and `advantage` = reward - the mean of the last `task.reward_window`
-                                rewards before it in its session (of as many as there are; 0 before
-                                the first)
-    modulator.<name> [N]        further channels, finite; name: a-z, 0-9, _
-    plastic [N]                 is plasticity on, 0 to 1; default 1
-    session [N]                 whole numbers; default: one session. Weights begin anew in each: days through which an
-                                animal goes on learning are one session
-    trial [N]                   whole numbers; each change begins a new trial, and neurons are then at rest (`reset` on
-                                the last row before it). Without it no neuron is ever reset, and
-                                every row is a trial of its own where trials are held out
-    subject [N]                 whole numbers or text, one per session; default: every session is its own subject
-    weights.<edge>              [post, pre] or [n_sessions, post, pre]: the first weights, finite
-    final_weights.<edge>        likewise, the last ones; NaN: not measured
-    dt                          seconds per row; `metaplast fit` runs with it unless told another dt
+    stimulus [N, n_in]
+        the inputs; required, finite
+    activity [N, n_units]
+        the recorded activity; NaN: missing. `activity` or `choice` is required; with both,
+        `task.target` says which is fitted
+    choice [N]
+        0, 1, 2 ...; negative or NaN: no choice was made. Other values, text too, where
+        `task.choice_values` names the options (_coding.py)
+    recorded [n_units] or [N, n_units]
+        which units of `activity` (and when) count: true/false, default all
+    reward [N]
+        the reward; NaN: nothing was said. Gives two modulators, 0 where it is NaN: `reward`, and
+        `advantage` = reward - the mean of the last `task.reward_window` rewards before it in its
+        session (of as many as there are; 0 before the first)
+    modulator.<name> [N]
+        further channels, finite; name: a-z, 0-9, _
+    plastic [N]
+        whether plasticity is on, 0 to 1; default 1
+    session [N]
+        whole numbers; default: one session. Weights begin anew in each: days through which an
+        animal goes on learning are one session
+    trial [N]
+        whole numbers. Each change begins a new trial, and neurons are then at rest (`reset` on the
+        last row before it). Without it no neuron is ever reset, and every row is a trial of its own
+        where trials are held out
+    subject [N]
+        whole numbers or text, one per session; default: every session is its own subject
+    weights.<edge> [post, pre] or [n_sessions, post, pre]
+        the first weights, finite
+    final_weights.<edge>
+        likewise, the last weights; NaN: not measured
+    dt
+        seconds per row; `metaplast fit` runs with it unless told another dt
 
-Nothing in a file becomes code: no pickle, no object arrays. Raises everywhere: BadInput that names
-the array.
+Nothing in a file becomes code: no pickle, no object arrays. Every function here raises BadInput
+that names the array.
 """
 
 import difflib
@@ -39,7 +50,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from inner_tasks._file import looks, stamp
-from inner_tasks._said import plain, tally
+from inner_tasks._notes import ColumnNote, plain, tally
 from inner_tasks._shapes import demand_upright, fix_of_shape
 from metaplast.registry import BadInput
 from metaplast.signals import FEEDBACK_FIELDS
@@ -74,11 +85,17 @@ Arrays = dict[str, np.ndarray]
 
 
 class Rows(NamedTuple):
-    """One checked file, row by row. session: counted from 0; starts [n_sessions]: their first rows;
-    trial: as given, or None; subject [n_sessions]: index into `names`; weights, final: {edge:
-    [n_sessions, post, pre]}. options: the values that the choices 0, 1 ... stand for, where they
-    were named; columns,
-    warnings: as _said.Said has them.
+    """One checked file, row by row. None stands for an array that is not there.
+
+    shown [], [n_units] or [N, n_units]: which values of `activity` count
+    session [N]: counted from 0
+    starts [n_sessions]: the first row of each session
+    trial [N]: as in the file
+    subject [n_sessions]: index into `names`
+    weights, final: {edge: [n_sessions, post, pre]}
+    dt: seconds per row
+    options: the values that the choices 0, 1 ... stand for, where they were named
+    columns, warnings: as in _notes.ReadingNotes
     """
 
     stimulus: np.ndarray
@@ -97,7 +114,7 @@ class Rows(NamedTuple):
     final: Arrays
     dt: float | None
     options: tuple[str, ...] = ()
-    columns: tuple[str, ...] = ()
+    columns: tuple[ColumnNote, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -112,18 +129,18 @@ def read(path: str) -> Arrays:
                 return dict(_load(found, keys))
     except BadInput:
         raise
-    except (
-        Exception
-    ) as error:  # damaged bytes make the zip and header parsers raise nearly anything
+    except Exception as error:  # damaged bytes make the parsers raise nearly anything
         why = getattr(error, "strerror", None) or type(error).__name__
-        is_, fix = ("", "") if isinstance(error, OSError) else looks(path)
-        given = f"recordings {path!r}: {why}" + (f", it is {is_}" if is_ else "")
-        raise BadInput(given, "an .npz file that can be read", fix or AGAIN) from None
+        seems, fix = ("", "") if isinstance(error, OSError) else looks(path)
+        guess = f", it is {seems}" if seems else ""
+        what = f"recordings {path!r}: {why}{guess}"
+        raise BadInput(what, "an .npz file that can be read", fix or AGAIN) from None
 
 
 def _contents(file: BinaryIO, path: str) -> list[str]:
-    """The names of the arrays; sizes are judged as declared, before anything is unpacked (zipfile
-    holds to them).
+    """The names of the arrays, after a check of their sizes.
+
+    Sizes are those that the archive declares, before anything is unpacked; zipfile holds to them.
     """
     with zipfile.ZipFile(file) as found:
         members = found.infolist()
@@ -139,10 +156,8 @@ def _contents(file: BinaryIO, path: str) -> list[str]:
     for key, member in zip(keys, members, strict=True):
         if keys.count(key) > 1:
             raise BadInput(f"array {key!r}: there twice", "every array once", AGAIN)
-        if member.compress_type not in (
-            zipfile.ZIP_STORED,
-            zipfile.ZIP_DEFLATED,
-        ):  # others unpack without a bound
+        # Other kinds of compression unpack without a bound.
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise BadInput(f"array {key!r}: an unusual compression", "none, or deflate", AGAIN)
     return keys
 
@@ -173,7 +188,7 @@ def _load(found: Any, keys: list[str]) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def check(arrays: Arrays) -> Rows:
-    """Every rule of the schema; what is not given gets its default."""
+    """The rows, after every check of the schema; an array that is missing gets its default."""
     for key in arrays:
         _known(key)
     if "stimulus" not in arrays or not arrays.keys() & {"activity", "choice"}:
@@ -186,9 +201,6 @@ def check(arrays: Arrays) -> Rows:
     stimulus = numbers("stimulus", arrays["stimulus"], (None, None))
     demand_upright(arrays, stimulus)
     n = len(stimulus)
-    part = lambda prefix: {
-        k.partition(".")[2]: v for k, v in arrays.items() if k.startswith(prefix + ".")
-    }
     whole = {k: integers(k, arrays[k], n) for k in ("choice", "session", "trial") if k in arrays}
     session, starts = _sessions(whole.get("session", np.zeros(n, np.int64)))
     subject, names = _subjects(arrays.get("subject"), session, starts)
@@ -197,17 +209,17 @@ def check(arrays: Arrays) -> Rows:
         if "activity" in arrays
         else None
     )
-    channels = part("modulator")
+    channels = _members("modulator", arrays)
     _check_channels(channels, "reward" in arrays)
-    weights, final = (
-        _layouts(kind, part(kind), len(starts)) for kind in ("weights", "final_weights")
-    )
+    weights = _layouts("weights", _members("weights", arrays), len(starts))
+    final = _layouts("final_weights", _members("final_weights", arrays), len(starts))
     for edge in weights.keys() & final.keys():
-        if weights[edge].shape != final[edge].shape:
-            given = f"{list(final[edge].shape[1:])} where 'weights.{edge}' has {list(weights[edge].shape[1:])}"
-            raise BadInput(
-                f"array 'final_weights.{edge}': {given}", "one shape", "correct one of the two"
-            )
+        first_shape = list(weights[edge].shape[1:])
+        last_shape = list(final[edge].shape[1:])
+        if first_shape != last_shape:
+            shapes = f"{last_shape} where 'weights.{edge}' has {first_shape}"
+            what = f"array 'final_weights.{edge}': {shapes}"
+            raise BadInput(what, "one shape", "correct one of the two")
     return Rows(
         stimulus=stimulus,
         activity=activity,
@@ -231,8 +243,17 @@ def check(arrays: Arrays) -> Rows:
     )
 
 
+def _members(prefix: str, arrays: Arrays) -> Arrays:
+    """The arrays `prefix.NAME`, by NAME."""
+    members = {}
+    for key, value in arrays.items():
+        if key.startswith(prefix + "."):
+            members[key.partition(".")[2]] = value
+    return members
+
+
 def _known(key: str) -> None:
-    """Raises: BadInput, with the nearest known name."""
+    """Raises: BadInput for a name that is not in the schema, with the nearest known name."""
     first, dot, rest = key.partition(".")
     if key in PLAIN or (first in NAMED and dot and re.fullmatch(NAMED[first], rest)):
         return
@@ -243,18 +264,17 @@ def _known(key: str) -> None:
         )
     near = difflib.get_close_matches(first, [*PLAIN, *NAMED], n=1)
     known = [*PLAIN, *(f"{name}.NAME" for name in NAMED)]
-    hint = (
-        f"did you mean {near[0] + ('.NAME' if near[0] in NAMED else '')!r}?"
-        if near
-        else "remove it"
-    )
+    hint = "remove it"
+    if near:
+        suggestion = f"{near[0]}.NAME" if near[0] in NAMED else near[0]
+        hint = f"did you mean {suggestion!r}?"
     raise BadInput(f"unknown array {key!r}", f"one of {', '.join(known)}", hint)
 
 
 def numbers(
     name: str, value: np.ndarray, shape: tuple[int | None, ...], nan: bool = False
 ) -> np.ndarray:
-    """`value` in single precision; None in `shape` is any length but 0."""
+    """An array in single precision. None in `shape` is any length but 0; nan: NaN is allowed."""
     if value.dtype.kind == "U":
         fix = "convert it: .astype(float), or (array == WORD) where it says WORD or not"
         raise BadInput(f"array {name!r}: text", "numbers", fix)

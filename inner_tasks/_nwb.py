@@ -1,25 +1,24 @@
-"""Recordings in one .nwb file (Neurodata Without Borders 2), as the same arrays as an .npz file
-(_npz.py).
+"""Recordings in one .nwb file (Neurodata Without Borders 2), read as the arrays of _npz.py.
 
-A file is one session of one subject (`subject.subject_id`). Of its table of trials, sorted by
-start_time, the columns `nwb_choice` (else `choice`) and `nwb_reward` (else `reward`; of several the
-sum) are taken as such;
-NaN: no choice, no outcome. Two ways:
+A file is one session of one subject (`subject.subject_id`). Its table of trials is sorted by
+start_time. Its column `nwb_choice` (else `choice`) is the choice, its column `nwb_reward` (else
+`reward`) the reward, of several columns their sum. NaN stands for no choice and for no outcome.
+There are two ways to make rows:
 
-- without `nwb_stimulus_series`, one row per trial: the stimulus is the columns named in
-`nwb_stimulus`, of numbers,
-  vectors or text (an input of 0 and 1 per word). Each row is then a trial of its own, without a
-  reset, as in an .npz file without `trial`. `nwb_activity_series=units`: the spikes of every unit
-  from start_time to stop_time;
-- with it, rows are the samples of that time series; of `nwb_activity_series` the nearest sample in
-time is taken (the
-  earlier of two as near), and none where none lies within 3/4 of a step.
-  `nwb_activity_series=units`: the spikes of every unit from a sample to the next. A trial begins at
-  the first sample at or after its start_time and lasts until the next one begins; samples before
-  the first trial are one more. Choice and reward stand on its last sample up to stop_time.
+- Without `nwb_stimulus_series`, every trial is one row. The stimulus is the columns named in
+  `nwb_stimulus`: numbers, vectors or text (an input of 0 and 1 per word). Each row is then a trial
+  of its own, without a reset, as in an .npz file without `trial`. With `nwb_activity_series=units`,
+  the activity is the spikes of every unit from start_time to stop_time.
+- With `nwb_stimulus_series`, every sample of that time series is one row. The activity is the
+  nearest sample in time of `nwb_activity_series` (the earlier of two as near), and missing where
+  none lies within 3/4 of a step. With `nwb_activity_series=units`, it is the spikes of every unit
+  from a sample to the next. A trial begins at the first sample at or after its start_time and lasts
+  until the next one begins; the samples before the first trial are one more trial. Choice and
+  reward stand on the last sample of a trial up to its stop_time.
 
-Series are found by name, or by the end of their path (`plane0/cells`), anywhere in the file; their
-values are data * conversion + offset. What is left out, repeated or sorted is counted in a warning.
+A series is found by its name, or by the end of its path (`plane0/cells`), anywhere in the file. Its
+values are data * conversion + offset. A warning counts everything that is left out, repeated or
+sorted.
 """
 
 from typing import Any, NamedTuple
@@ -28,6 +27,7 @@ import numpy as np
 
 from inner_tasks._coding import Option
 from inner_tasks._file import looks, stamp
+from inner_tasks._notes import ReadingNotes, counted
 from inner_tasks._npz import Arrays
 from inner_tasks._nwb_series import (
     UNITS,
@@ -47,15 +47,17 @@ from inner_tasks._nwb_trials import (
     rewards,
     trials,
 )
-from inner_tasks._said import Said, counted
 from metaplast.registry import BadInput
 
-LONGEST = 1.5  # steps: so much is a row, where the next one is late
+LONGEST = 1.5  # steps: the length of a row at most, where the next one is late
 
 
 class Wanted(NamedTuple):
-    """What to take: columns of the table of trials, or time series, by name; options: what choices
-    stand for.
+    """The parts of a file that are asked for, by name; empty where none is.
+
+    columns: columns of the table of trials that are the stimulus
+    stimulus, activity: time series
+    choice, reward: columns of the table of trials
     """
 
     columns: tuple[str, ...] = ()
@@ -65,10 +67,24 @@ class Wanted(NamedTuple):
     reward: tuple[str, ...] = ()
 
 
-def read(path: str, wanted: Wanted, options: tuple[Option, ...] | None, said: Said) -> Arrays:
-    """The arrays of an .nwb file, by the names of the schema; choices as `_coding.coded` has them,
-    none where options is None.
+class TrialTable(NamedTuple):
+    """The table of trials, and the arrays `choice` and `reward` [n_trials] where there are any."""
 
+    columns: Arrays
+    outcomes: Arrays
+
+
+def read(
+    path: str, wanted: Wanted, options: tuple[Option, ...] | None, notes: ReadingNotes
+) -> Arrays:
+    """The arrays of an .nwb file, by the names of the schema in _npz.py.
+
+    Args:
+        path: the file.
+        wanted: the parts of it that are asked for.
+        options: the values that stand for the choices 0, 1 ..., as for `_coding.coded`; None
+            where choices are not read.
+        notes: takes a note for every column, and the warnings.
     Raises: BadInput for a file that pynwb cannot read, or that lacks what is wanted.
     """
     stamp(path)
@@ -82,45 +98,46 @@ def read(path: str, wanted: Wanted, options: tuple[Option, ...] | None, said: Sa
     try:
         open_file: Any = NWBHDF5IO  # its signature is hidden from type checkers
         with open_file(path, "r", load_namespaces=True) as io:
-            return _arrays(io.read(), wanted, options, said)
+            return _arrays(io.read(), wanted, options, notes)
     except BadInput:
         raise
     except Exception as error:  # HDF5 and the NWB schema raise nearly anything on a damaged file
         seems, fix = looks(path)
-        what = f"recordings {path!r}: {type(error).__name__}" + (
-            f", it is {seems}" if seems else ""
-        )
-        other = fix and "HDF5" not in seems
-        raise BadInput(
-            what, "an .nwb file that pynwb can read", fix if other else "check it with nwbinspector"
-        ) from None
+        guess = f", it is {seems}" if seems else ""
+        what = f"recordings {path!r}: {type(error).__name__}{guess}"
+        if not fix or "HDF5" in seems:
+            fix = "check it with nwbinspector"
+        raise BadInput(what, "an .nwb file that pynwb can read", fix) from None
 
 
-def _arrays(found: Any, wanted: Wanted, options: tuple[Option, ...] | None, said: Said) -> Arrays:
+def _arrays(
+    found: Any, wanted: Wanted, options: tuple[Option, ...] | None, notes: ReadingNotes
+) -> Arrays:
     by_spikes = "spikes" if wanted.activity == UNITS else "nothing"
-    table = trials(found, "samples" if wanted.stimulus else by_spikes, said)
+    table = trials(found, "samples" if wanted.stimulus else by_spikes, notes)
     _demand_stimulus(found, wanted, table)
     if table:
-        said.columns.append(f"columns of trials: {columns_of(table)}")
-    shown = inputs(wanted.columns, table, said) if wanted.columns else None
-    reward = rewards(wanted.reward, table, said)
-    choice = None if options is None else choices(wanted.choice, options, table, reward, said)
+        notes.add_column("columns of trials", columns_of(table))
+    shown = inputs(wanted.columns, table, notes) if wanted.columns else None
+    reward = rewards(wanted.reward, table, notes)
+    choice = None if options is None else choices(wanted.choice, options, table, reward, notes)
     if options is None:
-        said.columns.append("choices: not read, as task.target=activity")
+        notes.add_column("choices", "not read, as task.target=activity")
     if choice is None and not wanted.activity:
         demand_choice(table)
-    told = {
-        name: value for name, value in (("choice", choice), ("reward", reward)) if value is not None
-    }
-    arrays = (
-        _samples(found, wanted, (table, told), said)
-        if shown is None
-        else {"stimulus": shown, **told}
-    )
-    if shown is not None and wanted.activity:
-        arrays["activity"] = spike_counts(
-            found, numbers("start_time", table), numbers("stop_time", table), said
-        )
+    outcomes: Arrays = {}
+    if choice is not None:
+        outcomes["choice"] = choice
+    if reward is not None:
+        outcomes["reward"] = reward
+    if shown is None:
+        arrays = _samples(found, wanted, TrialTable(table, outcomes), notes)
+    else:
+        arrays = {"stimulus": shown, **outcomes}
+        if wanted.activity:
+            start = numbers("start_time", table)
+            stop = numbers("stop_time", table)
+            arrays["activity"] = spike_counts(found, start, stop, notes)
     subject = getattr(found.subject, "subject_id", None)
     if subject:
         arrays["subject"] = np.full(len(arrays["stimulus"]), str(subject))
@@ -130,80 +147,83 @@ def _arrays(found: Any, wanted: Wanted, options: tuple[Option, ...] | None, said
 def _demand_stimulus(found: Any, wanted: Wanted, table: Arrays) -> None:
     needs_rows = wanted.activity not in ("", UNITS) and not wanted.stimulus
     if bool(wanted.columns) == bool(wanted.stimulus) or needs_rows:
-        expected = "either task.nwb_stimulus (one row per trial) or task.nwb_stimulus_series (one row per sample)"
-        has = f"the file has columns {columns_of(table)} of trials and time series {known_series(found)}"
-        fix = f"set one of them; task.nwb_activity_series goes with the second; {has}"
+        expected = (
+            "either task.nwb_stimulus (one row per trial) "
+            "or task.nwb_stimulus_series (one row per sample)"
+        )
+        fix = (
+            "set one of them; task.nwb_activity_series goes with the second; the file has columns "
+            f"{columns_of(table)} of trials and time series {known_series(found)}"
+        )
         raise BadInput("an .nwb file: what is the stimulus?", expected, fix)
 
 
-def _samples(found: Any, wanted: Wanted, trial: tuple[Arrays, Arrays], said: Said) -> Arrays:
-    """One row per sample of the stimulus. trial: the table of trials; the choice and reward of
-    each.
-    """
+def _samples(found: Any, wanted: Wanted, by_trial: TrialTable, notes: ReadingNotes) -> Arrays:
+    """The arrays with one row per sample of the stimulus."""
     time, stimulus = series(found, wanted.stimulus, "task.nwb_stimulus_series")
-    arrays, step = {"stimulus": stimulus}, step_of(wanted.stimulus, time, said)
-    said.columns.append(
-        f"time series {wanted.stimulus!r}: {stimulus.shape[1]} inputs, a row per sample, every {step:g} s"
-    )
+    arrays = {"stimulus": stimulus}
+    step = step_of(wanted.stimulus, time, notes)
+    rows = f"{stimulus.shape[1]} inputs, a row per sample, every {step:g} s"
+    notes.add_column(f"time series {wanted.stimulus!r}", rows)
     if stimulus.shape[1] > len(stimulus):
         shape = f"{len(stimulus)} samples of {stimulus.shape[1]} channels"
-        said.warnings.append(f"time series {wanted.stimulus!r}: {shape}; is it transposed?")
+        notes.warn(f"time series {wanted.stimulus!r}: {shape}; is it transposed?")
     if np.isfinite(step):
         arrays["dt"] = np.asarray(step)
     if wanted.activity:
-        arrays["activity"] = _activity(found, wanted, time, step, said)
-    if not trial[0]:
+        arrays["activity"] = _activity(found, wanted, time, step, notes)
+    if not by_trial.columns:
         return arrays
-    return arrays | _placed(time, trial, wanted.stimulus, said)
+    return arrays | _placed(time, by_trial, wanted.stimulus, notes)
 
 
-def _activity(found: Any, wanted: Wanted, time: np.ndarray, step: float, said: Said) -> np.ndarray:
+def _activity(
+    found: Any, wanted: Wanted, time: np.ndarray, step: float, notes: ReadingNotes
+) -> np.ndarray:
     if wanted.activity == UNITS and not named(found, UNITS):
         after = np.minimum(np.append(time[1:], np.inf), time + LONGEST * step)
-        return spike_counts(found, time, after, said)
+        return spike_counts(found, time, after, notes)
     at, values = series(found, wanted.activity, "task.nwb_activity_series")
-    said.columns.append(
-        f"time series {wanted.activity!r}: {values.shape[1]} units, the nearest sample of every row"
-    )
-    return nearest((wanted.stimulus, wanted.activity), time, at, values, said)
+    units = f"{values.shape[1]} units, the nearest sample of every row"
+    notes.add_column(f"time series {wanted.activity!r}", units)
+    return nearest((wanted.stimulus, wanted.activity), time, at, values, notes)
 
 
-def _placed(time: np.ndarray, trial: tuple[Arrays, Arrays], name: str, said: Said) -> Arrays:
-    """The trial of every sample; the choice and reward of a trial on its last sample up to
-    stop_time.
+def _placed(time: np.ndarray, by_trial: TrialTable, name: str, notes: ReadingNotes) -> Arrays:
+    """The trial of every sample; choice and reward stand on its last sample up to stop_time.
 
     Raises: BadInput for trials that have no length or begin together, and for choices without a
     sample.
     """
-    table, told = trial
-    start, stop = numbers("start_time", table), numbers("stop_time", table)
+    start = numbers("start_time", by_trial.columns)
+    stop = numbers("stop_time", by_trial.columns)
     n = len(start)
     wrong = (stop < start) | (np.diff(start, prepend=-np.inf) <= 0)
     if wrong.any():
-        given = f"trials: {counted(wrong.sum(), n, 'trials')} stop before they start, or start with another"
-        raise BadInput(
-            given, "start_time rising, and stop_time after it", "correct the table of trials"
-        )
+        wrong_trials = counted(wrong.sum(), n, "trials")
+        what = f"trials: {wrong_trials} stop before they start, or start with another"
+        expected = "start_time rising, and stop_time after it"
+        raise BadInput(what, expected, "correct the table of trials")
     mine = np.searchsorted(start, time, side="right")
     end = np.fmin(stop, np.append(start[1:], np.inf))
     last = np.searchsorted(time, end, side="right") - 1
     last = np.where(mine[last] > np.arange(1, n + 1), last - 1, last)
     off = np.flatnonzero((last < 0) | (mine[last] != np.arange(1, n + 1)))
-    if off.size and told:
+    if off.size and by_trial.outcomes:
         what = (
             f"trial {off[0]}: no sample of {name!r} in it, nor in {counted(off.size, n, 'trials')}"
         )
         raise BadInput(
             what,
-            f"one for its {next(iter(told))}",
+            f"one for its {next(iter(by_trial.outcomes))}",
             "choose a series that covers the trials, in seconds",
         )
     if off.size:
-        said.warnings.append(
+        notes.warn(
             f"trials: no sample of {name!r} in {counted(off.size, n, 'trials')}, which are left out"
         )
     arrays: Arrays = {"trial": mine}
-    for kind, value in told.items():
+    for kind, value in by_trial.outcomes.items():
         arrays[kind] = np.full(len(time), -1 if kind == "choice" else np.nan, value.dtype)
         arrays[kind][last] = value
     return arrays

@@ -1,30 +1,30 @@
-"""Time series and spike times of an .nwb file, by name or path, and their values at the times of
-the rows.
-"""
+"""Time series and spike times of an .nwb file, and their values at the times of the rows."""
 
 from typing import Any
 
 import numpy as np
 
+from inner_tasks._notes import ReadingNotes, counted
 from inner_tasks._nwb_trials import within
-from inner_tasks._said import Said, counted
 from metaplast.registry import BadInput
 
 UNITS = "units"
-REACH = 0.75  # of the step of a series: so far may the nearest sample lie, beyond half a step for times that jitter
-UNEVEN = 0.1  # of the median step
+REACH = 0.75  # steps of a series between a row and its nearest sample; times jitter, so above 0.5
+UNEVEN = 0.1  # of the median step: a step that is further off counts as uneven
 MANY_TIMES = 100  # beyond this ratio two recordings of one session are in different units of time
-MOST = 0.9  # of the rows
+MOST = 0.9  # of the rows: more of them without a sample hint at another clock
 A_DAY = 86_400.0  # seconds
 SECTIONS = ("acquisition", "stimulus", "processing", "analysis", "scratch")
 
 
 def series(found: Any, name: str, field: str) -> tuple[np.ndarray, np.ndarray]:
-    """(times [n] in seconds, values [n, channels]) of the one time series of that name, or whose
-    path ends in it.
+    """The times [n] in seconds and the values [n, channels] of one time series.
 
-    Raises: BadInput where none or several are, for values that are no numbers, and for times that
-    do not rise.
+    name: its name, or the end of its path
+    field: the config word that asks for it, for error messages
+
+    Raises: BadInput where there is none of that name or several, for values that are no numbers,
+        and for times that do not rise.
     """
     mine = _one(found, name, field)
     data = np.asarray(within(name, mine.data))
@@ -57,7 +57,7 @@ def _check_times(name: str, time: np.ndarray, n: int) -> None:
 
 
 def named(found: Any, name: str) -> bool:
-    """Is there a time series of that name."""
+    """Whether there is a time series of that name."""
     return any(_ends(path, name) for path in _paths(found))
 
 
@@ -105,64 +105,72 @@ def _ends(path: str, name: str) -> bool:
     return parts[-len(wanted) :] == wanted
 
 
-def step_of(name: str, time: np.ndarray, said: Said) -> float:
-    """The median step in seconds; infinite of one sample."""
+def step_of(name: str, time: np.ndarray, notes: ReadingNotes) -> float:
+    """The median step in seconds; infinite for one sample."""
     steps = np.diff(time)
     if not len(steps):
         return np.inf
     median = float(np.median(steps))
     if time[-1] - time[0] > A_DAY:
         hours = (time[-1] - time[0]) / 3600
-        said.warnings.append(
-            f"time series {name!r}: lasts {hours:.3g} hours, if its {len(time)} times are in seconds"
-        )
+        condition = f"if its {len(time)} times are in seconds"
+        notes.warn(f"time series {name!r}: lasts {hours:.3g} hours, {condition}")
     uneven = int(np.sum(np.abs(steps - median) > UNEVEN * median))
     if uneven:
-        words = f"are more than a tenth off the median of {median:.6g} s, the longest {steps.max():.6g} s"
-        said.warnings.append(
-            f"time series {name!r}: {counted(uneven, len(steps), 'steps')} {words}; rows count as even"
+        notes.warn(
+            f"time series {name!r}: {counted(uneven, len(steps), 'steps')} "
+            f"are more than a tenth off the median of {median:.6g} s, "
+            f"the longest {steps.max():.6g} s; rows count as even"
         )
     return median
 
 
 def nearest(
-    names: tuple[str, str], time: np.ndarray, at: np.ndarray, values: np.ndarray, said: Said
+    names: tuple[str, str],
+    time: np.ndarray,
+    at: np.ndarray,
+    values: np.ndarray,
+    notes: ReadingNotes,
 ) -> np.ndarray:
-    """values [n_samples, channels], taken at `at`, at the times [n] of the rows: of the nearest
-    sample (the earlier of two as near), NaN where none lies within 3/4 of a step. names: of the
-    series of rows, and of `values`.
+    """The values [n, channels] of the nearest sample at the time of every row.
 
-    Raises: BadInput where the times of the two cannot be in one unit, or none is near.
+    Of two samples as near, the earlier is taken. NaN where none lies within 3/4 of a step.
+
+    Args:
+        names: the name of the series that makes the rows, and the name of the series of `values`.
+        time: the times [n] of the rows, in seconds.
+        at: the times [n_samples] of the samples, in seconds.
+        values: the samples [n_samples, channels].
+        notes: takes the counts of rows without a sample, repeated and unused samples.
+    Raises: BadInput where the times of the two series cannot be in one unit, or no sample is near.
     """
     rows, mine = names
     right = np.clip(np.searchsorted(at, time), 1, max(len(at) - 1, 1))
     later = np.minimum(right, len(at) - 1)
     index = np.where(time - at[right - 1] <= at[later] - time, right - 1, later)
-    step = (
-        float(np.median(np.diff(at)))
-        if len(at) > 1
-        else float(np.median(np.diff(time)))
-        if len(time) > 1
-        else 1.0
-    )
+    step = 1.0
+    if len(at) > 1:
+        step = float(np.median(np.diff(at)))
+    elif len(time) > 1:
+        step = float(np.median(np.diff(time)))
     near = np.abs(at[index] - time) <= REACH * step
     again = near & np.append(False, near[:-1]) & (np.diff(index, prepend=-1) == 0)
     _demand_one_clock(names, time, at, (near, again))
-    n, unused = len(time), len(at) - len(np.unique(index[near]))
+    n = len(time)
+    unused = len(at) - len(np.unique(index[near]))
     if not near.all():
-        span = f"it lasts from {at[0]:.6g} to {at[-1]:.6g} s, {rows!r} from {time[0]:.6g} to {time[-1]:.6g} s"
-        said.warnings.append(
-            f"time series {mine!r}: no sample near {counted(np.sum(~near), n)}, missing there; {span}"
+        notes.warn(
+            f"time series {mine!r}: no sample near {counted(np.sum(~near), n)}, missing there; "
+            f"it lasts from {at[0]:.6g} to {at[-1]:.6g} s, "
+            f"{rows!r} from {time[0]:.6g} to {time[-1]:.6g} s"
         )
     if again.any():
-        said.warnings.append(
+        notes.warn(
             f"time series {mine!r}: {counted(again.sum(), n)} repeat the sample of the row before"
         )
     if unused:
         left = counted(unused, len(at), "samples")
-        said.warnings.append(
-            f"time series {mine!r}: {left} are not used, as others are nearer to the rows"
-        )
+        notes.warn(f"time series {mine!r}: {left} are not used, as others are nearer to the rows")
     return np.where(near[:, None], values[index], np.nan)
 
 
@@ -184,20 +192,26 @@ def _demand_one_clock(
         )
 
 
-def spike_counts(found: Any, begin: np.ndarray, end: np.ndarray, said: Said) -> np.ndarray:
-    """Spikes of every unit in begin <= t < end of each row [n, n_units]; NaN where the units were
-    not recorded: outside their obs_intervals, or else before the first and after the last spike of
-    all, and in rows without an end.
+def spike_counts(found: Any, begin: np.ndarray, end: np.ndarray, notes: ReadingNotes) -> np.ndarray:
+    """The number of spikes of every unit in begin <= t < end of each row: [n, n_units].
 
+    NaN where a unit was not recorded: outside its obs_intervals (without these, before the first
+    and after the last spike of all units), and in rows without an end.
+
+    Args:
+        found: the open file.
+        begin: the beginning [n] of every row, in seconds.
+        end: its end [n].
+        notes: takes the counts of missing values and of spikes outside all rows.
     Raises: BadInput where there are no units, or none has a spike in a row.
     """
     trains = [np.sort(train) for train in _ragged(found.units, "spike_times")]
     n_spikes = sum(len(train) for train in trains)
     whole = np.isfinite(begin) & np.isfinite(end)
-    first, last = np.where(whole, begin, 0.0), np.where(whole, end, 0.0)
-    counts = np.stack(
-        [np.searchsorted(t, last) - np.searchsorted(t, first) for t in trains], axis=1
-    ).astype(np.float64)
+    first = np.where(whole, begin, 0.0)
+    last = np.where(whole, end, 0.0)
+    per_unit = [np.searchsorted(t, last) - np.searchsorted(t, first) for t in trains]
+    counts = np.stack(per_unit, axis=1).astype(np.float64)
     inside = int(counts.sum())
     every = np.concatenate(trains) if n_spikes else np.zeros(1)
     rows = last.max() - first[whole].min() if whole.any() else 0.0
@@ -211,15 +225,13 @@ def spike_counts(found: Any, begin: np.ndarray, end: np.ndarray, said: Said) -> 
         given = f"units: {counted(inside, n_spikes, 'spikes')} lie in rows: {span}"
         raise BadInput(given, "spike_times in seconds, of the same clock", "correct spike_times")
     seen = whole[:, None] & _observed(found.units, trains, begin, end)
-    lost, n = int(np.sum(~seen)), seen.size
-    said.columns.append(f"units: spikes of {len(trains)} units, counted in every row")
+    lost = int(np.sum(~seen))
+    notes.add_column("units", f"spikes of {len(trains)} units, counted in every row")
     if lost:
-        said.warnings.append(f"units: not recorded in {counted(lost, n, 'values')}, missing there")
+        notes.warn(f"units: not recorded in {counted(lost, seen.size, 'values')}, missing there")
     outside = n_spikes - int(counts[seen].sum())
     if outside:
-        said.warnings.append(
-            f"units: {counted(outside, n_spikes, 'spikes')} lie in no row, and are left out"
-        )
+        notes.warn(f"units: {counted(outside, n_spikes, 'spikes')} lie in no row, and are left out")
     return np.where(seen, counts, np.nan)
 
 
@@ -235,12 +247,13 @@ def _ragged(units: Any, name: str) -> list[np.ndarray]:
 def _observed(
     units: Any, trains: list[np.ndarray], begin: np.ndarray, end: np.ndarray
 ) -> np.ndarray:
-    """[n, n_units]: does a row lie wholly in what was recorded of a unit."""
+    """Whether a row lies wholly in the time in which a unit was recorded: [n, n_units]."""
     if "obs_intervals" in units.colnames:
         intervals = [value.reshape(-1, 2) for value in _ragged(units, "obs_intervals")]
-        seen = [
-            ((a[:, 0] <= begin[:, None]) & (end[:, None] <= a[:, 1])).any(axis=1) for a in intervals
-        ]
+        seen = []
+        for each in intervals:
+            inside = (each[:, 0] <= begin[:, None]) & (end[:, None] <= each[:, 1])
+            seen.append(inside.any(axis=1))
         return np.stack(seen, axis=1)
     every = np.concatenate(trains)
     every = every[np.isfinite(every)]

@@ -1,90 +1,104 @@
-"""The table of trials of an .nwb file: in the order of time, its columns as inputs, choice and
-reward.
-"""
+"""The table of trials of an .nwb file, sorted by time: columns as inputs, choices and rewards."""
 
 from typing import Any
 
 import numpy as np
 
 from inner_tasks._coding import Option, coded
+from inner_tasks._notes import MANY, ReadingNotes, counted, listed, tally
 from inner_tasks._npz import MAX_BYTES, Arrays
-from inner_tasks._said import MANY, Said, counted, listed, tally
 from metaplast.registry import BadInput
 
 TIMES = ("start_time", "stop_time")
-ENDS = {  # what is taken up to stop_time -> (what follows where there is none, and where trials overlap)
+# What is taken up to stop_time -> (what follows where there is none, and where trials overlap).
+ENDS = {
     "samples": ("; these last until the next one begins", ", and end there"),
     "spikes": ("; their spikes are missing", "; spikes there count in both"),
     "nothing": ("", ""),
 }
 
 
-def trials(found: Any, until: str, said: Said) -> Arrays:
-    """The columns with one entry per trial, sorted by start_time; empty without a table. until: a
-    key of ENDS.
+def trials(found: Any, until: str, notes: ReadingNotes) -> Arrays:
+    """The columns with one entry per trial, sorted by start_time; empty without a table.
+
+    until: a key of ENDS.
 
     Raises: BadInput for a start_time that is not a number.
     """
     if found.trials is None or not len(found.trials):
         return {}
     columns = {name: found.trials[name] for name in found.trials.colnames}
-    whole = {
-        name: column.data for name, column in columns.items() if not hasattr(column, "target")
-    }  # not a ragged one
-    table = {name: _text(np.asarray(within(name, data))) for name, data in whole.items()}
+    table = {}
+    for name, column in columns.items():
+        ragged = hasattr(column, "target")
+        if not ragged:
+            table[name] = _text(np.asarray(within(name, column.data)))
     start = numbers("start_time", table)
     if not np.isfinite(start).all():
-        given = f"trials: start_time is missing in {counted((~np.isfinite(start)).sum(), len(start), 'trials')}"
-        raise BadInput(
-            given,
-            "a time for every trial, in seconds",
-            "fill in the table of trials, or leave them out",
-        )
+        missing = counted((~np.isfinite(start)).sum(), len(start), "trials")
+        what = f"trials: start_time is missing in {missing}"
+        fix = "fill in the table of trials, or leave them out"
+        raise BadInput(what, "a time for every trial, in seconds", fix)
     order = np.argsort(start, kind="stable")
     moved = int(np.sum(order != np.arange(len(order))))
     if moved:
         words = "not in the order of start_time, and sorted by it"
-        said.warnings.append(f"trials: {counted(moved, len(order), 'trials')} {words}")
+        notes.warn(f"trials: {counted(moved, len(order), 'trials')} {words}")
     table = {name: value[order] for name, value in table.items()}
-    said.warnings.extend(_odd(table, *ENDS[until]))
+    notes.warnings.extend(_odd_times(table, *ENDS[until]))
     return table
 
 
-def _odd(table: Arrays, without: str, over: str) -> list[str]:
-    """What is doubtful of the times, sorted, and what becomes of it."""
-    start, stop = (
-        numbers("start_time", table),
-        numbers("stop_time", table) if "stop_time" in table else None,
-    )
-    n, words = len(start), []
-    if same := int(np.sum(np.diff(start) == 0)):
-        words.append(
-            f"trials: {counted(same, n, 'trials')} begin when the one before begins; taken in the table's order"
+def _odd_times(table: Arrays, without: str, over: str) -> list[str]:
+    """Warnings for times of a sorted table that may be wrong.
+
+    Args:
+        table: the columns.
+        without: what becomes of a trial without stop_time.
+        over: what becomes of a trial that stops after the next one begins.
+    """
+    start = numbers("start_time", table)
+    n = len(start)
+    warnings = []
+    same = int(np.sum(np.diff(start) == 0))
+    if same:
+        trials = counted(same, n, "trials")
+        warnings.append(
+            f"trials: {trials} begin when the one before begins; taken in the table's order"
         )
-    if stop is None:
-        return words
-    if none := int(np.isnan(stop).sum()):
-        words.append(f"trials: no stop_time in {counted(none, n, 'trials')}{without}")
-    if late := int(np.sum(stop[:-1] > start[1:])):
-        words.append(f"trials: {counted(late, n, 'trials')} stop after the next one begins{over}")
-    if early := int(np.sum(stop < start)):
-        words.append(f"trials: stop_time before start_time in {counted(early, n, 'trials')}")
-    return words
+    if "stop_time" not in table:
+        return warnings
+    stop = numbers("stop_time", table)
+    endless = int(np.isnan(stop).sum())
+    if endless:
+        trials = counted(endless, n, "trials")
+        warnings.append(f"trials: no stop_time in {trials}{without}")
+    late = int(np.sum(stop[:-1] > start[1:]))
+    if late:
+        trials = counted(late, n, "trials")
+        warnings.append(f"trials: {trials} stop after the next one begins{over}")
+    early = int(np.sum(stop < start))
+    if early:
+        trials = counted(early, n, "trials")
+        warnings.append(f"trials: stop_time before start_time in {trials}")
+    return warnings
 
 
-def inputs(names: tuple[str, ...], table: Arrays, said: Said) -> np.ndarray:
-    """[n_trials, n_in]: a column of numbers is one input, a vector column one per entry, text one
-    per distinct word.
+def inputs(names: tuple[str, ...], table: Arrays, notes: ReadingNotes) -> np.ndarray:
+    """The inputs [n_trials, n_in] of some columns.
+
+    A column of numbers is one input, a column of vectors one input per entry, and a column of text
+    one input per distinct word.
 
     Raises: BadInput for a column that is not there, or is none of these.
     """
-    return np.concatenate([_input(name, table, said) for name in names], axis=1)
+    return np.concatenate([_input(name, table, notes) for name in names], axis=1)
 
 
-def _input(name: str, table: Arrays, said: Said) -> np.ndarray:
+def _input(name: str, table: Arrays, notes: ReadingNotes) -> np.ndarray:
     value = _named(name, table, "task.nwb_stimulus")
     if value.dtype.kind == "U" and value.ndim == 1:
-        return _one_hot(name, value, said)
+        return _one_hot(name, value, notes)
     if value.dtype.kind not in "fiub" or value.ndim not in (1, 2) or not value.size:
         expected = "one number per trial, a vector, or text"
         raise BadInput(
@@ -98,30 +112,30 @@ def _input(name: str, table: Arrays, said: Said) -> np.ndarray:
             f"column {name!r} of trials: {missing} are no finite number", "what was shown", fix
         )
     words = "1 input" if given.shape[1] == 1 else f"a vector, {given.shape[1]} inputs"
-    said.columns.append(f"column {name!r} of trials: {words}")
+    notes.add_column(f"column {name!r} of trials", words)
     return given
 
 
-def _one_hot(name: str, value: np.ndarray, said: Said) -> np.ndarray:
+def _one_hot(name: str, value: np.ndarray, notes: ReadingNotes) -> np.ndarray:
     words = np.unique(value)
     if not 1 < len(words) <= MANY:
         expected = f"one number per trial, or text of 2 to {MANY} words"
         raise BadInput(
             f"column {name!r} of trials: text of {len(words)}", expected, "choose another column"
         )
-    said.columns.append(
-        f"column {name!r} of trials: text, {len(words)} inputs: {listed(map(str, words))}"
-    )
+    inputs_of = f"text, {len(words)} inputs: {listed(map(str, words))}"
+    notes.add_column(f"column {name!r} of trials", inputs_of)
     words_of = (
         f"text in all {len(value)} rows, read as an input of 0 and 1 for each of {tally(value)}"
     )
-    said.warnings.append(f"column {name!r} of trials: {words_of}")
+    notes.warn(f"column {name!r} of trials: {words_of}")
     return (value[:, None] == words).astype(np.float64)
 
 
-def rewards(names: tuple[str, ...], table: Arrays, said: Said) -> np.ndarray | None:
-    """[n_trials]: the column, or the sum of several where one has a value; NaN: no outcome. None:
-    no column.
+def rewards(names: tuple[str, ...], table: Arrays, notes: ReadingNotes) -> np.ndarray | None:
+    """The rewards [n_trials]: the column, or the sum of several columns where one has a value.
+
+    NaN stands for no outcome. None where there is no such column.
     """
     if not names and "reward" not in table:
         return None
@@ -135,16 +149,22 @@ def rewards(names: tuple[str, ...], table: Arrays, said: Said) -> np.ndarray | N
     part = int(np.sum(known.any(axis=1) & ~known.all(axis=1)))
     if part:
         some = f"only some of {listed(names)} have a value, and their sum is taken"
-        said.warnings.append(f"reward: in {counted(part, len(every), 'trials')} {some}")
-    said.columns.append(f"reward: {' + '.join(f'column {name!r}' for name in names)} of trials")
+        notes.warn(f"reward: in {counted(part, len(every), 'trials')} {some}")
+    columns_added = " + ".join(f"column {name!r}" for name in names)
+    notes.add_column("reward", f"{columns_added} of trials")
     return np.where(known.any(axis=1), np.where(known, every, 0.0).sum(axis=1), np.nan)
 
 
 def choices(
-    name: str, options: tuple[Option, ...], table: Arrays, reward: np.ndarray | None, said: Said
+    name: str,
+    options: tuple[Option, ...],
+    table: Arrays,
+    reward: np.ndarray | None,
+    notes: ReadingNotes,
 ) -> np.ndarray | None:
-    """[n_trials] as `_coding.coded` has it; None where there is no such column and none was asked
-    for.
+    """The choices [n_trials], coded as by `_coding.coded`.
+
+    None where there is no such column and none was asked for.
     """
     if not name and "choice" not in table:
         return None
@@ -156,11 +176,11 @@ def choices(
             "one choice per trial",
             "choose another column",
         )
-    return coded(f"column {name!r} of trials", value, options, reward, said)
+    return coded(f"column {name!r} of trials", value, options, reward, notes)
 
 
 def demand_choice(table: Arrays) -> None:
-    """Raises: BadInput, as there is no column `choice` and no activity to fit."""
+    """Raise BadInput: there is no column `choice`, and no activity to fit."""
     fix = "set task.nwb_choice=COLUMN, or record activity: task.nwb_activity_series"
     raise BadInput(
         "trials: no column 'choice'", f"the column of choices, of {columns_of(table)}", fix
@@ -168,6 +188,7 @@ def demand_choice(table: Arrays) -> None:
 
 
 def columns_of(table: Arrays) -> str:
+    """The names of the columns, without the times."""
     return listed([repr(name) for name in table if name not in TIMES]) or "none"
 
 
@@ -179,6 +200,7 @@ def _named(name: str, table: Arrays, field: str) -> np.ndarray:
 
 
 def numbers(name: str, table: Arrays) -> np.ndarray:
+    """One column [n_trials] in double precision. Raises: BadInput for anything but numbers."""
     value = table[name]
     if value.dtype.kind not in "fiub" or value.ndim != 1:
         fix = "choose another column, or write it as numbers"
@@ -192,23 +214,26 @@ def _kind(value: np.ndarray) -> str:
 
 
 def _text(value: np.ndarray) -> np.ndarray:
-    """Text as HDF5 gives it, as str."""
+    """Text as str, however HDF5 gives it."""
     if value.dtype.kind == "S":
         return np.char.decode(value, "utf-8", "replace")
-    if value.dtype.kind == "O" and all(isinstance(x, str | bytes) for x in value.flat):
-        return np.asarray(
-            [x.decode("utf-8", "replace") if isinstance(x, bytes) else x for x in value.flat]
-        )
-    return value
+    if value.dtype.kind != "O" or not all(isinstance(x, str | bytes) for x in value.flat):
+        return value
+    words = []
+    for word in value.flat:
+        words.append(word.decode("utf-8", "replace") if isinstance(word, bytes) else word)
+    return np.asarray(words)
 
 
 def within(name: str, data: Any) -> Any:
-    """What HDF5 declares, before it is read."""
-    size = (
-        np.prod(data.shape, dtype=np.float64) * data.dtype.itemsize if hasattr(data, "shape") else 0
-    )
+    """The data, read from HDF5 after their declared size was checked.
+
+    Raises: BadInput for more than MAX_BYTES.
+    """
+    if not hasattr(data, "shape"):
+        return data
+    size = np.prod(data.shape, dtype=np.float64) * data.dtype.itemsize
     if size > MAX_BYTES:
-        raise BadInput(
-            f"{name!r}: {size:.0f} bytes unpacked", f"at most {MAX_BYTES} bytes", "fit a part of it"
-        )
-    return data[:] if hasattr(data, "shape") else data
+        what = f"{name!r}: {size:.0f} bytes unpacked"
+        raise BadInput(what, f"at most {MAX_BYTES} bytes", "fit a part of it")
+    return data[:]

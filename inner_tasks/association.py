@@ -1,4 +1,4 @@
-"""Pattern completion: a network sees a few patterns and must recall one of them from a part of it."""
+"""Pattern completion: a network sees a few patterns, and recalls one of them from a part of it."""
 
 from typing import Any
 

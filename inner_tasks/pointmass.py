@@ -14,7 +14,11 @@ from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
 
 @pytree
 class Plant:
-    """targets [n_trials, 2]; signs [2]: +1, or -1 where an actuator pushes the wrong way round."""
+    """One life.
+
+    targets [n_trials, 2]: the position to reach in each trial
+    signs [2]: +1, or -1 where an actuator pushes the wrong way round
+    """
 
     targets: Array
     signs: Array
@@ -22,6 +26,8 @@ class Plant:
 
 @pytree
 class Body:
+    """The moving mass: position [2], velocity [2], and the number t [] of steps gone by."""
+
     position: Array
     velocity: Array
     t: Array
@@ -30,18 +36,20 @@ class Body:
 @register("task", "pointmass")
 @spec
 class Pointmass(AbstractTaskFamily):
-    """A mass of 1 in the plane, pushed by two outputs, has to reach a target; a new target after
-    every trial.
+    """Two outputs push a mass of 1 in the plane to a target; every trial has a new target.
 
-        v <- (1 - damping h) v + h force signs tanh(output);   x <- x + h v;   h = `step_size`, its own time unit
+        v <- (1 - damping h) v + h force signs tanh(output)
+        x <- x + h v                                               (semi-implicit Euler)
 
-    (semi-implicit Euler). Input: target - x and v, four numbers. Every life draws, per axis,
-    whether its actuator is reversed (probability `flip`), and targets uniform in [-1, 1]^2; x = v =
-    0 at birth, and trials follow each other without a reset. loss = |target - x|^2 after the step,
-    of weight 0 in the first trial, in which a life may find out
-    how it is built. Modulator `progress`: by how much this step brought it closer (distance before
-    - after, over h).
-    Fixed weights cannot know the signs: plasticity has to. Splits: disjoint streams of the key.
+    h: `step_size`, in the task's own unit of time
+    x, v [2]: position and velocity, 0 at birth; trials follow each other without a reset
+    signs [2]: -1 where an actuator is reversed, with probability `flip` per axis, drawn per life
+    target [2]: uniform in [-1, 1]^2
+
+    Input: target - x and v, four numbers. loss = |target - x|^2 after the step, with weight 0 in
+    the first trial: there a life may find out its signs. Modulator `progress`: (distance before -
+    distance after) / h. Fixed weights cannot know the signs: plasticity has to learn them. Splits:
+    disjoint streams of the key.
     """
 
     n_trials: Count = 4

@@ -1,6 +1,4 @@
-"""A user's own recordings: sessions of stimuli with activity or choices, rewards and what else was
-measured.
-"""
+"""A user's own recordings: sessions of stimuli with activity or choices, rewards and weights."""
 
 from dataclasses import replace
 from functools import lru_cache
@@ -8,14 +6,15 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from inner_tasks import _columns, _fitted, _npz, _nwb
+from inner_tasks import _npz, _nwb, _targets
+from inner_tasks._array_notes import note_arrays
 from inner_tasks._coding import FIELD, Option, coded
-from inner_tasks._describe import Info, describe, doubts
 from inner_tasks._example import example
 from inner_tasks._file import fingerprint, stamp
-from inner_tasks._fitted import Judges, Target
+from inner_tasks._notes import ReadingNotes, no_notes, plain
 from inner_tasks._npz import Arrays, Rows
-from inner_tasks._said import Said, nothing, plain
+from inner_tasks._summary import RecordingFacts, doubts, summary
+from inner_tasks._targets import Likelihoods, Target
 from metaplast.likelihoods.base import AbstractLikelihood
 from metaplast.likelihoods.gaussian import Gaussian
 from metaplast.recording import AbstractRecording, HeldOut, Recorded, Session, Truth
@@ -32,23 +31,27 @@ class Recordings(AbstractRecording):
     """The sessions of an .npz file (its arrays: inner_tasks/_npz.py) or of an .nwb file
     (inner_tasks/_nwb.py).
 
-    path: without one, a small made-up example. sha256: of the file, where a fit must not go on with
-    other data.
-    target: which of `activity` and `choice` is fitted, where a file has both; `both`: the two
-    together, activity first.
-    units: of both, the population whose activity was recorded (hidden_1); left out, units and
-    choice are all output units.
+    path: the file; empty for a small made-up example.
+    sha256: the hash of the file, where a fit must not go on with other data.
+    target: the array that is fitted, `activity` or `choice`, where a file has both. `both` fits the
+        two together, activity first.
+    units: with target `both`, the population whose activity was recorded (hidden_1). Empty: units
+        and choice are all output units.
     choice_values: the options as the file writes them, in the order 0, 1 ... ([left,right], [-1,1],
-    [1,2]); every other value is no choice; left out, choices are 0, 1 ... and negative ones none.
-    tell_choice: rules may read the choice of a row once it was made: `target` of the output is 1 at
-    the option that was taken, `error` (with a feedback, such as feedback=symmetric) is p - target,
-    `modulator.surprise` is -log p; all are 0 where no choice was made.
-    reward_window: rewards (not rows) behind the expected reward in `advantage`.
-    nwb_*: what to take from an .nwb file; nwb_reward: a column, or several whose sum it is.
-    Choices need likelihood bernoulli (0 or 1; one output unit) or categorical (one output unit per
-    choice), and likelihood joint beside activity.
+        [1,2]). Every other value is no choice. Empty: choices are 0, 1 ..., negative ones none.
+    tell_choice: whether rules may read the choice of a row once it was made. Then `target` of the
+        output is 1 at the option that was taken, `error` (with a feedback, such as
+        feedback=symmetric) is p - target, `modulator.surprise` is -log p. All are 0 where no choice
+        was made.
+    reward_window: how many rewards (not rows) make the expected reward in `advantage`.
+    nwb_*: the parts of an .nwb file that are taken. nwb_reward: a column, or several to be added.
+    likelihood: for choices bernoulli (0 or 1; one output unit) or categorical (one output unit per
+        choice); joint for choices beside activity.
+    held: what training does not see.
+    clamp: whether the recorded activity drives the rule, and the last weights alone are judged.
+
     Raises: BadInput, when the data are first needed, for a file that breaks the schema or values
-    that the likelihood rules out.
+        that the likelihood rules out.
     """
 
     path: str = ""
@@ -92,8 +95,8 @@ class Recordings(AbstractRecording):
             )
 
     def recorded(self) -> Recorded:
-        found = _understood(self._source(), self._reading())[0]
-        return _clamped(found) if self.clamp else found
+        recorded = _understood(self._source(), self._reading()).recorded
+        return _clamped(recorded) if self.clamp else recorded
 
     def truth(self) -> Truth | None:
         return None
@@ -109,33 +112,38 @@ class Recordings(AbstractRecording):
         return _rows(self._source()).dt
 
     def describe(self) -> str:
-        """What was understood, as text."""
-        return describe(*self._understood())
+        """A summary of the recordings, as text."""
+        return summary(*self._understood())
 
     def warnings(self) -> tuple[str, ...]:
-        """What was not taken as it stands in the file, and what in it is doubtful."""
+        """The changes that were made to the file when it was read, and what looks wrong in it."""
         return doubts(*self._understood())
 
-    def _understood(self) -> tuple[Recorded, Info]:
-        recorded, info = _understood(self._source(), self._reading())
-        return recorded, info._replace(held=self.held, units=self.units)
+    def _understood(self) -> "Understood":
+        understood = _understood(self._source(), self._reading())
+        facts = understood.facts._replace(held=self.held, units=self.units)
+        return understood._replace(facts=facts)
 
     def implied(self) -> dict[str, Any]:
-        """What the file says of itself: sha256; likelihood that suits what is fitted; rewards,
-        weights: are there any;
-        dt: seconds per row, or None.
+        """The settings that follow from the file.
 
-        Of both, the sd of the gaussian is that of the training values about each unit's mean.
+        sha256: its hash
+        likelihood: the one that suits the fitted arrays. With target `both`, the sd of its gaussian
+            is that of the training values about the mean of each unit.
+        rewards, weights: whether there are any
+        dt: seconds per row, or None
+
         Raises: BadInput for a file that breaks the schema.
         """
         rows = _rows(self._source())
-        likelihood = _fitted.implied(rows, self.target)
+        likelihood = _targets.implied(rows, self.target)
         if self.target == "both":
-            judged: Recordings = replace(self, likelihood=decode("likelihood", likelihood))
-            (_, _, units), _ = judged.parts()
-            train = judged.whole("train")
-            values = (np.asarray(x)[..., units] for x in (train.target, train.observed))
-            likelihood["units"]["sd"] = _fitted.sd_about_means(*values)
+            joint: Recordings = replace(self, likelihood=decode("likelihood", likelihood))
+            units = joint.parts()[0].columns
+            train = joint.whole("train")
+            target = np.asarray(train.target)[..., units]
+            observed = np.asarray(train.observed)[..., units]
+            likelihood["units"]["sd"] = _targets.sd_about_means(target, observed)
         return {
             "sha256": fingerprint(self.path) if self.path else "",
             "likelihood": likelihood,
@@ -145,29 +153,35 @@ class Recordings(AbstractRecording):
         }
 
     def _source(self) -> "Source":
-        paid = (
-            (self.nwb_reward,)
-            if isinstance(self.nwb_reward, str) and self.nwb_reward
-            else tuple(self.nwb_reward)
+        if isinstance(self.nwb_reward, str):
+            reward = (self.nwb_reward,) if self.nwb_reward else ()
+        else:
+            reward = tuple(self.nwb_reward)
+        wanted = _nwb.Wanted(
+            columns=self.nwb_stimulus,
+            stimulus=self.nwb_stimulus_series,
+            activity=self.nwb_activity_series,
+            choice=self.nwb_choice,
+            reward=reward,
         )
-        series = (self.nwb_stimulus_series, self.nwb_activity_series)
-        wanted = _nwb.Wanted(self.nwb_stimulus, *series, self.nwb_choice, paid)
         if any(wanted) and not _is_nwb(self.path):
-            raise BadInput(
-                f"task.nwb_... with task.path={self.path!r}",
-                "an .nwb file",
-                "leave task.nwb_... out",
-            )
-        age = stamp(self.path) if self.path else (0, 0)
-        return Source(self.path, self.sha256, age, wanted, self.choice_values, self.target)
+            what = f"task.nwb_... with task.path={self.path!r}"
+            raise BadInput(what, "an .nwb file", "leave task.nwb_... out")
+        file_stamp = stamp(self.path) if self.path else (0, 0)
+        return Source(self.path, self.sha256, file_stamp, wanted, self.choice_values, self.target)
 
     def _reading(self) -> "Reading":
         return Reading(self.target, self.reward_window, self.likelihood, self.tell_choice)
 
 
 class Source(NamedTuple):
-    """Where the data are; `stamp` changes when the file does; options: of the choices; target:
-    which arrays are needed."""
+    """The file, and the parts of it that are needed.
+
+    stamp: changes when the file does
+    wanted: the parts of an .nwb file
+    options: the values that stand for the choices 0, 1 ...
+    target: the arrays that are fitted
+    """
 
     path: str
     sha256: str
@@ -178,7 +192,7 @@ class Source(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """How the rows are understood."""
+    """The settings by which rows become sessions."""
 
     target: Target
     reward_window: int
@@ -186,48 +200,67 @@ class Reading(NamedTuple):
     tell_choice: bool
 
 
+class Understood(NamedTuple):
+    """The sessions of a file, and the facts about it that they no longer show."""
+
+    recorded: Recorded
+    facts: RecordingFacts
+
+
 @lru_cache(maxsize=8)
 def _rows(source: Source) -> Rows:
-    if not source.path and source.sha256:
-        raise BadInput("task.sha256 without task.path", "the file it belongs to", "set task.path")
-    if source.sha256 and (found := fingerprint(source.path)) != source.sha256.lower():
-        given = f"recordings {source.path!r}: sha256 {found}"
-        raise BadInput(
-            given,
-            f"sha256 {source.sha256!r}",
-            "use the file of the first fit, or leave task.sha256 out",
-        )
-    said, activity_alone = nothing(), source.target == "activity"
+    """The checked rows of a file, with the notes on it."""
+    _check_hash(source)
+    notes = no_notes()
+    activity_alone = source.target == "activity"
     if _is_nwb(source.path):
-        alone = activity_alone and bool(source.wanted.activity)
-        arrays = _nwb.read(source.path, source.wanted, None if alone else source.options, said)
+        choices_read = not (activity_alone and source.wanted.activity)
+        options = source.options if choices_read else None
+        arrays = _nwb.read(source.path, source.wanted, options, notes)
     else:
-        arrays = (
-            _npz.read(source.path) if source.path else example(source.target in ("choice", "both"))
-        )
-        arrays = _coded(arrays, source.options, activity_alone and "activity" in arrays, said)
+        if source.path:
+            arrays = _npz.read(source.path)
+        else:
+            arrays = example(source.target in ("choice", "both"))
+        choices_read = not (activity_alone and "activity" in arrays)
+        arrays = _with_coded_choices(arrays, source.options, choices_read, notes)
     rows = _npz.check(arrays)
     if source.options and rows.choice is None and source.target != "activity":
-        raise BadInput(
-            f"{FIELD} for a file without choices", "an array 'choice'", f"leave {FIELD} out"
-        )
-    _columns.explain(arrays, rows, said)
-    names = tuple(plain(option) for option in source.options)
-    return rows._replace(options=names, columns=tuple(said.columns), warnings=tuple(said.warnings))
-
-
-def _coded(arrays: Arrays, options: tuple[Option, ...], left_out: bool, said: Said) -> Arrays:
-    """The arrays of an .npz file with choices as `_coding.coded` has them, or without."""
-    choice, rest = (
-        arrays.get("choice"),
-        {name: value for name, value in arrays.items() if name != "choice"},
+        what = f"{FIELD} for a file without choices"
+        raise BadInput(what, "an array 'choice'", f"leave {FIELD} out")
+    note_arrays(arrays, rows, notes)
+    return rows._replace(
+        options=tuple(plain(option) for option in source.options),
+        columns=tuple(notes.columns),
+        warnings=tuple(notes.warnings),
     )
-    if choice is None:
+
+
+def _check_hash(source: Source) -> None:
+    """Raises: BadInput where the file is not the one that `sha256` names."""
+    if not source.path and source.sha256:
+        raise BadInput("task.sha256 without task.path", "the file it belongs to", "set task.path")
+    if not source.sha256:
+        return
+    actual = fingerprint(source.path)
+    if actual != source.sha256.lower():
+        what = f"recordings {source.path!r}: sha256 {actual}"
+        fix = "use the file of the first fit, or leave task.sha256 out"
+        raise BadInput(what, f"sha256 {source.sha256!r}", fix)
+
+
+def _with_coded_choices(
+    arrays: Arrays, options: tuple[Option, ...], choices_read: bool, notes: ReadingNotes
+) -> Arrays:
+    """The arrays of an .npz file, with coded choices; without them where they are not read."""
+    if "choice" not in arrays:
         return arrays
-    if left_out:
-        said.columns.append("array 'choice': not read, as task.target=activity")
-        return rest
-    return {**rest, "choice": coded("array 'choice'", choice, options, rest.get("reward"), said)}
+    others = {name: value for name, value in arrays.items() if name != "choice"}
+    if not choices_read:
+        notes.add_column("array 'choice'", "not read, as task.target=activity")
+        return others
+    codes = coded("array 'choice'", arrays["choice"], options, others.get("reward"), notes)
+    return {**others, "choice": codes}
 
 
 def _is_nwb(path: str) -> bool:
@@ -235,84 +268,88 @@ def _is_nwb(path: str) -> bool:
 
 
 @lru_cache(maxsize=8)
-def _understood(source: Source, reading: Reading) -> tuple[Recorded, Info]:
+def _understood(source: Source, reading: Reading) -> Understood:
     rows = _rows(source)
-    found = _fitted.judges(rows, reading.target, reading.likelihood)
-    n = _fitted.sizes(rows, reading.likelihood, found)
-    paid = (
-        np.zeros(0)
-        if rows.reward is None
-        else rows.reward[np.isfinite(rows.reward)].astype(np.float64)
+    likelihoods = _targets.likelihoods(rows, reading.target, reading.likelihood)
+    n_columns = _targets.sizes(rows, reading.likelihood, likelihoods)
+    rewards = np.zeros(0)
+    if rows.reward is not None:
+        rewards = rows.reward[np.isfinite(rows.reward)].astype(np.float64)
+    facts = RecordingFacts(
+        source=source.path,
+        n_choices=n_columns.get("choice", 0),
+        n_rewards=len(rewards),
+        mean_reward=float(rewards.mean()) if len(rewards) else 0.0,
+        has_trials=rows.trial is not None,
+        dt=rows.dt,
+        options=rows.options,
+        columns=rows.columns,
+        warnings=rows.warnings,
     )
-    reward = float(paid.mean()) if len(paid) else 0.0
-    facts = (rows.options, rows.columns, rows.warnings)
-    info = Info(
-        source.path, n.get("choice", 0), len(paid), reward, rows.trial is not None, rows.dt, *facts
-    )
-    if reading.tell_choice and "choice" not in found:
+    if reading.tell_choice and "choice" not in likelihoods:
         raise BadInput(UNTOLD, "an array 'choice' in the file", "leave task.tell_choice out")
-    assembled = _assemble(rows, found, n, reading.reward_window)
-    return _told(assembled, n["choice"]) if reading.tell_choice else assembled, info
+    recorded = _assemble(rows, likelihoods, n_columns, reading.reward_window)
+    if reading.tell_choice:
+        recorded = _with_told_choice(recorded, n_columns["choice"])
+    return Understood(recorded, facts)
 
 
-def _clamped(found: Recorded) -> Recorded:
-    """What was recorded drives the rule and is not judged: the last weights are."""
-    if not found.sessions.final:
-        raise BadInput(
-            "task.clamp=true",
-            "arrays final_weights.<edge> in the file",
-            "add them, or leave clamp out",
-        )
-    blank = np.zeros_like(found.sessions.observed)
-    return found._replace(sessions=replace(found.sessions, observed=blank))
+def _clamped(recorded: Recorded) -> Recorded:
+    """The sessions with no value observed: activity drives the rule, the last weights are judged.
+
+    Raises: BadInput where there are no last weights.
+    """
+    if not recorded.sessions.final:
+        expected = "arrays final_weights.<edge> in the file"
+        raise BadInput("task.clamp=true", expected, "add them, or leave clamp out")
+    blank = np.zeros_like(recorded.sessions.observed)
+    return recorded._replace(sessions=replace(recorded.sessions, observed=blank))
 
 
-def _told(found: Recorded, n_choice: int) -> Recorded:
-    """Rules may read what was chosen; its columns are the last."""
-    target, observed = (
-        x[..., -n_choice:] for x in (found.sessions.target, found.sessions.observed)
-    )
-    told = {"choice": target, "made": (observed > 0).any(axis=2).astype(np.float32)}
-    return found._replace(sessions=replace(found.sessions, told=told))
+def _with_told_choice(recorded: Recorded, n_choice: int) -> Recorded:
+    """The sessions with the choice, the last `n_choice` columns, as a signal for rules."""
+    choice = recorded.sessions.target[..., -n_choice:]
+    observed = recorded.sessions.observed[..., -n_choice:]
+    made = (observed > 0).any(axis=2).astype(np.float32)
+    sessions = replace(recorded.sessions, told={"choice": choice, "made": made})
+    return recorded._replace(sessions=sessions)
 
 
-def _assemble(rows: Rows, judges: Judges, n: dict[str, int], window: int) -> Recorded:
-    """Rows cut into sessions and padded: gate, observed, reset and stimulus 0, trial -1."""
-    n_sessions, step = len(rows.starts), np.arange(len(rows.session)) - rows.starts[rows.session]
+def _assemble(
+    rows: Rows, likelihoods: Likelihoods, n_columns: dict[str, int], window: int
+) -> Recorded:
+    """The rows, cut into sessions and padded to the longest.
+
+    Padding is 0 in the gate, observed, reset and the stimulus, and -1 in the trial.
+
+    Raises: BadInput for more than MAX_PADDED bytes.
+    """
+    n_sessions = len(rows.starts)
+    step = np.arange(len(rows.session)) - rows.starts[rows.session]
     n_steps = int(step.max()) + 1
-    n_out = sum(n.values())
     channels = dict(rows.modulators)
     if rows.reward is not None:
         channels["reward"] = np.nan_to_num(rows.reward)
         channels["advantage"] = advantage(rows.reward, rows.starts, window)
-    size = 4 * n_sessions * n_steps * (rows.stimulus.shape[1] + 2 * n_out + len(channels) + 3)
-    size += 4 * sum(value.size for value in (*rows.weights.values(), *rows.final.values()))
-    if size > MAX_PADDED:
-        given = f"{n_sessions} sessions padded to {n_steps} rows and {n_out} outputs: {size} bytes"
-        raise BadInput(
-            given,
-            f"at most {MAX_PADDED}",
-            "split long sessions, number choices 0, 1 ..., or fit fewer",
-        )
-    target, observed = _fitted.columns(rows, judges, n)
-    ends = np.flatnonzero(np.diff(rows.session)) + 1
+    _check_size(rows, n_steps, sum(n_columns.values()), len(channels))
+    columns = _targets.columns(rows, likelihoods, n_columns)
 
     def pad(values: np.ndarray, blank: int = 0) -> np.ndarray:
         out = np.full((n_sessions, n_steps, *values.shape[1:]), blank, values.dtype)
         out[rows.session, step] = values
         return out
 
-    trial, reset = step, np.zeros(len(step), np.float32)
+    trial = step
+    reset = np.zeros(len(step), np.float32)
     if rows.trial is not None:
-        begins = np.concatenate([[0], np.diff(rows.trial) != 0]).astype(np.int64)
-        begins[ends] = 0
+        begins = _trial_begins(rows.trial, rows.session)
         reset[:-1] = begins[1:]
         count = np.cumsum(begins)
         trial = count - count[rows.starts][rows.session]
     padded: dict[str, Any] = {
         "stimulus": pad(rows.stimulus),
-        "target": pad(target),
-        "observed": pad(observed),
+        "target": pad(columns.target),
+        "observed": pad(columns.observed),
         "gate": pad(rows.plastic),
         "reset": pad(reset),
         "modulators": {name: pad(values) for name, values in channels.items()},
@@ -324,9 +361,30 @@ def _assemble(rows: Rows, judges: Judges, n: dict[str, int], window: int) -> Rec
     return Recorded(Session(**padded), pad(trial, -1), rows.subject, rows.names)
 
 
+def _check_size(rows: Rows, n_steps: int, n_out: int, n_channels: int) -> None:
+    """Raises: BadInput where the padded sessions have more than MAX_PADDED bytes."""
+    n_sessions = len(rows.starts)
+    n_numbers = n_sessions * n_steps * (rows.stimulus.shape[1] + 2 * n_out + n_channels + 3)
+    n_numbers += sum(value.size for value in (*rows.weights.values(), *rows.final.values()))
+    size = 4 * n_numbers
+    if size > MAX_PADDED:
+        what = f"{n_sessions} sessions padded to {n_steps} rows and {n_out} outputs: {size} bytes"
+        fix = "split long sessions, number choices 0, 1 ..., or fit fewer"
+        raise BadInput(what, f"at most {MAX_PADDED}", fix)
+
+
+def _trial_begins(trial: np.ndarray, session: np.ndarray) -> np.ndarray:
+    """1 in the rows [N] at which a new trial begins inside a session, else 0."""
+    begins = np.concatenate([[0], np.diff(trial) != 0]).astype(np.int64)
+    begins[np.flatnonzero(np.diff(session)) + 1] = 0
+    return begins
+
+
 def advantage(reward: np.ndarray, starts: np.ndarray, window: int) -> np.ndarray:
-    """reward [N] minus the mean of the last `window` rewards of its session before it (0 before the
-    first); 0 where reward is NaN."""
+    """The reward [N] minus the mean of the last `window` rewards before it in its session.
+
+    The mean is 0 before the first reward; the advantage is 0 where the reward is NaN.
+    """
     out = np.zeros(len(reward), np.float32)
     for first, last in zip(starts, [*starts[1:], len(reward)], strict=True):
         given = first + np.flatnonzero(np.isfinite(reward[first:last]))

@@ -14,10 +14,11 @@ from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
 
 @pytree
 class Patterns:
-    """potentials [n_patterns, pattern_steps, n_in]: what each pattern's spikes leave at the
-    synapses; wanted
-    [n_patterns]: 1 where the neuron has to spike, else 0; order [n_trials]: which pattern comes
-    when.
+    """One life.
+
+    potentials [n_patterns, pattern_steps, n_in]: the trace of each pattern's spikes at the synapses
+    wanted [n_patterns]: 1 where the neuron has to spike, else 0
+    order [n_trials]: the pattern of each trial
     """
 
     potentials: Array
@@ -44,9 +45,9 @@ class RewardedPatterns(AbstractTaskFamily):
     After it, silence for `pause_steps`. In the last step of a pattern the modulator `reward` is +1
     for the right answer, -1 for the wrong one, and plasticity is on (gate 1) in that step alone.
     loss = 1 for a wrong answer, 0 for a right one, over the last `n_judged` trials; accuracy = 1 -
-    loss. Not
-    differentiable. Splits: disjoint streams of the key. The smaller relative of the reward task of
-    Jordan et al. 2021.
+    loss. Not differentiable. Splits: disjoint streams of the key.
+
+    Source: a smaller relative of the reward task of Jordan et al. 2021.
     """
 
     n_in: Count = 12
@@ -60,6 +61,7 @@ class RewardedPatterns(AbstractTaskFamily):
 
     @property
     def trial_steps(self) -> int:
+        """Steps from the beginning of one pattern to the beginning of the next."""
         return self.pattern_steps + self.pause_steps
 
     def shape(self) -> TaskShape:

@@ -20,8 +20,13 @@ BLOWN = 160.0  # the loss of a life that blows up at its very end; twice that at
 
 @pytree
 class Watched:
-    """t: steps gone by; spikes [n_out]: in the window so far; rate []: of the population, hertz;
-    blown []: the step at which it left its bounds, n_steps while it has not."""
+    """The state of a life.
+
+    t []: steps gone by
+    spikes [n_out]: spikes in the window so far
+    rate []: the running rate of the population, in hertz
+    blown []: the step at which the rate left its bounds, n_steps while it has not
+    """
 
     t: Array
     spikes: Array
@@ -32,18 +37,20 @@ class Watched:
 @register("task", "target_rate")
 @spec
 class TargetRate(AbstractTaskFamily):
-    """Inputs of steady rates; over the last `window` steps every output cell shall fire at `target`
-    hertz:
+    """Every output cell has to fire at `target` hertz over the last `window` steps of a life.
 
-        loss = mean_j (r_j - target)^2 / (r_j + 0.1), at most 160;   r_j: spikes of cell j in the window / its length
+        loss = min(160, mean_j (r_j - target)^2 / (r_j + 0.1))
+        loss = 160 (1 + exp(-t / T))                             in a life that blew up
 
-    The population's running rate starts at the target and follows it with 0.1 s; where it leaves
-    0.1 to 100 Hz, the life blew up and its loss is 160 (1 + exp(-t / T)), t that time and T the
-    life: blowing up late is the smaller evil. Activities have to be spikes.
-    Stimulus: the rate of each of n_in inputs, in hertz (a network's `source: poisson` makes spikes
-    of it): rate exp(spread a) exp(spread b_i), a of the life and b_i of the input drawn from N(0,
-    1). Offers nothing to learn from but the activity. Not differentiable: a blow-up has no slope.
-    Splits: disjoint streams.
+    r_j: spikes of cell j in the window, over the window's length, in hertz
+    t: the time at which the population's running rate left 0.1 to 100 Hz; T: the length of the life
+
+    The running rate starts at the target and has a time constant of 0.1 s. To blow up late costs
+    less. Activities have to be spikes.
+    Stimulus: the rate of each of `n_in` inputs, in hertz: rate exp(spread a) exp(spread b_i), with
+    a of the life and b_i of the input drawn from N(0, 1). A network's `source: poisson` makes
+    spikes of it. The task offers nothing to learn from but the activity. Not differentiable: a
+    blow-up has no slope. Splits: disjoint streams of the key.
     Metrics: `rate`, `median_rate`, `max_rate` (mean, median and largest r_j), `blown` (0/1).
     Source: Confavreux et al. 2025, with lives of seconds instead of minutes.
     """

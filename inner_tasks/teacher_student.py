@@ -32,8 +32,11 @@ OJA = Polynomial(terms=("post*pre", "post^2*weight"), initial=(1.0, -1.0), rate=
 
 @pytree
 class Lesson:
-    """weights: {input_to_output: [n_out, n_in]}, the teacher's own at the start (genome `given`
-    hands them on).
+    """One life.
+
+    weights {input_to_output: [n_out, n_in]}: the teacher's at the start; genome `given` hands them
+        to the student
+    inputs [n_steps + n_test, n_in]
     """
 
     weights: dict[str, Array]
@@ -42,6 +45,8 @@ class Lesson:
 
 @pytree
 class Teacher:
+    """The teacher in a life: its weights [n_out, n_in], its neurons, its rule, the steps t []."""
+
     weight: Array
     neuron: dict[str, Array]
     rule: RuleState

@@ -11,8 +11,10 @@ from metaplast.signals import Key, Metrics, Theta
 
 
 class AbstractOuterLoop(ABC):
-    """The algorithm that moves theta. A frozen spec: numbers one may sweep leave through `hyper` as
-    arrays.
+    """The algorithm that moves theta: a frozen spec.
+
+    Numbers that one may sweep leave through `hyper` as arrays. A loop that wraps another one hands
+    `check`, `regrown`, `slower` and `forms` on to it.
     """
 
     @property
@@ -26,40 +28,51 @@ class AbstractOuterLoop(ABC):
 
     @abstractmethod
     def init(self, problem: MetaProblem, theta: Theta, key: Key, hyper: dict[str, Array]) -> Any:
-        """The outer state; every leaf strongly typed."""
+        """The outer state before the first step. Every leaf is strongly typed."""
 
     @abstractmethod
     def step(self, problem: MetaProblem, state: Any, batch: Batch, key: Key) -> tuple[Any, Metrics]:
-        """One outer step: (state, metrics). Metrics hold `loss`, `lives`, `diverged`, `skipped`."""
+        """One outer step.
+
+        Args:
+            problem: gives losses and gradients of theta.
+            state: the outer state.
+            batch: the tasks and the keys of their lives.
+            key: for what the loop draws itself.
+
+        Returns: (the next state, metrics: `loss`, `lives`, `diverged`, `skipped` and others).
+        """
 
     @abstractmethod
     def theta(self, state: Any) -> Theta:
         """The current best guess."""
 
-    # A loop that wraps another one hands the four below on to it.
-
     def check(self, problem: MetaProblem, key: Key) -> None:  # noqa: B027
-        """Refuse, by name and before anything compiles, what cannot be searched; say what is
-        adjusted. key: theta's.
-        Raises: BadInput."""
+        """Refuse by name, before anything compiles, a problem that cannot be searched.
+
+        Says which settings are adjusted. key: that of the first theta. Raises: BadInput.
+        """
 
     def regrown(self, state: Any, key: Key) -> Any:
-        """The state for the next step where a search begins anew with other shapes; the same object
-        where it goes on.
+        """The state for the next step where a search begins anew with other shapes.
 
-        Called on the host after every step, outside any compilation: a state of other shapes
-        compiles `step` again.
+        The same object where the search goes on. Called on the host after every step, outside any
+        compilation: a state of other shapes compiles `step` again.
         """
         return state
 
     def slower(self, state: Any, factor: float) -> Any:
-        """The same state with its next steps `factor` as large: a search that got lost begins there
-        again (metaplast/watch.py). A loop without a size of step gives the state itself."""
+        """The same state with its next steps `factor` as large.
+
+        A search that got lost begins there again (metaplast/watch.py). A loop without a size of
+        step gives the state itself.
+        """
         return state
 
     def forms(self, state: Any) -> tuple[Any, ...]:
-        """What the state may look like in a run, as trees of shapes and dtypes: what a resume may
-        find on the disk.
+        """Every form that the state may have in a run, as trees of shapes and dtypes.
+
+        A resume accepts a checkpoint of any of them.
         """
         return (state,)
 

@@ -157,7 +157,8 @@ class AbstractRecording(AbstractTaskFamily):
         steps = int((found.trial >= 0).sum())
         return (
             f"{len(found.subject)} sessions of {len(found.names)} subjects, {steps} steps in all; "
-            f"{s.stimulus.shape[2]} inputs, {s.target.shape[2]} outputs, {int((s.observed > 0).sum())} recorded values"
+            f"{s.stimulus.shape[2]} inputs, {s.target.shape[2]} outputs, "
+            f"{int((s.observed > 0).sum())} recorded values"
         )
 
     def shape(self) -> TaskShape:

@@ -26,7 +26,8 @@ from metaplast.tasks import Split
 class Coordinate:
     """The coordinate z in which the numbers theta of some leaves are searched, element by element:
 
-        none: theta = scale z;  log: theta = exp(scale z) > 0;  box: theta = low + (high - low) (1 + tanh(scale z)) / 2
+        none: theta = scale z;  log: theta = exp(scale z) > 0;  box:
+            theta = low + (high - low) (1 + tanh(scale z)) / 2
 
     leaves: a pattern over the paths of theta's leaves, such as `rules/*/log_rate` (`*` also matches
     `/`). scale: the spread of these leaves relative to others: members of an evolution strategy
@@ -128,7 +129,9 @@ def decode(space: Space, z: Theta) -> Theta:
 
 
 def _each(space: Space, theta: Theta) -> Iterator[tuple[str, Coordinate]]:
-    """(name, coordinate) for every leaf in turn; ("", none) for a leaf that is searched as it is."""
+    """(name, coordinate) for every leaf in turn; ("", none) for a leaf that is searched as it
+    is.
+    """
     paths = [_path(path) for path, _ in jax.tree.leaves_with_path(theta)]
     for name, coordinate in space:
         if not any(fnmatch.fnmatchcase(path, coordinate.leaves) for path in paths):

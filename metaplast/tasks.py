@@ -13,24 +13,29 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "heldout")
 
 
 class AbstractTaskFamily(ABC):
-    """A distribution over lives. A task and its state are pytrees; batching is never visible here."""
+    """A distribution over lives. A task and its state are pytrees of one life: no batch is seen."""
 
     @abstractmethod
     def shape(self) -> TaskShape:
-        """Sizes, phases and what the feedback holds."""
+        """Sizes, phases and the fields of the feedback."""
 
     @abstractmethod
     def sample(self, key: Key, split: Split) -> Any:
         """One task. The three splits share no class, image or seed that could leak."""
 
     def whole(self, split: Split) -> Any:
-        """All the tasks of a split, stacked (NumPy), where they are few and fixed, such as recordings; None where tasks
-        are drawn. They are then taken once each, in order, or drawn without replacement."""
+        """All tasks of a split, stacked (NumPy); None where tasks are drawn.
+
+        For tasks that are few and fixed, such as recordings. They are taken once each, in order, or
+        drawn without replacement.
+        """
         return None
 
     def halved(self) -> "AbstractTaskFamily | None":
-        """The same tasks over the same seconds where dt is half as long: twice the steps. None, as here, where a step
-        is an event (an image, a choice, a row of a recording), which has no half."""
+        """The same tasks over the same seconds at half of dt: twice the steps.
+
+        None where a step is an event (an image, a choice, a row of a recording): it has no half.
+        """
         return None
 
     @abstractmethod
@@ -45,7 +50,17 @@ class AbstractTaskFamily(ABC):
     def step(
         self, task: Any, state: Any, output: NeuronView, key: Key, dt: float
     ) -> tuple[Any, Outcome]:
-        """Answer the network's output, behind what the task watches (`TaskShape.watched`): (state, outcome)."""
+        """Answer the network.
+
+        Args:
+            task: the task.
+            state: the task's state.
+            output: the units that the task watches (`TaskShape.watched`), then the output.
+            key: for what is drawn.
+            dt: seconds per step.
+
+        Returns: (the next state, the feedback and the score of the step).
+        """
 
 
 def some_task(family: AbstractTaskFamily, key: Key) -> Any:

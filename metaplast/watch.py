@@ -26,7 +26,7 @@ PATIENCE = 45
 EXPLODED = 300.0
 FACTOR = 0.5  # of the step after each fall
 SPREADS = 2.0  # above the first median, in standard deviations of the loss: no noise
-LARGEST = 1e30  # the loss of a step most of whose lives were not finite; checkpoints hold finite numbers only
+LARGEST = 1e30  # the loss of a step with most lives not finite: checkpoints hold finite numbers
 TO_DEVIATION = 1.4826 / np.sqrt(
     2.0
 )  # median |difference of two normal numbers| -> standard deviation

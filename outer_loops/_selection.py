@@ -16,8 +16,8 @@ MEMORY = 16  # evaluations over which a parent's loss is averaged
 
 @pytree
 class Parents:
-    """mu members, best first. flat [mu, n]; loss [mu]: running mean over the lives of several outer steps, of which
-    `count` were evaluated; facts of each (see _trees.Facts)."""
+    """mu members, best first. flat [mu, n]; loss [mu]: running mean over the lives of several outer
+    steps, of which `count` were evaluated; facts of each (see _trees.Facts)."""
 
     flat: Array
     loss: Array
@@ -30,8 +30,10 @@ class Parents:
 
 @pytree
 class Offspring:
-    """The proposals of one outer step. twin: the parent that does the same, -1 where none does; chosen [lambda]: the
-    first that nobody has done before, real where there are that many; examined: those up to the last of them."""
+    """The proposals of one outer step. twin: the parent that does the same, -1 where none does;
+    chosen [lambda]: the first that nobody has done before, real where there are that many;
+    examined: those up to the last of them.
+    """
 
     flat: Array
     key: Array
@@ -50,8 +52,8 @@ def equal(a: Array, b: Array) -> Array:
 
 
 def harder(parents: Parents, own: Array) -> Array:
-    """How much worse [] these lives are than those before, by the median of the parents that have lived before: losses
-    of different outer steps are compared."""
+    """How much worse [] these lives are than those before, by the median of the parents that have
+    lived before: losses of different outer steps are compared."""
     lived = (parents.count > 0) & (parents.loss < LARGEST) & (own < LARGEST)
     middle = jnp.nanmedian(jnp.where(lived, own - parents.loss, jnp.nan))
     return jnp.where(jnp.any(lived), middle, 0.0)
@@ -60,8 +62,9 @@ def harder(parents: Parents, own: Array) -> Array:
 def updated(
     where: _trees.Layout, parents: Parents, own: Array, moves: Array, moved: Array
 ) -> Parents:
-    """The parents after living once more; those that a move made better on the same lives have moved. own, moved: their
-    losses on these lives, less how much harder these are than those before."""
+    """The parents after living once more; those that a move made better on the same lives have
+    moved. own, moved: their losses on these lives, less how much harder these are than those
+    before."""
     count = jnp.minimum(parents.count + 1.0, float(MEMORY))
     loss = ((count - 1.0) * parents.loss + own) / count
     flat = parents.flat
@@ -92,7 +95,9 @@ def selected(
     entered: tuple[Array, Array],
     parsimony: Array,
 ) -> tuple[Parents, Array]:
-    """(The best members of distinct doings, whether the first of them is new). entered: what was tried, its losses."""
+    """(The best members of distinct doings, whether the first of them is new). entered: what was
+    tried, its losses.
+    """
     twins = _twins(where, parents, offspring)
     at = offspring.chosen
     new = Parents(

@@ -1,5 +1,5 @@
-"""What a search over trees knows of theta: which of its numbers are a tree's code, which are rates, and which members
-of a population do the same."""
+"""What a search over trees knows of theta: which of its numbers are a tree's code, which are rates,
+and which members of a population do the same."""
 
 import zlib
 from collections.abc import Callable
@@ -25,9 +25,10 @@ N_PROBES, ROUNDING, LEAST = 64, 1e-3, 1e-6
 class Layout(NamedTuple):
     """Where things are in the flat vector of theta.
 
-    slot, rule: the one symbolic rule; None where there is none. code: its genes, with their exclusive upper `bounds`;
-    own_rate, rates: its `log_rate`, and those of other rules; constants: its numbers; rest: all other numbers; signs:
-    signals that are -1 or 1.
+    slot, rule: the one symbolic rule; None where there is none. code: its genes,
+    with their exclusive upper `bounds`;
+    own_rate, rates: its `log_rate`, and those of other rules; constants: its numbers; rest:
+    all other numbers; signs: signals that are -1 or 1.
     """
 
     slot: str
@@ -51,8 +52,10 @@ class Layout(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """key [2]: equal for members that do the same up to the rate; form [2]: the key with the tree's numbers where they
-    start; size: root mean square of f over the probes; n_nodes: of the tree; valid: f is finite on all probes."""
+    """key [2]: equal for members that do the same up to the rate; form [2]:
+    the key with the tree's numbers where they start; size: root mean square of f over the probes;
+    n_nodes: of the tree; valid: f is finite on all probes.
+    """
 
     key: Array
     form: Array
@@ -99,8 +102,9 @@ def _kind(keys: list[str], slot: str) -> str:
 
 
 def facts(where: Layout, flat: Array) -> Facts:
-    """Of one member [n]. Members do the same that have equal other numbers and equal outputs on fixed probes (standard
-    normal signals, or their signs), scaled to a root mean square of 1 and rounded to ROUNDING."""
+    """Of one member [n]. Members do the same that have equal other numbers and equal outputs on
+    fixed probes (standard normal signals, or their signs), scaled to a root mean square of 1 and
+    rounded to ROUNDING."""
     rest, one = flat[where.rest], jnp.ones(())
     if where.rule is None:
         key = _hashed(rest)
@@ -119,7 +123,9 @@ def facts(where: Layout, flat: Array) -> Facts:
 
 
 def _outputs(where: Layout, flat: Array) -> tuple[Array, Array]:
-    """(f on the probes [N_PROBES], scaled to a root mean square of 1, and that root mean square [])."""
+    """(f on the probes [N_PROBES], scaled to a root mean square of 1, and that root mean square
+    []).
+    """
     assert where.rule is not None
     own = where.unravel(flat)["rules"][where.slot]
     values = jnp.broadcast_to(
@@ -137,7 +143,9 @@ def probe(name: str, is_sign: bool) -> Array:
 
 
 def _hashed(values: Array) -> Array:
-    """Two sums of the rounded values modulo 2^32, with odd random weights; never (0, 0) for no values at all."""
+    """Two sums of the rounded values modulo 2^32, with odd random weights; never (0, 0) for no
+    values at all.
+    """
     whole = jnp.clip(jnp.round(values / ROUNDING), -1e9, 1e9).astype(jnp.int32).astype(jnp.uint32)
     drawn = np.random.RandomState(0).randint(0, 2**32, size=(2, values.size), dtype=np.uint64)
     weights = drawn.astype(np.uint32) | np.uint32(1)
@@ -149,8 +157,9 @@ def _hashed(values: Array) -> Array:
 def mutated(
     where: Layout, flat: Array, key: Array, rate: Array | float, std: Array | float
 ) -> Array:
-    """One member [n] changed: each gene drawn anew with probability `rate`, which keeps every code a tree; numbers
-    moved by std * N(0, 1), always where there is no code, else with probability `rate`."""
+    """One member [n] changed: each gene drawn anew with probability `rate`,
+    which keeps every code a tree; numbers moved by std * N(0, 1), always where there is no code,
+    else with probability `rate`."""
     k_which, k_gene, k_move, k_noise = jax.random.split(key, 4)
     if where.code.size:
         change = jax.random.uniform(k_which, where.code.shape) < rate
@@ -168,8 +177,8 @@ def genes(where: Layout, key: Array) -> Array:
 
 
 def rated(where: Layout, flat: Array, size: Array, factors: np.ndarray) -> Array:
-    """One member [n] under several rates [n_factors, n]: the symbolic rule's change on the probes has the root mean
-    square rate * factor; other rules have factor times their own rate."""
+    """One member [n] under several rates [n_factors, n]: the symbolic rule's change on the probes
+    has the root mean square rate * factor; other rules have factor times their own rate."""
     shifts = np.log(factors) / RATE_UNIT
     many = jnp.broadcast_to(flat, (len(factors), *flat.shape))
     own = jnp.broadcast_to(

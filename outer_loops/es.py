@@ -202,7 +202,8 @@ class Es(AbstractOuterLoop):
         theta = unravel(course.start + std * jax.random.normal(k_place, flat.shape, flat.dtype))
         members = 2 * len(state.fitness)
         log.warning(
-            "outer step %d: the search is at rest (std %.3g, %d generations without a lower loss): restart %d, with %d "
+            "outer step %d: the search is at rest (std %.3g, %d generations without a lower loss): "
+            "restart %d, with %d "
             "members, compiles once more",
             *(
                 int(state.step),

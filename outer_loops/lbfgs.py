@@ -1,4 +1,6 @@
-"""A quasi-Newton method: for losses that are the same at every step, such as a fit to recordings."""
+"""A quasi-Newton method: for losses that are the same at every step, such as a fit to
+recordings.
+"""
 
 from functools import lru_cache
 from typing import Any
@@ -20,6 +22,12 @@ from outer_loops._nested import scaled
 
 @pytree
 class LbfgsState:
+    """theta: the current guess.
+    optimiser: the memory of L-BFGS.
+    hyper: the numbers of `hyper`.
+    skipped: outer steps that were not finite.
+    """
+
     theta: Theta
     optimiser: Any
     hyper: dict[str, Array]

@@ -16,7 +16,8 @@ class Nres(AbstractPairs):
     """A pair keeps its noise for a whole life; the loss of every window of it is weighed with that
     noise.
 
-        gradient = mean over pairs of  x (l+ - l-) / (2 sigma),      x ~ N(0, 1), drawn at the birth of a life
+        gradient = mean over pairs of  x (l+ - l-) / (2 sigma),      x ~ N(0, 1),
+            drawn at the birth of a life
 
     l: the present window's part of the loss of a life, times n_windows. At a constant theta the
     mean of this over the windows of a life is the gradient of E[loss(theta + sigma x)], that of

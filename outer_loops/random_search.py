@@ -34,7 +34,8 @@ class RandomSearchState:
 class RandomSearch(AbstractOuterLoop):
     """Draw `candidates` thetas in every step and keep the best of them and of what was kept before.
 
-        candidate = centre + std anneal^(step / steps) N(0, 1),      centre = the start, or the best so far (`around`)
+        candidate = centre + std anneal^(step / steps) N(0, 1),      centre = the start,
+            or the best so far (`around`)
 
     std in units of theta; anneal: std at the end, in units of that at the start. The best so far
     lives through the same

@@ -14,7 +14,8 @@ class TruncatedBptt(AbstractDescent):
     """Descent along d (loss of the present window) / d theta, what came before the window taken as
     given.
 
-    gradient = mean over lives of d l / d theta,      l: the window's part of the loss of a life, times n_windows
+    gradient = mean over lives of d l / d theta,      l: the window's part of the loss of a life,
+        times n_windows
 
     n_windows = (steps of a life) / window. Biased: what theta did in earlier windows is left out,
     so that slow effects are not seen at all; with one window to a life it is `bptt`. window: steps,

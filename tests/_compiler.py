@@ -27,7 +27,7 @@ as_users_jit = partial(
 def as_users(
     monkeypatch: Any, module: Any, *names: str, static: tuple[str, ...] = ("problem", "outer")
 ) -> None:
-    """For the length of a test these jitted functions of a module are compiled as in a user's run."""
+    """Compile these jitted functions of a module as in a user's run, for the length of a test."""
     for name in names:
         monkeypatch.setattr(
             module, name, as_users_jit(getattr(module, name).__wrapped__, static_argnames=static)

@@ -27,7 +27,8 @@ def test_importing_a_benchmark_leaves_the_process_as_it_is() -> None:
     """A test run that is pinned to one core takes twice its time."""
     script = (
         "import os; before = os.sched_getaffinity(0), os.environ.get('XLA_FLAGS')\n"
-        "import benchmarks.evolution, benchmarks.native_step, benchmarks.run, benchmarks.seeds, benchmarks.spiking\n"
+        "import benchmarks.evolution, benchmarks.native_step, benchmarks.run, "
+        "benchmarks.seeds, benchmarks.spiking\n"
         "assert (os.sched_getaffinity(0), os.environ.get('XLA_FLAGS')) == before"
     )
     subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parents[1])

@@ -1,4 +1,4 @@
-"""Lives cut short: what an objective sees of them, and every outer loop on lives that grow longer."""
+"""Lives that are cut short: their objective, and every outer loop on lives that grow longer."""
 
 import dataclasses
 from functools import partial

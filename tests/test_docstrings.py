@@ -1,4 +1,4 @@
-"""Everything that is offered to others says what it is: public names, checks, bases of plug-ins, plug-ins."""
+"""Every public name, check, base of a plug-in and plug-in has a docstring."""
 
 import importlib
 import inspect

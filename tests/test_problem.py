@@ -134,7 +134,7 @@ def test_a_chunk_holds_as_many_lives_as_fit_the_cache_with_what_their_rules_keep
 
 
 def test_a_chunk_of_one_is_no_axis_of_one():
-    """XLA compiles products of one matrix and one vector far better than those of a batch of one."""
+    """XLA compiles a product of one matrix and one vector far better than a batch of one."""
 
     def program(chunk: int) -> str:
         layout = Layout(4, chunk, n_devices=1)

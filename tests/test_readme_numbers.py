@@ -11,7 +11,8 @@ from tests.system._commands import metaplast
 
 ROOT = Path(__file__).resolve().parents[1]
 MAIN = "categories"
-SPREAD = 0.01  # another build of seed 10 moved by .002; half of the distance between Adam and the rule is .007
+# Another build of seed 10 moved by .002; half of the distance between Adam and the rule is .007.
+SPREAD = 0.01
 ROW = re.compile(
     r"^\| (?:\*reference\* )?(\w+)[^|]*\| (0\.\d{3}) \|([^|]+)\|([^|]*)\|([^|]*)\|", re.MULTILINE
 )

@@ -46,7 +46,7 @@ def _lived(lifetime: Lifetime) -> Any:
 
 
 def test_the_rule_class_mean_holds_the_running_mean_of_every_class():
-    """After each example, the weights of its unit are the mean input of that class so far."""
+    """After each example the weights of its unit are the mean of its class's inputs so far."""
     _, trace = _lived(_lifetime(CLASSES, CLASS_MEAN))
     weights = trace.recorded["weights"]["input_to_output"]
     inputs = trace.recorded["activity"]["input"]

@@ -1,12 +1,18 @@
-"""How docs/fit/choices.csv was made: simulated animals that learn from rewards which of two odours to accept.
+"""How docs/fit/choices.csv was made: simulated animals that learn from rewards which of two odours
+to accept.
 
-`python docs/fit/make_choices.py > docs/fit/choices.csv` writes the same file again (NumPy 2, seed 0).
+`python docs/fit/make_choices.py > docs/fit/choices.csv` writes the same file again (NumPy 2,
+seed 0).
 
-One row is one presentation. An odour at concentration 0.75 reaches the inputs x = (odour_a, odour_b), each with
-N(0, 0.05^2) of noise, and the animal accepts with P = sigmoid(w . x); w [2] begins at 0. A trial shows odours at random
-until one is accepted, or ends unpaid after 10. An accepted odour pays R = 1 with the probability of its block, and
+One row is one presentation. An odour at concentration 0.75 reaches the inputs x = (odour_a,
+odour_b), each with
+N(0, 0.05^2) of noise, and the animal accepts with P = sigmoid(w . x); w [2] begins at 0.
+A trial shows odours at random
+until one is accepted, or ends unpaid after 10. An accepted odour pays R = 1 with the probability of
+its block, and
 
-    w <- w + RATE * x * (R - E[R])        E[R]: mean of the last 10 rewards of this animal, 0 before the first
+    w <- w + RATE * x * (R - E[R])        E[R]: mean of the last 10 rewards of this animal,
+        0 before the first
 
 A fit to this file should therefore find 2.0*pre*modulator.advantage, and nothing else.
 """
@@ -27,7 +33,9 @@ Row = tuple[int, int, str, str, int, str]
 
 
 def animal(name: int, rng: np.random.Generator) -> list[Row]:
-    """All presentations of one animal: animal, trial, odour_a, odour_b, accepted, reward (empty: not accepted)."""
+    """All presentations of one animal: animal, trial, odour_a, odour_b, accepted, reward (empty:
+    not accepted).
+    """
     rows: list[Row] = []
     w, rewards = np.zeros(2), []
     for trial in range(N_TRIALS):

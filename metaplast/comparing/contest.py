@@ -11,7 +11,7 @@ import jax
 from metaplast import train
 from metaplast.comparing.budget import warm
 from metaplast.comparing.contestant import Contestant
-from metaplast.figures import loops as loop_figures
+from metaplast.figures import loop_curves
 from metaplast.outer import AbstractOuterLoop
 from metaplast.problem import MetaProblem
 from metaplast.registry import BadInput
@@ -106,7 +106,7 @@ def contest(run: Path, config: Config, everybody: dict[str, Entry], progress: Pr
             for contestant in contestants.values():
                 contestant.judge(seed)
         result = _result(config, everybody, contestants)
-        loop_figures.curves(result, run / "figures" / "loops.png")
+        loop_curves.draw(result, run / "figures" / "loops.png")
         folder.write_json(run / RESULT, result)
 
 

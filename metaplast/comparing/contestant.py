@@ -56,19 +56,18 @@ class Contestant:
         }
 
     def judge(self, seed: int) -> None:
-        """The chosen settings, with the budgets that each was chosen for."""
-        for index in dict.fromkeys(self.trainings["chosen"].values()):
-            own = {
-                name: budget
-                for name, budget in self.budgets.items()
-                if self.trainings["chosen"][name] == index
-            }
-            run = partial(
-                self._run, seed, self.trainings["tries"][index]["hyper"], own, judged=True
-            )
-            found = self._kept(f"seed-{seed}-try-{index}", run, len(own))
-            for name in own:
-                self.trainings["runs"][name].append({"seed": seed, **found})
+        """Train each chosen setting with the budgets that it was chosen for."""
+        chosen = self.trainings["chosen"]
+        for index in dict.fromkeys(chosen.values()):
+            budgets = {}
+            for name, budget in self.budgets.items():
+                if chosen[name] == index:
+                    budgets[name] = budget
+            hyper = self.trainings["tries"][index]["hyper"]
+            run = partial(self._run, seed, hyper, budgets, judged=True)
+            training = self._kept(f"seed-{seed}-try-{index}", run, len(budgets))
+            for name in budgets:
+                self.trainings["runs"][name].append({"seed": seed, **training})
 
     def _kept(self, name: str, run: Callable[[], Plain], worth: int) -> Plain:
         file = self.where / f"{name}.json"
@@ -79,30 +78,27 @@ class Contestant:
         return json.loads(file.read_text())
 
     def _hypers(self) -> list[dict[str, float]]:
-        """The loop's own numbers, then points of the R-sequence (Roberts 2018) around them, equal
-        steps in the log.
+        """The loop's own numbers, then points of the R-sequence (Roberts 2018) around them.
+
+        The steps are equal in the logarithm.
         """
         compare = self.config.compare
-        own = {name: float(value) for name, value in self.outer.hyper().items()}
-        free = [
-            name
-            for name, value in own.items()
-            if value and name.split("_")[-1] not in compare.fixed
-        ]
+        first = {name: float(value) for name, value in self.outer.hyper().items()}
+        free = []
+        for name, value in first.items():
+            if value and name.split("_")[-1] not in compare.fixed:
+                free.append(name)
         golden = 1.0
         for _ in range(64):  # the root of x^(d+1) = x + 1
             golden = (1 + golden) ** (1 / (len(free) + 1))
-        units = [
-            [(0.5 + i / golden ** (k + 1)) % 1 for k in range(len(free))]
-            for i in range(compare.tries)
-        ]
-        factors = [
-            {name: compare.factor ** (2 * u - 1) for name, u in zip(free, us, strict=True)}
-            for us in units
-        ]
-        return [
-            {name: value * each.get(name, 1.0) for name, value in own.items()} for each in factors
-        ]
+        settings = []
+        for index in range(compare.tries):
+            setting = dict(first)
+            for axis, name in enumerate(free):
+                unit = (0.5 + index / golden ** (axis + 1)) % 1
+                setting[name] = first[name] * compare.factor ** (2 * unit - 1)
+            settings.append(setting)
+        return settings
 
     def _run(
         self, seed: int, hyper: dict[str, float], budgets: dict[str, float], judged: bool
@@ -146,9 +142,11 @@ class Contestant:
             if split == "heldout"
             else self.config.evaluation.validation
         )
-        found = evaluate.lives(self.problem, mark.theta, self.config.seed, split, n)
+        values_of = evaluate.lives(self.problem, mark.theta, self.config.seed, split, n)
         scores = {
-            key: found[key].astype(np.float64) for key in ("loss", "accuracy") if key in found
+            key: values_of[key].astype(np.float64)
+            for key in ("loss", "accuracy")
+            if key in values_of
         }
         means: dict[str, Any] = {}
         for key, values in scores.items():

@@ -1,12 +1,12 @@
-"""Which outer loop to trust on a problem, from what was measured of it: every threshold is in this
-file.
+"""The outer loop to trust on a problem, by its measurements; all thresholds are in this file.
 
-An outer loop is of the class `gradient` where it needs d loss / d theta, of the class `evolution`
-where losses are all it looks at. A gradient is taken where nothing speaks against it: a life then
-tells about every number of theta at once.
+An outer loop is of the class `gradient` where it needs d loss / d theta. It is of the class
+`evolution` where it reads losses alone. A gradient is advised where nothing speaks against it: a
+life then tells about every number of theta at once.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Literal, NamedTuple
 
@@ -66,8 +66,12 @@ EVOLUTION = ("es", "pes", "nres", "random_search", "genetic_programming")
 
 
 class Advice(NamedTuple):
-    """outer: what to begin with; kind: its class; reason: one sentence; second: (outer loop, when)
-    to try next.
+    """The advised outer loop.
+
+    outer: its name
+    kind: its class
+    reason: one sentence
+    second: (outer loop, when) to try next
     """
 
     outer: str
@@ -99,8 +103,9 @@ class First(NamedTuple):
 
 
 def first_objection(first: First) -> str:
-    """What the first step of an outer loop of the class `gradient` says against it; empty where it
-    says nothing.
+    """The objection of its first outer step to an outer loop of the class `gradient`.
+
+    Empty where there is none.
     """
     if first.diverged >= DIVERGING_LIVES * first.lives:
         return f"{first.diverged:.3g} of {first.lives:.3g} lives blew up"
@@ -112,12 +117,18 @@ def first_objection(first: First) -> str:
         return _vanished(first.norm)
     least = LEAST_SHARE * first.norm / math.sqrt(first.n_numbers)
     if abs(first.slope) + UPHILL * first.error < least:
-        return f"the gradient of a life is {first.norm:.2g}, the loss changes by {abs(first.slope):.2g}: it has exploded"
+        change = f"the loss changes by {abs(first.slope):.2g}"
+        return f"the gradient of a life is {first.norm:.2g}, {change}: it has exploded"
     return ""
 
 
 def advise(found: Diagnosis, memory: float = 0.0) -> Advice:
-    """memory: what a gradient through whole lives is forecast to take, as a share of what there is."""
+    """The outer loop to begin with.
+
+    Args:
+        found: the measurements.
+        memory: the forecast for a gradient through whole lives, as a share of the free memory.
+    """
     against = objection(found)
     if against:
         return _evolution(found, against)
@@ -129,41 +140,97 @@ def advise(found: Diagnosis, memory: float = 0.0) -> Advice:
     windows = ("truncated_bptt", "faster, but blind to what theta did in earlier windows")
     evolution = ("es", "needs no memory for a gradient")
     if found.n_numbers <= FORWARD_NUMBERS or not found.summable:
-        return Advice(
-            "forward", "gradient", short, ((windows,) if found.summable else ()) + (evolution,)
-        )
+        second = (windows, evolution) if found.summable else (evolution,)
+        return Advice("forward", "gradient", short, second)
     return Advice("truncated_bptt", "gradient", short, (forward, evolution))
 
 
 def objection(found: Diagnosis) -> str:
-    """What speaks against a gradient, the gravest first; empty where nothing does."""
-    here, agreement = found.here, found.agreement
-    if not found.differentiable:
-        return "the task passes no gradient"
-    broken = 1.0 - here.n / here.n_lives
-    if found.diverged >= DIVERGING_LIVES:
-        return f"{found.diverged:.0%} of lives blow up at the start, and a gradient leaves them out"
-    if broken > BROKEN_LIVES:
-        return f"the gradient of {broken:.0%} of lives is not finite"
-    if here.zero >= ZERO_LIVES:
-        return f"the gradient of {here.zero:.0%} of lives is exactly zero"
-    if here.typical < found.resolution:
-        blind = agreement.signal.typical < found.resolution
-        more = (
-            f", and losses {found.std:g} away tell nothing either: begin elsewhere" if blind else ""
-        )
-        return _vanished(here.typical) + more
-    if agreement.near + 2.0 * agreement.near_error < LEAST_AGREEMENT:
-        return f"a short step along the gradient changes the loss by {agreement.near:.2g} of what it says"
-    if growth_factor(found) > LARGEST_GROWTH:
-        return f"the gradient grows {growth_factor(found):.2g}-fold from the shortest lives measured to the longest"
-    if spread_factor(found) > LARGEST_SPREAD and not agreement.along >= LEAST_REACH:
-        return f"lives are chaotic: a small disturbance grows {spread_factor(found):.2g}-fold in half a life"
-    clearer = agreement.signal.per_step > CLEARER * here.per_step
-    if here.per_step < LEAST_SIGNAL and clearer:
-        signal = f"{here.per_step:.2g} against {agreement.signal.per_step:.2g}"
-        return f"the gradient drowns in its noise over tasks where differences of losses do not (signal {signal})"
+    """The gravest objection to a gradient in words; empty where there is none."""
+    for check in _OBJECTIONS:
+        words = check(found)
+        if words:
+            return words
     return ""
+
+
+def _no_gradient(found: Diagnosis) -> str:
+    return "" if found.differentiable else "the task passes no gradient"
+
+
+def _lives_blow_up(found: Diagnosis) -> str:
+    if not found.diverged >= DIVERGING_LIVES:
+        return ""
+    return f"{found.diverged:.0%} of lives blow up at the start, and a gradient leaves them out"
+
+
+def _gradients_not_finite(found: Diagnosis) -> str:
+    broken = 1.0 - found.here.n / found.here.n_lives
+    if not broken > BROKEN_LIVES:
+        return ""
+    return f"the gradient of {broken:.0%} of lives is not finite"
+
+
+def _gradients_zero(found: Diagnosis) -> str:
+    zero = found.here.zero
+    return f"the gradient of {zero:.0%} of lives is exactly zero" if zero >= ZERO_LIVES else ""
+
+
+def _gradient_vanished(found: Diagnosis) -> str:
+    if not found.here.typical < found.resolution:
+        return ""
+    words = _vanished(found.here.typical)
+    if found.agreement.signal.typical < found.resolution:
+        return f"{words}, and losses {found.std:g} away tell nothing either: begin elsewhere"
+    return words
+
+
+def _gradient_wrong(found: Diagnosis) -> str:
+    agreement = found.agreement
+    if not agreement.near + 2.0 * agreement.near_error < LEAST_AGREEMENT:
+        return ""
+    return (
+        f"a short step along the gradient changes the loss by {agreement.near:.2g} of what it says"
+    )
+
+
+def _gradient_grows(found: Diagnosis) -> str:
+    growth = growth_factor(found)
+    if not growth > LARGEST_GROWTH:
+        return ""
+    return f"the gradient grows {growth:.2g}-fold from the shortest lives measured to the longest"
+
+
+def _lives_chaotic(found: Diagnosis) -> str:
+    growth = spread_factor(found)
+    if not growth > LARGEST_SPREAD or found.agreement.along >= LEAST_REACH:
+        return ""
+    return f"lives are chaotic: a small disturbance grows {growth:.2g}-fold in half a life"
+
+
+def _gradient_drowns(found: Diagnosis) -> str:
+    of_gradient = found.here.per_step
+    of_losses = found.agreement.signal.per_step
+    if not (of_gradient < LEAST_SIGNAL and of_losses > CLEARER * of_gradient):
+        return ""
+    return (
+        "the gradient drowns in its noise over tasks where differences of losses do not "
+        f"(signal {of_gradient:.2g} against {of_losses:.2g})"
+    )
+
+
+_OBJECTIONS: tuple[Callable[[Diagnosis], str], ...] = (
+    _no_gradient,
+    _lives_blow_up,
+    _gradients_not_finite,
+    _gradients_zero,
+    _gradient_vanished,
+    _gradient_wrong,
+    _gradient_grows,
+    _lives_chaotic,
+    _gradient_drowns,
+)
+"""The gravest first."""
 
 
 def _vanished(norm: float) -> str:
@@ -171,19 +238,21 @@ def _vanished(norm: float) -> str:
 
 
 def growth_factor(found: Diagnosis) -> float:
-    """By how much the gradient's norm grows from the shortest to the longest life that is worth
-    something; 1 where that is unknown."""
+    """The growth of the gradient's norm from the shortest to the longest life that has a loss.
+
+    1 where it is unknown.
+    """
     steps = [n for n, norm in found.lengths if np.isfinite(norm)]
     return _power(found.growth * (steps[-1] - steps[0])) if steps else 1.0
 
 
 def spread_factor(found: Diagnosis) -> float:
-    """By how much a disturbance grows in half a life, as the derivative or two lives tell,
-    whichever is less.
+    """The growth of a disturbance in half a life; 1 where it is unknown.
+
+    Measured by the derivative and by two lives; the lesser of both.
     """
-    rates = [
-        rate for rate in (found.exponents.life, found.exponents.perturbed) if np.isfinite(rate)
-    ]
+    both = (found.exponents.life, found.exponents.perturbed)
+    rates = [rate for rate in both if np.isfinite(rate)]
     return _power(min(rates) * found.n_steps / 2) if rates else 1.0
 
 
@@ -201,14 +270,8 @@ def _praise(found: Diagnosis) -> str:
 
 
 def _after_bptt(found: Diagnosis) -> tuple[tuple[str, str], ...]:
-    second = [
-        (
-            "es",
-            "if training stalls in ripples"
-            if found.agreement.along < LEAST_AGREEMENT
-            else "as a check",
-        )
-    ]
+    ripples = found.agreement.along < LEAST_AGREEMENT
+    second = [("es", "if training stalls in ripples" if ripples else "as a check")]
     if found.summable and found.n_steps >= LONG_LIFE:
         second.append(("truncated_bptt", "if a step takes too long"))
     return tuple(second)
@@ -229,8 +292,9 @@ def _evolution(found: Diagnosis, against: str) -> Advice:
 
 
 def kind_of(outer: AbstractOuterLoop) -> Kind | None:
-    """The class of an outer loop, that of the loops inside it where there are; None for one of
-    both, or unknown.
+    """The class of an outer loop; of a loop around others, the class of the loops inside it.
+
+    None for a loop with both classes inside, or an unknown loop.
     """
     inner = [getattr(outer, field.name) for field in fields(outer)]  # pyright: ignore[reportArgumentType]
     kinds: set[Kind | None] = {
@@ -239,4 +303,6 @@ def kind_of(outer: AbstractOuterLoop) -> Kind | None:
     if kinds:
         return kinds.pop() if len(kinds) == 1 else None
     name = name_of(type(outer))
-    return "gradient" if name in GRADIENT else "evolution" if name in EVOLUTION else None
+    if name in GRADIENT:
+        return "gradient"
+    return "evolution" if name in EVOLUTION else None

@@ -1,6 +1,4 @@
-"""What `metaplast diagnose` reports: the measurements, memory and time, and which outer loop they
-speak for.
-"""
+"""The report of `metaplast diagnose`: measurements, memory and time, and the advised outer loop."""
 
 import math
 import time
@@ -16,6 +14,7 @@ from metaplast.diagnosis import measure as diagnosis
 from metaplast.diagnosis.advice import Advice, advise, growth_factor, kind_of, spread_factor
 from metaplast.diagnosis.measure import Diagnosis, Plan
 from metaplast.registry import BadInput, find, name_of
+from metaplast.results.numbers import measured, per_second, share, with_error
 from metaplast.results.table import aligned
 from metaplast.runs import preflight
 from metaplast.runs.config import Plain, Sources, compose
@@ -31,9 +30,13 @@ HOUR = 3600.0
 
 
 class Costs(NamedTuple):
-    """memory: bytes that a run is forecast to take; free: that this machine has; gradient, life:
-    seconds of one life with and without a gradient (about); hours: of the configured number of
-    outer steps, under some outer loops.
+    """What a run takes.
+
+    memory: bytes that a run is forecast to take
+    free: bytes that this machine has
+    gradient: seconds of one life with a gradient (about)
+    life: seconds of one life without a gradient
+    hours: {outer loop: hours of the configured number of outer steps}
     """
 
     memory: int
@@ -44,8 +47,10 @@ class Costs(NamedTuple):
 
 
 class Report(NamedTuple):
-    """config: what was diagnosed; places: `birth`, and `found` of a finished run, each with what it
-    speaks for.
+    """A diagnosis with its advice.
+
+    config: the config that was diagnosed
+    places: {`birth`, and `found` of a finished run: (measurements, advice)}
     """
 
     config: Config
@@ -54,11 +59,15 @@ class Report(NamedTuple):
 
 
 def diagnose(words: Sequence[str], sources: Sources, n_lives: int) -> Report:
-    """Diagnose a config, or a finished run at its first and at its found theta, with `words` laid
-    on its config.
+    """Diagnose a config, or a finished run at its first and at its found theta.
+
+    Args:
+        words: config words; with a run folder among them, they are laid on the run's config.
+        sources: where config files are looked up.
+        n_lives: lives that every measurement takes.
 
     Raises: BadInput for words that do not compose, a run that is not finished, and nothing to
-    learn.
+        learn.
     """
     run, words = _run_folder(words)
     config = parse(compose(words, sources, run / "config.yaml" if run else None)).main
@@ -69,28 +78,27 @@ def diagnose(words: Sequence[str], sources: Sources, n_lives: int) -> Report:
         thetas["found"] = theta_of(row_folder(run, DISCOVERED), problem)
     needed, free = preflight.forecast(config).total, preflight.available()
     key, plan = train.stream(config.seed, "diagnosis"), Plan(n_lives, std_of(config))
-    found = {
-        name: diagnosis.diagnose(problem, theta, key, config.space, plan)
-        for name, theta in thetas.items()
-    }
+    places = {}
+    for name, theta in thetas.items():
+        places[name] = diagnosis.diagnose(problem, theta, key, config.space, plan)
     costs = _costs(config, thetas["birth"], n_lives)._replace(memory=needed, free=free)
-    share = needed / max(1.0, preflight.SHARE * free)
-    return Report(
-        config, {name: (told, advise(told, share)) for name, told in found.items()}, costs
-    )
+    memory = needed / max(1.0, preflight.SHARE * free)
+    advised = {name: (each, advise(each, memory)) for name, each in places.items()}
+    return Report(config, advised, costs)
 
 
 def std_of(config: Config) -> float:
-    """With which standard deviation an evolution strategy would begin: as configured, else that of
-    `es` itself.
+    """The standard deviation of an evolution strategy at its start.
+
+    The configured one, else the default of `es`.
     """
     hyper = config.outer.hyper()
-    given = hyper.get("std", hyper.get("sigma"))
-    return float(find("outer", "es")().std if given is None else given)
+    configured = hyper.get("std", hyper.get("sigma"))
+    return float(find("outer", "es")().std if configured is None else configured)
 
 
 def _run_folder(words: Sequence[str]) -> tuple[Path | None, list[str]]:
-    """(the run folder among the words, the others)."""
+    """(the run folder among the words, the other words)."""
     folders = [Path(word) for word in words if "=" not in word and Path(word).is_dir()]
     if len(folders) > 1:
         raise BadInput(f"{folders[1]}, a second run", "one run folder", "diagnose them one by one")
@@ -114,9 +122,8 @@ def _costs(config: Config, theta: Theta, n_lives: int) -> Costs:
     members = jax.tree.map(lambda x: jnp.broadcast_to(x, (diagnosis.N_TRIED, *x.shape)), z)
     life = _seconds(lambda: diagnosis.losses(seen, members, batch)) / (diagnosis.N_TRIED * n)
     gradient = math.nan
-    if (
-        problem.lifetime.task.shape().differentiable
-    ):  # one pass forward, and one back for every length
+    if problem.lifetime.task.shape().differentiable:
+        # One pass forward, and one back for every length.
         all_lengths = _seconds(lambda: diagnosis.gradients(seen, z, batch, cuts)) / n
         gradient = life + max(0.0, all_lengths - life) / len(cuts)
     return Costs(0, 0, gradient, life, _hours(config, gradient, life))
@@ -129,35 +136,36 @@ def _seconds(run: Any) -> float:
 
 
 def _hours(config: Config, gradient: float, life: float) -> dict[str, float]:
-    """Of as many outer steps as configured: bptt, es with its default population, and what is
-    configured.
+    """Hours of as many outer steps as configured: under bptt, and under es.
+
+    es has its default population, or the configured one where es is configured.
     """
     lives = config.outer.n_steps * config.problem.n_tasks
-    found = {
+    hours = {
         "bptt": lives * gradient / HOUR,
         "es": lives * find("outer", "es")().population * life / HOUR,
     }
     if name_of(type(config.outer)) == "es":
-        found["es"] = lives * config.outer.population * life / HOUR  # pyright: ignore[reportAttributeAccessIssue]
-    return found
+        hours["es"] = lives * config.outer.population * life / HOUR  # pyright: ignore[reportAttributeAccessIssue]
+    return hours
 
 
 def plain(report: Report) -> Plain:
     """The report as JSON may hold it: a number that is not finite is null."""
     config = report.config
-    told = {
+    record = {
         "schema": SCHEMA,
         "experiment": config.experiment,
         "seed": config.seed,
         "outer": name_of(type(config.outer)),
         "kind": kind_of(config.outer),
         "places": {
-            name: {"measured": found, "advice": advice}
-            for name, (found, advice) in report.places.items()
+            name: {"measured": measurements, "advice": advice}
+            for name, (measurements, advice) in report.places.items()
         },
         "costs": report.costs,
     }
-    return _finite(told)
+    return _finite(record)
 
 
 def _finite(value: Any) -> Any:
@@ -171,130 +179,135 @@ def _finite(value: Any) -> Any:
 
 
 def render(report: Report) -> str:
-    """What a reader needs, in a minute."""
+    """The report as text: one table per theta with its advice, then the configured outer loop."""
     texts = []
     for name, (found, advice) in report.places.items():
-        head = f"at {'theta of birth' if name == 'birth' else 'the theta that was found'}: {found.n_numbers} numbers, "
-        head += f"lives of {found.n_steps} steps, measured on {found.here.n_lives} lives"
+        theta = "theta of birth" if name == "birth" else "the theta that was found"
+        head = (
+            f"at {theta}: {found.n_numbers} numbers, lives of {found.n_steps} steps, "
+            f"measured on {found.here.n_lives} lives"
+        )
         lines = [("measured", "value", "what it means"), *_lines(found)]
         lines += _cost_lines(report.costs) if name == "birth" else []
-        texts.append(f"{head}\n\n{aligned(lines)}\n\n{_said(advice)}")
-    name, kind = name_of(type(report.config.outer)), kind_of(report.config.outer)
-    advised = report.places["birth"][1].kind
-    verdict = (
-        ""
-        if kind is None
-        else ", as advised"
-        if kind == advised
-        else f", of the class {kind}: not advised"
-    )
-    return "\n\n".join([*texts, f"configured: outer={name}{verdict}"])
+        texts.append(f"{head}\n\n{aligned(lines)}\n\n{_advice_text(advice)}")
+    return "\n\n".join([*texts, _configured(report)])
 
 
-def _said(advice: Advice) -> str:
+def _configured(report: Report) -> str:
+    """The configured outer loop, and whether it is of the advised class."""
+    outer = report.config.outer
+    kind = kind_of(outer)
+    text = f"configured: outer={name_of(type(outer))}"
+    if kind is None:
+        return text
+    if kind == report.places["birth"][1].kind:
+        return f"{text}, as advised"
+    return f"{text}, of the class {kind}: not advised"
+
+
+def _advice_text(advice: Advice) -> str:
     second = "".join(f"\nor outer={name}: {when}" for name, when in advice.second)
     return f"advised: outer={advice.outer}, for {advice.reason}{second}"
 
 
-def _lines(found: Diagnosis) -> list[tuple[str, str, str]]:
-    here, agreement = found.here, found.agreement
-    grads = [
+Line = tuple[str, str, str]  # the name of a measurement, its value, its meaning
+
+
+def _lines(found: Diagnosis) -> list[Line]:
+    gradient = _gradient_lines(found)
+    if not found.differentiable:
+        gradient = [("gradient", "none", "the task passes no gradient")]
+    return [*gradient, *_loss_lines(found), *_exponent_lines(found), _blown(found)]
+
+
+def _gradient_lines(found: Diagnosis) -> list[Line]:
+    here = found.here
+    agreement = found.agreement
+    unusable = f"{share(1 - here.n / here.n_lives)}, {share(here.zero)}"
+    nearby = ", ".join(measured(signal.per_step) for signal in found.nearby)
+    return [
         (
             "gradient signal / noise",
-            _number(here.per_step),
+            measured(here.per_step),
             f"over the {found.n_tasks} lives of an outer step; below 0.1 it drowns",
         ),
-        (
-            "  lives with none, with zero",
-            f"{_share(1 - here.n / here.n_lives)}, {_share(here.zero)}",
-            "left out; useless",
-        ),
-        (
-            "  s away from theta",
-            ", ".join(_number(s.per_step) for s in found.nearby),
-            f"signal / noise; s = {found.std:g}",
-        ),
+        ("  lives with none, with zero", unusable, "left out; useless"),
+        ("  s away from theta", nearby, f"signal / noise; s = {found.std:g}"),
         _by_length(found),
         (
             "loss against gradient, 0.1 s",
-            _pair(agreement.near, agreement.near_error),
+            with_error(agreement.near, agreement.near_error),
             "1 where the gradient is right",
         ),
         (
             "  s along the gradient",
-            _pair(agreement.along, agreement.along_error),
+            with_error(agreement.along, agreement.along_error),
             "far below 1: ripples, or a curve",
         ),
         (
             "  cosine in random directions",
-            _number(agreement.cosine),
+            measured(agreement.cosine),
             "1 where the gradient tells about a step of s",
         ),
     ]
-    none = [("gradient", "none", "the task passes no gradient")]
-    away, dt = found.exponents, found.dt
-    spread = f"a disturbance grows {_number(spread_factor(found))}-fold in half a life"
+
+
+def _loss_lines(found: Diagnosis) -> list[Line]:
     return [
-        *(grads if found.differentiable else none),
         (
             "losses s away: linear share",
-            _number(agreement.linear),
+            measured(found.agreement.linear),
             "1: a slope; 0: a valley's floor, or noise",
         ),
         (
             "  signal / noise",
-            _number(agreement.signal.per_step),
+            measured(found.agreement.signal.per_step),
             "of the differences that evolution goes by",
-        ),
-        ("largest exponent of a life", _rate(away.life, dt), f"{spread}; > 0: chaos"),
-        ("  of the network alone", _rate(away.network, dt), "weights taking the course they take"),
-        (
-            "  of two lives 0.1 % apart",
-            _rate(away.perturbed, dt),
-            f"further apart in {_share(away.spreading)} of steps",
-        ),
-        (
-            "blown lives, here and s away",
-            f"{_share(found.diverged)}, {_share(found.diverged_nearby)}",
-            "loss not finite",
         ),
     ]
 
 
-def _by_length(found: Diagnosis) -> tuple[str, str, str]:
+def _exponent_lines(found: Diagnosis) -> list[Line]:
+    rates = found.exponents
+    growth = f"a disturbance grows {measured(spread_factor(found))}-fold in half a life"
+    return [
+        ("largest exponent of a life", per_second(rates.life, found.dt), f"{growth}; > 0: chaos"),
+        (
+            "  of the network alone",
+            per_second(rates.network, found.dt),
+            "weights taking the course they take",
+        ),
+        (
+            "  of two lives 0.1 % apart",
+            per_second(rates.perturbed, found.dt),
+            f"further apart in {share(rates.spreading)} of steps",
+        ),
+    ]
+
+
+def _blown(found: Diagnosis) -> Line:
+    shares = f"{share(found.diverged)}, {share(found.diverged_nearby)}"
+    return ("blown lives, here and s away", shares, "loss not finite")
+
+
+def _by_length(found: Diagnosis) -> Line:
     lengths = ", ".join(str(n) for n, _ in found.lengths)
     norms = ", ".join(
-        "unscored" if math.isnan(norm) else _number(norm) for _, norm in found.lengths
+        "unscored" if math.isnan(norm) else measured(norm) for _, norm in found.lengths
     )
     return (
         f"gradient norm, {lengths} steps",
         norms,
-        f"grows {_number(growth_factor(found))}-fold; chaos: over 1000-fold",
+        f"grows {measured(growth_factor(found))}-fold; chaos: over 1000-fold",
     )
 
 
-def _cost_lines(costs: Costs) -> list[tuple[str, str, str]]:
+def _cost_lines(costs: Costs) -> list[Line]:
     gib = f"{costs.memory / 2**30:.1f} of {costs.free / 2**30:.1f} GiB"
-    seconds = ", ".join(_number(1e3 * value) for value in (costs.gradient, costs.life))
-    hours = ", ".join(f"{name} {_number(value)}" for name, value in costs.hours.items())
+    seconds = ", ".join(measured(1e3 * value) for value in (costs.gradient, costs.life))
+    hours = ", ".join(f"{name} {measured(value)}" for name, value in costs.hours.items())
     return [
         ("memory", gib, "forecast, free"),
         ("ms of a life", seconds, "with a gradient (about), without"),
         ("hours of the run", hours, "as many outer steps as configured, held-out lives apart"),
     ]
-
-
-def _number(value: float) -> str:
-    return "none" if math.isnan(value) else f"{value:.2g}"
-
-
-def _pair(value: float, error: float) -> str:
-    return _number(value) if math.isnan(error) else f"{_number(value)} +- {_number(error)}"
-
-
-def _share(value: float) -> str:
-    return "none" if math.isnan(value) else f"{value:.0%}"
-
-
-def _rate(value: float, dt: float) -> str:
-    return "none" if math.isnan(value) else f"{value:+.2g} a step, {value / dt:+.2g} a second"

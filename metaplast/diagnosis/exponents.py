@@ -1,4 +1,4 @@
-"""How fast two lives that begin almost alike come apart: Lyapunov exponents of the inner dynamics."""
+"""Lyapunov exponents of the inner dynamics: how fast two almost equal lives come apart."""
 
 from collections.abc import Callable
 from functools import partial
@@ -17,22 +17,22 @@ from metaplast.problem.meta_problem import Batch
 from metaplast.signals import Key, Theta
 
 APART = 1e-3  # the distance of the two lives, relative to the norm of their state
-GONE = 1e-12  # a tangent that shrinks below this share of itself in one step is gone: what was disturbed is forgotten
-SETTLING = (
-    0.25  # the share of a life in which a random tangent turns into the direction that grows most
-)
+# A tangent that shrinks below this share of itself in one step is gone: it is forgotten.
+GONE = 1e-12
+# The share of a life in which a random tangent turns into the direction that grows most.
+SETTLING = 0.25
 
 
 class Exponents(NamedTuple):
-    """Per step, means over the lives whose growth stays finite; not a number where nothing of that
-    kind moves.
+    """Exponents per step, means over the lives whose growth stays finite.
 
-    life: of the whole state (weights, neurons, traces), by its derivative. network: of neurons and
-    transmissions, their weights taking the course they take. perturbed: of the whole state, by two
-    lives a share APART
-    from each other: no
-    derivative is needed. spreading: the share of steps in which these two come further apart.
-    n_lives: finite lives.
+    Not a number where nothing of that kind moves.
+
+    life: of the whole state (weights, neurons, traces), by its derivative
+    network: of neurons and transmissions, while their weights take the course they take
+    perturbed: of the whole state, by two lives a share APART from each other, without a derivative
+    spreading: the share of steps in which these two lives come further apart
+    n_lives: finite lives
     """
 
     life: float

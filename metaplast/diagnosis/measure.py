@@ -1,6 +1,4 @@
-"""How far the gradient of a problem can be trusted: what it is measured by, before any outer loop
-is chosen.
-"""
+"""Measurements of how far the gradient of a problem can be trusted, before a search."""
 
 from dataclasses import replace
 from functools import partial
@@ -31,17 +29,20 @@ N_TRIED = 1 + 2 * (2 + N_DIRECTIONS)  # thetas whose losses are measured
 
 
 class Agreement(NamedTuple):
-    """Losses against what the gradient says of them; s: the standard deviation of an evolution
-    strategy's members.
+    """How far losses change as the gradient g predicts.
 
-    along: (L(theta + s u) - L(theta - s u)) / (2 s |g|), u = g / |g|: 1 where the loss goes as the
-    gradient says, below 0 where a step against it raises the loss; near: the same for NEAR s;
-    _error: standard errors over lives.
-    cosine: of g . x and (L(theta + s x) - L(theta - s x)) / 2s over random directions x ~ N(0, 1).
-    linear: the share of the losses' changes under +- s x that is odd: 1 for a plane, 0 for a
-    valley's floor or noise.
-    signal: of (L_i(theta + s x) - L_i(theta - s x)) / 2s of life i over the directions x: what
-    evolution goes by.
+    s is the standard deviation of an evolution strategy's members, u = g / |g|, x ~ N(0, 1) a
+    random direction.
+
+    along: (L(theta + s u) - L(theta - s u)) / (2 s |g|): 1 where the loss changes as the gradient
+        predicts, below 0 where a step against the gradient raises the loss
+    near: the same for NEAR s
+    along_error, near_error: their standard errors over lives
+    cosine: of g . x and (L(theta + s x) - L(theta - s x)) / 2s over the directions x
+    linear: the odd share of the losses' changes under +- s x: 1 for a plane, 0 for a valley's floor
+        or noise
+    signal: of (L_i(theta + s x) - L_i(theta - s x)) / 2s of life i over the directions x, the
+        differences by which evolution moves
     """
 
     along: float
@@ -56,16 +57,24 @@ class Agreement(NamedTuple):
 class Diagnosis(NamedTuple):
     """Everything measured at one theta.
 
-    n_steps, dt: of a life; n_numbers: in theta; n_tasks: lives of an outer step; std: s above, per
-    number of theta in the coordinates of the search; differentiable: whether the task passes
-    gradients; summable: whether the objective is a sum over steps, so that lives may be cut into
-    windows. loss: mean over finite lives;
-    resolution: the smallest slope of a life that losses s to either side can show
-    (diagnosis_signal.py).
-    here: gradients at theta; nearby: at thetas s away. lengths: (steps, typical gradient norm) of
-    lives cut short, not a number where the steps so far are worth nothing; growth: slope of the
-    norm's logarithm per
-    step. diverged: share of lives without a finite loss at theta; diverged_nearby: s away.
+    n_steps: of a life
+    dt: seconds of a step
+    n_numbers: in theta
+    n_tasks: lives of an outer step
+    std: s of `Agreement`, per number of theta in the coordinates of the search
+    differentiable: whether the task passes gradients
+    summable: whether the objective is a sum over steps, so that lives may be cut into windows
+    loss: mean over finite lives
+    resolution: the smallest slope of a life that losses s to either side can show (signal.py)
+    here: the gradients at theta
+    nearby: the gradients at thetas s away
+    lengths: (steps, typical gradient norm) of lives cut short; not a number where the steps so far
+        have no loss
+    growth: slope of the norm's logarithm per step
+    exponents: of the inner dynamics
+    agreement: of the losses with the gradient
+    diverged: share of lives without a finite loss at theta
+    diverged_nearby: the same s away
     """
 
     n_steps: int
@@ -88,8 +97,10 @@ class Diagnosis(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """n_lives: sampled from the training tasks, the same for every measurement; std: see
-    `Diagnosis`.
+    """How to measure.
+
+    n_lives: lives of training tasks, the same for every measurement
+    std: see `Diagnosis`
     """
 
     n_lives: int = 32
@@ -102,8 +113,16 @@ PLAN = Plan()
 def diagnose(
     problem: MetaProblem, theta: Theta, key: Key, space: Space = (), plan: Plan = PLAN
 ) -> Diagnosis:
-    """Measure the lives, as long as training ever makes them, at theta and around it; unclipped,
-    without a clock.
+    """Measure lives at theta and around it, unclipped and without a clock.
+
+    The lives are as long as the longest lives of training.
+
+    Args:
+        problem: to be diagnosed.
+        theta: the point at which it is measured.
+        key: of all draws.
+        space: the coordinates of the search.
+        plan: how many lives, how far away.
 
     Raises: BadInput where there is nothing to learn.
     """
@@ -128,9 +147,8 @@ def diagnose(
     n_steps = problem.shape().n_steps
     few = jax.tree.map(lambda x: x[:N_FOLLOWED], batch)
     bad = ~np.isfinite(lives)
-    tried = np.concatenate(
-        [bad[3 : 1 + len(up)], bad[3 + len(up) :]]
-    )  # without the steps along the gradient
+    # Without the two steps along the gradient.
+    tried = np.concatenate([bad[3 : 1 + len(up)], bad[3 + len(up) :]])
     return Diagnosis(
         n_steps=n_steps,
         dt=problem.lifetime.dt,
@@ -157,8 +175,10 @@ def diagnose(
 def _gradients_at(
     seen: Seen, zs: list[Theta], batch: Batch, size: int
 ) -> tuple[list[np.ndarray], Any]:
-    """(the gradients of whole lives [n_lives, n_numbers] at each z, `Diagnosis.lengths` at the
-    first); of a task that passes no gradient not numbers, at the first alone."""
+    """(gradients of whole lives [n_lives, n_numbers] at each z, `Diagnosis.lengths` at the first).
+
+    For a task that passes no gradient: NaN, at the first z alone.
+    """
     if not seen.lifetime.task.shape().differentiable:
         return [np.full((leading(batch.keys), size), np.nan)], ()
     cuts = cut_lengths(seen.problem)
@@ -177,9 +197,11 @@ def longest(problem: MetaProblem) -> MetaProblem:
 
 @partial(jax.jit, static_argnames=("seen", "cuts"))
 def gradients(seen: Seen, z: Theta, batch: Batch, cuts: tuple[int, ...]) -> tuple[Array, Array]:
-    """(losses [n_lives, n_cuts], gradients [n_lives, n_cuts, n_numbers]) of each life, unclipped,
-    as if it ended after
-    so many steps, the last of them all: one pass forward, one back for every length."""
+    """(losses [n_lives, n_cuts], gradients [n_lives, n_cuts, n_numbers]), unclipped.
+
+    Each life is judged as if it ended after so many steps; the last cut is the whole life. It takes
+    one pass forward, and one back for every length.
+    """
     problem, shape = seen.problem, seen.shape()
     flat, unravel = ravel_pytree(z)
 
@@ -217,8 +239,11 @@ def losses(seen: Seen, zs: Theta, batch: Batch) -> Array:
 
 
 def around(flat: Array, directions: Array, grads: np.ndarray, std: float) -> tuple[Array, Array]:
-    """The thetas tried on either side [2 + n_directions, n_numbers]: std along the mean gradient,
-    NEAR of that, then std along every direction; theta itself where there is no gradient."""
+    """The thetas tried on either side, two arrays [2 + n_directions, n_numbers].
+
+    The first is std along the mean gradient, the second NEAR of that, the others std along every
+    direction. Without a gradient the first two are theta itself.
+    """
     mean = finite_rows(grads).mean(axis=0) if len(finite_rows(grads)) else np.zeros(flat.size)
     norm = np.linalg.norm(mean)
     unit = jnp.asarray(mean / norm if norm > 0 else np.zeros(flat.size), flat.dtype)
@@ -229,8 +254,15 @@ def around(flat: Array, directions: Array, grads: np.ndarray, std: float) -> tup
 def agreement(
     lives: np.ndarray, grads: np.ndarray, directions: np.ndarray, n_tasks: int, std: float
 ) -> Agreement:
-    """lives: losses [1 + 2 (2 + n_directions), n_lives] at theta and as `around` orders the others,
-    side by side.
+    """The agreement of losses with gradients.
+
+    Args:
+        lives: losses [1 + 2 (2 + n_directions), n_lives] at theta, then at the two sides in the
+            order of `around`.
+        grads: gradients at theta [n_lives, n_numbers].
+        directions: [n_directions, n_numbers].
+        n_tasks: lives of an outer step.
+        std: the length of a step.
     """
     up, back = np.split(lives[1:], 2)
     slopes = (up - back) / (2.0 * std)
@@ -238,47 +270,61 @@ def agreement(
     mean = finite.mean(axis=0) if len(finite) else np.full(directions.shape[1], np.nan)
     slopes[1] /= NEAR
     norm = np.linalg.norm(mean)
-    said = grads @ (mean / norm if norm > 0 else np.full(len(mean), np.nan))
-    along, near = (_ratio(row, said) for row in slopes[:2])
-    told, found = directions @ mean, np.array([_mean(row) for row in slopes[2:]])
-    both = np.isfinite(told) & np.isfinite(found)
-    size = np.sqrt(np.sum(told[both] ** 2) * np.sum(found[both] ** 2))
-    cosine = np.sum(told[both] * found[both]) / size if size > 0 else np.nan
+    unit = mean / norm if norm > 0 else np.full(len(mean), np.nan)
+    along, along_error = _ratio(slopes[0], grads @ unit)
+    near, near_error = _ratio(slopes[1], grads @ unit)
+    cosine = _cosine(directions @ mean, np.array([_mean(row) for row in slopes[2:]]))
     return Agreement(
-        along=along[0],
-        along_error=along[1],
-        near=near[0],
-        near_error=near[1],
-        cosine=float(cosine),
+        along=along,
+        along_error=along_error,
+        near=near,
+        near_error=near_error,
+        cosine=cosine,
         linear=_linear(_mean(lives[0]), up[2:], back[2:]),
         signal=signal(slopes[2:].T, n_tasks),
     )
 
 
-def _ratio(found: np.ndarray, said: np.ndarray) -> tuple[float, float]:
-    """(mean found / mean said, the standard error of it as far as `found` varies) over the lives
-    that have both.
+def _ratio(slopes: np.ndarray, predicted: np.ndarray) -> tuple[float, float]:
+    """(mean slope / mean prediction, its standard error as far as the slopes vary).
+
+    Over the lives that have both.
     """
-    both = np.isfinite(found) & np.isfinite(said)
-    if both.sum() < 2 or not np.mean(said[both]):
+    both = np.isfinite(slopes) & np.isfinite(predicted)
+    if both.sum() < 2 or not np.mean(predicted[both]):
         return np.nan, np.nan
-    shares = found[both] / np.mean(said[both])
+    shares = slopes[both] / np.mean(predicted[both])
     return float(shares.mean()), float(shares.std(ddof=1) / np.sqrt(len(shares)))
 
 
+def _cosine(one: np.ndarray, other: np.ndarray) -> float:
+    """The cosine of two vectors over the elements that are finite in both."""
+    both = np.isfinite(one) & np.isfinite(other)
+    size = np.sqrt(np.sum(one[both] ** 2) * np.sum(other[both] ** 2))
+    return float(np.sum(one[both] * other[both]) / size) if size > 0 else np.nan
+
+
 def _linear(here: float, up: np.ndarray, back: np.ndarray) -> float:
-    """sum (L+ - L-)^2 / (sum (L+ - L-)^2 + sum (L+ + L- - 2 L)^2), L the mean loss at theta; over
-    the directions.
+    """The odd share of the losses' changes, over the directions.
+
+        sum (L+ - L-)^2 / (sum (L+ - L-)^2 + sum (L+ + L- - 2 L)^2)
+
+    L: the mean loss at theta
+    L+, L-: the mean losses to either side
     """
-    above, below = (np.array([_mean(row) for row in side]) - here for side in (up, back))
-    odd, even = ((above + sign * below)[np.isfinite(above + below)] for sign in (-1.0, 1.0))
+    above = np.array([_mean(row) for row in up]) - here
+    below = np.array([_mean(row) for row in back]) - here
+    finite = np.isfinite(above + below)
+    odd = (above - below)[finite]
+    even = (above + below)[finite]
     total = np.sum(odd**2) + np.sum(even**2)
     return float(np.sum(odd**2) / total) if total > 0 else np.nan
 
 
 def cut_lengths(problem: MetaProblem) -> tuple[int, ...]:
-    """An eighth, a quarter, half and all of the steps of a life; all alone where they are judged as
-    a whole.
+    """An eighth, a quarter, half and all of the steps of a life.
+
+    All alone where a life is judged as a whole.
     """
     n_steps = problem.shape().n_steps
     parts = (1,) if "final_weights" in problem.objective.needs else (8, 4, 2, 1)
@@ -286,21 +332,15 @@ def cut_lengths(problem: MetaProblem) -> tuple[int, ...]:
 
 
 def _typical(worth: np.ndarray, grads: np.ndarray) -> float:
-    """The median norm of finite gradients [n_lives, n_numbers]; not a number where all lives are
-    worth 0.
-    """
+    """The median norm of finite gradients [n_lives, n_numbers]; NaN where all losses are 0."""
     finite = finite_rows(grads)
-    return (
-        float(np.median(np.linalg.norm(finite, axis=1)))
-        if len(finite) and np.any(worth != 0)
-        else np.nan
-    )
+    if not len(finite) or not np.any(worth != 0):
+        return np.nan
+    return float(np.median(np.linalg.norm(finite, axis=1)))
 
 
 def slope(lengths: tuple[tuple[int, float], ...]) -> float:
-    """d log(norm) / d steps, by least squares; not a number where fewer than two norms are finite
-    and not zero.
-    """
+    """d log(norm) / d steps, by least squares; NaN for fewer than two finite norms above 0."""
     usable = [(steps, np.log(norm)) for steps, norm in lengths if np.isfinite(norm) and norm > 0]
     if len(usable) < 2:
         return np.nan
@@ -310,11 +350,11 @@ def slope(lengths: tuple[tuple[int, float], ...]) -> float:
 
 
 def _mean(values: np.ndarray) -> float:
-    """Over the finite ones."""
+    """The mean over the finite values; NaN where there are none."""
     finite = values[np.isfinite(values)]
     return float(finite.mean()) if len(finite) else np.nan
 
 
 def _numbers(values: Any) -> Any:
-    """For sums that a float32 of an exploding loss would not survive."""
+    """The values in float64, for sums in which the float32 of an exploding loss would overflow."""
     return jax.tree.map(lambda x: np.asarray(x, np.float64), values)

@@ -1,6 +1,4 @@
-"""What is measured on several lives tells: the signal of vectors over their noise, and what a loss
-has digits for.
-"""
+"""The signal of vectors over their noise, and the smallest slope that a loss has digits for."""
 
 from typing import NamedTuple
 
@@ -8,14 +6,19 @@ import numpy as np
 
 
 class Signal(NamedTuple):
-    """Of vectors v_i, one per life [n, size]: |mean v|, the median of |v_i|, and
+    """The signal of vectors v_i [size], one per life, over their noise.
 
-        ratio = |mean v| / sqrt(tr cov(v) / n),    per_step = sqrt(max(0, |mean v|^2 - tr cov / n) / (tr cov / n_tasks))
+        ratio = |mean v| / sqrt(tr cov(v) / n)
+        per_step = sqrt(max(0, |mean v|^2 - tr cov(v) / n) / (tr cov(v) / n_tasks))
 
-    Without any signal `ratio` is about 1, for the mean of n vectors is noise; `per_step` has that
-    noise taken away and
-    is for the lives of one outer step. n: vectors that are finite; n_lives: all; zero: the share
-    that is exactly zero.
+    Without any signal `ratio` is about 1, for the mean of n vectors is noise. In `per_step` this
+    noise is taken away; it holds for the n_tasks lives of one outer step.
+
+    norm: |mean v|
+    typical: the median of |v_i|
+    zero: the share of vectors that are exactly zero
+    n: vectors that are finite
+    n_lives: all vectors
     """
 
     norm: float
@@ -28,7 +31,7 @@ class Signal(NamedTuple):
 
 
 def signal(vectors: np.ndarray, n_tasks: int) -> Signal:
-    """Of vectors [n_lives, size]: see `Signal`."""
+    """The signal of vectors [n_lives, size]; n_tasks: lives of one outer step."""
     finite = finite_rows(vectors)
     norms = np.linalg.norm(finite, axis=1)
     if len(finite) < 2:
@@ -52,17 +55,21 @@ def signal(vectors: np.ndarray, n_tasks: int) -> Signal:
 
 
 def finite_rows(vectors: np.ndarray) -> np.ndarray:
+    """The rows without a number that is not finite."""
     return vectors[np.isfinite(vectors).all(axis=1)]
 
 
 def resolution(losses: np.ndarray, size: float) -> float:
     """The smallest slope of a life that the digits of its loss can show,
 
-        eps median |L| / (2 size),    eps = the distance from 1 to the next number of the losses' dtype
+        eps median |L| / (2 size)
 
-    losses: L of every life, in the precision that they were computed in; size: of the step to
-    either side. Below it L(z + size u) and L(z - size u) may be the same number for a slope that is
-    not 0. Not a number where no loss is.
+    eps: the distance from 1 to the next number of the losses' dtype
+    losses: L of every life, in the precision that they were computed in
+    size: of the step to either side
+
+    Below it L(z + size u) and L(z - size u) may be the same number for a slope that is not 0. Not a
+    number where no loss is finite.
     """
     finite = np.abs(losses[np.isfinite(losses)]).astype(np.float64)
     if not len(finite):

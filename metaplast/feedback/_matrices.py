@@ -12,16 +12,21 @@ Matrices = dict[str, Array]
 
 
 def along_edges(wiring: Wiring, key: Key, gain: float) -> Matrices:
-    """{edge: B in the layout of its connection}, B ~ N(0, gain^2 / fan-in), 0 off a mask; backward
-    edges have none.
+    """B ~ N(0, gain^2 / fan-in) for every forward edge, 0 off a mask.
 
-    One flat draw cut into pieces: each separate draw would cost about 0.3 s of compilation.
+    One flat draw is cut into pieces: each separate draw would cost about 0.3 s of compilation.
+
+    Returns:
+        {edge: B in the layout of its connection}; backward edges have none.
     """
     edges = [e for e in wiring.edges if not wiring.backwards(e)]
-    flat = jax.random.normal(key, (sum(math.prod(e.connection.shape) for e in edges),))
-    back, start = {}, 0
+    n_weights = sum(math.prod(e.connection.shape) for e in edges)
+    flat = jax.random.normal(key, (n_weights,))
+    back = {}
+    start = 0
     for edge in edges:
-        size, mask = math.prod(edge.connection.shape), edge.connection.mask()
+        size = math.prod(edge.connection.shape)
+        mask = edge.connection.mask()
         scale = gain / math.sqrt(edge.connection.fan_in)
         drawn = scale * flat[start : start + size].reshape(edge.connection.shape)
         back[edge.name] = drawn * mask if mask.ndim else drawn
@@ -30,13 +35,16 @@ def along_edges(wiring: Wiring, key: Key, gain: float) -> Matrices:
 
 
 def from_output(wiring: Wiring, key: Key, gain: float) -> Matrices:
-    """{population: B [n, n_out]}, B ~ N(0, gain^2 / n_out), for every population but the output;
-    one flat draw.
+    """B ~ N(0, gain^2 / n_out) for every population but the output, cut from one flat draw.
+
+    Returns:
+        {population: B [n, n_out]}.
     """
     n_out = wiring.output.n
     below = [p for p in wiring.populations if p != wiring.output]
     flat = gain / math.sqrt(n_out) * jax.random.normal(key, (sum(p.n for p in below), n_out))
-    back, start = {}, 0
+    back = {}
+    start = 0
     for population in below:
         back[population.name] = flat[start : start + population.n]
         start += population.n

@@ -1,4 +1,4 @@
-"""Credit signals and modulators: what reaches a neuron or a synapse besides its own activity."""
+"""Credit signals and modulators: the signals at a synapse besides the activity of its neurons."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
@@ -11,12 +11,15 @@ from metaplast.wiring import Wiring
 
 
 class AbstractFeedback(ABC):
-    """Owns whatever carries errors back. It sees the wiring, never the network.
+    """The carrier of errors from the output back to every population.
 
-    A concrete class says which weights an edge carries back; the reverse walk is shared.
-    needs: what the task must offer (names of TaskShape.offers) for credit to flow; carries: whether
-    it ever does. A rule that reads `feedback` or `learning_signal` is refused where the one is
-    missing or the other false.
+    It sees the wiring, never the network. A concrete class says which weights an edge carries back;
+    the reverse walk is shared. A rule that reads `feedback` or `learning_signal` is refused where
+    `needs` are missing or `carries` is false.
+
+    Attributes:
+        needs: the names (of TaskShape.offers) that the task must offer for credit to flow.
+        carries: whether credit ever flows.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"error"})
@@ -28,7 +31,7 @@ class AbstractFeedback(ABC):
 
     @abstractmethod
     def init_state(self, theta: Theta, wiring: Wiring, key: Key) -> Theta:
-        """State of one life: a fixed random matrix is drawn here, so every life has its own."""
+        """State of one life; a fixed random matrix is drawn here, so every life has its own."""
 
     @abstractmethod
     def step(
@@ -41,25 +44,52 @@ class AbstractFeedback(ABC):
         feedback: Feedback,
         dt: float,
     ) -> tuple[Theta, Credit]:
-        """Credit of every population after one step: (state, credit)."""
+        """Credit of every population after one step.
+
+        Args:
+            theta: learned parameters.
+            state: the state before the step.
+            wiring: the graph.
+            synapses: edge -> its synapses.
+            views: population -> its view in the step.
+            feedback: the task's feedback on the step.
+            dt: seconds.
+
+        Returns:
+            (The state after the step, the credit.)
+        """
 
 
 def reverse_walk(
     wiring: Wiring, carried: dict[str, Array], views: dict[str, NeuronView], feedback: Feedback
 ) -> dict[str, Array]:
-    """Learning signals: L_output = error; L_pre = sum over forward edges of s B^T (L_post *
-    gain_post), to the inputs.
+    """Carry the output's error back along the forward edges, down to the inputs.
 
-    carried: edge -> the matrix B in the layout of its connection. s = +1 or -1: the sign with which
-    the edge acts on the postsynaptic potential (`Wiring.effect`), for any B, as B stands in for the
-    weight and a weight under Dale's law or at a conductance is a magnitude. Edges that run
-    backwards in time carry nothing. With B = W, instant transmission and cells without memory that
-    do not compete this is the gradient of the loss with respect to every activity within one step.
-    Elsewhere the sign is right, edge by edge, and
-    factors are left out: how much of what was sent arrives in this step, how far it moves the
-    potential (d potential / d drive; at a conductance it goes with the distance to the reversal
-    potential, and s holds on the threshold's side of that), and what a unit's drive does to its
-    competitors. A port `tap` (recorded cells) returns credit as the synapses it stands for would.
+        L_output = error;   L_pre = sum over forward edges of s B^T (L_post * gain_post)
+
+    L [n]: learning signal of a population.
+    B: the matrix that the edge carries back.
+    s: +1 or -1, the sign with which the edge acts on the postsynaptic potential (`Wiring.effect`).
+
+    s applies to any B: B stands in for the weight, and a weight under Dale's law or at a
+    conductance is a magnitude. Edges that run backwards in time carry nothing.
+
+    With B = W, instant transmission and cells without memory that do not compete, this is the
+    gradient of the loss with respect to every activity within one step. Elsewhere the sign is
+    right, edge by edge, and three factors are left out. The first is the share of the sent signal
+    that arrives in this step. The second is d potential / d drive: at a conductance it goes with
+    the distance to the reversal potential, and s holds on the threshold's side of that. The third
+    is the effect of a unit's drive on its competitors. A port `tap` (recorded cells) returns credit
+    as the synapses that it stands for would.
+
+    Args:
+        wiring: the graph.
+        carried: edge -> B, in the layout of its connection.
+        views: population -> its view in the step.
+        feedback: the task's feedback on the step.
+
+    Returns:
+        {population: L}.
     """
     output = wiring.output.name
     signals = {p.name: jnp.zeros(p.n) for p in wiring.populations} | {output: feedback.error}
@@ -73,8 +103,12 @@ def reverse_walk(
 
 
 def credit(signals: dict[str, Array], views: dict[str, NeuronView], feedback: Feedback) -> Credit:
-    """The learning signal L of every population, its feedback e = L * gain, and the task's
-    modulators as they are.
+    """The credit that follows from learning signals: the feedback of a population is L * gain.
+
+    Args:
+        signals: population -> learning signal L [n].
+        views: population -> its view.
+        feedback: the task's feedback, whose modulators pass unchanged.
     """
     return Credit(
         learning_signal=signals,

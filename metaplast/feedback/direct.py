@@ -11,11 +11,18 @@ from metaplast.wiring import Wiring
 @register("feedback", "direct")
 @spec
 class Direct(AbstractFeedback):
-    """e_output = error * f'(u_output);   e_l = (B_l e_output) * f'(u_l) for every other population l.
+    """e_output = error * f'(u_output);   e_l = (B_l e_output) * f'(u_l) for every other l.
 
-    B_l [n_l, n_out] ~ N(0, gain^2 / n_out), redrawn in every life and fixed through it. error = d
-    loss / d activity [n_out]. No weight is transported, and no population waits for another.
-    Nokland 2016.
+    e_l [n_l]: credit of population l.
+    error [n_out]: d loss / d activity.
+    B_l [n_l, n_out]: N(0, gain^2 / n_out), redrawn in every life and fixed through it.
+
+    No weight is transported, and no population waits for another.
+
+    Args:
+        gain: the scale of B.
+
+    Source: Nokland 2016.
     """
 
     gain: NonNegative = 1.0

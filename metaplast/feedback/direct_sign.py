@@ -13,11 +13,19 @@ from metaplast.wiring import Wiring
 @register("feedback", "direct_sign")
 @spec
 class DirectSign(AbstractFeedback):
-    """e_output = error * f'(u_output);   e_l = (B_l sign(e_output)) * f'(u_l) for every other population l.
+    """e_output = error * f'(u_output);   e_l = (B_l sign(e_output)) * f'(u_l) for every other l.
 
-    B_l [n_l, n_out] ~ N(0, gain^2 / n_out), redrawn in every life. What reaches a hidden population
-    does not depend on the size of the error; the output population keeps the error itself. sign(0)
-    = 0. Nokland 2016; Frenkel, Lefebvre & Bol 2021 (sDFA).
+    e_l [n_l]: credit of population l.
+    error [n_out]: d loss / d activity.
+    B_l [n_l, n_out]: N(0, gain^2 / n_out), redrawn in every life.
+
+    The signal at a hidden population does not depend on the size of the error. The output
+    population keeps the error itself. sign(0) = 0.
+
+    Args:
+        gain: the scale of B.
+
+    Source: Nokland 2016; Frenkel, Lefebvre & Bol 2021 (sDFA).
     """
 
     gain: NonNegative = 1.0
@@ -40,6 +48,5 @@ class DirectSign(AbstractFeedback):
     ) -> tuple[Theta, Credit]:
         output = wiring.output.name
         e = feedback.error * views[output].gain
-        return state, credit(
-            {output: feedback.error, **jump(state["back"], jnp.sign(e))}, views, feedback
-        )
+        signals = {output: feedback.error, **jump(state["back"], jnp.sign(e))}
+        return state, credit(signals, views, feedback)

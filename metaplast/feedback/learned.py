@@ -15,19 +15,28 @@ from metaplast.wiring import Wiring
 @register("feedback", "learned")
 @spec
 class Learned(AbstractFeedback):
-    """e_l = (B_{l+1}^T e_{l+1}) * f'(u_l), and after it, in every step in which the network is
-    plastic,
+    """e_l = (B_{l+1}^T e_{l+1}) * f'(u_l), and B learns by the forward weights' own rule.
 
-        B <- B - gate (rate e_post pre^T + decay B)
+        B <- B - gate (rate e_post pre^T + decay B), after every step with plasticity
 
-    B starts as in `random`: N(0, gain^2 / fan-in), redrawn in every life. e_post: credit of the
-    edge's post population;
-    pre: output of its pre population in this step (what the edge transmits, if that is instant);
-    gate: the task's, 1 where it has none. All are known at the feedback synapse, no weight is
-    transported: if W follows the same rule (-rate error pre - decay weight, no bound reached), W -
-    B shrinks by exactly 1 - decay per step.
-    learn: theta holds `log_rate` [] and `log_decay` []; the numbers are rate exp(5 log_rate), decay
-    exp(5 log_decay). Kolen & Pollack 1994; Akrout, Wilson, Humphreys, Lillicrap & Tweed 2019.
+    B: as in `random` at birth: N(0, gain^2 / fan-in), redrawn in every life.
+    e_post [n_post]: credit of the edge's postsynaptic population.
+    pre [n_pre]: output of its presynaptic population in this step, which the edge transmits if it
+    is instant.
+    gate []: the task's, 1 where it has none.
+
+    All of these are known at the feedback synapse, and no weight is transported. If W follows the
+    same rule (-rate error pre - decay weight, no bound reached), W - B shrinks by exactly 1 - decay
+    per step.
+
+    Args:
+        gain: the scale of B at birth.
+        rate: of learning.
+        decay: the share of B that is lost per step.
+        learn: whether theta holds `log_rate` [] and `log_decay` []; the numbers are then rate exp(5
+            log_rate) and decay exp(5 log_decay).
+
+    Source: Kolen & Pollack 1994; Akrout, Wilson, Humphreys, Lillicrap & Tweed 2019.
     """
 
     gain: NonNegative = 1.0
@@ -51,14 +60,19 @@ class Learned(AbstractFeedback):
         feedback: Feedback,
         dt: float,
     ) -> tuple[Theta, Credit]:
-        told = credit(reverse_walk(wiring, state["back"], views, feedback), views, feedback)
-        rate, decay = value(self, theta, "rate"), value(self, theta, "decay")
+        signals = reverse_walk(wiring, state["back"], views, feedback)
+        credits = credit(signals, views, feedback)
+        rate = value(self, theta, "rate")
+        decay = value(self, theta, "decay")
         back = {}
         for edge in wiring.edges:
-            if not wiring.backwards(edge):
-                old, mask = state["back"][edge.name], edge.connection.mask()
-                terms = [Term(rate * told.feedback[edge.post], views[edge.pre].activity)]
-                change = edge.connection.outer(terms, old) + decay * old
-                change = change * mask if mask.ndim else change
-                back[edge.name] = old - feedback.gate * change
-        return {"back": back}, told
+            if wiring.backwards(edge):
+                continue
+            old = state["back"][edge.name]
+            mask = edge.connection.mask()
+            terms = [Term(rate * credits.feedback[edge.post], views[edge.pre].activity)]
+            change = edge.connection.outer(terms, old) + decay * old
+            if mask.ndim:
+                change = change * mask
+            back[edge.name] = old - feedback.gate * change
+        return {"back": back}, credits

@@ -11,10 +11,17 @@ from metaplast.wiring import Wiring
 @register("feedback", "random")
 @spec
 class Random(AbstractFeedback):
-    """e_l = (B_{l+1}^T e_{l+1}) * f'(u_l), B ~ N(0, gain^2 / fan-in of the forward edge), redrawn
-    in every life.
+    """e_l = (B_{l+1}^T e_{l+1}) * f'(u_l) with random B, redrawn in every life.
 
-    Lillicrap, Cownden, Tweed & Akerman 2016. No weight is transported.
+    e_l [n_l]: credit of population l.
+    B: N(0, gain^2 / fan-in of the forward edge), in the layout of the edge.
+
+    No weight is transported.
+
+    Args:
+        gain: the scale of B.
+
+    Source: Lillicrap, Cownden, Tweed & Akerman 2016.
     """
 
     gain: NonNegative = 1.0

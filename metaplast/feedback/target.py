@@ -13,13 +13,21 @@ from metaplast.wiring import Wiring
 @register("feedback", "target")
 @spec
 class Target(AbstractFeedback):
-    """e_output = error * f'(u_output);   e_l = -(B_l target) * f'(u_l) for every other population l.
+    """e_output = error * f'(u_output);   e_l = -(B_l target) * f'(u_l) for every other l.
 
-    B_l [n_l, n_out] ~ N(0, gain^2 / n_out), redrawn in every life; target [n_out]. The minus: error
-    = d loss / d activity = output - target falls with the target, and for one-hot targets -target
-    has the sign of the error where target = 1 (up to a constant, everywhere). Hidden populations
-    can learn before the output is known; their credit never vanishes, so the rule needs a bound or
-    a decay. Frenkel, Lefebvre & Bol 2021.
+    e_l [n_l]: credit of population l.
+    target [n_out]: desired output.
+    B_l [n_l, n_out]: N(0, gain^2 / n_out), redrawn in every life.
+
+    The minus: error = d loss / d activity = output - target falls with the target, and for one-hot
+    targets -target has the sign of the error where target = 1 (up to a constant, everywhere).
+    Hidden populations can learn before the output is known. Their credit never vanishes, so the
+    rule needs a bound or a decay.
+
+    Args:
+        gain: the scale of B.
+
+    Source: Frenkel, Lefebvre & Bol 2021.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"error", "target"})

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from metaplast.figures import fits as fit_figures
+from metaplast.figures import against_setting
 from metaplast.fitting.result import FILE, FitResult, TrueNumber, read_result
 from metaplast.registry import BadInput
 from metaplast.results.statistics import student
@@ -84,7 +84,7 @@ def _draw(
             for name, value in values[run].items():
                 if name.startswith("R2") and np.isfinite(value):
                     points.setdefault(name, []).append((at, value))
-    fit_figures.against(points, key, out)
+    against_setting.draw(points, key, out)
 
 
 def _whole_config(run: Path) -> Plain:

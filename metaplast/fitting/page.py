@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, cast
 import jax
 import numpy as np
 
-from metaplast.figures import fits as fit_figures
+from metaplast.figures import explained, fit_numbers, fit_session, spike_windows, surface_spread
 from metaplast.fitting import data_reading
 from metaplast.fitting.certainty import Certainty
 from metaplast.fitting.data import Data
@@ -129,12 +129,12 @@ def _explained_section(fit: FinishedFit) -> Section:
 def _explained_figure(fit: FinishedFit, part: str | None) -> Figure:
     bars, texts = {}, []
     for name, model in models(fit.result).items():
-        explained = comparison_of(model, part).explained
-        bars[name] = {null: asdict(share) for null, share in explained.items()}
-        shares = [f"{share_text(share)} against {null}" for null, share in explained.items()]
+        by_null = comparison_of(model, part).explained
+        bars[name] = {null: asdict(share) for null, share in by_null.items()}
+        shares = [f"{share_text(share)} against {null}" for null, share in by_null.items()]
         texts.append(f"{name}: {', '.join(shares)}")
     path = fit.figures / ("explained.png" if part is None else f"explained_{part}.png")
-    fit_figures.explained(bars, path, DISCOVERED, part or "values")
+    explained.draw(bars, path, DISCOVERED, part or "values")
     of_part = f" of {part}" if part is not None else ""
     alt = f"Deviance explained{of_part}: " + "; ".join(texts)
     caption = f"Mean over held-out subjects and 95 % interval ({SHARE_INTERVAL})."
@@ -161,7 +161,7 @@ def _rule_section(fit: FinishedFit) -> Section:
         if number.true is not None:
             true[number.name] = number.true
     largest_first = dict(sorted(values.items(), key=lambda pair: -abs(pair[1])))
-    fit_figures.numbers(largest_first, result.number_bounds, true, path)
+    fit_numbers.draw(largest_first, result.number_bounds, true, path)
     texts = [f"{name} {value:.3g}" for name, value in values.items()]
     caption = "Rate times coefficient of every term that is kept"
     caption += f"; bars: {interval_source(result)}." if result.number_bounds else "."
@@ -200,7 +200,7 @@ def _window_section(fit: FinishedFit) -> Section | None:
         return None
     path = fit.figures / "window.png"
     curves = {name: (curve.lag, curve.change) for name, curve in window.curves.items()}
-    fit_figures.window(curves, window.band, path)
+    spike_windows.draw(curves, window.band, path)
     ranges = []
     for name, curve in window.curves.items():
         ranges.append(f"{name} {curve.change.min():.4g} to {curve.change.max():.4g}")
@@ -218,7 +218,7 @@ def _surface_section(fit: FinishedFit) -> Section | None:
         return None
     path = fit.figures / "surface.png"
     grid, names = (surface.x, surface.y), (surface.x_name, surface.y_name)
-    fit_figures.surface_spread(grid, surface.change, surface.half, names, path)
+    surface_spread.draw(grid, surface.change, surface.half, names, path)
     alt = (
         f"Change of weight over {surface.x_name} and {surface.y_name}; "
         f"half intervals up to {float(surface.half.max()):.3g}"
@@ -250,7 +250,7 @@ def _session_section(fit: FinishedFit) -> Section | None:
         for unit in np.argsort(-counts, kind="stable")[:UNITS_SHOWN]:
             names[int(part.columns.start + unit)] = f"{part.name} {unit}"
     path = fit.figures / "session.png"
-    fit_figures.session(recorded, observed, predicted, names, path)
+    fit_session.draw(recorded, observed, predicted, names, path)
     n_steps = int(observed.any(1).sum())
     alt = f"Recorded and expected values of {', '.join(names.values())} over {n_steps} steps"
     caption = "Points: recorded. Lines: expected, having seen none of it."

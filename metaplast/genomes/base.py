@@ -1,4 +1,4 @@
-"""Where the initial weights of a life come from."""
+"""The source of the initial weights of a life."""
 
 import math
 from abc import ABC, abstractmethod
@@ -13,10 +13,12 @@ from metaplast.wiring import Wiring
 
 
 class AbstractGenome(ABC):
-    """Turns theta, a task and a key into the synapses of every edge at birth. It sees the wiring,
-    never the network.
+    """The source of the synapses of every edge at birth, from theta, a task and a key.
 
-    needs: what the task family must offer (names of TaskShape.offers).
+    It sees the wiring, never the network.
+
+    Attributes:
+        needs: the names (of TaskShape.offers) that the task family must offer.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
@@ -27,26 +29,41 @@ class AbstractGenome(ABC):
 
     @abstractmethod
     def weights(self, theta: Theta, wiring: Wiring, task: Theta, key: Key) -> dict[str, Synapses]:
-        """The synapses of one life, {edge: Synapses}."""
+        """The synapses of one life, {edge: Synapses}.
+
+        Args:
+            theta: learned parameters.
+            wiring: the graph.
+            task: the task of the life.
+            key: the key of the draw.
+        """
 
     def embed(self, other: "AbstractGenome", theta: Theta, start: Theta) -> Theta | None:
-        """The theta with which every life is born as under `other` with `theta`; None where it
-        cannot be.
+        """The theta with which every life is born as under another genome.
 
-        start: this genome's theta before its search. Otherwise a genome contains itself alone.
+        A genome contains itself alone, unless its class says otherwise.
+
+        Args:
+            other: the other genome.
+            theta: the theta of the other genome.
+            start: this genome's theta before its search.
+
+        Returns:
+            The theta of this genome, None where there is none.
         """
         return theta if other == self else None
 
 
 def draw(wiring: Wiring, key: Key) -> dict[str, Array]:
-    """Normal weights of standard deviation gain / sqrt(fan-in) per edge (absolute values for
-    magnitudes).
+    """Normal weights of standard deviation gain / sqrt(fan-in), per edge.
 
-    One flat draw cut into pieces: each separate draw would cost about 0.3 s of compilation.
+    A magnitude is the absolute value. One flat draw is cut into pieces: each separate draw would
+    cost about 0.3 s of compilation.
     """
     sizes = [math.prod(edge.connection.shape) for edge in wiring.edges]
     flat = jax.random.normal(key, (sum(sizes),))
-    weights, start = {}, 0
+    weights = {}
+    start = 0
     for edge, size in zip(wiring.edges, sizes, strict=True):
         scale = edge.gain / math.sqrt(edge.connection.fan_in)
         values = scale * flat[start : start + size].reshape(edge.connection.shape)
@@ -56,11 +73,10 @@ def draw(wiring: Wiring, key: Key) -> dict[str, Array]:
 
 
 def synapses(wiring: Wiring, weights: dict[str, Array]) -> dict[str, Synapses]:
-    """The synapses of every edge of `wiring`: where its connection has a mask, weights off the mask
-    are 0.
-    """
+    """The synapses of every edge of `wiring` with these weights; off a mask they are 0."""
     born = {}
     for edge in wiring.edges:
-        mask, weight = edge.connection.mask(), weights[edge.name]
+        mask = edge.connection.mask()
+        weight = weights[edge.name]
         born[edge.name] = Synapses(weight=weight * mask if mask.ndim else weight, mask=mask)
     return born

@@ -12,11 +12,13 @@ from metaplast.wiring import Wiring
 @register("genome", "constant")
 @spec
 class Constant(AbstractGenome):
-    """w = value / fan-in of the edge: the drive is `value` times the mean input. For fixed readouts
-    and uniform starts.
+    """w = value / fan-in of the edge: the drive is `value` times the mean input.
 
-    Under Dale's law the weight is the magnitude |value| / fan-in. value 0: no synapse has any
-    strength at birth.
+    It is for fixed readouts and uniform starts. Under Dale's law the weight is the magnitude
+    |value| / fan-in.
+
+    Args:
+        value: with 0, no synapse has any strength at birth.
     """
 
     value: float = 0.0
@@ -25,8 +27,8 @@ class Constant(AbstractGenome):
         return {}
 
     def weights(self, theta: Theta, wiring: Wiring, task: Theta, key: Key) -> dict[str, Synapses]:
-        found = {}
+        weights = {}
         for edge in wiring.edges:
             value = abs(self.value) if wiring.magnitude(edge) else self.value
-            found[edge.name] = jnp.full(edge.connection.shape, value / edge.connection.fan_in)
-        return synapses(wiring, found)
+            weights[edge.name] = jnp.full(edge.connection.shape, value / edge.connection.fan_in)
+        return synapses(wiring, weights)

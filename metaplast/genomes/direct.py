@@ -10,8 +10,9 @@ from metaplast.wiring import Wiring
 @register("genome", "direct")
 @spec
 class Direct(AbstractGenome):
-    """Every life is born with the same weights, theta[edge] in the layout of the edge: learned one
-    by one.
+    """Every life is born with the same weights, theta[edge], learned one by one.
+
+    theta: {edge: weights in the layout of the edge}.
     """
 
     def init(self, key: Key, wiring: Wiring) -> Theta:

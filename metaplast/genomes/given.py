@@ -14,10 +14,12 @@ from metaplast.wiring import Wiring
 @register("genome", "given")
 @spec
 class Given(AbstractGenome):
-    """w = task.weights[edge]: for a student that starts where its teacher does, or a recording that
-    holds them.
+    """w = task.weights[edge], the weights that the task brings.
 
-    Raises: BadInput for an edge whose weights the task does not bring, or in another layout.
+    It is for a student that starts where its teacher does, or a recording that holds its weights.
+
+    Raises:
+        BadInput: for an edge whose weights the task does not bring, or brings in another layout.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"weights"})

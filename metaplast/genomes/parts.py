@@ -1,7 +1,7 @@
 """A genome for every part of the network."""
 
 from fnmatch import fnmatchcase
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import jax
 
@@ -10,17 +10,30 @@ from metaplast.genomes.random import Random
 from metaplast.registry import BadInput, register
 from metaplast.signals import Key, Synapses, Theta
 from metaplast.spec import decode, named, spec
-from metaplast.wiring import Wiring
+from metaplast.wiring import Edge, Wiring
+
+
+class _Part(NamedTuple):
+    """A glob, its genome, and the wiring with the edges that belong to it."""
+
+    glob: str
+    genome: AbstractGenome
+    wiring: Wiring
 
 
 @register("genome", "parts")
 @spec
 class Parts(AbstractGenome):
-    """{glob of edges: genome}: an edge belongs to the first glob that matches its name.
+    """A genome for each glob of edges: an edge belongs to the first glob that matches its name.
 
-    For a fixed readout over drawn weights, weights that are given beside others that are fitted,
-    and so on.
-    theta: {glob: theta of its genome}. Raises: BadInput for an edge that no glob matches.
+    It is for a fixed readout over drawn weights, for given weights beside fitted ones, and so on.
+    theta: {glob: theta of its genome}.
+
+    Args:
+        parts: {glob of edges: genome}.
+
+    Raises:
+        BadInput: for an edge that no glob matches.
     """
 
     parts: Annotated[
@@ -31,39 +44,36 @@ class Parts(AbstractGenome):
     def needs(self) -> frozenset[str]:
         return frozenset().union(*(genome.needs for _, genome in self.parts))
 
-    def _split(self, wiring: Wiring) -> list[tuple[str, AbstractGenome, Wiring]]:
-        owners = {}
-        for edge in wiring.edges:
-            owners[edge.name] = next(
-                (glob for glob, _ in self.parts if fnmatchcase(edge.name, glob)), None
-            )
-            if owners[edge.name] is None:
-                globs = ", ".join(glob for glob, _ in self.parts)
-                raise BadInput(
-                    f"genome parts: edge {edge.name}",
-                    f"one that matches {globs}",
-                    "add a part, e.g. '*'",
-                )
-        return [
-            (
-                glob,
-                genome,
-                Wiring(
-                    wiring.populations, tuple(e for e in wiring.edges if owners[e.name] == glob)
-                ),
-            )
-            for glob, genome in self.parts
-        ]
+    def _split(self, wiring: Wiring) -> list[_Part]:
+        """The parts of the network in the order of the globs, some perhaps without edges."""
+        owners = {edge.name: self._owner(edge) for edge in wiring.edges}
+        parts = []
+        for glob, genome in self.parts:
+            edges = tuple(edge for edge in wiring.edges if owners[edge.name] == glob)
+            parts.append(_Part(glob, genome, Wiring(wiring.populations, edges)))
+        return parts
+
+    def _owner(self, edge: Edge) -> str:
+        """The first glob that matches the name of an edge."""
+        for glob, _ in self.parts:
+            if fnmatchcase(edge.name, glob):
+                return glob
+        globs = ", ".join(glob for glob, _ in self.parts)
+        raise BadInput(
+            f"genome parts: edge {edge.name}", f"one that matches {globs}", "add a part, e.g. '*'"
+        )
 
     def init(self, key: Key, wiring: Wiring) -> Theta:
         keys = jax.random.split(key, len(self.parts))
         return {
-            glob: genome.init(keys[i], part)
-            for i, (glob, genome, part) in enumerate(self._split(wiring))
+            part.glob: part.genome.init(keys[i], part.wiring)
+            for i, part in enumerate(self._split(wiring))
         }
 
     def weights(self, theta: Theta, wiring: Wiring, task: Theta, key: Key) -> dict[str, Synapses]:
-        keys, found = jax.random.split(key, len(self.parts)), {}
-        for i, (glob, genome, part) in enumerate(self._split(wiring)):
-            found |= genome.weights(theta[glob], part, task, keys[i]) if part.edges else {}
-        return found
+        keys = jax.random.split(key, len(self.parts))
+        synapses: dict[str, Synapses] = {}
+        for i, part in enumerate(self._split(wiring)):
+            if part.wiring.edges:
+                synapses |= part.genome.weights(theta[part.glob], part.wiring, task, keys[i])
+        return synapses

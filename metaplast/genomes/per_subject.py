@@ -15,14 +15,16 @@ from metaplast.wiring import Wiring
 @register("genome", "per_subject")
 @spec
 class PerSubject(AbstractGenome):
-    """w = mean[edge] + own[edge][s] for a life of subject s of the training set; for any other,
-    mean[edge] + mean of own[edge] over subjects.
+    """w = mean[edge] + own[edge][s] for a life of subject s of the training set.
 
-    theta: {edge: {mean: the edge's layout, own: [n_subjects, its layout]}}; mean is drawn, own is 0
-    at the start.
-    n_subjects: of the training split; `metaplast fit` sets it. The task tells each life's
-    `subject`. A subject that training did not see has no weights of its own: it is judged from the
-    mean of those that it saw.
+    For any other subject, w = mean[edge] + the mean of own[edge] over subjects: a subject that
+    training did not see has no weights of its own.
+
+    theta: {edge: {mean: the edge's layout, own: [n_subjects, its layout]}}. At the start `mean` is
+    drawn and `own` is 0. The task tells each life's `subject`.
+
+    Args:
+        n_subjects: of the training split; `metaplast fit` sets it.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset({"subject"})
@@ -38,11 +40,10 @@ class PerSubject(AbstractGenome):
     def weights(self, theta: Theta, wiring: Wiring, task: Theta, key: Key) -> dict[str, Synapses]:
         known = (task.subject >= 0) & (task.subject < self.n_subjects)
         place = jnp.clip(task.subject, 0, self.n_subjects - 1)
-        found = {}
+        weights = {}
         for edge in wiring.edges:
             own = theta[edge.name]["own"]
-            weight = theta[edge.name]["mean"] + jnp.where(
-                known, own[place], jax.lax.stop_gradient(own).mean(axis=0)
-            )
-            found[edge.name] = jnp.abs(weight) if wiring.magnitude(edge) else weight
-        return synapses(wiring, found)
+            typical = jax.lax.stop_gradient(own).mean(axis=0)
+            weight = theta[edge.name]["mean"] + jnp.where(known, own[place], typical)
+            weights[edge.name] = jnp.abs(weight) if wiring.magnitude(edge) else weight
+        return synapses(wiring, weights)

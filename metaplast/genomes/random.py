@@ -13,18 +13,19 @@ from metaplast.wiring import Wiring
 @register("genome", "random")
 @spec
 class Random(AbstractGenome):
-    """w ~ N(0, (gain exp(theta_e))^2 / fan-in) for edge e.
+    """w ~ N(0, (gain exp(theta_e))^2 / fan-in) for edge e; gain is the edge's own.
 
-    learn_gain: theta holds one `log_gain` [] per edge, 0 at the start; otherwise nothing is
-    learned.
+    Args:
+        learn_gain: whether theta holds one `log_gain` [] per edge, 0 at the start; otherwise
+            nothing is learned.
     """
 
     learn_gain: bool = False
 
     def init(self, key: Key, wiring: Wiring) -> Theta:
-        return (
-            {e.name: {"log_gain": jnp.zeros(())} for e in wiring.edges} if self.learn_gain else {}
-        )
+        if not self.learn_gain:
+            return {}
+        return {edge.name: {"log_gain": jnp.zeros(())} for edge in wiring.edges}
 
     def weights(self, theta: Theta, wiring: Wiring, task: Theta, key: Key) -> dict[str, Synapses]:
         weights = draw(wiring, key)

@@ -1,4 +1,4 @@
-"""How probable a recorded value is, given what the network does."""
+"""The probability of a recorded value, given the activity of the network."""
 
 from abc import ABC, abstractmethod
 from typing import NamedTuple
@@ -11,8 +11,12 @@ from metaplast.signals import Key
 
 
 class Part(NamedTuple):
-    """Columns of what was recorded that one likelihood judges; name: `activity` and `choice`, or
-    `unit` for all.
+    """Columns of the recorded values that one likelihood judges.
+
+    Attributes:
+        name: `activity` or `choice`; `unit` where one likelihood judges all columns.
+        likelihood: the likelihood.
+        columns: the columns.
     """
 
     name: str
@@ -21,17 +25,19 @@ class Part(NamedTuple):
 
 
 class AbstractLikelihood(ABC):
-    """One recorded value per output unit: a [n_out] the activity of the model, y [n_out] what was
-    recorded.
+    """The likelihood of one recorded value per output unit.
+
+    a [n_out]: the activity of the model.
+    y [n_out]: the recorded values.
     """
 
     @abstractmethod
     def loss(self, activity: Array, value: Array) -> Array:
-        """-log P(y_j | a) [n_out], up to what does not depend on a."""
+        """-log P(y_j | a) [n_out], up to a constant that does not depend on a."""
 
     @abstractmethod
     def saturated(self, value: Array) -> Array:
-        """The least that `loss` can be for these values [n_out]: deviances are counted from there."""
+        """The least possible `loss` of these values [n_out]; deviances count from there."""
 
     @abstractmethod
     def mean(self, activity: Array) -> Array:
@@ -39,38 +45,63 @@ class AbstractLikelihood(ABC):
 
     @abstractmethod
     def activity(self, mean: np.ndarray) -> np.ndarray:
-        """The activity whose expected value is `mean`: the inverse of `mean` (NumPy, any leading
-        axes).
+        """The activity whose expected value is `mean`.
+
+        It is the inverse of the method `mean`, in NumPy and for any leading axes.
         """
 
     @abstractmethod
     def draw(self, key: Key, activity: Array, spread: Array) -> Array:
-        """Values y [n_out] at random. spread []: the residual standard deviation, where the
-        likelihood has one.
+        """Draw values y [n_out].
+
+        Args:
+            key: the key of the draw.
+            activity: a [n_out].
+            spread: the residual standard deviation [], where the likelihood has one.
         """
 
     @abstractmethod
     def check(self, values: np.ndarray) -> None:
-        """Raises: BadInput where some of the recorded values (finite, flat) are impossible."""
+        """Refuse impossible recorded values.
+
+        Args:
+            values: finite values, flat.
+
+        Raises:
+            BadInput: where some of them are impossible.
+        """
 
     def share(self, n_out: int) -> np.ndarray:
-        """What one recorded value counts [n_out]."""
+        """The weight of one recorded value in counts of values [n_out]."""
         return np.ones(n_out)
 
     def channels(self, n_out: int) -> tuple[str, ...]:
-        """Names of modulators that tell rules the expected value `mean` of each output unit; empty:
-        they are not told, as `post` is that value itself."""
+        """Names of the modulators that hold the expected value `mean` of each output unit.
+
+        It is empty where there are none, since `post` is that value itself.
+        """
         return ()
 
     def parts(self, n_out: int) -> tuple[Part, ...]:
-        """The columns by what judges them: more than one part where values of several kinds were
-        recorded.
+        """The columns, by the likelihood that judges them.
+
+        There is more than one part where values of several kinds were recorded.
         """
         return (Part("unit", self, slice(0, n_out)),)
 
 
-def demand_values(holds: bool, given: np.ndarray, expected: str, fix: str) -> None:
-    """Raises: BadInput unless `holds`."""
+def demand_values(holds: bool, values: np.ndarray, expected: str, fix: str) -> None:
+    """Refuse recorded values unless a condition holds.
+
+    Args:
+        holds: the condition.
+        values: the bad values; the first three are shown.
+        expected: the expected values, in words.
+        fix: the way out, in words.
+
+    Raises:
+        BadInput: unless `holds`.
+    """
     if not holds:
-        shown = ", ".join(f"{value:g}" for value in given.reshape(-1)[:3])
+        shown = ", ".join(f"{value:g}" for value in values.reshape(-1)[:3])
         raise BadInput(f"recorded values such as {shown}", expected, fix)

@@ -16,8 +16,9 @@ _EDGE = 1e-6
 @register("likelihood", "categorical")
 @spec
 class Categorical(AbstractLikelihood):
-    """P(choice = k) = softmax(a)_k; y is one-hot over the n_out choices. loss of a whole choice:
-    -log softmax(a)_k.
+    """P(choice = k) = softmax(a)_k; y is one-hot over the n_out choices.
+
+        loss of a whole choice = -log softmax(a)_k
 
     The n_out values of y are one recorded choice, so each counts 1 / n_out: loss_k = -n_out y_k log
     softmax(a)_k.
@@ -40,9 +41,8 @@ class Categorical(AbstractLikelihood):
         return tuple(f"probability_{k}" for k in range(n_out))
 
     def draw(self, key: Key, activity: Array, spread: Array) -> Array:
-        return jax.nn.one_hot(
-            jax.random.categorical(key, activity), activity.shape[-1], dtype=activity.dtype
-        )
+        choice = jax.random.categorical(key, activity)
+        return jax.nn.one_hot(choice, activity.shape[-1], dtype=activity.dtype)
 
     def check(self, values: np.ndarray) -> None:
         bad = values[(values != 0) & (values != 1)]

@@ -16,7 +16,9 @@ from metaplast.spec import Positive, spec
 class Gaussian(AbstractLikelihood):
     """y_j ~ N(a_j, sd^2): loss = (y - a)^2 / (2 sd^2). The activity is the expected value itself.
 
-    sd fixes the unit of the loss alone; deviance explained is then the share of variance explained.
+    Args:
+        sd: standard deviation, in units of y. It fixes the unit of the loss alone; deviance
+            explained is then the share of variance explained.
     """
 
     sd: Positive = 1.0

@@ -19,14 +19,20 @@ from metaplast.spec import Count, plugin, spec
 @register("likelihood", "joint")
 @spec
 class Joint(AbstractLikelihood):
-    """-log P(y | a) = -log P(units | a) - log P(choice | a): given the activity a, the two are
-    independent.
+    """-log P(y | a) = -log P(units | a) - log P(choice | a).
 
-    Of the n_out columns the last n_choices are the choice, judged by `choices`; those before are
-    recorded units, judged by `units`. A gaussian's sd is then no mere unit: a value of activity
-    that is off by sd costs 1/2, as much as 0.5 nats of a choice, so that twice the sd makes
-    activity count a quarter against choices.
-    Raises: BadInput for a joint likelihood inside, or no column left for units.
+    Given the activity a, units and choice are independent. The last n_choices of the n_out columns
+    are the choice; those before are recorded units. A gaussian's sd is then no mere unit: a value
+    of activity that is off by sd costs 1/2, as much as 0.5 nats of a choice, so that twice the sd
+    makes activity count a quarter against choices.
+
+    Args:
+        units: the likelihood of recorded units.
+        choices: the likelihood of the choice.
+        n_choices: the number of columns of the choice.
+
+    Raises:
+        BadInput: for a joint likelihood inside, or no column left for units.
     """
 
     units: Annotated[AbstractLikelihood, plugin("likelihood")] = Gaussian()
@@ -45,9 +51,8 @@ class Joint(AbstractLikelihood):
     def parts(self, n_out: int) -> tuple[Part, ...]:
         n = n_out - self.n_choices
         if n < 1:
-            given = f"likelihood joint: n_choices={self.n_choices} of {n_out} columns"
             raise BadInput(
-                given,
+                f"likelihood joint: n_choices={self.n_choices} of {n_out} columns",
                 "units before the choice",
                 "lower n_choices, or take the likelihood of choices alone",
             )
@@ -56,36 +61,37 @@ class Joint(AbstractLikelihood):
             Part("choice", self.choices, slice(n, n_out)),
         )
 
-    def _joined(self, of: Callable[..., Any], *values: Any) -> list[Any]:
-        """of(likelihood, its columns of the values [..., n_out]) for both parts."""
-        parts = self.parts(values[0].shape[-1])
-        return [
-            of(part.likelihood, *(value[..., part.columns] for value in values)) for part in parts
-        ]
+    def _each(self, function: Callable[..., Any], *values: Any) -> list[Any]:
+        """function(likelihood, its columns of the values [..., n_out]) for both parts."""
+        results = []
+        for part in self.parts(values[0].shape[-1]):
+            columns = [value[..., part.columns] for value in values]
+            results.append(function(part.likelihood, *columns))
+        return results
 
     def loss(self, activity: Array, value: Array) -> Array:
         return jnp.concatenate(
-            self._joined(lambda part, a, y: part.loss(a, y), activity, value), axis=-1
+            self._each(lambda part, a, y: part.loss(a, y), activity, value), axis=-1
         )
 
     def saturated(self, value: Array) -> Array:
-        return jnp.concatenate(self._joined(lambda part, y: part.saturated(y), value), axis=-1)
+        return jnp.concatenate(self._each(lambda part, y: part.saturated(y), value), axis=-1)
 
     def mean(self, activity: Array) -> Array:
-        return jnp.concatenate(self._joined(lambda part, a: part.mean(a), activity), axis=-1)
+        return jnp.concatenate(self._each(lambda part, a: part.mean(a), activity), axis=-1)
 
     def activity(self, mean: np.ndarray) -> np.ndarray:
-        return np.concatenate(self._joined(lambda part, m: part.activity(m), mean), axis=-1)
+        return np.concatenate(self._each(lambda part, m: part.activity(m), mean), axis=-1)
 
     def draw(self, key: Key, activity: Array, spread: Array) -> Array:
-        """spread: of the units."""
-        (_, units, first), (_, choices, last) = self.parts(activity.shape[-1])
-        k_units, k_choices = jax.random.split(key)
-        drawn = (
-            units.draw(k_units, activity[..., first], spread),
-            choices.draw(k_choices, activity[..., last], jnp.zeros(())),
+        """Draw units and choice, each with its own key; `spread` is that of the units."""
+        units, choice = self.parts(activity.shape[-1])
+        k_units, k_choice = jax.random.split(key)
+        drawn_units = units.likelihood.draw(k_units, activity[..., units.columns], spread)
+        drawn_choice = choice.likelihood.draw(
+            k_choice, activity[..., choice.columns], jnp.zeros(())
         )
-        return jnp.concatenate(drawn, axis=-1)
+        return jnp.concatenate((drawn_units, drawn_choice), axis=-1)
 
     def check(self, values: np.ndarray) -> None:
         """Flat values do not say which part they are of: `parts` are checked one by one."""

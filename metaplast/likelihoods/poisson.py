@@ -14,10 +14,14 @@ from metaplast.spec import Positive, spec
 @register("likelihood", "poisson")
 @spec
 class Poisson(AbstractLikelihood):
-    """y_j ~ Poisson(m_j), m_j = max(a_j, floor) the expected count of a step: loss = m - y log m.
+    """y_j ~ Poisson(m_j), m_j = max(a_j, floor): loss = m - y log m.
 
-    Use an output whose activity is not negative (softplus, relu, sigmoid); floor keeps the
-    logarithm finite, and below it no gradient passes.
+    m [n_out]: the expected count of a step.
+
+    Use an output whose activity is not negative (softplus, relu, sigmoid).
+
+    Args:
+        floor: the least m; it keeps the logarithm finite, and below it no gradient passes.
     """
 
     floor: Positive = 1e-6

@@ -94,13 +94,8 @@ def init_state(wiring: Wiring, theta: Theta, dt: float) -> NetworkState:
         dt: seconds per step.
     """
     sources = {e.pre for e in wiring.edges if wiring.backwards(e)}
-    neurons = {}
-    last = {}
-    for population in wiring.populations:
-        name = population.name
-        neurons[name] = population.neuron.init_state(theta.get(name, {}), population.n)
-        if name in sources:
-            last[name] = jnp.zeros(population.n)
+    neurons = {p.name: p.neuron.init_state(theta.get(p.name, {}), p.n) for p in wiring.populations}
+    last = {p.name: jnp.zeros(p.n) for p in wiring.populations if p.name in sources}
     transmissions = {
         e.name: e.transmission.init_state(e.connection.n_pre, dt) for e in wiring.edges
     }

@@ -1,16 +1,16 @@
-"""What lif and alif share: a leaky membrane, and every convention in which the sources differ, each
-a named option.
+"""The common part of lif and alif: a leaky membrane.
 
-The conventions of three sources, as fields (those of adaptation for alif alone);
-tests/neurons/test_agreement.py holds their spike trains against the sources' own equations:
+Every convention in which sources differ is a named option. The conventions of three sources are
+written below as fields (those of adaptation for alif alone). tests/neurons/test_agreement.py holds
+their spike trains against the sources' own equations.
 
 NORSE: norse (Pehle & Pedersen 2021); `current_jumps` is "before" or "after" depending on its
 version and function.
 LSNN: Bellec et al. 2018, the authors' program, in Refractory(period=3e-3, during="silent").
 EPROP: Bellec et al. 2020 and NEST's eprop_iaf, in Refractory(period=5e-3, during="silent"); beta is
-1.7 (1 - rho) / (1 - exp(-dt / tau_m)) at dt = 1 ms. What NEST counts from rest, here too: v_rest =
-v_reset = 0. The authors' TensorFlow program is silent for n_refractory - 1 steps, NEST and this
-library for all of them.
+1.7 (1 - rho) / (1 - exp(-dt / tau_m)) at dt = 1 ms. NEST counts potentials from rest, and so does
+this library: v_rest = v_reset = 0. The authors' TensorFlow program is silent for n_refractory - 1
+steps, NEST and this library for all of them.
 """
 
 import math
@@ -62,24 +62,38 @@ EPROP_ADAPTATION: dict[str, Any] = {"adaptation": "sum", "tau_a": 2.0, "beta": 0
 
 @spec
 class IntegrateAndFire(ThresholdNeuron):
-    """tau_m dV/dt = (v_rest - V) + I; a spike where V passes A; A [n]: the threshold of this moment
-    (`level`).
+    """tau_m dV/dt = (v_rest - V) + I; a spike where V passes the threshold A of the moment.
 
-    integration: `exact`: alpha = exp(-dt / tau_m); `euler`: alpha = 1 - dt / tau_m.
-    tau_syn = 0: I is the drive, V <- v_rest + alpha (V - v_rest) + zeta drive, where soma_input
-    says zeta:
-    `steady_state`: 1 - alpha; `jump`: 1. tau_syn > 0: I decays with it, and the drive of a step
-    jumps I: `before` it drives V over this step and decays, or `after`. `exact` is then the
-    propagator of both equations.
-    reset_mode: `value`: V <- v_reset; `subtract`: V <- V - (threshold - v_reset); `subtract_late`:
-    the same in the next step's update. subtracted: the `threshold`, or the `adapted` one, A -
-    v_reset.
-    spike_on: whether the `new` V or the `previous` step's is compared with A; it is the potential
-    shown.
-    surrogate_unit: x = V - A is divided by 1 (`potential`), threshold - v_rest (`threshold`) or A -
-    v_rest (`adapted`).
-    Raises: BadInput where v_reset is not below threshold, soma_input = jump meets a current,
-    current_jumps = after meets none, or the surrogate's unit is not positive.
+        tau_syn = 0:  I is the drive;  V <- v_rest + alpha (V - v_rest) + zeta drive
+        tau_syn > 0:  I decays with tau_syn, and the drive of a step jumps I
+
+    V [n]: membrane potential.
+    I [n]: current, in units of V.
+    A [n] or []: threshold (`level`).
+    alpha: the share of V - v_rest that is left after dt.
+
+    Args:
+        tau_m: seconds.
+        tau_syn: seconds.
+        v_rest: unit of V.
+        threshold: unit of V.
+        v_reset: unit of V.
+        integration: `exact`: alpha = exp(-dt / tau_m), and for tau_syn > 0 the propagator of both
+            equations; `euler`: alpha = 1 - dt / tau_m.
+        soma_input: `steady_state`: zeta = 1 - alpha; `jump`: zeta = 1.
+        current_jumps: `before`: the jumped I drives V over this step and decays; `after`: I jumps
+            after that.
+        reset_mode: `value`: V <- v_reset; `subtract`: V <- V - (threshold - v_reset);
+            `subtract_late`: the same in the next step's update.
+        subtracted: the `threshold`, or the `adapted` one: A - v_reset is subtracted.
+        spike_on: whether the `new` V or that of the `previous` step is compared with A; it is the
+            shown potential.
+        surrogate_unit: the divisor of x = V - A: 1 (`potential`), threshold - v_rest (`threshold`)
+            or A - v_rest (`adapted`).
+
+    Raises:
+        BadInput: where v_reset is not below threshold, soma_input = jump meets a current,
+            current_jumps = after meets none, or the surrogate's unit is not positive.
     """
 
     tau_m: Positive = 20e-3
@@ -103,23 +117,25 @@ class IntegrateAndFire(ThresholdNeuron):
                 "lower v_reset",
             )
         if self.tau_syn > 0 and self.soma_input == "jump":
-            fix = "leave soma_input out, or tau_syn"
             raise BadInput(
-                "soma_input='jump' with tau_syn > 0", "steady_state: a drive jumps the current", fix
+                "soma_input='jump' with tau_syn > 0",
+                "steady_state: a drive jumps the current",
+                "leave soma_input out, or tau_syn",
             )
         if self.tau_syn == 0 and self.current_jumps == "after":
             raise BadInput(
                 "current_jumps='after' with tau_syn=0", "a current that decays", "set tau_syn"
             )
         if self.surrogate_unit != "potential" and not self.v_rest < self.threshold:
-            given = f"surrogate_unit={self.surrogate_unit!r} with v_rest={self.v_rest}"
             raise BadInput(
-                given, f"a rest below threshold={self.threshold}", "set surrogate_unit=potential"
+                f"surrogate_unit={self.surrogate_unit!r} with v_rest={self.v_rest}",
+                f"a rest below threshold={self.threshold}",
+                "set surrogate_unit=potential",
             )
 
     @abstractmethod
     def adapt(self, state: Theta, dt: float) -> Theta:
-        """The state with what the last step's spikes did to the threshold."""
+        """The state with the effect of the last step's spikes on the threshold."""
 
     @abstractmethod
     def level(self, state: Theta) -> float | Array:
@@ -140,30 +156,33 @@ class IntegrateAndFire(ThresholdNeuron):
         return {**super().placed(state, potential), **shown}
 
     def integrate(self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float) -> Theta:
-        new, acting = {**self.adapt(state, dt)}, drive["soma"]
+        new = {**self.adapt(state, dt)}
+        acting = drive["soma"]
         left = self._left(dt, self.tau_m)
         gain = 1.0 if self.soma_input == "jump" else 1.0 - left
         if self.tau_syn > 0:
-            arriving, fades = drive["soma"], self._left(dt, self.tau_syn)
-            before = self.current_jumps == "before"
-            acting = state["current"] + arriving if before else state["current"]
-            new["current"] = fades * acting if before else fades * acting + arriving
+            arriving = drive["soma"]
+            fades = self._left(dt, self.tau_syn)
+            if self.current_jumps == "before":
+                acting = state["current"] + arriving
+                new["current"] = fades * acting
+            else:
+                acting = state["current"]
+                new["current"] = fades * acting + arriving
             if self.integration == "exact":
                 gain = passed_on(dt, self.tau_syn, self.tau_m)
         v = self.v_rest + left * (state["v"] - self.v_rest) + gain * acting
         if self.reset_mode == "subtract_late":
-            v = v - lax.stop_gradient(state["spikes"] * self._taken(new))
+            v = v - lax.stop_gradient(state["spikes"] * self._subtracted(new))
         if self.spike_on == "previous":
             new["previous"] = state["v"]
         return {**new, "v": v}
 
     def stable_dt(self) -> float:
-        """inf where `exact`; for `euler` |1 - dt / tau| <= 1 of every tau: twice the shortest."""
-        return (
-            math.inf
-            if self.integration == "exact"
-            else 2.0 * min(self.tau_m, self.tau_syn or self.tau_m)
-        )
+        """inf where `exact`; for `euler` twice the shortest tau, where |1 - dt / tau| <= 1."""
+        if self.integration == "exact":
+            return math.inf
+        return 2.0 * min(self.tau_m, self.tau_syn or self.tau_m)
 
     def fire(self, theta: Theta, state: Theta, dt: float, key: Key) -> NeuronView:
         level = self.level(state)
@@ -176,21 +195,21 @@ class IntegrateAndFire(ThresholdNeuron):
         return self.crossing(theta, shown, level, unit[self.surrogate_unit])
 
     def reset(self, theta: Theta, state: Theta, spikes: Array) -> Theta:
-        new, v = {**state}, state["v"]
+        new = {**state}
+        v = state["v"]
         if self.reset_mode == "value":
             v = jnp.where(spikes > 0, self.v_reset, v)
         elif self.reset_mode == "subtract":
-            v = v - lax.stop_gradient(spikes * self._taken(state))
+            v = v - lax.stop_gradient(spikes * self._subtracted(state))
         if "spikes" in state:
             new["spikes"] = spikes
         return {**new, "v": v}
 
     def _left(self, dt: float, tau: float) -> float:
-        """What is left after dt of something that decays with tau."""
+        """The share that is left after dt of a quantity that decays with tau."""
         return math.exp(-dt / tau) if self.integration == "exact" else 1.0 - dt / tau
 
-    def _taken(self, state: Theta) -> float | Array:
-        """What a spike takes from V."""
-        return (
-            self.level(state) if self.subtracted == "adapted" else self.threshold
-        ) - self.v_reset
+    def _subtracted(self, state: Theta) -> float | Array:
+        """The amount that a spike subtracts from V."""
+        level = self.level(state) if self.subtracted == "adapted" else self.threshold
+        return level - self.v_reset

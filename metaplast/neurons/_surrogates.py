@@ -1,5 +1,6 @@
-"""Spikes that gradients can pass: a step function forward, a chosen bell-shaped derivative
-backward.
+"""Spikes that gradients can pass.
+
+Forward they are a step function; backward they have a chosen bell-shaped derivative.
 """
 
 import math
@@ -16,7 +17,12 @@ Name = Literal[
 
 
 class Shape(NamedTuple):
-    """derivative(x, k), and the slope k [1 / unit of x] at which it is usually run."""
+    """A surrogate derivative.
+
+    Attributes:
+        derivative: (x, k) -> the derivative at x.
+        slope: the usual k, in 1 / unit of x.
+    """
 
     derivative: Callable[[Array, float | Array], Array]
     slope: float
@@ -34,7 +40,13 @@ SURROGATES: dict[str, Shape] = {
 
 
 class Surrogate(NamedTuple):
-    """dampening times the derivative called `name`; slope 0 takes its own."""
+    """A surrogate derivative, as a neuron sets it.
+
+    Attributes:
+        name: a key of `SURROGATES`.
+        slope: its slope k; 0 takes the usual one.
+        dampening: the factor of the derivative.
+    """
 
     name: str = "superspike"
     slope: float = 0.0
@@ -48,12 +60,15 @@ class Surrogate(NamedTuple):
 
 @jax.custom_jvp
 def spike(x: Array, derivative: Array) -> Array:
-    """1 where x > 0, else 0, whatever is taken for its derivative at x; not a number where x is
-    none: a broken potential is no silence."""
+    """1 where x > 0, else 0, with the given derivative at x.
+
+    It is not a number where x is none: a broken potential is no silence.
+    """
     return jnp.where(jnp.isnan(x), x, (x > 0).astype(x.dtype))
 
 
 @spike.defjvp
 def _(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
-    (x, derivative), (tangent, _) = primals, tangents
+    x, derivative = primals
+    tangent, _ = tangents
     return spike(x, derivative), derivative * tangent

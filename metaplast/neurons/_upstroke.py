@@ -1,5 +1,6 @@
-"""What izhikevich and adex share: a potential that runs away to its peak, and a slow variable that
-is raised there.
+"""The common part of izhikevich and adex.
+
+A potential runs away to its peak, and a slow variable is raised there.
 """
 
 from abc import abstractmethod
@@ -16,14 +17,19 @@ MS = 1e3  # milliseconds in a second: these models are written in mV and ms
 
 @spec
 class UpstrokeNeuron(ThresholdNeuron):
-    """A spike where V [mV] passes `v_peak`; then V <- v_reset, and the slow variable grows by
-    `jump`.
+    """A spike where V passes `v_peak`; then V <- v_reset, and the slow variable grows by `jump`.
 
-    substeps: a step of `dt` is cut into that many equal ones; a V beyond its peak waits there for
-    the end of the step, so that spike times are multiples of dt. width [mV]: the surrogate's
-    argument is x = (V - v_peak) / width, and no more than v_peak + width is shown, forward;
-    backward this cut is not
-    felt. State: v [mV], slow [n].
+    A V beyond its peak waits there for the end of the step, so that spike times are multiples of
+    dt. The shown V is cut at v_peak + width, forward; backward this cut is not felt.
+
+    State: v [mV] and slow, each [n].
+
+    Args:
+        v_peak: mV.
+        v_reset: mV.
+        jump: growth of the slow variable at a spike, in its own unit.
+        width: mV; the argument of the surrogate is x = (V - v_peak) / width.
+        substeps: the number of equal parts into which a step of dt is cut.
     """
 
     v_peak: float = 30.0
@@ -34,14 +40,15 @@ class UpstrokeNeuron(ThresholdNeuron):
 
     @abstractmethod
     def move(self, v: Array, slow: Array, current: Array, h: float) -> tuple[Array, Array]:
-        """(V, slow) after `h` milliseconds, without any spike."""
+        """(V, slow) after `h` milliseconds, without any spike; each [n]."""
 
     def integrate(self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float) -> Theta:
         v, slow = state["v"], state["slow"]
         for _ in range(self.substeps):
             risen = v > self.v_peak
             v_next, slow_next = self.move(v, slow, drive["soma"], MS * dt / self.substeps)
-            v, slow = jnp.where(risen, v, v_next), jnp.where(risen, slow, slow_next)
+            v = jnp.where(risen, v, v_next)
+            slow = jnp.where(risen, slow, slow_next)
         cut = jnp.minimum(v, self.v_peak + self.width)
         return {"v": v + lax.stop_gradient(cut - v), "slow": slow}
 

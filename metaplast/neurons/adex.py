@@ -10,25 +10,51 @@ from metaplast.registry import BadInput, register
 from metaplast.signals import Theta
 from metaplast.spec import Positive, spec
 
-STEEPEST = 10.0  # (V - v_t) / delta_t beyond it: V rises by e^10 delta_t / tau_m, 4.7 V / ms, and is at its peak anyway
+STEEPEST = 10.0
+"""The largest (V - v_t) / delta_t.
+
+Beyond it V rises by e^10 delta_t / tau_m, 4.7 V / ms, and is at its peak anyway.
+"""
 
 
 @register("neuron", "adex")
 @spec
 class Adex(UpstrokeNeuron):
-    """C dV/dt = -g_L (V - E_L) + g_L delta_t exp((V - v_t) / delta_t) - w + I;   tau_w dw/dt = a (V - E_L) - w
+    """C dV/dt = -g_L (V - E_L) + g_L delta_t exp((V - v_t) / delta_t) - w + I, with a slow w.
 
-    where V > v_peak: V <- v_reset, w <- w + b. Euler steps of dt / substeps, both from the values
-    before the step. C (`capacitance`) in pF, g_L (`g_leak`), a in nS, V, E_L (`e_leak`), v_t,
-    delta_t in mV, w, b (`jump`) and the drive I [n] of the soma in pA, as in the paper, whose
-    regular spiking cell the defaults are; tau_w and dt in seconds.
-    The exponent is cut at 10: where it is, V is less than 0.02 ms from its peak.
-    View: activity z (0/1), V before the reset, cut at v_peak + width, gain of the surrogate in 1 /
-    mV.
-    State: v (from E_L), slow: w (from 0) [n].
+        tau_w dw/dt = a (V - E_L) - w;   where V > v_peak: V <- v_reset, w <- w + b
+
+    V [n]: membrane potential, in mV.
+    w [n]: adaptation current, in pA.
+    I [n]: the drive of the soma, in pA.
+
+    Both move by Euler steps of dt / substeps from the values before the step. The exponent is cut
+    at 10: where it is, V is less than 0.02 ms from its peak.
+
+    View: activity z (0/1); V before the reset, cut at v_peak + width; gain of the surrogate in
+    1 / mV. State: v (from E_L), slow: w (from 0) [n].
+
+    Args:
+        v_peak: mV.
+        v_reset: mV.
+        jump: b, in pA.
+        width: mV (`UpstrokeNeuron`).
+        substeps: parts of a step (`UpstrokeNeuron`).
+        capacitance: C, in pF.
+        g_leak: g_L, in nS.
+        e_leak: E_L, in mV.
+        v_t: mV.
+        delta_t: mV.
+        tau_w: seconds.
+        a: nS.
+
+    Raises:
+        BadInput: where v_reset is not below v_peak.
+
     Limits: a = b = 0 and delta_t -> 0: leaky integrate-and-fire with threshold v_t and tau_m = C /
     g_L = 9.4 ms. For small I, a step of it settles at E_L + I / (g_L + a).
-    Raises: BadInput where v_reset is not below v_peak. Source: Brette & Gerstner 2005.
+    Units are those of the paper; the defaults are its regular spiking cell.
+    Source: Brette & Gerstner 2005.
     """
 
     drives: ClassVar[tuple[float, float]] = (-2000.0, 5000.0)
@@ -61,6 +87,6 @@ class Adex(UpstrokeNeuron):
     def move(self, v: Array, slow: Array, current: Array, h: float) -> tuple[Array, Array]:
         upstroke = self.delta_t * jnp.exp(jnp.minimum((v - self.v_t) / self.delta_t, STEEPEST))
         flow = self.g_leak * (upstroke - (v - self.e_leak)) - slow + current
-        return v + h * flow / self.capacitance, slow + h * (self.a * (v - self.e_leak) - slow) / (
-            MS * self.tau_w
-        )
+        v_next = v + h * flow / self.capacitance
+        adaptation = self.a * (v - self.e_leak) - slow
+        return v_next, slow + h * adaptation / (MS * self.tau_w)

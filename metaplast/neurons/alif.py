@@ -15,21 +15,35 @@ from metaplast.spec import NonNegative, Positive, spec
 @register("neuron", "alif")
 @spec
 class Alif(IntegrateAndFire):
-    """A lif whose threshold is A = threshold + beta b, where b [n] follows the neuron's own spikes
-    z of the last step:
+    """A lif with the threshold A = threshold + beta b; b follows the neuron's own spikes.
 
-        adaptation `sum`:  b <- rho b + z;   `mean`:  b <- rho b + (1 - rho) z;   rho = exp(-dt / tau_a)
+        adaptation `sum`:   b <- rho b + z;             rho = exp(-dt / tau_a)
+        adaptation `mean`:  b <- rho b + (1 - rho) z
 
-    A is updated before this step's spikes are decided. beta in units of V: under `sum` what one
-    spike adds to the threshold, under `mean` what z = 1 throughout would; tau_a in seconds. Every
-    option of `IntegrateAndFire`; LSNN and EPROP beside it, each with its ADAPTATION. The defaults
-    of tau_a and beta are ours. b passes the surrogate gradient of z on (the eligibility traces of
-    e-prop rest on it); the reset does not.
+    b [n]: adaptation, dimensionless.
+    z [n]: spikes of the last step.
+    A [n]: the threshold, in units of V; it is updated before this step's spikes are decided.
+
+    b passes the surrogate gradient of z on: the eligibility traces of e-prop rest on it. The reset
+    passes none.
+
     View: as in `lif`; gain dz/dV, divided by A where surrogate_unit = adapted. State: as in `lif`,
     with spikes [n] always and adaptation [n].
-    Limits: beta = 0 is lif. At a regular interval T, just before a spike b = 1 / (exp(T / tau_a) -
-    1) under `sum` for
-    dt -> 0. Raises: BadInput, see `IntegrateAndFire`.
+
+    Args:
+        tau_a: seconds.
+        beta: units of V: the growth of the threshold by one spike under `sum`, by z = 1 throughout
+            under `mean`.
+        adaptation: `sum` or `mean`.
+
+    Every option of `IntegrateAndFire` is open too. LSNN and EPROP beside it are conventions of
+    sources, each with its ADAPTATION. The defaults of tau_a and beta are ours.
+
+    Raises:
+        BadInput: see `IntegrateAndFire`.
+
+    Limits: beta = 0 is lif. At a regular interval T, just before a spike, b = 1 / (exp(T / tau_a) -
+    1) under `sum` for dt -> 0.
     Source: Bellec et al. 2018 (`mean`, LSNN), Bellec et al. 2020 (`sum`, e-prop).
     """
 

@@ -18,18 +18,19 @@ from metaplast.spec import NonNegative, Positive, spec
 class AbstractNeuron(ABC):
     """A population of `n` units with the same dynamics.
 
-    ports: the named inputs a drive may arrive at; offers: the fields of NeuronView that it really
-    computes. At the port `soma` a presynaptic population's sign applies; other ports give
-    magnitudes their meaning themselves, but for those that are `signed`, where a weight may have
-    either sign. At a port that is not, what arrives is never
-    below 0: a graded, negative signal there is cut.
-    lowering: the ports whose drive lowers the potential where it is near what makes the unit
-    active; none other does.
-    competitive: whether a unit's activity depends on the drive of the others too; gain is then that
-    of its own drive.
-    spiking: whether its activity is 0 but for single steps, its spikes.
-    drives: the range of constant drives of the soma, in the neuron's own unit, over which
-    `stable_dt` holds.
+    Attributes:
+        ports: the named inputs at which a drive may arrive. At the port `soma` the sign of the
+            presynaptic population applies; other ports give magnitudes their meaning themselves.
+        offers: the fields of NeuronView that the neuron really computes.
+        competitive: whether a unit's activity depends on the drive of the others too; gain is then
+            that of its own drive.
+        spiking: whether activity is 0 but for single steps, its spikes.
+        signed: the ports at which a weight may have either sign. At any other port the arriving sum
+            is never below 0: a graded, negative signal there is cut.
+        lowering: the ports whose drive lowers the potential near the point at which the unit
+            becomes active; no other port does.
+        drives: the range of constant drives of the soma, in the neuron's own unit, over which
+            `stable_dt` holds.
     """
 
     ports: ClassVar[tuple[str, ...]] = ("soma",)
@@ -49,13 +50,18 @@ class AbstractNeuron(ABC):
         """State at rest."""
 
     def begin(self, theta: Theta, n: int, key: Key) -> Theta:
-        """State at the birth of a life, or of a trial: at rest, but for what neuron `starting`
-        says.
+        """State at the birth of a life, or of a trial.
+
+        It is the state at rest, unless neuron `starting` sets another potential.
         """
         return self.init_state(theta, n)
 
     def placed(self, state: Theta, potential: Array) -> Theta:
-        """A state with this membrane potential [n]. Raises: BadInput for a neuron that has none."""
+        """A state with this membrane potential [n].
+
+        Raises:
+            BadInput: for a neuron that has no membrane.
+        """
         name = name_of(type(self)) or type(self).__name__
         raise BadInput(
             f"neuron {name!r}: a first potential", "a neuron with a membrane", "leave starting out"
@@ -65,30 +71,42 @@ class AbstractNeuron(ABC):
     def step(
         self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float, key: Key
     ) -> tuple[Theta, NeuronView]:
-        """One step of `dt` seconds under the drive of each port [n]: (state, view)."""
+        """One step of the population.
+
+        Args:
+            theta: learned parameters.
+            state: the state before the step.
+            drive: port -> arriving sum [n].
+            dt: seconds.
+            key: the key of the step.
+
+        Returns:
+            (The state after the step, the view of the step.)
+        """
 
     def unspiked(
         self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float, key: Key
     ) -> Theta:
-        """The state after a step, where spikes and resets can be left out without them: what
-        `stable_dt` linearises.
+        """The state after a step, without spikes and resets where they can be left out.
+
+        `stable_dt` linearises this step.
         """
         return self.step(theta, state, drive, dt, key)[0]
 
     def stable_dt(self) -> float:
-        """The largest dt in seconds at which a step is stable wherever drives within `drives` take
-        the unit; inf where steps are exact or nothing is remembered.
+        """The largest dt in seconds at which a step is stable under any drive within `drives`.
 
-        Beyond it a perturbation that in truth decays grows from step to step (see
-        `_stability.largest_stable`, which measures it here; a concrete class may state its closed
-        form, and the contract test compares the two).
+        It is inf where steps are exact or nothing is remembered. Beyond it a perturbation that in
+        truth decays grows from step to step. `numerics.stability.largest_stable` measures it here.
+        A concrete class may state its closed form, and the contract test compares the two.
         """
         return largest_stable(self)
 
 
 class NeuronWrapper(AbstractNeuron):
-    """Around another neuron, the field `neuron` of a concrete class: ports, signals and theta are
-    those of that one.
+    """A neuron around another one, which is the field `neuron` of a concrete class.
+
+    Ports, signals and theta are those of the inner neuron.
     """
 
     neuron: AbstractNeuron
@@ -129,13 +147,14 @@ class NeuronWrapper(AbstractNeuron):
 
 
 class RateNeuron(AbstractNeuron):
-    """A unit without memory: activity = f(drive at the soma). A concrete class writes f and its
-    derivative.
+    """A unit without memory: activity = f(drive at the soma).
+
+    A concrete class writes f and its derivative.
     """
 
     @abstractmethod
     def activate(self, potential: Array) -> tuple[Array, Array]:
-        """(f(u), f'(u)), elementwise."""
+        """(f(u), f'(u)), elementwise; u = potential [n]."""
 
     def init(self, key: Key, n: int) -> Theta:
         return {}
@@ -154,12 +173,14 @@ class RateNeuron(AbstractNeuron):
 
 
 class SpikingNeuron(AbstractNeuron):
-    """A unit with a membrane: it integrates its drive, it may fire, and where it fired it is reset.
+    """A unit with a membrane: it integrates its drive, may fire, and is reset where it fired.
 
-    A concrete class writes the three parts; `step` is their composition, and a wrapper may compose
+    A concrete class writes the three parts. `step` is their composition, and a wrapper may compose
     them otherwise.
-    membrane: names of the state that stands still where the potential is held; currents and
-    adaptation go on.
+
+    Attributes:
+        membrane: names of the state that stands still where the potential is held; currents and
+            adaptation go on.
     """
 
     spiking: ClassVar[bool] = True
@@ -175,8 +196,9 @@ class SpikingNeuron(AbstractNeuron):
 
     @abstractmethod
     def fire(self, theta: Theta, state: Theta, dt: float, key: Key) -> NeuronView:
-        """Of the integrated state: spikes 0/1 as `activity`, the potential they were decided on,
-        its gain.
+        """The view of an integrated state.
+
+        It holds spikes 0/1 as `activity`, the potential that decided them, and their gain.
         """
 
     @abstractmethod
@@ -198,11 +220,16 @@ class SpikingNeuron(AbstractNeuron):
 
 @spec
 class ThresholdNeuron(SpikingNeuron):
-    """Fires where its potential passes a threshold; backward a surrogate, dampening * shape(x,
-    slope), stands for H'.
+    """A unit that fires where its potential passes a threshold: z = H(x).
 
-    slope: 0 takes the surrogate's own; learn_slope: theta holds `log_slope` [], and the slope is
-    spec exp(5 log_slope) (spikes do not depend on it; what reads the gain does).
+    Backward, the surrogate dampening * shape(x, slope) stands for the derivative of the step H.
+
+    Args:
+        surrogate: the name of the shape.
+        slope: its slope; 0 takes the surrogate's own.
+        dampening: the factor of the shape.
+        learn_slope: whether theta holds `log_slope` []; the slope is then spec exp(5 log_slope).
+            Spikes do not depend on it; rules that read the gain do.
     """
 
     surrogate: Name = "superspike"
@@ -216,10 +243,16 @@ class ThresholdNeuron(SpikingNeuron):
     def crossing(
         self, theta: Theta, potential: Array, level: float | Array, unit: float | Array = 1.0
     ) -> NeuronView:
-        """Spikes z = H(x), x = (potential - level) / unit, and gain = dampening shape(x, slope) /
-        unit; each [n].
+        """The view of spikes z = H(x) with their surrogate gain.
 
-        `slope` is dimensionless where `unit` carries the unit of the potential.
+            x = (potential - level) / unit;   gain = dampening shape(x, slope) / unit
+
+        Args:
+            theta: learned parameters.
+            potential: [n].
+            level: the threshold [n] or [].
+            unit: the unit of x [n] or []; `slope` is dimensionless where it is that of the
+                potential.
         """
         steeper = jnp.exp(RATE_UNIT * theta["log_slope"]) if "log_slope" in theta else 1.0
         x = (potential - level) / unit

@@ -17,20 +17,28 @@ from metaplast.spec import Positive, spec
 @register("neuron", "choice")
 @spec
 class Choice(AbstractNeuron):
-    """Exactly one unit of the population is active: activity is one-hot, drawn with P(i) = p_i =
-    softmax(beta u)_i.
+    """Exactly one unit of the population is active: P(i) = p_i = softmax(beta u)_i.
 
-    u [n]: the drive at the soma; beta = inverse_temperature, in 1 / unit of u. Drawn by Gumbel-max:
-    the largest of beta u_i + g_i wins, g_i standard Gumbel from the step's key.
-    Score: d log P(chosen) / du_i = beta (chosen_i - p_i), the factor of a policy gradient.
-    Gain: beta p_i (1 - p_i) = dP(i) / du_i, what a unit's own drive does to its own chance, not to
-    the one outcome. Backward, activity has the derivative of p: dp_i / du_j = beta p_i (delta_ij -
-    p_j) (straight-through; exact on average only where the loss is linear in the activity; a biased
-    estimate elsewhere).
-    learn: theta holds `log_inverse_temperature` [], and beta = inverse_temperature exp(5
-    log_inverse_temperature).
-    Limits: beta -> infinity picks the largest drive, beta -> 0 any unit alike. Source: Gumbel 1954;
-    Luce 1959.
+    u [n]: the drive of the soma.
+    beta: inverse temperature, in 1 / unit of u.
+    activity [n]: one-hot.
+
+    The choice is drawn by Gumbel-max: the largest of beta u_i + g_i wins, g_i standard Gumbel from
+    the step's key. Backward, activity has the derivative of p: dp_i / du_j = beta p_i (delta_ij -
+    p_j). This straight-through gradient is exact on average only where the loss is linear in the
+    activity, and a biased estimate elsewhere.
+
+    Score: d log P(chosen) / du_i = beta (chosen_i - p_i), the factor of a policy gradient. Gain:
+    beta p_i (1 - p_i) = dP(i) / du_i, the effect of a unit's own drive on its own chance, not on
+    the one outcome.
+
+    Args:
+        inverse_temperature: beta.
+        learn: whether theta holds `log_inverse_temperature` []; beta is then inverse_temperature
+            exp(5 log_inverse_temperature).
+
+    Limits: beta -> infinity picks the largest drive, beta -> 0 any unit alike.
+    Source: Gumbel 1954; Luce 1959.
     """
 
     offers: ClassVar[frozenset[str]] = frozenset({"activity", "potential", "gain", "score"})

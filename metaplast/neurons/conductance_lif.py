@@ -15,31 +15,48 @@ from metaplast.spec import NonNegative, Positive, spec
 @register("neuron", "conductance_lif")
 @spec
 class ConductanceLif(ThresholdNeuron):
-    """tau_m dV/dt = (v_rest - V) + I + g_e (e_excitatory - V) + g_i (e_inhibitory - V), by an
-    exponential Euler step:
+    """A leaky membrane under a current and two conductances, by an exponential Euler step.
 
-        G = 1 + g_e + g_i;   alpha = exp(-dt G / tau_m);   V_inf = (v_rest + I + g_e e_excitatory + g_i e_inhibitory)/G
-        V <- V_inf + alpha (V - V_inf);   z = H(V - threshold) on this new V;   V <- v_reset where z = 1
+        tau_m dV/dt = (v_rest - V) + I + g_e (e_excitatory - V) + g_i (e_inhibitory - V)
+        G = 1 + g_e + g_i;   alpha = exp(-dt G / tau_m)
+        V_inf = (v_rest + I + g_e e_excitatory + g_i e_inhibitory) / G
+        V <- V_inf + alpha (V - V_inf);   z = H(V - threshold) on this new V
+        V <- v_reset where z = 1
 
-    Exact while the drive is constant. Ports: soma, I signed, in units of V; excitatory, inhibitory:
-    g >= 0 in units of the leak. V is dimensionless by default (0 rest, 1 threshold); tau_m in
-    seconds.
-    tau_excitatory, tau_inhibitory (seconds): 0: g is the drive; else g <- exp(-dt / tau) g + drive,
-    so that what arrives may be spikes (as after transmission `exponential`, but weighted with the
-    synapse as it was then).
-    conductance_jumps: what arrives in a step acts on V from this step on (`before`) or from the
-    next one (`after`).
-    soma_input: `steady_state`: a constant I shifts V_inf by I / G, one step moves V by (1 - alpha)
-    I / G; `jump`: I is no part of V_inf and is added to V after the relaxation: a spike of weight w
-    moves V by w at any dt.
-    View: activity z (0/1), potential V before the reset, gain the surrogate derivative at V -
-    threshold (`ThresholdNeuron`). The reset passes no surrogate gradient. Refractoriness: neuron
-    `refractory`.
-    State: v [n], and g [n] of each port with a tau.
-    Limits: g = 0 is neuron `lif`; constant I and g: V_inf with the membrane time constant tau_m /
-    G.
-    Raises: BadInput where v_reset is not below threshold, or conductance_jumps = after meets none
-    that decays.
+    V [n]: membrane potential, dimensionless by default (0 rest, 1 threshold).
+    I [n]: drive of the port `soma`, signed, in units of V.
+    g_e, g_i [n]: conductances of the ports `excitatory` and `inhibitory`, >= 0, in units of the
+    leak.
+
+    The step is exact while the drive is constant.
+
+    View: activity z (0/1); potential V before the reset; gain the surrogate derivative at V -
+    threshold (`ThresholdNeuron`). The reset passes no surrogate gradient. State: v [n], and g [n]
+    of each port with a tau. Refractoriness: neuron `refractory`.
+
+    Args:
+        tau_m: seconds.
+        v_rest: units of V.
+        threshold: units of V.
+        v_reset: units of V.
+        e_excitatory: reversal potential, units of V.
+        e_inhibitory: reversal potential, units of V.
+        tau_excitatory: seconds. 0: g is the drive. Otherwise g <- exp(-dt / tau) g + drive, so that
+            spikes may arrive. This is as after transmission `exponential`, but weighted with the
+            synapse of the time of the spike.
+        tau_inhibitory: the same of the other port.
+        conductance_jumps: whether the drive of a step acts on V from this step on (`before`) or
+            from the next one (`after`).
+        soma_input: `steady_state`: a constant I shifts V_inf by I / G, and one step moves V by
+            (1 - alpha) I / G. `jump`: I is no part of V_inf and is added to V after the relaxation:
+            a spike of weight w moves V by w at any dt.
+
+    Raises:
+        BadInput: where v_reset is not below threshold, or conductance_jumps = after meets no
+            conductance that decays.
+
+    Limits: g = 0 is neuron `lif`. Constant I and g: V_inf with the membrane time constant
+    tau_m / G.
     Source: the reversal potentials, in units of threshold minus rest, are those of Urbanczik & Senn
     2014.
     """
@@ -65,8 +82,11 @@ class ConductanceLif(ThresholdNeuron):
                 "lower v_reset",
             )
         if self.conductance_jumps == "after" and not self._decays():
-            given = "conductance_jumps='after' with tau_excitatory=0 and tau_inhibitory=0"
-            raise BadInput(given, "a conductance that decays", "set the one or the other")
+            raise BadInput(
+                "conductance_jumps='after' with tau_excitatory=0 and tau_inhibitory=0",
+                "a conductance that decays",
+                "set the one or the other",
+            )
 
     @property
     def lowering(self) -> tuple[str, ...]:
@@ -86,10 +106,10 @@ class ConductanceLif(ThresholdNeuron):
             port: math.exp(-dt / tau) * state[port] + drive[port]
             for port, tau in self._decays().items()
         }
-        acting = {
-            **drive,
-            **(g if self.conductance_jumps == "before" else {port: state[port] for port in g}),
-        }
+        before = self.conductance_jumps == "before"
+        acting = dict(drive)
+        for port in g:
+            acting[port] = g[port] if before else state[port]
         g_e, g_i = acting["excitatory"], acting["inhibitory"]
         current = drive["soma"]
         total = 1.0 + g_e + g_i

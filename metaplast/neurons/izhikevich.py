@@ -20,29 +20,42 @@ LOWEST = 25.0 / (4.0 * SQUARE) - 140.0  # mV / ms
 @register("neuron", "izhikevich")
 @spec
 class Izhikevich(UpstrokeNeuron):
-    """dv/dt = 0.04 v^2 + 5 v + 140 - u + I;   du/dt = a (b v - u);   where v > v_peak: v <- c, u <- u + d
+    """dv/dt = 0.04 v^2 + 5 v + 140 - u + I with a slow u; its units are mV and ms.
 
-    v in mV, u and I [n] in mV / ms, a in 1 / ms, b in 1 / ms, c (`v_reset`) in mV, d (`jump`) in mV
-    / ms: as in the paper, times in milliseconds; dt stays in seconds. I is the drive of the soma,
-    without a gain.
-    integration: `exact`: u relaxes for half a step towards b v, then v moves by the closed form of
-    its quadratic at
-    that u and I, then u again: no step, however long, carries v across a rest, and I from -200 to
-    200 at dt of 0.1 to 1 ms fires as a fine integration does, but for the wait of each spike for
-    the end of its step.
-    `euler`: v and u from the values before the step; `half_steps`: the paper's own, v in two half
-    steps, then u from the new v. These two are of first order and overshoot where inhibition holds
-    v low (`stable_dt`): at dt = 1 ms `euler` fires 250 times in 500 ms under I = -100, where
-    nothing should. `substeps` makes each finer (`UpstrokeNeuron`).
+        du/dt = a (b v - u);   where v > v_peak: v <- c, u <- u + d
+
+    v [n]: membrane potential, in mV.
+    u [n]: recovery, in mV / ms.
+    I [n]: the drive of the soma without a gain, in mV / ms.
+
+    Times are in milliseconds, as in the paper; dt stays in seconds.
+
+    View: activity z (0/1); v before the reset, cut at v_peak + width; gain of the surrogate in
+    1 / mV. State: v, slow: u [n]. Both start at rest: v at the lower root of 0.04 v^2 + (5 - b) v +
+    140 (the vertex where there is none), u = b v, which `starting` keeps. The paper's script begins
+    at v = -65, and tests v >= 30 at the beginning of the next step: the same comparison, one step
+    later.
+
+    Args:
+        v_peak: mV.
+        v_reset: c, in mV.
+        jump: d, in mV / ms.
+        width: mV (`UpstrokeNeuron`).
+        substeps: parts of a step, which make each integration finer (`UpstrokeNeuron`).
+        a: 1 / ms.
+        b: 1 / ms.
+        integration: `exact`: u relaxes for half a step towards b v, then v moves by the closed form
+            of its quadratic at that u and I, then u relaxes again. No step, however long, carries v
+            across a rest. I from -200 to 200 at dt of 0.1 to 1 ms fires as a fine integration does,
+            but for the wait of each spike for the end of its step.
+            `euler`: v and u move from the values before the step. `half_steps`: the paper's own, v
+            in two half steps, then u from the new v. These two are of first order and overshoot
+            where inhibition holds v low (`stable_dt`): at dt = 1 ms `euler` fires 250 times in 500
+            ms under I = -100, where nothing should.
+
     Types: regular spiking a 0.02, b 0.2, c -65, d 8 (the defaults); intrinsically bursting c -55, d
     4; chattering c -50, d 2; fast spiking a 0.1, d 2; low-threshold spiking b 0.25, d 2.
-    View: activity z (0/1), v before the reset, cut at v_peak + width, gain of the surrogate in 1 /
-    mV.
-    State: v, slow: u [n]; from rest, the lower root of 0.04 v^2 + (5 - b) v + 140 (the vertex where
-    there is none), u = b v, which `starting` keeps; the paper's script begins at v = -65. It tests
-    v >= 30 at the beginning of the next
-    step: the same comparison, one step later. Limits: I above (5 - b)^2 / 0.16 - 140 = 4 leaves no
-    rest, and the neuron fires on.
+    Limits: I above (5 - b)^2 / 0.16 - 140 = 4 leaves no rest, and the neuron fires on.
     Source: Izhikevich 2003.
     """
 
@@ -69,10 +82,8 @@ class Izhikevich(UpstrokeNeuron):
         if self.integration == "exact":
             kept = math.exp(-0.5 * h * self.a)
             slow = self.b * v + kept * (slow - self.b * v)
-            x = flow(
-                v - VERTEX, current - slow - LOWEST, SQUARE, h, self.v_peak + self.width - VERTEX
-            )
-            v = x + VERTEX
+            end = self.v_peak + self.width - VERTEX
+            v = flow(v - VERTEX, current - slow - LOWEST, SQUARE, h, end) + VERTEX
             return v, self.b * v + kept * (slow - self.b * v)
         if self.integration == "euler":
             return v + h * _slope(v, slow, current), slow + h * self.a * (self.b * v - slow)
@@ -82,4 +93,5 @@ class Izhikevich(UpstrokeNeuron):
 
 
 def _slope(v: Array, u: Array, current: Array) -> Array:
+    """dv/dt in mV / ms."""
     return SQUARE * v**2 + 5.0 * v + 140.0 - u + current

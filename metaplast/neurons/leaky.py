@@ -16,14 +16,22 @@ from metaplast.spec import Positive, plugin, spec
 @register("neuron", "leaky")
 @spec
 class Leaky(NeuronWrapper):
-    """tau du/dt = -u + drive at the soma; the inner neuron is driven by u:
+    """tau du/dt = -u + drive at the soma; the inner neuron is driven by u.
 
-        u <- exp(-dt / tau) u + (1 - exp(-dt / tau)) drive;   view = that of `neuron` under the drive u
+        u <- exp(-dt / tau) u + (1 - exp(-dt / tau)) drive
 
-    Exact while the drive is constant. u [n] starts at 0, in the unit of the drive; tau in seconds.
-    With a rate neuron inside this is the leaky integrator, activity = f(u), gain = f'(u). Drives at
-    other ports pass through unfiltered. Ports, offered signals and theta are those of the inner
-    neuron. Limit: tau -> 0 gives the inner neuron itself.
+    u [n]: the leaky drive, in the unit of the drive; it starts at 0.
+
+    The step is exact while the drive is constant. The view is that of the inner neuron under the
+    drive u. With a rate neuron inside this is the leaky integrator: activity = f(u), gain = f'(u).
+    Drives at other ports pass through unfiltered. Ports, offered signals and theta are those of the
+    inner neuron.
+
+    Args:
+        tau: seconds.
+        neuron: the inner neuron.
+
+    Limit: tau -> 0 gives the inner neuron itself.
     """
 
     tau: Positive = 20e-3

@@ -11,25 +11,32 @@ from metaplast.spec import spec
 @register("neuron", "lif")
 @spec
 class Lif(IntegrateAndFire):
-    """tau_m dV/dt = (v_rest - V) + I, a spike where V passes the threshold, then a reset. With the
-    defaults
+    """tau_m dV/dt = (v_rest - V) + I, a spike where V passes the threshold, then a reset.
 
-        V <- v_rest + alpha (V - v_rest) + (1 - alpha) I,  alpha = exp(-dt / tau_m);   z = H(V - threshold)
-        V <- v_reset where z = 1
+        V <- v_rest + alpha (V - v_rest) + (1 - alpha) I;   alpha = exp(-dt / tau_m)
+        z = H(V - threshold);   V <- v_reset where z = 1
 
-    exact while the drive I [n] at the soma is constant. V and I are dimensionless by default (0
-    rest, 1 threshold); tau_m and tau_syn in seconds. Other discretisations (Euler, a synaptic
-    current, subtractive and late resets, spikes on the previous V, units of the surrogate) are
-    options: see `IntegrateAndFire`; NORSE, LSNN and EPROP beside it are the conventions of those
-    three as fields. `adapted` means the threshold itself here.
-    View: activity z (0/1), the potential it was decided on (before the reset), gain dz/dV of the
-    surrogate (`ThresholdNeuron`). The reset passes no gradient of z. State [n]: v, and where used
-    current, previous, spikes.
-    Refractoriness: neuron `refractory`. Conductances: neuron `conductance_lif`. Adaptation: neuron
-    `alif`.
+    V [n]: membrane potential, dimensionless by default (0 rest, 1 threshold).
+    I [n]: the drive of the soma, in the unit of V.
+    z [n]: spikes, 0/1.
+
+    The step of the defaults, above, is exact while the drive is constant. Other discretisations
+    (Euler, a synaptic current, subtractive and late resets, spikes on the previous V, units of the
+    surrogate) are options, see `IntegrateAndFire`. NORSE, LSNN and EPROP beside it are the
+    conventions of those three as fields. `adapted` means the threshold itself here.
+
+    View: activity z; the potential that decided it (before the reset); gain dz/dV of the surrogate
+    (`ThresholdNeuron`). The reset passes no gradient of z. State [n]: v, and where used current,
+    previous, spikes.
+
+    Raises:
+        BadInput: see `IntegrateAndFire`.
+
+    Related neurons: `refractory` (refractoriness), `conductance_lif` (conductances), `alif`
+    (adaptation).
     Limits: constant I fires with the period tau_m ln((v_rest + I - v_reset) / (v_rest + I -
     threshold)).
-    Raises: BadInput, see `IntegrateAndFire`. Source: Lapicque 1907; Gerstner et al. 2014.
+    Source: Lapicque 1907; Gerstner et al. 2014.
     """
 
     def adapt(self, state: Theta, dt: float) -> Theta:

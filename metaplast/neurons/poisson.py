@@ -6,7 +6,7 @@ from typing import ClassVar
 import jax.numpy as jnp
 from jax import Array
 
-from metaplast.neurons._lot import drawn
+from metaplast.neurons._bernoulli import draw_spikes
 from metaplast.neurons.base import SpikingNeuron
 from metaplast.registry import register
 from metaplast.signals import Key, NeuronView, Theta
@@ -16,17 +16,22 @@ from metaplast.spec import Positive, spec
 @register("neuron", "poisson")
 @spec
 class Poisson(SpikingNeuron):
-    """Spikes z in {0, 1} with P(z = 1) = 1 - exp(-r dt), r = scale max(0, drive): for input
-    populations whose task shows rates.
+    """Spikes z in {0, 1} with P(z = 1) = 1 - exp(-r dt), r = scale max(0, drive).
 
-    drive [n] at the soma: in hertz for scale = 1 (scale in hertz per unit of the drive). A step
-    holds one spike at
-    most: the mean rate is (1 - exp(-r dt)) / dt, 2.5 % below r at r dt = 0.05.
+    drive [n]: the drive of the soma, in hertz for scale = 1.
+    r [n]: rate, in hertz.
+
+    It is for input populations whose task shows rates. A step holds one spike at most: the mean
+    rate is (1 - exp(-r dt)) / dt, 2.5 % below r at r dt = 0.05. Backward, z has the derivative of P
+    (straight-through): it is exact on average only where the loss is linear in z.
+
     View: potential = drive; gain = dP/d drive = scale dt exp(-r dt), 0 where drive <= 0; score = d
-    log P(z) / d drive. Backward, z has the derivative of P (straight-through: exact on average only
-    where the loss is linear in z).
-    State: drive [n], of the last step. A dead time: neuron `refractory`. Limit: dt -> 0 is a
-    Poisson process of rate r.
+    log P(z) / d drive. State: drive [n], of the last step. A dead time: neuron `refractory`.
+
+    Args:
+        scale: hertz per unit of the drive.
+
+    Limit: dt -> 0 is a Poisson process of rate r.
     """
 
     offers: ClassVar[frozenset[str]] = frozenset({"activity", "potential", "gain", "score"})
@@ -47,9 +52,10 @@ class Poisson(SpikingNeuron):
         return math.inf  # it remembers nothing
 
     def fire(self, theta: Theta, state: Theta, dt: float, key: Key) -> NeuronView:
-        drive, count = state["drive"], self.scale * dt
+        drive = state["drive"]
+        count = self.scale * dt
         p = -jnp.expm1(-count * jnp.maximum(drive, 0.0))
-        return drawn(key, drive, p, count * (drive > 0).astype(drive.dtype))
+        return draw_spikes(key, drive, p, count * (drive > 0).astype(drive.dtype))
 
     def reset(self, theta: Theta, state: Theta, spikes: Array) -> Theta:
         return state

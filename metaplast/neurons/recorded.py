@@ -13,11 +13,10 @@ from metaplast.spec import spec
 @register("neuron", "recorded")
 @spec
 class Recorded(RateNeuron):
-    """activity = what arrives at the soma: there the task shows what was recorded, in the unit of
-    the recording.
+    """activity = drive of the soma, where the task shows the recorded activity in its unit.
 
-    Port `tap`: synapses that end there learn from this cell's activity, but nothing that they
-    transmit changes it. potential = activity, gain = 1.
+    Synapses that end at the port `tap` learn from this cell's activity, but the signals that they
+    transmit do not change it. potential = activity, gain = 1.
     """
 
     ports: ClassVar[tuple[str, ...]] = ("soma", "tap")

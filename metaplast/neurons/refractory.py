@@ -18,22 +18,30 @@ from metaplast.spec import NonNegative, plugin, spec
 @register("neuron", "refractory")
 @spec
 class Refractory(NeuronWrapper):
-    """After a spike the inner neuron is silent for exactly period / dt steps, rounded half up;
-    period in seconds.
-    Brian2 counts the step of the spike in: its refractory=r is the period r - dt.
+    """After a spike the inner neuron is silent for exactly period / dt steps, rounded half up.
 
-    during: `hold`: the membrane potential stays where the reset left it, and is what is shown;
-    currents, conductances and adaptation go on (Brian2's `unless refractory` on v); `silent`: all
-    dynamics go on, its spikes are left out and neither reset nor adapt it (LSNN and e-prop: silent
-    while a spike lies in the last n_ref steps). activity, gain and score are 0 while refractory;
-    all else of the view is that of the inner neuron.
+    Brian2 counts the step of the spike in: its refractory=r is the period r - dt. activity, gain
+    and score are 0 while the neuron is refractory; all else of the view is that of the inner
+    neuron.
+
     State: remaining [n], steps to go, and `inner`. Ports, offered signals and theta are those of
     the inner neuron.
-    Limits: a neuron of firing period T has the period T + `period` under `hold`; period < dt / 2:
-    the inner neuron.
-    Raises: BadInput where `neuron` is no spiking neuron, which cannot be told apart into integrate,
-    fire and reset, or one whose activity is graded; where `hold` would put off a reset that comes
-    one step late (`subtract_late`).
+
+    Args:
+        neuron: the inner neuron.
+        period: seconds.
+        during: `hold`: the membrane potential stays where the reset left it, and is shown there;
+            currents, conductances and adaptation go on (Brian2's `unless refractory` on v).
+            `silent`: all dynamics go on; spikes are left out and neither reset nor adapt the neuron
+            (LSNN and e-prop: silent while a spike lies in the last n_ref steps).
+
+    Raises:
+        BadInput: where `neuron` is no spiking neuron, which has no separate parts integrate, fire
+            and reset; where its activity is graded; where `hold` would put off a reset that comes
+            one step late (`subtract_late`).
+
+    Limits: a neuron of firing period T has the period T + `period` under `hold`. period < dt / 2
+    gives the inner neuron.
     """
 
     neuron: Annotated[AbstractNeuron, plugin("neuron")] = Lif()
@@ -41,21 +49,20 @@ class Refractory(NeuronWrapper):
     during: Literal["hold", "silent"] = "hold"
 
     def __post_init__(self) -> None:
-        given = f"refractory: neuron {name_of(type(self.neuron)) or type(self.neuron).__name__!r}"
+        what = f"refractory: neuron {name_of(type(self.neuron)) or type(self.neuron).__name__!r}"
         if not isinstance(self.neuron, SpikingNeuron):
             raise BadInput(
-                given, "a spiking neuron, such as lif", "set neuron.neuron, or leave refractory out"
+                what, "a spiking neuron, such as lif", "set neuron.neuron, or leave refractory out"
             )
         if not self.neuron.spiking:
             fix = "let it spike, such as output=spikes of two_compartment"
-            raise BadInput(f"{given} of graded activity", "one that sends spikes", fix)
+            raise BadInput(f"{what} of graded activity", "one that sends spikes", fix)
         late = (
             isinstance(self.neuron, IntegrateAndFire) and self.neuron.reset_mode == "subtract_late"
         )
         if late and self.during == "hold":
-            given = "refractory: during='hold' around reset_mode='subtract_late'"
             raise BadInput(
-                given,
+                "refractory: during='hold' around reset_mode='subtract_late'",
                 "a reset at once, before the state is held",
                 "set during=silent, as the sources have it",
             )
@@ -74,7 +81,8 @@ class Refractory(NeuronWrapper):
     def step(
         self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float, key: Key
     ) -> tuple[Theta, NeuronView]:
-        neuron: SpikingNeuron = self.neuron  # pyright: ignore[reportAssignmentType]
+        neuron = self.neuron
+        assert isinstance(neuron, SpikingNeuron)  # see __post_init__
         ready = state["remaining"] <= 0
         moved = neuron.integrate(theta, state["inner"], drive, dt)
         if self.during == "hold":
@@ -86,7 +94,10 @@ class Refractory(NeuronWrapper):
         view = neuron.fire(theta, moved, dt, key)
         on = ready.astype(view.activity.dtype)
         view = replace(
-            view, activity=on * view.activity, gain=on * view.gain, score=on * view.score
+            view,
+            activity=on * view.activity,
+            gain=on * view.gain,
+            score=on * view.score,
         )
         silent = jnp.maximum(state["remaining"] - 1.0, 0.0)
         remaining = jnp.where(view.activity > 0, float(whole_steps(self.period, dt)), silent)

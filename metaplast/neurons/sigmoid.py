@@ -11,8 +11,10 @@ from metaplast.spec import Positive, spec
 @register("neuron", "sigmoid")
 @spec
 class Sigmoid(RateNeuron):
-    """f(u) = 1 / (1 + exp(-beta u)), f'(u) = beta f (1 - f). beta -> infinity gives a threshold at
-    u = 0.
+    """f(u) = 1 / (1 + exp(-beta u)), f'(u) = beta f (1 - f).
+
+    Args:
+        beta: the steepness, in 1 / unit of u; beta -> infinity gives a threshold at u = 0.
     """
 
     beta: Positive = 1.0

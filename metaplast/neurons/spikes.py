@@ -13,11 +13,10 @@ from metaplast.spec import spec
 @register("neuron", "spikes")
 @spec
 class Spikes(RateNeuron):
-    """activity = drive at the soma, gain 1: for input populations whose task shows spikes, 0 in
-    most steps.
+    """activity = drive at the soma, gain 1: for input populations whose task shows spikes.
 
-    It is neuron `linear`, but says that what it sends is spikes: synapses may then run from spike
-    to spike. Counts and fractions are sent as they are.
+    The drive is 0 in most steps. This is neuron `linear`, but it says that its output is spikes:
+    synapses may then run from spike to spike. Counts and fractions are sent as they are.
     """
 
     spiking: ClassVar[bool] = True

@@ -16,19 +16,25 @@ from metaplast.spec import plugin, spec
 @register("neuron", "starting")
 @spec
 class Starting(NeuronWrapper):
-    """The inner neuron, with another first membrane potential: V = potential at the birth of a life
-    and of each trial.
+    """The inner neuron with another first membrane potential, of each life and of each trial.
 
-    potential: a number, or a range (low, high) from which each cell draws its own, evenly, from the
-    key of the life; in the unit of the neuron's potential. All else starts at rest (currents,
-    adaptation; u = b V of `izhikevich`). The
-    first step integrates from there: nothing fires before it. State, ports, signals and theta: of
-    the inner neuron.
+    All else starts at rest (currents, adaptation; u = b V of `izhikevich`). The first step
+    integrates from there: nothing fires before it. State, ports, signals and theta are those of the
+    inner neuron.
+
     It stands around all others: `{name: starting, potential: [0.0, 1.0], neuron: {name: refractory,
     ...}}`.
-    Limits: potential = the rest of the inner neuron is the inner neuron.
-    Raises: BadInput for a range without width, or a neuron without a membrane (rate neurons but for
-    `leaky`; sources).
+
+    Args:
+        neuron: the inner neuron.
+        potential: a number, or a range (low, high) from which each cell draws its own value, evenly
+            and from the key of the life; in the unit of the neuron's potential.
+
+    Raises:
+        BadInput: for a range without width, or a neuron without a membrane (rate neurons but for
+            `leaky`; sources).
+
+    Limit: potential = the rest of the inner neuron is the inner neuron.
     """
 
     neuron: Annotated[AbstractNeuron, plugin("neuron")] = Lif()

@@ -7,35 +7,53 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from metaplast.neurons._lot import drawn
+from metaplast.neurons._bernoulli import draw_spikes
 from metaplast.neurons.base import SpikingNeuron
 from metaplast.registry import register
 from metaplast.signals import Key, NeuronView, Theta
 from metaplast.spec import NonNegative, Positive, spec
 
-STEEPEST = 30.0  # (v - threshold) / width beyond it: exp would overflow, and every step has its spike anyway
+STEEPEST = 30.0
+"""The largest (v - threshold) / width.
+
+Beyond it exp would overflow, and every step has its spike anyway.
+"""
 
 
 @register("neuron", "stochastic")
 @spec
 class Stochastic(SpikingNeuron):
-    """v <- alpha v + zeta I, alpha = exp(-dt / tau_m);   P(z = 1) = p(v);   z in {0, 1}
+    """A leaky membrane v that fires with a probability: P(z = 1) = p(v).
 
-    noise: `escape`: p = 1 - exp(-r dt), r = rate exp((v - threshold) / width), rate in hertz at the
-    threshold;
-    `sigmoid`: p = 1 / (1 + exp(-(v - threshold) / width)) per step, whatever dt (rate is not read).
-    v, I [n] at the soma, threshold, width, v_reset: one unit; rest is 0; tau_m in seconds, 0: no
-    memory, v = I.
-    soma_input: `steady_state`: zeta = 1 - alpha, exact while I is constant; `jump`: zeta = 1.
-    reset_mode: `none`;
-    `value`: v <- v_reset where z = 1; `subtract`: v <- v - (threshold - v_reset) z.
-    View: z, v before the reset, gain dp/dv (backward, z has the derivative of p: straight-through,
-    exact on average only where the loss is linear in z; the reset passes none), score d log
-    P(z)/dv: (z - p) / width for `sigmoid`, (r dt / width) (z / p - 1) for `escape`.
-    Policy gradients: with tr_i <- alpha tr_i + zeta x_i, x what the synapse transmits, score_j tr_i
-    summed over a trial is d log P(all spikes of the trial) / dw_ji, exactly, also in recurrence:
-    given the spikes, v is linear in w. Not so under `value` (a spike forgets what came before, tr_i
-    does not) or in a refractory `hold`. Rule `policy_gradient`.
+        v <- alpha v + zeta I;   alpha = exp(-dt / tau_m)
+        `escape`:   p = 1 - exp(-r dt),   r = rate exp((v - threshold) / width)
+        `sigmoid`:  p = 1 / (1 + exp(-(v - threshold) / width)) per step, whatever dt
+
+    v [n]: membrane potential; rest is 0.
+    I [n]: drive of the soma, in the unit of v.
+    z [n]: spikes, 0/1.
+
+    View: z; v before the reset; gain dp/dv; score d log P(z)/dv, which is (z - p) / width for
+    `sigmoid`, (r dt / width) (z / p - 1) for `escape`. Backward, z has the derivative of p
+    (straight-through): it is exact on average only where the loss is linear in z. The reset passes
+    no gradient.
+
+    Policy gradients: let tr_i <- alpha tr_i + zeta x_i, with x the transmitted signal of the
+    synapse. score_j tr_i summed over a trial is d log P(all spikes of the trial) / dw_ji, exactly,
+    also in recurrence: given the spikes, v is linear in w. It is not so under `value` (a spike
+    forgets the past, tr_i does not) or in a refractory `hold`. See rule `policy_gradient`.
+
+    Args:
+        tau_m: seconds; 0: no memory, v = I.
+        noise: `escape` or `sigmoid`.
+        rate: hertz at the threshold; `sigmoid` does not read it.
+        threshold: unit of v.
+        width: unit of v.
+        soma_input: `steady_state`: zeta = 1 - alpha, exact while I is constant; `jump`: zeta = 1.
+        reset_mode: `none`; `value`: v <- v_reset where z = 1; `subtract`: v <- v - (threshold -
+            v_reset) z.
+        v_reset: unit of v.
+
     Limits: width -> 0 fires at the threshold; `escape` as dt -> 0 is a Poisson process, its score
     (z - r dt) / width.
     Source: Gerstner & Kistler 2002; Pfister, Toyoizumi, Barber & Gerstner 2006.
@@ -71,9 +89,9 @@ class Stochastic(SpikingNeuron):
         above = (v - self.threshold) / self.width
         if self.noise == "sigmoid":
             p = jax.nn.sigmoid(above)
-            return drawn(key, v, p, p / self.width)
+            return draw_spikes(key, v, p, p / self.width)
         expected = self.rate * dt * jnp.exp(jnp.minimum(above, STEEPEST))
-        return drawn(key, v, -jnp.expm1(-expected), expected / self.width)
+        return draw_spikes(key, v, -jnp.expm1(-expected), expected / self.width)
 
     def reset(self, theta: Theta, state: Theta, spikes: Array) -> Theta:
         v = state["v"]

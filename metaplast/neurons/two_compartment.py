@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from metaplast.neurons._lot import drawn
+from metaplast.neurons._bernoulli import draw_spikes
 from metaplast.neurons.base import SpikingNeuron
 from metaplast.registry import register
 from metaplast.signals import Key, NeuronView, Theta, neuron_view
@@ -18,30 +18,41 @@ from metaplast.spec import NonNegative, Positive, spec
 @register("neuron", "two_compartment")
 @spec
 class TwoCompartment(SpikingNeuron):
-    """tau_m dU/dt = -U + g_d (V_w - U) + g_e (e_excitatory - U) + g_i (e_inhibitory - U) + I, by an
-    exponential Euler step (exact while the drive is constant); spikes z with P(z = 1) = 1 -
-    exp(-phi(U) dt):
+    """A soma U that a dendrite V_w and a teacher pull, by an exponential Euler step.
 
-        phi(U) = phi_max / (1 + k exp(steepness (threshold - U)))
+        tau_m dU/dt = -U + g_d (V_w - U) + g_e (e_excitatory - U) + g_i (e_inhibitory - U) + I
+        P(z = 1) = 1 - exp(-phi(U) dt);   phi(U) = phi_max / (1 + k exp(steepness (threshold - U)))
 
-    Ports: `dendrite`: V_w, the sum of weighted postsynaptic potentials, signed; the shape of one is
-    the transmission's
-    (that of the source: `dual_exponential`, rise 3 ms, decay 10 ms, up to a constant factor).
-    `excitatory`,
-    `inhibitory`: the teacher's conductances g_e, g_i >= 0, and g_dendrite (g_d), in units of the
-    leak. `soma`: I. U, V_w, I [n] are dimensionless, from rest (0); tau_m in seconds, phi_max in
-    hertz.
+    U [n]: somatic potential, dimensionless, from rest (0).
+    V_w [n]: drive of the port `dendrite`, signed: the sum of weighted postsynaptic potentials.
+    g_e, g_i [n]: drives of the ports `excitatory` and `inhibitory`: the teacher's conductances, >=
+    0, in units of the leak.
+    I [n]: drive of the port `soma`, dimensionless.
+    z [n]: spikes, 0/1.
+
+    The step is exact while the drive is constant. The transmission gives the shape of a
+    postsynaptic potential (the source has `dual_exponential`, rise 3 ms, decay 10 ms, up to a
+    constant factor). Backward, z has the derivative of P. There is no reset, as in the source;
+    refractoriness: neuron `refractory`.
+
     View: potential = U; dendrite = V* = g_d V_w / (1 + g_d), the U that the dendrite alone would
-    bring about at rest
-    with no teacher: the attenuated dendritic prediction, not V_w. gain dP/dU; score d log P(z) /
-    dU.
-    output: `spikes`: activity = z; `rate`: activity = P(z = 1) itself, and the score is 0. No
-    reset, as in the source;
-    refractoriness: neuron `refractory`. State: u, dendrite (V_w) [n]. Backward, z has the
-    derivative of P.
-    Limits: no teacher and constant V_w: U -> V*; strong balanced nudging: U -> (g_e e_excitatory +
-    g_i e_inhibitory) / (g_e + g_i). Source: Urbanczik & Senn 2014 (g_L 0.1 / ms, g_D 2 / ms,
-    phi_max 0.15 / ms).
+    bring about at rest with no teacher: the attenuated dendritic prediction, not V_w; gain dP/dU;
+    score d log P(z) / dU. State: u, dendrite (V_w) [n].
+
+    Args:
+        tau_m: seconds.
+        g_dendrite: g_d, in units of the leak.
+        e_excitatory: reversal potential, in units of U.
+        e_inhibitory: reversal potential, in units of U.
+        phi_max: hertz.
+        k: dimensionless.
+        steepness: 1 / unit of U.
+        threshold: units of U.
+        output: `spikes`: activity = z. `rate`: activity = P(z = 1) itself, and the score is 0.
+
+    Limits: no teacher and constant V_w: U -> V*. Strong balanced nudging: U -> (g_e e_excitatory +
+    g_i e_inhibitory) / (g_e + g_i).
+    Source: Urbanczik & Senn 2014 (g_L 0.1 / ms, g_D 2 / ms, phi_max 0.15 / ms).
     """
 
     ports: ClassVar[tuple[str, ...]] = ("soma", "dendrite", "excitatory", "inhibitory")
@@ -60,10 +71,8 @@ class TwoCompartment(SpikingNeuron):
 
     @property
     def offers(self) -> frozenset[str]:
-        return frozenset(
-            {"activity", "potential", "gain", "dendrite"}
-            | ({"score"} if self.output == "spikes" else set())
-        )
+        always = frozenset({"activity", "potential", "gain", "dendrite"})
+        return always | {"score"} if self.output == "spikes" else always
 
     @property
     def spiking(self) -> bool:
@@ -81,7 +90,9 @@ class TwoCompartment(SpikingNeuron):
         return {"u": jnp.zeros(n), "dendrite": jnp.zeros(n)}
 
     def integrate(self, theta: Theta, state: Theta, drive: dict[str, Array], dt: float) -> Theta:
-        g_e, g_i, v_w = drive["excitatory"], drive["inhibitory"], drive["dendrite"]
+        g_e = drive["excitatory"]
+        g_i = drive["inhibitory"]
+        v_w = drive["dendrite"]
         total = 1.0 + self.g_dendrite + g_e + g_i
         pulled = (
             self.g_dendrite * v_w
@@ -97,16 +108,14 @@ class TwoCompartment(SpikingNeuron):
 
     def fire(self, theta: Theta, state: Theta, dt: float, key: Key) -> NeuronView:
         u = state["u"]
-        share = jax.nn.sigmoid(
-            self.steepness * (u - self.threshold) - math.log(self.k)
-        )  # phi / phi_max
-        expected = self.phi_max * dt * share
-        p, hazard = -jnp.expm1(-expected), self.steepness * expected * (1.0 - share)
-        view = (
-            drawn(key, u, p, hazard)
-            if self.output == "spikes"
-            else neuron_view(p, u, hazard * (1.0 - p))
-        )
+        share = jax.nn.sigmoid(self.steepness * (u - self.threshold) - math.log(self.k))
+        expected = self.phi_max * dt * share  # share: phi / phi_max
+        p = -jnp.expm1(-expected)
+        hazard = self.steepness * expected * (1.0 - share)
+        if self.output == "spikes":
+            view = draw_spikes(key, u, p, hazard)
+        else:
+            view = neuron_view(p, u, hazard * (1.0 - p))
         predicted = self.g_dendrite / (1.0 + self.g_dendrite) * state["dendrite"]
         return replace(view, dendrite=predicted)
 

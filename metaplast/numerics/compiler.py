@@ -1,4 +1,4 @@
-"""How the programs of a run are compiled: quickly, for a run compiles more than it computes.
+"""The compilation of a run's programs: quick, since a run compiles more than it computes.
 
 CPU seconds to compile and median milliseconds of a run (JAX 0.10.2, an x86-64 core with AVX-512,
 shared):
@@ -28,14 +28,18 @@ CPU_OPTIONS = {"xla_backend_optimization_level": 1}
 
 
 def options() -> dict[str, Any]:
-    """Those of XLA for the device in use. Asks which one that is: JAX starts here at the latest."""
+    """The options of XLA for the device in use.
+
+    It asks which device that is: JAX starts here at the latest.
+    """
     quicker = jax.config.read("jax_disable_most_optimizations")
     return CPU_OPTIONS if jax.default_backend() == "cpu" and not quicker else {}
 
 
 class Program(Generic[P, R]):
-    """`jax.jit` of a function with these options; within another program, whose options rule, the
-    function itself.
+    """`jax.jit` of a function with these options.
+
+    Within another program, whose options rule, it is the function itself.
     """
 
     def __init__(self, function: Callable[P, R], static: tuple[str, ...]) -> None:
@@ -57,20 +61,20 @@ class Program(Generic[P, R]):
         return _jitted(self)._cache_size()
 
     def clear_cache(self) -> None:
-        """Forget what was compiled."""
+        """Forget the compiled programs."""
         _jitted(self).clear_cache()
 
 
 @cache
 def _jitted(program: Program[..., Any]) -> Any:
-    """Made when it is first needed, for only then the device is known."""
+    """The jitted function, made when it is first needed: only then the device is known."""
     return jax.jit(program.__wrapped__, static_argnames=program.static, compiler_options=options())
 
 
 def give_back() -> None:
-    """Return to the system the memory that compiling took and left free.
+    """Return the free memory of the compiler to the system.
 
-    With glibc these are 310 of 670 MB after a step of bptt.
+    With glibc that is 310 of 670 MB after a step of bptt.
     """
     if sys.platform != "linux":
         return
@@ -80,5 +84,5 @@ def give_back() -> None:
 
 
 def program(*static: str) -> Callable[[Callable[P, R]], Program[P, R]]:
-    """Decorates a function that is compiled anew for each value of its arguments `static`."""
+    """Decorate a function that is compiled anew for each value of its arguments `static`."""
     return lambda function: Program(function, static)

@@ -1,4 +1,4 @@
-"""What a life is worth to the outer loop."""
+"""The loss of a life, for the outer loop."""
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
@@ -13,7 +13,14 @@ from metaplast.wiring import Wiring
 
 
 class Lived(NamedTuple):
-    """A finished life: its task, the trace of all its steps, and the synapses it ended with."""
+    """A finished life.
+
+    Attributes:
+        task: its task.
+        trace: the trace of all its steps.
+        synapses: edge -> the synapses at the end.
+        shape: the facts of the task family.
+    """
 
     task: Any
     trace: Trace
@@ -22,14 +29,24 @@ class Lived(NamedTuple):
 
 
 class AbstractObjective(ABC):
-    """One number per life, to be made small. needs: what the task must offer (names of
-    TaskShape.offers).
+    """One number per life, to be made small.
+
+    Attributes:
+        needs: the names (of TaskShape.offers) that the task must offer.
     """
 
     needs: ClassVar[frozenset[str]] = frozenset()
 
     def check(self, task: Any, wiring: Wiring) -> None:  # noqa: B027
-        """Refuse a task (its shapes) that does not fit the network. Raises: BadInput."""
+        """Refuse a task that does not fit the network.
+
+        Args:
+            task: a task, or its shapes.
+            wiring: the graph.
+
+        Raises:
+            BadInput: where it does not fit.
+        """
 
     @abstractmethod
     def loss(self, theta: Theta, lived: Lived) -> Array:
@@ -37,13 +54,20 @@ class AbstractObjective(ABC):
 
     @abstractmethod
     def window(self, theta: Theta, score: Score, shape: TaskShape, start: Array) -> Array:
-        """What the steps start, start + 1 ... add to the loss of their life []; score [n], start []
-        counts from 0.
+        """The contribution [] of a window of steps to the loss of their life.
 
         The windows of a life add up to its `loss` where every step has weight 1. With other weights
-        they add up to sum_t weight_t loss_t / (steps that may count): an end of life that is not
-        yet known cannot be divided by.
-        Raises: BadInput for an objective that is no sum over steps.
+        they add up to sum_t weight_t loss_t / (steps that may count): the sum of weights is not
+        known before the end of the life.
+
+        Args:
+            theta: learned parameters.
+            score: the scores of the window [n].
+            shape: the facts of the task family.
+            start: the number of steps before the window [].
+
+        Raises:
+            BadInput: for an objective that is no sum over steps.
         """
 
 
@@ -54,15 +78,20 @@ def weighted_mean(score: Score) -> Array:
 
 
 def part_of_mean(score: Score, start: Array, first: int, n_steps: int) -> Array:
-    """The part [] of a mean over the steps `first` .. `n_steps - 1` that the steps from `start` on
-    make up.
+    """The part [] that a window adds to a mean over the steps `first` .. `n_steps - 1`.
+
+    Args:
+        score: the scores of the window [n].
+        start: the number of steps before the window [].
+        first: the first step of the mean.
+        n_steps: the number of steps of a life.
     """
     counts = start + jnp.arange(score.loss.shape[0], dtype=start.dtype) >= first
     return jnp.sum(jnp.where(counts, score.weight * score.loss, 0.0)) / (n_steps - first)
 
 
 def last_phase(score: Score, n_last: int) -> dict[str, Array]:
-    """The task's own metrics, averaged like the loss over the last phase."""
+    """The task's own metrics, averaged like the loss over the last `n_last` steps."""
     last = jax.tree.map(lambda x: x[-n_last:], score)
     return {
         name: weighted_mean(replace(last, loss=values)) for name, values in last.metrics.items()

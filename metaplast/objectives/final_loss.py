@@ -12,8 +12,9 @@ from metaplast.spec import spec
 @register("objective", "final_loss")
 @spec
 class FinalLoss(AbstractObjective):
-    """The weighted mean of the loss over the steps of the last phase (usually queries with
-    plasticity off).
+    """The weighted mean of the loss over the steps of the last phase.
+
+    These are usually queries with plasticity off.
     """
 
     def loss(self, theta: Theta, lived: Lived) -> Array:

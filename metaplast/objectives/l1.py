@@ -17,7 +17,12 @@ from metaplast.wiring import Wiring
 @register("objective", "l1")
 @spec
 class L1(AbstractObjective):
-    """objective + strength * sum |theta["rules"]|: every leaf of a rule is neutral at 0."""
+    """objective + strength * sum |theta["rules"]|: every leaf of a rule is neutral at 0.
+
+    Args:
+        objective: the objective without the penalty.
+        strength: the factor of the penalty.
+    """
 
     objective: Annotated[AbstractObjective, plugin("objective")] = MeanLoss()
     strength: NonNegative = 1e-7
@@ -37,6 +42,7 @@ class L1(AbstractObjective):
         return self.objective.window(theta, score, shape, start) + share * self._penalty(theta)
 
     def _penalty(self, theta: Theta) -> Array:
-        return self.strength * sum(
-            (jnp.sum(jnp.abs(leaf)) for leaf in jax.tree.leaves(theta["rules"])), jnp.zeros(())
-        )
+        total = jnp.zeros(())
+        for leaf in jax.tree.leaves(theta["rules"]):
+            total = total + jnp.sum(jnp.abs(leaf))
+        return self.strength * total

@@ -114,7 +114,9 @@ MAX_CHUNK = 16
 
 
 def fitting_chunk(lifetime: Lifetime, tangents: int = 0) -> int:
-    """How many lives fit the cache; tangents: copies of a life that forward mode carries beside it."""
+    """How many lives fit the cache; tangents: copies of a life that forward mode carries beside
+    it.
+    """
     size = 4 * (1 + tangents) * _numbers_kept(lifetime)
     return max(1, min(MAX_CHUNK, CACHE_BYTES // max(1, size)))
 

@@ -106,6 +106,7 @@ class MetaProblem:
         return replace(self, unroll=0, curriculum=())
 
     def init(self, key: Key) -> Theta:
+        """A first theta: that of the lifetime (`Lifetime.init`)."""
         return self.lifetime.init(key)
 
     def sample(self, key: Key, n: int, split: Split) -> Batch:

@@ -21,7 +21,9 @@ Curriculum = Annotated[tuple[tuple[Natural, Natural], ...], BeforeValidator(_pai
 
 
 def cut(phases: Phases, n_steps: int) -> Phases:
-    """The phases that the first `n_steps` reach, the last of them as far as it is reached; 0: all."""
+    """The phases that the first `n_steps` reach, the last of them as far as it is reached; 0:
+    all.
+    """
     found, position = [], 0
     for length, plastic in phases:
         left = n_steps - position if n_steps else length

@@ -1,4 +1,4 @@
-"""A life without a network: what it shows, and what answers to it are worth."""
+"""A life without a network: its stream of examples, and the scores of answers to it."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -14,9 +14,15 @@ from metaplast.tasks import AbstractTaskFamily
 
 
 class Stream(NamedTuple):
-    """What one life shows: inputs [n_steps, n_in] (all input populations in a row), targets
-    [n_steps, n_out], shown [n_steps] (1 where a step is there to learn from); the last `n_asked`
-    steps are judged. key: of the life, for a method that draws."""
+    """The signals that one life shows.
+
+    Attributes:
+        inputs: all input populations in a row [n_steps, n_in].
+        targets: [n_steps, n_out].
+        shown: 1 where a step is there to learn from, else 0 [n_steps].
+        n_asked: the number of last steps that are judged.
+        key: the key of the life, for a method that draws.
+    """
 
     inputs: Array
     targets: Array
@@ -47,10 +53,20 @@ def lived(
     act: Callable[[Any, Array], tuple[Any, Array]],
     memory: Any,
 ) -> tuple[Array, Outcome]:
-    """One whole life of `act(memory, inputs [n_in]) -> (memory, output [n_out])`: (inputs,
-    outcomes), step by step.
+    """One whole life of an agent.
 
-    The task draws what it draws in the life of a network with the same key (see Lifetime).
+    The draws of the task are those in the life of a network with the same key (see Lifetime).
+
+    Args:
+        family: the family of tasks.
+        task: one of its tasks.
+        key: the key of the life.
+        dt: seconds per step.
+        act: the agent: (memory, inputs [n_in]) -> (memory, output [n_out]).
+        memory: its memory at birth.
+
+    Returns:
+        (Inputs, outcomes), step by step.
     """
     shape = family.shape()
     _, _, k_begin, k_life = jax.random.split(key, 4)
@@ -72,7 +88,7 @@ def lived(
 
 
 def watched(family: AbstractTaskFamily, task: Any, key: Key, dt: float) -> Stream:
-    """What a life shows to one who only watches."""
+    """The stream of a life whose output is always 0."""
     shape = family.shape()
     silent = jnp.zeros(shape.n_out)
     inputs, outcomes = lived(family, task, key, dt, lambda memory, _: (memory, silent), ())
@@ -84,7 +100,7 @@ def watched(family: AbstractTaskFamily, task: Any, key: Key, dt: float) -> Strea
 def scored(
     family: AbstractTaskFamily, task: Any, key: Key, dt: float, answers: Array
 ) -> dict[str, Array]:
-    """The scores of `answers` [n_asked, n_out] to the last phase, 0 before it."""
+    """The scores of `answers` [n_asked, n_out] to the last phase; before it, the output is 0."""
     shape = family.shape()
     n_before = shape.n_steps - answers.shape[0]
     outputs = jnp.concatenate([jnp.zeros((n_before, shape.n_out)), answers])
@@ -95,10 +111,13 @@ def scored(
 
 
 def scores(shape: TaskShape, outcomes: Outcome) -> dict[str, Array]:
-    """The task's metrics over the last phase, as of a row; `loss`, of the same steps, where the
-    answers are no classes: what is compared with classes here are no log-probabilities."""
+    """The task's metrics over the last phase, as a trained row has them.
+
+    They have the `loss` of the same steps too where answers are no classes: answers that stand for
+    classes are no log-probabilities here.
+    """
     n_last = shape.phases[-1][0]
-    found = last_phase(outcomes.score, n_last)
+    metrics = last_phase(outcomes.score, n_last)
     if not shape.classes:
-        found["loss"] = weighted_mean(jax.tree.map(lambda x: x[-n_last:], outcomes.score))
-    return found
+        metrics["loss"] = weighted_mean(jax.tree.map(lambda x: x[-n_last:], outcomes.score))
+    return metrics

@@ -6,11 +6,16 @@ from jax import Array
 
 
 def ridge(rows: Array, values: Array, questions: Array, penalty: Array) -> Array:
-    """questions (X^T X + penalty I)^-1 X^T Y [n_asked, n_out]; X = rows [n, n_in], Y = values [n,
-    n_out].
+    """The answers questions (X^T X + penalty I)^-1 X^T Y [n_asked, n_out] of ridge regression.
 
-    The smaller one of the two equal systems is solved, that of the inputs or that of the rows. A
+    The smaller one of two equivalent systems is solved, that of the inputs or that of the rows. A
     row of zeros counts for nothing.
+
+    Args:
+        rows: X [n, n_in].
+        values: Y [n, n_out].
+        questions: [n_asked, n_in].
+        penalty: [].
     """
     n_rows, n_in = rows.shape
     if n_in <= n_rows:

@@ -16,16 +16,21 @@ from metaplast.signals import Key, pytree
 from metaplast.spec import Positive, spec
 from metaplast.tasks import AbstractTaskFamily
 
-GUESS = (
-    1e-3  # how hard an actuator is taken to push before anything is known, and in which direction
-)
-TRUST = 1e-6  # the penalty of the estimate: how little that guess weighs
+GUESS = 1e-3
+"""The push of an actuator before anything is known: its strength and direction."""
+TRUST = 1e-6
+"""The weight of that guess, as the penalty of the estimate."""
 
 
 @pytree
 class _Known:
-    """Of each axis: sums [2, 2] and [2] of least squares over (velocity, push), and the last of
-    both.
+    """The knowledge about each of the two axes.
+
+    Attributes:
+        squares: sums of squares over (velocity, push) [2, 2, 2].
+        products: their sums of products with the next velocity [2, 2].
+        velocity: the last velocity [2].
+        push: the last push [2].
     """
 
     squares: Array
@@ -37,13 +42,19 @@ class _Known:
 @register("reference", "adaptive_controller")
 @spec
 class AdaptiveController(base.AbstractReference):
-    """Certainty-equivalent control of `pointmass`: on each axis the plant v' = a v + b tanh(u) is
-    estimated by recursive least squares over the life so far, and
+    """Certainty-equivalent control of `pointmass`, with the plant estimated on the way.
 
-        u = sign(b) (stiffness (target - x) - friction v)
+        v' = a v + b tanh(u);   u = sign(b) (stiffness (target - x) - friction v)
 
-    stiffnesses, frictions: those of which the validation lives choose a pair. Source: Astrom &
-    Wittenmark 1995.
+    x, v: position and velocity on one axis.
+    u: the output of that axis.
+    a, b: the plant of that axis, estimated by recursive least squares over the life so far.
+
+    Args:
+        stiffnesses: the options for the stiffness; the validation lives choose a pair.
+        frictions: the options for the friction.
+
+    Source: Astrom & Wittenmark 1995.
     """
 
     stiffnesses: Annotated[tuple[Positive, ...], MinLen(1)] = (8.0, 16.0, 32.0, 64.0, 128.0)
@@ -51,7 +62,10 @@ class AdaptiveController(base.AbstractReference):
 
     @property
     def note(self) -> str:
-        return "adaptive control: estimates each actuator by least squares, then a tuned linear controller"
+        return (
+            "adaptive control: estimates each actuator by least squares, "
+            "then a tuned linear controller"
+        )
 
     def check(self, family: AbstractTaskFamily) -> None:
         base.need_task(self, family, "pointmass")
@@ -84,7 +98,7 @@ def _nothing_known() -> _Known:
 
 
 def _learned(known: _Known, velocity: Array) -> _Known:
-    """What the last step taught: it led from the last velocity and push to this velocity."""
+    """Add the last step, which led from the last velocity and push to this velocity."""
     regressors = jnp.stack([known.velocity, known.push], axis=1)
     squares = known.squares + regressors[:, :, None] * regressors[:, None, :]
     products = known.products + regressors * velocity[:, None]

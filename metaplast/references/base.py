@@ -1,5 +1,6 @@
-"""References: competitors from outside that are judged beside the trained rows. They are no
-networks and not local.
+"""References: competitors from outside that are judged beside the trained rows.
+
+They are no networks and not local.
 """
 
 from abc import ABC, abstractmethod
@@ -17,46 +18,55 @@ DROP = "drop it: evaluation.references={} or .NAME=null"
 
 
 class AbstractReference(ABC):
-    """A method that lives the same lives as the rows of a table; nothing of it is trained by an
-    outer loop.
+    """A method that lives the same lives as the rows of a table, without an outer loop.
 
-    It sees all that a life shows (stimuli, targets, which steps are for learning) and may keep and
-    compute what it likes. Numbers of its own are chosen among `options`, on validation lives alone.
+    It sees all signals of a life (stimuli, targets, which steps are for learning). It may keep and
+    compute anything. Its own numbers are chosen among `options`, on validation lives alone.
     """
 
     @property
     @abstractmethod
     def note(self) -> str:
-        """What it is, in a few words for the table's notes."""
+        """The method in a few words, for the notes of the table."""
 
     @abstractmethod
     def check(self, family: AbstractTaskFamily) -> None:
-        """Refuse, by name and before anything compiles, a task that it cannot do. Raises: BadInput."""
+        """Refuse, by name and before anything compiles, a task that the method cannot do.
+
+        Raises:
+            BadInput: for such a task.
+        """
 
     @abstractmethod
     def options(self) -> tuple[Numbers, ...]:
-        """What the validation lives choose among; all with the same keys."""
+        """The numbers that the validation lives choose among; all with the same keys."""
 
     @abstractmethod
     def judge(
         self, family: AbstractTaskFamily, task: Any, key: Key, dt: float, numbers: Any
     ) -> dict[str, Array]:
-        """The scores [] of one life, named as a row's: the task's own metrics, and `loss` where it
-        means the same.
+        """The scores [] of one life, named as those of a row.
 
-        key: the life's; numbers: one of `options`. Batching is never visible here.
+        They are the task's own metrics, and `loss` where it means the same. Batching is never
+        visible here.
+
+        Args:
+            family: the family of tasks.
+            task: one of its tasks.
+            key: the key of the life.
+            dt: seconds per step.
+            numbers: one of `options`.
         """
 
 
 class StreamReference(AbstractReference):
-    """A method that learns from a stream of stimuli with targets and answers in the last phase of a
-    life.
-    """
+    """A method that learns from a stream of examples and answers in the last phase of a life."""
 
     @abstractmethod
     def answers(self, stream: Stream, numbers: Any) -> Array:
-        """What it answers at each step of the last phase [n_asked, n_out]; of classes the largest
-        counts.
+        """The answers at each step of the last phase [n_asked, n_out].
+
+        For classes the largest answer counts.
         """
 
     def judge(
@@ -74,8 +84,10 @@ def need_targets(reference: AbstractReference, family: AbstractTaskFamily) -> No
 
 
 def need_questions(reference: AbstractReference, family: AbstractTaskFamily) -> None:
-    """Raises: BadInput for a task that does not first show examples with targets and then ask,
-    plasticity off.
+    """Refuse a task that does not show examples with targets first and ask then.
+
+    Raises:
+        BadInput: for a task without targets, or with plasticity on in its last phase.
     """
     need_targets(reference, family)
     if family.shape().phases[-1][1]:

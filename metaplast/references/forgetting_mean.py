@@ -17,13 +17,18 @@ from metaplast.tasks import AbstractTaskFamily
 @register("reference", "forgetting_mean")
 @spec
 class ForgettingMean(base.StreamReference):
-    """The nearest class mean, of means in which older examples count less. At every step that shows
-    class c:
+    """The nearest class mean, of means in which older examples count less.
+
+    At every step that shows class c:
 
         sum_c <- keep sum_c + x;   count_c <- keep count_c + 1;   mean_c = sum_c / count_c
 
-    A step is answered before it is learned from; a class not seen yet is never answered.
-    keeps: those among which the validation lives choose.
+    x [n_in]: the input of the step.
+
+    A step is answered before it is learned from. A class not seen yet is never answered.
+
+    Args:
+        keeps: the options for `keep`; the validation lives choose.
     """
 
     keeps: Annotated[tuple[Probability, ...], MinLen(1)] = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -45,13 +50,15 @@ class ForgettingMean(base.StreamReference):
         def step(
             state: tuple[Array, Array], now: tuple[Array, Array, Array]
         ) -> tuple[tuple[Array, Array], Array]:
-            (sums, counts), (inputs, target, shown) = state, now
+            sums, counts = state
+            inputs, target, shown = now
             known = counts > 0
             centres = sums / jnp.where(known, counts, 1.0)[:, None]
             answer = jnp.where(known, -jnp.sum((inputs[None, :] - centres) ** 2, axis=-1), -jnp.inf)
-            told = shown * target
-            kept = 1.0 - told * (1.0 - numbers["keep"])
-            return (kept[:, None] * sums + jnp.outer(told, inputs), kept * counts + told), answer
+            label = shown * target
+            kept = 1.0 - label * (1.0 - numbers["keep"])
+            sums = kept[:, None] * sums + jnp.outer(label, inputs)
+            return (sums, kept * counts + label), answer
 
         born = (jnp.zeros((n_classes, n_in)), jnp.zeros(n_classes))
         _, answers = jax.lax.scan(step, born, (stream.inputs, stream.targets, stream.shown))

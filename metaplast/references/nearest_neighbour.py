@@ -16,10 +16,12 @@ from metaplast.tasks import AbstractTaskFamily
 @register("reference", "nearest_neighbour")
 @spec
 class NearestNeighbour(base.StreamReference):
-    """The target of the shown example that lies nearest, in Euclidean distance; the first of
-    equals. Nothing is chosen.
+    """The target of the nearest shown example, in Euclidean distance; the first of equals.
 
-    Source: Fix & Hodges 1951. Keeps all n_shown x n_in numbers of a life."""
+    Nothing is chosen. It keeps all n_shown x n_in numbers of a life.
+
+    Source: Fix & Hodges 1951.
+    """
 
     @property
     def note(self) -> str:

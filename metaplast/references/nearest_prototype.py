@@ -17,8 +17,9 @@ from metaplast.tasks import AbstractTaskFamily
 @register("reference", "nearest_prototype")
 @spec
 class NearestPrototype(base.AbstractReference):
-    """The class whose mean over the shown examples lies nearest, in Euclidean distance. Nothing is
-    chosen.
+    """The class whose mean over the shown examples lies nearest, in Euclidean distance.
+
+    Nothing is chosen.
     """
 
     @property
@@ -37,12 +38,10 @@ class NearestPrototype(base.AbstractReference):
     ) -> dict[str, Array]:
         stream = watched(family, task, key, dt)
         answers = -distances(stream.questions, means(stream))
-        right = jnp.argmax(answers, axis=-1) == jnp.argmax(
-            stream.targets[-stream.n_asked :], axis=-1
-        )
-        accuracy = jnp.mean(
-            right.astype(answers.dtype)
-        )  # not the task's weighted mean: the bits of older runs
+        answered = jnp.argmax(answers, axis=-1)
+        right = answered == jnp.argmax(stream.targets[-stream.n_asked :], axis=-1)
+        # not the task's weighted mean: this keeps the bits of older runs
+        accuracy = jnp.mean(right.astype(answers.dtype))
         return {**scored(family, task, key, dt, answers), "accuracy": accuracy}
 
 

@@ -18,12 +18,17 @@ from metaplast.tasks import AbstractTaskFamily
 @register("reference", "rbf_ridge")
 @spec
 class RbfRidge(base.StreamReference):
-    """y(x) = sum_i a_i k(x, x_i), (K + penalty I) a = targets, over all shown examples; nothing is
-    forgotten.
+    """y(x) = sum_i a_i k(x, x_i) over all shown examples; nothing is forgotten.
 
-        k(x, z) = exp(-sharpness |x - z|^2 / d^2),   d^2: the mean of |x_i - x_j|^2 over the pairs of shown examples
+        (K + penalty I) a = targets;   k(x, z) = exp(-sharpness |x - z|^2 / d^2)
 
-    sharpnesses, penalties: those of which the validation lives choose a pair.
+    K: k between the shown examples.
+    d^2: the mean of |x_i - x_j|^2 over the pairs of shown examples.
+
+    Args:
+        sharpnesses: the options for the sharpness; the validation lives choose a pair.
+        penalties: the options for the penalty.
+
     Source: Saunders, Gammerman & Vovk 1998.
     """
 

@@ -18,14 +18,20 @@ from metaplast.tasks import AbstractTaskFamily
 @register("reference", "recursive_least_squares")
 @spec
 class RecursiveLeastSquares(base.StreamReference):
-    """y = W (phi(x), 1), every example used once: with P = I / penalty and W = 0 at birth,
+    """y = W (phi(x), 1), every example used once.
+
+    With P = I / penalty and W = 0 at birth:
 
         k = P phi / (1 + phi^T P phi);   W <- W + (target - W phi) k^T;   P <- P - k phi^T P
 
-    After n examples that is W = Y^T X (X^T X + penalty I)^-1, X [n, n_in + 1], which is what is
-    computed. phi(x) = x, or, where `features` is not 0, so many max(0, A x), A of N(0, 1 / n_in)
-    drawn anew in every life.
-    penalties: those among which the validation lives choose. Source: Plackett 1950.
+    After n examples that is W = Y^T X (X^T X + penalty I)^-1, X [n, n_in + 1], and it is computed
+    so. phi(x) = x, or max(0, A x) with A of N(0, 1 / n_in), drawn anew in every life.
+
+    Args:
+        features: the number of random features; 0: phi(x) = x.
+        penalties: the options for the penalty; the validation lives choose.
+
+    Source: Plackett 1950.
     """
 
     features: Natural = 0
@@ -33,8 +39,8 @@ class RecursiveLeastSquares(base.StreamReference):
 
     @property
     def note(self) -> str:
-        of = f"{self.features} random features" if self.features else "the inputs"
-        return f"recursive least squares with bias on {of}: second-order, one pass"
+        regressors = f"{self.features} random features" if self.features else "the inputs"
+        return f"recursive least squares with bias on {regressors}: second-order, one pass"
 
     def check(self, family: AbstractTaskFamily) -> None:
         base.need_questions(self, family)

@@ -18,12 +18,18 @@ from metaplast.tasks import AbstractTaskFamily
 @register("reference", "streaming_lda")
 @spec
 class StreamingLda(base.StreamReference):
-    """Class means m_c and one covariance S about them, both of running sums (each example is used
-    once), shrunk:
+    """Class means m_c and one covariance S about them, both of running sums, shrunk.
 
-        answer_c = x^T C^-1 m_c - m_c^T C^-1 m_c / 2 + log n_c;   C = (1 - shrinkage) S + shrinkage tr(S) / n_in I
+        answer_c = x^T C^-1 m_c - m_c^T C^-1 m_c / 2 + log n_c
+        C = (1 - shrinkage) S + shrinkage tr(S) / n_in I
 
-    n_c: examples of class c. shrinkages: those among which the validation lives choose.
+    n_c: the number of examples of class c.
+
+    Each example is used once.
+
+    Args:
+        shrinkages: the options for the shrinkage; the validation lives choose.
+
     Source: Hayes & Kanan 2020; Ledoit & Wolf 2004 for the shrinkage.
     """
 

@@ -17,15 +17,18 @@ from metaplast.tasks import AbstractTaskFamily
 @register("reference", "undriven_delta")
 @spec
 class UndrivenDelta(base.StreamReference):
-    """Pattern completion by weights that learn what the other units say of a unit, not what drives
-    it:
+    """Pattern completion by weights that predict a unit from the others, not from its drive.
 
-        W <- W + rate (target - W target) target^T / n_bits   at every shown step;   recall: y <- tanh(input + W y)
+        W <- W + rate (target - W target) target^T / n_bits   at every shown step
+        recall: y <- tanh(input + W y)
 
     The error at the driven output, f(drive target + W y) - target, is almost 0 before anything is
-    learned.
-    rates: those among which the validation lives choose; with 1 a step answers its own pattern
-    without error.
+    learned. This rule avoids it.
+
+    Args:
+        rates: the options for the rate; the validation lives choose. With 1 a step answers its own
+            pattern without error.
+
     Source: Widrow & Hoff 1960; Diederich & Opper 1987 for patterns.
     """
 

@@ -1,51 +1,24 @@
-"""The page of an inspection: one HTML file that runs no script, loads nothing, and escapes every
-string.
-"""
+"""A page as one HTML file, which runs no script, loads nothing, and escapes every string."""
 
-import base64
 import re
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib import resources
-from pathlib import Path
 from typing import NamedTuple
 
 from jinja2 import Environment, StrictUndefined, Template
 
+from metaplast.figures.section import Figure, Section, Table
+
+__all__ = ["Figure", "Page", "Section", "Table", "html"]
+
 _NUMBER = re.compile(r"[-+−]?\d[\d.]*(e[-+]?\d+)?|\[[^\[\]]*\d[^\[\]]*\]|not finite", re.IGNORECASE)
 
 
-class Figure(NamedTuple):
-    """A PNG file with the words for those who do not see it, and what it shows."""
-
-    path: Path
-    alt: str
-    caption: str
-
-    @property
-    def base64(self) -> str:
-        return base64.b64encode(self.path.read_bytes()).decode("ascii")
-
-
-class Table(NamedTuple):
-    caption: str
-    head: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-
-class Section(NamedTuple):
-    """One part of the page, in this order: paragraphs, formulas, figures, tables."""
-
-    title: str
-    paragraphs: Sequence[str] = ()
-    formulas: Sequence[str] = ()
-    figures: Sequence[Figure] = ()
-    tables: Sequence[Table] = ()
-
-
 class Page(NamedTuple):
-    """A title, facts (name, value) below it, and sections. Everything is plain text, whatever
-    stands in it.
+    """A title, facts (name, value) below it, and sections.
+
+    Everything is plain text, whatever stands in it.
     """
 
     title: str
@@ -62,7 +35,5 @@ def html(page: Page) -> str:
 def _template() -> Template:
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     environment.tests["number_like"] = lambda cell: bool(_NUMBER.fullmatch(str(cell).strip()))
-    text = (
-        resources.files("metaplast.report").joinpath("report.html.j2").read_text(encoding="utf-8")
-    )
-    return environment.from_string(text)
+    file = resources.files("metaplast.report").joinpath("report.html.j2")
+    return environment.from_string(file.read_text(encoding="utf-8"))

@@ -1,14 +1,13 @@
-"""The page of one rule file, and what it shares with the page of runs."""
+"""The page of one rule file, and the parts that it shares with the page of runs."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from metaplast.report import sections
+from metaplast.figures.gallery import OF_RULES
+from metaplast.figures.section import Part, RulesShown
 from metaplast.report.page import Page, Section, Table, html
-from metaplast.results import coefficients
-from metaplast.results.surfaces import surfaces
-from metaplast.results.windows import window
+from metaplast.results.numbers import text
 from metaplast.reuse.ask import whole
 from metaplast.reuse.document import entries
 from metaplast.reuse.formula import formula
@@ -17,124 +16,103 @@ from metaplast.reuse.rule_file import RuleFile, read_rule
 from metaplast.runs import folder
 
 SCHEMA = "metaplast.inspect/1"
+SCORE_COLUMNS = ("name", "split", "metric", "mean", "ci95", "n")
+LIMITS = (
+    "A rule file holds no lives: no learning curves, no path over meta-training, no intervals over "
+    "seeds.",
+    "Scores and provenance are what the file says; formula, coefficients and surfaces are computed "
+    "from its numbers.",
+)
 Plain = dict[str, Any]
+Fact = tuple[str, str]  # a name and its value, as the head of a page shows them
 
 
 def inspect_rule(path: Path, out: Path | None) -> list[Path]:
-    """The page of a rule file: card, formula, coefficients and surfaces; the files written. Raises:
-    BadInput.
+    """Write the page of a rule file: card, formula, coefficients and surfaces.
+
+    Args:
+        path: of the rule file.
+        out: the folder of the page; None for `<name of the file>_inspect` beside it.
+
+    Returns: the paths of the files written.
+    Raises: BadInput for a bad rule file.
     """
     file = whole(read_rule(path))
     target = out or path.with_name(f"{path.stem}_inspect")
     pictures = target / "figures"
     pictures.mkdir(parents=True, exist_ok=True)
     parts = rule_parts([file], [path], "", pictures)
+    sections = [section for section, _ in parts.values()]
+    limits = Section("What this page does not show", LIMITS)
     facts = [("file", path.name), *_card(file)]
-    scores = [
-        tuple(text(score.get(key)) for key in ("name", "split", "metric", "mean", "ci95", "n"))
-        for score in file.document["scores"]
-    ]
-    tables = [
-        Table(
-            "As the file says; not computed here",
-            ("row", "split", "metric", "mean", "95 %", "n"),
-            scores,
-        )
-    ]
-    rule = Section(
-        "The rule", formulas=[formula(file.document, file.tensors)], tables=tables if scores else []
-    )
-    limits = Section(
-        "What this page does not show",
-        [
-            "A rule file holds no lives: no learning curves, no path over meta-training, no intervals over seeds.",
-            "Scores and provenance are what the file says; formula, coefficients and surfaces are computed from its "
-            "numbers.",
-        ],
-    )
-    page = Page(
-        f"Rule {path.name}", facts, [rule, *(section for section, _ in parts.values()), limits]
-    )
-    return write(
-        target, page, {"rule": path.name, **{name: numbers for name, (_, numbers) in parts.items()}}
-    )
+    page = Page(f"Rule {path.name}", facts, [_rule_section(file), *sections, limits])
+    numbers = {name: plain for name, (_, plain) in parts.items()}
+    return write(target, page, {"rule": path.name, **numbers})
 
 
 def rule_parts(
     files: Sequence[RuleFile], paths: Sequence[Path], whose: str, pictures: Path
-) -> dict[str, sections.Part]:
-    acting = [coefficients.acting(file.document, file.tensors) for file in files]
+) -> dict[str, Part]:
+    """Every figure of `gallery.OF_RULES` that the rules have something to show in.
+
+    Args:
+        files: one rule file per seed.
+        paths: of these files.
+        whose: a sentence that says whose rule is drawn, where there are several files.
+        pictures: the folder of the pictures.
+    """
+    rules = {}
+    for entry, facts in entries(files[0].document).items():
+        rules[entry] = load_rule(paths[0], edge=facts.edges[0])
+    shown = RulesShown(files, rules, whose, pictures)
     parts = {}
-    if any(any(found.values()) for found in acting[0]):
-        parts["coefficients"] = sections.coefficients(
-            [a[0] for a in acting], [a[1] for a in acting], pictures
-        )
-    if leaves := coefficients.leaves(files[0].document, files[0].tensors):
-        parts["numbers"] = sections.leaves(leaves, pictures)
-    rules = {
-        key: load_rule(paths[0], edge=entry.edges[0])
-        for key, entry in entries(files[0].document).items()
-    }
-    if timed := {key: found for key, rule in rules.items() if (found := window(rule))}:
-        parts["windows"] = sections.spike_windows(timed, pictures)
-    parts["surfaces"] = sections.delta_w(
-        {key: surfaces(rule) for key, rule in rules.items()}, whose, pictures
-    )
+    for name, figure in OF_RULES.items():
+        part = figure(shown)
+        if part is not None:
+            parts[name] = part
     return parts
 
 
 def write(target: Path, page: Page, numbers: Plain) -> list[Path]:
-    report, data = target / "report.html", target / "inspect.json"
+    """Write report.html and inspect.json; the paths of both and of the page's pictures."""
+    report = target / "report.html"
+    data = target / "inspect.json"
     folder.write_text(report, html(page))
     folder.write_json(data, {"schema": SCHEMA, **numbers})
     used = [figure.path for section in page.sections for figure in section.figures]
     return [report, data, *used]
 
 
-def _card(file: RuleFile) -> list[tuple[str, str]]:
+def _rule_section(file: RuleFile) -> Section:
+    scores = []
+    for score in file.document["scores"]:
+        scores.append(tuple(text(score.get(column)) for column in SCORE_COLUMNS))
+    head = ("row", "split", "metric", "mean", "95 %", "n")
+    tables = [Table("As the file says; not computed here", head, scores)] if scores else []
+    return Section("The rule", formulas=[formula(file.document, file.tensors)], tables=tables)
+
+
+def _card(file: RuleFile) -> list[Fact]:
     document = file.document
     facts = []
     for name, slot in document["slots"].items():
-        edges = ", ".join(
-            f"{edge} {'x'.join(map(str, c['shape']))}" for edge, c in slot["connections"].items()
-        )
-        facts.append(
-            (
-                f"slot {name}",
-                f"{slot['rule']['name']} on {edges}; {'one theta for all' if slot['shared'] else 'one theta each'}",
-            )
-        )
-        facts.append(
-            (
-                "reach, reads",
-                f"{slot['reach']}: {', '.join(slot['reads']) or '-'}; clock {slot['clock']}",
-            )
-        )
-    facts.append(
-        (
-            "learned numbers",
-            f"{sum(v.size for v in file.tensors.values())} (leaves: {len(file.tensors)})",
-        )
-    )
-    facts.append(
-        (
-            "dt",
-            f"{document['dt']:g} s; an activity of 1 stands for {document['activity_reference']:g} Hz",
-        )
-    )
+        facts += _slot_facts(name, slot)
+    size = sum(leaf.size for leaf in file.tensors.values())
+    facts.append(("learned numbers", f"{size} (leaves: {len(file.tensors)})"))
+    reference = f"an activity of 1 stands for {document['activity_reference']:g} Hz"
+    facts.append(("dt", f"{document['dt']:g} s; {reference}"))
     facts += [(str(key), text(value)) for key, value in document["provenance"].items()]
     return facts
 
 
-def text(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {text(item)}" for key, item in value.items())
-    if isinstance(value, list):
-        return f"[{', '.join(map(text, value))}]"
-    return (
-        "not finite"
-        if value is None
-        else f"{value:.4g}"
-        if isinstance(value, float)
-        else str(value)
-    )
+def _slot_facts(name: str, slot: Plain) -> list[Fact]:
+    edges = []
+    for edge, connection in slot["connections"].items():
+        shape = "x".join(str(length) for length in connection["shape"])
+        edges.append(f"{edge} {shape}")
+    thetas = "one theta for all" if slot["shared"] else "one theta each"
+    reads = ", ".join(slot["reads"]) or "-"
+    return [
+        (f"slot {name}", f"{slot['rule']['name']} on {', '.join(edges)}; {thetas}"),
+        ("reach, reads", f"{slot['reach']}: {reads}; clock {slot['clock']}"),
+    ]

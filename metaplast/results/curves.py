@@ -1,6 +1,4 @@
-"""Learning curves within a life: what every step is worth, over held-out lives, with a pointwise 95
-% band.
-"""
+"""Learning curves within a life: the score of every step, with a pointwise 95 % band."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -18,8 +16,10 @@ RESAMPLES = 1000
 
 
 class Steps(NamedTuple):
-    """One quantity at every step of every life: values [n_lives, n_steps], and what each step
-    counts (0: nothing).
+    """One quantity at every step of every life.
+
+    values: [n_lives, n_steps]
+    weight: of each value [n_lives, n_steps]; 0 where a step does not count
     """
 
     values: np.ndarray
@@ -35,28 +35,34 @@ class Band(NamedTuple):
 
 
 def per_step(problem: MetaProblem, theta: Theta, seed: int, n: int) -> dict[str, Steps]:
-    """`loss` and the task's own metrics on the first `n` of the held-out lives that
-    `evaluate.lives` scores.
+    """`loss` and the task's own metrics at every step of held-out lives.
 
-    Every step is scored before its own weight change. From the first step whose loss is not finite
-    on, a life counts nothing.
+    Every step is scored before its own weight change. A life counts only until its first step with
+    a loss that is not finite.
+
+    Args:
+        problem: whose lives are lived.
+        theta: the rule's numbers.
+        seed: of the run.
+        n: number of lives, the first of those that `evaluate.lives` scores.
     """
-    stacked, found = jax.tree.map(lambda x: x[None], theta), []
+    stacked = jax.tree.map(lambda x: x[None], theta)
+    scores = []
     for piece, batch in enumerate(batches(problem, seed, "heldout", n)):
         wanted = n - piece * PIECE
-        found.append(_scores(problem, stacked, jax.tree.map(lambda x: x[:wanted], batch)))  # noqa: B023
-    pieces = [{"loss": score.loss, **score.metrics} for score in found]
-    values = {
-        name: np.concatenate([np.asarray(p[name], np.float64) for p in pieces])
-        for name in pieces[0]
-    }
-    weight = np.concatenate([np.asarray(score.weight, np.float64) for score in found])
+        first = jax.tree.map(lambda x, wanted=wanted: x[:wanted], batch)
+        scores.append(_scores(problem, stacked, first))
+    pieces = [{"loss": score.loss, **score.metrics} for score in scores]
+    values = {}
+    for name in pieces[0]:
+        values[name] = np.concatenate([np.asarray(piece[name], np.float64) for piece in pieces])
+    weight = np.concatenate([np.asarray(score.weight, np.float64) for score in scores])
     weight = weight * np.cumprod(np.isfinite(values["loss"]), axis=1)
-    return {name: Steps(found, weight) for name, found in values.items()}
+    return {name: Steps(each, weight) for name, each in values.items()}
 
 
 def n_blown(steps: Steps) -> int:
-    """How many lives hold a value that is not finite."""
+    """The number of lives with a value that is not finite."""
     return int((~np.isfinite(steps.values)).any(axis=1).sum())
 
 
@@ -68,32 +74,61 @@ def half_width(n_steps: int) -> int:
 def band(
     groups: Sequence[Steps], phases: Sequence[tuple[int, bool]], h: int, seed: int = 0
 ) -> Band:
-    """The moving mean over `2 h + 1` steps of a phase, averaged over lives, then over groups (one
-    per split).
+    """The moving mean over 2 h + 1 steps, averaged over lives, then over groups.
 
-    At the ends of a phase the window is cut: it never mixes phases. Several groups: Student's
-    interval over their means (`statistics.estimate` says why). One: the percentile bootstrap over
-    whole lives, the same at every step, or, of fewer than FEW lives, Student's t of the jackknife
-    over them.
+    At the ends of a phase the window is cut: it never mixes phases. Several groups have Student's
+    interval over their means (`statistics.estimate` says why). One group has the percentile
+    bootstrap over whole lives, with the same draws at every step; of fewer than FEW lives it has
+    Student's t of the jackknife over them.
+
+    Args:
+        groups: the lives of each split.
+        phases: (steps, plastic) of a life.
+        h: half width of the window, steps.
+        seed: of the bootstrap.
     """
-    smooth = [tuple(_moving_sum(x, phases, h) for x in (_counted(g), g.weight)) for g in groups]
-    means = np.stack([_ratio(top.sum(axis=0), bottom.sum(axis=0)) for top, bottom in smooth])
-    mean, n_groups = means.mean(axis=0), len(groups)
+    smooth = [_smooth(group, phases, h) for group in groups]
+    means = np.stack([_ratio(lives.top.sum(axis=0), lives.bottom.sum(axis=0)) for lives in smooth])
+    mean = means.mean(axis=0)
+    n_groups = len(groups)
     if n_groups > 1:
         half = t_quantile(n_groups - 1) * means.std(axis=0, ddof=1) / np.sqrt(n_groups)
         return Band(mean, mean - half, mean + half)
-    (top, bottom), n = smooth[0], len(smooth[0][0])
-    if 1 < n < FEW:
-        without = _ratio(top.sum(axis=0) - top, bottom.sum(axis=0) - bottom)
-        half = t_quantile(n - 1) * np.sqrt((n - 1) ** 2 / n) * without.std(axis=0, ddof=1)
+    lives = smooth[0]
+    if 1 < len(lives.top) < FEW:
+        half = _jackknife(lives)
         return Band(mean, mean - half, mean + half)
-    times = (
-        np.random.default_rng(seed)
-        .multinomial(n, np.full(n, 1.0 / n), size=RESAMPLES)
-        .astype(np.float64)
-    )
-    low, high = np.quantile(_ratio(times @ top, times @ bottom), [0.025, 0.975], axis=0)
+    low, high = _bootstrap(lives, seed)
     return Band(mean, low, high)
+
+
+class _Smooth(NamedTuple):
+    """Moving sums of one group, [n_lives, n_steps]: of values times weights, and of weights."""
+
+    top: np.ndarray
+    bottom: np.ndarray
+
+
+def _smooth(steps: Steps, phases: Sequence[tuple[int, bool]], h: int) -> _Smooth:
+    top = _moving_sum(_counted(steps), phases, h)
+    return _Smooth(top, _moving_sum(steps.weight, phases, h))
+
+
+def _jackknife(lives: _Smooth) -> np.ndarray:
+    """Half the width of Student's 95 % interval at each step, by leaving out one life at a time."""
+    n = len(lives.top)
+    top = lives.top.sum(axis=0) - lives.top
+    bottom = lives.bottom.sum(axis=0) - lives.bottom
+    without = _ratio(top, bottom)
+    return t_quantile(n - 1) * np.sqrt((n - 1) ** 2 / n) * without.std(axis=0, ddof=1)
+
+
+def _bootstrap(lives: _Smooth, seed: int) -> np.ndarray:
+    """The 2.5 % and 97.5 % points at each step [2, n_steps], over draws of whole lives."""
+    n = len(lives.top)
+    generator = np.random.default_rng(seed)
+    times = generator.multinomial(n, np.full(n, 1.0 / n), size=RESAMPLES).astype(np.float64)
+    return np.quantile(_ratio(times @ lives.top, times @ lives.bottom), [0.025, 0.975], axis=0)
 
 
 @program("problem")

@@ -17,9 +17,18 @@ PIECE = 256  # lives per call: validation and held-out lives share one compiled 
 def lives(
     problem: MetaProblem, theta: Theta, seed: int, split: Split, n: int
 ) -> dict[str, np.ndarray]:
-    """Per-life values [n] on `n` lives of a split (on each once, where they are fixed): `loss`, the
-    task's own metrics, shares of idle units. The lives depend on the seed, the split and their
-    index alone, so every rule is judged on the same ones."""
+    """Per-life values [n]: `loss`, the task's own metrics, shares of idle units.
+
+    The lives depend on the seed, the split and their index alone, so every rule is judged on the
+    same lives.
+
+    Args:
+        problem: whose lives are lived.
+        theta: the rule's numbers.
+        seed: of the run.
+        split: of the tasks.
+        n: number of lives; where the tasks of a split are fixed, each of them is lived once.
+    """
     lifetime = problem.lifetime
     problem = replace(problem, lifetime=replace(lifetime, measure=(*lifetime.measure, "units")))
     stacked = jax.tree.map(lambda x: np.asarray(x)[None], theta)
@@ -34,14 +43,12 @@ def lives(
 
 
 def batches(problem: MetaProblem, seed: int, split: Split, n: int) -> list[Any]:
+    """The lives of a split in pieces of PIECE, at least `n`; in one piece where they are fixed."""
     family = problem.lifetime.task
-    if (tasks := family.whole(split)) is not None:
-        return [
-            train.sample(
-                family, train.stream(seed, split), jax.tree.leaves(tasks)[0].shape[0], split
-            )
-        ]
-    return [
-        train.sample(family, train.stream(seed, split, i), PIECE, split)
-        for i in range(-(-n // PIECE))
-    ]
+    fixed = family.whole(split)
+    if fixed is not None:
+        n_fixed = jax.tree.leaves(fixed)[0].shape[0]
+        return [train.sample(family, train.stream(seed, split), n_fixed, split)]
+    n_pieces = -(-n // PIECE)
+    keys = [train.stream(seed, split, index) for index in range(n_pieces)]
+    return [train.sample(family, key, PIECE, split) for key in keys]

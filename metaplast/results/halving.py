@@ -15,136 +15,156 @@ from metaplast import train
 from metaplast.objectives.base import Lived
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.registry import name_of
+from metaplast.results.numbers import percent
 from metaplast.results.statistics import student, t_quantile
 from metaplast.signals import Key, Synapses, Theta
 
 LIVES = 16
-SURE, MATTERS = (
-    0.999,
-    0.05,
-)  # the level at which, and the share of the value itself by which, a change is one
+SURE = 0.999  # the level at which a change is more than chance
+MATTERS = 0.05  # the share of the value itself from which on a change matters
 LAST_BITS = 2.0**-13  # of a first weight: by how much a start may differ and be the same start
 Plain = dict[str, Any]
 
 
 def measure(problem: MetaProblem, theta: Theta, seed: int, n_lives: int = LIVES) -> Plain:
-    """What halving dt does to the loss and to the spikes of every spiking population, over
-    validation lives.
+    """The effect of half of dt on the loss and on the spikes of every spiking population.
 
-    {dt, lives, before, after, changed, untold, interval}: before and after {`loss`,
-    `spikes_<population>` (per neuron and life)}; interval {name: [low, high]} of the relative
-    change, 95 % (Student's, over lives), null where `before` is 0; changed: names whose mean
-    difference passes 5 % of the value, or is not finite once; and what chance does at dt (99.9 %,
-    Student's) between each life and its
-    control: other noise for what is drawn within it, and first weights that differ in their last
-    bits, which is all that a chaotic network needs to fire otherwise;
-    untold: names not changed whose interval is wider than 10 %, or reaches beyond 10 %. {task, dt}
-    alone where the task counts its steps as events.
+    It is measured over validation lives. A life is compared with its control as well: the same life
+    at dt with other noise for everything drawn within it, and with first weights that differ in
+    their last bits, which is all that a chaotic network needs to fire otherwise.
+
+    Args:
+        problem: whose lives are lived.
+        theta: the rule's numbers.
+        seed: of the lives.
+        n_lives: number of lives.
+
+    Returns: {dt, lives, before, after, changed, untold, interval}; {dt, task} alone where the task
+        counts its steps as events.
+        before, after: {`loss`, `spikes_<population>` (per neuron and life)}.
+        changed: the names whose value is finite in one of the two alone, or whose mean difference
+            passes both 5 % of the value and the difference that chance makes between lives and
+            controls (99.9 %, Student's).
+        interval: {name: [low, high]} of the relative change, 95 % (Student's, over lives); null
+            where `before` is 0.
+        untold: the names not changed whose interval is wider than 10 %, or reaches beyond 10 %.
     """
     problem = problem.whole()
     lifetime = problem.lifetime
     family = lifetime.task.halved()
     if family is None:
-        return {
-            "dt": lifetime.dt,
-            "task": name_of(type(lifetime.task)) or type(lifetime.task).__name__,
-        }
+        task = type(lifetime.task)
+        return {"dt": lifetime.dt, "task": name_of(task) or task.__name__}
     finer = replace(problem, lifetime=replace(lifetime, task=family, dt=lifetime.dt / 2))
     key = train.stream(seed, "validation")
-    runs = ((problem, 0), (problem, 1), (finer, 0))
-    before, again, after = (_lived(each, theta, key, draw, n_lives) for each, draw in runs)
-    changed = [name for name in before if _differs(before[name], after[name], again[name])]
+    before = _lived(problem, theta, key, 0, n_lives)
+    control = _lived(problem, theta, key, 1, n_lives)
+    after = _lived(finer, theta, key, 0, n_lives)
+    changed = [name for name in before if _differs(before[name], after[name], control[name])]
     interval = {name: relative(before[name], after[name]) for name in before}
     untold = [name for name in before if name not in changed and not _tells(interval[name])]
-    means = [{name: float(np.mean(x)) for name, x in each.items()} for each in (before, after)]
-    verdict = {"changed": changed, "untold": untold, "interval": interval}
-    return {"dt": lifetime.dt, "lives": n_lives, "before": means[0], "after": means[1], **verdict}
+    return {
+        "dt": lifetime.dt,
+        "lives": n_lives,
+        "before": _means(before),
+        "after": _means(after),
+        "changed": changed,
+        "untold": untold,
+        "interval": interval,
+    }
 
 
-def line(found: Plain) -> str:
-    """One line for the log, the console and the page."""
-    if "before" not in found:
-        return f"Not measured whether half of dt={found['dt']:g} s changes the result: task {found['task']} counts events."
-    intervals = found.get("interval", {})
+def line(record: Plain) -> str:
+    """The result of `measure` in one line, for the log, the console and the page."""
+    dt = f"{record['dt']:g} s"
+    if "before" not in record:
+        return (
+            f"Not measured whether half of dt={dt} changes the result: "
+            f"task {record['task']} counts events."
+        )
+    intervals = record.get("interval", {})
     parts = []
-    for name, before in found["before"].items():
-        change = _percent(intervals[name]) if intervals.get(name) else ""
-        parts.append(f"{name} {before:.4g} -> {found['after'][name]:.4g}{change}")
-    untold = found.get("untold", [])
-    ends = [f"dt is too long for {', '.join(found['changed'])}"] if found["changed"] else []
-    ends += (
-        [f"not told for {', '.join(untold)}: needs {_needed(found, untold)} lives"]
-        if untold
-        else []
-    )
+    for name, before in record["before"].items():
+        change = f" {percent(intervals[name])}" if intervals.get(name) else ""
+        parts.append(f"{name} {before:.4g} -> {record['after'][name]:.4g}{change}")
+    ends = []
+    if record["changed"]:
+        ends.append(f"dt is too long for {', '.join(record['changed'])}")
+    untold = record.get("untold", [])
+    if untold:
+        ends.append(f"not told for {', '.join(untold)}: needs {_needed(record, untold)} lives")
     end = "; ".join(ends) or "no change beyond chance"
-    return f"Half of dt={found['dt']:g} s, {found['lives']} lives: {', '.join(parts)}: {end}."
+    return f"Half of dt={dt}, {record['lives']} lives: {', '.join(parts)}: {end}."
 
 
-def over_runs(founds: Mapping[Any, Plain]) -> list[str]:
-    """The line of one run; of several one that names the seeds. founds: {seed: what `measure`
-    gave}.
+def over_runs(records: Mapping[Any, Plain]) -> list[str]:
+    """The line of one run; for several runs one line that names the seeds.
+
+    records: {seed: the result of `measure`}.
     """
-    if len(founds) <= 1:
-        return [line(found) for found in founds.values()]
-    measured = {seed: found for seed, found in founds.items() if "before" in found}
+    if len(records) <= 1:
+        return [line(record) for record in records.values()]
+    measured = {seed: record for seed, record in records.items() if "before" in record}
     if not measured:
-        return [line(next(iter(founds.values())))]
-    told = [
+        return [line(next(iter(records.values())))]
+    ends = [
         _seeds("dt is too long for", "changed", measured),
         _seeds("not told for", "untold", measured),
     ]
-    end = "; ".join(words for words in told if words) or "no change beyond chance in any"
+    end = "; ".join(words for words in ends if words) or "no change beyond chance in any"
     first = next(iter(measured.values()))
-    return [
-        f"Half of dt={first['dt']:g} s, {first['lives']} lives in each of {len(measured)} runs: {end}."
-    ]
+    runs = f"{first['lives']} lives in each of {len(measured)} runs"
+    return [f"Half of dt={first['dt']:g} s, {runs}: {end}."]
 
 
-def too_long(found: Plain) -> bool:
+def too_long(record: Plain) -> bool:
     """Whether half of dt changes the result."""
-    return bool(found.get("changed"))
+    return bool(record.get("changed"))
 
 
 def relative(before: np.ndarray, after: np.ndarray) -> list[float] | None:
-    """[low, high]: the 95 % interval of mean(after - before) / mean |before|, over lives that are
-    finite in both; None where that cannot be said."""
+    """[low, high]: the 95 % interval of mean(after - before) / mean |before|.
+
+    It is taken over the lives that are finite in both; None where there are fewer than two, or
+    where every value before is 0.
+    """
     finite = np.isfinite(before) & np.isfinite(after)
     if finite.sum() < 2:
         return None
-    size, difference = float(np.abs(before[finite]).mean()), student((after - before)[finite])
+    size = float(np.abs(before[finite]).mean())
+    difference = student((after - before)[finite])
     if size == 0.0:
         return None if difference.mean else [0.0, 0.0]
     return [difference.low / size, difference.high / size]
 
 
-def _seeds(words: str, kind: str, founds: Mapping[Any, Plain]) -> str:
+def _means(lives: Mapping[str, np.ndarray]) -> dict[str, float]:
+    return {name: float(np.mean(values)) for name, values in lives.items()}
+
+
+def _seeds(words: str, kind: str, records: Mapping[Any, Plain]) -> str:
     """`dt is too long for loss (seeds 0, 2), spikes_e (seed 0)`."""
-    names: dict[str, list[str]] = {}
-    for seed, found in founds.items():
-        for name in found.get(kind, []):
-            names.setdefault(name, []).append(str(seed))
-    parts = [
-        f"{name} (seed{'s' if len(each) > 1 else ''} {', '.join(each)})"
-        for name, each in names.items()
-    ]
+    seeds: dict[str, list[str]] = {}
+    for seed, record in records.items():
+        for name in record.get(kind, []):
+            seeds.setdefault(name, []).append(str(seed))
+    parts = []
+    for name, each in seeds.items():
+        word = "seeds" if len(each) > 1 else "seed"
+        parts.append(f"{name} ({word} {', '.join(each)})")
     return f"{words} {', '.join(parts)}" if parts else ""
 
 
-def _percent(interval: list[float]) -> str:
-    low, high = (
-        f"{100 * bound:+.2g}" if abs(bound) < 1 else f"{100 * bound:+.0f}" for bound in interval
-    )
-    return f" [{low}, {high}] %"
+def _needed(record: Plain, untold: list[str]) -> str:
+    """The number of lives that would show a change of MATTERS.
 
-
-def _needed(found: Plain, untold: list[str]) -> str:
-    """How many lives would tell a change of MATTERS: the interval narrows by their root."""
-    intervals = [found["interval"][name] for name in untold]
+    An interval narrows by the root of the number of lives.
+    """
+    intervals = [record["interval"][name] for name in untold]
     if any(interval is None for interval in intervals):
         return "more"
     half = max((high - low) / 2 for low, high in intervals)
-    enough = found["lives"] * max(2.0, (half / MATTERS) ** 2)
+    enough = record["lives"] * max(2.0, (half / MATTERS) ** 2)
     digit = 10.0 ** math.floor(math.log10(enough))
     return f"about {math.ceil(enough / digit) * digit:.0f}"
 
@@ -157,22 +177,19 @@ def _tells(interval: list[float] | None) -> bool:
     return high - low <= 2 * MATTERS and max(-low, high) <= 2 * MATTERS
 
 
-def _differs(before: np.ndarray, after: np.ndarray, again: np.ndarray) -> bool:
-    """again: the control of `before`."""
+def _differs(before: np.ndarray, after: np.ndarray, control: np.ndarray) -> bool:
+    """Whether a change matters and is more than chance; control: other noise at the same dt."""
     if np.any(np.isfinite(before) != np.isfinite(after)):
         return True
-    finite = np.isfinite(before) & np.isfinite(again)
-    if finite.sum() < 2:
-        return False
+    finite = np.isfinite(before) & np.isfinite(control)
     n = int(finite.sum())
-    change, chance = (
-        abs(np.mean((after - before)[finite])),
-        np.std((again - before)[finite], ddof=1) / math.sqrt(n),
-    )
-    return bool(
-        change > t_quantile(n - 1, SURE) * chance
-        and change > MATTERS * np.abs(before[finite]).mean()
-    )
+    if n < 2:
+        return False
+    change = abs(np.mean((after - before)[finite]))
+    chance = np.std((control - before)[finite], ddof=1) / math.sqrt(n)
+    is_sure = change > t_quantile(n - 1, SURE) * chance
+    matters = change > MATTERS * np.abs(before[finite]).mean()
+    return bool(is_sure and matters)
 
 
 def _lived(
@@ -180,9 +197,8 @@ def _lived(
 ) -> dict[str, np.ndarray]:
     """{name: value of every life [n_lives]}; draw: 0 the lives themselves, 1 their control."""
     batch = train.sample(problem.lifetime.task, key, n_lives, "validation")
-    return jax.tree.map(
-        np.asarray, _lives(problem, theta, batch.tasks, batch.keys, jnp.asarray(draw))
-    )
+    values = _lives(problem, theta, batch.tasks, batch.keys, jnp.asarray(draw))
+    return jax.tree.map(np.asarray, values)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -209,8 +225,9 @@ def _lives(
 
 
 def _nearly(synapses: dict[str, Synapses], draw: Array, key: Key) -> dict[str, Synapses]:
-    """The same first weights; under draw 1 each nearer to 0 by up to LAST_BITS of itself, so that
-    bounds hold.
+    """The same first weights; under draw 1 each nearer to 0 by up to LAST_BITS of itself.
+
+    Nearer to 0, so that bounds hold.
     """
     moved = {}
     for index, (name, edge) in enumerate(sorted(synapses.items())):

@@ -13,12 +13,12 @@ from metaplast.results.evaluate import batches
 from metaplast.signals import Metrics
 from metaplast.tasks import Split
 
-LOCKSTEP = 32  # lives at a time: what a reference keeps of so many stays small
-RULERS = ("accuracy", "loss")  # what is chosen by: the first that a reference is scored in
+LOCKSTEP = 32  # lives at a time, so that the memory of a reference stays small
+RULERS = ("accuracy", "loss")  # options are chosen by the first that a reference is scored in
 
 
 class Place(NamedTuple):
-    """A reference in a world: the lives are those that rows are judged on (see evaluate.lives)."""
+    """A reference in a world; it is judged on the lives of the rows (see evaluate.lives)."""
 
     reference: AbstractReference
     problem: MetaProblem
@@ -26,8 +26,9 @@ class Place(NamedTuple):
 
 
 def choose(place: Place, n: int) -> Numbers:
-    """Of a reference's options, the best on `n` validation lives; the first of equals, and the only
-    one unseen.
+    """The best of a reference's options on `n` validation lives; the first of equals.
+
+    A single option is taken without a life.
     """
     options = place.reference.options()
     if len(options) == 1:
@@ -43,11 +44,11 @@ def choose(place: Place, n: int) -> Numbers:
 
 
 def lives(place: Place, numbers: Numbers, split: Split, n: int) -> dict[str, np.ndarray]:
-    """Per-life values [n] on `n` lives of a split, as `evaluate.lives` gives them of a row."""
+    """Per-life values [n] on `n` lives of a split, like those of a row by `evaluate.lives`."""
     lifetime = place.problem.lifetime
-    given = {name: jnp.zeros(()) + value for name, value in numbers.items()}
+    traced = {name: jnp.zeros(()) + value for name, value in numbers.items()}
     pieces = [
-        _judge(place.reference, lifetime.task, lifetime.dt, batch, given)
+        _judge(place.reference, lifetime.task, lifetime.dt, batch, traced)
         for batch in batches(place.problem, place.seed, split, n)
     ]
     wanted = n if lifetime.task.whole(split) is None else None

@@ -21,12 +21,16 @@ class Estimate(NamedTuple):
 
 
 def estimate(groups: Sequence[np.ndarray], seed: int = 0) -> Estimate:
-    """The mean over groups of the mean within each; n counts all values.
+    """The mean over groups of the mean within each group; n counts all values.
 
-    groups: one array of per-life values per split. Several: `student` of their means, as n splits
-    are n independent values, whatever number of lives each has; a percentile bootstrap over five of
-    them covers 83 %, not 95 % (tests/inspection/test_statistics.py). One: `bootstrap` of its lives,
-    or `student` of fewer than FEW.
+    Several groups: `student` of their means. n splits are n independent values, however many lives
+    each has; a percentile bootstrap over five of them covers 83 %, not 95 %
+    (tests/results/test_statistics.py). One group: `bootstrap` of its lives, or `student` of fewer
+    than FEW.
+
+    Args:
+        groups: one array of per-life values per split.
+        seed: of the bootstrap.
     """
     values = [np.asarray(group, np.float64) for group in groups]
     if len(values) == 1:
@@ -48,17 +52,24 @@ def bootstrap(values: np.ndarray, seed: int = 0) -> Estimate:
 
 
 def student(values: Sequence[float] | np.ndarray, level: float = 0.95) -> Estimate:
-    """mean -+ t s / sqrt(n), s with n - 1, t the two-sided point of `level`; the interval is NaN
-    for a single value.
+    """The mean with Student's interval, for independent and about normal values.
 
-    Assumes that the values are independent and about normal.
+        mean -+ t s / sqrt(n)
+
+    s: standard deviation with n - 1
+    t: two-sided point of `level` with n - 1 degrees of freedom
+
+    The interval of a single value is NaN.
     """
     array = np.asarray(values, np.float64)
-    n, mean = len(array), float(array.mean())
-    half = t_quantile(n - 1, level) * float(array.std(ddof=1)) / math.sqrt(n) if n > 1 else math.nan
+    n = len(array)
+    mean = float(array.mean())
+    half = math.nan
+    if n > 1:
+        half = t_quantile(n - 1, level) * float(array.std(ddof=1)) / math.sqrt(n)
     return Estimate(mean, mean - half, mean + half, n)
 
 
 def t_quantile(df: int, level: float = 0.95) -> float:
-    """Student's t with `df` degrees of freedom lies within -+ this with probability `level`."""
+    """The bound within which Student's t lies with probability `level`; df: degrees of freedom."""
     return float(stdtrit(df, 0.5 + level / 2))

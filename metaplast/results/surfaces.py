@@ -42,11 +42,16 @@ _NO_SIGNALS = {"key", *MIXING.values()}
 
 
 class Surface(NamedTuple):
-    """delta_w [n_y, n_x] of one step over two signals; `held`: the other signals that the rule
-    reads.
+    """The change of weight by one step over two signals.
 
-    stateful: the rule has state, and this is the step from the state at birth. averaged: the rule
-    holds a number per synapse, and this is the surface of their means. dt: seconds of the step.
+    x, y: names of the two signals
+    x_values: [n_x]
+    y_values: [n_y]
+    delta_w: [n_y, n_x]
+    held: {signal: value} of the other signals that the rule reads
+    stateful: the rule has state, and this is the step from the state at birth
+    averaged: the rule holds a number per synapse, and this is the surface of their means
+    dt: seconds of the step
     """
 
     x: str
@@ -61,11 +66,10 @@ class Surface(NamedTuple):
 
 
 def surfaces(rule: Rule) -> list[Surface]:
-    """One surface per postsynaptic signal that the rule reads (at most two), against presynaptic
-    activity.
+    """One surface per postsynaptic signal that the rule reads, against presynaptic activity.
 
-    A rule that reads fewer than two such signals is drawn over the weight, then over whatever else
-    it reads; one that reads a single signal gets none.
+    At most two. A rule without such a signal is drawn over the weight, or over the first other
+    signal that it reads. A rule that reads a single signal has no surface.
     """
     read = sorted(_SHORT.get(field, field) for field in rule.reads - _NO_SIGNALS)
     if len(read) < 2:
@@ -127,17 +131,15 @@ def _deltas(
         view = blank_view(ONE, channels)
         sides = {}
         for side in ("pre", "post"):
-            own = {
-                name.partition(".")[2]: v[None]
-                for name, v in signals.items()
-                if name.startswith(f"{side}.")
-            }
-            sides[side] = replace(getattr(view, side), **own)
-        plain = {
-            name: v[None, None]
-            for name, v in signals.items()
-            if name in ("weight", "weight_initial")
-        }
+            fields = {}
+            for name, value in signals.items():
+                if name.startswith(f"{side}."):
+                    fields[name.partition(".")[2]] = value[None]
+            sides[side] = replace(getattr(view, side), **fields)
+        plain = {}
+        for name in ("weight", "weight_initial"):
+            if name in signals:
+                plain[name] = signals[name][None, None]
         limit = {"weight_max": signals.get("weight_max", jnp.ones(()))}
         modulators = {name: signals[f"modulators.{name}"] for name in channels}
         whole = replace(view, **sides, **plain, **limit, modulators=modulators)

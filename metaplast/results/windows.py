@@ -1,4 +1,4 @@
-"""What a rule of spike times does: the change of one weight by a pair of spikes, against the time between them."""
+"""The spike-timing window of a rule: the change of one weight by a pair of spikes."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -18,16 +18,19 @@ from metaplast.rules.wrappers.sum import Sum
 from metaplast.rules.wrappers.three_factor import ThreeFactor
 from metaplast.signals import Theta
 
-REACH, WEIGHT = (
-    0.1,
-    0.5,
-)  # seconds between the spikes, on either side; the weight, of an upper bound of 1
-NEVER = np.iinfo(np.int64).max
+REACH = 0.1  # largest time between the spikes, on either side, in seconds
+WEIGHT = 0.5  # the weight that stands still, of an upper bound of 1
+NEVER = np.iinfo(np.int64).max  # the lag that stands for no post spike
 
 
 class Window(NamedTuple):
-    """lags [n]: post minus pre time, seconds; pair [n]: the whole change by both spikes; alone: what they change when
-    each has the synapse to itself. gated: whether these changes become eligible, for a modulator to apply."""
+    """The change of weight by one pair of spikes.
+
+    lags: post minus pre time [n], seconds
+    pair: the whole change by both spikes [n]
+    alone: the change by both spikes, each alone at a synapse
+    gated: whether these changes only become eligible, for a modulator to apply
+    """
 
     lags: np.ndarray
     pair: np.ndarray
@@ -50,7 +53,10 @@ def window(rule: Rule) -> Window | None:
 
 
 def by_pairs(rule: AbstractRule, reads: Iterable[str]) -> bool:
-    """Whether a pair of spikes alone says what a rule does: it is one rule of spike times, and reads no potential."""
+    """Whether a pair of spikes alone describes a rule.
+
+    It does for one rule of spike times that reads no potential.
+    """
     inner = rule
     while isinstance(inner, Wrapper):
         inner = inner.rule
@@ -58,13 +64,16 @@ def by_pairs(rule: AbstractRule, reads: Iterable[str]) -> bool:
 
 
 def gated(rule: AbstractRule) -> bool:
-    """Whether what spikes bring about is eligible only, for a modulator to apply."""
+    """Whether the changes by spikes only become eligible, for a modulator to apply."""
     return isinstance(rule, Wrapper) and (isinstance(rule, ThreeFactor) or gated(rule.rule))
 
 
 def _eligible(rule: AbstractRule, theta: Theta) -> tuple[AbstractRule, Theta]:
-    """What is eligible under a gated rule, (rule, theta) otherwise. An eligibility fades over seconds: what the rule
-    itself changes until the window ends would tell how early a pair came, not how far its spikes are apart."""
+    """The rule inside a gated rule, whose changes become eligible; any other rule as it is.
+
+    An eligibility fades over seconds. The changes by the gated rule until the window ends would
+    show how early a pair came, not how far apart its spikes are.
+    """
     while gated(rule):
         rule, theta = rule.rule, rule.inner(theta)  # pyright: ignore[reportAttributeAccessIssue]
     return rule, theta
@@ -73,9 +82,18 @@ def _eligible(rule: AbstractRule, theta: Theta) -> tuple[AbstractRule, Theta]:
 def pairs(
     rule: AbstractRule, theta: Theta, dt: float, lags: np.ndarray, reads: Iterable[str]
 ) -> np.ndarray:
-    """delta_w by a pre spike at 0 and a post spike at each of `lags` (steps; NEVER: none), from the first of them to
-    the last, at one synapse each whose weight stands still. reads: the fields of the view that the rule depends on; of
-    these, modulators are held at 1. A gated rule: what becomes eligible."""
+    """delta_w [n] by a pre spike at 0 and a post spike at each lag, at one synapse per lag.
+
+    Every life goes from the first lag to the last; the weight stands still. For a gated rule it is
+    the change that becomes eligible.
+
+    Args:
+        rule: the form of the rule.
+        theta: its numbers.
+        dt: seconds of a step.
+        lags: post minus pre time [n], steps; NEVER for no post spike.
+        reads: the fields of the view that the rule depends on; its modulators are held at 1.
+    """
     steps = np.arange(lags.min(), lags[lags != NEVER].max() + 1)
     return _changes(rule, theta, dt, steps == 0, steps[:, None] == lags[None, :], reads)
 
@@ -88,7 +106,7 @@ def _changes(
     post: np.ndarray,
     reads: Iterable[str],
 ) -> np.ndarray:
-    """delta_w in all [n] for the spikes pre [n_steps] and post [n_steps, n]."""
+    """The whole delta_w [n] by the spikes pre [n_steps] and post [n_steps, n]."""
     rule, theta = _eligible(rule, theta)
     channels = tuple(
         sorted(name.partition(".")[2] for name in reads if name.startswith("modulators."))

@@ -1,4 +1,4 @@
-"""By which law a leaf of theta moves a number of a rule: tried on the rule's own step, in float64."""
+"""The law by which a leaf of theta moves a number of a rule, tried on the rule's own step."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
@@ -17,10 +17,9 @@ from metaplast.signals import SynapseView, Theta
 
 PROBES = (0.05, -0.05, 0.6, -0.7, 2.0)  # by how much a leaf is moved
 NUDGE = 1e-4  # of a number, for slopes
-SAME, ROUNDING = (
-    1e-5,
-    1e-13,
-)  # of what a leaf does, and of the whole: below both two changes are the same
+# Two changes are the same below SAME of the effect of a leaf plus ROUNDING of the whole change.
+SAME = 1e-5
+ROUNDING = 1e-13
 ALONG = 1e-3  # of a slope: what may be left of it where it is made of others
 TABLE = 16  # a leaf of more numbers is a table, no set of constants
 DT = 1e-3
@@ -28,8 +27,11 @@ Numbers = float | tuple[float, ...]
 
 
 class Bench(NamedTuple):
-    """A rule to be tried: what it sees in a few steps, its theta at the start, whole and by dotted
-    name.
+    """A rule to be tried.
+
+    views: its signals in a few steps
+    theta: its numbers at the start
+    start: the same by dotted name
     """
 
     rule: AbstractRule
@@ -39,11 +41,13 @@ class Bench(NamedTuple):
 
 
 def bench(rule: AbstractRule) -> Bench:
+    """The rule with the signals of the reference vector."""
     channels, _ = measured(rule, TINY)
     return bench_of(rule, tuple(view_at(step, channels) for step in range(N_STEPS)))
 
 
 def bench_of(rule: AbstractRule, views: tuple[SynapseView, ...]) -> Bench:
+    """The rule with given signals."""
     theta = rule.init(jax.random.key(0), TINY)
     return Bench(rule, views, theta, named(theta))
 
@@ -77,9 +81,16 @@ def acting(law: str, value: Numbers, leaf: np.ndarray) -> Numbers:
 
 
 def obeyed(it: Bench, moved: Mapping[str, Moved], unseen: bool = False) -> bool:
-    """Whether at every probe the rule with the acting numbers in its fields, and the leaf of
-    `moved` (one for all of them) as such a rule has it, changes weights as the rule itself does.
-    unseen: the answer where a leaf that fits shows in nothing."""
+    """Whether a law holds: whether the acting numbers may stand in the fields of the rule.
+
+    At every probe two rules are compared: the rule itself, and the rule with the acting numbers in
+    its fields and with the leaf as such a rule has it. They must change weights alike.
+
+    Args:
+        it: the rule.
+        moved: the fields with the law to try; one leaf for all of them.
+        unseen: the answer where a leaf that fits changes nothing.
+    """
     leaf = next(iter(moved.values())).leaf
     if leaf not in it.start or not all(_fits(it, field, leaf) for field in moved):
         return False
@@ -117,7 +128,7 @@ def obeyed(it: Bench, moved: Mapping[str, Moved], unseen: bool = False) -> bool:
 
 
 def found(it: Bench, leaf: str, free: Iterable[str]) -> dict[str, Moved]:
-    """{field: Moved} of the fields among `free` that the leaf moves by a law; {} where none fits."""
+    """{field: Moved} of the fields among `free` that the leaf moves by a law; {} without a law."""
     names = [name for name in free if _fits(it, name, leaf)]
     if not names:
         return {}
@@ -145,9 +156,10 @@ def found(it: Bench, leaf: str, free: Iterable[str]) -> dict[str, Moved]:
 def doubtful(
     it: Bench, unsaid: Iterable[str], free: Sequence[str], moved: Mapping[str, Moved]
 ) -> tuple[str, ...]:
-    """The fields among `free` that do not act as they stand, or as `moved` says, as far as anyone
-    can tell: those that only say where a leaf among `unsaid` starts, and those that such a leaf
-    moves, by no known law.
+    """The fields among `free` that may act neither as they stand nor as `moved` says.
+
+    These are the fields that only say where a leaf among `unsaid` starts, and the fields that such
+    a leaf moves by no known law.
     """
     unsaid = list(unsaid)
     few = sum(it.start[name].size for name in unsaid) <= TABLE
@@ -212,14 +224,16 @@ def _slopes_of_leaf(it: Bench, leaf: str) -> list[np.ndarray]:
 
 
 def _slope_of_leaf(it: Bench, leaf: str) -> np.ndarray:
-    """How the changes of weight follow a leaf all of whose numbers are moved, by different amounts."""
+    """How the changes of weight follow a leaf; all its numbers are moved, by different amounts."""
     nudge = spread(NUDGE, it.start[leaf].shape)
     return _slope(lambda sign: changes(it, {**it.start, leaf: it.start[leaf] + sign * nudge}))
 
 
 def _slopes_of_field(it: Bench, field: str) -> list[np.ndarray]:
-    """How the changes follow a field while theta stays, and while theta is that of the start of
-    such a rule; [] where a field is structure."""
+    """How the changes follow a field: while theta stays, and while theta starts anew with it.
+
+    [] where the field is structure.
+    """
     value = numbers(it.rule)[field]
     whole = isinstance(value, int) or (
         isinstance(value, tuple) and all(isinstance(one, int) for one in value)

@@ -7,8 +7,11 @@ from metaplast.reuse._notation import power_of_ten, short, symbol
 
 
 class Formula(NamedTuple):
-    """rate * one expression tree, its numbers as they act; kept: what a synapse keeps as
-    `eligibility`, and tau.
+    """rate * one expression tree.
+
+    rate: the factor in front
+    tree: the expression, its numbers as they act
+    kept: (expression that a synapse keeps as `eligibility`, its time constant in seconds) or None
     """
 
     rate: float
@@ -17,13 +20,17 @@ class Formula(NamedTuple):
 
 
 def text(found: Formula) -> str:
+    """The formula in one line of text."""
     body = f"{short(found.rate)} * ({show(found.tree, short)})"
     if found.kept is None:
         return body
-    return f"{body}; {ELIGIBILITY} <- exp(-dt/{short(found.kept[1])}) {ELIGIBILITY} + {show(found.kept[0], short)}"
+    tree, tau = found.kept
+    decayed = f"exp(-dt/{short(tau)}) {ELIGIBILITY}"
+    return f"{body}; {ELIGIBILITY} <- {decayed} + {show(tree, short)}"
 
 
 def latex(found: Formula) -> str:
+    """The formula in LaTeX's mathematics."""
     body = rf"{power_of_ten(short(found.rate))} \left({_node(found.tree)}\right)"
     if found.kept is None:
         return body

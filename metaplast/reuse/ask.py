@@ -1,6 +1,4 @@
-"""What a rule says of its numbers, held against its own step; and what its step says where the rule
-does not.
-"""
+"""The account of a rule's numbers: its own, checked by its step, or measured on its step."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -41,15 +39,17 @@ def _node(rule: AbstractRule, account: Account, theta: Theta) -> Node:
 
 
 def whole(file: RuleFile) -> RuleFile:
-    """The file; where it holds no account, as in version 0.1.0, with those of its rules' own code.
+    """The file with an account of every rule.
+
+    A file of version 0.1.0 holds none: its rules get the accounts of their own code.
 
     Raises: BadInput for a spec that does not fit the rule's code.
     """
     slots = {}
     for name, slot in file.document["slots"].items():
-        slots[name] = (
-            slot if "account" in slot else {**slot, "account": _account_of_spec(slot["rule"])}
-        )
+        slots[name] = slot
+        if "account" not in slot:
+            slots[name] = {**slot, "account": _account_of_spec(slot["rule"])}
     return RuleFile({**file.document, "slots": slots}, file.tensors)
 
 
@@ -62,11 +62,10 @@ def _account_of_spec(spec: Plain) -> Plain:
 
 @lru_cache(maxsize=256)
 def account_of(rule: AbstractRule) -> Account:
-    """What the rule says of its numbers where its step bears it out, else the laws that its step
-    obeys (_laws.py).
+    """The rule's own account where its step confirms it, else the laws that its step obeys.
 
-    What obeys none is `hidden`. A rule of this package is not measured again, for that takes
-    seconds: its contract test does it.
+    The laws are those of _laws.py; a field that obeys none is `hidden`. A rule of this package is
+    not measured again, for that takes seconds: its contract test does it.
 
     Raises: BadInput where a part of the rule, or its theta, is not where the rule says.
     """
@@ -90,15 +89,13 @@ def _is_of_the_house(rule: AbstractRule) -> bool:
 
 
 def _reads_no_more(rule: AbstractRule, account: Account) -> bool:
-    """Whether the rule reads nothing but what its terms or its parts read."""
+    """Whether the rule reads no field that neither its terms nor its parts read."""
     said = fields(_node(rule, account, rule.init(jax.random.key(0), TINY)))
     return said is not None and measured(rule, TINY)[1] - {"key"} <= said
 
 
 def _is_what_it_shows(rule: AbstractRule, account: Account) -> bool:
-    """Whether a rule that is shown by its terms, or by its expression, is that sum or tree, at the
-    numbers that act.
-    """
+    """Whether the terms or the expression of a rule, at the numbers that act, change as it does."""
     if account.shows == "constants":
         return True
     it = _laws.bench(rule)
@@ -119,8 +116,10 @@ def _is_what_it_shows(rule: AbstractRule, account: Account) -> bool:
 
 
 def _plain_rule(rule: Any, node: Node) -> AbstractRule | None:
-    """The rule of the house that what is shown of a rule stands for, all numbers fixed; None for
-    terms of traces, whose conventions are the rule's own."""
+    """The rule of this package with the shown terms or expression, all numbers fixed.
+
+    None for terms of traces, whose conventions are the rule's own.
+    """
     if node.account.shows == "expression":
         kept = {name: getattr(rule, name) for name in ("eligibility", "tau")}
         return Symbolic(
@@ -135,8 +134,10 @@ def _plain_rule(rule: Any, node: Node) -> AbstractRule | None:
 
 
 def accounts_of_before(rule: AbstractRule) -> tuple[Account, Account]:
-    """What files may hold that were written before an account was held against the step: what the
-    rule says itself, and that with nothing hidden."""
+    """The accounts in files that were written before an account was checked by the step.
+
+    They hold the rule's own account, or the checked account with nothing hidden.
+    """
     return rule.account(), _unhidden(account_of(rule))
 
 
@@ -189,10 +190,9 @@ def _of(part: Part, it: _laws.Bench) -> list[str]:
 
 
 def check_parts(rule: AbstractRule) -> None:
-    """What can be refused before a search: a part of a rule, or its theta, that is not where the
-    rule says.
+    """Check the parts of a rule before a search.
 
-    Raises: BadInput.
+    Raises: BadInput for a part, or its theta, that is not where the rule says.
     """
     for label, part in rule.account().parts.items():
         check_parts(_inner(rule, label, part))
@@ -223,9 +223,15 @@ def _inner(rule: AbstractRule, label: str, part: Part) -> AbstractRule:
 def substituted(
     rule: AbstractRule, moved: Mapping[str, Moved], theta: Theta
 ) -> tuple[AbstractRule, Theta]:
-    """The rule whose fields have the values that one leaf of theta gives them, and theta with that
-    leaf as such a rule
-    has it: the neutral one of the law, or that of its start. moved: of one leaf."""
+    """The rule and theta after the numbers of one leaf are written into the fields.
+
+    In theta the leaf has the neutral value of its law, or the value at the start of such a rule.
+
+    Args:
+        rule: the form of the rule.
+        moved: the fields that the leaf moves.
+        theta: the numbers of the rule.
+    """
     leaf, law = next(iter(moved.values()))
     leaves = _laws.named(theta)
     values = {

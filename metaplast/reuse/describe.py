@@ -1,4 +1,4 @@
-"""From a trained theta to what a rule file holds."""
+"""From a trained theta to the content of a rule file."""
 
 import importlib.metadata
 import math
@@ -30,12 +30,18 @@ def describe_rule(
     scores: list[Plain] | None = None,
     activity_reference: float = 1.0,
 ) -> tuple[Plain, dict[str, np.ndarray]]:
-    """(document, tensors) of the rules in `theta`, for `save_rule`.
+    """The content of a rule file: (document, tensors) of the rules in `theta`, for `save_rule`.
 
-    provenance: experiment, seed, outer_steps ...; the versions of what computes the rule are added.
-    scores: as in
-    summary.json. activity_reference: hertz that an activity of 1 stands for (1.0 where activities
-    are already rates).
+    Args:
+        lifetime: the task, the network and the slots whose rules are described.
+        theta: the numbers of the rules, as `lifetime.init` gives them.
+        provenance: where the rules come from: experiment, seed, outer_steps, ... The versions of
+            the packages that compute the rules are added.
+        scores: rows of a table, as in summary.json.
+        activity_reference: hertz that an activity of 1 stands for; 1.0 where activities are rates.
+
+    Returns: the document as plain data, and the leaves of theta by dotted name.
+    Raises: BadInput for values that a file cannot hold, or a change of weight that is not finite.
     """
     lifetime, theta = _settled(lifetime, theta)
     plastic, reads = lifetime.plastic(), lifetime.reads()
@@ -75,19 +81,19 @@ def describe_rule(
 
 
 def _settled(lifetime: Lifetime, theta: Theta) -> tuple[Lifetime, Theta]:
-    """Every shared rule with what a search decided made structure."""
-    slots, rules = [], dict(theta["rules"])
+    """The lifetime and theta in which the searched form of every shared rule is settled."""
+    slots = []
+    rules = dict(theta["rules"])
     for slot in lifetime.slots:
-        rule, own = (
-            slot.rule.settled(rules[slot.name]) if slot.shared else (slot.rule, rules[slot.name])
-        )
+        rule = slot.rule
+        if slot.shared:
+            rule, rules[slot.name] = slot.rule.settled(rules[slot.name])
         slots.append(replace(slot, rule=rule))
-        rules[slot.name] = own
     return replace(lifetime, slots=tuple(slots)), {**theta, "rules": rules}
 
 
 def versions() -> dict[str, str]:
-    """The versions that decide what a rule computes."""
+    """The versions of Python and of the packages that compute a rule."""
     found = {"python": platform.python_version()}
     for package in ("metaplast", "jax", "numpy"):
         try:
@@ -98,8 +104,9 @@ def versions() -> dict[str, str]:
 
 
 def plain(value: Any) -> Any:
-    """NumPy numbers as Python's own; a number that is not finite becomes null, which is shown as
-    such.
+    """Plain data with Python's own numbers; a number that is not finite becomes None.
+
+    Raises: BadInput for anything but numbers, text, sequences and mappings.
     """
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}

@@ -1,13 +1,17 @@
-"""What the document of a rule file says, and the checks that need neither JAX nor the rule's own
-code.
+"""The document of a rule file, and the checks that need neither JAX nor the rule's own code.
 
-    slots: {slot: {edges: glob, shared, rule: {name, fields}, account: how theta moves the rule's
-    numbers (plain of
-                   language/account.py; not in files of version 0.1.0),
-                   connections: {edge: {n_post, n_pre, shape, spec}},
-                   clock, reads: [field of the view], reach}}
-    reference: {entry: delta_w [step][post][pre]}     an entry is `slot`, or `slot/edge` where theta is not shared
-    dt: seconds; activity_reference: hertz; provenance: {...}; scores: [...] as in summary.json
+    slots: {slot: {
+        edges: glob, shared, rule: {name, fields},
+        account: how theta moves the rule's numbers, as `plain` of language/account.py gives it;
+            not in files of version 0.1.0
+        connections: {edge: {n_post, n_pre, shape, spec}},
+        clock, reads: [field of the view], reach}}
+    reference: {entry: delta_w [step][post][pre]}; an entry is `slot`, or `slot/edge` where theta is
+        not shared
+    dt: seconds
+    activity_reference: hertz
+    provenance: {...}
+    scores: [...] as in summary.json
 
 Tensors are named `slot.leaf` or `slot.edge.leaf`.
 """

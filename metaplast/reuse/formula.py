@@ -1,16 +1,16 @@
 """A rule as a formula: computed from the document and the numbers of a rule file, without JAX.
 
 An expression is a `Sum` of products (a polynomial), a `Formula` (an expression tree), a `Call` of a
-wrapper, or a `Card` (a form that is none of them).
-`text` and `latex` print the same expression; what stands between the brackets of a sum is again in
-the term grammar.
+wrapper, or a `Card` (any other form). `text` and `latex` print the same expression. The text
+between the brackets of a sum is again in the term grammar.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from metaplast.language.account import Shows
 from metaplast.language.expression import ELIGIBILITY, signals
 from metaplast.language.expression import parse as tree_of
 from metaplast.language.grammar import TRACES, Product, field_of, parse
@@ -20,16 +20,21 @@ from metaplast.reuse._tree import Formula
 from metaplast.reuse.node import Node, Number, coefficients, constants, nodes, rate, tree, walk
 from metaplast.reuse.text import printable
 
-NEGLIGIBLE = (
-    1e-3  # of the largest coefficient c_k: terms with smaller ones are counted, not printed
-)
+# Of the largest coefficient c_k: terms with smaller ones are counted, not printed.
+NEGLIGIBLE = 1e-3
+# Fields of a rule of traces that say how it keeps them.
+_CONVENTIONS = ("pairing", "at_post_spike", "at_pre_spike")
 Plain = dict[str, Any]
 Tensors = Mapping[str, np.ndarray]
 
 
 class Sum(NamedTuple):
-    """rate * sum of products, largest number first; `dropped` negligible ones are left out.
-    constants: of traces.
+    """rate * sum of products.
+
+    rate: the factor in front
+    products: largest number first
+    dropped: number of negligible products that are left out
+    constants: of the traces that products read
     """
 
     rate: float
@@ -39,7 +44,7 @@ class Sum(NamedTuple):
 
 
 class Call(NamedTuple):
-    """A wrapper around rules."""
+    """A wrapper around rules: its name, the expressions inside, and its own constants."""
 
     name: str
     inner: tuple["Expression", ...]
@@ -47,7 +52,7 @@ class Call(NamedTuple):
 
 
 class Card(NamedTuple):
-    """A rule that is no sum of terms: how many numbers it has, in which leaves, and its constants."""
+    """A rule that is no sum of terms: its number of numbers, its leaves, and its constants."""
 
     name: str
     n_numbers: int
@@ -59,46 +64,41 @@ Expression = Sum | Formula | Call | Card
 
 
 def formula(document: Plain, tensors: Tensors) -> str:
-    """One line per theta: `delta_w = ...`, or `delta_w[slot/edge] = ...` where there are several."""
-    parts = {key: expression(each) for key, each in nodes(document, tensors).items()}
-    left = {key: "delta_w" if len(parts) == 1 else f"delta_w[{printable(key)}]" for key in parts}
-    return "\n".join(f"{left[key]} = {text(part)}" for key, part in parts.items())
+    """One line per theta: `delta_w = ...`; `delta_w[slot/edge] = ...` where there are several."""
+    rules = nodes(document, tensors)
+    lines = []
+    for key, rule in rules.items():
+        left = "delta_w" if len(rules) == 1 else f"delta_w[{printable(key)}]"
+        lines.append(f"{left} = {text(expression(rule))}")
+    return "\n".join(lines)
 
 
 def terms(document: Plain, tensors: Tensors) -> dict[str, dict[str, float]]:
-    """{entry: {term: c_k}}, the coefficients as they act, before the rate; empty for a form without
-    terms.
+    """{entry: {term: c_k}}: the coefficients as they act, before the rate.
 
-    An entry is a slot, or slot/edge where theta is not shared. Under `sum` the term is preceded by
-    the label of its part.
+    An entry is a slot, or slot/edge where theta is not shared; it is empty for a form without
+    terms. Under `sum` the term is preceded by the label of its part.
     """
     return {key: rule_terms(each) for key, each in nodes(document, tensors).items()}
 
 
 def rule_terms(start: Node) -> dict[str, float]:
     """{term: c_k} of one rule, through wrappers."""
-    return {
-        f"{mark}{term}": value
-        for mark, each in walk(start)
-        for term, value in coefficients(each).items()
-    }
+    terms_of = {}
+    for mark, each in walk(start):
+        for term, value in coefficients(each).items():
+            terms_of[f"{mark}{term}"] = value
+    return terms_of
 
 
 def fields(rule: Node) -> frozenset[str] | None:
-    """The fields of the view that a rule reads, where its terms say so; None where only running it
-    can tell.
+    """The fields of the view that a rule reads, as its terms say.
+
+    None where only running the rule can tell.
     """
     if not rule.account.silent:
         return None
-    read: set[str] = set()
-    if rule.account.shows == "terms":
-        products = [product for term in rule.spec["terms"] for product in parse(term, traces=True)]
-        read = {field_of(name) for product in products for name, _ in product.factors}
-    if rule.account.shows == "expression":
-        trees = [
-            tree_of(text) for text in (rule.spec["expression"], rule.spec["eligibility"]) if text
-        ]
-        read = {field_of(name) for each in trees for name in signals(each) if name != ELIGIBILITY}
+    read = _SHOWN[rule.account.shows].reads(rule)
     for part in rule.parts.values():
         inside = fields(part)
         if inside is None:
@@ -109,59 +109,47 @@ def fields(rule: Node) -> frozenset[str] | None:
 
 def expression(rule: Node) -> Expression:
     """The expression of one rule."""
-    if rule.account.shows == "terms":
-        return _sum(rule)
-    if rule.account.shows == "expression":
-        return _formula(rule)
-    if rule.parts:
-        return Call(
-            rule.name,
-            tuple(expression(part) for part in rule.parts.values()),
-            tuple(constants(rule).items()),
-        )
-    sizes = tuple((name, leaf.shape) for name, leaf in rule.leaves.items() if leaf.size != 1)
-    return Card(
-        rule.name,
-        sum(leaf.size for leaf in rule.leaves.values()),
-        sizes,
-        tuple(constants(rule).items()),
-    )
+    return _SHOWN[rule.account.shows].expression(rule)
 
 
 def text(expression: Expression) -> str:
-    """`0.05 * (-1.000*error*pre + 0.2130*post*pre)`, `clip(...; limit=0.2)`, `mlp(337 numbers: ...;
-    ...)`.
+    """The right-hand side of delta_w in one line.
+
+    `0.05 * (-1.000*error*pre + 0.2130*post*pre)`, `clip(...; limit=0.2)`,
+    `mlp(337 numbers: ...; ...)`.
     """
     if isinstance(expression, Sum):
-        if not expression.products:
-            return "0"
-        body = "".join(_signed(p, _product_text(p), i) for i, p in enumerate(expression.products))
-        left = f" [{expression.dropped} smaller terms]" if expression.dropped else ""
-        kept = ", ".join(f"{name}={_constant(value)}" for name, value in expression.constants)
-        return f"{short(expression.rate)} * ({body}){left}{f' with {kept}' if kept else ''}"
+        return _sum_text(expression)
     if isinstance(expression, Formula):
         return _tree.text(expression)
     constants = ", ".join(f"{name}={_constant(value)}" for name, value in expression.constants)
     if isinstance(expression, Call):
         head = ", ".join(text(part) for part in expression.inner)
     else:
-        sizes = ", ".join(f"{printable(name)}{list(shape)}" for name, shape in expression.sizes)
-        head = f"{expression.n_numbers} number{'' if expression.n_numbers == 1 else 's'}" + (
-            f": {sizes}" if sizes else ""
-        )
+        head = _card_text(expression)
     return f"{expression.name}({head}{'; ' if constants else ''}{constants})"
+
+
+def _sum_text(expression: Sum) -> str:
+    if not expression.products:
+        return "0"
+    products = [(product, _product_text(product)) for product in expression.products]
+    left = f" [{expression.dropped} smaller terms]" if expression.dropped else ""
+    constants = ", ".join(f"{name}={_constant(value)}" for name, value in expression.constants)
+    kept = f" with {constants}" if constants else ""
+    return f"{short(expression.rate)} * ({_joined(products)}){left}{kept}"
+
+
+def _card_text(card: Card) -> str:
+    word = "number" if card.n_numbers == 1 else "numbers"
+    sizes = ", ".join(f"{printable(name)}{list(shape)}" for name, shape in card.sizes)
+    return f"{card.n_numbers} {word}{': ' if sizes else ''}{sizes}"
 
 
 def latex(expression: Expression) -> str:
     """The right-hand side of Delta w_ji in LaTeX's mathematics."""
     if isinstance(expression, Sum):
-        if not expression.products:
-            return "0"
-        body = "".join(_signed(p, _product_latex(p), i) for i, p in enumerate(expression.products))
-        left = rf"\;[{expression.dropped}\ \text{{smaller terms}}]" if expression.dropped else ""
-        kept = r",\; ".join(_equation(name, value) for name, value in expression.constants)
-        tail = rf"\;\text{{with}}\;{kept}" if kept else ""
-        return rf"{power_of_ten(short(expression.rate))} \left({body}\right){left}{tail}"
+        return _sum_latex(expression)
     if isinstance(expression, Formula):
         return _tree.latex(expression)
     constants = [_equation(name, value) for name, value in expression.constants]
@@ -169,41 +157,84 @@ def latex(expression: Expression) -> str:
         head = r",\; ".join(latex(part) for part in expression.inner)
     else:
         head = rf"{expression.n_numbers}\ \text{{numbers}}"
-    inside = r";\; ".join([head, *([r",\; ".join(constants)] if constants else [])])
-    return rf"\operatorname{{{escape(expression.name)}}}\left({inside}\right)"
+    inside = [head]
+    if constants:
+        inside.append(r",\; ".join(constants))
+    arguments = r";\; ".join(inside)
+    return rf"\operatorname{{{escape(expression.name)}}}\left({arguments}\right)"
+
+
+def _sum_latex(expression: Sum) -> str:
+    if not expression.products:
+        return "0"
+    body = _joined([(product, _product_latex(product)) for product in expression.products])
+    left = rf"\;[{expression.dropped}\ \text{{smaller terms}}]" if expression.dropped else ""
+    kept = r",\; ".join(_equation(name, value) for name, value in expression.constants)
+    tail = rf"\;\text{{with}}\;{kept}" if kept else ""
+    return rf"{power_of_ten(short(expression.rate))} \left({body}\right){left}{tail}"
 
 
 def _sum(rule: Node) -> Sum:
-    """Equal products are merged. Negligible is judged by c_k, in which terms are comparable, and
-    where terms cancel.
+    """The terms of a rule as a sum; equal products are merged, negligible ones counted."""
+    merged = _merged(rule)
+    largest = max(abs(share.coefficient) for shares in merged.values() for share in shares)
+    products = []
+    for factors, shares in merged.items():
+        number = sum(share.number for share in shares)
+        if not _is_negligible(number, shares, largest):
+            products.append(Product(number, factors))
+    products.sort(key=lambda product: -abs(product.scale))
+    dropped = len(merged) - len(products)
+    return Sum(rate(rule), tuple(products), dropped, _trace_constants(rule, products))
+
+
+class _Share(NamedTuple):
+    """The share of one term in a product.
+
+    coefficient: c_k of the term
+    number: c_k times the number that the term has in front of the product
     """
-    merged: dict[tuple[tuple[str, int], ...], list[tuple[float, float]]] = {}
+
+    coefficient: float
+    number: float
+
+
+Factors = tuple[tuple[str, int], ...]  # (signal, power) of a product
+
+
+def _merged(rule: Node) -> dict[Factors, list[_Share]]:
+    """The shares of all terms in every product."""
+    merged: dict[Factors, list[_Share]] = {}
     for term, coefficient in coefficients(rule).items():
         for product in parse(term, traces=True):
-            merged.setdefault(product.factors, []).append(
-                (coefficient, coefficient * product.scale)
-            )
-    largest = max(abs(coefficient) for parts in merged.values() for coefficient, _ in parts)
-    kept = []
-    for factors, parts in merged.items():
-        value = sum(part for _, part in parts)
-        matters = max(abs(coefficient) for coefficient, _ in parts) >= NEGLIGIBLE * largest
-        if matters and value and abs(value) >= NEGLIGIBLE * max(abs(part) for _, part in parts):
-            kept.append(Product(value, factors))
-    kept.sort(key=lambda product: -abs(product.scale))
-    read = {name for product in kept for name, _ in product.factors} & set(TRACES)
+            share = _Share(coefficient, coefficient * product.scale)
+            merged.setdefault(product.factors, []).append(share)
+    return merged
+
+
+def _is_negligible(number: float, shares: list[_Share], largest: float) -> bool:
+    """Whether a product is not printed.
+
+    Products are judged by c_k, in which terms are comparable, and by how far their shares cancel.
+    """
+    if not max(abs(share.coefficient) for share in shares) >= NEGLIGIBLE * largest:
+        return True
+    cancelled = not abs(number) >= NEGLIGIBLE * max(abs(share.number) for share in shares)
+    return cancelled or not number
+
+
+def _trace_constants(rule: Node, products: list[Product]) -> tuple[tuple[str, Number], ...]:
+    """The constants of the traces that the products read, and the conventions of all traces."""
+    read = set()
+    for product in products:
+        read |= {name for name, _ in product.factors if name in TRACES}
+    if not read:
+        return ()
     shown = []
     for name, value in constants(rule).items():
-        if name.removeprefix("tau_") in read or (read and name in _CONVENTIONS):
+        if name.removeprefix("tau_") in read or name in _CONVENTIONS:
             shown.append((name, value))
-    return Sum(rate(rule), tuple(kept), len(merged) - len(kept), tuple(shown))
-
-
-_CONVENTIONS = (
-    "pairing",
-    "at_post_spike",
-    "at_pre_spike",
-)  # of traces, in every rule that keeps them
+    return tuple(shown)
 
 
 def _formula(rule: Node) -> Formula:
@@ -212,10 +243,58 @@ def _formula(rule: Node) -> Formula:
     return Formula(rate(rule), tree(rule), kept)
 
 
-def _signed(product: Product, body: str, index: int) -> str:
-    if index == 0:
-        return f"-{body}" if product.scale < 0 else body
-    return f" - {body}" if product.scale < 0 else f" + {body}"
+def _call_or_card(rule: Node) -> Expression:
+    own = tuple(constants(rule).items())
+    if rule.parts:
+        return Call(rule.name, tuple(expression(part) for part in rule.parts.values()), own)
+    sizes = tuple((name, leaf.shape) for name, leaf in rule.leaves.items() if leaf.size != 1)
+    n_numbers = sum(leaf.size for leaf in rule.leaves.values())
+    return Card(rule.name, n_numbers, sizes, own)
+
+
+def _fields_of_terms(rule: Node) -> set[str]:
+    read = set()
+    for term in rule.spec["terms"]:
+        for product in parse(term, traces=True):
+            read |= {field_of(name) for name, _ in product.factors}
+    return read
+
+
+def _fields_of_expression(rule: Node) -> set[str]:
+    read = set()
+    for plain in (rule.spec["expression"], rule.spec["eligibility"]):
+        if plain:
+            read |= {field_of(name) for name in signals(tree_of(plain)) if name != ELIGIBILITY}
+    return read
+
+
+class _Shown(NamedTuple):
+    """One way in which an account shows a rule.
+
+    expression: of the rule
+    reads: the fields of the view that its own terms read, without the rules inside
+    """
+
+    expression: Callable[[Node], Expression]
+    reads: Callable[[Node], set[str]]
+
+
+_SHOWN: dict[Shows, _Shown] = {
+    "terms": _Shown(_sum, _fields_of_terms),
+    "expression": _Shown(_formula, _fields_of_expression),
+    "constants": _Shown(_call_or_card, lambda rule: set()),
+}
+
+
+def _joined(products: list[tuple[Product, str]]) -> str:
+    """The products with signs between them; the first has a sign only where it is negative."""
+    words = []
+    for index, (product, body) in enumerate(products):
+        if index == 0:
+            words.append(f"-{body}" if product.scale < 0 else body)
+        else:
+            words.append(f" - {body}" if product.scale < 0 else f" + {body}")
+    return "".join(words)
 
 
 def _product_text(product: Product) -> str:
@@ -232,13 +311,9 @@ def _product_latex(product: Product) -> str:
 
 
 def _constant(value: Number) -> str:
-    return (
-        printable(value)
-        if isinstance(value, str)
-        else str(value)
-        if isinstance(value, bool | int)
-        else short(value)
-    )
+    if isinstance(value, str):
+        return printable(value)
+    return str(value) if isinstance(value, bool | int) else short(value)
 
 
 def _equation(name: str, value: Number) -> str:
@@ -246,8 +321,6 @@ def _equation(name: str, value: Number) -> str:
 
 
 def _constant_latex(value: Number) -> str:
-    return (
-        rf"\text{{{escape(_constant(value))}}}"
-        if isinstance(value, str | bool)
-        else power_of_ten(_constant(value))
-    )
+    if isinstance(value, str | bool):
+        return rf"\text{{{escape(_constant(value))}}}"
+    return power_of_ten(_constant(value))

@@ -37,14 +37,22 @@ Plain = dict[str, Any]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Rule:
-    """A rule and its numbers; a plain constant, not a pytree. `init` and `update` are pure and can
-    be traced.
+    """A rule and its numbers; a plain constant, not a pytree.
 
-    edges: those it was learned on, with their `connections` (empty for a known rule); reads: fields
-    of the view, as measured; reach, clock: see metaplast.rules; dt: seconds per step in training
-    (None: any);
-    activity_reference: hertz that an activity of 1 stands for; formula: the rule as text; document:
-    what else the file says (scores, provenance).
+    `init` and `update` are pure and can be traced.
+
+    name: of a known rule, or the entry of a file: slot, or slot/edge
+    spec: the form of the rule
+    theta: its numbers
+    edges: the edges that it was learned on; empty for a known rule
+    connections: {edge: sizes and spec} of these edges
+    reads: fields of the view that it reads, as measured
+    reach: the farthest source of these fields, see metaplast.rules
+    clock: of its updates, see metaplast.rules
+    dt: seconds per step in training; None: any
+    activity_reference: hertz that an activity of 1 stands for
+    formula: the rule as text
+    document: the document of the file, with scores and provenance; empty for a known rule
     """
 
     name: str
@@ -64,28 +72,32 @@ class Rule:
         return f"Rule {self.name}: {self.formula}"
 
     def init(self, weights: Any) -> RuleState:
-        """The state at birth, for weights [n_post, n_pre] (or the layout of an edge that the file
-        describes).
+        """The state at birth.
 
-        Raises: BadInput for weights the rule cannot have.
+        Args:
+            weights: [n_post, n_pre], or in the layout of an edge that the file describes.
+
+        Raises: BadInput for weights that the rule cannot have.
         """
         weights = check_weights(weights)
         return self.spec.init_state(floats(self.theta), self._connection(weights.shape))
 
     def update(self, view: SynapseView, state: RuleState, *, dt: float) -> tuple[RuleState, Array]:
-        """One step of `dt` seconds: (state, delta_w in the layout and dtype of view.weight). Apply
-        it yourself.
+        """One step of the rule. It changes no weight: add delta_w to the weights yourself.
 
+        Args:
+            view: the signals at the synapses, such as `synapse_view` builds.
+            state: of the rule, from `init` or from the step before.
+            dt: seconds of the step.
+
+        Returns: (state, delta_w); delta_w has the layout and dtype of view.weight.
         Raises: BadInput naming a signal that the rule reads and the view lacks, or a wrong shape,
-        dtype, state or dt.
+            dtype, state or dt.
         """
         step = check_step(dt)
-        weights = (
-            check_weights(view.weight)
-            if isinstance(view, SynapseView) and view.weight is not None
-            else None
-        )
-        connection = TINY if weights is None else self._connection(weights.shape)
+        connection: AbstractConnection = TINY  # until the view is checked
+        if isinstance(view, SynapseView) and view.weight is not None:
+            connection = self._connection(check_weights(view.weight).shape)
         whole = complete(view, connection, self.reads, self.name)
         _check_state(state, _templates(self.spec, connection)[1])
         state, delta = self.spec.step(floats(self.theta), state, connection, whole, step)
@@ -117,8 +129,13 @@ class Rule:
 def load_rule(path_or_name: str | os.PathLike[str], edge: str | None = None) -> Rule:
     """The rule in a rule file, or a known rule by name (`oja`, `hebb`, `delta`, ...).
 
-    edge: which one, where the file holds several. The file's reference vector is computed anew and
-    compared.
+    The reference vector of the file is computed anew and compared.
+
+    Args:
+        path_or_name: the path of a rule file, or the name of a known rule.
+        edge: the edge whose rule is loaded, where the file holds several rules.
+
+    Returns: the rule with its numbers; its `init` and `update` run it on any arrays.
     Raises: BadInput, one line, for a bad file, an unknown name, or an edge that must be named.
     """
     if is_name(path_or_name):
@@ -184,8 +201,9 @@ def _known(name: str) -> Rule:
 
 
 def known(name: str) -> Rule:
-    """A rule that ships, by name; also a space to search, whose coefficients are those at the
-    start.
+    """A rule that ships, by name.
+
+    A space to search has the coefficients of its start.
     """
     spec = _decode("rule", known_rule(name), f"rule {name}")
     theta = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), _templates(spec, TINY)[0])
@@ -250,12 +268,14 @@ def _decode_connection(facts: Plain, where: str) -> AbstractConnection:
 
 
 def _theta(spec: AbstractRule, entry: Entry, tensors: dict[str, np.ndarray], where: str) -> Theta:
-    """The tensors of an entry as the tree that the rule's own `init` gives, every shape checked on
-    every edge.
+    """The tensors of an entry as the tree that the rule's own `init` gives.
+
+    Every shape is checked on every edge.
     """
-    found = {
-        n: v for n, v in tensors.items() if n == entry.prefix or n.startswith(entry.prefix + ".")
-    }
+    found = {}
+    for name, value in tensors.items():
+        if name == entry.prefix or name.startswith(f"{entry.prefix}."):
+            found[name] = value
     template, state = _templates(spec, TINY)
     if sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(state)) > MAX_STATE:
         raise BadInput(

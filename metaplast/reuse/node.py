@@ -1,4 +1,4 @@
-"""The rules of a file one by one, with their numbers as they act; without JAX."""
+"""The rules of a file, one node each, with their numbers as they act; without JAX."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -19,8 +19,13 @@ Number = float | int | str
 
 
 class Node(NamedTuple):
-    """One rule: its plain spec, how theta moves its numbers, its own leaves of theta by dotted
-    name, the rules inside by label."""
+    """One rule.
+
+    spec: its form as plain data
+    account: how theta moves its numbers
+    leaves: its own leaves of theta by dotted name
+    parts: {label: node} of the rules inside
+    """
 
     spec: Plain
     account: Account
@@ -49,8 +54,10 @@ def node(spec: Plain, account: Account, theta: Any) -> Node:
 
 
 def nodes(document: Plain, tensors: Tensors) -> dict[str, Node]:
-    """{entry: node} of every theta of a rule file. Where a file holds no account, leaves are shown
-    as they are: see ask.whole."""
+    """{entry: node} of every theta of a rule file.
+
+    Where a file holds no account, leaves are shown as they are; `ask.whole` adds the accounts.
+    """
     rules = {}
     for key, entry in entries(document).items():
         account = from_plain(entry.slot["account"]) if "account" in entry.slot else Account()
@@ -59,7 +66,10 @@ def nodes(document: Plain, tensors: Tensors) -> dict[str, Node]:
 
 
 def walk(start: Node, mark: str = "") -> Iterator[tuple[str, Node]]:
-    """The node and all inside it: (mark, node); a mark names the parts of rules that have several."""
+    """(mark, node) of the node and of all nodes inside it.
+
+    The mark names the parts of rules with several parts.
+    """
     yield mark, start
     for label, part in start.parts.items():
         yield from walk(part, mark if len(start.parts) == 1 else f"{mark}{label}: ")
@@ -87,8 +97,9 @@ def tree(node: Node) -> Tree:
 
 
 def learned(node: Node) -> dict[str, float]:
-    """The constants that theta moves, as they act; neither coefficients nor the numbers of an
-    expression.
+    """The constants that theta moves, as they act.
+
+    Coefficients and the numbers of an expression are not among them.
     """
     values: dict[str, float] = {}
     for name in node.account.moved:
@@ -96,23 +107,22 @@ def learned(node: Node) -> dict[str, float]:
             continue
         start = node.spec[name]
         if isinstance(start, list):
-            values |= {
-                f"{name}[{index}]": each
-                for index, each in enumerate(_acting_each(node, name, start))
-            }
+            for index, number in enumerate(_acting_each(node, name, start)):
+                values[f"{name}[{index}]"] = number
         else:
             values[name] = _acting(node, name)
     return values
 
 
 def unmoving(node: Node) -> dict[str, np.ndarray]:
-    """Leaves of theta that stand for no number that the rule speaks of."""
+    """The leaves of theta that move no number of the account."""
     return {name: leaf for name, leaf in node.leaves.items() if name not in _moved(node.account)}
 
 
 def constants(node: Node) -> dict[str, Number]:
-    """The fields of a rule as they act: numbers, text, lists of those; and scalar leaves that move
-    no field.
+    """The fields of a rule as they act, and the scalar leaves that move no field.
+
+    Fields are numbers, text and lists of these.
     """
     values: dict[str, Number] = {}
     scalars = {name: leaf for name, leaf in unmoving(node).items() if leaf.size == 1}
@@ -120,20 +130,18 @@ def constants(node: Node) -> dict[str, Number]:
         if name in node.account.hidden:
             continue
         if name in node.account.moved and name != node.account.listed:
-            values[name] = (
-                _listed(_acting_each(node, name, value))
-                if isinstance(value, list)
-                else _acting(node, name)
-            )
-        elif (
-            name != "name" and isinstance(value, int | float | str) and not _shadowed(name, scalars)
-        ):
-            values[name] = value
+            if isinstance(value, list):
+                values[name] = _listed(_acting_each(node, name, value))
+            else:
+                values[name] = _acting(node, name)
         elif isinstance(value, list):
             values[name] = _listed(value)
-    values.update(
-        {f"learnt {printable(name)}": float(leaf.reshape(-1)[0]) for name, leaf in scalars.items()}
-    )
+        elif name == "name" or _shadowed(name, scalars):
+            continue
+        elif isinstance(value, int | float | str):
+            values[name] = value
+    for name, leaf in scalars.items():
+        values[f"learnt {printable(name)}"] = float(leaf.reshape(-1)[0])
     return values
 
 
@@ -143,8 +151,9 @@ def _listed(values: Iterable[Any]) -> str:
 
 
 def _shadowed(name: str, scalars: Mapping[str, np.ndarray]) -> bool:
-    """Whether a leaf bears the name of the field but moves it in a way that nobody knows: the field
-    may not act.
+    """Whether a leaf bears the name of the field but moves it by an unknown law.
+
+    The field may then not act as it stands.
     """
     return any(leaf == name or leaf.endswith(f"_{name}") for leaf in scalars)
 

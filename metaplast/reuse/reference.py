@@ -1,5 +1,6 @@
-"""A frozen reference vector: what a rule gave on fixed signals when saved, so that a change of its
-meaning shows.
+"""A frozen reference vector: the change by a rule on fixed signals, computed when it is saved.
+
+It is computed again when the rule is loaded, so that a change of its meaning shows.
 """
 
 import zlib
@@ -16,7 +17,8 @@ from metaplast.reuse.document import REFERENCE_SHAPE
 from metaplast.rules.base import AbstractRule
 from metaplast.signals import CREDIT_FIELDS, NeuronView, RuleState, SynapseView, Theta
 
-TOLERANCE = 1e-4  # of the largest element: other devices and float64 agree to 1e-6, a changed meaning does not
+# Of the largest element. Other devices and float64 agree to 1e-6, a changed meaning does not.
+TOLERANCE = 1e-4
 _SIGNED = frozenset(
     {"potential", "score", "dendrite", "returned", "layer_backward", "layer_forward", "modulators"}
     | CREDIT_FIELDS
@@ -26,11 +28,18 @@ TINY = Dense(N_POST, N_PRE)
 
 
 def reference(rule: AbstractRule, theta: Theta, channels: tuple[str, ...], dt: float) -> np.ndarray:
-    """delta_w [step, post, pre] of a few steps on a 3 -> 2 connection from the state at birth, in
-    float64.
+    """delta_w [step, post, pre] of a few steps on a 3 -> 2 connection, in float64.
 
-    A leaf of theta that has one value per synapse is cut to the first ones. Raises: BadInput if it
-    is not finite.
+    The steps begin with the state at birth. A leaf of theta with one value per synapse is cut to
+    the first values.
+
+    Args:
+        rule: the form of the rule.
+        theta: its numbers.
+        channels: the modulators that it reads.
+        dt: seconds of a step.
+
+    Raises: BadInput if the change is not finite.
     """
     cut = _cut(rule, theta)
     state, deltas = rule.init_state(cut, TINY), []
@@ -64,7 +73,8 @@ def compare(given: Any, computed: np.ndarray, where: str) -> None:
         raise BadInput(
             f"{where}: reference vector differs by {apart / scale:.1e} of its size",
             f"at most {TOLERANCE:.0e}",
-            "the file was changed, or this version computes the rule differently: use the version that wrote it",
+            "the file was changed, or this version computes the rule differently: "
+            "use the version that wrote it",
         )
 
 

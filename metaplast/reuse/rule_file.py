@@ -38,8 +38,10 @@ Plain = dict[str, Any]
 
 @dataclass(frozen=True, eq=False)
 class RuleFile:
-    """What a rule file holds: the document (plain data, see _document.py) and the leaves of theta
-    by dotted name.
+    """The content of a rule file.
+
+    document: plain data, see document.py
+    tensors: the leaves of theta by dotted name
     """
 
     document: Plain
@@ -75,7 +77,7 @@ def flatten(prefix: str, theta: Any) -> dict[str, np.ndarray]:
 
 
 def subtree(prefix: str, tensors: Mapping[str, np.ndarray]) -> Any:
-    """The tensors under `prefix` as nested dicts (sequences come back as dicts of their indices)."""
+    """The tensors under `prefix` as nested dicts; a sequence comes back as a dict of indices."""
     if prefix in tensors:
         return tensors[prefix]
     tree: Plain = {}
@@ -94,7 +96,12 @@ def save_rule(
 ) -> None:
     """Write a rule file, whole or not at all; equal content gives equal bytes.
 
-    Raises: BadInput for content that `read_rule` would refuse; OSError for what the disk refuses.
+    Args:
+        path: of the file to write; an existing file is replaced.
+        document: the document, as `describe_rule` gives it.
+        tensors: the leaves of theta by dotted name, as `describe_rule` gives them.
+
+    Raises: BadInput for content that `read_rule` would refuse; OSError where the disk refuses.
     """
     packed = _pack(document, tensors)
     _parse(packed, "rule to save")
@@ -125,10 +132,15 @@ def save_rule(
 
 
 def read_rule(path: str | os.PathLike[str]) -> RuleFile:
-    """Read and check a rule file. The reference vector is checked by `load_rule`, which can run the
-    rule.
+    """Read and check a rule file, without running a rule.
 
-    Raises: BadInput, one line, for anything that is not a whole, sane rule file.
+    The reference vector is checked by `load_rule`, which runs the rule.
+
+    Args:
+        path: of the rule file.
+
+    Returns: the document and the tensors of the file.
+    Raises: BadInput, one line, for anything but a whole, sane rule file.
     """
     where = f"rule file {quote(str(path), 200)}"
     return _parse(_read_bytes(path, where), where)
@@ -159,8 +171,9 @@ def _pack(document: Plain, tensors: Mapping[str, np.ndarray]) -> bytes:
 
 
 def checksum(document: Plain, tensors: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 of the document without its checksum, and of every tensor's name, dtype, shape and
-    numbers.
+    """SHA-256 of the document without its checksum and of all tensors.
+
+    Of a tensor, its name, dtype, shape and numbers count.
     """
     summed = hashlib.sha256(_text(document).encode())
     for name in sorted(tensors):

@@ -31,15 +31,22 @@ def synapse_view(
     key: Key | None = None,
     **signals: Any,
 ) -> SynapseView:
-    """The view of one connection from arrays; what is not given stays missing (None), and only a
-    rule that reads it minds. Sums over synapses (`predicted` = W^T post, norms) are computed from
-    the weights where they are not given.
+    """The view of one connection, from arrays.
 
-    pre [n_pre], post [n_post]: activities; weight: [n_post, n_pre]; error [n_post]: credit signal,
-    d loss / d potential under backprop; modulators: {channel: number}; key: a jax.random key, for
-    rules with noise;
-    signals: any other name of the term grammar (`pre_error`, `post_gain`, ...), `weight_initial`,
-    `weight_max`.
+    A signal that is not given stays missing (None); a rule that reads it refuses the view. Sums
+    over synapses (`predicted` = W^T post, norms) are computed from the weights where they are not
+    given.
+
+    Args:
+        pre: activities [n_pre].
+        post: activities [n_post].
+        weight: weights [n_post, n_pre].
+        error: credit signal [n_post]; d loss / d potential under backprop.
+        modulators: {channel: number}.
+        key: a jax.random key, for rules with noise.
+        signals: any other name of the term grammar (`pre_error`, `post_gain`, ...),
+            `weight_initial`, `weight_max`.
+
     Raises: BadInput for an unknown name, or a value that is no array of real numbers.
     """
     for name in signals:
@@ -77,8 +84,13 @@ def synapse_view(
 def complete(
     view: Any, connection: AbstractConnection, reads: frozenset[str], rule: str
 ) -> SynapseView:
-    """The view with sums over synapses computed where `reads` wants them, and zeros where nothing
-    is read.
+    """The view with every field filled: sums over synapses computed, unread fields zero.
+
+    Args:
+        view: of the user.
+        connection: of its synapses.
+        reads: the fields that the rule reads.
+        rule: the name of the rule, for messages.
 
     Raises: BadInput naming the signal that is missing or of a wrong shape or dtype.
     """
@@ -139,8 +151,9 @@ def complete(
 
 
 def check_step(dt: Any) -> float:
-    """Raises: BadInput for a time step that is not a positive number known before anything is
-    traced.
+    """The time step in seconds.
+
+    Raises: BadInput for a step that is not a positive number known before tracing.
     """
     try:
         step = float(dt) if np.ndim(dt) == 0 and not isinstance(dt, str | bool) else math.nan
@@ -214,7 +227,7 @@ def _neurons(fields: dict[str, Array]) -> NeuronView:
 
 
 def _dtype(weight: Any) -> Any:
-    """JAX's default float, in which everything is computed; weights must be floats to begin with."""
+    """JAX's default float, in which everything is computed. Raises: BadInput for other weights."""
     if weight is not None:
         given = weight.dtype if isinstance(weight, Array) else np.asarray(weight).dtype
         if given not in (np.float32, np.float64):

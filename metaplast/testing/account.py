@@ -90,7 +90,9 @@ def _listed(rule: AbstractRule, field: str, leaf: str, theta: Theta) -> tuple[Ab
 
 
 def _changes(rule: AbstractRule, theta: Theta, world: World) -> np.ndarray:
-    """delta_w of a few moments, the weights held: step by step, so that nothing is compiled for it."""
+    """delta_w of a few moments, the weights held: step by step, so that nothing is compiled for
+    it.
+    """
     connection, weight = world.connection, world.weight
     state = rule.init_state(theta, connection)
     deltas = []

@@ -19,7 +19,9 @@ quick_jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level":
 
 
 class ContractBroken(AssertionError):
-    """A plug-in does not do what its kind promises; the message says which promise and by how much."""
+    """A plug-in does not do what its kind promises; the message says which promise and by how
+    much.
+    """
 
 
 def demand(holds: Any, promise: str) -> None:

@@ -74,7 +74,8 @@ def _check_time(bench: Bench, views: Callable[[int], SynapseView] | None = None)
     converges = steps[2] <= 0.7 * steps[1] <= 0.7**2 * steps[0] or steps[2] <= EXACT
     demand(
         size > 0 and converges,
-        f"clock `{bench.rule.clock}`: the change over a fixed life converges as dt -> 0, its steps were {steps}",
+        f"clock `{bench.rule.clock}`: the change over a fixed life converges as dt -> 0, its steps "
+        f"were {steps}",
     )
 
 
@@ -101,7 +102,9 @@ def _check_mixed(bench: Bench) -> None:
 
 
 def _smooth(bench: Bench, n_steps: int) -> SynapseView:
-    """The same smooth signals over the same life, sampled at the middle of each of `n_steps` steps."""
+    """The same smooth signals over the same life, sampled at the middle of each of `n_steps`
+    steps.
+    """
     phase, swing = moment(bench.views, 1), moment(bench.views, 3)
     time = (np.arange(n_steps) + 0.5) / n_steps
 

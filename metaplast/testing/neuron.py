@@ -35,7 +35,9 @@ Oracle = Callable[[AbstractNeuron, dict[str, np.ndarray], float], tuple[np.ndarr
 def life(
     neuron: AbstractNeuron, dt: float, theta: Theta, drive: dict[str, Array], noise: Array
 ) -> tuple[Theta, NeuronView]:
-    """A population under `drive` {port: [n_steps, n]}: (state before each step, view of each step)."""
+    """A population under `drive` {port: [n_steps, n]}: (state before each step, view of each
+    step).
+    """
 
     def step(
         state: Theta, now: tuple[dict[str, Array], Array]

@@ -115,7 +115,8 @@ def check_state(problem: MetaProblem, outer: AbstractOuterLoop, state: Any) -> N
     for path, leaf in jax.tree_util.tree_flatten_with_path(state)[0]:
         demand(
             not leaf.weak_type,
-            f"state{jax.tree_util.keystr(path)} is strongly typed (a weak type re-traces after a resume)",
+            f"state{jax.tree_util.keystr(path)} is strongly typed (a weak type re-traces after a "
+            f"resume)",
         )
     for name in ("loss", "lives", "diverged", "skipped"):
         demand(name in metrics and metrics[name].shape == (), f"metrics hold the scalar {name}")
@@ -137,7 +138,8 @@ def check_progress(problem: MetaProblem, outer: AbstractOuterLoop, state: Any, n
     last = loss(moved)
     demand(
         last < 0.7 * first,
-        f"{n_steps} steps on a quadratic take the loss {first:.4g} below its 0.7-fold, not to {last:.4g}",
+        f"{n_steps} steps on a quadratic take the loss {first:.4g} below its 0.7-fold, not to "
+        f"{last:.4g}",
     )
     half = {name: 0.5 * value for name, value in outer.hyper().items()}
     slower = train.begin(problem, outer, 0, half)

@@ -119,7 +119,9 @@ def check_whole(family: AbstractTaskFamily, tasks: dict[str, list[Any]]) -> None
 
 
 def is_judged(family: AbstractTaskFamily, split: Split) -> bool:
-    """Whether the loss of a split looks at the output: not where last weights alone are measured."""
+    """Whether the loss of a split looks at the output: not where last weights alone are
+    measured.
+    """
     observed = getattr(family.whole(split), "observed", None)
     return observed is None or bool(np.any(observed))
 

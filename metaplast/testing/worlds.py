@@ -195,7 +195,8 @@ def layout(rule: AbstractRule) -> Any:
                 return name
         demand(
             False,
-            f"theta leaf {a.shape} is shared, or laid out like the synapses, the post or the pre neurons",
+            f"theta leaf {a.shape} is shared, or laid out like the synapses, the post or the pre "
+            f"neurons",
         )
         return ""
 

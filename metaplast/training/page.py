@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 import jax
 
-from metaplast.figures import drawing as figures
-from metaplast.report import sections
+from metaplast.figures import coefficient_paths, learning_curves, scores, training_loss
+from metaplast.figures.section import Part
 from metaplast.report.page import Figure, Page, Section, Table
-from metaplast.report.rule import rule_parts, text, write
+from metaplast.report.rule import rule_parts, write
 from metaplast.results import coefficients, curves, table
+from metaplast.results.numbers import text
 from metaplast.reuse.ask import whole
 from metaplast.reuse.describe import plain
 from metaplast.reuse.formula import formula
@@ -56,7 +57,7 @@ def inspect_runs(
     target = out or default_out(runs)
     pictures = target / "figures"
     pictures.mkdir(parents=True, exist_ok=True)
-    parts: dict[str, sections.Part] = {"scores": _scores(runs, pool, pictures)}
+    parts: dict[str, Part] = {"scores": _scores(runs, pool, pictures)}
     parts["curves"] = _curves(runs, n_lives, pictures, tick)
     parts["training"] = _training(runs, pictures)
     found = [run.rule for run in runs if run.rule]
@@ -140,7 +141,7 @@ def _formula(run: Run) -> str:
     return f"seed {run.summary['seed']}\n{formula(run.rule.document, run.rule.tensors)}"
 
 
-def _scores(runs: Sequence[Run], pool: Pool, pictures: Path) -> sections.Part:
+def _scores(runs: Sequence[Run], pool: Pool, pictures: Path) -> Part:
     head, *rows = table.cells(pool.scores, pool.facts, DISCOVERED)
     blown = [
         f"{e['name']}: {e['not_finite']} lives are not finite."
@@ -164,7 +165,7 @@ def _scores(runs: Sequence[Run], pool: Pool, pictures: Path) -> sections.Part:
     if len(pool.scores) > 1 and any(entry["mean"] is not None for entry in pool.scores):
         path = pictures / "scores.png"
         labels = {name: table.marked(name, fact) for name, fact in pool.facts.items()}
-        figures.scores(pool.scores, path, OURS, labels)
+        scores.draw(pool.scores, path, OURS, labels)
         shown = [f"{labels.get(e['name'], e['name'])} {text(e['mean'])}" for e in pool.scores]
         alt = f"{pool.metric} per row: " + ", ".join(shown)
         drawn = [
@@ -195,7 +196,7 @@ def _note(fact: Plain) -> str:
     return "; ".join(words for words in (fact.get("note", ""), origin) if words)
 
 
-def _curves(runs: Sequence[Run], n_lives: int, pictures: Path, tick: Tick) -> sections.Part:
+def _curves(runs: Sequence[Run], n_lives: int, pictures: Path, tick: Tick) -> Part:
     """Each row's lives are lived anew under its stored theta: one compiled program per row."""
     if not n_lives:
         words = (
@@ -227,10 +228,10 @@ def _curves(runs: Sequence[Run], n_lives: int, pictures: Path, tick: Tick) -> se
             )
         tick("learning curves", index + 1, len(names))
     facts = {"n_lives": n, "n_runs": len(runs), "width": 2 * h + 1, "blown": blown}
-    return sections.learning(bands, phases, facts, pictures, OURS)
+    return learning_curves.part(bands, phases, facts, pictures, OURS)
 
 
-def _training(runs: Sequence[Run], pictures: Path) -> sections.Part:
+def _training(runs: Sequence[Run], pictures: Path) -> Part:
     losses = {
         name: [
             v
@@ -242,7 +243,7 @@ def _training(runs: Sequence[Run], pictures: Path) -> sections.Part:
     if not any(losses.values()):
         return Section("Meta-training", ["Nothing was trained."]), {}
     path = pictures / "training.png"
-    figures.training(losses, path, OURS)
+    training_loss.draw(losses, path, OURS)
     alt = "Loss on training lives over outer steps; at the end: " + ", ".join(
         f"{n} {v[-1]:.3g}" for n, v in losses.items() if v
     )
@@ -252,9 +253,7 @@ def _training(runs: Sequence[Run], pictures: Path) -> sections.Part:
     return Section("Meta-training", figures=[Figure(path, alt, caption)]), {"loss": losses}
 
 
-def _path_part(
-    runs: Sequence[Run], files: Sequence[RuleFile], pictures: Path
-) -> dict[str, sections.Part]:
+def _path_part(runs: Sequence[Run], files: Sequence[RuleFile], pictures: Path) -> dict[str, Part]:
     """Where every run recorded its numbers at every outer step."""
     logs = [
         [row["theta"] for row in read(run.path / "metrics.jsonl") if "theta" in row] for run in runs
@@ -283,7 +282,7 @@ def _path_part(
         return {}
     seeds = [run.summary["seed"] for run in runs]
     return {
-        "path": sections.paths(
+        "path": coefficient_paths.part(
             [terms for terms, _ in found], [c for _, c in found], seeds, pictures
         )
     }

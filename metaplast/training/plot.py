@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from metaplast.figures import drawing as figures
+from metaplast.figures import training_loss
 from metaplast.registry import BadInput
 from metaplast.runs import folder
 from metaplast.runs.folder import row_folder
@@ -24,7 +24,7 @@ def plot(runs: Sequence[Path], metric: str, row: str, out: Path) -> Path:
         )
     found = {name: _values(run, metric, row) for name, run in zip(names, runs, strict=True)}
     with folder.named(out):
-        figures.training(found, out, names[:1], f"{metric}, {row} (running median)")
+        training_loss.draw(found, out, names[:1], f"{metric}, {row} (running median)")
     return out
 
 

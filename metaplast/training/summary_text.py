@@ -65,7 +65,7 @@ def pooled(runs: Sequence[Path]) -> str:
 
 
 def gap_words(gap: Plain) -> str:
-    """The share of the way from feedback alignment to backprop, or the rows that forbid to name it."""
+    """The share of the way from feedback alignment to backprop, or why it has no name."""
     if gap.get("withheld"):
         reasons = "; ".join(f"{name} is {reason}" for name, reason in gap["withheld"].items())
         return f"No share of a gap and no best backprop row is named: {reasons}."

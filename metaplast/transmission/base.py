@@ -1,4 +1,4 @@
-"""What lies between a presynaptic output and a postsynaptic port."""
+"""The way from a presynaptic output to a postsynaptic port."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
@@ -9,12 +9,14 @@ from metaplast.signals import Theta
 
 
 class AbstractTransmission(ABC):
-    """Turns the presynaptic output [n_pre] into the signal an edge transmits [n_pre]; rules see
-    that very signal.
+    """The way from the presynaptic output [n_pre] to the signal that an edge transmits [n_pre].
 
-    Rules of spike times alone see what is at the synapse, `at_synapse`: a delay may lie before it,
-    on the axon, or behind it, on the dendrite.
-    keeps_silence: whether it transmits exactly 0 in all steps but those in which a spike arrives.
+    Rules see that very signal. Rules of spike times alone see the signal at the synapse,
+    `at_synapse`: a delay may lie before it, on the axon, or behind it, on the dendrite.
+
+    Attributes:
+        keeps_silence: whether it transmits exactly 0 in all steps but those in which a spike
+            arrives.
     """
 
     keeps_silence: ClassVar[bool] = False
@@ -28,7 +30,7 @@ class AbstractTransmission(ABC):
         """One step of `dt` seconds: (state, transmitted)."""
 
     def at_synapse(self, state: Theta, pre: Array, dt: float) -> Array:
-        """What is at the synapse [n_pre] in the step that `step` makes of the same arguments."""
+        """The signal at the synapse [n_pre] in the step that `step` makes of these arguments."""
         return self.step(state, pre, dt)[1]
 
     def dendritic_steps(self, dt: float) -> int:

@@ -1,6 +1,6 @@
 """Conduction delay in front of any other transmission."""
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
@@ -13,18 +13,33 @@ from metaplast.transmission.base import AbstractTransmission
 from metaplast.transmission.instant import Instant
 
 
+class _Steps(NamedTuple):
+    """Steps of a delay on the axon and on the dendrite."""
+
+    axon: int
+    dendrite: int
+
+
 @register("transmission", "delayed")
 @spec
 class Delayed(AbstractTransmission):
-    """What left `delay` seconds ago (whole steps, rounded half up, at least one) goes through the
-    inner transmission.
+    """The signal of `delay` seconds ago goes through the inner transmission.
 
-    dendrite: how many of these seconds lie behind the synapse, and so behind the inner
-    transmission: 0, all on the axon (Brian2's `delay`), up to `delay`, all on the dendrite
-    (NEST's). A rule of spike times sees a presynaptic spike delay - dendrite after it was fired, a
-    postsynaptic one `dendrite` after; what is transmitted arrives after `delay`.
+    The delay is whole steps, rounded half up, at least one. A rule of spike times sees a
+    presynaptic spike delay - dendrite after it was fired, a postsynaptic one `dendrite` after. The
+    transmitted signal arrives after `delay`.
+
     State: a queue [n_steps, n_pre] of each part, oldest first; zeros before the first arrival.
-    Raises: BadInput where dendrite is longer than delay.
+
+    Args:
+        delay: seconds.
+        transmission: the inner transmission.
+        dendrite: seconds of the delay that lie behind the synapse, and so behind the inner
+            transmission: from 0, all on the axon (Brian2's `delay`), to `delay`, all on the
+            dendrite (NEST's).
+
+    Raises:
+        BadInput: where dendrite is longer than delay.
     """
 
     delay: Positive = 2e-3
@@ -33,9 +48,8 @@ class Delayed(AbstractTransmission):
 
     def __post_init__(self) -> None:
         if self.dendrite > self.delay:
-            given = f"delayed: dendrite={self.dendrite} of delay={self.delay}"
             raise BadInput(
-                given,
+                f"delayed: dendrite={self.dendrite} of delay={self.delay}",
                 "a part of the delay",
                 "lower dendrite, or raise delay to the sum of both parts",
             )
@@ -45,12 +59,12 @@ class Delayed(AbstractTransmission):
         return self.transmission.keeps_silence
 
     def init_state(self, n_pre: int, dt: float) -> Theta:
-        axon, dendrite = self._parts(dt)
-        behind = {"dendrite": jnp.zeros((dendrite, n_pre))} if dendrite else {}
+        n = self._steps(dt)
+        dendrite = {"dendrite": jnp.zeros((n.dendrite, n_pre))} if n.dendrite else {}
         return {
-            "queue": jnp.zeros((axon, n_pre)),
+            "queue": jnp.zeros((n.axon, n_pre)),
             "inner": self.transmission.init_state(n_pre, dt),
-            **behind,
+            **dendrite,
         }
 
     def step(self, state: Theta, pre: Array, dt: float) -> tuple[Theta, Array]:
@@ -66,17 +80,20 @@ class Delayed(AbstractTransmission):
         return self.transmission.at_synapse(state["inner"], arriving, dt)
 
     def dendritic_steps(self, dt: float) -> int:
-        return self._parts(dt)[1] + self.transmission.dendritic_steps(dt)
+        return self._steps(dt).dendrite + self.transmission.dendritic_steps(dt)
 
-    def _parts(self, dt: float) -> tuple[int, int]:
-        """Steps on the axon and on the dendrite."""
+    def _steps(self, dt: float) -> _Steps:
         whole = max(1, whole_steps(self.delay, dt))
         dendrite = min(whole, whole_steps(self.dendrite, dt))
-        return whole - dendrite, dendrite
+        return _Steps(whole - dendrite, dendrite)
 
 
 def queued(queue: Array, entering: Array) -> tuple[Array, Array]:
-    """(what leaves a queue [n_steps, n], the queue after it); nothing waits where it has no steps."""
+    """Let a signal [n] enter a queue [n_steps, n]; it passes through where there are no steps.
+
+    Returns:
+        (The signal that leaves the queue, the queue after it.)
+    """
     if not len(queue):
         return entering, queue
     return queue[0], jnp.concatenate([queue[1:], entering[None, :]])

@@ -15,18 +15,26 @@ from metaplast.transmission.base import AbstractTransmission
 @register("transmission", "dual_exponential")
 @spec
 class DualExponential(AbstractTransmission):
-    """A spike at time 0 transmits s(t) = c (exp(-t / tau_decay) - exp(-t / tau_rise)), c such that
-    its peak is 1.
+    """A spike at time 0 transmits s(t) = c (exp(-t / tau_decay) - exp(-t / tau_rise)).
 
-    Two linear stages, each step exact: a <- exp(-dt / tau_rise) a + z after s' = -s / tau_decay + a
-    times a constant.
-    z [n_pre]: the presynaptic output; a, s [n_pre] start at 0; s is what the edge transmits, 0 at
-    the time of the spike itself. tau_rise, tau_decay in seconds; which of the two is the larger
-    makes no difference. The peak comes at t* = ln(tau_decay / tau_rise) tau_decay tau_rise /
-    (tau_decay - tau_rise), seen whole only where a step falls on it.
-    Limits: tau_rise -> 0: `exponential`, but for the 0 at the time of the spike; tau_rise =
-    tau_decay: the alpha function (t / tau) exp(1 - t / tau). Source: Rall 1967; Rotter & Diesmann
-    1999 (exact steps).
+        a <- exp(-dt / tau_rise) a + z, after s moved by s' = -s / tau_decay + a times a constant
+
+    z [n_pre]: presynaptic output.
+    a [n_pre]: first stage, from 0.
+    s [n_pre]: the transmitted signal, from 0; it is 0 at the time of the spike itself.
+    c: a constant that makes the peak of s 1.
+
+    These are two linear stages, each with an exact step. Which of the two time constants is the
+    larger makes no difference. The peak comes at t* = ln(tau_decay / tau_rise) tau_decay tau_rise /
+    (tau_decay - tau_rise), and is seen whole only where a step falls on it.
+
+    Args:
+        tau_rise: seconds.
+        tau_decay: seconds.
+
+    Limits: tau_rise -> 0: `exponential`, but for the 0 at the time of the spike. tau_rise =
+    tau_decay: the alpha function (t / tau) exp(1 - t / tau).
+    Source: Rall 1967; Rotter & Diesmann 1999 (exact steps).
     """
 
     tau_rise: Positive = 1e-3
@@ -38,10 +46,8 @@ class DualExponential(AbstractTransmission):
     def step(self, state: Theta, pre: Array, dt: float) -> tuple[Theta, Array]:
         coming = passed_on(dt, self.tau_rise, self.tau_decay) / self._peak()
         signal = math.exp(-dt / self.tau_decay) * state["signal"] + coming * state["rising"]
-        return {
-            "rising": math.exp(-dt / self.tau_rise) * state["rising"] + pre,
-            "signal": signal,
-        }, signal
+        rising = math.exp(-dt / self.tau_rise) * state["rising"] + pre
+        return {"rising": rising, "signal": signal}, signal
 
     def _peak(self) -> float:
         """The largest value of the second stage, tau_decay s' = -s + a, after a jump of a by 1."""

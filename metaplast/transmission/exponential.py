@@ -14,10 +14,13 @@ from metaplast.transmission.base import AbstractTransmission
 @register("transmission", "exponential")
 @spec
 class Exponential(AbstractTransmission):
-    """s <- exp(-dt/tau) s + x: decays exactly, then jumps by the presynaptic output x.
+    """s <- exp(-dt / tau) s + x: decays exactly, then jumps by the presynaptic output x.
 
-    tau in seconds; s [n_pre] starts at 0 and is what the edge transmits. tau -> 0 gives instant
-    transmission.
+    x [n_pre]: presynaptic output.
+    s [n_pre]: the transmitted signal, from 0.
+
+    Args:
+        tau: seconds; tau -> 0 gives instant transmission.
     """
 
     tau: Positive = 5e-3

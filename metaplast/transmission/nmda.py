@@ -14,17 +14,26 @@ from metaplast.transmission.base import AbstractTransmission
 @register("transmission", "nmda")
 @spec
 class Nmda(AbstractTransmission):
-    """x <- exp(-dt / tau_rise) x + max(0, z);   ds/dt = -s / tau_decay + rate x (1 - s), exact for this x:
+    """The open fraction s of receptors; transmitter x opens them, and they saturate.
 
-        k = 1 / tau_decay + rate x;   s <- s_inf + (s - s_inf) exp(-k dt),  s_inf = rate x / k
+        x <- exp(-dt / tau_rise) x + max(0, z)
+        ds/dt = -s / tau_decay + rate x (1 - s), exact for this x:
+        s <- s_inf + (s - s_inf) exp(-k dt);   k = 1 / tau_decay + rate x;   s_inf = rate x / k
 
-    z [n_pre]: the presynaptic output (spikes, or rate * dt); x [n_pre]: transmitter; s [n_pre], in
-    [0, 1): the open fraction, which is what the edge transmits. tau_rise, tau_decay in seconds,
-    rate in hertz. Both start at 0. What is below 0 in z opens nothing. The voltage dependence
-    (magnesium block) belongs to the postsynaptic
-    side: none here. Of first order in dt, as x is held over a step. Limits: a train of mean rate r
-    settles near s = c / (1 + c), c = tau_decay tau_rise rate r, r / 10 Hz by default; rate -> 0:
-    linear in z, with the shape of `dual_exponential`.
+    z [n_pre]: presynaptic output: spikes, or rate * dt; a part below 0 opens nothing.
+    x [n_pre]: transmitter, from 0.
+    s [n_pre]: the open fraction in [0, 1), from 0; it is the transmitted signal.
+
+    The step is of first order in dt, as x is held over a step. The voltage dependence (magnesium
+    block) belongs to the postsynaptic side: there is none here.
+
+    Args:
+        tau_rise: seconds.
+        tau_decay: seconds.
+        rate: hertz.
+
+    Limits: a train of mean rate r settles near s = c / (1 + c), c = tau_decay tau_rise rate r,
+    which is r / 10 Hz by default. rate -> 0: linear in z, with the shape of `dual_exponential`.
     Source: Wang 1999; Compte et al. 2000 (2 ms, 100 ms, 0.5 / ms).
     """
 

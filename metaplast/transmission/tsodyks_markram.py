@@ -16,21 +16,33 @@ from metaplast.transmission.base import AbstractTransmission
 @register("transmission", "tsodyks_markram")
 @spec
 class TsodyksMarkram(AbstractTransmission):
-    """A share x of the resources is available, and a spike releases the share u of it. In every
-    step, for output s:
+    """A share x of the resources is available, and a spike releases the share u of it.
 
-        u <- exp(-dt / tau_f) u;   x <- 1 - exp(-dt / tau_d) (1 - x)                      exact recovery over dt
-        p = u + U (1 - u);   transmitted = p x s / U;   u <- u + U (1 - u) s;   x <- x - p x s
+    In every step, for output s:
 
-    s [n_pre]: 0/1 spikes, or rate * dt (small): then the means of the original equations. U =
-    utilisation; tau_f, tau_d in seconds; u, x dimensionless, 0 and 1 at rest. After long silence p
-    x / U = 1: s arrives unchanged. For a spike, p is the u after its jump; a train of interval T
-    settles at
-    p = U / (1 - (1 - U) exp(-T / tau_f)),  x = (1 - exp(-T / tau_d)) / (1 - (1 - p) exp(-T / tau_d)).
-    Limits: tau_f = 0: no facilitation, p = U; tau_d = 0: no depression, x = 1; both: instant
+        u <- exp(-dt / tau_f) u;   x <- 1 - exp(-dt / tau_d) (1 - x)        exact recovery over dt
+        p = u + U (1 - u);         transmitted = p x s / U
+        u <- u + U (1 - u) s;      x <- x - p x s
+
+    s [n_pre]: spikes 0/1, or rate * dt (small), which gives the means of the original equations.
+    u, x [n_pre]: dimensionless, 0 and 1 at rest.
+    U: utilisation.
+
+    After long silence p x / U = 1: s arrives unchanged. For a spike, p is the u after its jump. A
+    train of interval T settles at
+
+        p = U / (1 - (1 - U) exp(-T / tau_f))
+        x = (1 - exp(-T / tau_d)) / (1 - (1 - p) exp(-T / tau_d))
+
+    Args:
+        utilisation: U, in (0, 1].
+        tau_f: seconds.
+        tau_d: seconds.
+
+    Limits: tau_f = 0: no facilitation, p = U. tau_d = 0: no depression, x = 1. Both: instant
     transmission.
-    Defaults: the depressing synapse of Tsodyks & Markram 1997. Equations: Tsodyks, Pawelzik &
-    Markram 1998.
+    Defaults: the depressing synapse of Tsodyks & Markram 1997.
+    Source: Tsodyks, Pawelzik & Markram 1998.
     """
 
     keeps_silence: ClassVar[bool] = True
@@ -51,5 +63,5 @@ class TsodyksMarkram(AbstractTransmission):
 
 
 def _left(dt: float, tau: float) -> float:
-    """What is left after dt of something that decays with tau; nothing for tau = 0."""
+    """The share that is left after dt of a quantity that decays with tau; 0 for tau = 0."""
     return math.exp(-dt / tau) if tau > 0 else 0.0

@@ -40,7 +40,8 @@ dr2/dt = -r2 / tau_x : 1 (event-driven)
 do1/dt = -o1 / tau_minus : 1 (event-driven)
 do2/dt = -o2 / tau_y : 1 (event-driven)
 """,
-    "into_post += pull * w; w = clip(w - o1 * (a2_minus + a3_minus * r2), 0, largest); r1 += 1; r2 += 1",
+    "into_post += pull * w; w = clip(w - o1 * (a2_minus + a3_minus * r2), 0, largest); "
+    "r1 += 1; r2 += 1",
     "w = clip(w + r1 * (a2_plus + a3_plus * o2), 0, largest); o1 += 1; o2 += 1",
 )
 VOGELS = (

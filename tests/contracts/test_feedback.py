@@ -1,4 +1,4 @@
-"""Credit signals: what symmetric feedback is, what random feedback does, and what every one of them keeps."""
+"""Credit signals: the gradient, the alignment with it, and the contract of every feedback."""
 
 from functools import partial
 from typing import Any
@@ -53,8 +53,10 @@ def _credit(rule: Any, wiring: Wiring, weights: Any, x: Any, target: Any) -> tup
 
 
 def test_symmetric_feedback_and_the_delta_rule_are_the_gradient():
-    """dw = -error * pre is exactly minus the gradient of the loss of the step, in every layer; so is
-    -learning_signal * gain * pre."""
+    """dw = -error * pre is exactly minus the gradient of the loss of the step, in every layer.
+
+    So is -learning_signal * gain * pre.
+    """
     wiring, rng = NET, np.random.default_rng(0)
     weights = {e.name: rng.normal(size=e.connection.shape) for e in wiring.edges}
     x, target = rng.normal(size=3), rng.normal(size=wiring.output.n)
@@ -141,7 +143,10 @@ WALKS, JUMPS = (
 
 @pytest.mark.parametrize("name", enrolled("feedback"))
 def test_the_learning_signal_is_the_credit_without_the_gain_of_the_unit_itself(name):
-    """In NumPy: L_output = error, and feedback = L * gain everywhere, of which L holds the gains above alone."""
+    """In NumPy: L_output = error, and feedback = L * gain everywhere.
+
+    L holds the gains of the populations above alone.
+    """
     rule, rng = find("feedback", name)(), np.random.default_rng(4)
     drawn = {p.name: rng.normal(size=(3, p.n)) for p in NET.populations}
     weights = {e.name: rng.normal(size=e.connection.shape) for e in NET.edges}
@@ -184,8 +189,11 @@ def _angle(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def test_forward_weights_align_with_random_feedback():
-    """Lillicrap et al. 2016: in a linear 30-20-10 net learning a linear map, the angle between the error that returns
-    through B and the one that would return through W falls from about 90 to below 45 degrees."""
+    """Lillicrap et al. 2016: a linear 30-20-10 net learns a linear map.
+
+    The angle between the error that returns through B and the one that would return through W falls
+    from about 90 to below 45 degrees.
+    """
     teacher = {
         "name": "teacher_student",
         "n_in": 30,
@@ -251,7 +259,10 @@ def test_direct_matrices_have_the_declared_width_in_every_life_anew():
 
 
 def test_what_reaches_a_layer_directly_is_a_plain_formula():
-    """A 3-layer net in NumPy: the error (Nokland 2016), its sign, or the target (Frenkel et al. 2021) through B_l."""
+    """A 3-layer net in NumPy, with three signals through B_l.
+
+    They are the error (Nokland 2016), its sign, and the target (Frenkel et al. 2021).
+    """
     rng = np.random.default_rng(4)
     wiring = Feedforward(hidden=(5, 4), neuron=Tanh(), output=Tanh()).wiring({"input": 3}, 2)
     weights = {e.name: rng.normal(size=e.connection.shape) for e in wiring.edges}
@@ -344,7 +355,7 @@ def _kolen_pollack(feedback: Learned, n_steps: int) -> Lifetime:
 
 
 def test_learned_feedback_and_weights_meet_at_the_rate_of_their_decay():
-    """Kolen & Pollack 1994: with the same local rule at both, W - B shrinks by exactly 1 - decay per step."""
+    """Kolen & Pollack 1994: with the same local rule, W - B shrinks by 1 - decay per step."""
     rule = Learned(rate=0.1, decay=0.03)
     lifetime = _kolen_pollack(rule, 200)
 

@@ -38,7 +38,8 @@ def test_a_loop_goes_on_for_the_steps_that_it_is_given(name):
     assert find("outer", name)(steps=7).n_steps == 7
 
 
-@pytest.mark.system  # tests/outer_loops/test_es.py asks most of it of every strategy, on smaller programs
+# tests/outer_loops/test_es.py asks most of it of every strategy, on smaller programs
+@pytest.mark.system
 @pytest.mark.parametrize("strategy", TESTED)
 def test_so_does_es_with_every_strategy_that_counts_as_tested(strategy):
     check_outer_loop(Es(strategy=strategy))

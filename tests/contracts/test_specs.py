@@ -1,5 +1,6 @@
-"""Every plug-in is a spec: built from nothing, hashed by value, written as plain data and read back
-equal.
+"""Every plug-in is a spec.
+
+It is built from nothing, hashed by value, written as plain data and read back equal.
 """
 
 import dataclasses

@@ -4,7 +4,7 @@ default.
 
 import pytest
 
-from metaplast.figures import fits as fit_figures
+from metaplast.figures import against_setting
 from metaplast.fitting.compare import compare
 from metaplast.fitting.result import Score, write_result
 from metaplast.runs.config import to_yaml
@@ -41,7 +41,7 @@ def runs(tmp_path):
 def test_a_default_is_a_value_like_any_other(runs, monkeypatch, tmp_path):
     drawn = {}
     monkeypatch.setattr(
-        fit_figures, "against", lambda points, key, path: drawn.update({key: points})
+        against_setting, "draw", lambda points, key, path: drawn.update({key: points})
     )
     table = compare(runs, out=tmp_path / "r2.png")
     assert drawn == {"task.recorded_share": {"R2 values": [(0.5, 0.25), (1.0, 0.5), (1.0, 0.75)]}}
@@ -51,5 +51,5 @@ def test_a_default_is_a_value_like_any_other(runs, monkeypatch, tmp_path):
 
 def test_the_figure_holds_both_ways_to_see_an_r2(tmp_path):
     points = {"R2 values": [(0.5, 0.25), (1.0, 0.5)], "R2 dw": [(0.5, 1.0), (1.0, 0.999)]}
-    fit_figures.against(points, "task.noise", tmp_path / "r2.png")
+    against_setting.draw(points, "task.noise", tmp_path / "r2.png")
     assert (tmp_path / "r2.png").read_bytes().startswith(b"\x89PNG")

@@ -109,8 +109,8 @@ def test_three_options_of_which_one_may_be_none(tmp_path):
     family = _family(tmp_path, both, Bernoulli(), reward=reward)
     (line,) = (line for line in family.warnings() if "no choice" in line)
     assert (
-        "no choice made in 5 of 10 rows (50.0 %): -1 (5 rows); 5 of these rows have a reward, 5 another"
-        in line
+        "no choice made in 5 of 10 rows (50.0 %): -1 (5 rows); 5 of these rows have a "
+        "reward, 5 another" in line
     )
     assert "if they are options, say task.choice_values=[-1,0,1], without what is no choice" in line
     assert f"warning: {line}" in family.describe().splitlines()
@@ -128,7 +128,8 @@ def test_options_that_nobody_chose_are_named(tmp_path):
     assert one_two.implied()["likelihood"] == {"name": "categorical"}
     (line,) = (line for line in one_two.warnings() if "choice" in line)
     assert line == (
-        "array 'choice': 1 of 3 options never chosen: 0; say task.choice_values=[1,2] where there are no others"
+        "array 'choice': 1 of 3 options never chosen: 0; say task.choice_values=[1,2] "
+        "where there are no others"
     )
     gone = _family(tmp_path, WORDS, Categorical(), ("left", "right", "wait"))
     assert gone.shape().n_out == 3

@@ -127,7 +127,8 @@ WARNED = {  # what -> (arrays, fields, a line of the warnings)
             "choice": np.where(GOOD["choice"] == 1, "go", np.where(MOUSE == "a", "Stay", "stay")),
         },
         {"choice_values": ("stay", "go")},
-        "array 'choice': no choice made in 5 of 40 rows (12.5 %): Stay (5 rows); 5 of these rows have",
+        "array 'choice': no choice made in 5 of 40 rows (12.5 %): Stay (5 rows); 5 of these rows "
+        "have",
     ),
     "go, stay and ignored": (
         {

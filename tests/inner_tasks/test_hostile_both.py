@@ -19,7 +19,8 @@ WRONG = {  # what -> (arrays, fields of the task, words of the message)
     "both by one likelihood": (
         BOTH,
         {"target": "both"},
-        "task.target=both.*expected likelihood joint - set task.likelihood={name: joint.*choices: bernoulli",
+        "task.target=both.*expected likelihood joint - set "
+        "task.likelihood={name: joint.*choices: bernoulli",
     ),
     "both, one missing": (
         ALONE,

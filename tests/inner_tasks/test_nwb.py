@@ -168,12 +168,18 @@ def test_trials_that_cannot_be_placed_and_sizes_are_named(path, tmp_path, monkey
         Recordings(path=wrong, nwb_stimulus_series="flat", likelihood=Bernoulli()).recorded()
     with pytest.raises(
         BadInput,
-        match=r"trial 1: no sample of 'sparse' in it, nor in 1 of 3.* - expected one for its choice",
+        match=(
+            r"trial 1: no sample of 'sparse' in it, nor in 1 of 3.* - expected one for its "
+            r"choice"
+        ),
     ):
         Recordings(path=path, nwb_stimulus_series="sparse", likelihood=Bernoulli()).recorded()
     with pytest.raises(
         BadInput,
-        match=r"time series 'stuck': its times: not rising at 1 of 3 samples .* - expected one per sample",
+        match=(
+            r"time series 'stuck': its times: not rising at 1 of 3 samples .* - expected "
+            r"one per sample"
+        ),
     ):
         Recordings(path=path, nwb_stimulus_series="stuck", likelihood=Bernoulli()).recorded()
     monkeypatch.setattr(_nwb_trials, "MAX_BYTES", 100)

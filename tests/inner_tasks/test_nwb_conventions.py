@@ -80,7 +80,7 @@ def _warned(family: Recordings, *words: str) -> None:
 
 
 # --- trials
-# ---------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("by", ["trials", "samples"])
@@ -100,7 +100,8 @@ def test_trials_out_of_order_are_sorted_and_counted(tmp_path, by):
     moved = int(np.sum(np.argsort(order) != np.arange(N)))
     _warned(
         family,
-        f"trials: {moved} of 12 trials ({100 * moved / 12:.1f} %) not in the order of start_time, and sorted",
+        f"trials: {moved} of 12 trials ({100 * moved / 12:.1f} %) not in the order of "
+        "start_time, and sorted",
     )
 
 
@@ -164,7 +165,8 @@ def test_columns_of_other_names_kinds_and_shapes(tmp_path):
     )
     _warned(
         family,
-        "column 'tone' of trials: text in all 12 rows, read as an input of 0 and 1 for each of high",
+        "column 'tone' of trials: text in all 12 rows, read as an input of 0 and 1 for "
+        "each of high",
     )
     one = _trials(path, **{**named, "nwb_reward": "left"})
     np.testing.assert_array_equal(one.recorded().sessions.modulators["reward"][0], left)
@@ -210,7 +212,7 @@ def test_missing_values_of_columns_are_counted_or_refused(tmp_path):
 
 
 # --- series
-# ---------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("first", [0, 120])
@@ -227,7 +229,8 @@ def test_activity_that_ends_early_or_starts_late_is_missing_there(tmp_path, firs
     np.testing.assert_allclose(s.target[0, here], ACTIVITY[here], rtol=1e-6)
     _warned(
         family,
-        "time series 'cells': no sample near 120 of 240 rows (50.0 %), missing there; it lasts from",
+        "time series 'cells': no sample near 120 of 240 rows (50.0 %), missing there; "
+        "it lasts from",
     )
     assert not any("repeat" in line for line in family.warnings())
     assert "50.0 % of the values recorded, 50.0 % missing" in family.describe()
@@ -314,7 +317,8 @@ def test_a_break_in_the_rows_is_counted(tmp_path):
     family = _cells(path)
     _warned(
         family,
-        "'image': 1 of 239 steps (0.4 %) are more than a tenth off the median of 0.1 s, the longest 30.1 s",
+        "'image': 1 of 239 steps (0.4 %) are more than a tenth off the median of 0.1 "
+        "s, the longest 30.1 s",
     )
     both = [_series("image", STIMULUS[:100].T), _series("cells", ACTIVITY)]
     _warned(
@@ -332,7 +336,10 @@ def test_series_of_one_name_are_told_apart_by_their_path(tmp_path):
     ):
         target = _cells(path, name).recorded().sessions.target[0]
         np.testing.assert_allclose(target, factor * ACTIVITY, rtol=1e-6)
-    words = r"2 time series 'F' - expected one of 'image', 'processing/plane0/F', 'processing/plane1/F' - say which"
+    words = (
+        r"2 time series 'F' - expected one of 'image', 'processing/plane0/F', "
+        r"'processing/plane1/F' - say which"
+    )
     with pytest.raises(BadInput, match=f"{words} by its path: task.nwb_activity_series=plane0/F"):
         _cells(path, "F").recorded()
     with pytest.raises(
@@ -343,7 +350,7 @@ def test_series_of_one_name_are_told_apart_by_their_path(tmp_path):
 
 
 # --- spikes
-# ---------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 def _count(train, begin, end) -> np.ndarray:

@@ -18,7 +18,7 @@ TASK = OdourChoice()
 
 
 def _blocks(task, trial):
-    """(reward probabilities [..., 2], block) of every row; rows of padding get the first block's."""
+    """(reward probabilities [..., 2], block) of every row; padding has those of the first block."""
     block = np.maximum(trial, 0) // task.n_trials
     return np.asarray(task.blocks)[block], block
 

@@ -218,11 +218,13 @@ def test_the_example_is_described_by_its_facts():
     for line in (
         "recordings: the built-in example",
         f"sessions: 8 of 8 subjects: {', '.join(f'subject {i}' for i in range(1, 9))}",
-        f"rows: {len(arrays['stimulus'])}; per session {min(lengths)} / {np.median(lengths):g} / {max(lengths)} "
+        f"rows: {len(arrays['stimulus'])}; per session {min(lengths)} / "
+        f"{np.median(lengths):g} / {max(lengths)} "
         "(least / median / most); dt not told",
         f"trials: {trials}, neurons at rest at each",
         f"inputs: 3, from {arrays['stimulus'].min():g} to {arrays['stimulus'].max():g}",
-        f"units: 2; 100.0 % of the values recorded, 0.0 % missing; mean {arrays['activity'].mean():.4g}",
+        "units: 2; 100.0 % of the values recorded, 0.0 % missing; mean "
+        f"{arrays['activity'].mean():.4g}",
         f"  unit 1: 100.0 % recorded, mean {arrays['activity'][:, 1].mean():.4g}",
         f"rewards: {len(paid)}, mean {paid.mean():.4g}",
         "modulators: advantage, reward",

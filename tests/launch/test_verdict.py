@@ -17,7 +17,7 @@ from metaplast.training import judge as verdict
 from metaplast.training import page as report
 from metaplast.training import summary, summary_text
 from metaplast.training.side_by_side import compare
-from tests.inspection.test_report import check_page
+from tests.report.test_report import check_page
 
 CONFIG = """
 task: {name: prototypes, n_in: 3, n_classes: 2, shots: 1, queries: 2}

@@ -37,7 +37,10 @@ def _shown(
 def population(
     neuron: AbstractNeuron, n_steps: int, dt: float, seed: int = 0, **drive: np.ndarray
 ) -> NeuronView:
-    """The view of every step, in float64, of units under constant drives {port: [n]}, 0 elsewhere."""
+    """The view of every step, in float64, of units under constant drives {port: [n]}.
+
+    Ports without a drive get 0.
+    """
     n = len(next(iter(drive.values())))
     with jax.enable_x64(True):
         ports = {

@@ -1,4 +1,4 @@
-"""A choice is one unit at a time, as often as softmax says; its derivative is that of the softmax."""
+"""A choice is one unit, as often as softmax says; its derivative is that of the softmax."""
 
 from functools import partial
 from typing import Any

@@ -41,9 +41,10 @@ def test_without_conductances_it_is_lif(soma_input):
         np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-5)
 
 
-def test_a_conductance_that_decays_is_an_exponential_synapse_and_goes_on_where_the_potential_is_held():
-    """The same spikes through transmission `exponential` and at a port with the tau; then in a
-    refractory cell.
+def test_a_conductance_that_decays_is_an_exponential_synapse_and_goes_on_under_hold():
+    """The same spikes go through transmission `exponential` and to a port with the tau.
+
+    Then they go to a refractory cell, whose potential is held.
     """
     rng = np.random.default_rng(0)
     drive = {

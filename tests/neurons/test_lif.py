@@ -157,7 +157,10 @@ def test_a_learned_slope_moves_the_gain_and_no_spike():
 
 
 def test_adaptation_passes_the_gradient_of_a_spike_and_a_reset_does_not():
-    """Two steps of e-prop's neuron: dV1 / dV0 = alpha although z0 resets V1; dA1 / dV0 = beta psi0."""
+    """Two steps of e-prop's neuron.
+
+    dV1 / dV0 = alpha although z0 resets V1; dA1 / dV0 = beta psi0.
+    """
     neuron = Alif(
         soma_input="jump", reset_mode="subtract_late", beta=0.2, surrogate="triangle", slope=1.0
     )

@@ -111,7 +111,7 @@ TYPES = {
 
 @pytest.fixture(scope="module")
 def trains() -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Spike times [ms] under a step of current over 300 ms: (found at dt = 0.1 ms, by fine steps)."""
+    """Spike times [ms] under a step of current over 300 ms: (at dt = 0.1 ms, by fine steps)."""
     return {
         name: (_times(cell, i, 300.0, 0.1), _fine(cell, i, 300.0))
         for name, (cell, i) in TYPES.items()

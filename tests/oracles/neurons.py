@@ -55,7 +55,7 @@ def leaky(neuron: Any, drive: Drive, dt: float) -> Output:
 
 
 def _past(drive: np.ndarray, tau: float, dt: float) -> np.ndarray:
-    """A plain sum over the past: the drive of s steps ago counts (1 - a) a^s, a = exp(-dt / tau)."""
+    """A plain sum over the past: the drive s steps ago counts (1 - a) a^s, a = exp(-dt / tau)."""
     steps = np.arange(len(drive))
     a = math.exp(-dt / tau)
     return (1.0 - a) * np.tril(a ** np.maximum(steps[:, None] - steps[None, :], 0)) @ drive
@@ -73,7 +73,7 @@ def choice(neuron: Any, drive: Drive, dt: float) -> Output:
 
 
 def conductance_lif(neuron: Any, drive: Drive, dt: float) -> Output:
-    """One neuron, one step at a time: the closed form of the linear equation, then the threshold."""
+    """One neuron, step by step: the closed form of the linear equation, then the threshold."""
     n_steps, n = drive["soma"].shape
     activity, potential = np.zeros((n_steps, n)), np.zeros((n_steps, n))
     for k in range(n):

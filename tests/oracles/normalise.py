@@ -1,4 +1,4 @@
-"""Normalising wrappers as plain loops over neurons, around the plain loop of the inner polynomial."""
+"""Normalising wrappers as plain loops over neurons, around the loop of the inner polynomial."""
 
 import math
 from typing import Any

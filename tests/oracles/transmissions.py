@@ -28,7 +28,7 @@ def delayed(spec: Any, sent: np.ndarray, dt: float) -> np.ndarray:
 
 
 def tsodyks_markram(spec: Any, sent: np.ndarray, dt: float) -> np.ndarray:
-    """One synapse at a time, from event to event: between two of them u and x relax in closed form."""
+    """One synapse at a time, event by event: between two events u and x relax in closed form."""
     out, big_u = np.zeros_like(sent), spec.utilisation
     left = lambda time, tau: np.exp(-time / tau) if tau else 0.0
     for k in range(sent.shape[1]):
@@ -47,7 +47,7 @@ def tsodyks_markram(spec: Any, sent: np.ndarray, dt: float) -> np.ndarray:
 
 
 def nmda(spec: Any, sent: np.ndarray, dt: float) -> np.ndarray:
-    """The transmitter as a plain sum over the past; s relaxes step by step, one synapse at a time."""
+    """The transmitter as a plain sum over the past; s relaxes step by step, synapse by synapse."""
     out, steps = np.zeros_like(sent), np.arange(len(sent))
     x = np.tril(np.exp(-(steps[:, None] - steps[None, :]) * dt / spec.tau_rise)) @ np.where(
         sent > 0, sent, 0.0

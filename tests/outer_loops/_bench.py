@@ -1,7 +1,9 @@
-"""A bench for estimates of gradients: four small problems, their smoothed losses by quadrature, what is off.
+"""A bench for estimates of gradients: four small problems, their smoothed losses by quadrature,
+what is off.
 
-One synapse w lives T = 12 steps: its output is y_t = w_t x_t, and w_{t+1} = w_t + a x_t + b leak_t w_t. The loss of a
-step is a polynomial of y_t, the loss of a life the mean over its steps. theta = (w_0, a, b).
+One synapse w lives T = 12 steps: its output is y_t = w_t x_t, and w_{t+1} = w_t + a x_t + b leak_t
+w_t. The loss of a step is a polynomial of y_t, the loss of a life the mean over its steps. theta =
+(w_0, a, b).
 """
 
 import itertools
@@ -121,7 +123,9 @@ def lives(task: Any, key: Any) -> Batch:
 
 @lru_cache(maxsize=1)
 def _nodes() -> tuple[np.ndarray, np.ndarray]:
-    """Points [n, 3] and weights [n] for a standard normal: exact to degree 5, 5 and 27 in the three coordinates."""
+    """Points [n, 3] and weights [n] for a standard normal: exact to degree 5, 5 and 27 in the three
+    coordinates.
+    """
     rules = [np.polynomial.hermite_e.hermegauss(n) for n in (3, 3, 14)]
     points = np.asarray(list(itertools.product(*[x for x, _ in rules])))
     weights = np.prod(np.asarray(list(itertools.product(*[w for _, w in rules]))), axis=1)
@@ -129,10 +133,11 @@ def _nodes() -> tuple[np.ndarray, np.ndarray]:
 
 
 def smoothed(theta: np.ndarray, name: str, window: int, sigma: float) -> Any:
-    """E[loss of a life whose theta is theta + sigma x, x ~ N(0, 1) drawn anew for every window of it].
+    """E[loss of a life whose theta is theta + sigma x, x ~ N(0,
+    1) drawn anew for every window of it].
 
-    Within a window w_t = p_t w + q_t, w the weight at its start, p and q polynomials of x: the moments of w up to the
-    third go from window to window, by quadrature over x.
+    Within a window w_t = p_t w + q_t, w the weight at its start, p and q polynomials of x:
+    the moments of w up to the third go from window to window, by quadrature over x.
     """
     points, weight = _nodes()
     task = sheet(name)
@@ -168,8 +173,10 @@ def reference(name: str, window: int = T, sigma: float = SIGMA) -> np.ndarray:
 
 
 def surprise(sample: np.ndarray, expected: np.ndarray) -> float:
-    """How many standard errors the mean of a sample [n, 3] lies from what is expected: the largest of its components
-    and its projection on `expected`. Rounding, 1e-5 of the gradient, is no surprise where nothing is random."""
+    """How many standard errors the mean of a sample [n, 3] lies from what is expected:
+    the largest of its components and its projection on `expected`. Rounding, 1e-5 of the gradient,
+    is no surprise where nothing is random.
+    """
     size = np.linalg.norm(expected)
     off = (sample - expected) @ np.column_stack([np.eye(3), expected / size])
     error = off.std(axis=0, ddof=1) / math.sqrt(len(off))
@@ -177,8 +184,9 @@ def surprise(sample: np.ndarray, expected: np.ndarray) -> float:
 
 
 def demand_exact(outer: Any) -> None:
-    """The gradient of an outer loop that claims an exact one is that of central differences, in float64, within 1e-6
-    of its length, in every component and on every problem of COSTS. Raises: AssertionError."""
+    """The gradient of an outer loop that claims an exact one is that of central differences,
+    in float64, within 1e-6 of its length, in every component and on every problem of COSTS. Raises:
+    AssertionError."""
     with jax.enable_x64(True):
         key, at = jax.random.key(0), jnp.asarray(THETA)
 

@@ -180,7 +180,9 @@ def test_a_generation_without_a_healthy_member_changes_nothing_and_is_counted(st
 
 
 def test_evolution_sees_a_slope_where_nearly_every_life_ends_early():
-    """Most members are broken at first, and differ only by how long they lived: that leads upwards."""
+    """Most members are broken at first, and differ only by how long they lived: that leads
+    upwards.
+    """
     state, metrics = _run(_es("SNES"), "slope", 80, b=-0.15)
     assert MEMBERS / 2 < metrics[0]["diverged_members"] < MEMBERS
     assert state.theta["b"] == pytest.approx(0.5, abs=0.15)

@@ -17,7 +17,8 @@ pytestmark = pytest.mark.golden
 # found on 1 and 2, not on 0, 100, 101, 102, 103; symbolic_error on 0, and not on 100;
 # symbolic_reward on 0 and 1.
 SEEDS = range(8)
-TOLERANCE = 0.05  # root mean square distance of two rules on the probes, each scaled to a root mean square of 1
+TOLERANCE = 0.05
+"""Root mean square distance of two rules on the probes, each scaled to a root mean square of 1."""
 
 
 def outputs(rule, theta, signs):

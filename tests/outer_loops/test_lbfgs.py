@@ -43,7 +43,9 @@ def rosenbrock(w):
 
 
 def narrow(w):
-    """Steep far from the minimum at 2, and curved only near it: a step of any one size goes beyond."""
+    """Steep far from the minimum at 2, and curved only near it: a step of any one size goes
+    beyond.
+    """
     return jnp.sum(jnp.sqrt(1.0 + (10.0 * (w - 2.0)) ** 2)) - w.size
 
 

@@ -1,4 +1,4 @@
-"""The numbers of a plug-in rule are shown as they act, whether it says how theta moves them or not."""
+"""The numbers of a plug-in rule are shown as they act, with or without an account of its own."""
 
 import math
 from abc import abstractmethod

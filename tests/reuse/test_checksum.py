@@ -1,4 +1,4 @@
-"""A rule file with one bit flipped is refused by whoever reads it, or holds the very same content."""
+"""A rule file with one flipped bit is refused, or holds the very same content."""
 
 import json
 import struct

@@ -1,4 +1,4 @@
-"""Hostile and damaged rule files: every one is refused in one printable line, and nothing is run."""
+"""Hostile and damaged rule files: each is refused in one printable line, and nothing is run."""
 
 import copy
 import json

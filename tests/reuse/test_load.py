@@ -1,4 +1,4 @@
-"""Loaded rules: against plain NumPy, against the formula they print, and one line for every misuse."""
+"""Loaded rules against plain NumPy and against their formula; one line for every misuse."""
 
 from pathlib import Path
 from typing import Any
@@ -146,7 +146,7 @@ def test_shared_file_fits_weights_of_any_size(files) -> None:
 
 
 def test_file_per_edge(files) -> None:
-    """clip(adam(polynomial)): the first step of Adam in closed form, from the tensors in the file."""
+    """clip(adam(polynomial)): the first step of Adam in closed form, from the file's tensors."""
     with pytest.raises(BadInput, match="edge=one of input_to_hidden_1, hidden_1_to_output"):
         mp.load_rule(files["per_edge"])
     with pytest.raises(BadInput, match="did you mean 'hidden_1_to_output'"):

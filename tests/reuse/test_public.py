@@ -32,7 +32,8 @@ def test_import_loads_nothing_heavy() -> None:
 import sys
 import metaplast
 dir(metaplast)
-heavy = {"jax", "pydantic", "numpy", "click", "omegaconf", "safetensors", "optax", "matplotlib"} & set(sys.modules)
+heavy = {"jax", "pydantic", "numpy", "click", "omegaconf", "safetensors", "optax", "matplotlib"}
+heavy &= set(sys.modules)
 assert not heavy, heavy
 metaplast.read_rule, metaplast.save_rule, metaplast.BadInput, metaplast.__version__
 import metaplast.reuse.formula, metaplast.reuse.known

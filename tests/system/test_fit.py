@@ -227,7 +227,10 @@ def test_activity_and_choices_are_fitted_together_and_told_apart(
     assert "units: 3 in hidden_1; 100.0 %" in said
     assert f"choices: {n}, in 100.0 % of the rows" in said
 
-    truth = "rules.recorded={edges: input_to_hidden_1, rule: {name: polynomial, terms: [pre], initial: [1], learn: none}}"
+    truth = (
+        "rules.recorded={edges: input_to_hidden_1, "
+        "rule: {name: polynomial, terms: [pre], initial: [1], learn: none}}"
+    )
     more = ("fit.strengths=[0.1]", "rules.recorded.rule.terms=[pre, weight]", "--recover", truth)
     done = metaplast("fit", "both.npz", *words, *QUICK, *more, "--run-dir", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -41,7 +41,8 @@ def test_a_limit_is_one_line_and_exit_5(which: int, limit: str, words: str, tmp_
     script = (
         "import os, resource\n"
         "from metaplast.cli.main import main\n"
-        "import matplotlib.pyplot, metaplast.training.kind, outer_loops.bptt, inner_tasks.teacher_student\n"
+        "import matplotlib.pyplot, metaplast.training.kind, outer_loops.bptt, "
+        "inner_tasks.teacher_student\n"
         "import jax; jax.numpy.zeros(3).block_until_ready()\n"
         f"resource.setrlimit({which}, ({limit}, {limit}))\n"
         f"main(['train', *{WORDS!r}, '--run-dir', {str(run)!r}, '--quiet'])\n"

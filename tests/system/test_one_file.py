@@ -88,7 +88,8 @@ class ScratchObjective(AbstractObjective):
         return jnp.max(jnp.where(score.weight > 0, score.loss, 0.0))
 
     def window(self, theta, score, shape, start):
-        raise BadInput("objective scratch_objective: a maximum, no sum", "an outer loop over whole lives", "use bptt")
+        what = "objective scratch_objective: a maximum, no sum"
+        raise BadInput(what, "an outer loop over whole lives", "use bptt")
 ''',
     "feedback": '''
 """One number for all: every unit hears the mean error of the output."""
@@ -153,7 +154,8 @@ class ScratchLikelihood(AbstractLikelihood):
 
     def check(self, values):
         possible = np.isin(values, (0, 1, 2))
-        demand_values(bool(possible.all()), values[~possible], "0, 1 or 2", "count the sites that released")
+        fix = "count the sites that released"
+        demand_values(bool(possible.all()), values[~possible], "0, 1 or 2", fix)
 ''',
     "genome": '''
 """Weak synapses at birth."""
@@ -212,10 +214,11 @@ from metaplast.spec import spec
 @register("task", "scratch_task")
 @spec
 class ScratchTask(AbstractTaskFamily):
-    """The sign of the first of two inputs is to be told: reward 1 or -1, no error, no target, no gradient."""
+    """Tell the sign of the first of two inputs: reward 1 or -1, no error, target or gradient."""
 
     def shape(self):
-        return TaskShape({"input": 2}, 1, ((12, True),), frozenset({"reward"}), differentiable=False)
+        offers = frozenset({"reward"})
+        return TaskShape({"input": 2}, 1, ((12, True),), offers, differentiable=False)
 
     def sample(self, key, split):
         return jax.random.normal(jax.random.fold_in(key, SPLITS.index(split)), (12, 2))
@@ -233,7 +236,7 @@ class ScratchTask(AbstractTaskFamily):
 ''',
 }
 LISTING = '''
-"""Lists the files of a folder among those of the rooms: what a file in a room is, without touching the rooms."""
+"""Adds the files of a folder to the rooms of plug-ins, without a change to the rooms."""
 
 import importlib
 from pathlib import Path
@@ -255,39 +258,25 @@ def test_one_file_of_every_kind_passes_all_that_goes_by_the_registry(tmp_path):
         kind, name = _named(text)
         room = tmp_path / f"room-{KINDS[kind][0]}"
         room.mkdir(exist_ok=True)
-        (room / f"{name}.py").write_text(
-            text if text.lstrip().startswith('"""') else f'"""An example."""\n\n{text}'
-        )
+        described = text.lstrip().startswith('"""')
+        source = text if described else f'"""An example."""\n\n{text}'
+        (room / f"{name}.py").write_text(source)
         names[name] = kind
     assert set(names.values()) >= {"rule", "neuron", "outer", *SCRATCH}
     (tmp_path / "list_rooms.py").write_text(LISTING)
-    files = [
-        str(p) for p in sorted((ROOT / "tests").rglob("test_*.py")) if "enrolled(" in p.read_text()
-    ]
+    files = []
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        if "enrolled(" in path.read_text():
+            files.append(str(path))
     assert len(files) > 10
     classes = [name.replace("_", "") for name in names]
-    loops = [
-        "carry_spikes",
-        "keeps_silence",
-        "says_that_it_spikes",
-    ]  # that go through all plug-ins in one test
+    # Each of these goes through all plug-ins in one test.
+    loops = ["carry_spikes", "keeps_silence", "says_that_it_spikes"]
+    chosen = " or ".join([*names, *classes, *loops])
+    pytest_command = [sys.executable, "-m", "pytest", "-n", "0", "-q", "-rA"]
+    plugins = ["-p", "list_rooms", "-p", "no:cacheprovider"]
     done = subprocess.run(
-        [
-            *(
-                sys.executable,
-                "-m",
-                "pytest",
-                "-p",
-                "list_rooms",
-                "-n",
-                "0",
-                "-q",
-                "-m",
-                "not golden",
-                *files,
-            ),
-            *("-k", " or ".join([*names, *classes, *loops]), "-rA", "-p", "no:cacheprovider"),
-        ],
+        [*pytest_command, *plugins, "-m", "not golden", "-k", chosen, *files],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])},
         capture_output=True,
@@ -298,11 +287,8 @@ def test_one_file_of_every_kind_passes_all_that_goes_by_the_registry(tmp_path):
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     passed = [line for line in done.stdout.splitlines() if line.startswith("PASSED")]
     for name in names:
-        of_it = [
-            line for line in passed if name in line or f"{name.replace('_', '')}(" in line.lower()
-        ]
-        assert len(of_it) >= 3, (
-            name,
-            of_it,
-        )  # a spec, plain data and back, the contract of its kind
+        call = f"{name.replace('_', '')}("
+        its_tests = [line for line in passed if name in line or call in line.lower()]
+        # At least three: a spec, plain data and back, the contract of its kind.
+        assert len(its_tests) >= 3, (name, its_tests)
     assert "skipped" not in done.stdout.splitlines()[-1]

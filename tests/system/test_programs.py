@@ -15,10 +15,14 @@ from metaplast.problem import MetaProblem
 from metaplast.spec import decode
 
 task = decode("task", {"name": "teacher_student", "n_in": 4, "n_out": 5, "n_steps": 3})
-rule = decode("rule", {"name": "trace_taylor", "terms": ["pre", "pre*post_trace", "post*pre_slow", "error*pre"]})
-network, feedback = decode("network", {"name": "ei", "readout": False}), decode("feedback", "symmetric")
-problem = MetaProblem(Lifetime(task, network, feedback, slots=(Slot(edges="i_to_e", rule=rule),), measure=("units",)))
-theta = jax.eval_shape(lambda key: jax.tree.map(lambda x: x[None], problem.init(key)), jax.random.key(0))
+terms = ["pre", "pre*post_trace", "post*pre_slow", "error*pre"]
+rule = decode("rule", {"name": "trace_taylor", "terms": terms})
+network = decode("network", {"name": "ei", "readout": False})
+feedback = decode("feedback", "symmetric")
+slots = (Slot(edges="i_to_e", rule=rule),)
+problem = MetaProblem(Lifetime(task, network, feedback, slots=slots, measure=("units",)))
+one_member = lambda key: jax.tree.map(lambda x: x[None], problem.init(key))
+theta = jax.eval_shape(one_member, jax.random.key(0))
 batch = jax.eval_shape(lambda key: problem.sample(key, 2, "train"), jax.random.key(0))
 print(jax.jit(problem.losses).lower(theta, batch).as_text())
 """
@@ -55,7 +59,7 @@ def test_the_number_of_threads_changes_no_bit() -> None:
 
 
 def test_the_order_of_sets_is_in_no_program() -> None:
-    """Conductance ports, credit, traces, units: the seeds put two words of a set in either order."""
+    """Conductance ports, credit, traces, units: the seeds put two words of a set in both orders."""
     told = set()
     for seed in ("1", "4"):
         environment = {**os.environ, "PYTHONHASHSEED": seed, "JAX_PLATFORMS": "cpu"}

@@ -40,7 +40,10 @@ def _interval_holds(told: dict[str, Any], true: dict[str, float]) -> None:
 
 
 def _covariance(path: Path) -> Path:
-    """w += .15 (y - 1/2)(x - 1/2) - .01 w;   y = sigmoid(w x - 1/2), noise .02, first weights of every rat's own."""
+    """w += .15 (y - 1/2)(x - 1/2) - .01 w, with y = sigmoid(w x - 1/2).
+
+    The noise is .02, and every rat has first weights of its own.
+    """
     rng = np.random.default_rng(1)
     rows: dict[str, list[Any]] = {
         name: [] for name in ("stimulus", "activity", "session", "subject")

@@ -207,7 +207,7 @@ def test_a_gradient_that_does_not_exist_is_counted_as_zero():
 
 @pytest.mark.parametrize("floor", [1.0, 1e-12])
 def test_a_gradient_is_small_only_beside_the_digits_of_its_loss(floor):
-    """1e-12 of an output is lost beside 1, in which a float32 has 7 digits, and plain beside 1e-12."""
+    """1e-12 of an output is lost beside 1, as a float32 has 7 digits, and plain beside 1e-12."""
     problem = MetaProblem(_lifetime(1, task=Pulse(floor=floor, scale=1e-12)), MeanLoss(), n_tasks=4)
     plan = Plan(n_lives=12, std=0.05)
     told = diagnose(problem, _theta(IN, LOOP, OUT), KEY, plan=plan)

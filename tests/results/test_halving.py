@@ -28,7 +28,7 @@ from metaplast.training import row_words
 
 
 def _problem(cell, task, dt):
-    """Izhikevich cells under constant inputs, some of them inhibitory: nothing is drawn in a step."""
+    """Izhikevich cells under constant inputs, some inhibitory: nothing is drawn in a step."""
     network = Feedforward(hidden=(), output=cell, gain=3.0)
     rule = Slot(rule=Stdp(potentiation=0.0, depression=0.0))
     return MetaProblem(Lifetime(task, network, None_(), slots=(rule,), dt=dt))
@@ -74,8 +74,11 @@ def test_half_the_step_is_the_same_seconds():
 @register("neuron", "lorenz")
 @spec
 class Lorenz(AbstractNeuron):
-    """Lorenz's flow by Runge and Kutta's method: chaotic, nothing drawn, and at dt = 0.01 the statistics of its wide
-    turns (a spike: x passes 16) are those of the flow. The drive of the first step says where it starts."""
+    """Lorenz's flow by Runge and Kutta's method: chaotic, and nothing is drawn.
+
+    At dt = 0.01 the statistics of its wide turns (a spike: x passes 16) equal those of the flow.
+    The drive of the first step says where it starts.
+    """
 
     spiking: ClassVar[bool] = True
 
@@ -102,8 +105,11 @@ class Lorenz(AbstractNeuron):
 
 
 def test_chaos_is_no_effect_of_dt_and_few_lives_are_said_to_tell_nothing():
-    """Counts of Lorenz's flow at dt and dt / 2 are draws of one distribution: a difference of means is chance. An exact
-    repetition at dt would differ by nothing, so that any difference of 5 % would be an effect."""
+    """Counts of Lorenz's flow at dt and dt / 2 are draws of one distribution.
+
+    A difference of means is chance. An exact repetition at dt would differ by nothing, so that any
+    difference of 5 % would be an effect.
+    """
     task = TargetRate(n_in=3, n_out=1, n_steps=3000, window=700)
     network = Feedforward(hidden=(), output=Lorenz(), gain=0.02)
     rule = Slot(rule=Stdp(potentiation=0.0, depression=0.0))
@@ -142,8 +148,10 @@ def test_lives_that_cannot_tell_say_so(interval, tells):
 
 
 def test_a_change_of_a_quarter_in_noise_is_not_called_none():
-    """A shift of 23 % with a standard error of 12 %, as happened: 2.13 * 12 % = 25.6 % either way, and 16 lives times
-    (25.6 / 5)^2 = 419 would narrow that to 5 %."""
+    """A shift of 23 % with a standard error of 12 %, as happened.
+
+    2.13 * 12 % = 25.6 % either way, and 16 lives times (25.6 / 5)^2 = 419 would narrow that to 5 %.
+    """
     interval = [0.23 - 0.256, 0.23 + 0.256]
     facts = {"before": {"loss": 1.0}, "after": {"loss": 1.23}, "interval": {"loss": interval}}
     said = halving.line({"dt": 1e-3, "lives": 16, "changed": [], "untold": ["loss"], **facts})

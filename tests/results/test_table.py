@@ -36,7 +36,10 @@ def test_a_wide_table_goes_on_below_with_every_cell_once_and_intervals_beside_th
 
 
 def test_long_words_go_on_below_each_other() -> None:
-    said = "over the 32 lives of an outer step; below a tenth the gradient drowns in what the lives differ by"
+    said = (
+        "over the 32 lives of an outer step; below a tenth the gradient drowns in what the lives "
+        "differ by"
+    )
     text = aligned(
         [("measured", "value", "what it means"), ("gradient signal / noise", "0.3", said)]
     )

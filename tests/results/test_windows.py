@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from metaplast.connections.dense import Dense
-from metaplast.report import sections
+from metaplast.figures import spike_windows
 from metaplast.results.windows import window
 from metaplast.reuse.load import load_rule
 from metaplast.rules.clopath import Clopath
@@ -59,7 +59,7 @@ def test_a_modulated_window_is_that_of_what_becomes_eligible(around, tmp_path):
         found.pair[later], 0.3 * np.exp(-found.lags[later] / 20e-3), rtol=1e-4
     )
     assert found.gated and found.alone == 0.0
-    section, numbers = sections.spike_windows({"rule": found}, tmp_path)
+    section, numbers = spike_windows.part({"rule": found}, tmp_path)
     assert (
         "shown is what the pair makes eligible" in section.paragraphs[1]
         and numbers["rule"]["eligible_only"]

@@ -1,0 +1,40 @@
+"""The figure of a fit's deviance explained: every row against every null."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from metaplast.figures.style import OTHERS, OURS, plt, save
+
+
+def draw(rows: Mapping[str, Mapping[str, Any]], path: Path, main: str, of: str) -> None:
+    """Draw one panel per null: deviance explained on held-out values, with 95 % intervals.
+
+    Args:
+        rows: {row: {null: {mean, ci95}}}, of every fitted row and every other null.
+        path: of the picture.
+        main: the row in blue.
+        of: the held-out values in words.
+    """
+    names = list(rows)
+    nulls = list(rows[names[0]])
+    size = (3.4 * len(nulls) + 1.2, 0.4 * len(rows) + 1.5)
+    figure, grid = plt.subplots(1, len(nulls), figsize=size, sharey=True, layout="constrained")
+    panels = np.atleast_1d(grid)
+    for axes, null in zip(panels, nulls, strict=True):
+        for y, name in enumerate(reversed(names)):
+            value = rows[name][null]
+            if value["mean"] is None:
+                continue
+            colour = OURS if name == main else OTHERS
+            if value["ci95"][0] is not None:
+                axes.plot(value["ci95"], [y, y], color=colour, lw=3, solid_capstyle="round")
+            axes.plot(value["mean"], y, "o", color=colour, ms=6)
+        axes.axvline(0.0, color="black", lw=0.8)
+        axes.set_title(f"against {null}", fontsize=10)
+        axes.grid(axis="x", alpha=0.3)
+    panels[0].set_yticks(range(len(names)), names[::-1])
+    figure.supxlabel(f"deviance explained on held-out {of}", fontsize=10)
+    save(figure, path)

@@ -1,0 +1,178 @@
+"""The figure of learning within a life: every row's metric over the steps, with a band."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from metaplast.figures.section import Figure, Part, Section
+from metaplast.figures.style import plt, row_styles, save
+from metaplast.results.curves import Band
+from metaplast.results.numbers import json_list, number
+
+Phases = Sequence[tuple[int, bool]]  # (steps, whether plasticity is on) of every phase
+_JUMP = (
+    " A jump where a phase ends may come from the order of the stimuli: in a stream that shows "
+    "every class equally often, what comes next differs from what came last."
+)
+
+
+class Facts(NamedTuple):
+    """How the curves were made.
+
+    n_lives: held-out lives of each run
+    n_runs: number of runs
+    width: steps of the moving mean
+    blown: {row: lives with a loss that is not finite}
+    """
+
+    n_lives: int
+    n_runs: int
+    width: int
+    blown: Mapping[str, int]
+
+    @property
+    def smoothing(self) -> str:
+        """The moving mean in words."""
+        if self.width > 1:
+            return f"moving mean over {self.width} steps within a phase"
+        return "not smoothed"
+
+    @property
+    def over(self) -> str:
+        """The lives in words."""
+        several = f" in each of {self.n_runs} runs" if self.n_runs > 1 else ""
+        return f"{self.n_lives} held-out lives{several}"
+
+
+def part(
+    bands: Mapping[str, Mapping[str, Band]],
+    phases: Phases,
+    facts: dict[str, Any],
+    folder: Path,
+    ours: Sequence[str],
+) -> Part:
+    """One picture per metric.
+
+    Args:
+        bands: {metric: {row: band over the steps of a life}}.
+        phases: of a life.
+        facts: the fields of `Facts` by name; they are kept in the numbers of the part.
+        folder: of the pictures.
+        ours: the names of the rows with a thick line; the first is blue.
+    """
+    made = Facts(**facts)
+    pictures = [_figure(metric, rows, phases, made, folder, ours) for metric, rows in bands.items()]
+    words = (
+        "Every step is scored before the change of weight it gives rise to, so within a plastic "
+        "phase the curve is the score as a function of the number of steps learned from so far."
+    )
+    paragraphs = [words + _JUMP if len(phases) > 1 else words]
+    for name, n in made.blown.items():
+        if n:
+            paragraphs.append(
+                f"{name}: {n} lives with a loss that is not finite; "
+                "from that step on they are left out of the curve."
+            )
+    numbers = {}
+    for metric, rows in bands.items():
+        numbers[metric] = {}
+        for row, band in rows.items():
+            fields = band._asdict().items()
+            numbers[metric][row] = {field: json_list(values) for field, values in fields}
+    plain = {
+        **facts,
+        "phases": [{"steps": length, "plastic": plastic} for length, plastic in phases],
+        "bands": numbers,
+    }
+    return Section("Learning within a life", paragraphs, figures=pictures), plain
+
+
+def _figure(
+    metric: str,
+    rows: Mapping[str, Band],
+    phases: Phases,
+    made: Facts,
+    folder: Path,
+    ours: Sequence[str],
+) -> Figure:
+    path = folder / f"curves_{metric}.png"
+    draw(rows, phases, f"{metric} ({made.smoothing})", path, ours)
+    last = ", ".join(f"{name} {number(band.mean[-1], '.3g')}" for name, band in rows.items())
+    alt = f"{metric} at every step of a life for {', '.join(rows)}; last step: {last}"
+    caption = (
+        f"{metric} at each step, mean over {made.over}, {made.smoothing}; pointwise 95 % band. "
+        "Shaded: plasticity is on. The legend is in the order of the curves' ends."
+    )
+    return Figure(path, alt, caption)
+
+
+def draw(
+    bands: Mapping[str, Band], phases: Phases, label: str, path: Path, ours: Sequence[str]
+) -> None:
+    """Draw every row's band over the steps of a life; plastic phases are shaded.
+
+    Args:
+        bands: {row: band}.
+        phases: of a life.
+        label: of the vertical axis.
+        path: of the picture.
+        ours: the names of the rows with a thick line; the first is blue.
+    """
+    figure, axes = plt.subplots(figsize=(8.2, 4.4), layout="constrained")
+    steps = np.arange(1, sum(length for length, _ in phases) + 1)
+    _shade(axes, phases)
+    styles = row_styles(bands, ours)
+    for name in sorted(bands, key=lambda name: name in ours):  # our rows lie on top
+        band = bands[name]
+        colour = styles[name]["color"]
+        alpha = 0.22 if name in ours else 0.12
+        width = 2.4 if name in ours else 1.3
+        axes.fill_between(steps, band.low, band.high, color=colour, alpha=alpha, lw=0)
+        style = styles[name]
+        axes.plot(steps, band.mean, lw=width, label=name, color=colour, ls=style["ls"])
+    if _wants_logarithm(bands):
+        axes.set_yscale("log")
+    axes.set_xlim(0.5, steps[-1] + 0.5)
+    axes.set_xlabel("step in the life")
+    axes.set_ylabel(label)
+    axes.grid(alpha=0.3)
+    _legend(figure, axes, bands)
+    save(figure, path)
+
+
+def _wants_logarithm(bands: Mapping[str, Band]) -> bool:
+    """Whether all bounds are positive and the means span more than a factor of 30."""
+    low = np.concatenate([band.low for band in bands.values()])
+    low = low[np.isfinite(low)]
+    means = np.concatenate([band.mean[np.isfinite(band.mean)] for band in bands.values()])
+    return bool(low.size and low.min() > 0 and means.max() > 30 * means.min())
+
+
+def _legend(figure: Any, axes: Any, bands: Mapping[str, Band]) -> None:
+    """The names in the order in which the curves end, from top to bottom."""
+    handles, names = axes.get_legend_handles_labels()
+    last = [
+        float(np.nan_to_num(bands[name].mean[-1])) if name in bands else -np.inf for name in names
+    ]
+    order = sorted(range(len(names)), key=lambda i: -last[i])
+    figure.legend(
+        [handles[i] for i in order],
+        [names[i] for i in order],
+        loc="outside right upper",
+        fontsize=8,
+        frameon=False,
+    )
+
+
+def _shade(axes: Any, phases: Phases) -> None:
+    style = {"ha": "center", "va": "bottom", "fontsize": 8}
+    start = 0.5
+    for length, plastic in phases:
+        if plastic:
+            axes.axvspan(start, start + length, color="#f3ecd8", lw=0, zorder=0)
+        word = "plastic" if plastic else "frozen"
+        middle = start + length / 2
+        axes.text(middle, 1.01, word, transform=axes.get_xaxis_transform(), **style)
+        start += length

@@ -1,0 +1,65 @@
+"""The figure of a rule that is no list of terms: a histogram of every leaf of theta."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from metaplast.figures.section import Figure, Part, RulesShown, Section, Table
+from metaplast.figures.style import OURS, hide, plt, save
+from metaplast.results import coefficients
+from metaplast.results.numbers import number
+
+
+def of_rules(shown: RulesShown) -> Part | None:
+    """The leaves of the first rule file; None where every rule is a list of terms."""
+    file = shown.files[0]
+    leaves = coefficients.leaves(file.document, file.tensors)
+    return part(leaves, shown.folder) if leaves else None
+
+
+def part(leaves: Mapping[str, np.ndarray], folder: Path) -> Part:
+    """How many numbers every leaf holds, of what shape and size."""
+    path = folder / "numbers.png"
+    draw(leaves, path)
+    rows = []
+    plain = {}
+    described = []
+    for name, values in leaves.items():
+        shape = "x".join(str(length) for length in values.shape) or "1"
+        rms = float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))
+        least = float(values.min())
+        largest = float(values.max())
+        sizes = [number(value, ".3g") for value in (rms, least, largest)]
+        rows.append((name, shape, str(values.size), *sizes))
+        described.append(f"{name} {values.size} numbers, rms {sizes[0]}")
+        plain[name] = {
+            "shape": list(values.shape),
+            "size": values.size,
+            "rms": rms,
+            "min": least,
+            "max": largest,
+        }
+    head = ("leaf", "shape", "numbers", "root mean square", "least", "largest")
+    table = Table("Learned numbers by leaf", head, rows)
+    alt = f"Histogram of every leaf: {', '.join(described)}"
+    figure = Figure(path, alt, "Distribution of the learned numbers of each leaf.")
+    total = sum(values.size for values in leaves.values())
+    words = f"A rule that is no list of terms: {total} numbers in {len(leaves)} leaves."
+    section = Section("Learned numbers", [words], figures=[figure], tables=[table])
+    return section, {"leaves": plain}
+
+
+def draw(leaves: Mapping[str, np.ndarray], path: Path) -> None:
+    """Draw one histogram per leaf of theta."""
+    n_lines = -(-len(leaves) // 3)
+    figure, grid = plt.subplots(
+        n_lines, 3, figsize=(8.4, 2.2 * n_lines + 0.3), layout="constrained", squeeze=False
+    )
+    for axes, (name, values) in zip(grid.flat, leaves.items(), strict=False):
+        axes.hist(values.reshape(-1), bins=min(40, max(5, values.size // 4)), color=OURS)
+        axes.set_title(f"{name} {list(values.shape)}", fontsize=8)
+        axes.set_xlabel("value", fontsize=8)
+        axes.set_ylabel("numbers", fontsize=8)
+    hide(list(grid.flat)[len(leaves) :])
+    save(figure, path)

@@ -1,0 +1,101 @@
+"""The figure of spike-timing windows: the change of weight by one pair of spikes."""
+
+import itertools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from metaplast.figures.section import Figure, Part, RulesShown, Section
+from metaplast.figures.style import OURS, PALETTE, TRUE, plt, save
+from metaplast.results.numbers import json_list, number
+from metaplast.results.windows import WEIGHT, Window, window
+
+Curve = tuple[np.ndarray, np.ndarray]  # lags in ms, changes of weight
+
+
+def of_rules(shown: RulesShown) -> Part | None:
+    """The windows of the rules that learn from the times of spikes; None where no rule does."""
+    windows = {}
+    for entry, rule in shown.rules.items():
+        of_rule = window(rule)
+        if of_rule is not None:
+            windows[entry] = of_rule
+    return part(windows, shown.folder) if windows else None
+
+
+def part(windows: Mapping[str, Window], folder: Path) -> Part:
+    """The change of weight by a pair of spikes, for every slot or edge.
+
+    Args:
+        windows: {slot or edge: window}.
+        folder: of the picture.
+    """
+    path = folder / "windows.png"
+    curves: dict[str, Curve] = {}
+    for entry, each in windows.items():
+        curves[entry] = (1e3 * each.lags, each.pair)
+    if len(windows) == 1:
+        (only,) = windows.values()
+        curves["both spikes alone"] = (1e3 * only.lags[[0, -1]], np.full(2, only.alone))
+    draw(curves, None, path)
+    extremes = []
+    plain = {}
+    for entry, each in windows.items():
+        least = number(each.pair.min(), ".3g")
+        largest = number(each.pair.max(), ".3g")
+        extremes.append(f"{entry} {least} to {largest}")
+        plain[entry] = {
+            "lags_s": json_list(each.lags),
+            "delta_w": json_list(each.pair),
+            "alone": each.alone,
+            "eligible_only": each.gated,
+        }
+    alt = f"Spike-timing windows: {', '.join(extremes)}"
+    figure = Figure(path, alt, "Change of weight by one pair of spikes.")
+    title = "Change of weight by a pair of spikes"
+    return Section(title, _words(windows), figures=[figure]), plain
+
+
+def draw(curves: Mapping[str, Curve], band: Any, path: Path) -> None:
+    """Draw the change of weight by one pair of spikes against post time minus pre time in ms.
+
+    Args:
+        curves: {name: (lags, changes)}; the first is blue and solid, the others are dashed.
+        band: (lags, low, high) of the 95 % interval, or None.
+        path: of the picture.
+    """
+    figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
+    if band is not None:
+        lags, low, high = band
+        axes.fill_between(lags, low, high, color=OURS, alpha=0.25, lw=0, label="95 % interval")
+    colours = itertools.cycle((OURS, TRUE, *PALETTE))
+    for (name, (lags, change)), colour in zip(curves.items(), colours, strict=False):
+        dashes = "-" if colour == OURS else "--"
+        axes.plot(lags, change, lw=1.6, color=colour, ls=dashes, label=name)
+    axes.axhline(0.0, color="black", lw=0.8)
+    axes.axvline(0.0, color="black", lw=0.8)
+    axes.set_xlabel("time of the post spike minus time of the pre spike, ms")
+    axes.set_ylabel("change of weight")
+    axes.legend(frameon=False)
+    save(figure, path)
+
+
+def _words(windows: Mapping[str, Window]) -> list[str]:
+    words = [
+        "What one spike on each side changes over the times shown, against the time between the "
+        f"two, at a synapse whose weight stands still at {WEIGHT:g} (bounds 0 and 1); "
+        "modulators are held at 1."
+    ]
+    for entry, each in windows.items():
+        if each.gated:
+            words.append(
+                f"{entry}: a modulator applies what is eligible; shown is what the pair makes "
+                "eligible, the change by the rule inside, before its fading and before the rate "
+                "and the modulator of the rule around it."
+            )
+    for entry, each in windows.items():
+        alone = number(each.alone, ".3g")
+        words.append(f"{entry}: both spikes alone, without the other, change it by {alone}.")
+    return words

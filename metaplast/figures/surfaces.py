@@ -1,0 +1,132 @@
+"""The figure of surfaces: the change of weight over two signals."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.ticker import ScalarFormatter
+
+from metaplast.figures.section import Figure, Part, RulesShown, Section
+from metaplast.figures.style import hide, plt, save
+from metaplast.results import surfaces
+from metaplast.results.numbers import json_list, number
+from metaplast.results.surfaces import Surface
+
+_TITLE = "Change of weight over two signals"
+_ASKED = (
+    "The change is what the rule asks for, before masks, bounds of the weights and the task's gate."
+)
+_CAPTION = (
+    "Red: the weight grows; blue: it shrinks; black line: no change. "
+    "Each map has its own colour scale."
+)
+
+
+def of_rules(shown: RulesShown) -> Part:
+    """The surfaces of every rule of the first file."""
+    by_entry = {entry: surfaces.surfaces(rule) for entry, rule in shown.rules.items()}
+    return part(by_entry, shown.whose, shown.folder)
+
+
+def part(by_entry: Mapping[str, Sequence[Surface]], whose: str, folder: Path) -> Part:
+    """The surfaces of every slot or edge.
+
+    Args:
+        by_entry: {slot or edge: surfaces}.
+        whose: a sentence that says whose rule is drawn, where there are several.
+        folder: of the picture.
+    """
+    drawn = {entry: list(each) for entry, each in by_entry.items() if each}
+    if not drawn:
+        return Section(_TITLE, ["The rule reads fewer than two signals: no surface."]), {}
+    path = folder / "surfaces.png"
+    draw(drawn, path)
+    figure = Figure(path, _alt(drawn), _CAPTION)
+    plain = {entry: [_plain(surface) for surface in each] for entry, each in drawn.items()}
+    return Section(_TITLE, _words(drawn, whose), figures=[figure]), plain
+
+
+def draw(drawn: Mapping[str, Sequence[Surface]], path: Path) -> None:
+    """Draw heat maps of delta_w, one line per slot or edge; a black line shows where it is 0.
+
+    Every map has its own colour scale.
+    """
+    n_columns = max(len(each) for each in drawn.values())
+    figure, grid = plt.subplots(
+        len(drawn),
+        n_columns,
+        figsize=(4.3 * n_columns, 3.5 * len(drawn)),
+        layout="constrained",
+        squeeze=False,
+    )
+    for line, (entry, each) in zip(grid, drawn.items(), strict=True):
+        for axes, surface in zip(line, each, strict=False):
+            _map(figure, axes, surface, entry)
+        hide(list(line)[len(each) :])
+    save(figure, path)
+
+
+def _map(figure: Any, axes: Any, surface: Surface, title: str) -> None:
+    delta_w = surface.delta_w
+    finite = delta_w[np.isfinite(delta_w)]
+    limit = float(np.abs(finite).max(initial=0.0)) or 1.0
+    grid = (surface.x_values, surface.y_values, delta_w)
+    image = axes.pcolormesh(*grid, cmap="RdBu_r", vmin=-limit, vmax=limit, rasterized=True)
+    if delta_w.min() < 0 < delta_w.max():
+        axes.contour(*grid, levels=[0.0], colors="black", linewidths=1)
+    axes.set_xlabel(surface.x, fontsize=9)
+    axes.set_ylabel(surface.y, fontsize=9)
+    axes.set_title(title, fontsize=9)
+    ticks = ScalarFormatter()
+    ticks.set_powerlimits((-2, 3))
+    bar = figure.colorbar(image, ax=axes, format=ticks)
+    bar.set_label("change of weight per step", fontsize=8)
+
+
+def _words(drawn: Mapping[str, Sequence[Surface]], whose: str) -> list[str]:
+    every = [surface for each in drawn.values() for surface in each]
+    step = f"What one step of {every[0].dt:g} s would change at a single synapse."
+    held = dict.fromkeys(f"{s.x} and {s.y} vary, {_held(s.held)}" for s in every)
+    words = [
+        f"{step} {_ASKED} {whose}".strip(),
+        f"Signals that are no axis are held: {'; '.join(held)}. "
+        "Sums over other synapses (such as predicted) are held like any other signal.",
+    ]
+    if any(surface.stateful for surface in every):
+        words.append(
+            "The rule has state (traces or moments): "
+            "this is its first step, from the state at birth."
+        )
+    if any(surface.averaged for surface in every):
+        words.append("The rule holds a number per synapse: the surface is that of their means.")
+    return words
+
+
+def _held(held: Mapping[str, float]) -> str:
+    values = ", ".join(f"{name} = {value:g}" for name, value in held.items())
+    return values or "nothing else is read"
+
+
+def _alt(drawn: Mapping[str, Sequence[Surface]]) -> str:
+    words = []
+    for entry, each in drawn.items():
+        for surface in each:
+            least = number(surface.delta_w.min(), ".3g")
+            largest = number(surface.delta_w.max(), ".3g")
+            words.append(f"{entry} over {surface.x} and {surface.y}, {least} to {largest}")
+    return f"Heat maps of the change of weight: {', '.join(words)}"
+
+
+def _plain(surface: Surface) -> dict[str, Any]:
+    return {
+        "x": surface.x,
+        "y": surface.y,
+        "held": surface.held,
+        "dt": surface.dt,
+        "first_step_of_state": surface.stateful,
+        "means_of_synapses": surface.averaged,
+        "x_values": json_list(surface.x_values),
+        "y_values": json_list(surface.y_values),
+        "delta_w": [json_list(row) for row in surface.delta_w],
+    }

@@ -1,0 +1,43 @@
+"""The figure of meta-training: a metric of every trained row over the outer steps."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+from metaplast.figures.style import plt, row_styles, save
+
+
+def draw(
+    losses: Mapping[str, Sequence[float]],
+    path: Path,
+    ours: Sequence[str],
+    label: str = "loss on training lives (running median)",
+) -> None:
+    """Draw the outer loss of every trained row, a running median over a twentieth of the run.
+
+    Args:
+        losses: {row: values at the outer steps}; a row without values is not drawn.
+        path: of the picture.
+        ours: the names of the rows with a thick line; the first is blue.
+        label: of the vertical axis.
+    """
+    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    styles = row_styles(losses, ours)
+    for name, values in losses.items():
+        if not values:
+            continue
+        width = max(1, len(values) // 20)
+        windows = np.lib.stride_tricks.sliding_window_view(np.asarray(values), width)
+        smooth = np.median(windows, axis=1)
+        steps = np.arange(width, len(values) + 1)
+        axes.plot(steps, smooth, lw=2.2 if name in ours else 1.2, label=name, **styles[name])
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("outer step")
+    axes.set_ylabel(label)
+    if all(min(values, default=1) > 0 for values in losses.values()):
+        axes.set_yscale("log")
+    axes.legend(fontsize=8, frameon=False)
+    axes.grid(alpha=0.3)
+    save(figure, path)

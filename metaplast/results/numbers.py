@@ -1,0 +1,115 @@
+"""How a number is written: on pages, in tables, in lines of text, and in JSON files."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from metaplast.results.statistics import Estimate
+
+NOT_FINITE = "not finite"
+UNKNOWN = "none"
+
+
+def number(value: float | None, form: str = ".4g") -> str:
+    """The number in a format of Python; `not finite` for None, NaN and infinity.
+
+    Args:
+        value: the number, or None where a JSON file holds null.
+        form: a format specification, such as `.3g` or `+.4g`.
+    """
+    if value is None or not math.isfinite(value):
+        return NOT_FINITE
+    return format(value, form)
+
+
+def measured(value: float, form: str = ".2g") -> str:
+    """The number in a format of Python; `none` for NaN, which stands for a missing measurement.
+
+    Infinity is a result of a measurement and stays `inf`.
+    """
+    return UNKNOWN if math.isnan(value) else format(value, form)
+
+
+def with_error(value: float, error: float) -> str:
+    """`0.98 +- 0.02`; the value alone where its standard error is unknown."""
+    return measured(value) if math.isnan(error) else f"{measured(value)} +- {measured(error)}"
+
+
+def share(value: float) -> str:
+    """A share of 1 in whole percent, such as `25%`."""
+    return measured(value, ".0%")
+
+
+def per_second(rate: float, dt: float) -> str:
+    """A rate per step of `dt` seconds, and the same rate per second."""
+    if math.isnan(rate):
+        return UNKNOWN
+    return f"{rate:+.2g} a step, {rate / dt:+.2g} a second"
+
+
+def interval(bounds: Sequence[float | None], form: str = ".4g") -> str:
+    """`[low, high]`, each bound as `number` writes it."""
+    low, high = bounds
+    return f"[{number(low, form)}, {number(high, form)}]"
+
+
+def percent(bounds: Sequence[float]) -> str:
+    """The interval of a relative change, such as `[-1.5, +120] %`.
+
+    Two significant digits below 100 %, whole percent from there on.
+    """
+    words = []
+    for bound in bounds:
+        form = "+.2g" if abs(bound) < 1 else "+.0f"
+        words.append(format(100 * bound, form))
+    low, high = words
+    return f"[{low}, {high}] %"
+
+
+def table_form(values: Sequence[float | None]) -> str:
+    """The format of one column: three decimals, or three significant digits.
+
+    Significant digits are taken where three decimals would show nothing, or far too much.
+    """
+    sizes = [abs(value) for value in values if value is not None]
+    largest = max(sizes, default=1.0)
+    return ".3f" if 0.05 <= largest < 1e3 else ".3g"
+
+
+def text(value: Any) -> str:
+    """A plain value of a JSON file as text, at any depth; null is `not finite`."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {text(item)}" for key, item in value.items())
+    if isinstance(value, list):
+        return f"[{', '.join(text(item) for item in value)}]"
+    if value is None:
+        return NOT_FINITE
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def json_number(value: float) -> float | None:
+    """The number to six significant digits, as JSON files hold it; None if it is not finite."""
+    return float(f"{value:.6g}") if math.isfinite(value) else None
+
+
+def json_tree(tree: Any) -> Any:
+    """Nested dicts and lists with `json_number` of every number."""
+    if isinstance(tree, dict):
+        return {name: json_tree(value) for name, value in tree.items()}
+    if isinstance(tree, list):
+        return [json_tree(value) for value in tree]
+    return json_number(tree)
+
+
+def json_list(values: Any) -> list[float | None]:
+    """`json_number` of every value of a sequence or a vector."""
+    return [json_number(float(value)) for value in values]
+
+
+def json_estimate(estimate: Estimate) -> dict[str, Any]:
+    """{mean, ci95: [low, high], n} of an estimate."""
+    return {
+        "mean": json_number(estimate.mean),
+        "ci95": [json_number(estimate.low), json_number(estimate.high)],
+        "n": estimate.n,
+    }
