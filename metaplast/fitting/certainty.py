@@ -13,8 +13,8 @@ from metaplast.fitting.result import (
     IntervalsResult,
     SettledResult,
     Weights,
-    rounded,
 )
+from metaplast.results.numbers import json_number
 
 SHOWN = 5  # directions, and combinations that are open
 
@@ -49,7 +49,7 @@ def intervals_result(certainty: Certainty) -> IntervalsResult | None:
     for combination in numbers.settled[:SHOWN]:
         bounds = _bounds(combination.low, combination.high)
         weights = _weights(combination.weights)
-        settled.append(SettledResult(rounded(combination.value), bounds, weights))
+        settled.append(SettledResult(json_number(combination.value), bounds, weights))
     return IntervalsResult(
         over=numbers.over,
         n=numbers.n,
@@ -59,7 +59,7 @@ def intervals_result(certainty: Certainty) -> IntervalsResult | None:
         separated=numbers.separated,
         alone=list(numbers.alone),
         swaps=[_weights(weights) for weights in numbers.swaps[:SHOWN]],
-        condition=rounded(numbers.condition),
+        condition=json_number(numbers.condition),
         directions=directions_result(numbers.directions),
         why=numbers.why,
     )
@@ -90,7 +90,7 @@ def bootstrap_result(
 def directions_result(directions: list[Direction]) -> list[DirectionResult]:
     """The loosest directions, for fit.json."""
     return [
-        DirectionResult(rounded(d.sd), d.loose, _weights(d.weights)) for d in directions[:SHOWN]
+        DirectionResult(json_number(d.sd), d.loose, _weights(d.weights)) for d in directions[:SHOWN]
     ]
 
 
@@ -112,8 +112,8 @@ def _refit_bounds(refits: Bootstrap) -> dict[str, Bounds]:
 
 
 def _bounds(low: float, high: float) -> Bounds:
-    return Bounds(rounded(low), rounded(high))
+    return Bounds(json_number(low), json_number(high))
 
 
 def _weights(weights: dict[str, float]) -> Weights:
-    return {name: rounded(value) for name, value in weights.items()}
+    return {name: json_number(value) for name, value in weights.items()}

@@ -95,16 +95,18 @@ def fit(
         def group_tick(steps: int, total: int, before: int = first // width) -> None:
             tick(before * total + steps, n_groups * total)
 
-        found = _group(problem, outer, sessions, [*group, *padding], settings, seed, group_tick)
-        results += found[: len(group)]
+        lanes = [*group, *padding]
+        of_group = _group(problem, outer, sessions, lanes, settings, seed, group_tick)
+        results += of_group[: len(group)]
     return results
 
 
 def width_of() -> int:
     """Members that run in lockstep: one on a CPU, more on an accelerator.
 
-    In lockstep on a CPU, four members take 0.8 of the time on 20 synapses, but 5 times as long on
-    1,000; and one by one each stops when it is at rest. An accelerator has room for more.
+    On a CPU, four members in lockstep take 0.8 times as long as one by one on 20 synapses, but 5
+    times as long on 1,000. One by one, each also stops when it is at rest. An accelerator has room
+    for more.
     """
     return 1 if jax.default_backend() == "cpu" else ON_ACCELERATOR
 
@@ -112,17 +114,24 @@ def width_of() -> int:
 def in_one_chunk(problem: MetaProblem, n_sessions: int) -> MetaProblem:
     """The problem with all sessions of a small network in lockstep.
 
-    18 lives of 240 steps on 20 synapses take 6.0 ms so, and 9.1 ms in two chunks.
+    In one chunk, 18 lives of 240 steps on 20 synapses take 6.0 ms; in two chunks, 9.1 ms. A problem
+    that says its chunk keeps it.
     """
     if problem.chunk:
         return problem
-    size = sum(4 * math.prod(e.connection.shape) for e in problem.lifetime.wiring().edges)
+    size = 0  # bytes of the weights of one session
+    for edge in problem.lifetime.wiring().edges:
+        size += 4 * math.prod(edge.connection.shape)
     room = min(MOST_IN_LOCKSTEP, CACHE_BYTES // max(1, size))
     return replace(problem, chunk=max(1, min(n_sessions, room)))
 
 
 class _Lanes(NamedTuple):
-    """The members of a group side by side, each leaf with a leading axis [n_members]."""
+    """The members of a group side by side. Each leaf has a leading axis [n_members].
+
+    states: of the outer loop.
+    masks, strengths, targets: as of `Member`.
+    """
 
     states: Any
     masks: Theta
@@ -131,7 +140,12 @@ class _Lanes(NamedTuple):
 
 
 class _Clock(NamedTuple):
-    """The seed, the outer steps that are done, and those of the whole search."""
+    """The place of a call in the search.
+
+    seed: of the search.
+    start []: outer steps that are done.
+    total []: outer steps of the whole search.
+    """
 
     seed: int
     start: Array
@@ -162,16 +176,19 @@ def _group(
     seed: int,
     tick: Tick,
 ) -> list[SearchResult]:
+    """Bring the members of one group to rest, side by side."""
     n = len(group)
     total = outer.n_steps
     tasks = arrays(sessions)
-    masks = stack([m.mask for m in group])
-    strengths = jnp.asarray([m.strength for m in group], float)
-    targets = None if group[0].targets is None else stack([m.targets for m in group])
-    thetas = stack([m.theta for m in group])
+    masks = stack([each.mask for each in group])
+    strengths = jnp.asarray([each.strength for each in group], float)
+    targets = None
+    if group[0].targets is not None:
+        targets = stack([each.targets for each in group])
+    thetas = stack([each.theta for each in group])
     states = _begin(problem, outer, thetas, train.stream(seed, "outer"))
-    paths: list[np.ndarray] = []
-    others: list[np.ndarray] = []
+    paths: list[np.ndarray] = []  # numbers of rules [n, n_numbers] after every call
+    others: list[np.ndarray] = []  # the other numbers of theta, of the last calls
     losses = jnp.zeros(n)
     diverged = np.zeros(n, int)
     stable = np.zeros(n, bool)
@@ -180,9 +197,9 @@ def _group(
     while done < total and not stable.all():
         lanes = _Lanes(states, masks, strengths, targets)
         clock = _Clock(seed, jnp.asarray(done), jnp.asarray(total))
-        states, thetas, losses, blown = _advance(problem, outer, lanes, tasks, clock)
+        states, thetas, losses, newly_diverged = _advance(problem, outer, lanes, tasks, clock)
         done = min(total, done + CALL)
-        diverged += np.asarray(blown)
+        diverged += np.asarray(newly_diverged)
         paths.append(_flat(thetas["rules"], n))
         others = [*others[-window:], _flat({**thetas, "rules": {}}, n)]
         rules_rest = _at_rest(paths, window, settings.tolerance)
@@ -192,9 +209,15 @@ def _group(
     stable = stable & np.isfinite(np.asarray(losses))
     results = []
     for i in range(n):
-        loss = float(losses[i])
-        theta = member(thetas, i)
-        results.append(SearchResult(theta, path[i], done, bool(stable[i]), loss, int(diverged[i])))
+        result = SearchResult(
+            theta=member(thetas, i),
+            path=path[i],
+            steps=done,
+            stable=bool(stable[i]),
+            loss=float(losses[i]),
+            diverged=int(diverged[i]),
+        )
+        results.append(result)
     return results
 
 
@@ -207,7 +230,13 @@ def _flat(stacked: Any, n_members: int) -> np.ndarray:
 def _at_rest(paths: list[np.ndarray], window: int, tolerance: float) -> np.ndarray:
     """Whether the numbers of each member [n_members] are at rest.
 
-    In the last `window` calls none moved by more than `tolerance` of the largest.
+    A member is at rest where in the last `window` calls none of its numbers moved by more than
+    `tolerance` of the largest one.
+
+    Args:
+        paths: the numbers of every member [n_members, n_numbers] after every call.
+        window: calls.
+        tolerance: share of the largest number.
     """
     if len(paths) <= window:
         return np.zeros(len(paths[0]), bool)
@@ -220,6 +249,7 @@ def _at_rest(paths: list[np.ndarray], window: int, tolerance: float) -> np.ndarr
 
 @partial(jax.jit, static_argnames=("problem", "outer"))
 def _begin(problem: MetaProblem, outer: AbstractOuterLoop, thetas: Theta, key: Array) -> Any:
+    """The outer states of all members before their first step."""
     return lax.map(lambda theta: outer.init(problem, theta, key, outer.hyper()), thetas)
 
 
@@ -236,14 +266,14 @@ def _advance(
     whole = problem.n_tasks >= tasks.subject.shape[0]
 
     def advance(lane: _Lanes) -> _Call:
-        own_tasks = tasks if lane.targets is None else replace(tasks, **lane.targets)
+        lane_tasks = tasks if lane.targets is None else replace(tasks, **lane.targets)
         penalised = Penalised(problem, lane.masks, lane.strengths)
 
         def step(state: Any, index: Array) -> tuple[Any, tuple[Array, Array]]:
             # the same lives at every step where all are drawn: the loss is one function of theta
             draw = jnp.where(whole, 0, index)
             key = train.stream(seed, "tasks", draw)
-            batch: Batch = train.take(own_tasks, key, problem.n_tasks)
+            batch: Batch = train.take(lane_tasks, key, problem.n_tasks)
             new, metrics = outer.step(penalised, state, batch, train.stream(seed, "step", index))  # pyright: ignore[reportArgumentType]
             counts = index < total
             new = jax.tree.map(lambda a, b: jnp.where(counts, a, b), new, state)

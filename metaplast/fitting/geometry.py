@@ -1,6 +1,6 @@
 """The Fisher information of a fit as geometry.
 
-It tells which directions are flat, and how far the data let the others move.
+It tells which directions of theta are flat, and how far the data let the others move.
 """
 
 from typing import NamedTuple
@@ -12,11 +12,12 @@ from metaplast.fitting.sensitivity import Sensitivity
 from metaplast.results.statistics import t_quantile
 from metaplast.signals import Theta
 
-# a smaller eigenvalue, of the Fisher information at unit information of every number, is none
+# A direction is flat where its eigenvalue of the Fisher information is smaller. Every number is in a
+# unit in which its own information is 1.
 FLAT = 1e-8
-BEYOND = 1e-3  # of its own direction: a number is open where so much is not settled
+BEYOND = 1e-3  # of its own direction: a number is open where so much of it is not settled
 TINY = 1e-24  # of the largest information: a number with less has none
-# a direction is loose where its standard deviation exceeds this share of the length of all numbers
+# A direction is loose where its standard deviation is a larger share of the length of all numbers.
 LOOSE = 0.25
 SHOWN = 0.1  # weights of a direction that are named
 
@@ -87,10 +88,13 @@ class Space:
     fisher [n_free, n_free]: the Fisher information in these units.
     flat [n_free, n_flat]: the directions that no prediction depends on.
     condition: of `fisher`, infinite where a direction is flat.
-    inverse: the pseudo-inverse of `fisher`.
-    model: covariance where the model is right; values_t: its quantile.
-    over: covariance over groups, None where there are none; over_t: its quantile.
-    n: groups, or values.
+    inverse [n_free, n_free]: the pseudo-inverse of `fisher`.
+    model [n_free, n_free]: the covariance where the model is right.
+    values_t: Student's quantile of intervals by `model`.
+    groups: the score and Fisher information of every group.
+    n: groups, or values where there are no groups.
+    over [n_free, n_free]: the covariance over groups, None where there are none.
+    over_t: Student's quantile of intervals by `over`.
     """
 
     def __init__(self, moved: Sensitivity, groups: Groups) -> None:
@@ -119,16 +123,25 @@ class Space:
             self.over_t = t_quantile(self.n - 1)
 
     def _scaled(self, matrix: np.ndarray) -> np.ndarray:
+        """A Fisher information [n_free, n_free] in these units."""
         return matrix / np.outer(self.unit, self.unit)
 
-    def _group(self, moved: Sensitivity, mine: np.ndarray) -> _Group:
-        score = moved.score[mine].sum(axis=0) / self.unit
-        return _Group(score, self._scaled(moved.fisher[mine].sum(axis=0)))
+    def _group(self, moved: Sensitivity, is_member: np.ndarray) -> _Group:
+        """The group of the marked sessions [n_sessions], in these units."""
+        score = moved.score[is_member].sum(axis=0) / self.unit
+        return _Group(score, self._scaled(moved.fisher[is_member].sum(axis=0)))
 
     def _jackknife(self, firm: np.ndarray) -> np.ndarray:
-        """(n - 1) / n sum_s (d_s - mean d) (d_s - mean d)^T
+        """The covariance over groups, by leaving out one after the other.
 
-        d_s: the move of theta without group s. A direction that one group alone settles stays.
+        (n - 1) / n sum_s (d_s - mean d) (d_s - mean d)^T
+
+        d_s: the move of theta without group s.
+
+        A direction that one group alone settles does not move when that group is left out.
+
+        Args:
+            firm: the directions that are not flat [n_free, n_firm].
         """
         moves = []
         for score, fisher in self.groups:
@@ -139,15 +152,20 @@ class Space:
         return (self.n - 1) / self.n * away.T @ away
 
     def half(self, rows: np.ndarray) -> np.ndarray:
-        """Half the width of the interval of numbers with these derivatives [n_numbers, n_free]."""
+        """Half the width [n_numbers] of the interval of numbers.
+
+        rows: their derivatives [n_numbers, n_free].
+        """
         half = self.values_t * _sd(rows, self.model)
         over = 0.0 if self.over is None else self.over_t * _sd(rows, self.over)
         return np.maximum(half, over)
 
     def settled_by_one(self, rows: np.ndarray) -> np.ndarray:
-        """Marks [n] of the numbers with these derivatives that one group alone settles.
+        """Marks [n_numbers] of the numbers that one group alone settles.
 
         The data leave such a number open as soon as a certain group is left out.
+
+        rows: derivatives of the numbers [n_numbers, n_free].
         """
         marks = np.zeros(len(rows), bool)
         for group in self.groups:
@@ -158,7 +176,10 @@ class Space:
         return marks
 
     def each(self, rows: np.ndarray) -> Alone:
-        """The numbers with these derivatives [n_numbers, n_free], every group fitted alone."""
+        """The moves of numbers if every group is fitted alone.
+
+        rows: derivatives of the numbers [n_numbers, n_free].
+        """
         moves = np.full((len(self.groups), len(rows)), np.nan)
         variances = np.full((len(self.groups), len(rows)), np.nan)
         dispersion = _square(rows, self.model) / np.maximum(_square(rows, self.inverse), TINY)
@@ -173,9 +194,11 @@ class Space:
         return Alone(moves, variances)
 
     def covariance(self, rows: np.ndarray) -> np.ndarray:
-        """The covariance [n, n] of numbers with these derivatives.
+        """The covariance [n_numbers, n_numbers] of numbers.
 
         It is the one over groups or the one where the model is right, whichever is larger.
+
+        rows: derivatives of the numbers [n_numbers, n_free].
         """
         model = rows @ self.model @ rows.T
         if self.over is None:
@@ -183,7 +206,10 @@ class Space:
         return max([model, rows @ self.over @ rows.T], key=np.trace)
 
     def null(self, part: np.ndarray) -> np.ndarray:
-        """The directions [n_free, m] along which a part of the Fisher information is 0."""
+        """The directions [n_free, n_directions] along which a part of the information is 0.
+
+        part: of the Fisher information of theta [n_free, n_free], not in these units.
+        """
         own = np.diag(part)
         size = np.where(own > TINY * own.max(initial=0.0), np.sqrt(np.maximum(own, 0.0)), 1.0)
         sizes, vectors = np.linalg.eigh(part / np.outer(size, size))
@@ -223,9 +249,9 @@ def _sd(rows: np.ndarray, covariance: np.ndarray) -> np.ndarray:
 
 
 def echelon(rows: np.ndarray) -> list[np.ndarray]:
-    """A basis of the span of `rows` [m, n], each of unit length.
+    """A basis of the span of `rows` [m, n], with as many zeros as elimination gives.
 
-    It has as many zeros as elimination gives.
+    Returns: the vectors [n] of the basis, each of unit length.
     """
     left = np.array(rows, np.float64)
     size = np.abs(left).max(initial=0.0)

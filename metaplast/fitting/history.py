@@ -19,15 +19,15 @@ def past(values: np.ndarray, lag: int) -> np.ndarray:
 def seen_values(session: Session, seen: np.ndarray) -> np.ndarray:
     """All recorded values [n_sessions, n_steps, n_out], 0 where nothing was recorded.
 
-    They are not only the values that a split looks at.
+    Values that the split of the sessions does not look at are among them.
     """
     return np.where(np.asarray(seen) > 0, np.asarray(session.target, np.float64), 0.0)
 
 
 def missed(seen: np.ndarray) -> np.ndarray:
-    """1 where nothing was recorded of a unit [n_sessions, n_steps, n_out], else 0.
+    """The misses [n_sessions, n_steps, n_out]: 1 where nothing was recorded of a unit, else 0.
 
-    It is 0 after the last step with a value of any of these units: a miss is neither the value 0
+    After the last step with a value of any of these units it is 0. A miss is neither the value 0
     nor the end of a session.
     """
     known: np.ndarray = np.greater(seen, 0)
@@ -96,10 +96,14 @@ def own_features(
     y: recorded values of the unit, 0 where nothing was recorded.
     m: every modulator.
 
-    With `gaps`, for units that were missed at times, also the rest of the l-th last value, at t_l:
-    whether the value of t - l was missed, y(t_l) - y(t - l), m(t_l) - m(t - l), and
-    y(t_1) m(t_1) - y(t - 1) m(t - 1). So the last choices that were made are known beyond misses,
-    and a miss is no choice 0.
+    With `gaps`, for units that were missed at times, there are also
+
+    whether the value of t - l was missed,
+    y(t_l) - y(t - l), m(t_l) - m(t - l), and y(t_1) m(t_1) - y(t - 1) m(t - 1)
+
+    t_l: the step of the l-th last recorded value.
+
+    These make the last choices known beyond misses, and tell a miss from choice 0.
 
     Args:
         session: stacked sessions.
@@ -111,19 +115,17 @@ def own_features(
     Returns: [n_sessions, n_steps, n_units, n].
     """
     m = _modulators(session)
-    mine = np.asarray(seen)[:, :, units]
+    units_seen = np.asarray(seen)[:, :, units]
     y = seen_values(session, seen)[:, :, units]
     lagged = np.stack([past(y, lag) for lag in range(1, lags + 1)], axis=3)
     parts = [lagged, lagged[..., :1] * past(m, 1)[:, :, None, :]]
     if gaps:
-        parts += [past(missed(mine), lag)[..., None] for lag in range(1, lags + 1)]
+        parts += [past(missed(units_seen), lag)[..., None] for lag in range(1, lags + 1)]
         for lag in range(1, lags + 1):
-            at = last_seen(mine, lag)
-            parts += [
-                (_at(y, at) - lagged[..., lag - 1])[..., None],
-                _all_at(m, at) - past(m, lag)[:, :, None, :],
-            ]
-        first = last_seen(mine, 1)
+            step = last_seen(units_seen, lag)
+            parts.append((_at(y, step) - lagged[..., lag - 1])[..., None])
+            parts.append(_all_at(m, step) - past(m, lag)[:, :, None, :])
+        first = last_seen(units_seen, 1)
         parts.append(_at(y, first)[..., None] * _all_at(m, first) - parts[1])
     return np.concatenate(parts, axis=3)
 
@@ -166,11 +168,10 @@ def scaler(features: np.ndarray, weight: np.ndarray) -> Scaler:
 
 def _modulators(session: Session) -> np.ndarray:
     """The modulators [n_sessions, n_steps, n_modulators], in the order of their names."""
-    columns = [
-        np.asarray(session.modulators[name], np.float64) for name in sorted(session.modulators)
-    ]
-    shape = np.shape(session.stimulus)[:2]
-    return np.stack(columns, axis=2) if columns else np.zeros((*shape, 0))
+    names = sorted(session.modulators)
+    if not names:
+        return np.zeros((*np.shape(session.stimulus)[:2], 0))
+    return np.stack([np.asarray(session.modulators[n], np.float64) for n in names], axis=2)
 
 
 def _products(a: np.ndarray, b: np.ndarray) -> np.ndarray:

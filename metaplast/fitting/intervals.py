@@ -17,14 +17,13 @@ from metaplast.life.lifetime import Lifetime
 from metaplast.problem.penalised import of_terms
 from metaplast.signals import Theta
 
-# fitted numbers, initial weights among them, beyond which nothing is said: the matrices grow with
-# their square
+# More numbers of theta get no intervals: the matrices grow with the square of their number.
 MOST = 1000
-SHARE = 1e-3  # a number is open where so much of its own direction is
-NEARLY = 0.75  # of the choices: only where so many are predicted can all of them be
-FEW_SESSIONS = 5  # so many sessions of one subject stand for others of its own
-NAMED = 0.05  # weights of a combination that are named
-FAINTER = 0.1
+SHARE = 1e-3  # of its own direction: a number is open where so much of it is flat
+NEARLY = 0.75  # of the choices: separation is looked for where so many are predicted
+FEW_SESSIONS = 5  # with so many sessions, intervals for one subject are over its sessions
+NAMED = 0.05  # a smaller weight of a combination is not named
+FAINTER = 0.1  # the factor of the fainter rule, at which separation is looked for too
 
 
 class Settled(NamedTuple):
@@ -42,19 +41,19 @@ class Settled(NamedTuple):
 
 
 class NumberIntervals(NamedTuple):
-    """What data say of the numbers of a rule.
+    """The intervals of the numbers of a rule, and the numbers that data leave open.
 
     names: of the numbers.
     interval: {name: (low, high)}, 95 %, NaN where the data do not settle the number.
     open: combinations of numbers along which the likelihood is flat.
-    settled: what remains known of them.
+    settled: combinations of open numbers that the data settle.
     separated: numbers along which choices are predicted without fault, so that their likelihood
         rises without bound.
-    over: what was resampled, `subjects`, `sessions` or `values`.
+    over: the resampled things, `subjects`, `sessions` or `values`.
     n: how many of them.
     condition: of the Fisher information at unit information of every number.
     directions: the loosest first.
-    moves: of theta, of which the widest count; None where something is open.
+    moves: of theta; the wider ones count. None where a number is open.
     why: the reason why the intervals are not known, or an empty string.
     swaps: flat combinations of numbers that were kept and others that the choice of terms left out.
     alone: numbers that one subject (or session) settles by itself, so that leaving it out says
@@ -101,12 +100,12 @@ def intervals(
     F: sum_s F_s.
 
     The jackknife of these moves (the cluster-robust variance CV3; MacKinnon, Nielsen & Webb 2023)
-    with Student's t of n - 1 degrees of freedom sees that subjects differ. The interval is the
-    wider of that and the one of F alone, which holds where the model is right. It takes in the
-    interval of the mean over subjects (`between`) where they differ by more than chance.
+    with Student's t of n - 1 degrees of freedom sees that subjects differ. The interval by F alone
+    holds where the model is right. The wider of the two counts. It is extended to the interval of
+    the mean over subjects (`between`) where they differ by more than chance.
 
-    One subject: over its sessions, where there are FEW_SESSIONS of them; else F alone speaks, of
-    this subject only.
+    The intervals of one subject are over its sessions, where there are FEW_SESSIONS of them. Else
+    they are by F alone, and hold for this subject only.
 
     Args:
         lifetime: the rule in its network and task.
@@ -137,7 +136,10 @@ def intervals(
 def _swaps(
     lifetime: Lifetime, data: Data, fitted: FittedRule, kept: set[str], seed: int
 ) -> list[dict[str, float]]:
-    """Flat combinations of kept numbers with left-out ones: data do not say which are meant."""
+    """Flat combinations of kept numbers with left-out ones.
+
+    The data do not tell which of the two the rule has.
+    """
     theta, mask = fitted
     every = jax.tree.map(np.ones_like, mask)
     if all(np.all(leaf) for leaf in jax.tree.leaves(mask["rules"])) or len(flattened(theta)) > MOST:
@@ -160,10 +162,10 @@ def _swaps(
 
 
 def _fainter(theta: Theta) -> Theta:
-    """FAINTER times every coefficient and first weight.
+    """The theta with every coefficient and first weight times FAINTER.
 
-    Where weights end at their bounds, the bounds alone keep a likelihood from rising for ever. What
-    choices say of the numbers is seen at weights that do not reach them.
+    Where weights end at their bounds, the bounds alone keep a likelihood from rising for ever.
+    Weights that do not reach the bounds show how choices depend on the numbers.
     """
 
     def less(tree: Theta) -> Theta:
@@ -177,6 +179,7 @@ def _fainter(theta: Theta) -> Theta:
 
 
 def _unknown(why: str) -> NumberIntervals:
+    """The result where no intervals are known, for this reason."""
     return NumberIntervals([], {}, [], [], [], "values", 0, float("nan"), [], None, why)
 
 
@@ -206,15 +209,15 @@ def _number_intervals(
     for each in sensitivities:
         cones.append(Separation(each.choices / space.unit, each.odds, space.null(each.others)))
     endless = any(cone.exists for cone in cones)
-    # a sure prediction holds no information, so that the derivatives themselves are looked at
+    # a sure prediction holds no information: the derivatives of predictions show what is flat
     away = scaled @ (space.null(moved.gram) if endless else space.flat)
     is_open = np.linalg.norm(away, axis=1) > SHARE * size
     away[~is_open] = 0.0
     separated = np.zeros(len(names), bool)
     if endless:
         for cone, each in zip(cones, sensitivities, strict=True):
-            felt = _felt(scaled, space.null(each.gram))
-            separated |= [cone.exists and cone.moves(row) for row in felt]
+            predicted = _predicted_part(scaled, space.null(each.gram))
+            separated |= [cone.exists and cone.moves(row) for row in predicted]
     hidden = is_open | separated | (size == 0)
     low, high = _edges(space, scaled)
     alone = space.settled_by_one(scaled) & ~hidden
@@ -243,10 +246,12 @@ def _number_intervals(
     )
 
 
-def _felt(rows: np.ndarray, null: np.ndarray) -> np.ndarray:
+def _predicted_part(rows: np.ndarray, null: np.ndarray) -> np.ndarray:
     """The part of every number that predictions depend on.
 
-    Along the rest nothing is predicted better, or worse.
+    Args:
+        rows: derivatives of the numbers [n, n_free].
+        null: directions along which predictions stay the same [n_free, n_null].
     """
     left = rows - rows @ null @ null.T
     left[np.linalg.norm(left, axis=1) <= SHARE * np.linalg.norm(rows, axis=1)] = 0.0
@@ -254,7 +259,7 @@ def _felt(rows: np.ndarray, null: np.ndarray) -> np.ndarray:
 
 
 class _Edges(NamedTuple):
-    """How far below and above the fitted numbers [n] their intervals end."""
+    """The ends of intervals [n], as distances from the fitted numbers."""
 
     low: np.ndarray
     high: np.ndarray

@@ -73,14 +73,14 @@ def history_glm(
     strength: one for all units, the one of STRENGTHS with the least deviance on `validation`; of
         equals the stronger.
 
-    Links: gaussian eta, poisson exp(eta) (at most twice the largest count of the training rows),
-    bernoulli log odds, categorical softmax.
+    Links: gaussian eta; poisson exp(eta), at most twice the largest count of the training rows;
+    bernoulli log odds; categorical softmax.
 
-    The GLM sees the subject's own past, which a plasticity model does not: all values recorded
-    before a step, also of held-out trials, for at the time of a prediction the past is known. Where
-    values are missing, it knows that they are, and the last `lags` values that were recorded
-    before. Unit j sees its own past; the past of all units where there are at most FEW of them, or
-    where they are one choice (categorical).
+    The GLM sees the subject's own past, which a plasticity model does not see: all values that were
+    recorded before a step. Values of held-out trials are among them, for the past is known at the
+    time of a prediction. The GLM knows which values are missing, and it knows the last `lags`
+    values that were recorded before them. Unit j sees its own past. It sees the past of all units
+    where there are at most FEW of them, or where they are one choice (categorical).
 
     Args:
         likelihood: of the recorded values.
@@ -172,18 +172,27 @@ class _Group(NamedTuple):
 def _fit(
     likelihood: AbstractLikelihood, train: Session, units: np.ndarray, known: _Design
 ) -> _Group:
+    """Fit units that are observed at the same steps, under every strength.
+
+    known: the features of all steps, before they are scaled.
+    """
     count = np.asarray(train.observed, np.float64)[:, :, units[0]]
     rows = count > 0
     w = count[rows] / count[rows].sum()
     y = np.asarray(train.target, np.float64)[:, :, units][rows]
-    x, o = known.shared[rows], known.own[rows]
-    to_x, to_o = scaler(x, w), scaler(o, w)
-    design = _Design(to_x(x), to_o(o))
-    gaussian = isinstance(likelihood, Gaussian)
-    fits = list(_ridge(design, y, w)) if gaussian else _newton_path(likelihood, design, y, w)
-    twice = isinstance(likelihood, Poisson)
-    ceiling = np.log(2.0 * np.maximum(y.max(axis=0), 1.0)) if twice else np.full(len(units), np.inf)
-    return _Group(units, to_x, to_o, ceiling, fits)
+    shared = known.shared[rows]
+    own = known.own[rows]
+    shared_scaler = scaler(shared, w)
+    own_scaler = scaler(own, w)
+    design = _Design(shared_scaler(shared), own_scaler(own))
+    if isinstance(likelihood, Gaussian):
+        fits = list(_ridge(design, y, w))
+    else:
+        fits = _newton_path(likelihood, design, y, w)
+    ceiling = np.full(len(units), np.inf)
+    if isinstance(likelihood, Poisson):
+        ceiling = np.log(2.0 * np.maximum(y.max(axis=0), 1.0))
+    return _Group(units, shared_scaler, own_scaler, ceiling, fits)
 
 
 def _ridge(design: _Design, y: np.ndarray, w: np.ndarray) -> Iterator[_Coefficients]:
@@ -192,14 +201,17 @@ def _ridge(design: _Design, y: np.ndarray, w: np.ndarray) -> Iterator[_Coefficie
     The shared block is diagonalised once. The own block of each unit is solved in the rest (Schur
     complement). Features have the mean 0, so that the intercept is the mean of y.
     """
-    x, o = design.shared, design.own
-    xw, mean = x * w[:, None], w @ y
+    x = design.shared
+    o = design.own
+    xw = x * w[:, None]
+    mean = w @ y
     value, vector = np.linalg.eigh(xw.T @ x)
     value = np.maximum(value, 0.0)
     cross = np.tensordot(vector.T @ xw.T, o, axes=1).transpose(1, 2, 0)  # [n_units, n, n_features]
     aim = vector.T @ (xw.T @ (y - mean))  # [n_features, n_units]
     ow = (o * w[:, None, None]).transpose(1, 2, 0)  # [n_units, n, rows]
-    square, own_aim = ow @ o.transpose(1, 0, 2), ow @ (y - mean).T[:, :, None]
+    square = ow @ o.transpose(1, 0, 2)
+    own_aim = ow @ (y - mean).T[:, :, None]
     for strength in STRENGTHS:
         scaled = cross / (value + strength)
         left = square + strength * np.eye(o.shape[2]) - scaled @ cross.transpose(0, 2, 1)
@@ -215,14 +227,16 @@ def _newton_path(
 
     Each strength starts from the solution of the stronger one.
     """
-    x, o = design.shared, design.own
+    x = design.shared
+    o = design.own
     n_rows, n_units = y.shape
     parts = list(np.arange(n_units)[:, None])
     if isinstance(likelihood, Categorical):
         parts = [np.arange(n_units)]
     fits = []
     for _ in STRENGTHS:
-        shared, own = np.zeros((x.shape[1], n_units)), np.zeros((n_units, o.shape[2]))
+        shared = np.zeros((x.shape[1], n_units))
+        own = np.zeros((n_units, o.shape[2]))
         fits.append(_Coefficients(np.zeros(n_units), shared, own))
     for part in parts:
         columns = np.concatenate([np.ones((n_rows, 1)), x, o[:, part[0]]], axis=1)
@@ -266,7 +280,10 @@ def _newton(
     centre = np.zeros_like(b)
     centre[0] = rate
     n, k = b.shape
-    total = lambda b: w @ link.loss(x @ b, y) + 0.5 * np.sum(penalty * (b - centre) ** 2)
+
+    def total(b: np.ndarray) -> float:
+        return w @ link.loss(x @ b, y) + 0.5 * np.sum(penalty * (b - centre) ** 2)
+
     now = total(b)
     for _ in range(100):
         m = link.mean(x @ b)
@@ -290,7 +307,8 @@ def _newton(
                 size /= 2
         if new >= now:  # rounding hides what is left to gain
             break
-        b, now = b - size * step, new
+        b = b - size * step
+        now = new
     return b
 
 
@@ -336,7 +354,9 @@ def _respond(likelihood: AbstractLikelihood, group: _Group, eta: np.ndarray) -> 
     """The activity of an eta, in the unit in which the likelihood reads it."""
     if isinstance(likelihood, Poisson):
         return np.exp(np.minimum(eta, group.ceiling))
-    return eta - _log_total(eta) if isinstance(likelihood, Categorical) else eta
+    if isinstance(likelihood, Categorical):
+        return eta - _log_total(eta)
+    return eta
 
 
 def _alike(likelihood: AbstractLikelihood, train: Session) -> Iterator[np.ndarray]:
@@ -352,7 +372,8 @@ def _alike(likelihood: AbstractLikelihood, train: Session) -> Iterator[np.ndarra
     for unit in np.flatnonzero(observed.any(axis=(0, 1))):
         same.setdefault(observed[:, :, unit].tobytes(), []).append(int(unit))
     for units in same.values():
-        yield from (np.asarray(units[i : i + AT_ONCE]) for i in range(0, len(units), AT_ONCE))
+        for first in range(0, len(units), AT_ONCE):
+            yield np.asarray(units[first : first + AT_ONCE])
 
 
 def _means(train: Session) -> np.ndarray:

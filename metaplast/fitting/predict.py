@@ -1,6 +1,6 @@
 """Predictions of a theta for sessions: activity, final weights, and drawn values.
 
-Also the comparison of its weights with the true ones of simulated sessions.
+The file also compares the weights of a theta with the true ones of simulated sessions.
 """
 
 from dataclasses import replace
@@ -20,9 +20,9 @@ from metaplast.signals import Key, Theta
 
 
 def activity(lifetime: Lifetime, theta: Theta, sessions: Session, seed: int) -> np.ndarray:
-    """The activity [n_sessions, n_steps, n_seen] that the task looks at.
+    """The activity [n_sessions, n_steps, n_seen] that the task sees.
 
-    It is of lives through the recorded sessions.
+    Lives go through the recorded sessions.
     """
     lives = _predicted(lifetime, theta, arrays(sessions), jax.random.key(seed))
     return np.asarray(lives.activity)
@@ -31,7 +31,7 @@ def activity(lifetime: Lifetime, theta: Theta, sessions: Session, seed: int) -> 
 def final_weights(
     lifetime: Lifetime, theta: Theta, sessions: Session, seed: int
 ) -> dict[str, np.ndarray]:
-    """{edge: weights at the end [n_sessions, its layout]}."""
+    """{edge: weights at the end of a life [n_sessions, its layout]}."""
     lives = _predicted(lifetime, theta, arrays(sessions), jax.random.key(seed))
     return {edge: np.asarray(weights) for edge, weights in lives.final.items()}
 
@@ -49,8 +49,10 @@ class Lives(NamedTuple):
 
 @partial(jax.jit, static_argnames="lifetime")
 def _predicted(lifetime: Lifetime, theta: Theta, sessions: Session, key: Key) -> Lives:
+    """Live through every session, one after the other."""
     recording = replace(lifetime, record=("activity",))
-    wiring, shape = lifetime.wiring(), lifetime.task.shape()
+    wiring = lifetime.wiring()
+    shape = lifetime.task.shape()
     n_sessions, n_steps = sessions.target.shape[:2]
 
     def live(pair: tuple[Session, Key]) -> Lives:
@@ -71,15 +73,15 @@ def drawn(
     """New values for sessions, drawn from a rule.
 
     Lives go through the recorded stimuli. The consequences of choices (gates, rewards) and the
-    starts of trials stay as they were. Activity is drawn anew from the likelihood where something
-    was recorded.
+    starts of trials stay as they were. Recorded values are drawn anew from the likelihood; those of
+    a clamped recording stay. Measured final weights are those of the lives plus gaussian noise.
 
     Args:
         lifetime, theta: the rule in its network.
         sessions: stacked.
         key: of the lives and of the draws.
-        spread []: residual standard deviation, where the likelihood has one; of the measured final
-            weights, where there are any.
+        spread []: standard deviation of the noise of values, where the likelihood has one, and of
+            measured final weights.
 
     Returns: the fields of Session that change.
     """
@@ -122,13 +124,15 @@ def weights_explained(
     if not edges:
         return {}
     sums = _compared(
-        (source.lifetime, lifetime),
+        source.lifetime,
+        lifetime,
         tuple(edges),
-        (source.theta, theta),
+        source.theta,
+        theta,
         arrays(sessions),
         jax.random.key(seed),
     )
-    return {edge: WeightR2(_r2(sums[edge]["w"]), _r2(sums[edge]["dw"])) for edge in edges}
+    return {edge: WeightR2(_r2(of.weights), _r2(of.changes)) for edge, of in sums.items()}
 
 
 class Sums(NamedTuple):
@@ -146,44 +150,72 @@ class Sums(NamedTuple):
     error: Array
 
 
-@partial(jax.jit, static_argnames=("lifetimes", "edges"))
+class EdgeSums(NamedTuple):
+    """The sums of one edge, of its weights and of their changes since birth."""
+
+    weights: Sums
+    changes: Sums
+
+
+class _Paths(NamedTuple):
+    """The weights of one life.
+
+    first: {edge: weights at birth [its layout]}.
+    later: {edge: weights after every step [n_steps, its layout]}.
+    """
+
+    first: dict[str, Array]
+    later: dict[str, Array]
+
+    def changes(self, edge: str) -> Array:
+        """The changes since birth [n_steps, its layout]."""
+        return self.later[edge] - self.first[edge][None]
+
+
+@partial(jax.jit, static_argnames=("true_lifetime", "lifetime", "edges"))
 def _compared(
-    lifetimes: tuple[Lifetime, Lifetime],
+    true_lifetime: Lifetime,
+    lifetime: Lifetime,
     edges: tuple[str, ...],
-    thetas: tuple[Theta, Theta],
+    true_theta: Theta,
+    theta: Theta,
     sessions: Session,
     key: Key,
-) -> Any:
-    """{edge: {`w`, `dw`: sums of weights and of changes}}; of the true and the fitted lifetime."""
+) -> dict[str, EdgeSums]:
+    """{edge: its sums} of the true and the fitted weights."""
     n_sessions, n_steps = sessions.target.shape[:2]
 
-    def live(pair: tuple[Session, Key]) -> Any:
+    def paths(lifetime: Lifetime, theta: Theta, session: Session, key: Key) -> _Paths:
+        watched = replace(lifetime, record=("weights",))
+        life = watched.begin(theta, session, key)
+        _, trace = watched.advance(theta, session, life, n_steps, start=0)
+        first = {edge: life.synapses[edge].weight for edge in edges}
+        return _Paths(first, trace.recorded["weights"])
+
+    def live(pair: tuple[Session, Key]) -> dict[str, EdgeSums]:
         session, key = pair
-        paths = []
-        for lifetime, theta in zip(lifetimes, thetas, strict=True):
-            watched = replace(lifetime, record=("weights",))
-            life = watched.begin(theta, session, key)
-            _, trace = watched.advance(theta, session, life, n_steps, start=0)
-            first = {edge: life.synapses[edge].weight for edge in edges}
-            paths.append((first, trace.recorded["weights"]))
-        last = n_steps - jnp.argmax(jnp.any(session.observed > 0, axis=1)[::-1])
-        real = (jnp.arange(n_steps) < last).astype(float)
-        (true_first, true), (first, fitted) = paths
+        true = paths(true_lifetime, true_theta, session, key)
+        fitted = paths(lifetime, theta, session, key)
+        n_real = n_steps - jnp.argmax(jnp.any(session.observed > 0, axis=1)[::-1])
+        real = (jnp.arange(n_steps) < n_real).astype(float)
         sums = {}
         for edge in edges:
-            true_change = true[edge] - true_first[edge][None]
-            change = fitted[edge] - first[edge][None]
-            sums[edge] = {
-                "w": _sums(true[edge], fitted[edge], real),
-                "dw": _sums(true_change, change, real),
-            }
+            sums[edge] = EdgeSums(
+                weights=_sums(true.later[edge], fitted.later[edge], real),
+                changes=_sums(true.changes(edge), fitted.changes(edge), real),
+            )
         return sums
 
     return lax.map(live, (sessions, jax.random.split(key, n_sessions)))
 
 
 def _sums(true: Array, fitted: Array, real: Array) -> Sums:
-    """Sums over steps and synapses of values [n_steps, layout]; real [n_steps]: 0 where padded."""
+    """Sums over steps and synapses.
+
+    Args:
+        true, fitted: values [n_steps, layout].
+        real: 0 at padded steps, else 1 [n_steps].
+    """
 
     def total(values: Array) -> Array:
         return jnp.sum(real * jnp.sum(values.reshape(values.shape[0], -1), axis=1))
@@ -194,5 +226,5 @@ def _sums(true: Array, fitted: Array, real: Array) -> Sums:
 
 def _r2(sums: Sums) -> float:
     n, total, squares, error = (float(np.sum(np.asarray(x, np.float64))) for x in sums)
-    variance = squares - total**2 / n
+    variance = squares - total**2 / n  # times n
     return 1.0 - error / variance if variance > 0 else float("nan")

@@ -1,6 +1,7 @@
 """The comparison of fitted numbers with the true ones of simulated data."""
 
-from metaplast.fitting.result import Bounds, TrueNumber, rounded
+from metaplast.fitting.result import Bounds, TrueNumber
+from metaplast.results.numbers import json_number
 from metaplast.reuse.formula import NEGLIGIBLE
 
 CLOSE = 0.25  # of the truth: so near a fitted number is recovered
@@ -33,7 +34,7 @@ def recovered(
         if truth != 0.0 or fit != 0.0:
             verdict = verdict_on(truth, fit)
             numbers.append(
-                TrueNumber(name, rounded(truth), rounded(fit), bounds.get(name), verdict)
+                TrueNumber(name, json_number(truth), json_number(fit), bounds.get(name), verdict)
             )
     return numbers
 

@@ -1,7 +1,6 @@
 """The result of a fit as types: built once, written to fit.json, and read back from it."""
 
 import json
-import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -348,11 +347,6 @@ class FitResult:
     def number_bounds(self) -> dict[str, Bounds]:
         """{name: interval} of the numbers of the discovered rule."""
         return self.bootstrap.ci95 if self.bootstrap is not None else {}
-
-
-def rounded(value: float) -> float | None:
-    """Six digits; None where the value is not finite, for JSON has no such number."""
-    return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
 def write_result(run: Path, result: FitResult) -> None:

@@ -1,9 +1,9 @@
-"""A fit from its config to its folder: every family of rules fitted, judged, doubted; finished rows
-are kept.
+"""A fit from its plan to its folder.
+
+Every family of rules is fitted, judged and doubted. Finished rows are kept.
 """
 
 import time
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,9 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from metaplast.fitting import bootstrap, page, row_files
+from metaplast.fitting import page, row_files
+from metaplast.fitting.bootstrap import bootstrap
 from metaplast.fitting.certainty import Certainty
 from metaplast.fitting.data import Data, Source, arrays, data_of
+from metaplast.fitting.engine import Tick
 from metaplast.fitting.intervals import intervals
 from metaplast.fitting.judgement import judged_nulls
 from metaplast.fitting.numbers import FittedRule
@@ -23,6 +25,8 @@ from metaplast.fitting.result import FitResult, write_result
 from metaplast.fitting.row_problem import problem_of
 from metaplast.fitting.rows import Row, fit_row, residual_sd
 from metaplast.fitting.summary import result_of
+from metaplast.fitting.tables import RULE_FILE
+from metaplast.recording import AbstractRecording
 from metaplast.reuse.describe import describe_rule
 from metaplast.reuse.rule_file import save_rule
 from metaplast.runs.config import Plain
@@ -55,33 +59,22 @@ def fit_all(plan: FitPlan, progress: Progress) -> None:
     started = time.monotonic()
     jax.config.update("jax_enable_x64", job.main.precision == "float64")
     with stoppable(run, lambda: None) as stop:
+
+        def tick_of(stage: str) -> Tick:
+            def tick(done: int, total: int) -> None:
+                progress(stage, done, total)
+                stop.check()
+
+            return tick
+
         data = _data(job.main, plan.truth)
         rows: dict[str, Row] = {}
         for name, config in job.rows:
-
-            def tick(done: int, total: int, name: str = name) -> None:
-                progress(name, done, total)
-                stop.check()
-
-            rows[name] = _row(run, name, config, data, tick)
-        booted = _bootstrap(
-            run,
-            job,
-            rows[DISCOVERED],
-            data,
-            lambda a, b: (progress("bootstrap", a, b), stop.check()),
-        )
-        main = rows[DISCOVERED]
-        known = intervals(
-            problem_of(job.main).lifetime,
-            data,
-            FittedRule(main.theta, main.mask),
-            job.main.seed,
-        )
-        certainty = Certainty(known, booted)
+            rows[name] = _row(run, name, config, data, tick_of(name))
+        certainty = _certainty(job.main, rows[DISCOVERED], data, tick_of("bootstrap"))
         result = result_of(job, data, rows, certainty, plan.recover)
         result = replace(result, wall_s=round(time.monotonic() - started, 2))
-        _save_rule(run, job, rows[DISCOVERED], result)
+        _save_rule(run, job.main, rows[DISCOVERED], result)
         write_result(run, result)
         stop.check()
         page.write(page.FinishedFit(run, job, data, rows, certainty, result))
@@ -89,47 +82,47 @@ def fit_all(plan: FitPlan, progress: Progress) -> None:
 
 def _data(config: Config, truth: Job | None) -> Data:
     """The recording's own values, or those that the rule of `truth` gives on its design."""
-    problem = problem_of(config)
     family: Any = config.task
-    data = data_of(family, problem.lifetime)
+    data = data_of(family, problem_of(config).lifetime)
     if truth is None:
         return data
-    true = problem_of(truth.main).lifetime
-    theta = true.init(jax.random.key(config.seed))
-    glm = [
-        null.judgements["train"]
-        for name, null in judged_nulls(family, data, config.fit.lags).items()
-        if "glm" in name
-    ]
-    spread = jnp.asarray(residual_sd(family, glm[0], data.sessions["train"]), float)
+    lifetime = problem_of(truth.main).lifetime
+    theta = lifetime.init(jax.random.key(config.seed))
+    sd = jnp.asarray(_noise_of_recording(family, data, config.fit.lags), float)
     targets = {}
     for index, split in enumerate(SPLITS):
         # training and validation are trials of the same sessions: they share their draw
-        key = jax.random.fold_in(
-            jax.random.key(config.seed + 1), 0 if split == "validation" else index
-        )
-        values = drawn(true, theta, arrays(data.sessions[split]), key, spread)
+        draw = 0 if split == "validation" else index
+        key = jax.random.fold_in(jax.random.key(config.seed + 1), draw)
+        values = drawn(lifetime, theta, arrays(data.sessions[split]), key, sd)
         targets[split] = jax.tree.map(np.asarray, values)
-    return data.with_targets(targets, Source(true, theta))
+    return data.with_targets(targets, Source(lifetime, theta))
 
 
-def _row(run: Path, name: str, config: Config, data: Data, tick: Callable[[int, int], None]) -> Row:
+def _noise_of_recording(family: AbstractRecording, data: Data, lags: int) -> float:
+    """The standard deviation that the generalised linear model leaves on training trials."""
+    nulls = judged_nulls(family, data, lags)
+    glm = next(null for name, null in nulls.items() if "glm" in name)
+    return residual_sd(family, glm.judgements["train"], data.sessions["train"])
+
+
+def _row(run: Path, name: str, config: Config, data: Data, tick: Tick) -> Row:
     """One family fitted, or read back where it is finished."""
     where = row_folder(run, name)
     problem = problem_of(config)
-    if row_files.is_finished(where):
-        return row_files.read(where, problem)
-    where.mkdir(parents=True, exist_ok=True)
-    found = fit_row(problem, config.outer, data, config.fit, config.seed, tick)
-    row_files.write(where, found)
+    if not row_files.is_finished(where):
+        where.mkdir(parents=True, exist_ok=True)
+        row = fit_row(problem, config.outer, data, config.fit, config.seed, tick)
+        row_files.write(where, row)
     return row_files.read(where, problem)
 
 
-def _bootstrap(run: Path, job: Job, row: Row, data: Data, tick: Callable[[int, int], Any]) -> Any:
-    config = job.main
+def _certainty(config: Config, row: Row, data: Data, tick: Tick) -> Certainty:
+    """The refits of the discovered row, and the intervals of its numbers."""
+    problem = problem_of(config)
     fitted = FittedRule(row.theta, row.mask)
-    return bootstrap.bootstrap(
-        problem_of(config),
+    refits = bootstrap(
+        problem,
         config.outer,
         data,
         fitted,
@@ -138,26 +131,22 @@ def _bootstrap(run: Path, job: Job, row: Row, data: Data, tick: Callable[[int, i
         config.seed + 2,
         tick,
     )
+    return Certainty(intervals(problem.lifetime, data, fitted, config.seed), refits)
 
 
-def _save_rule(run: Path, job: Job, row: Row, result: FitResult) -> None:
-    config = job.main
+def _save_rule(run: Path, config: Config, row: Row, result: FitResult) -> None:
+    """Write the discovered rule with its scores; a row without rules has no file."""
     lifetime = problem_of(config).lifetime
     if not lifetime.slots:
         return
-    scores = [
-        {
-            "name": DISCOVERED,
-            "split": "heldout",
-            "metric": f"deviance explained against {null}",
-            **asdict(share),
-        }
-        for null, share in result.discovered.explained.items()
-    ]
+    scores = []
+    for null, share in result.discovered.explained.items():
+        metric = f"deviance explained against {null}"
+        scores.append({"name": DISCOVERED, "split": "heldout", "metric": metric, **asdict(share)})
     provenance = {
         "experiment": config.experiment,
         "seed": config.seed,
         "fitted_to": asdict(result.data),
     }
     document, tensors = describe_rule(lifetime, row.theta, provenance=provenance, scores=scores)
-    save_rule(run / "rule.safetensors", document, tensors)
+    save_rule(run / RULE_FILE, document, tensors)

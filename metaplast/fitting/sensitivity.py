@@ -70,6 +70,19 @@ class _Moved(NamedTuple):
     derivatives: Any
 
 
+class _Curvature(NamedTuple):
+    """The loss of one session around its predictions.
+
+    loss []: summed over the recorded values.
+    slope [n_steps, n_out]: its derivative in the activity.
+    bend [n_free, n_steps, n_out]: its expected second derivative along every direction.
+    """
+
+    loss: Array
+    slope: Array
+    bend: Array
+
+
 class _Odds(NamedTuple):
     """Derivatives [n_rows, n_free] of log odds, and the log odds [n_rows]."""
 
@@ -82,7 +95,7 @@ def sensitivity(
 ) -> Sensitivity:
     """The sensitivity at theta, in double precision.
 
-    So a direction that is flat is told from one that is nearly flat.
+    Double precision tells a flat direction from a nearly flat one.
 
     Args:
         lifetime: the rule in its network and task.
@@ -95,7 +108,8 @@ def sensitivity(
     with jax.enable_x64(True):
         double = jax.tree.map(lambda x: jnp.asarray(np.asarray(x), float), theta)
         free = np.flatnonzero(flattened(mask))
-        batch, key = arrays(sessions), jax.random.key(seed)
+        batch = arrays(sessions)
+        key = jax.random.key(seed)
         parts = _WEIGHTS if family.clamp else family.parts()
         sums = [_Sums(part, len(free)) for part in parts]
         for index in range(len(sessions.subject)):
@@ -107,7 +121,7 @@ def sensitivity(
     return _together(free, sums)
 
 
-_WEIGHTS = (Part("weights", Gaussian(), slice(None)),)  # measured ones: their squared distance
+_WEIGHTS = (Part("weights", Gaussian(), slice(None)),)  # measured weights: squared distances
 
 
 class _Sums:
@@ -126,30 +140,37 @@ class _Sums:
 
     def add(self, moved: _Moved, recorded: _Values) -> None:
         """Add one session."""
-        columns, likelihood = self.part.columns, self.part.likelihood
+        columns = self.part.columns
+        likelihood = self.part.likelihood
         activity = moved.value[:, columns]
         jacobian = moved.derivatives[:, :, columns]
         target = recorded.target[:, columns]
         observed = recorded.observed[:, columns]
-        loss, slope, bent = _curved(likelihood, activity, target, observed, jnp.asarray(jacobian))
+        curved = _curved(likelihood, activity, target, observed, jnp.asarray(jacobian))
         flat = jacobian.reshape(self.n_free, -1)
-        self.scores.append(flat @ np.asarray(slope).reshape(-1))
-        self.fishers.append(flat @ np.asarray(bent).reshape(self.n_free, -1).T)
+        self.scores.append(flat @ np.asarray(curved.slope).reshape(-1))
+        self.fishers.append(flat @ np.asarray(curved.bend).reshape(self.n_free, -1).T)
         moves = jacobian
         if isinstance(likelihood, Categorical):  # what moves all options alike moves no probability
             moves = jacobian - jacobian.mean(axis=2, keepdims=True)
         known = moves[:, np.asarray(observed) > 0]
         self.gram += known @ known.T
-        self.deviance += 2.0 * float(loss)
+        self.deviance += 2.0 * float(curved.loss)
         self.count += float(jnp.sum(observed))
         if self.is_choice:
-            values = (np.asarray(target), np.asarray(observed))
-            found = _raising(likelihood, np.asarray(activity), jacobian, *values)
-            self.rows.append(found.rows)
-            self.odds.append(found.odds)
+            of_choices = _log_odds(
+                likelihood,
+                np.asarray(activity),
+                jacobian,
+                np.asarray(target),
+                np.asarray(observed),
+            )
+            self.rows.append(of_choices.rows)
+            self.odds.append(of_choices.odds)
 
     @property
     def is_choice(self) -> bool:
+        """Whether the values of the part are choices."""
         return isinstance(self.part.likelihood, (Bernoulli, Categorical))
 
     @property
@@ -171,7 +192,9 @@ def _together(free: np.ndarray, sums: list[_Sums]) -> Sensitivity:
     """The sensitivity of all parts."""
     n = len(free)
     zero = np.zeros((n, n))
-    noise, gram, others = zero, zero, zero
+    noise = zero
+    gram = zero
+    others = zero
     for part in sums:
         noise = noise + part.dispersion * part.fisher
         gram = gram + part.gram
@@ -203,7 +226,10 @@ def _recorded(family: AbstractRecording, session: Session) -> _Values:
 def _moved_all(
     lifetime: Lifetime, theta: Theta, free: np.ndarray, session: Session, key: Key
 ) -> _Moved:
-    """Derivatives in all free numbers, in groups of one width so that one program does it."""
+    """Predictions and their derivatives in all free numbers.
+
+    The derivatives are taken in groups of one width, so that one program does all of them.
+    """
     n_flat = len(flattened(theta))
     derivatives = []
     value = None
@@ -221,6 +247,7 @@ def _moved_all(
 def _moved(
     lifetime: Lifetime, theta: Theta, session: Session, key: Key, directions: Array
 ) -> _Moved:
+    """Predictions and their derivatives along `directions` [n_directions, n_numbers]."""
     flat, unravel = ravel_pytree(theta)
 
     def values(flat: Array) -> Array:
@@ -247,8 +274,8 @@ def _values(lifetime: Lifetime, theta: Theta, session: Session, key: Key) -> Arr
 @partial(jax.jit, static_argnames="likelihood")
 def _curved(
     likelihood: Any, activity: Array, target: Array, observed: Array, moved: Array
-) -> tuple[Array, Array, Array]:
-    """(summed loss, its derivative in the activity, its expected second one along every direction).
+) -> _Curvature:
+    """The curvature of the loss of one session, along the derivatives `moved` of its predictions.
 
     Losses are linear in the recorded value (the second derivative of a gaussian does not depend on
     it), so that the expected second derivative is the one at the expected value.
@@ -264,10 +291,10 @@ def _curved(
     def bend(direction: Array) -> Array:
         return jax.jvp(lambda a: slope(a, expected), (activity,), (direction,))[1]
 
-    return total(activity, target), slope(activity, target), lax.map(bend, moved)
+    return _Curvature(total(activity, target), slope(activity, target), lax.map(bend, moved))
 
 
-def _raising(
+def _log_odds(
     likelihood: AbstractLikelihood,
     activity: np.ndarray,
     moved: np.ndarray,
@@ -276,15 +303,17 @@ def _raising(
 ) -> _Odds:
     """The log odds of every chosen option against every other, and their derivatives."""
     if isinstance(likelihood, Bernoulli):
-        at = observed > 0
-        sign = np.where(target[at] > 0.5, 1.0, -1.0)
-        return _Odds((moved[:, at] * sign).T, activity[at] * sign)
+        made = observed > 0
+        sign = np.where(target[made] > 0.5, 1.0, -1.0)
+        return _Odds((moved[:, made] * sign).T, activity[made] * sign)
     steps = np.flatnonzero(observed.max(axis=1, initial=0.0) > 0)
     chosen = target[steps].argmax(axis=1)
-    rows, odds = [], []
+    rows = []
+    odds = []
     for other in range(activity.shape[1]):
-        is_other = chosen != other
-        t, c = steps[is_other], chosen[is_other]
-        rows.append((moved[:, t, c] - moved[:, t, other]).T)
-        odds.append(activity[t, c] - activity[t, other])
+        against = chosen != other
+        step = steps[against]
+        option = chosen[against]
+        rows.append((moved[:, step, option] - moved[:, step, other]).T)
+        odds.append(activity[step, option] - activity[step, other])
     return _Odds(np.concatenate(rows), np.concatenate(odds))

@@ -34,11 +34,11 @@ from metaplast.fitting.result import (
     Share,
     TrueNumber,
     WeightScore,
-    rounded,
 )
 from metaplast.fitting.row_problem import problem_of
 from metaplast.fitting.rows import Row, agreement
 from metaplast.fitting.verdict import verdict
+from metaplast.results.numbers import json_number
 from metaplast.results.statistics import Estimate
 from metaplast.runs.job import Config, Job
 from metaplast.settings.names import DISCOVERED
@@ -130,7 +130,7 @@ def compare_with_nulls(
             parts[name] = PartComparison(
                 _explained(part, opponent_parts, subject),
                 _lead(part, main_part, opponent_parts, subject),
-                rounded(part.r2),
+                json_number(part.r2),
             )
         return Comparison(
             _explained(model, opponents, subject), _lead(model, main, opponents, subject), parts
@@ -162,8 +162,8 @@ def _lead(
 
 def share_of(estimate: Estimate) -> Share:
     """An estimate of a share of the deviance, for fit.json."""
-    bounds = Bounds(rounded(estimate.low), rounded(estimate.high))
-    return Share(rounded(estimate.mean), bounds, estimate.n)
+    bounds = Bounds(json_number(estimate.low), json_number(estimate.high))
+    return Share(json_number(estimate.mean), bounds, estimate.n)
 
 
 def data_summary(data: Data) -> DataSummary:
@@ -185,9 +185,9 @@ def scores_of(judgements: dict[Split, Judgement]) -> dict[Split, Score]:
 
 
 def _score(judgement: Judgement) -> Score:
-    deviance = rounded(float(judgement.deviance.sum()))
+    deviance = json_number(float(judgement.deviance.sum()))
     parts = {name: _score(part) for name, part in judgement.parts.items()}
-    return Score(deviance, rounded(judgement.r2), parts)
+    return Score(deviance, json_number(judgement.r2), parts)
 
 
 def _null_result(null: JudgedNull, comparison: Comparison) -> NullResult:
@@ -206,11 +206,11 @@ def _row_result(config: Config, row: Row, data: Data, comparison: Comparison) ->
         note=config.note,
         learned=learned,
         searched=sorted(values),
-        numbers={name: rounded(value) for name, value in values.items() if value != 0.0},
+        numbers={name: json_number(value) for name, value in values.items() if value != 0.0},
         noise=_noise(config, row),
         steps=last.steps if last is not None else 0,
         stable=last.stable if last is not None else True,
-        loss=rounded(last.loss) if last is not None else None,
+        loss=json_number(last.loss) if last is not None else None,
         diverged=sum(fit.diverged for fit in fits),
         starts=agreement(problem, row),
         path=_path(row),
@@ -227,8 +227,8 @@ def _path(row: Row) -> list[PathPoint]:
             PathPoint(
                 strength=option.strength,
                 n_terms=option.n_terms,
-                deviance=rounded(option.deviance),
-                error=rounded(option.error),
+                deviance=json_number(option.deviance),
+                error=json_number(option.error),
                 chosen=index == row.at,
             )
         )
@@ -245,7 +245,7 @@ def _weight_scores(config: Config, row: Row, data: Data) -> dict[str, WeightScor
     )
     scores = {}
     for edge, weight_r2 in explained.items():
-        scores[edge] = WeightScore(rounded(weight_r2.weights), rounded(weight_r2.changes))
+        scores[edge] = WeightScore(json_number(weight_r2.weights), json_number(weight_r2.changes))
     return scores
 
 
@@ -255,7 +255,7 @@ def _noise(config: Config, row: Row) -> Noise | None:
         return None
     family: Any = config.task
     sd = getattr(family.parts()[0].likelihood, "sd", None)
-    return Noise(sd, rounded(row.residual_sd)) if sd is not None else None
+    return Noise(sd, json_number(row.residual_sd)) if sd is not None else None
 
 
 def _advice(config: Config, row: Row, data: Data) -> list[Advice]:
@@ -266,7 +266,7 @@ def _advice(config: Config, row: Row, data: Data) -> list[Advice]:
     predicted = activity(lifetime, row.theta, train, config.seed)
     changes = []
     for change in advice(lifetime, predicted, train):
-        share = rounded(change.share) if change.share is not None else None
+        share = json_number(change.share) if change.share is not None else None
         changes.append(replace(change, share=share))
     return changes
 

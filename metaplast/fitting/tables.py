@@ -11,6 +11,7 @@ from metaplast.fitting.result import (
     RowResult,
     Share,
 )
+from metaplast.results.numbers import interval, number
 from metaplast.reuse.ask import whole
 from metaplast.reuse.formula import formula
 from metaplast.reuse.rule_file import read_rule
@@ -93,13 +94,15 @@ def share_text(share: Share | None) -> str:
     """A share with its interval as `0.5000 [0.4000, 0.6000]`."""
     if share is None or share.mean is None:
         return "-"
-    low, high = share.ci95
-    return f"{share.mean:.4f}" + ("" if low is None else f" [{low:.4f}, {high:.4f}]")
+    mean = number(share.mean, ".4f")
+    if share.ci95.low is None:
+        return mean
+    return f"{mean} {interval(share.ci95, '.4f')}"
 
 
 def four_digits(value: float | None) -> str:
     """A number with four digits after the point, or a dash."""
-    return "-" if value is None else f"{value:.4f}"
+    return "-" if value is None else number(value, ".4f")
 
 
 def number_head(fit: FitResult) -> tuple[str, ...]:
@@ -112,14 +115,15 @@ def number_lines(fit: FitResult) -> list[tuple[str, ...]]:
     """A line per number of the discovered rule, the largest first, with the true one if known."""
     if fit.truth is not None:
         lines = []
-        for number in fit.truth[:SHOWN]:
-            bounds = _bounds_text(fit, number.name)
-            fitted, true = _digits(number.fitted), _digits(number.true)
-            lines.append((number.name, fitted, bounds, true, number.verdict))
+        for entry in fit.truth[:SHOWN]:
+            bounds = _bounds_text(fit, entry.name)
+            fitted = number(entry.fitted)
+            true = number(entry.true)
+            lines.append((entry.name, fitted, bounds, true, entry.verdict))
         return lines
     values = {**_undetermined(fit), **fit.discovered.numbers}
     names = sorted(values, key=lambda name: -abs(values[name] or 0.0))
-    return [(name, _digits(values[name]), _bounds_text(fit, name)) for name in names[:SHOWN]]
+    return [(name, number(values[name]), _bounds_text(fit, name)) for name in names[:SHOWN]]
 
 
 def _undetermined(fit: FitResult) -> dict[str, float | None]:
@@ -133,11 +137,7 @@ def _bounds_text(fit: FitResult, name: str) -> str:
         return "-"
     if bounds.low is None or bounds.high is None:
         return "not determined"
-    return f"[{bounds.low:.4g}, {bounds.high:.4g}]"
-
-
-def _digits(value: float | None) -> str:
-    return "not finite" if value is None else f"{value:.4g}"
+    return interval(bounds)
 
 
 def rule_formula(run: Path) -> str:

@@ -4,7 +4,6 @@ import json
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 
 from metaplast.fitting.result import (
@@ -24,7 +23,6 @@ from metaplast.fitting.result import (
     WeightScore,
     from_json,
     read_result,
-    rounded,
     to_json,
     write_result,
 )
@@ -99,12 +97,6 @@ def test_a_fit_json_of_an_earlier_version_lacks_what_came_later():
     for later in ("failed", "unsettled"):
         del plain["bootstrap"][later]
     assert from_json(plain) == fit_result()
-
-
-def test_numbers_that_are_not_finite_are_null():
-    assert rounded(float("nan")) is None
-    assert rounded(1.23456789) == pytest.approx(1.23457)
-    assert np.isfinite(rounded(0.0))
 
 
 def test_a_result_without_refits_bounds_no_number():

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from metaplast.fitting.sensitivity import _curved, _Moved, _raising, _Sums, _Values
+from metaplast.fitting.sensitivity import _curved, _log_odds, _Moved, _Sums, _Values
 from metaplast.likelihoods.base import Part
 from metaplast.likelihoods.bernoulli import Bernoulli
 from metaplast.likelihoods.categorical import Categorical
@@ -72,7 +72,7 @@ def test_slope_and_expected_curvature_are_those_of_the_textbook(name: str):
 
 def test_what_raises_the_odds_of_choices():
     chosen = np.array([0, 1, 2, 2, 1])
-    rows, odds = _raising(Categorical(), A, J, np.eye(3)[chosen], COUNTS / 3)
+    rows, odds = _log_odds(Categorical(), A, J, np.eye(3)[chosen], COUNTS / 3)
     expected = []
     for t in (0, 2, 3, 4):
         others = [k for k in range(3) if k != chosen[t]]
@@ -81,7 +81,7 @@ def test_what_raises_the_odds_of_choices():
         ]
     made = sorted((o, *row) for o, row in zip(odds, rows, strict=True))
     np.testing.assert_allclose(made, sorted(expected))
-    rows, odds = _raising(Bernoulli(), A, J, (A > 0.3).astype(float), COUNTS)
+    rows, odds = _log_odds(Bernoulli(), A, J, (A > 0.3).astype(float), COUNTS)
     sign = np.where(A > 0.3, 1.0, -1.0)[COUNTS > 0]
     np.testing.assert_allclose(odds, sign * A[COUNTS > 0])
     np.testing.assert_allclose(rows, (sign * J[:, COUNTS > 0]).T)
