@@ -12,8 +12,8 @@ from metaplast.fitting.sensitivity import Sensitivity
 from metaplast.results.statistics import t_quantile
 from metaplast.signals import Theta
 
-# A direction is flat where its eigenvalue of the Fisher information is smaller. The units of numbers
-# are those of `Space`.
+# A direction is flat where its eigenvalue of the Fisher information is smaller, in the units of
+# `Space`.
 FLAT = 1e-8
 BEYOND = 1e-3  # of its own direction: a number is open where so much of it is not settled
 TINY = 1e-24  # of the largest information: a number with less has none
