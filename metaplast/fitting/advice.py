@@ -1,6 +1,6 @@
 """Changes that would help a fit, by its residuals.
 
-They are a constant input, a bounded output, and first weights of every subject's own.
+The changes are a constant input, a bounded output, and first weights for every subject.
 """
 
 from typing import Any, NamedTuple
@@ -21,8 +21,8 @@ from metaplast.neurons.linear import Linear
 from metaplast.recording import Session
 
 SHARE = 0.01  # of the residual variance: a change that would explain less is not advised
-CHANCE = 1e-6  # nor one whose F test gives a larger p
-EARLY = 20  # rows of a session in which its weights are still near the first ones, at least
+CHANCE = 1e-6  # a change whose F test gives a larger p is not advised either
+EARLY = 20  # rows, at least, of a session in which its weights are still near the first ones
 
 
 class Rows(NamedTuple):
@@ -47,7 +47,8 @@ def advice(lifetime: Lifetime, predicted: np.ndarray, sessions: Session) -> list
 
     Each change is a linear regression of the residuals r = y - E y, pooled over recorded units. It
     is advised where it explains more than SHARE of their variance (adjusted R2) and an F test gives
-    p < CHANCE. Residuals of one session depend on each other, so p is a threshold and not a claim.
+    p < CHANCE. The p is a threshold and not a claim, for residuals of one session depend on each
+    other.
 
     constant: r = c_j, for a network that has no bias and no constant input.
     bounded: r = a_j + b_j E y + c_j (E y)^2 + d_j (E y)^3 against a_j + b_j E y, for a linear
@@ -84,10 +85,8 @@ def _tests(lifetime: Lifetime, part: Part, units: list[Rows]) -> dict[str, Any]:
     output: Any = getattr(network, "output", None)
     if isinstance(part.likelihood, Gaussian) and isinstance(output, Linear):
         tests["bounded"] = _bounded
-    if (
-        not isinstance(lifetime.genome, PerSubject | Given)
-        and len({int(s) for unit in units for s in unit.subject}) > 1
-    ):
+    subjects = np.unique(np.concatenate([unit.subject for unit in units]))
+    if len(subjects) > 1 and not isinstance(lifetime.genome, PerSubject | Given):
         tests["first_weights"] = _first_weights
     return tests
 
@@ -109,8 +108,14 @@ def _units(part: Part, predicted: np.ndarray, sessions: Session) -> list[Rows]:
     for unit in range(observed.shape[2]):
         here = observed[..., unit] & np.isfinite(expected[..., unit])
         if here.sum() > EARLY:
-            columns = (target[..., unit][here], expected[..., unit][here])
-            units.append(Rows(*columns, stimulus[here], subject[here], step[here]))
+            rows = Rows(
+                value=target[..., unit][here],
+                expected=expected[..., unit][here],
+                stimulus=stimulus[here],
+                subject=subject[here],
+                step=step[here],
+            )
+            units.append(rows)
     return units
 
 
@@ -154,8 +159,10 @@ def _constant(unit: Rows) -> _Test:
     The weights of the stimulus may have taken over some of it.
     """
     r = unit.value - unit.expected
-    few, many = 0, 0
-    without, with_it = 0.0, 0.0
+    few = 0
+    many = 0
+    without = 0.0
+    with_it = 0.0
     for subject in np.unique(unit.subject):
         rows = unit.subject == subject
         x = unit.stimulus[rows]
@@ -183,7 +190,7 @@ def _bounded(unit: Rows) -> _Test:
 
 
 def _first_weights(unit: Rows) -> _Test:
-    """Weights of every subject's own against shared ones, in the first rows of every session.
+    """Weights for every subject against shared ones, in the first rows of every session.
 
     A constant stands beside the stimulus, so that an offset does not count.
     """
@@ -191,9 +198,12 @@ def _first_weights(unit: Rows) -> _Test:
     r = (unit.value - unit.expected)[early]
     x = np.concatenate([np.ones((early.sum(), 1)), unit.stimulus[early]], axis=1)
     subject = unit.subject[early]
-    each = [subject == s for s in np.unique(subject)]
-    apart = sum(_left(x[rows], r[rows]) for rows in each)
-    many = sum(int(np.linalg.matrix_rank(x[rows])) for rows in each)
+    apart = 0.0
+    many = 0
+    for each in np.unique(subject):
+        rows = subject == each
+        apart += _left(x[rows], r[rows])
+        many += int(np.linalg.matrix_rank(x[rows]))
     return _Test(_left(x, r), apart, int(np.linalg.matrix_rank(x)), many, len(r))
 
 
@@ -203,6 +213,7 @@ def _left(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def _words(change: str, share: float, part: Part, units: list[Rows]) -> str:
+    """An advised change as a sentence."""
     of = "" if part.name == "unit" else f" of {part.name}"
     part_of = f"{100 * share:.0f} % of the residual variance{of}"
     if change == "constant":

@@ -29,16 +29,18 @@ def between(moves: np.ndarray, variances: np.ndarray) -> MeanOfAnimals:
     b_s, v_s: value and variance of animal s.
     tau^2: variance between animals, by moments (DerSimonian & Laird 1986).
 
-    Its variance comes from the weighted residuals, with Student's t of n - 1 degrees of freedom
-    (Hartung & Knapp 2001). NaN where fewer than LEAST values are finite, or where they differ no
-    more than alike ones do in 1 - CHANCE of all cases (Cochran's Q).
+    The variance of the mean comes from the weighted residuals, with Student's t of n - 1 degrees
+    of freedom (Hartung & Knapp 2001). The mean is NaN where fewer than LEAST values are finite. It
+    is NaN too where the values differ no more than alike ones do in 1 - CHANCE of all cases
+    (Cochran's Q).
 
-    One fit to all animals weighs each by the information of its data. Where the animals that
-    changed most carry least information, as in choices, the number of that fit is not their mean;
-    this one nearly is.
+    One fit to all animals weighs each animal by the information of its data. Where the animals that
+    changed most carry least information, as in choices, the number of that fit is not the mean over
+    animals. This mean nearly is.
     """
     known = np.isfinite(moves) & np.isfinite(variances) & (variances > 0)
-    b, v = moves[known], variances[known]
+    b = moves[known]
+    v = variances[known]
     n = len(b)
     if n < LEAST:
         return NO_DIFFERENCE

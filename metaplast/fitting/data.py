@@ -81,7 +81,10 @@ def recording_of(lifetime: Lifetime) -> AbstractRecording:
 
 
 def n_values(sessions: Session) -> float:
-    """How many values of activity or choice were recorded; else how many weights were measured."""
+    """The number of recorded values of activity and choice.
+
+    Where there are none, the number of measured weights.
+    """
     count = float(np.asarray(sessions.observed, np.float64).sum())
     return count or float(sum(np.isfinite(np.asarray(w)).sum() for w in sessions.final.values()))
 

@@ -307,8 +307,13 @@ def _settled(
         weights[at] = row / np.abs(row).max()
         value = float(weights @ scaled.values)
         edges = _edges(space, (weights @ scaled.slopes)[None])
-        low, high = value + float(edges.low[0]), value + float(edges.high[0])
-        settled.append(Settled(_named(scaled.names, weights), value, low, high))
+        combination = Settled(
+            weights=_named(scaled.names, weights),
+            value=value,
+            low=value + float(edges.low[0]),
+            high=value + float(edges.high[0]),
+        )
+        settled.append(combination)
     return settled
 
 

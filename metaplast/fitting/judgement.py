@@ -1,6 +1,6 @@
 """The judgement of a theta or a null model on sessions, as deviance.
 
-It is of activity or choices, or of weights that were measured at the end.
+Judged are activity and choices, or the weights that were measured at the end.
 """
 
 from collections.abc import Callable
@@ -105,7 +105,8 @@ def judged_nulls(family: AbstractRecording, data: Data, lags: int) -> dict[str, 
     """
     if family.clamp:
         return _weight_nulls(data)
-    train, validation = data.sessions["train"], data.sessions["validation"]
+    train = data.sessions["train"]
+    validation = data.sessions["validation"]
     seen = data.seen["train"]
 
     def mean(part: Part) -> Null:
@@ -153,8 +154,8 @@ def side_by_side(parts: tuple[Part, ...], make: Callable[[Part], Null]) -> Null:
     def predict(session: Session, seen: np.ndarray) -> np.ndarray:
         columns = []
         for null, part in zip(nulls, parts, strict=True):
-            own = only_columns(session, part.columns)
-            columns.append(null.predict(own, seen[..., part.columns]))
+            part_session = only_columns(session, part.columns)
+            columns.append(null.predict(part_session, seen[..., part.columns]))
         return np.concatenate(columns, axis=-1)
 
     notes = [f"Of {part.name}: {null.note}" for null, part in zip(nulls, parts, strict=True)]

@@ -127,7 +127,8 @@ def _explained_section(fit: FinishedFit) -> Section:
 
 
 def _explained_figure(fit: FinishedFit, part: str | None) -> Figure:
-    bars, texts = {}, []
+    bars = {}
+    texts = []
     for name, model in models(fit.result).items():
         by_null = comparison_of(model, part).explained
         bars[name] = {null: asdict(share) for null, share in by_null.items()}
@@ -151,7 +152,8 @@ def _explained_table(result: FitResult, part: str | None) -> Table:
 
 def _rule_section(fit: FinishedFit) -> Section:
     """The formula of the rule, its numbers, and the agreement of the starts."""
-    result, row = fit.result, fit.result.discovered
+    result = fit.result
+    row = result.discovered
     values = {name: value for name, value in row.numbers.items() if value is not None}
     if not values:
         return Section("The rule", ["Nothing is learned, or nothing that is finite."])
@@ -217,7 +219,8 @@ def _surface_section(fit: FinishedFit) -> Section | None:
     if surface is None:
         return None
     path = fit.figures / "surface.png"
-    grid, names = (surface.x, surface.y), (surface.x_name, surface.y_name)
+    grid = (surface.x, surface.y)
+    names = (surface.x_name, surface.y_name)
     surface_spread.draw(grid, surface.change, surface.half, names, path)
     alt = (
         f"Change of weight over {surface.x_name} and {surface.y_name}; "

@@ -58,9 +58,9 @@ def fit_row(
 ) -> Row:
     """Fit one family of rules. Deterministic in its arguments.
 
-    Starts differ in theta alone (`scatter.starts`). A rule with more than `settings.few` terms goes
-    along the path of penalties from the best start; its sets of terms are refitted, and validation
-    trials choose among them. Any other rule takes the best start.
+    Starts differ in theta alone (`scatter.starts`). A rule with more than `settings.few` terms is
+    fitted from the best start under every penalty. The sets of terms that are left are refitted,
+    and validation trials choose among them. Any other rule takes the best start.
 
     Args:
         problem: the rule in its network and task.
@@ -70,7 +70,10 @@ def fit_row(
         seed: of starts and lives.
         tick: called with (outer steps done, of all).
     """
-    sessions = data.sessions["train"]
+
+    def fits(members: list[Member]) -> list[SearchResult]:
+        return fit(problem, outer, data.sessions["train"], members, settings, seed, tick)
+
     thetas = starts_of(problem, settings.starts, seed)
     if not jax.tree.leaves(thetas[0]):
         return _judged(problem, data, seed, theta=thetas[0], mask=thetas[0], starts=[])
@@ -78,7 +81,7 @@ def fit_row(
     unit = _penalty_unit(problem, data, thetas[0], seed) if long else 0.0
     strength = settings.strengths[0] * unit
     members = [Member(theta, everything(theta), strength) for theta in thetas]
-    starts = sorted(fit(problem, outer, sessions, members, settings, seed, tick), key=_order)
+    starts = sorted(fits(members), key=_order)
     best = starts[0]
     if not long:
         mask = everything(best.theta)
@@ -86,12 +89,12 @@ def fit_row(
     members = []
     for strength in settings.strengths[1:]:
         members.append(Member(best.theta, everything(best.theta), strength * unit))
-    penalised = [best, *fit(problem, outer, sessions, members, settings, seed, tick)]
+    penalised = [best, *fits(members)]
     members = refits(penalised, settings.support)
-    refitted = fit(problem, outer, sessions, members, settings, seed, tick)
+    refitted = fits(members)
     path = []
-    for strength, member, found in zip(settings.strengths, members, refitted, strict=True):
-        path.append(_option(problem, data, strength, member.mask, found.theta, seed))
+    for strength, member, refit in zip(settings.strengths, members, refitted, strict=True):
+        path.append(_option(problem, data, strength, member.mask, refit.theta, seed))
     at = chosen_index(path)
     return _judged(
         problem,
@@ -106,9 +109,9 @@ def fit_row(
     )
 
 
-def _order(found: SearchResult) -> tuple[bool, float]:
-    """Finite losses first, the smallest before the others."""
-    return (not np.isfinite(found.loss), found.loss)
+def _order(result: SearchResult) -> tuple[bool, float]:
+    """The key by which finite losses come first, the smallest before the others."""
+    return (not np.isfinite(result.loss), result.loss)
 
 
 def _penalty_unit(problem: MetaProblem, data: Data, theta: Theta, seed: int) -> float:

@@ -68,6 +68,12 @@ def result_of(
         {name: null.judgements["heldout"] for name, null in nulls.items()},
         data.subject["heldout"],
     )
+    row_results = {}
+    for name, row in rows.items():
+        row_results[name] = _row_result(job.row(name), row, data, comparisons.rows[name])
+    null_results = {}
+    for name, null in nulls.items():
+        null_results[name] = _null_result(null, comparisons.nulls[name])
     intervals = intervals_result(certainty)
     for line in number_warnings(intervals):
         log.warning("%s", line)
@@ -76,11 +82,8 @@ def result_of(
         seed=job.main.seed,
         data=data_summary(data),
         reading=reading_of(job),
-        rows={
-            name: _row_result(job.row(name), row, data, comparisons.rows[name])
-            for name, row in rows.items()
-        },
-        nulls={name: _null_result(null, comparisons.nulls[name]) for name, null in nulls.items()},
+        rows=row_results,
+        nulls=null_results,
         intervals=intervals,
         bootstrap=bootstrap_result(certainty.refits, intervals),
         doubts=[],
@@ -126,14 +129,16 @@ def compare_with_nulls(
         parts = {}
         for name in main.parts:
             opponent_parts = {null: other.parts[name] for null, other in opponents.items()}
-            part, main_part = model.parts[name], main.parts[name]
+            part = model.parts[name]
             parts[name] = PartComparison(
-                _explained(part, opponent_parts, subject),
-                _lead(part, main_part, opponent_parts, subject),
-                json_number(part.r2),
+                explained=_explained(part, opponent_parts, subject),
+                lead=_lead(part, main.parts[name], opponent_parts, subject),
+                r2=json_number(part.r2),
             )
         return Comparison(
-            _explained(model, opponents, subject), _lead(model, main, opponents, subject), parts
+            explained=_explained(model, opponents, subject),
+            lead=_lead(model, main, opponents, subject),
+            parts=parts,
         )
 
     return Comparisons(
@@ -262,7 +267,8 @@ def _advice(config: Config, row: Row, data: Data) -> list[Advice]:
     """The changes that the residuals of a row ask for; none where measured weights are judged."""
     if getattr(config.task, "clamp", False):
         return []
-    lifetime, train = problem_of(config).lifetime, data.sessions["train"]
+    lifetime = problem_of(config).lifetime
+    train = data.sessions["train"]
     predicted = activity(lifetime, row.theta, train, config.seed)
     changes = []
     for change in advice(lifetime, predicted, train):

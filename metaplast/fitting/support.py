@@ -56,16 +56,16 @@ def support_mask(theta: Theta, share: float) -> Theta:
 
 
 def n_kept(mask: Theta) -> int:
-    """How many terms a mask lets act."""
+    """The number of terms that a mask lets act."""
     return int(sum(jax.tree.leaves(of_terms(np.sum, lambda _: 0, mask["rules"]))))
 
 
 def refits(path: list[SearchResult], share: float) -> list[Member]:
     """The members that fit the terms left at every strength again, without a penalty."""
     members = []
-    for found in path:
-        mask = support_mask(found.theta, share)
-        members.append(Member(jax.tree.map(np.asarray, found.theta), mask, 0.0))
+    for penalised in path:
+        mask = support_mask(penalised.theta, share)
+        members.append(Member(jax.tree.map(np.asarray, penalised.theta), mask, 0.0))
     return members
 
 
