@@ -58,8 +58,10 @@ def test_noise_asks_for_nothing(rng):
 
 
 def test_an_offset_asks_for_a_constant_input(rng):
-    """c^2 / (c^2 + sd^2) of the residual variance, for an offset c and noise of standard deviation
-    sd.
+    """A constant explains c^2 / (c^2 + sd^2) of the residual variance.
+
+    c: the offset.
+    sd: the standard deviation of the noise.
     """
     stimulus = rng.normal(size=(N_SESSIONS, N_STEPS, N_IN))
     expected = stimulus @ [1.0, -1.0, 0.5]
@@ -73,8 +75,9 @@ def test_an_offset_asks_for_a_constant_input(rng):
 
 
 def test_an_offset_that_the_weights_took_over_is_seen_too(rng):
-    """Inputs between 0 and 1: the weights make up for most of it, and the mean is a tenth of the
-    mean square.
+    """With inputs between 0 and 1 the weights make up for most of an offset.
+
+    The mean of the residuals is then a tenth of their mean square.
     """
     stimulus = rng.random((N_SESSIONS, N_STEPS, N_IN))
     target = stimulus @ [1.0, -1.0, 0.5] - 2.0 + 0.1 * rng.normal(size=stimulus.shape[:2])
@@ -99,9 +102,7 @@ def test_values_that_level_off_ask_for_a_bounded_output(rng):
 
 
 def test_subjects_that_begin_apart_ask_for_first_weights_of_their_own(rng):
-    """Weights of every subject's own, w + v_s: the shared ones leave |v_s|^2 of the variance and
-    the noise.
-    """
+    """Subject s has the weights w + v_s: shared weights leave |v_s|^2 and the noise."""
     stimulus = rng.normal(size=(N_SESSIONS, N_STEPS, N_IN))
     own = rng.normal(size=(N_SESSIONS, N_IN))
     own -= own.mean(axis=0)

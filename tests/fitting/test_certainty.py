@@ -69,16 +69,16 @@ def test_an_open_combination_is_named_and_its_numbers_have_no_interval_whatever_
 
 def test_separation_is_said_and_a_flat_number_of_it_is_not_said_twice():
     apart = OPEN._replace(separated=["a", "b"], open=[{"a": 1.0}], settled=[])
-    (said,) = interval_doubts(result(apart))
-    assert "a, b (separation)" in said and "no interval" in said
+    (sentence,) = interval_doubts(result(apart))
+    assert "a, b (separation)" in sentence and "no interval" in sentence
 
 
 def test_one_subject_and_too_many_numbers_are_said():
-    (said,) = interval_doubts(result(KNOWN._replace(over="values", n=300)))
-    assert "Only one subject" in said and "300 values" in said
+    (sentence,) = interval_doubts(result(KNOWN._replace(over="values", n=300)))
+    assert "Only one subject" in sentence and "300 values" in sentence
     silent = KNOWN._replace(names=[], interval={}, why="2000 numbers are fitted along")
-    (said,) = interval_doubts(result(silent))
-    assert "not known: 2000 numbers" in said and "fit.bootstrap=200" in said
+    (sentence,) = interval_doubts(result(silent))
+    assert "not known: 2000 numbers" in sentence and "fit.bootstrap=200" in sentence
     assert result(silent, refits(a=(0.2, 0.4))).ci95 == {"a": (0.2, 0.4)}
 
 
@@ -130,7 +130,8 @@ def test_echelon_spans_the_same_with_more_zeros():
 
 def test_the_mean_over_animals_is_the_textbook_s_random_effects():
     """Equal variances: tau^2 = s^2 - v, the mean is plain, and so is its t interval."""
-    values, v = np.array([0.1, 0.9, 0.4, 1.6]), np.full(4, 0.05)
+    values = np.array([0.1, 0.9, 0.4, 1.6])
+    v = np.full(4, 0.05)
     mean, half = between(values, v)
     assert np.isclose(mean, values.mean()) and np.isclose(half, 3.1824463 * values.std(ddof=1) / 2)
     assert np.isnan(between(values, np.full(4, 5.0))).all()  # they differ by no more than chance

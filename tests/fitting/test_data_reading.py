@@ -1,5 +1,6 @@
-"""What a fit says of its data before it begins: the step of time, sessions, trials, and files that
-are none.
+"""The reading of data that a fit tells before it begins.
+
+It is about the step of time, sessions, trials, and files that hold no recording.
 """
 
 from pathlib import Path
@@ -73,8 +74,8 @@ def test_a_dt_that_was_meant_in_milliseconds_resolves_no_time_constant(tmp_path)
     job = fit_job(
         request_of([_spikes(tmp_path / "a.npz", dt=10.0), *STDP, "rows={}"], (), Sources())[0]
     )
-    told = reading_of(job).description
-    assert any("tau_pre=0.02 s is not resolved by dt=10 s" in line for line in told)
+    description = reading_of(job).description
+    assert any("tau_pre=0.02 s is not resolved by dt=10 s" in line for line in description)
 
 
 def test_time_constants_without_a_dt_are_named(tmp_path):
@@ -126,7 +127,7 @@ def test_every_array_is_explained_whether_it_is_there_or_not(tmp_path):
     job = fit_job(
         request_of([_file(tmp_path / "a.npz", **more, **mask), "rows={}"], (), Sources())[0]
     )
-    told = reading_of(job).description
+    description = reading_of(job).description
     for line in (
         "  array 'activity': 40 rows, 2 units, from 0 to 39; missing: 10 of 80 values (12.5 %)",
         "  array 'recorded': what does not count: 1 of 2 units (50.0 %)",
@@ -140,7 +141,7 @@ def test_every_array_is_explained_whether_it_is_there_or_not(tmp_path):
         "out",
         "  no array 'subject': every session is a subject of its own",
     ):
-        assert line in told
+        assert line in description
 
 
 @pytest.mark.parametrize(

@@ -116,8 +116,11 @@ def test_intervals_over_ten_subjects_are_those_of_a_plain_loop():
 
 
 def test_over_fewer_than_ten_subjects_an_interval_is_student_s():
-    """With nulls that are all alike, explained is a plain mean over subjects, whose t interval is
-    in every textbook; with others, subjects are left out one by one."""
+    """Over few subjects, the interval is Student's t.
+
+    With nulls that are all alike, `explained` is a plain mean over subjects, whose t interval is in
+    every textbook. With other nulls, subjects are left out one by one.
+    """
     a = np.array([0.2, 0.5, 0.1, 0.4, 0.3])
     found = explained_ci(np.repeat(a, 2), np.ones(10), np.repeat(np.arange(5), 2))
     half = 2.7764451 * a.std(ddof=1) / np.sqrt(5)

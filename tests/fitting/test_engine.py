@@ -1,6 +1,4 @@
-"""The engine of fits against a plain loop over outer steps, and its idea of rest against one over
-numbers.
-"""
+"""The engine of fits against a loop over outer steps, and rest against a loop over numbers."""
 
 from dataclasses import replace
 from functools import partial

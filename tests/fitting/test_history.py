@@ -22,8 +22,9 @@ def test_a_miss_is_told_from_the_value_0_and_from_the_end():
 
 
 def test_features_beyond_a_miss_by_hand():
-    """y = 1, -, -, 0, 1, with m = 10, 20 ..., one lag: y(t-1), y m; then missed, what the last
-    value adds to these.
+    """The features of y = 1, -, -, 0, 1 with m = 10, 20, ... and one lag.
+
+    They are y(t-1) and y(t-1) m(t-1), then the miss and the rest of the last value.
     """
     y, m = np.array([1.0, 0, 0, 0, 1]).reshape(1, 5, 1), 10.0 * np.arange(1.0, 6.0).reshape(1, 5)
     seen = np.array([1, 0, 0, 1, 1]).reshape(1, 5, 1)
@@ -41,8 +42,9 @@ def test_features_beyond_a_miss_by_hand():
 
 
 def _habit(share, every=1, n=30, n_steps=200):
-    """Animals that repeat their last choice with P = sigmoid(2), whatever was missed between; log
-    odds and sessions.
+    """Animals that repeat their last choice with P = sigmoid(2), whatever was missed between.
+
+    Returns: choices, log odds and marks of recorded choices, each [n, n_steps, 1].
     """
     rng = np.random.default_rng(0)
     y, eta, seen = (np.zeros((n, n_steps, 1)) for _ in range(3))
@@ -64,8 +66,9 @@ def _sessions(y, seen, share=1.0):
 
 @pytest.mark.parametrize(("share", "every"), [(0.0, 1), (0.4, 1), (0.0, 7)])
 def test_a_habit_is_found_whole_beyond_misses(share, every):
-    """Also where choices stand on the last sample of a trial: without what lies beyond, nothing is
-    found there.
+    """The null finds a habit also where choices stand on the last sample of a trial.
+
+    Without the features beyond misses it would find nothing there.
     """
     y, eta, seen = _habit(share, every)
     train, validation = _sessions(y, seen)

@@ -1,5 +1,6 @@
-"""Intervals against least squares, logistic regression and Student's t in plain NumPy; what is
-open, by algebra.
+"""Intervals against least squares, logistic regression and Student's t in plain NumPy.
+
+Open numbers are checked by algebra.
 """
 
 from dataclasses import replace
@@ -186,9 +187,7 @@ def test_a_term_that_was_left_out_is_named_where_it_could_stand_for_one_that_was
 
 
 def test_a_term_that_was_never_seen_is_open_and_others_keep_their_interval(data: Data):
-    """Where w = 0 from the first to the last row of every session, nothing tells what a weight
-    would do to itself.
-    """
+    """Where w = 0 in every row of every session, nothing tells the effect of a weight on itself."""
     weights = {"input_to_output": np.zeros((6, 1, 2), np.float32)}
     known = known_of(
         lifetime_of(FAMILY, "pre", "weight"), with_values(data, weights=weights), 0.0, 0.3
@@ -211,8 +210,9 @@ def test_a_number_that_one_subject_alone_settles_is_told(data: Data):
 
 
 def test_only_the_product_of_a_learnt_rate_and_a_coefficient_is_a_number(data: Data):
-    """Rate and coefficient are flat against each other, and their product is as well known as with
-    a fixed rate.
+    """Rate and coefficient are flat against each other.
+
+    Their product is as well known as with a fixed rate.
     """
     fixed = known_of(lifetime_of(FAMILY, "pre"), data, 0.7)
     both = known_of(lifetime_of(FAMILY, "pre", learn="both"), data, 0.7)
@@ -242,8 +242,9 @@ def test_choices_that_are_all_alike_settle_nothing(data: Data):
 
 
 def test_a_number_that_nothing_depends_on_is_open_and_not_separated(data: Data):
-    """Where w = 0 in every row, `weight` changes nothing, whatever else predicts the choices
-    without fault.
+    """Where w = 0 in every row, `weight` changes nothing.
+
+    That holds whatever else predicts the choices without fault.
     """
     lifetime = lifetime_of(replace(FAMILY, likelihood=Bernoulli()), "pre", "weight")
     sessions = data.sessions["train"]

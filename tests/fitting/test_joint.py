@@ -1,5 +1,6 @@
-"""Activity and choices fitted together, against NumPy: what the task sees, what a value counts,
-what is explained.
+"""Activity and choices fitted together, against NumPy.
+
+The values that the task sees, the count of a value, and the shares that are explained.
 """
 
 from typing import Any
@@ -98,8 +99,9 @@ def by_hand(sessions: Any, coefficients: tuple[float, float]) -> np.ndarray:
 
 
 def losses_by_hand(sessions: Any, a: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """-log P of every session's activity and of its choices, up to constants, and the number of
-    recorded values.
+    """-log P of every session, up to constants.
+
+    Returns: of its activity [n_sessions], of its choices [n_sessions], and the number of values.
     """
     of_units, of_choices, n = np.zeros(len(a)), np.zeros(len(a)), 0.0
     for s, t in np.ndindex(*a.shape[:2]):
@@ -186,9 +188,7 @@ def _beside(own: np.ndarray, part: Any, sessions: Any) -> np.ndarray:
 
 
 def _simulated(path: Any, noise: float) -> Recordings:
-    """Three recorded units that learn from the stimulus and forget, and a yes or no that is their
-    sum's.
-    """
+    """Three recorded units learn from the stimulus and forget; their sum makes a yes or no."""
     rng, rows = (
         np.random.default_rng(1),
         {n: [] for n in ("stimulus", "activity", "choice", "session")},

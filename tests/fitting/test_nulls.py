@@ -1,5 +1,6 @@
-"""The nulls against closed forms, SciPy's optimiser on the penalised likelihood, and their own
-arrow of time.
+"""The nulls against closed forms, and against SciPy's optimiser on the penalised likelihood.
+
+No null may see values of its own step or of later ones.
 """
 
 from dataclasses import replace
@@ -59,8 +60,9 @@ def values(likelihood, shape, rng):
 
 
 def world(likelihood, n_out=3, seed=0, lost=0.1):
-    """(train, validation, seen): a tenth of the steps was not recorded, a third of the rest chooses
-    the strength.
+    """(train, validation, seen) of random sessions.
+
+    A tenth of the steps was not recorded. A third of the rest chooses the strength.
     """
     rng = np.random.default_rng(seed)
     y, x = values(likelihood, (N, T, n_out), rng), rng.normal(size=(N, T, 2))
@@ -142,8 +144,9 @@ def test_a_unit_without_values_takes_the_mean_of_all():
 @pytest.mark.parametrize("n_out", [2, 6])
 @pytest.mark.parametrize("lost", [0.0, 0.1])
 def test_gaussian_is_ridge_by_least_squares(n_out, lost):
-    """min |y - b0 - Xb|^2 / n + strength |b|^2, as least squares with rows sqrt(n strength) below
-    X.
+    """Ridge is a least squares problem with rows sqrt(n strength) below X.
+
+    min |y - b0 - Xb|^2 / n + strength |b|^2
     """
     train, validation, seen = world(Gaussian(), n_out, seed=1, lost=lost)
     null = history_glm(Gaussian(), train, validation, seen, lags=2)
@@ -238,8 +241,9 @@ def test_of_equal_strengths_the_stronger_is_chosen():
 
 
 def test_a_logistic_model_with_history_is_recovered():
-    """log odds = 0.8 x(t) + 1.5 y(t-1) m(t-1) - y(t-2), from one session to sessions that training
-    did not see.
+    """The null predicts sessions that training did not see.
+
+    log odds = 0.8 x(t) + 1.5 y(t-1) m(t-1) - y(t-2) - 0.3
     """
     rng = np.random.default_rng(4)
     n, n_steps = 12, 500
@@ -297,8 +301,9 @@ def test_missing_values_count_for_nothing(likelihood, n_out):
 
 
 def test_values_that_are_held_out_fit_nothing():
-    """The last step of every session is in no feature: its value must not matter unless training
-    looks at it.
+    """The last step of every session is in no feature.
+
+    Its value must not matter unless training looks at it.
     """
     train, validation, seen = world(Bernoulli(), seed=7)
     observed = np.array(train.observed)

@@ -98,21 +98,21 @@ def surprise(sample, expected) -> float:
 def test_drawn_values_have_the_mean_and_spread_of_the_likelihood(sessions):
     measured = np.array(sessions.weights[EDGE])
     measured[0, 0] = np.nan
-    told = many(LIFETIME, sessions.replace(final={EDGE: measured}), 0.3)
-    assert set(told) == {
+    draws = many(LIFETIME, sessions.replace(final={EDGE: measured}), 0.3)
+    assert set(draws) == {
         "target",
         "final",
     }  # the mask, the design and the first weights are not touched
     seen, weights = by_hand(sessions, COEFFICIENTS)
-    assert surprise(told["target"], seen) < 4.5
-    np.testing.assert_allclose(told["target"].std(axis=0), 0.3, rtol=0.2)
-    assert told["target"].std() > 0
-    last = told["final"][EDGE]
+    assert surprise(draws["target"], seen) < 4.5
+    np.testing.assert_allclose(draws["target"].std(axis=0), 0.3, rtol=0.2)
+    assert draws["target"].std() > 0
+    last = draws["final"][EDGE]
     np.testing.assert_array_equal(np.isnan(last), np.broadcast_to(np.isnan(measured), last.shape))
     known = np.isfinite(measured)
     assert surprise(last[:, known], weights[:, -1][known]) < 4.5
     np.testing.assert_allclose(last[:, known].std(axis=0), 0.3, rtol=0.2)
-    correlation = np.corrcoef(told["target"].reshape(MANY, -1).T)
+    correlation = np.corrcoef(draws["target"].reshape(MANY, -1).T)
     assert (
         np.abs(correlation - np.eye(len(correlation))).max() < 0.3
     )  # every value has noise of its own
@@ -120,11 +120,11 @@ def test_drawn_values_have_the_mean_and_spread_of_the_likelihood(sessions):
 
 def test_drawn_choices_have_the_frequency_of_the_likelihood(sessions):
     lifetime = replace(LIFETIME, task=replace(FAMILY, likelihood=Bernoulli()))
-    told = many(lifetime, sessions, 0.3)["target"]
-    assert set(np.unique(told)) == {0.0, 1.0}
+    draws = many(lifetime, sessions, 0.3)["target"]
+    assert set(np.unique(draws)) == {0.0, 1.0}
     p = 1 / (1 + np.exp(-by_hand(sessions, COEFFICIENTS)[0]))  # the activity is the log odds
     error = np.sqrt(p * (1 - p) / MANY)
-    assert np.max(np.abs(told.mean(axis=0) - p) / error) < 4.5
+    assert np.max(np.abs(draws.mean(axis=0) - p) / error) < 4.5
 
 
 def test_a_clamped_recording_keeps_its_values_and_draws_weights_where_they_were_measured():
@@ -138,17 +138,17 @@ def test_a_clamped_recording_keeps_its_values_and_draws_weights_where_they_were_
     edge = "input_to_recorded"
     measured = np.array(whole.final[edge])
     measured[0] = np.nan
-    told = drawn(
+    draws = drawn(
         lifetime,
         lifetime.init(jax.random.key(0)),
         arrays(whole.replace(final={edge: measured})),
         jax.random.key(1),
         jnp.asarray(1e-3),
     )
-    np.testing.assert_array_equal(told["target"], whole.target)
-    np.testing.assert_array_equal(np.isnan(told["final"][edge]), np.isnan(measured))
+    np.testing.assert_array_equal(draws["target"], whole.target)
+    np.testing.assert_array_equal(np.isnan(draws["final"][edge]), np.isnan(measured))
     np.testing.assert_allclose(
-        told["final"][edge][1:], measured[1:], atol=1e-2
+        draws["final"][edge][1:], measured[1:], atol=1e-2
     )  # the truth's own weights and noise
 
 

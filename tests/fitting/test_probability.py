@@ -19,8 +19,9 @@ SMALL = ("rows={}", "genome=constant", "rule=polynomial", "rule.learn=none", f"r
 
 
 def _lives(n_options: int) -> dict[str, np.ndarray]:
-    """w <- w + RATE x (reward - P), of one output, P(1) its probability; of several, P is that of
-    option 1.
+    """Lives of w <- w + RATE x (reward - P).
+
+    P: the probability of choice 1; of several options, of option 1.
     """
     rng = np.random.default_rng(0)
     n_out = 1 if n_options == 2 else n_options

@@ -1,5 +1,6 @@
-"""A recorded layer whose cells excite each other, and nothing else recorded: the rule of its own
-synapses is found.
+"""The rule of recurrent synapses is found.
+
+The recorded cells excite each other, and nothing else is recorded.
 """
 
 from typing import Any

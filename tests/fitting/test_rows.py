@@ -63,8 +63,9 @@ def coefficients(row: Any) -> np.ndarray:
 
 
 def wild(data: Data, keep: set[str]) -> Data:
-    """Other values wherever the splits in `keep` do not look, also in the steps of their own
-    sessions.
+    """The data with other values wherever the splits in `keep` do not look.
+
+    Steps of their own sessions are among them.
     """
     rng, sessions, given = np.random.default_rng(1), {}, dict[Any, Any](data.sessions)
     for split, s in given.items():

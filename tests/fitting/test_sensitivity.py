@@ -88,8 +88,9 @@ def test_what_raises_the_odds_of_choices():
 
 
 def test_what_moves_all_options_alike_moves_no_prediction():
-    """`pre` of every option's weight changes by the same: a softmax does not see it, a gaussian
-    does.
+    """`pre` changes the weights of all options by the same.
+
+    A softmax does not see it, a gaussian does.
     """
     moved = np.stack([np.ones((5, 3)), J[0]])
     for likelihood, feels in ((Categorical(), False), (Gaussian(), True)):

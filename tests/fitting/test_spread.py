@@ -46,8 +46,9 @@ def test_a_modulated_rule_and_a_truth_with_numbers_of_its_own_have_windows():
 
 
 def test_half_an_interval_of_what_a_rule_does_is_that_of_the_delta_method():
-    """f = a . x with covariance V: t sqrt(a V a); the wider of two covariances counts; none where
-    one is open.
+    """f = a . x with covariance V has the half interval t sqrt(a V a).
+
+    The wider of two covariances counts. There is none where a number is open.
     """
     rng = np.random.default_rng(0)
     a, roots = rng.normal(size=(5, 2)), rng.normal(size=(2, 2, 2))

@@ -1,4 +1,4 @@
-"""Which terms are kept, and which option is chosen_index, on examples small enough to see."""
+"""The terms that are kept and the option that is chosen, on examples small enough to see."""
 
 from typing import Any
 
@@ -111,7 +111,7 @@ def test_the_choice(options, expected):
 
 
 @pytest.mark.parametrize("broken", [NAN, INF])
-def test_where_everything_broke_something_is_still_chosen_index(broken):
+def test_where_everything_broke_something_is_still_chosen(broken):
     assert chosen_index(
         [SupportOption(0.1, 3, broken, NAN), SupportOption(1.0, 2, broken, NAN)]
     ) in (0, 1)
