@@ -1,4 +1,4 @@
-"""Intervals as results and in words: without ends where the data do not settle a number."""
+"""Intervals as results and in words, without ends where the data do not settle a number."""
 
 import math
 
@@ -100,10 +100,9 @@ def test_the_old_key_of_fit_json_holds_the_intervals_that_count():
 
 
 def test_a_bootstrap_is_told_by_its_counts_intervals_and_five_loosest_directions():
-    directions = [
-        Direction({"a": 1.0, "b": float("nan")}, sd, sd > 3.0)
-        for sd in (6.0, 5.0, 4.0, 3.0, 2.0, 1.0)
-    ]
+    directions = []
+    for sd in (6.0, 5.0, 4.0, 3.0, 2.0, 1.0):
+        directions.append(Direction({"a": 1.0, "b": float("nan")}, sd, loose=sd > 3.0))
     drawn = Bootstrap(
         ["a"], np.ones((7, 1)), {"a": (-1.0, np.inf)}, directions, {}, failed=2, unsettled=1
     )

@@ -15,11 +15,9 @@ R2 = {"a": (0.5, 0.25), "b": (1.0, 0.5), "c": (1.0, 0.75)}  # recorded share, R2
 @pytest.fixture
 def runs(tmp_path):
     for name, (share, r2) in R2.items():
-        task = {
-            "name": "taught",
-            "data_seed": ord(name),
-            **({} if share == 1.0 else {"recorded_share": share}),
-        }
+        task = {"name": "taught", "data_seed": ord(name)}
+        if share != 1.0:
+            task["recorded_share"] = share
         config = {
             "experiment": "fit",
             "seed": 0,

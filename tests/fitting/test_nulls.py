@@ -291,14 +291,17 @@ def test_no_value_reaches_a_prediction_of_its_own_step_or_before(likelihood, n_o
 def test_missing_values_count_for_nothing(likelihood, n_out):
     train, validation, seen = world(likelihood, n_out, seed=6)
     spoilt = [replace(s, target=np.where(seen > 0, s.target, np.nan)) for s in (train, validation)]
-    for make in (
-        lambda a, b: mean_null(likelihood, a),
-        lambda a, b: history_glm(likelihood, a, b, seen),
-    ):
-        clean = make(train, validation)
-        np.testing.assert_array_equal(
-            make(*spoilt).predict(spoilt[0], seen), clean.predict(train, seen)
-        )
+
+    def mean(train, validation):
+        return mean_null(likelihood, train)
+
+    def history(train, validation):
+        return history_glm(likelihood, train, validation, seen)
+
+    for make in (mean, history):
+        expected = make(train, validation).predict(train, seen)
+        predicted = make(*spoilt).predict(spoilt[0], seen)
+        np.testing.assert_array_equal(predicted, expected)
 
 
 def test_values_that_are_held_out_fit_nothing():
