@@ -61,7 +61,7 @@ def test_a_rule_reads_the_probability_of_a_choice(tmp_path, n_options, signal):
     np.savez(tmp_path / "a.npz", **arrays)
     terms = f"rule.terms=[modulator.reward*pre, modulator.{signal}*pre]"
     words = (str(tmp_path / "a.npz"), *SMALL, "genome.value=0", terms, "rule.initial=[1.0, -1.0]")
-    config = fit_job(request_of(words, (), Sources())[0]).main
+    config = fit_job(request_of(words, (), Sources()).config).main
     lifetime = problem_of(config).lifetime
     sessions = config.task.recorded().sessions
     found = activity(lifetime, lifetime.init(jax.random.key(0)), sessions, 0)
@@ -79,7 +79,7 @@ def test_a_recorded_signal_of_that_name_goes_before(tmp_path):
     }
     np.savez(tmp_path / "a.npz", **arrays)
     words = (str(tmp_path / "a.npz"), "rows={}")
-    family = fit_job(request_of(words, (), Sources())[0]).main.task
+    family = fit_job(request_of(words, (), Sources()).config).main.task
     assert isinstance(family, Recordings)
     session = jax.tree.map(lambda x: x[0], family.whole("train"))
     output = type("View", (), {"activity": np.zeros(1)})()
