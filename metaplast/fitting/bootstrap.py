@@ -138,4 +138,5 @@ def _edges(values: np.ndarray) -> np.ndarray:
 
 
 def _stacked(thetas: list[Theta]) -> Theta:
+    """Thetas with a leading axis [n_refits]."""
     return jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *thetas)

@@ -100,6 +100,7 @@ def _is_separated(weights: dict[str, float], numbers: NumberIntervals) -> bool:
 
 
 def _hull(name: str, numbers: NumberIntervals, refits: Bootstrap | None) -> Bounds:
+    """The interval of a number that reaches over both sources."""
     low, high = numbers.interval[name]
     if refits is None or name not in refits.interval or not math.isfinite(low):
         return _bounds(low, high)
@@ -108,6 +109,7 @@ def _hull(name: str, numbers: NumberIntervals, refits: Bootstrap | None) -> Boun
 
 
 def _refit_bounds(refits: Bootstrap) -> dict[str, Bounds]:
+    """The intervals of the refits, for fit.json."""
     return {name: _bounds(low, high) for name, (low, high) in refits.interval.items()}
 
 

@@ -94,6 +94,7 @@ def _whole_config(run: Path) -> Plain:
 
 
 def _read(run: Path, row: str) -> FitResult:
+    """The result of a finished fit that has the row. Raises: BadInput."""
     if not (run / FILE).is_file():
         raise BadInput(
             f"{run}", "a finished fit, with a fit.json", "give folders that metaplast fit printed"
@@ -145,6 +146,7 @@ def _float(value: float | None) -> float:
 
 
 def _cell(values: list[float]) -> str:
+    """The mean of one column over the fits of a setting, with its interval where there are two."""
     finite = [value for value in values if np.isfinite(value)]
     if not finite:
         return "-"

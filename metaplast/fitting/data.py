@@ -58,6 +58,7 @@ def data_of(family: AbstractRecording, lifetime: Lifetime) -> Data:
 
 
 def _source(family: AbstractRecording, lifetime: Lifetime) -> Source | None:
+    """The truth of a simulated recording, or None."""
     truth = family.truth()
     if truth is None:
         return None

@@ -33,6 +33,7 @@ def reading_of(job: Job) -> DataReading:
 
 
 def _warnings(job: Job, family: AbstractRecording) -> Iterator[str]:
+    """The warnings that are said before a fit begins."""
     yield from family.warnings()
     yield from _unused_weights(job, family)
     yield from _step_warnings(job, family)

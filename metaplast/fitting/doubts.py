@@ -183,6 +183,7 @@ def _deviance(point: PathPoint) -> float:
 
 
 def _same_support(point: PathPoint, chosen: PathPoint) -> bool:
+    """Whether a point of the path has the size and the deviance of the chosen one."""
     away = abs(_deviance(point) - _deviance(chosen))
     return point.n_terms == chosen.n_terms and away <= NEARLY * abs(_deviance(point))
 
@@ -213,6 +214,7 @@ def direction_loose(direction: DirectionResult) -> str:
 
 
 def _loose(bootstrap: BootstrapResult) -> list[DirectionResult]:
+    """The loosest directions, at most LOOSE_SHOWN."""
     return [direction for direction in bootstrap.directions if direction.loose][:LOOSE_SHOWN]
 
 

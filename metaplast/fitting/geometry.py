@@ -229,6 +229,7 @@ class Space:
         return moves
 
     def _moves(self, theta: Theta, free: np.ndarray, t: float, covariance: np.ndarray) -> Moves:
+        """Moves along the axes of a covariance of theta [n_free, n_free]."""
         rules = of_rules(theta)[free]
         sizes, vectors = np.linalg.eigh(covariance[np.ix_(rules, rules)])
         thetas = []
@@ -245,6 +246,7 @@ def _square(rows: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 
 def _sd(rows: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    """The standard deviations [n_numbers] of numbers with these derivatives."""
     return np.sqrt(np.maximum(_square(rows, covariance), 0.0))
 
 

@@ -64,6 +64,7 @@ def judge_activity(
 
 
 def _judge_part(part: Part, predicted: np.ndarray, sessions: Session) -> Judgement:
+    """Judge the columns of one part."""
     columns = predicted[..., part.columns]
     recorded = only_columns(sessions, part.columns)
     expected = np.asarray(part.likelihood.mean(jnp.asarray(columns, float)))

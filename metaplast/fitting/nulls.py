@@ -326,6 +326,7 @@ class _Link(NamedTuple):
 
 
 def _log_total(eta: np.ndarray) -> np.ndarray:
+    """log sum_j exp(eta_j), with the last axis kept."""
     return np.logaddexp.reduce(eta, axis=-1, keepdims=True)
 
 

@@ -93,6 +93,7 @@ def write(fit: FinishedFit) -> None:
 
 
 def _sections(fit: FinishedFit) -> list[Section]:
+    """The sections of the page, in their order."""
     result = fit.result
     doubts = result.doubts or ["None was found by the checks of this page."]
     sections = [
@@ -127,6 +128,7 @@ def _explained_section(fit: FinishedFit) -> Section:
 
 
 def _explained_figure(fit: FinishedFit, part: str | None) -> Figure:
+    """The figure of the shares of deviance: of all values, or of one part."""
     bars = {}
     texts = []
     for name, model in models(fit.result).items():
@@ -143,6 +145,7 @@ def _explained_figure(fit: FinishedFit, part: str | None) -> Figure:
 
 
 def _explained_table(result: FitResult, part: str | None) -> Table:
+    """The table of the shares of deviance: of all values, or of one part."""
     head, *lines = score_table(result, part)
     caption = "Held-out values; R2 dw: of the change of weight, where it is known"
     if part is not None:

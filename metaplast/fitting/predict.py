@@ -225,6 +225,7 @@ def _sums(true: Array, fitted: Array, real: Array) -> Sums:
 
 
 def _r2(sums: Sums) -> float:
+    """R2 from the sums of all sessions; NaN where the true values do not vary."""
     n, total, squares, error = (float(np.sum(np.asarray(x, np.float64))) for x in sums)
     variance = squares - total**2 / n  # times n
     return 1.0 - error / variance if variance > 0 else float("nan")

@@ -76,6 +76,7 @@ def _check_order(words: Sequence[str]) -> None:
 
 
 def _keys(settings: Sequence[str]) -> set[str]:
+    """The keys of words such as `outer.steps=20`."""
     return {word.partition("=")[0] for word in settings}
 
 

@@ -55,6 +55,7 @@ def _fits(row: Row) -> list[SearchResult]:
 
 
 def _by_part(judgement: Judgement) -> dict[str, Judgement]:
+    """{part: judgement}, the whole one under WHOLE."""
     return {WHOLE: judgement, **judgement.parts}
 
 
@@ -70,10 +71,12 @@ def _arrays(row: Row) -> dict[str, Any]:
 
 
 def _json(value: float) -> float | None:
+    """A number as JSON holds it; None if it is not finite."""
     return float(value) if np.isfinite(value) else None
 
 
 def _float(value: float | None) -> float:
+    """The number of a JSON value; NaN for None."""
     return float("nan") if value is None else value
 
 

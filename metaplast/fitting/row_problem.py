@@ -20,6 +20,7 @@ def problem_of(config: Config) -> MetaProblem:
 
 
 def _for_subjects(genome: AbstractGenome, n_subjects: int) -> AbstractGenome:
+    """The genome with this number of subjects, wherever it learns one part per subject."""
     if isinstance(genome, PerSubject):
         return replace(genome, n_subjects=n_subjects)
     if isinstance(genome, Parts):

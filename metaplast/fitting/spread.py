@@ -105,8 +105,9 @@ def half_width(
     t: Student's quantile.
     m_k: the moves of `NumberIntervals.moves`.
 
-    Where numbers are open, or more than MOST, or have no name: Student's t over refits. None where
-    there are none.
+    Where numbers are open, or more than MOST, or have no name, Student's t over refits counts.
+
+    Returns: half the width in the shape of f, or None where there are no refits either.
     """
     intervals, refits = certainty
     if intervals is not None and intervals.moves and len(intervals.moves[0].thetas) <= MOST:
@@ -120,6 +121,7 @@ def half_width(
 
 
 def _half_of_moves(theta: Theta, moves: Moves, effect: Callable[[Theta], np.ndarray]) -> np.ndarray:
+    """Half the width of an interval by the moves of theta along independent axes."""
     differences = []
     for move in moves.thetas:
         up = effect(_moved(theta, move, 1.0))
@@ -129,10 +131,12 @@ def _half_of_moves(theta: Theta, moves: Moves, effect: Callable[[Theta], np.ndar
 
 
 def _moved(theta: Theta, move: Theta, sign: float) -> Theta:
+    """theta plus or minus a move."""
     return jax.tree.map(lambda x, m: np.asarray(x + sign * m, np.asarray(x).dtype), theta, move)
 
 
 def _surface(lifetime: Lifetime, theta: Theta) -> Any:
+    """The first surface of the rule on the first edge of the first slot, or None."""
     slot = lifetime.slots[0]
     slot_theta = theta["rules"][slot.name]
     edge = _edge(lifetime)
@@ -181,6 +185,7 @@ def _is_timed(lifetime: Lifetime) -> bool:
 
 
 def _pair_changes(lifetime: Lifetime, theta: Theta) -> np.ndarray:
+    """The changes of weight by one pair of spikes at LAGS."""
     slot = lifetime.slots[0]
     reads = lifetime.reads()[_edge(lifetime)]
     return pairs(slot.rule, theta["rules"][slot.name], lifetime.dt, LAGS, reads)

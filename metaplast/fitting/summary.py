@@ -190,16 +190,19 @@ def scores_of(judgements: dict[Split, Judgement]) -> dict[Split, Score]:
 
 
 def _score(judgement: Judgement) -> Score:
+    """A judgement summed over sessions, for fit.json."""
     deviance = json_number(float(judgement.deviance.sum()))
     parts = {name: _score(part) for name, part in judgement.parts.items()}
     return Score(deviance, json_number(judgement.r2), parts)
 
 
 def _null_result(null: JudgedNull, comparison: Comparison) -> NullResult:
+    """The result of one null model."""
     return NullResult(null.note, scores_of(null.judgements), comparison)
 
 
 def _row_result(config: Config, row: Row, data: Data, comparison: Comparison) -> RowResult:
+    """The result of one row."""
     problem = problem_of(config)
     values = numbers(problem.lifetime, row.theta) if problem.lifetime.slots else {}
     learned = 0
@@ -226,6 +229,7 @@ def _row_result(config: Config, row: Row, data: Data, comparison: Comparison) ->
 
 
 def _path(row: Row) -> list[PathPoint]:
+    """The sets of terms that were tried."""
     points = []
     for index, option in enumerate(row.path):
         points.append(

@@ -132,6 +132,7 @@ def _undetermined(fit: FitResult) -> dict[str, float | None]:
 
 
 def _bounds_text(fit: FitResult, name: str) -> str:
+    """The interval of a number as text; a dash for a number that has none."""
     bounds = fit.number_bounds.get(name)
     if bounds is None:
         return "-"

@@ -38,6 +38,7 @@ def render(run: Path) -> str:
 
 
 def _doubts(fit: FitResult) -> str:
+    """The doubts as a list, or the sentence that there is none."""
     if fit.doubts:
         return _listed("Reasons to doubt it:", fit.doubts)
     return (
@@ -47,6 +48,7 @@ def _doubts(fit: FitResult) -> str:
 
 
 def _listed(title: str, sentences: list[str]) -> str:
+    """A title and its sentences, one a line."""
     return "\n".join([title, *(f"- {sentence}" for sentence in sentences)])
 
 

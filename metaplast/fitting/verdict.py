@@ -8,8 +8,10 @@ SHOWN = 3  # numbers named
 
 
 def verdict(fit: FitResult) -> list[str]:
-    """The success against the nulls, a better family, the settled numbers, whether the data may be
-    meant otherwise, the next step.
+    """The sentences of a verdict.
+
+    They are about the success against the nulls, a better family, the settled numbers, another
+    meaning of the data, and the next step.
     """
     sentences = [
         success(fit),
@@ -149,6 +151,7 @@ def one_settles(fit: FitResult) -> str | None:
 
 
 def _first(names: list[str]) -> str:
+    """The first SHOWN names, and dots where there are more."""
     return ", ".join(names[:SHOWN]) + (" ..." if len(names) > SHOWN else "")
 
 
