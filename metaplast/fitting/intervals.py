@@ -151,10 +151,8 @@ def _swaps(
     names, _, slopes = number_slopes(lifetime, theta, moved.free)
     space = Space(moved, Groups(np.zeros(len(moved.score), int), "values"))
     scaled = slopes / space.unit
-    away = scaled @ space.flat
-    away[np.linalg.norm(away, axis=1) <= SHARE * np.linalg.norm(scaled, axis=1)] = 0.0
     swaps = []
-    for row in echelon(away.T):
+    for row in echelon(_clear_parts(scaled @ space.flat, scaled).T):
         weights = _named(names, row)
         if kept & set(weights) and not set(weights) <= kept:
             swaps.append(weights)
@@ -204,21 +202,20 @@ def _number_intervals(
     names, value, slopes = number_slopes(lifetime, theta, moved.free)
     space = Space(moved, groups)
     scaled = slopes / space.unit
-    size = np.linalg.norm(scaled, axis=1)
     cones = []
     for each in sensitivities:
         cones.append(Separation(each.choices / space.unit, each.odds, space.null(each.others)))
     endless = any(cone.exists for cone in cones)
     # a sure prediction holds no information: the derivatives of predictions show what is flat
-    away = scaled @ (space.null(moved.gram) if endless else space.flat)
-    is_open = np.linalg.norm(away, axis=1) > SHARE * size
-    away[~is_open] = 0.0
+    flat = space.null(moved.gram) if endless else space.flat
+    away = _clear_parts(scaled @ flat, scaled)
+    is_open = away.any(axis=1)
     separated = np.zeros(len(names), bool)
-    if endless:
-        for cone, each in zip(cones, sensitivities, strict=True):
+    for cone, each in zip(cones, sensitivities, strict=True):
+        if cone.exists:
             predicted = _predicted_part(scaled, space.null(each.gram))
-            separated |= [cone.exists and cone.moves(row) for row in predicted]
-    hidden = is_open | separated | (size == 0)
+            separated |= [cone.moves(row) for row in predicted]
+    hidden = is_open | separated | ~scaled.any(axis=1)
     low, high = _edges(space, scaled)
     alone = space.settled_by_one(scaled) & ~hidden
     interval = {}
@@ -253,9 +250,13 @@ def _predicted_part(rows: np.ndarray, null: np.ndarray) -> np.ndarray:
         rows: derivatives of the numbers [n, n_free].
         null: directions along which predictions stay the same [n_free, n_null].
     """
-    left = rows - rows @ null @ null.T
-    left[np.linalg.norm(left, axis=1) <= SHARE * np.linalg.norm(rows, axis=1)] = 0.0
-    return left
+    return _clear_parts(rows - rows @ null @ null.T, rows)
+
+
+def _clear_parts(parts: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The parts [n, m] of rows [n, k], with 0 for a part of at most SHARE of its row."""
+    is_clear = np.linalg.norm(parts, axis=1) > SHARE * np.linalg.norm(rows, axis=1)
+    return np.where(is_clear[:, None], parts, 0.0)
 
 
 class _Edges(NamedTuple):

@@ -3,7 +3,7 @@
 They are the mean, and a regression on stimuli and the past.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -94,44 +94,51 @@ def history_glm(
     _check(likelihood, train, validation, seen, lags)
     everyone = isinstance(likelihood, Categorical) or seen.shape[2] <= FEW
     mean = likelihood.activity(_means(train))
-
-    def has_gaps(units: np.ndarray) -> bool:
-        return bool(missed(seen[:, :, units]).any())
-
-    gaps = has_gaps(np.arange(seen.shape[2]))
-
-    def own(session: Session, seen_there: np.ndarray, units: np.ndarray) -> np.ndarray:
-        if everyone:
-            return np.zeros((*seen_there.shape[:2], len(units), 0))
-        return own_features(session, seen_there, lags, units, has_gaps(units))
-
-    shared = shared_features(train, seen, lags, everyone, gaps)
+    past = _Past(lags, everyone, seen)
     groups = []
+    shared = past.shared(train, seen)
     for units in _alike(likelihood, train):
-        design = _Design(shared, own(train, seen, units))
+        design = _Design(shared, past.own(train, seen, units))
         groups.append(_fit(likelihood, train, units, design))
-
-    def predict(session: Session, seen: np.ndarray, chosen: tuple[int, ...]) -> list[np.ndarray]:
-        """The activity under each of the chosen strengths."""
-        features = shared_features(session, seen, lags, everyone, gaps)
-        activities = [np.tile(mean, (*features.shape[:2], 1)) for _ in chosen]
-        for group in groups:
-            own_part = group.own(own(session, seen, group.units))
-            design = _Design(group.shared(features), own_part)
-            for activity, index in zip(activities, chosen, strict=True):
-                eta = _eta(design, group.fits[index])
-                activity[:, :, group.units] = _respond(likelihood, group, eta)
-        return activities
-
-    tried = predict(validation, seen, tuple(range(len(STRENGTHS))))
-    scores = [np.sum(deviances(likelihood, activity, validation)) for activity in tried]
+    glm = _Glm(likelihood, past, mean, groups)
+    scores = []
+    for activity in glm.predict(validation, seen, range(len(STRENGTHS))):
+        scores.append(np.sum(deviances(likelihood, activity, validation)))
     best = int(np.argmin(np.where(np.isfinite(scores), scores, np.inf)))
     note = (
         "A generalised linear model of the stimuli, the modulators and the subject's own recorded "
         f"values over {lags} past steps (L2 strength {STRENGTHS[best]:g}, chosen on the validation "
         "values); it sees the subject's own past, which a plasticity model does not."
     )
-    return Null("glm_history", note, lambda session, seen: predict(session, seen, (best,))[0])
+    return Null("glm_history", note, lambda session, seen: glm.predict(session, seen, (best,))[0])
+
+
+class _Past(NamedTuple):
+    """The features of the GLM, in the form that the training sessions fix.
+
+    lags: steps of the past.
+    everyone: whether every unit sees the past of all.
+    trained: > 0 where a value of the training sessions was recorded
+        [n_sessions, n_steps, n_out]. Units that were missed there have features of misses.
+    """
+
+    lags: int
+    everyone: bool
+    trained: np.ndarray
+
+    def shared(self, session: Session, seen: np.ndarray) -> np.ndarray:
+        """The features of all units."""
+        gaps = self._has_gaps(np.arange(self.trained.shape[2]))
+        return shared_features(session, seen, self.lags, self.everyone, gaps)
+
+    def own(self, session: Session, seen: np.ndarray, units: np.ndarray) -> np.ndarray:
+        """The features of each unit, none where all units see the past of all."""
+        if self.everyone:
+            return np.zeros((*seen.shape[:2], len(units), 0))
+        return own_features(session, seen, self.lags, units, self._has_gaps(units))
+
+    def _has_gaps(self, units: np.ndarray) -> bool:
+        return bool(missed(self.trained[:, :, units]).any())
 
 
 class _Design(NamedTuple):
@@ -167,6 +174,37 @@ class _Group(NamedTuple):
     own: Scaler
     ceiling: np.ndarray
     fits: list[_Coefficients]
+
+
+class _Glm(NamedTuple):
+    """The fitted GLM under every strength.
+
+    mean [n_out]: the activity of units without a training value.
+    """
+
+    likelihood: AbstractLikelihood
+    past: _Past
+    mean: np.ndarray
+    groups: list[_Group]
+
+    def predict(
+        self, session: Session, seen: np.ndarray, chosen: Sequence[int]
+    ) -> list[np.ndarray]:
+        """The activity [n_sessions, n_steps, n_out] under each of the chosen strengths.
+
+        Args:
+            session, seen: as `Null.predict` takes them.
+            chosen: places of the strengths in STRENGTHS.
+        """
+        features = self.past.shared(session, seen)
+        activities = [np.tile(self.mean, (*features.shape[:2], 1)) for _ in chosen]
+        for group in self.groups:
+            own = group.own(self.past.own(session, seen, group.units))
+            design = _Design(group.shared(features), own)
+            for activity, index in zip(activities, chosen, strict=True):
+                eta = _eta(design, group.fits[index])
+                activity[:, :, group.units] = _respond(self.likelihood, group, eta)
+        return activities
 
 
 def _fit(

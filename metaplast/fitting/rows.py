@@ -70,92 +70,118 @@ def fit_row(
         seed: of starts and lives.
         tick: called with (outer steps done, of all).
     """
-
-    def fits(members: list[Member]) -> list[SearchResult]:
-        return fit(problem, outer, data.sessions["train"], members, settings, seed, tick)
-
+    fitter = _Fitter(problem, outer, data, settings, seed, tick)
     thetas = starts_of(problem, settings.starts, seed)
     if not jax.tree.leaves(thetas[0]):
-        return _judged(problem, data, seed, theta=thetas[0], mask=thetas[0], starts=[])
-    long = is_long(problem.lifetime, settings.few)
-    unit = _penalty_unit(problem, data, thetas[0], seed) if long else 0.0
-    strength = settings.strengths[0] * unit
-    members = [Member(theta, everything(theta), strength) for theta in thetas]
-    starts = sorted(fits(members), key=_order)
-    best = starts[0]
-    if not long:
-        mask = everything(best.theta)
-        return _judged(problem, data, seed, theta=best.theta, mask=mask, starts=starts, last=best)
-    members = []
-    for strength in settings.strengths[1:]:
-        members.append(Member(best.theta, everything(best.theta), strength * unit))
-    penalised = [best, *fits(members)]
-    members = refits(penalised, settings.support)
-    refitted = fits(members)
-    path = []
-    for strength, member, refit in zip(settings.strengths, members, refitted, strict=True):
-        path.append(_option(problem, data, strength, member.mask, refit.theta, seed))
-    at = chosen_index(path)
-    return _judged(
-        problem,
-        data,
-        seed,
-        theta=refitted[at].theta,
-        mask=members[at].mask,
-        starts=starts,
-        path=path,
-        at=at,
-        last=refitted[at],
-    )
+        return fitter.row(theta=thetas[0], mask=thetas[0], starts=[])
+    if is_long(problem.lifetime, settings.few):
+        return fitter.fit_long(thetas)
+    return fitter.fit_short(thetas)
+
+
+class _Fitter(NamedTuple):
+    """The arguments of `fit_row`, with its steps."""
+
+    problem: MetaProblem
+    outer: AbstractOuterLoop
+    data: Data
+    settings: Fit
+    seed: int
+    tick: Tick
+
+    def fit_short(self, thetas: list[Theta]) -> Row:
+        """Fit all numbers, and take the best start."""
+        starts = self._starts(thetas, 0.0)
+        best = starts[0]
+        return self.row(theta=best.theta, mask=everything(best.theta), starts=starts, last=best)
+
+    def fit_long(self, thetas: list[Theta]) -> Row:
+        """Fit under every penalty, refit the terms that are left, and choose among them."""
+        strengths = self.settings.strengths
+        unit = self._penalty_unit(thetas[0])
+        starts = self._starts(thetas, strengths[0] * unit)
+        best = starts[0]
+        members = []
+        for strength in strengths[1:]:
+            members.append(Member(best.theta, everything(best.theta), strength * unit))
+        penalised = [best, *self._fits(members)]
+        members = refits(penalised, self.settings.support)
+        refitted = self._fits(members)
+        path = []
+        for strength, member, refit in zip(strengths, members, refitted, strict=True):
+            path.append(self._option(strength, member.mask, refit.theta))
+        at = chosen_index(path)
+        chosen = refitted[at]
+        return self.row(
+            theta=chosen.theta,
+            mask=members[at].mask,
+            starts=starts,
+            path=path,
+            at=at,
+            last=chosen,
+        )
+
+    def row(
+        self,
+        *,
+        theta: Theta,
+        mask: Theta,
+        starts: list[SearchResult],
+        path: list[SupportOption] | None = None,
+        at: int = 0,
+        last: SearchResult | None = None,
+    ) -> Row:
+        """The row with its judgement on every split."""
+        lifetime = self.problem.lifetime
+        judgements: dict[Split, Judgement] = {}
+        for split in SPLITS:
+            judgements[split] = judge(lifetime, theta, self.data.sessions[split], self.seed)
+        sessions = self.data.sessions["train"]
+        sd = residual_sd(recording_of(lifetime), judgements["train"], sessions)
+        return Row(theta, mask, starts, path or [], at, last, judgements, sd)
+
+    def _starts(self, thetas: list[Theta], strength: float) -> list[SearchResult]:
+        """The fits from every start, the best first."""
+        members = [Member(theta, everything(theta), strength) for theta in thetas]
+        return sorted(self._fits(members), key=_order)
+
+    def _fits(self, members: list[Member]) -> list[SearchResult]:
+        """Bring these members to rest on the training sessions."""
+        return fit(
+            self.problem,
+            self.outer,
+            self.data.sessions["train"],
+            members,
+            self.settings,
+            self.seed,
+            self.tick,
+        )
+
+    def _penalty_unit(self, theta: Theta) -> float:
+        """The unit of penalties: the mean training loss of a rule that does nothing."""
+        still = {**theta, "rules": jax.tree.map(jnp.zeros_like, theta["rules"])}
+        n_sessions = len(self.data.subject["train"])
+        key = jax.random.key(self.seed)
+        batch: Batch = train.take(self.data.sessions["train"], key, n_sessions)
+        stacked = jax.tree.map(lambda x: x[None], still)
+        return float(train.evaluate(self.problem, stacked, batch)[0][0])
+
+    def _option(self, strength: float, mask: Theta, theta: Theta) -> SupportOption:
+        """A set of terms with its deviance on validation trials; every subject counts once."""
+        split: Split = "validation" if n_values(self.data.sessions["validation"]) else "train"
+        sessions = self.data.sessions[split]
+        judgement = judge(self.problem.lifetime, theta, sessions, self.seed)
+        _, subject = np.unique(self.data.subject[split], return_inverse=True)
+        deviance = np.bincount(subject, judgement.deviance)
+        error = 0.0
+        if len(deviance) > 1:
+            error = float(deviance.std(ddof=1) / np.sqrt(len(deviance)))
+        return SupportOption(strength, n_kept(mask), float(deviance.mean()), error)
 
 
 def _order(result: SearchResult) -> tuple[bool, float]:
     """The key by which finite losses come first, the smallest before the others."""
     return (not np.isfinite(result.loss), result.loss)
-
-
-def _penalty_unit(problem: MetaProblem, data: Data, theta: Theta, seed: int) -> float:
-    """The unit of penalties: the mean training loss of a rule that does nothing."""
-    still = {**theta, "rules": jax.tree.map(jnp.zeros_like, theta["rules"])}
-    n_sessions = len(data.subject["train"])
-    batch: Batch = train.take(data.sessions["train"], jax.random.key(seed), n_sessions)
-    losses = train.evaluate(problem, jax.tree.map(lambda x: x[None], still), batch)[0]
-    return float(losses[0])
-
-
-def _option(
-    problem: MetaProblem, data: Data, strength: float, mask: Theta, theta: Theta, seed: int
-) -> SupportOption:
-    """A set of terms with its deviance on validation trials; every subject counts once."""
-    split: Split = "validation" if n_values(data.sessions["validation"]) else "train"
-    judgement = judge(problem.lifetime, theta, data.sessions[split], seed)
-    _, subject = np.unique(data.subject[split], return_inverse=True)
-    deviance = np.bincount(subject, judgement.deviance)
-    error = 0.0
-    if len(deviance) > 1:
-        error = float(deviance.std(ddof=1) / np.sqrt(len(deviance)))
-    return SupportOption(strength, n_kept(mask), float(deviance.mean()), error)
-
-
-def _judged(
-    problem: MetaProblem,
-    data: Data,
-    seed: int,
-    *,
-    theta: Theta,
-    mask: Theta,
-    starts: list[SearchResult],
-    path: list[SupportOption] | None = None,
-    at: int = 0,
-    last: SearchResult | None = None,
-) -> Row:
-    """The row with its judgement on every split."""
-    judgements: dict[Split, Judgement] = {}
-    for split in SPLITS:
-        judgements[split] = judge(problem.lifetime, theta, data.sessions[split], seed)
-    family = recording_of(problem.lifetime)
-    sd = residual_sd(family, judgements["train"], data.sessions["train"])
-    return Row(theta, mask, starts, path or [], at, last, judgements, sd)
 
 
 def residual_sd(family: AbstractRecording, judgement: Judgement, sessions: Session) -> float:
