@@ -24,9 +24,9 @@ from benchmarks.coverage_designs import DESIGNS, N_SETS, RATE, Arrays, Design, d
 from metaplast.fitting.data import Data
 from metaplast.fitting.engine import Member, fit
 from metaplast.fitting.flat import flattened
-from metaplast.fitting.geometry import Space
-from metaplast.fitting.intervals import Known, intervals, number_slopes
-from metaplast.fitting.numbers import canonical, numbers
+from metaplast.fitting.geometry import Groups, Space
+from metaplast.fitting.intervals import NumberIntervals, intervals, number_slopes
+from metaplast.fitting.numbers import FittedRule, canonical, numbers
 from metaplast.fitting.sensitivity import sensitivity
 from metaplast.life.lifetime import Lifetime, Slot
 from metaplast.likelihoods.base import AbstractLikelihood
@@ -140,7 +140,7 @@ def _judged(
 ) -> dict[str, Any]:
     subject = np.asarray(sessions.subject)
     data = Data({"train": sessions}, {}, {"train": subject}, tuple(map(str, subject)), None)
-    known = intervals(problem.lifetime, data, (theta, everything(theta)), 0)
+    known = intervals(problem.lifetime, data, FittedRule(theta, everything(theta)), 0)
     assert known is not None
     value = numbers(problem.lifetime, jax.tree.map(np.asarray, theta))
     names = [canonical(term) for term in design.terms]
@@ -158,7 +158,7 @@ def _short(value: float) -> float:
     return float(f"{value:.6g}")
 
 
-def _named(known: Known) -> list[str]:
+def _named(known: NumberIntervals) -> list[str]:
     return sorted({*known.separated, *(name for weights in known.open for name in weights)})
 
 
@@ -169,7 +169,7 @@ def _reference(
     the variance of the numbers between animals."""
     true = true_theta(design, theta)
     moved = sensitivity(problem.lifetime, true, everything(true), sessions, 0)
-    space = Space(moved, np.zeros(len(moved.score), int), "values")
+    space = Space(moved, Groups(np.zeros(len(moved.score), int), "values"))
     names, _, slopes = number_slopes(problem.lifetime, true, moved.free)
     between = np.zeros(len(flattened(true)))
     rules = np.concatenate(

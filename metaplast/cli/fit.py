@@ -61,14 +61,15 @@ def command(
         folder.check_free(run_dir)  # at once, before JAX is imported
     _setup.prepare(modules)
     from metaplast.cli import _run
-    from metaplast.fitting import arguments, reading
+    from metaplast.fitting import data_reading
     from metaplast.fitting.kind import KIND, plan_of
+    from metaplast.fitting.request import request_of
     from metaplast.runs.config import Sources
     from metaplast.runs.lifecycle import Request
 
-    plain, recover = arguments.composed(words, truth, Sources(config_dir))
+    plain, recover = request_of(words, truth, Sources(config_dir))
     request = Request(plain, {"recover": recover})
     if describe:
-        click.echo("\n".join(reading.reading_of(plan_of(request).job)["description"]))
+        click.echo("\n".join(data_reading.reading_of(plan_of(request).job).description))
         return
     _run.start(KIND, request, run_dir, modules=modules, as_json=as_json, quiet=quiet)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from metaplast.fitting import reading
+from metaplast.fitting import data_reading
 from metaplast.runs import folder, preflight
 from metaplast.runs.config import Plain
 from metaplast.runs.counted import Counted
@@ -44,7 +44,7 @@ class Training(Kind[TrainingPlan]):
         return plain if several.alone else request.plain
 
     def begin(self, plan: TrainingPlan, means: Means) -> None:
-        reading.warn(plan.runs[0].job)
+        data_reading.warn(plan.runs[0].job)
         means.say(f"{plan.folder}: {_size(plan)}")
 
     def execute(self, plan: TrainingPlan, means: Means) -> None:

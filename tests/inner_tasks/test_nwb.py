@@ -12,7 +12,7 @@ from pynwb.file import Subject
 
 from inner_tasks import _nwb_trials
 from inner_tasks.recordings import Recordings
-from metaplast.fitting.arguments import composed
+from metaplast.fitting.request import request_of
 from metaplast.likelihoods.bernoulli import Bernoulli
 from metaplast.registry import BadInput
 from metaplast.runs.config import Sources
@@ -191,6 +191,6 @@ def test_trials_that_cannot_be_placed_and_sizes_are_named(path, tmp_path, monkey
 
 def test_what_a_file_implies_is_read_with_the_options_that_it_needs(tmp_path):
     path = _write(tmp_path / "a.nwb")
-    plain, _ = composed([path, "task.nwb_stimulus=[cue]"], (), Sources())
+    plain, _ = request_of([path, "task.nwb_stimulus=[cue]"], (), Sources())
     assert plain["task"]["likelihood"] == {"name": "bernoulli"}
     assert plain["experiment"] == "rewarded_recordings"

@@ -1,4 +1,4 @@
-"""What a data file implies, and how the user's own words change it field by field."""
+"""The settings that a data file implies, and the words that change them field by field."""
 
 from pathlib import Path
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from metaplast.fitting.arguments import composed
 from metaplast.fitting.kind import plan_of
+from metaplast.fitting.request import request_of
 from metaplast.registry import BadInput
 from metaplast.runs.config import Sources
 from metaplast.runs.lifecycle import Request
@@ -23,7 +23,7 @@ def _file(path: Path, **more: Any) -> str:
 
 
 def _likelihood(*words: str) -> Any:
-    return composed(words, (), Sources())[0]["task"]["likelihood"]
+    return request_of(words, (), Sources()).config["task"]["likelihood"]
 
 
 def test_both_are_weighed_by_the_sd_of_the_training_values(tmp_path: Path) -> None:
@@ -32,29 +32,24 @@ def test_both_are_weighed_by_the_sd_of_the_training_values(tmp_path: Path) -> No
     choice = RNG.integers(-1, 3, N)
     words = (_file(tmp_path / "a.npz", activity=activity, choice=choice), "task.target=both")
     found = _likelihood(*words)
-    family: Any = plan_of(Request(composed(words, (), Sources())[0])).job.main.task
+    family: Any = plan_of(Request(request_of(words, (), Sources()).config)).job.main.task
     train = family.whole("train")
     seen = train.observed[:, :, :3] > 0
-    residuals = [
-        y[mine] - y[mine].mean()
-        for y, mine in ((train.target[..., j], seen[..., j]) for j in range(3))
-    ]
+    residuals = []
+    for unit in range(3):
+        y = train.target[..., unit][seen[..., unit]]
+        residuals.append(y - y.mean())
     sd = np.sqrt(np.mean(np.concatenate(residuals) ** 2))
     assert found["units"] == {"name": "gaussian", "sd": pytest.approx(sd, rel=1e-3)}
     assert sd < np.nanstd(activity) / 2
     assert (found["choices"], found["n_choices"]) == ({"name": "categorical"}, 3)
-    assert {p.name: p.columns for p in family.parts()} == {
-        "activity": slice(0, 3),
-        "choice": slice(3, 6),
-    }
-    np.testing.assert_allclose(
-        train.observed[:, :, 3:].max(), 1 / 3
-    )  # three columns are one choice
+    columns = {part.name: part.columns for part in family.parts()}
+    assert columns == {"activity": slice(0, 3), "choice": slice(3, 6)}
+    # three columns are one choice
+    np.testing.assert_allclose(train.observed[:, :, 3:].max(), 1 / 3)
 
-    assert _likelihood(*words, "task.likelihood.units.sd=0.25") == {
-        **found,
-        "units": {"name": "gaussian", "sd": 0.25},
-    }
+    other = {**found, "units": {"name": "gaussian", "sd": 0.25}}
+    assert _likelihood(*words, "task.likelihood.units.sd=0.25") == other
     assert _likelihood(*words, "task.likelihood.units.name=poisson")["units"] == {"name": "poisson"}
     assert _likelihood(*words, "task.held={subjects: 0.5}")["units"]["sd"] != found["units"]["sd"]
 
@@ -72,37 +67,28 @@ def test_one_kind_of_values_is_judged_by_what_suits_it(tmp_path: Path) -> None:
 
 
 def test_a_task_beside_the_file_and_a_split_without_choices_are_refused(tmp_path: Path) -> None:
-    path = _file(
-        tmp_path / "a.npz",
-        choice=np.where(np.arange(N) < 10, np.arange(N) % 2, -1),
-        activity=np.ones((N, 2)),
-    )
-    for words in (
-        ["task=taught"],
-        ["task=recordings"],
-        ["task.path=other.npz"],
-        ["task.target=none"],
-    ):
+    choice = np.where(np.arange(N) < 10, np.arange(N) % 2, -1)
+    path = _file(tmp_path / "a.npz", choice=choice, activity=np.ones((N, 2)))
+    for word in ("task=taught", "task=recordings", "task.path=other.npz", "task.target=none"):
         with pytest.raises(BadInput, match="task"):
-            composed([path, *words], (), Sources())
+            request_of([path, word], (), Sources())
     words = [path, "task.target=both", "task.held={subjects: 0.5, seed: 2}"]
     with pytest.raises(BadInput, match=r"split \w+: no value of choice is left for it"):
-        plan_of(Request(composed(words, (), Sources())[0]))
+        plan_of(Request(request_of(words, (), Sources()).config))
 
 
 def test_data_may_lie_in_a_folder_that_is_named_like_a_setting(tmp_path: Path) -> None:
     (tmp_path / "alpha=0.1").mkdir()
     path = _file(tmp_path / "alpha=0.1" / "a.npz", choice=RNG.integers(0, 2, N))
-    assert composed([path, "seed=3"], (), Sources())[0]["task"]["path"] == path
+    assert request_of([path, "seed=3"], (), Sources()).config["task"]["path"] == path
 
 
 def test_a_name_that_takes_back_what_was_said_is_refused(tmp_path: Path) -> None:
     path = _file(tmp_path / "a.npz", choice=RNG.integers(0, 2, N))
-    terms, name = "rule.terms=[pre]", "rule=polynomial"
-    assert composed([path, name, terms], (), Sources())[0]["rule"]["terms"] == ["pre"]
+    terms = "rule.terms=[pre]"
+    name = "rule=polynomial"
+    assert request_of([path, name, terms], (), Sources()).config["rule"]["terms"] == ["pre"]
+    message = r"rule=polynomial after rule.terms=\[pre\].* - say rule=polynomial first"
     for words, truth in (([path, terms, name], ()), ([path], (terms, name))):
-        with pytest.raises(
-            BadInput,
-            match=r"rule=polynomial after rule.terms=\[pre\].* - say rule=polynomial first",
-        ):
-            composed(words, truth, Sources())
+        with pytest.raises(BadInput, match=message):
+            request_of(words, truth, Sources())

@@ -1,14 +1,13 @@
-"""Fits side by side over a setting that some of their configs state and others leave at its
-default.
-"""
-
-import json
+"""Fits side by side over a setting that some configs state and others leave at its default."""
 
 import pytest
 
 from metaplast.figures import against_setting
 from metaplast.fitting.compare import compare
+from metaplast.fitting.result import Score, write_result
 from metaplast.runs.config import to_yaml
+from metaplast.tasks import SPLITS
+from tests.fitting._results import fit_result, row_result
 
 R2 = {"a": (0.5, 0.25), "b": (1.0, 0.5), "c": (1.0, 0.75)}  # recorded share, R2 of values
 
@@ -16,11 +15,9 @@ R2 = {"a": (0.5, 0.25), "b": (1.0, 0.5), "c": (1.0, 0.75)}  # recorded share, R2
 @pytest.fixture
 def runs(tmp_path):
     for name, (share, r2) in R2.items():
-        task = {
-            "name": "taught",
-            "data_seed": ord(name),
-            **({} if share == 1.0 else {"recorded_share": share}),
-        }
+        task = {"name": "taught", "data_seed": ord(name)}
+        if share != 1.0:
+            task["recorded_share"] = share
         config = {
             "experiment": "fit",
             "seed": 0,
@@ -28,12 +25,12 @@ def runs(tmp_path):
             "outer": {"name": "lbfgs"},
             "genome": {"name": "given"},
         }
-        row = {"explained": {}, "splits": {"heldout": {"r2": r2}}, "weights": {}}
+        row = row_result({}, splits={split: Score(1.0, r2) for split in SPLITS})
         folder = tmp_path / name
         folder.mkdir()
         (folder / "config.yaml").write_text(to_yaml(config))
         (folder / "fit_request.json").write_text("{}")
-        (folder / "fit.json").write_text(json.dumps({"rows": {"discovered": row}}))
+        write_result(folder, fit_result(row))
     return [tmp_path / name for name in R2]
 
 

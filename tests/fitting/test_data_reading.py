@@ -1,5 +1,6 @@
-"""What a fit says of its data before it begins: the step of time, sessions, trials, and files that
-are none.
+"""The reading of data that a fit tells before it begins.
+
+It is about the step of time, sessions, trials, and files that hold no recording.
 """
 
 from pathlib import Path
@@ -8,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from metaplast.fitting.arguments import composed
-from metaplast.fitting.reading import reading_of, warn, warnings_of
+from metaplast.fitting.data_reading import paragraphs, reading_of, warn
+from metaplast.fitting.request import request_of
+from metaplast.fitting.result import DataReading
 from metaplast.registry import BadInput, find
 from metaplast.runs.config import Sources
 from metaplast.runs.job import Config, Job
@@ -27,12 +29,14 @@ STDP = (
 
 def _file(path: Path, **more: Any) -> str:
     rng = np.random.default_rng(0)
-    arrays = {
+    arrays: dict[str, Any] = {
         "stimulus": rng.normal(size=(N, 2)),
         "activity": rng.normal(size=(N, 2)),
         "session": np.arange(N) // 10,
     }
-    np.savez(path, **{**arrays, **{name.replace("__", "."): value for name, value in more.items()}})
+    for name, value in more.items():
+        arrays[name.replace("__", ".")] = value
+    np.savez(path, **arrays)
     return str(path)
 
 
@@ -44,69 +48,69 @@ def _spikes(path: Path, **more: Any) -> str:
     return _file(path, **spikes, **edges, **more)
 
 
-def _reading(*words: str) -> tuple[Any, list[str]]:
-    job = fit_job(composed([*words, "rows={}"], (), Sources())[0])
-    reading = reading_of(job)
-    for line in reading["warnings"]:
-        assert f"warning: {line}" in reading["description"]
-    return job.main, reading["warnings"]
+def _job(*words: str) -> Job:
+    return fit_job(request_of([*words, "rows={}"], (), Sources()).config)
+
+
+def _warnings(*words: str) -> list[str]:
+    """The warnings of a fit, which also stand in the description of its data."""
+    reading = reading_of(_job(*words))
+    for line in reading.warnings:
+        assert f"warning: {line}" in reading.description
+    return reading.warnings
+
+
+def _lines(warnings: list[str], words: str) -> list[str]:
+    """The warnings that hold these words."""
+    return [line for line in warnings if words in line]
 
 
 @pytest.mark.parametrize("dt", [0.01, np.float32(0.01), np.asarray([0.01])])
 def test_a_fit_runs_with_the_dt_of_its_data(tmp_path, dt):
-    main, warnings = _reading(_spikes(tmp_path / "a.npz", dt=dt), *STDP)
-    assert main.dt == 0.01
-    assert not [line for line in warnings if "per row" in line]
+    words = (_spikes(tmp_path / "a.npz", dt=dt), *STDP)
+    assert _job(*words).main.dt == 0.01
+    assert _lines(_warnings(*words), "per row") == []
 
 
 def test_another_dt_is_the_users_and_is_counted(tmp_path):
-    path = _spikes(tmp_path / "a.npz", dt=0.01)
-    main, warnings = _reading(path, *STDP, "dt=0.001")
-    assert main.dt == 0.001
-    (line,) = (line for line in warnings if "per row" in line)
+    words = (_spikes(tmp_path / "a.npz", dt=0.01), *STDP, "dt=0.001")
+    assert _job(*words).main.dt == 0.001
+    (line,) = _lines(_warnings(*words), "per row")
     assert "the data say 0.01 s per row, the fit runs with dt=0.001 s" in line
     assert "off by the factor 0.1" in line
 
 
 def test_a_dt_that_was_meant_in_milliseconds_resolves_no_time_constant(tmp_path):
-    job = fit_job(
-        composed([_spikes(tmp_path / "a.npz", dt=10.0), *STDP, "rows={}"], (), Sources())[0]
-    )
-    told = reading_of(job)["description"]
-    assert any("tau_pre=0.02 s is not resolved by dt=10 s" in line for line in told)
+    job = _job(_spikes(tmp_path / "a.npz", dt=10.0), *STDP)
+    description = reading_of(job).description
+    assert _lines(description, "tau_pre=0.02 s is not resolved by dt=10 s")
 
 
 def test_time_constants_without_a_dt_are_named(tmp_path):
-    _, warnings = _reading(_spikes(tmp_path / "a.npz"), *STDP)
-    assert (
-        "the data do not say how long a row is, and the fit takes dt=0.001 s: say dt=SECONDS"
-        in warnings
-    )
-    for words in ((_spikes(tmp_path / "a.npz"), *STDP, "dt=0.002"), (_file(tmp_path / "b.npz"),)):
-        assert not [line for line in _reading(*words)[1] if "how long a row is" in line]
+    timed = (_spikes(tmp_path / "a.npz"), *STDP)
+    line = "the data do not say how long a row is, and the fit takes dt=0.001 s: say dt=SECONDS"
+    assert line in _warnings(*timed)
+    for words in ((*timed, "dt=0.002"), (_file(tmp_path / "b.npz"),)):
+        assert _lines(_warnings(*words), "how long a row is") == []
 
 
 def test_sessions_of_one_subject_may_be_days(tmp_path):
     subject = np.repeat(["a", "a", "b", "c"], 10)
-    _, warnings = _reading(_file(tmp_path / "a.npz", subject=subject))
-    (line,) = (line for line in warnings if "weights begin anew" in line)
-    assert (
-        "2 of 4 sessions (50.0 %) are of subjects with more than one (a); if they are days" in line
-    )
+    warnings = _warnings(_file(tmp_path / "a.npz", subject=subject))
+    (line,) = _lines(warnings, "weights begin anew")
+    words = "2 of 4 sessions (50.0 %) are of subjects with more than one (a); if they are days"
+    assert words in line
     days = np.repeat([0, 0, 1, 2], 10)
-    _, warnings = _reading(_file(tmp_path / "b.npz", subject=subject, session=days))
-    assert not [line for line in warnings if "anew" in line]
+    warnings = _warnings(_file(tmp_path / "b.npz", subject=subject, session=days))
+    assert _lines(warnings, "anew") == []
 
 
 def test_numbers_of_trials_that_fall_are_counted(tmp_path):
     trial = np.tile([0, 0, 1, 1, 3, 3, 2, 2, 4, 4], 4)
-    _, warnings = _reading(_file(tmp_path / "a.npz", trial=trial))
-    (line,) = (line for line in warnings if "'trial'" in line)
+    (line,) = _lines(_warnings(_file(tmp_path / "a.npz", trial=trial)), "'trial'")
     assert "falls at 4 of 16 changes of trial inside a session (25.0 %)" in line
     rising = np.tile(np.repeat(np.arange(5), 2), 4)  # from 4 to 0 where the next session begins
-    assert not [
-        line for line in _reading(_file(tmp_path / "b.npz", trial=rising))[1] if "'trial'" in line
-    ]
+    assert _lines(_warnings(_file(tmp_path / "b.npz", trial=rising)), "'trial'") == []
 
 
 def test_every_array_is_explained_whether_it_is_there_or_not(tmp_path):
@@ -122,10 +126,7 @@ def test_every_array_is_explained_whether_it_is_there_or_not(tmp_path):
         "plastic": np.arange(N) % 2,
         "activity": activity,
     }
-    job = fit_job(
-        composed([_file(tmp_path / "a.npz", **more, **mask), "rows={}"], (), Sources())[0]
-    )
-    told = reading_of(job)["description"]
+    description = reading_of(_job(_file(tmp_path / "a.npz", **more, **mask))).description
     for line in (
         "  array 'activity': 40 rows, 2 units, from 0 to 39; missing: 10 of 80 values (12.5 %)",
         "  array 'recorded': what does not count: 1 of 2 units (50.0 %)",
@@ -139,7 +140,7 @@ def test_every_array_is_explained_whether_it_is_there_or_not(tmp_path):
         "out",
         "  no array 'subject': every session is a subject of its own",
     ):
-        assert line in told
+        assert line in description
 
 
 @pytest.mark.parametrize(
@@ -160,7 +161,7 @@ def test_a_file_of_another_kind_is_named(tmp_path, name, content, words):
     path.write_bytes(content)
     more = ["task.nwb_stimulus=[a]"] if name.lower().endswith(".nwb") else []
     with pytest.raises(BadInput, match=words):
-        composed([str(path), *more], (), Sources())
+        request_of([str(path), *more], (), Sources())
 
 
 def test_a_folder_is_named_with_the_files_in_it(tmp_path):
@@ -169,42 +170,29 @@ def test_a_folder_is_named_with_the_files_in_it(tmp_path):
     with pytest.raises(
         BadInput, match=r"a folder - expected one \.npz or \.nwb file .* it holds \S*b\.npz$"
     ):
-        composed([str(tmp_path)], (), Sources())
+        request_of([str(tmp_path)], (), Sources())
 
 
-def test_fits_of_before_have_no_reading():
-    assert warnings_of({}) == []
-    assert warnings_of({"reading": {"warnings": ["a", "b"]}}) == ["Of the data:\n- a\n- b"]
+def test_warnings_are_one_paragraph():
+    assert paragraphs(DataReading([], [])) == []
+    assert paragraphs(DataReading([], ["a", "b"])) == ["Of the data:\n- a\n- b"]
 
 
 def test_a_training_on_recordings_says_the_same_and_other_tasks_nothing(tmp_path, caplog):
     choice = np.where(np.arange(N) % 4, np.arange(N) % 2, -1)
     path = _file(tmp_path / "a.npz", choice=choice, dt=0.1)
-    job = fit_job(composed([path, "rows={}", "task.target=choice", "dt=0.001"], (), Sources())[0])
-    warn(job)
-    assert any("no choice made in 10 of 40 rows (25.0 %)" in line for line in caplog.messages)
-    assert any(
-        "the data say 0.1 s per row, the fit runs with dt=0.001 s" in line
-        for line in caplog.messages
-    )
+    warn(_job(path, "task.target=choice", "dt=0.001"))
+    assert _lines(caplog.messages, "no choice made in 10 of 40 rows (25.0 %)")
+    assert _lines(caplog.messages, "the data say 0.1 s per row, the fit runs with dt=0.001 s")
     caplog.clear()
-    warn(
-        Job(
-            (
-                (
-                    "discovered",
-                    Config(task=find("task", "teacher_student")(), outer=find("outer", "bptt")()),
-                ),
-            )
-        )
-    )
+    other = Config(task=find("task", "teacher_student")(), outer=find("outer", "bptt")())
+    warn(Job((("discovered", other),)))
     assert caplog.messages == []
 
 
 def test_recorded_weights_that_a_fit_does_not_begin_at_are_named(tmp_path):
     path = _file(tmp_path / "a.npz", weights__input_to_output=np.zeros((2, 2)))
-    assert not [line for line in _reading(path)[1] if "not used" in line]
-    (line,) = (line for line in _reading(path, "genome=direct")[1] if "not used" in line)
-    assert line.startswith(
-        "weights.input_to_output: not used, as genome=direct finds the first weights"
-    )
+    assert _lines(_warnings(path), "not used") == []
+    (line,) = _lines(_warnings(path, "genome=direct"), "not used")
+    words = "weights.input_to_output: not used, as genome=direct finds the first weights"
+    assert line.startswith(words)
