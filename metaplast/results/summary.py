@@ -50,8 +50,8 @@ class RowScore:
 
 
 @dataclass(frozen=True)
-class Search:
-    """The course of a row's search.
+class SearchRecord:
+    """The record of a row's search.
 
     diverged_lives: training lives that were not finite and were left out.
     falls: how often the search got lost and was led back.
@@ -120,7 +120,7 @@ class TrainedRow:
     at_bound: float = 0.0
     units: dict[str, float] = field(default_factory=dict)
     faults: dict[str, int] = field(default_factory=dict)
-    search: Annotated[Search | None, BeforeValidator(lambda plain: plain or None)] = None
+    search: Annotated[SearchRecord | None, BeforeValidator(lambda plain: plain or None)] = None
     wall_s: float | None = None
     note: str = ""
     contains: list[str] = field(default_factory=list)

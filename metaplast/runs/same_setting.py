@@ -1,4 +1,4 @@
-"""Which finished runs are seeds of one world, and in what other worlds differ."""
+"""Finished runs grouped by their setting: seeds of one setting stand together."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,36 +8,40 @@ from typing import Any
 from metaplast.registry import BadInput
 from metaplast.runs.config import read_file
 
-FREE = (
-    "seed",
-    "checkpoint_every",
-    "logging",
-    "compare",
-    "note",
-)  # what runs of one world may differ in
+FREE = ("seed", "checkpoint_every", "logging", "compare", "note")
+"""The keys of a config in which runs of one setting may differ."""
+LONGEST = 40  # characters of a value in a label
 Plain = dict[str, Any]
 
 
-def worlds(runs: Sequence[Path]) -> dict[str, list[Path]]:
-    """What is other than in the first run (`task.shots=5`; nothing for its own seeds) -> the runs
-    that share it.
+def by_setting(runs: Sequence[Path]) -> dict[str, list[Path]]:
+    """Finished runs by their setting: {difference to the first run: the runs that share it}.
+
+    A difference is text such as `task.shots=5`, and empty for the first run and its seeds.
 
     Raises: BadInput for a folder that holds no finished run.
     """
-    return alike([(run, finished(run)) for run in runs])
+    return configs_by_setting([(run, finished(run)) for run in runs])
 
 
-def alike(configs: Sequence[tuple[Path, Plain]], free: Sequence[str] = ()) -> dict[str, list[Path]]:
-    """The same of configs at hand; `free`: dotted names that may differ too."""
+def configs_by_setting(
+    configs: Sequence[tuple[Path, Plain]], free: Sequence[str] = ()
+) -> dict[str, list[Path]]:
+    """The same of configs at hand.
+
+    Args:
+        configs: (folder, config) of every run.
+        free: dotted names that may differ too.
+    """
     groups: dict[str, list[Path]] = {}
-    labels: dict[str, str] = {}  # all that differs -> its short form
+    labels: dict[str, str] = {}  # the whole difference -> its short form
     first: Plain = {}
     for run, plain in configs:
         flat = {key: value for key, value in _flat(plain).items() if key not in free}
         first = first or flat
-        other = [key for key in sorted({*first, *flat}) if first.get(key) != flat.get(key)]
-        whole = json.dumps([(key, flat.get(key)) for key in other], default=str)
-        label = " ".join(f"{key}={_short(flat.get(key))}" for key in other)
+        different = [key for key in sorted({*first, *flat}) if first.get(key) != flat.get(key)]
+        whole = json.dumps([(key, flat.get(key)) for key in different], default=str)
+        label = " ".join(f"{key}={_short(flat.get(key))}" for key in different)
         if whole not in labels:
             labels[whole] = label if label not in groups else f"{label} ({len(groups)})"
         groups.setdefault(labels[whole], []).append(run)
@@ -64,7 +68,7 @@ def finished(run: Path) -> Plain:
 
 
 def _flat(plain: Mapping[str, Any], above: str = "") -> Plain:
-    """The dotted names of everything that makes a world."""
+    """{dotted name: value} of everything that makes a setting."""
     flat: Plain = {}
     for key, value in plain.items():
         if not above and key in FREE:
@@ -76,4 +80,4 @@ def _flat(plain: Mapping[str, Any], above: str = "") -> Plain:
 
 def _short(value: Any) -> str:
     text = str(value).replace(" ", "")
-    return text if len(text) <= 40 else f"{text[:37]}..."
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."

@@ -7,12 +7,13 @@ below, the search failed, not the family, and nothing follows from the row's sco
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from safetensors.numpy import load_file
 
 from metaplast.results.statistics import student
+from metaplast.results.summary import Verdict
 from metaplast.runs.folder import row_folder
 from metaplast.runs.job import Config, Job
 from metaplast.settings.names import DISCOVERED
@@ -23,7 +24,6 @@ MARGIN = (
 LEVEL = 0.999  # of the paired t interval over lives
 START = "start"
 TRAINED, NOT_TRAINED, OVERFITTED = "trained", "not trained", "overfitted"
-Plain = dict[str, Any]
 
 
 class Scores(NamedTuple):
@@ -48,7 +48,7 @@ class Shortfall(NamedTuple):
     interval: tuple[float, float] | None
 
 
-def judge(run: Path, job: Job, nested: Mapping[str, Sequence[str]]) -> dict[str, Plain | None]:
+def judge(run: Path, job: Job, nested: Mapping[str, Sequence[str]]) -> dict[str, Verdict | None]:
     """The verdict on every row of a finished run; None where nothing is learned, or its validation
     lives are unknown.
 
@@ -68,7 +68,7 @@ def judge(run: Path, job: Job, nested: Mapping[str, Sequence[str]]) -> dict[str,
         name: Scores(validation[metric], validation[f"start_{metric}"], heldout[metric])
         for name, (validation, heldout) in known.items()
     }
-    verdicts: dict[str, Plain | None] = {}
+    verdicts: dict[str, Verdict | None] = {}
     for name, config in job.rows:
         if name in scores and _learns(row_folder(run, name)):
             others = {other: scores[other] for other in nested[name] if other in scores}
@@ -80,7 +80,7 @@ def judge(run: Path, job: Job, nested: Mapping[str, Sequence[str]]) -> dict[str,
 
 def _verdict(
     name: str, config: Config, metric: str, mine: Scores, others: dict[str, Scores]
-) -> Plain:
+) -> Verdict:
     larger = metric == "accuracy"
     pairs = [(other, mine.validation, theirs.validation) for other, theirs in others.items()]
     below = [_shortfall(*pair, _margin(metric, others[pair[0]]), larger) for pair in pairs]
@@ -91,11 +91,16 @@ def _verdict(
         below = [_shortfall(*pair, _margin(metric, others[pair[0]]), larger) for pair in pairs]
         state, split, found = OVERFITTED, "heldout", _worst(below)
     if found is None:
-        nothing = {"against": None, "difference": None, "interval": None, "do": None}
-        return {"state": TRAINED, "metric": metric, "split": None, **nothing}
-    told = {"against": found.against, "difference": found.difference, "interval": found.interval}
-    do = _do(name, config, state, found.against)
-    return {"state": state, "metric": metric, "split": split, **told, "do": do}
+        return Verdict(TRAINED, metric)
+    return Verdict(
+        state=state,
+        metric=metric,
+        split=split,
+        against=found.against,
+        difference=found.difference,
+        interval=found.interval,
+        do=_do(name, config, state, found.against),
+    )
 
 
 def _shortfall(

@@ -14,6 +14,16 @@ from metaplast.report.page import Figure, Page, Section, Table
 from metaplast.report.rule import rule_parts, write
 from metaplast.results import coefficients, curves, table
 from metaplast.results.numbers import text
+from metaplast.results.summary import (
+    ReferenceRow,
+    RunSummary,
+    TrainedRow,
+    gap_to_json,
+    halving_to_json,
+    score_to_json,
+    verdict_to_json,
+)
+from metaplast.results.table import RowFacts
 from metaplast.reuse.ask import whole
 from metaplast.reuse.describe import plain
 from metaplast.reuse.formula import formula
@@ -26,6 +36,7 @@ from metaplast.runs.same_setting import finished
 from metaplast.settings.names import DISCOVERED
 from metaplast.training.pool import Pool
 from metaplast.training.pool import pool as pool_of
+from metaplast.training.summary import read_summary
 from metaplast.training.summary_text import gap_words
 
 OURS = (DISCOVERED, "discovered_synapse")
@@ -40,7 +51,7 @@ class Run(NamedTuple):
 
     path: Path
     job: Job
-    summary: Plain
+    summary: RunSummary
     rule: RuleFile | None
 
 
@@ -68,8 +79,8 @@ def inspect_runs(
         surfaces = {"surfaces": drawn.pop("surfaces")}
         parts |= drawn | _path_part(runs, found, pictures) | surfaces
     limits = Section("What this page does not show", _limits(runs, n_lives, pool))
-    experiment = runs[0].summary["experiment"] or "a run"
-    seeds = ", ".join(str(run.summary["seed"]) for run in runs)
+    experiment = runs[0].summary.experiment or "a run"
+    seeds = ", ".join(str(run.summary.seed) for run in runs)
     title = f"{experiment}, seed{'s' if len(runs) > 1 else ''} {seeds}"
     formulas = Section("The rule", formulas=[_formula(run) for run in runs if run.rule])
     head = (
@@ -78,7 +89,7 @@ def inspect_runs(
     page = Page(title, _facts(runs), [*head, *(section for section, _ in parts.values()), limits])
     about = {
         "experiment": experiment,
-        "seeds": [run.summary["seed"] for run in runs],
+        "seeds": [run.summary.seed for run in runs],
         "runs": [r.path.name for r in runs],
     }
     return write(target, page, {**about, **{name: numbers for name, (_, numbers) in parts.items()}})
@@ -89,7 +100,7 @@ def default_out(runs: Sequence[Run]) -> Path:
     if len(runs) == 1:
         return runs[0].path
     seeds = (
-        "-".join(str(run.summary["seed"]) for run in runs)
+        "-".join(str(run.summary.seed) for run in runs)
         if len(runs) < 10
         else f"{len(runs)}-runs"
     )
@@ -100,16 +111,15 @@ def default_out(runs: Sequence[Run]) -> Path:
 def _read(path: Path) -> Run:
     config, file = finished(path), path / "rule.safetensors"
     rule = whole(read_rule(file)) if file.is_file() else None
-    return Run(
-        path, parse(config, check=False), json.loads((path / "summary.json").read_text()), rule
-    )
+    return Run(path, parse(config, check=False), read_summary(path), rule)
 
 
 def _facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
-    said, mine = runs[0].summary, runs[0].summary["rows"][DISCOVERED]
+    summary = runs[0].summary
+    discovered = summary.rows[DISCOVERED]
     transport = (
         "; reads W^T post, activity carried back through the forward weights"
-        if any("returned" in f for f in mine["reads"])
+        if any("returned" in f for f in discovered.reads)
         else ""
     )
     versions = (
@@ -117,15 +127,15 @@ def _facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
         if (runs[0].path / "environment.json").is_file()
         else {}
     )
-    skipped = sum(run.summary["diverged_lives"] for run in runs)
+    skipped = sum(run.summary.diverged_lives for run in runs)
     facts = [
-        ("experiment", str(said["experiment"] or "-")),
-        ("seeds", ", ".join(str(run.summary["seed"]) for run in runs)),
-        ("outer steps", str(said["outer_steps"])),
-        ("reach", f"{mine['reach']}{transport}"),
-        ("reads", ", ".join(mine["reads"]) or "-"),
-        ("feedback", str(mine["feedback"])),
-        ("learned numbers", str(mine["learned"])),
+        ("experiment", str(summary.experiment or "-")),
+        ("seeds", ", ".join(str(run.summary.seed) for run in runs)),
+        ("outer steps", str(summary.outer_steps)),
+        ("reach", f"{discovered.reach}{transport}"),
+        ("reads", ", ".join(discovered.reads) or "-"),
+        ("feedback", discovered.feedback),
+        ("learned numbers", str(discovered.learned)),
         ("training lives left out", f"{skipped} (not finite)" if skipped else "none"),
         ("note", runs[0].job.main.note),
         (
@@ -138,15 +148,15 @@ def _facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
 
 def _formula(run: Run) -> str:
     assert run.rule is not None
-    return f"seed {run.summary['seed']}\n{formula(run.rule.document, run.rule.tensors)}"
+    return f"seed {run.summary.seed}\n{formula(run.rule.document, run.rule.tensors)}"
 
 
 def _scores(runs: Sequence[Run], pool: Pool, pictures: Path) -> Part:
     head, *rows = table.cells(pool.scores, pool.facts, DISCOVERED)
     blown = [
-        f"{e['name']}: {e['not_finite']} lives are not finite."
-        for e in pool.scores
-        if e["not_finite"]
+        f"{score.name}: {score.not_finite} lives are not finite."
+        for score in pool.scores
+        if score.not_finite
     ]
     notes = [(name, note) for name, fact in pool.facts.items() if (note := _note(fact))]
     several = f"t intervals over {len(runs)} splits (runs)"
@@ -155,18 +165,20 @@ def _scores(runs: Sequence[Run], pool: Pool, pictures: Path) -> Part:
     )
     tables = [Table(f"Scores on held-out lives; 95 % {over}", head, rows)]
     if len(runs) > 1:
-        seeds = [f"seed {run.summary['seed']}" for run in runs]
+        seeds = [f"seed {run.summary.seed}" for run in runs]
         rows = [
             (name, *(f"{value:.4g}" for value in values)) for name, values in pool.means.items()
         ]
         tables.append(Table(f"Mean {pool.metric} in each run", ("row", *seeds), rows))
     tables += [Table("Rows", ("row", "what it is"), notes)] if notes else []
     drawn = []
-    if len(pool.scores) > 1 and any(entry["mean"] is not None for entry in pool.scores):
+    if len(pool.scores) > 1 and any(score.mean is not None for score in pool.scores):
         path = pictures / "scores.png"
         labels = {name: table.marked(name, fact) for name, fact in pool.facts.items()}
         scores.draw(pool.scores, path, OURS, labels)
-        shown = [f"{labels.get(e['name'], e['name'])} {text(e['mean'])}" for e in pool.scores]
+        shown = [
+            f"{labels.get(score.name, score.name)} {text(score.mean)}" for score in pool.scores
+        ]
         alt = f"{pool.metric} per row: " + ", ".join(shown)
         drawn = [
             Figure(path, alt, "Each row's mean with its 95 % interval, in the order of the table.")
@@ -175,25 +187,30 @@ def _scores(runs: Sequence[Run], pool: Pool, pictures: Path) -> Part:
     words += table.ahead(pool.scores, pool.facts, DISCOVERED)
     numbers = {
         "metric": pool.metric,
-        "table": pool.scores,
-        "gap_closed": pool.gap,
+        "table": [score_to_json(score) for score in pool.scores],
+        "gap_closed": gap_to_json(pool.gap),
         "means": pool.means,
     }
-    numbers["halving"] = {str(run.summary["seed"]): run.summary.get("halving") for run in runs}
-    numbers["verdicts"] = {name: fact.get("verdict") for name, fact in pool.facts.items()}
+    numbers["halving"] = {}
+    for run in runs:
+        result = run.summary.halving
+        measured = halving_to_json(result) if result is not None else None
+        numbers["halving"][str(run.summary.seed)] = measured
+    numbers["verdicts"] = {
+        name: verdict_to_json(fact.verdict) for name, fact in pool.facts.items()
+    }
     return Section(
         "Scores", [*words, *pool.words, *pool.dt, *blown], figures=drawn, tables=tables
     ), plain(numbers)
 
 
-def _note(fact: Plain) -> str:
-    """What a row is, and what it cost where that is more than its own search."""
-    origin = (
-        f"starts from {fact['from']}, {fact['budget']} outer steps in all"
-        if fact.get("from")
-        else ""
-    )
-    return "; ".join(words for words in (fact.get("note", ""), origin) if words)
+def _note(facts: RowFacts) -> str:
+    """The row's own words, and its cost where that is more than its own search."""
+    row = facts.row
+    origin = ""
+    if isinstance(row, TrainedRow) and row.origin:
+        origin = f"starts from {row.origin}, {row.budget} outer steps in all"
+    return "; ".join(words for words in (row.note, origin) if words)
 
 
 def _curves(runs: Sequence[Run], n_lives: int, pictures: Path, tick: Tick) -> Part:
@@ -248,7 +265,7 @@ def _training(runs: Sequence[Run], pictures: Path) -> Part:
         f"{n} {v[-1]:.3g}" for n, v in losses.items() if v
     )
     caption = "Loss on training lives, running median over a twentieth of the run." + (
-        f" Seed {runs[0].summary['seed']} alone." if len(runs) > 1 else ""
+        f" Seed {runs[0].summary.seed} alone." if len(runs) > 1 else ""
     )
     return Section("Meta-training", figures=[Figure(path, alt, caption)]), {"loss": losses}
 
@@ -280,7 +297,7 @@ def _path_part(runs: Sequence[Run], files: Sequence[RuleFile], pictures: Path) -
     ]
     if not any(any(each.values()) for each in found[0]):
         return {}
-    seeds = [run.summary["seed"] for run in runs]
+    seeds = [run.summary.seed for run in runs]
     return {
         "path": coefficient_paths.part(
             [terms for terms, _ in found], [c for _, c in found], seeds, pictures
@@ -290,7 +307,7 @@ def _path_part(runs: Sequence[Run], files: Sequence[RuleFile], pictures: Path) -
 
 def _limits(runs: Sequence[Run], n_lives: int, pool: Pool) -> list[str]:
     lives = min(n_lives, runs[0].job.main.evaluation.heldout)
-    scored = pool.scores[0]["n"]
+    scored = pool.scores[0].n
     one = "One seed: every interval covers lives, not seeds; another seed may give another rule."
     several = f"{len(runs)} seeds: intervals over seeds rest on {len(runs)} values."
     words = [one if len(runs) == 1 else several]
@@ -300,7 +317,9 @@ def _limits(runs: Sequence[Run], n_lives: int, pool: Pool) -> list[str]:
             f"all; bands are "
             "pointwise, not of whole curves."
         )
-    outside = [name for name, fact in pool.facts.items() if fact.get("kind") == "reference"]
+    outside = [
+        name for name, fact in pool.facts.items() if isinstance(fact.row, ReferenceRow)
+    ]
     if lives and outside:
         words.append(f"References have no curve within a life: {', '.join(outside)}.")
     words.append(
@@ -312,4 +331,4 @@ def _limits(runs: Sequence[Run], n_lives: int, pool: Pool) -> list[str]:
 
 
 def _words_on_seed(runs: Sequence[Run]) -> str:
-    return f"The rule of seed {runs[0].summary['seed']} is drawn." if len(runs) > 1 else ""
+    return f"The rule of seed {runs[0].summary.seed} is drawn." if len(runs) > 1 else ""

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from metaplast.results import outside
-from metaplast.runs.config import Plain
+from metaplast.results.summary import ReferenceRow
 from metaplast.runs.folder import row_folder
 from metaplast.runs.job import Config, Run
 from metaplast.runs.row_files import publish
@@ -49,18 +49,11 @@ def judged_elsewhere(run: Path, config: Config, name: str, n: int) -> dict[str, 
     return outside.lives(place, numbers, "heldout", n)
 
 
-def facts_of(run: Path, name: str, config: Config) -> Plain:
-    """What stands beside a reference's score: what it is, the numbers chosen on validation lives,
-    wall time.
-    """
-    done = json.loads((row_folder(run, name) / "row.json").read_text())
-    return {
-        "kind": "reference",
-        "reach": "-",
-        "feedback": "none",
-        "reads": [],
-        "learned": "-",
-        "chosen": done.get("chosen", {}),
-        "wall_s": done.get("wall_s"),
-        "note": f"reference: {dict(config.references())[name].note}",
-    }
+def facts_of(run: Path, name: str, config: Config) -> ReferenceRow:
+    """The facts about a reference, beside its score."""
+    record = json.loads((row_folder(run, name) / "row.json").read_text())
+    return ReferenceRow(
+        chosen=record.get("chosen", {}),
+        wall_s=record.get("wall_s"),
+        note=f"reference: {dict(config.references())[name].note}",
+    )

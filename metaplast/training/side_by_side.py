@@ -13,7 +13,7 @@ from metaplast.registry import BadInput
 from metaplast.results import table
 from metaplast.results.statistics import estimate
 from metaplast.runs.job import read_job
-from metaplast.runs.same_setting import worlds
+from metaplast.runs.same_setting import by_setting
 from metaplast.settings.names import DISCOVERED
 from metaplast.training import summary, summary_text
 from metaplast.training.pool import Pool, pool
@@ -33,7 +33,7 @@ def compare(runs: Sequence[Path], row: str = DISCOVERED, against: Sequence[str] 
     Raises: BadInput for what is no finished run, worlds whose rows or metrics differ, or an unknown
     row.
     """
-    groups = worlds(runs)
+    groups = by_setting(runs)
     if len(groups) == 1 and row == DISCOVERED and not against:
         return summary_text.pooled(list(runs))
     if len(groups) > len(ascii_uppercase):
@@ -87,14 +87,16 @@ def _means(pools: Mapping[str, Pool]) -> list[Line]:
     facts = next(iter(pools.values())).facts
     lines = []
     for name in next(iter(pools.values())).means:
-        fact = facts.get(name, {})
-        told = (str(fact.get(what, "-")) for what in ("reach", "feedback", "learned"))
+        of_row = ("-", "-", "-")
+        if name in facts:
+            row = facts[name].row
+            of_row = (row.reach, row.feedback, str(row.learned))
         labels = [
             table.marked(name, each.facts[name]) for each in pools.values() if _noted(each, name)
         ]
         label = labels[0] if labels else name
         lines.append(
-            (label, *(f"{np.mean(each.means[name]):.3f}" for each in pools.values()), *told)
+            (label, *(f"{np.mean(each.means[name]):.3f}" for each in pools.values()), *of_row)
         )
     return lines
 
@@ -106,7 +108,7 @@ def _gap(key: str, pool: Pool, runs: list[Path], who: tuple[str, Sequence[str]])
     if failed:
         return key, f"{means[row]:.3f}", f"not named: {', '.join(failed)}", "", "", "", "", ""
     best = table.best({name: means[name] for name in against}, pool.metric)
-    values, _ = summary.lives(runs, [row, best])
+    values = summary.lives(runs, [row, best]).rows
     paired = [a - b for a, b in zip(values[best], values[row], strict=True)]
     found = estimate(paired)
     each = " ".join(f"{difference.mean():+.3f}" for difference in paired)
@@ -124,11 +126,11 @@ def _gap(key: str, pool: Pool, runs: list[Path], who: tuple[str, Sequence[str]])
 
 
 def _failed(pool: Pool, name: str) -> bool:
-    return table.failed(pool.facts.get(name, {}).get("verdict"))
+    return name in pool.facts and pool.facts[name].failed
 
 
 def _noted(pool: Pool, name: str) -> bool:
-    return _failed(pool, name) or bool(pool.facts.get(name, {}).get("too_long"))
+    return name in pool.facts and pool.facts[name].is_marked
 
 
 def _exact(run: Path, row: str) -> list[str]:

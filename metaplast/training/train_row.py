@@ -18,6 +18,7 @@ from metaplast import train
 from metaplast.outer import AbstractOuterLoop
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.results import evaluate, halving
+from metaplast.results.summary import halving_to_json
 from metaplast.runs import nesting, preflight
 from metaplast.runs.config import Plain
 from metaplast.runs.folder import row_folder
@@ -121,11 +122,12 @@ def _train_program(runs: Sequence[Run], name: str, tick: Tick) -> list[str]:
         diverged = it.search.get("diverged_lives", 0)
         facts = {"name": name, "diverged_lives": diverged, "search": it.search, "wall_s": wall_s}
         if name == DISCOVERED and it.config.evaluation.halve_dt and preflight.timed(it.config):
-            facts["halving"] = halving.measure(
+            result = halving.measure(
                 problem, it.theta, it.config.seed, it.config.evaluation.halve_lives
             )
-            say = log.warning if halving.too_long(facts["halving"]) else log.info
-            say(halving.line(facts["halving"]))
+            facts["halving"] = halving_to_json(result)
+            say = log.warning if halving.too_long(result) else log.info
+            say(halving.line(result))
         save_arrays(it.folder / "validation.safetensors", it.validation)
         publish(it.folder, it.theta, scores, facts)
     return [

@@ -3,6 +3,7 @@ tasks.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +60,8 @@ def transfer(runs: Sequence[Path], words: Sequence[str], n: int, only: Sequence[
     }
     said = " ".join(words) or "the world they were trained in"
     head = f"{len(runs)} run(s), every row as it was trained, in: {said}"
-    trained = found.facts[DISCOVERED]
-    here = {
-        **found.facts,
-        DISCOVERED: {key: fact for key, fact in trained.items() if key != "too_long"},
-    }
+    discovered = replace(found.facts[DISCOVERED], too_long=False)
+    here = {**found.facts, DISCOVERED: discovered}
     return f"{head}\n\n{table.render(table.scores(values, metric, DISCOVERED), here, DISCOVERED)}"
 
 
