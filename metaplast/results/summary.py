@@ -4,9 +4,9 @@
 """
 
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from metaplast.results.numbers import Bounds
 from metaplast.results.typed_json import Number, Plain, check_schema, from_plain, number_or_null
@@ -25,7 +25,7 @@ class Difference:
     ci95: Bounds
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RowScore:
     """The score of one row.
 
@@ -45,7 +45,7 @@ class RowScore:
     mean: float | None
     ci95: Bounds
     n: int
-    not_finite: int
+    not_finite: int = 0
     difference: Annotated[Difference, Field(alias=DIFFERENCE)]
 
 
@@ -148,7 +148,16 @@ class ReferenceRow:
     note: str = ""
 
 
-Row = TrainedRow | ReferenceRow
+def _kind(plain: Any) -> str:
+    """The kind of a row in JSON: a trained row has no key `kind`."""
+    return plain.get("kind", "trained") if isinstance(plain, dict) else "trained"
+
+
+Row = Annotated[
+    Annotated[TrainedRow, Tag("trained")] | Annotated[ReferenceRow, Tag("reference")],
+    Discriminator(_kind),
+]
+"""The facts about any row of the table."""
 
 
 @dataclass(frozen=True)

@@ -137,7 +137,7 @@ def test_faults_of_lives_are_counted_and_named_at_the_end_of_a_run(runs):
     )
     try:
         job = parse(read_yaml((finished / "config.yaml").read_text(), "test"))
-        counts = summarise(finished, job, 1.0)["rows"]["discovered"]["faults"]
+        counts = summarise(finished, job, 1.0).trained_rows["discovered"].faults
         assert counts == {"dead": 3, "saturated": 0, "runaway": 1, "clipped": 0}
         line = (
             "discovered: of its 8 lives, 3 dead (a population silent throughout), 1 runaway (a "
