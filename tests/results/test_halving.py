@@ -38,7 +38,6 @@ from metaplast.signals import neuron_view
 from metaplast.spec import spec
 from metaplast.training import row_words
 
-
 FINE = Halving(1e-3, 16, before={"loss": 1.0}, after={"loss": 1.0}, changed=[])
 
 
