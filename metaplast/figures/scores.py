@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from metaplast.figures.style import OTHERS, OURS, plt, save
 from metaplast.results.summary import RowScore
 
@@ -29,8 +31,9 @@ def draw(
         label = labels.get(score.name, score.name)
         colour = OURS if score.name in ours else OTHERS
         face = colour if label == score.name else "white"
-        axes.plot(score.ci95, [y, y], color=colour, lw=3, solid_capstyle="round")
-        axes.plot(score.mean, y, "o", color=colour, ms=7, mfc=face)
+        bounds = np.asarray(score.ci95, float)  # None becomes NaN, which is not drawn
+        axes.plot(bounds, [y, y], color=colour, lw=3, solid_capstyle="round")
+        axes.plot(np.asarray(score.mean, float), y, "o", color=colour, ms=7, mfc=face)
         ticks.append(str(label))
     axes.set_yticks(range(len(finite)), ticks)
     first = finite[0]
