@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from metaplast.diagnosis.advice import First, first_objection, kind_of
+from metaplast.diagnosis.advice import FirstStep, first_objection, kind_of
 from metaplast.diagnosis.measure import NEAR, Plan
 from metaplast.diagnosis.signal import resolution
 from metaplast.problem.meta_problem import MetaProblem
@@ -55,7 +55,7 @@ def look(
 
 def measured(
     config: Config, problem: MetaProblem, thetas: tuple[Theta, Theta], told: Mapping[str, Any]
-) -> First:
+) -> FirstStep:
     """slope = (L(z + s u) - L(z - s u)) / 2s: z the coordinates of theta before the step, u the
     unit vector the step's way, s a tenth of the standard deviation of an evolution strategy; paired
     on the same lives, the finite ones.
@@ -78,7 +78,7 @@ def measured(
         slopes = apart[np.isfinite(apart)] / (2.0 * size)
         shown = resolution(up, size)
     enough = len(slopes) > 1
-    return First(
+    return FirstStep(
         lives=float(told["lives"]),
         diverged=float(told["diverged"]),
         norm=float(told.get("norm", math.nan)),
