@@ -20,7 +20,7 @@ from metaplast.reuse.known import shipped_configs
 from metaplast.runs.files import reader_of
 from metaplast.runs.yaml_text import (
     MAX_DEPTH,
-    MAX_SAID,
+    MAX_SHOWN,
     RESOLVER,
     depth,
     headline,
@@ -72,7 +72,7 @@ class Sources:
         """The content of one file of a group, or None where there is none."""
         for root in self.roots:
             file = root / group / f"{name}.yaml"
-            if _NAME.fullmatch(name) and len(name) <= MAX_SAID and file.is_file():
+            if _NAME.fullmatch(name) and len(name) <= MAX_SHOWN and file.is_file():
                 where = f"{self._option(root)}{group}/{name}.yaml"
                 return read_yaml(text(file, where), where)
         return None

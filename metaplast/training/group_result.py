@@ -7,7 +7,7 @@ from pathlib import Path
 from metaplast.runs.config import Plain
 from metaplast.runs.folder import write_json
 from metaplast.runs.job import Run
-from metaplast.runs.same_setting import worlds
+from metaplast.runs.same_setting import runs_by_setting
 from metaplast.training import group, side_by_side, summary_text
 from metaplast.training.pool import pool
 from metaplast.training.train_row import Diverged
@@ -37,7 +37,7 @@ def conclude(path: Path, runs: Sequence[Run], wall_s: float) -> None:
 def _settings(finished: Sequence[Path]) -> list[Plain]:
     """The scores under each setting, over its seeds."""
     settings = []
-    for label, folders in worlds(finished).items():
+    for label, folders in runs_by_setting(finished).items():
         together = pool(folders)
         settings.append(
             {

@@ -9,7 +9,7 @@ from metaplast.registry import BadInput
 from metaplast.results import table
 from metaplast.runs.config import Plain
 from metaplast.runs.job import read_job
-from metaplast.runs.same_setting import worlds
+from metaplast.runs.same_setting import runs_by_setting
 from metaplast.settings.names import DISCOVERED
 from metaplast.training import row_words
 from metaplast.training.summary import gap_closed, lives
@@ -42,7 +42,7 @@ def pool(runs: Sequence[Path]) -> Pool:
     Raises: BadInput for an unfinished run, runs of several settings, or a seed that is there twice.
     """
     runs = list(runs)
-    other_settings = list(worlds(runs))[1:]
+    other_settings = list(runs_by_setting(runs))[1:]
     if other_settings:
         raise BadInput(
             f"runs that differ in {other_settings[0]}",

@@ -1,6 +1,4 @@
-"""What is said of the rows of one or several runs, beside their scores: how the search went, and
-whether it failed.
-"""
+"""Words on the rows of one or several runs, beside their scores: the course of their search."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,49 +12,56 @@ Plain = dict[str, Any]
 
 
 def lines(summaries: Sequence[Plain], facts: Mapping[str, Plain]) -> list[str]:
-    """A line for every row that failed, every search that got lost and led back, every start from
-    another row.
+    """A line for every search that failed, that got lost, or that started from another row.
 
-    facts: of the rows, with the verdicts of all runs together.
+    Args:
+        summaries: the summary.json of every run.
+        facts: {row: facts}, with the verdicts of all runs together.
     """
-    told = []
+    words = []
     for name, fact in facts.items():
         verdict = fact.get("verdict")
         if verdict and failed(verdict):
-            told.append(f"{name} is {why(verdict)}. To do: {verdict['do']}.")
+            words.append(f"{name} is {why(verdict)}. To do: {verdict['do']}.")
     for name, fact in facts.items():
         if fact.get("from"):
-            told.append(
+            words.append(
                 f"{name} starts from {fact['from']}: {fact['budget']} outer steps in all, with "
                 f"those before it."
             )
-    own = {name: fact for name, fact in facts.items() if fact.get("kind") != "reference"}
-    unjudged = [name for name, fact in own.items() if fact["learned"] and not fact.get("verdict")]
+    unjudged = [name for name, fact in facts.items() if _is_unjudged(fact)]
     if unjudged:
-        told.append(
+        words.append(
             f"Not judged, for their scores on validation lives are not on record: "
             f"{', '.join(unjudged)}."
         )
     for summary in summaries:
         seed = f" (seed {summary['seed']})" if len(summaries) > 1 else ""
-        told += [
-            _lost(f"{name}{seed}", fact["search"])
-            for name, fact in summary["rows"].items()
-            if _falls(fact)
-        ]
-    return told
+        for name, fact in summary["rows"].items():
+            if _falls(fact):
+                words.append(_lost(f"{name}{seed}", fact["search"]))
+    return words
+
+
+def _is_unjudged(fact: Plain) -> bool:
+    """Whether a row of a search has no verdict, although it learns something."""
+    return fact.get("kind") != "reference" and fact["learned"] and not fact.get("verdict")
 
 
 def on_dt(summaries: Sequence[Plain]) -> list[str]:
-    """The line on what half of dt does to the searched row; none where it was not measured."""
-    return halving.over_runs(
-        {summary["seed"]: summary["halving"] for summary in summaries if "halving" in summary}
-    )
+    """The line on the effect of half of dt on the searched row; none where it was not measured."""
+    measured = {}
+    for summary in summaries:
+        if "halving" in summary:
+            measured[summary["seed"]] = summary["halving"]
+    return halving.over_runs(measured)
 
 
 def over_runs(summaries: Sequence[Plain]) -> dict[str, Plain]:
-    """The facts on every row of several runs: those of the first, with the worst verdict of all;
-    and of the searched one `too_long`, whether half of dt changed it in one."""
+    """{row: facts} of several runs: the facts of the first run, with the worst verdict of all.
+
+    The searched row has `too_long` where half of dt changed the result of some run.
+    """
     first = dict(summaries[0]["rows"])
     if any(halving.too_long(summary.get("halving", {})) for summary in summaries):
         first[DISCOVERED] = {**first[DISCOVERED], "too_long": True}
@@ -70,7 +75,7 @@ def over_runs(summaries: Sequence[Plain]) -> dict[str, Plain]:
 
 
 def why(verdict: Plain) -> str:
-    """In what a row failed, without its name."""
+    """The failure of a row in words, without its name."""
     split = "validation" if verdict["split"] == "validation" else "held-out"
     against = verdict["against"]
     other = "its own start" if against == START else f"{against}, whose family it contains"
@@ -87,14 +92,16 @@ def why(verdict: Plain) -> str:
 
 
 def _worst(verdicts: Sequence[Plain | None]) -> Plain | None:
-    """`failed_in` so many of `runs`; None where a run has no verdict and none failed."""
+    """The worst verdict on a row of several runs.
+
+    `failed_in` of its `runs` runs failed. None where no run failed and some run has no verdict.
+    """
     bad = [verdict for verdict in verdicts if verdict and failed(verdict)]
-    ordered = [
-        each for state in (NOT_TRAINED, OVERFITTED) for each in bad if each["state"] == state
-    ]
-    if not ordered:
-        return verdicts[0] if all(verdicts) else None
-    return {**ordered[0], "failed_in": len(bad), "runs": len(verdicts)}
+    for state in (NOT_TRAINED, OVERFITTED):
+        for verdict in bad:
+            if verdict["state"] == state:
+                return {**verdict, "failed_in": len(bad), "runs": len(verdicts)}
+    return verdicts[0] if all(verdicts) else None
 
 
 def _falls(fact: Plain) -> int:

@@ -11,7 +11,7 @@ from metaplast.cli.main import main
 from metaplast.diagnosis import diagnose
 from metaplast.diagnosis.advice import FirstStep, first_objection
 from metaplast.runs.config import Sources, read_yaml, to_yaml
-from metaplast.training import first_step as outset
+from metaplast.training import first_step
 from tests._runs import resume_run, start_run
 
 CONFIG = read_yaml(
@@ -50,7 +50,7 @@ def test_a_run_notes_once_what_its_first_step_says_and_keeps_its_bits(
     assert "a short step its way changes the loss by -" in line
     resume_run(finished, 1)
     assert (finished / "log.txt").read_text().count("first step") == 1
-    monkeypatch.setattr(outset, "look", lambda *_: None)
+    monkeypatch.setattr(first_step, "report", lambda *_: None)
     bare = start_run(CONFIG, tmp_path / "bare", 1)
     assert not (bare / "log.txt").exists()
     assert logging.getLogger("metaplast").level == logging.NOTSET
@@ -87,11 +87,11 @@ def test_what_a_first_step_is_warned_for(changed, words):
 
 def test_only_a_gradient_is_warned_of(monkeypatch, caplog):
     caplog.set_level(logging.INFO, "metaplast")
-    monkeypatch.setattr(outset, "measured", lambda *_: FIRST._replace(slope=0.4))
+    monkeypatch.setattr(first_step, "measured", lambda *_: FIRST._replace(slope=0.4))
     for words, level in ((("outer=bptt",), logging.WARNING), (("outer=es",), logging.INFO)):
         caplog.clear()
         config = diagnose.parse(diagnose.compose(["experiment=oja", *words], Sources())).main
-        outset.look(config, config.meta_problem(), ({}, {}), {})
+        first_step.report(config, config.meta_problem(), {}, {}, {})
         (record,) = caplog.records
         assert record.levelno == level
     assert "outer=bptt: the loss rises" not in record.getMessage()
