@@ -16,7 +16,7 @@ from metaplast.results.statistics import student
 from metaplast.results.table import aligned
 from metaplast.runs.config import read_file
 from metaplast.runs.job import parse
-from metaplast.runs.same_setting import configs_by_setting
+from metaplast.runs.same_setting import group_by_setting
 from metaplast.settings.names import DISCOVERED
 from metaplast.spec import encode
 
@@ -34,7 +34,7 @@ def compare(runs: Sequence[Path], row: str = DISCOVERED, out: Path | None = None
     """
     told = {run: _told(run, row) for run in runs}
     configs = {run: _resolved(run) for run in runs}
-    groups = configs_by_setting(list(configs.items()), SEEDS)
+    groups = group_by_setting(list(configs.items()), SEEDS)
     names = list(dict.fromkeys(name for found in told.values() for name in _values(found, row)))
     lines: list[tuple[str, ...]] = [("setting", "fits", *names)]
     for label, members in groups.items():

@@ -1,4 +1,4 @@
-"""How a fit is done."""
+"""The settings of a fit."""
 
 from typing import Annotated
 
@@ -11,24 +11,26 @@ from metaplast.spec import MANY, Count, Natural, NonNegative, Positive, Probabil
 class Fit:
     """How starts, penalties, the end of the search and intervals of a fit are chosen.
 
-    starts: random starts of theta, of which the best on training trials counts. One that repeats an
-    earlier one is
-        scattered around it.
-    strengths: of the L1 penalty on a rule with more than `few` terms, in units of the loss per
-    value of the same
-        network without plasticity. Each gives a support, the terms whose |coefficient| is at least
-        `support` of the largest. The support is refitted without penalty. Validation trials choose
-        among the
-        supports: the sparsest within one standard error of the best.
-    window: outer steps over which a fit is at rest when no number of theta moved by more than
-    `tolerance` times the
-        largest. A fit that is not at rest at the end of outer.steps says so.
-    bootstrap: refits, from scattered starts, to data simulated from the fitted rule. They widen the
-    intervals of the
-        numbers, which are Student's t over subjects (`fitting.intervals`), where they reach
-        further: 200 or more, or none.
+    A rule with more than `few` terms is searched under an L1 penalty of every strength in
+    `strengths`. Each strength gives a support: the terms whose |coefficient| is at least `support`
+    times the largest. The support is refitted without penalty. Validation trials choose among the
+    supports: the sparsest within one standard error of the best.
+
+    starts: random starts of theta. The best on training trials counts. A start that repeats an
+        earlier one is scattered around it.
+    strengths: strengths of the penalty, in units of the loss per value of the same network without
+        plasticity.
+    few: the largest number of terms without penalty.
+    support: the smallest |coefficient| of a support, as a share of the largest.
+    window: outer steps over which a fit is watched. It is at rest when no number of theta moves by
+        more than `tolerance` times the largest number. A fit that is not at rest at the end of
+        outer.steps says so.
+    tolerance: the largest relative move of a fit at rest.
+    bootstrap: refits to data that are simulated from the fitted rule, each from a scattered start:
+        200 or more, or none. The intervals of the numbers are Student's t over subjects
+        (`fitting.intervals`). Refits widen an interval where they reach further.
     lags: steps of the past that the generalised linear null sees.
-    chunk: members per program call; 0: as many as fit a core's cache.
+    chunk: members per program call. 0: as many as fit a core's cache.
     """
 
     starts: Some = 3

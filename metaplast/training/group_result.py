@@ -9,7 +9,7 @@ from metaplast.results.summary import FILE, GapClosed, RowScore, gap_to_json, sc
 from metaplast.results.typed_json import Plain, check_schema, from_plain
 from metaplast.runs.folder import write_json
 from metaplast.runs.job import Run
-from metaplast.runs.same_setting import by_setting
+from metaplast.runs.same_setting import runs_by_setting
 from metaplast.training import group, side_by_side, summary_text
 from metaplast.training.pool import pool
 from metaplast.training.train_row import Diverged
@@ -116,7 +116,7 @@ def _setting_to_json(setting: GroupSetting) -> Plain:
 def _settings(finished: Sequence[Path]) -> list[GroupSetting]:
     """The scores under each setting, over its seeds."""
     settings = []
-    for label, folders in by_setting(finished).items():
+    for label, folders in runs_by_setting(finished).items():
         together = pool(folders)
         settings.append(
             GroupSetting(

@@ -9,7 +9,7 @@ from metaplast.results import table
 from metaplast.results.summary import GapClosed, RowScore
 from metaplast.results.table import RowFacts
 from metaplast.runs.job import read_job
-from metaplast.runs.same_setting import by_setting
+from metaplast.runs.same_setting import runs_by_setting
 from metaplast.settings.names import DISCOVERED
 from metaplast.training import row_words
 from metaplast.training.summary import gap_closed, lives, read_summary
@@ -42,7 +42,7 @@ def pool(runs: Sequence[Path]) -> Pool:
     Raises: BadInput for an unfinished run, runs of several settings, or a seed that is there twice.
     """
     runs = list(runs)
-    other_settings = list(by_setting(runs))[1:]
+    other_settings = list(runs_by_setting(runs))[1:]
     if other_settings:
         raise BadInput(
             f"runs that differ in {other_settings[0]}",

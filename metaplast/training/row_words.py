@@ -1,6 +1,4 @@
-"""The words on the rows of one or several runs, beside their scores: the course of each search, and
-whether it failed.
-"""
+"""Words on the rows of one or several runs, beside their scores: the course of their search."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,8 +11,7 @@ from metaplast.training.judge import NOT_TRAINED, OVERFITTED, START
 
 
 def lines(summaries: Sequence[RunSummary], facts: Mapping[str, RowFacts]) -> list[str]:
-    """A line for every row that failed, every start from another row, the rows that were not
-    judged, and every search that got lost and was led back.
+    """A line for every search that failed, that got lost, or that started from another row.
 
     Args:
         summaries: of the runs.
@@ -49,7 +46,7 @@ def lines(summaries: Sequence[RunSummary], facts: Mapping[str, RowFacts]) -> lis
 
 
 def on_dt(summaries: Sequence[RunSummary]) -> list[str]:
-    """The line on the effect of half of dt on the searched row; [] where it was not measured."""
+    """The line on the effect of half of dt on the searched row; none where it was not measured."""
     results = {}
     for summary in summaries:
         if summary.halving is not None:
@@ -58,9 +55,7 @@ def on_dt(summaries: Sequence[RunSummary]) -> list[str]:
 
 
 def over_runs(summaries: Sequence[RunSummary]) -> dict[str, RowFacts]:
-    """The facts about every row over several runs: those of the first run, with the worst verdict
-    of all runs.
-    """
+    """{row: facts} of several runs: the facts of the first run, with the worst verdict of all."""
     is_too_long = any(halving.too_long(summary.halving) for summary in summaries)
     facts = {}
     for name, row in summaries[0].rows.items():
@@ -72,7 +67,7 @@ def over_runs(summaries: Sequence[RunSummary]) -> dict[str, RowFacts]:
 
 
 def why(verdict: Verdict) -> str:
-    """In what a row failed, without its name."""
+    """The failure of a row in words, without its name."""
     split = "validation" if verdict.split == "validation" else "held-out"
     other = f"{verdict.against}, whose family it contains"
     if verdict.against == START:
@@ -90,9 +85,9 @@ def why(verdict: Verdict) -> str:
 
 
 def _worst(verdicts: Sequence[Verdict | None]) -> Verdict | None:
-    """The worst verdict of several runs, with the number of runs in which the row failed.
+    """The worst verdict on a row of several runs, with the number of runs in which it failed.
 
-    Where it failed in none: the first verdict; None where a run has none.
+    Where it failed in none, the verdict of the first run; None where some run has no verdict.
     """
     bad = [verdict for verdict in verdicts if verdict is not None and failed(verdict)]
     for state in (NOT_TRAINED, OVERFITTED):

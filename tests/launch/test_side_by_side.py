@@ -13,7 +13,7 @@ from metaplast.registry import BadInput
 from metaplast.results import table
 from metaplast.runs.config import read_yaml
 from metaplast.runs.job import parse
-from metaplast.runs.same_setting import by_setting
+from metaplast.runs.same_setting import runs_by_setting
 from metaplast.training.side_by_side import compare
 from metaplast.training.summary import summarise
 from metaplast.training.summary_text import render
@@ -117,7 +117,7 @@ def test_worlds_whose_difference_is_long_are_told_apart(runs, tmp_path):
         plain = read_yaml((copies[-1] / "config.yaml").read_text(), "test")
         plain["rule"]["terms"] = ["post*pre", *["weight"] * 8, name]
         (copies[-1] / "config.yaml").write_text(json.dumps(plain))
-    assert [len(group) for group in by_setting([runs[0], *copies]).values()] == [1, 1, 1]
+    assert [len(group) for group in runs_by_setting([runs[0], *copies]).values()] == [1, 1, 1]
 
 
 def test_the_best_row_is_the_largest_accuracy_and_the_smallest_loss():
