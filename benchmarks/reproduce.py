@@ -22,9 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import results_page
+from metaplast.results.summary import DIFFERENCE, gap_to_json, row_to_json, score_to_json
 from metaplast.runs.config import Sources, compose, read_file
 from metaplast.runs.environment import environment
 from metaplast.training.pool import pool as pool_of
+from metaplast.training.summary import read_summary
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -150,25 +152,31 @@ def told(experiment: str, folders: list[Path], tree: Path = ROOT) -> Plain:
 
 def _trained(folders: list[Path]) -> Plain:
     pool = pool_of(folders)
-    said = [json.loads((folder / "summary.json").read_text()) for folder in folders]
+    summaries = [read_summary(folder) for folder in folders]
     rows = {}
-    for entry in pool.scores:
-        fact = pool.facts.get(entry["name"], {})
-        kept = {key: entry[key] for key in ("mean", "ci95", "n", "not_finite", "minus_discovered")}
-        about = {key: fact[key] for key in ("reach", "learned", "note", "verdict") if key in fact}
-        walls = [one["rows"].get(entry["name"], {}).get("wall_s") for one in said]
-        known = [wall for wall in walls if wall is not None]
-        if known:
-            about["wall_s"] = round(sum(known) / len(known), 1)
-        rows[entry["name"]] = {**kept, "per_seed": pool.means[entry["name"]], **about}
-    wall_s = round(sum(one["wall_s"] for one in said) / len(said), 1)
-    formula = said[0].get("rule", {}).get("formula", "")
+    for score in pool.scores:
+        plain = score_to_json(score)
+        kept = {key: plain[key] for key in ("mean", "ci95", "n", "not_finite", DIFFERENCE)}
+        about = {}
+        if score.name in pool.facts:
+            facts = row_to_json(pool.facts[score.name].row)
+            kinds = ("reach", "learned", "note", "verdict")
+            about = {key: facts[key] for key in kinds if key in facts}
+        walls = []
+        for summary in summaries:
+            row = summary.rows.get(score.name)
+            if row is not None and row.wall_s is not None:
+                walls.append(row.wall_s)
+        if walls:
+            about["wall_s"] = round(sum(walls) / len(walls), 1)
+        rows[score.name] = {**kept, "per_seed": pool.means[score.name], **about}
+    rule = summaries[0].rule
     return {
         "metric": pool.metric,
         "rows": rows,
-        "gap_closed": pool.gap,
-        "wall_s": wall_s,
-        "formula": formula,
+        "gap_closed": gap_to_json(pool.gap),
+        "wall_s": round(sum(summary.wall_s for summary in summaries) / len(summaries), 1),
+        "formula": rule.formula if rule is not None else "",
     }
 
 

@@ -1,5 +1,7 @@
-"""What the signals of the term grammar mean. In a term and in a config a signal has its short name;
-the view that a rule of your own gets in Python has it as a field."""
+"""The meaning of the signals of the term grammar.
+
+A signal has a short name in a term. In Python it is a field of the view that a rule gets.
+"""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""metaplast configs: what the command line can name."""
+"""metaplast configs: the experiments and the files of every config group."""
 
 from pathlib import Path
 

@@ -14,7 +14,7 @@ from metaplast.results.statistics import student
 from metaplast.results.table import aligned
 from metaplast.runs.config import Plain, read_file
 from metaplast.runs.job import parse
-from metaplast.runs.same_setting import alike
+from metaplast.runs.same_setting import group_by_setting
 from metaplast.settings.names import DISCOVERED
 from metaplast.spec import encode
 
@@ -38,7 +38,7 @@ def compare(runs: Sequence[Path], row: str = DISCOVERED, out: Path | None = None
     """
     values = {run: _values(_read(run, row), row) for run in runs}
     configs = {run: _whole_config(run) for run in runs}
-    groups = alike(list(configs.items()), SEEDS)
+    groups = group_by_setting(list(configs.items()), SEEDS)
     names = list(dict.fromkeys(name for columns in values.values() for name in columns))
     lines: list[tuple[str, ...]] = [("setting", "fits", *names)]
     for label, members in groups.items():

@@ -16,9 +16,11 @@ from metaplast.training.table_run import train_and_judge
 
 
 class TrainingPlan(NamedTuple):
-    """folder: of the run, or of the group of runs.
-    runs: every run, checked.
-    jobs: rows at a time.
+    """The plan of a training.
+
+    folder: the folder of the run or of the group
+    runs: all runs, checked
+    jobs: rows at a time
     """
 
     folder: Path
@@ -74,7 +76,7 @@ KIND = Training()
 
 
 def _check(runs: Sequence[Run], jobs: int | None) -> int:
-    """Rows at a time. Raises: BadInput for what one of the runs cannot do."""
+    """The number of rows at a time. Raises: BadInput for a run that cannot be carried out."""
     together = group.programs(runs)
     group.check_lockstep(runs)
     jobs_of_programs = [several[0].job for several in together]

@@ -15,8 +15,10 @@ import pytest
 from metaplast import train
 from metaplast.comparing import budget
 from metaplast.comparing.contestant import Contestant
-from metaplast.comparing.kind import KIND, read
+from metaplast.comparing.files import read_comparison
+from metaplast.comparing.kind import KIND
 from metaplast.registry import BadInput
+from metaplast.results.loop_comparison import from_json, to_json
 from metaplast.runs.config import Plain, read_yaml
 from metaplast.runs.job import parse
 from metaplast.settings.compare import Compare
@@ -134,22 +136,57 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_loop_that_moves_wins(finished):
-    told = read(finished)
-    steep, lazy = told["loops"]["steep"], told["loops"]["lazy"]
-    assert (told["schema"], told["best"], told["scale"]) == (
-        "metaplast.compare/1",
-        {"lives": "steep"},
-        "ratio",
-    )
-    assert steep["scores"]["lives"]["mean"] < lazy["scores"]["lives"]["mean"]
-    assert (steep["scores"]["lives"]["steps"], steep["scores"]["lives"]["lives_judged"]) == (10, 8)
-    first, second = (one["hyper"]["learning_rate"] for one in steep["tries"])
+    comparison = read_comparison(finished)
+    steep = comparison.entered["steep"]
+    lazy = comparison.entered["lazy"]
+    assert comparison.best == {"lives": "steep"}
+    assert comparison.scale == "ratio"
+    assert steep.scores["lives"].mean < lazy.scores["lives"].mean
+    assert (steep.scores["lives"].steps, steep.scores["lives"].lives_judged) == (10, 8)
+    first, second = (training.hyper["learning_rate"] for training in steep.tries)
     assert first == pytest.approx(0.1)
     assert 0.01 < second < 1.0
     text = KIND.render(finished)
     assert "after 40 lives" in text
     assert "over steep" in text
     assert (finished / "figures" / "loops.png").stat().st_size > 5000
+
+
+def test_compare_json_reads_back_and_prints_as_it_stands(finished):
+    text = (finished / "compare.json").read_text()
+    plain = json.loads(text)
+    assert list(plain) == ["schema", "experiment", "seed", "compare", "loops", "best", "scale"]
+    assert plain["schema"] == "metaplast.compare/1"
+    assert json.dumps(to_json(read_comparison(finished)), indent=1) + "\n" == text
+    assert KIND.render(finished, as_json=True) == json.dumps(plain)
+    steep = plain["loops"]["steep"]
+    assert list(steep) == [
+        "outer",
+        "refused",
+        "cpu_s_per_1000_lives",
+        "diverged",
+        "skipped",
+        "moved",
+        "scores",
+        "curves",
+        "tries",
+    ]
+    score = ["hyper", "mean", "ci95", "n", "values", "lives_judged", "steps", "not_finite"]
+    assert list(steep["scores"]["lives"]) == [*score, "to_best"]
+    assert list(steep["curves"]["lives"][0]) == ["lives", "cpu_s", "mean", "ci95", "n"]
+    training = ["hyper", "steps", "lives", "cpu_s", "diverged", "skipped", "moved"]
+    assert list(steep["tries"][0]) == [*training, "curve", "heldout"]
+    mark = ["steps", "lives", "cpu_s", "loss", "not_finite", "n"]
+    assert list(steep["tries"][0]["curve"]["lives"][0]) == mark
+
+
+def test_a_compare_json_of_another_form_is_refused_in_one_line(finished):
+    plain = json.loads((finished / "compare.json").read_text())
+    with pytest.raises(BadInput, match=r"compare\.json of another schema - expected"):
+        from_json({**plain, "schema": "metaplast.compare/9"}, "compare.json")
+    del plain["loops"]["steep"]["scores"]
+    with pytest.raises(BadInput, match=r"compare\.json: loops\.steep"):
+        from_json(plain, "compare.json")
 
 
 def test_a_comparison_goes_on_where_it_was_stopped(finished, tmp_path):
@@ -169,15 +206,16 @@ def test_a_comparison_goes_on_where_it_was_stopped(finished, tmp_path):
     assert kept
     resume_run(tmp_path / "run", lambda *_: None)
     assert [file.stat().st_mtime_ns for file in kept] == before
-    again, whole = read(tmp_path / "run"), read(finished)
+    again = read_comparison(tmp_path / "run")
+    whole = read_comparison(finished)
     for name in ("steep", "lazy"):  # a budget of lives gives the same numbers every time
-        assert again["loops"][name]["scores"] == whole["loops"][name]["scores"]
+        assert again.entered[name].scores == whole.entered[name].scores
 
 
 def test_numbers_that_are_no_scales_are_not_tuned(tmp_path):
     config = parse(PLAIN).main
     contestant = Contestant(tmp_path / "a", config, RandomSearch(anneal=0.5), lambda *_: None)
-    hypers = contestant._hypers()
+    hypers = contestant._settings()
     assert [h["anneal"] for h in hypers] == [0.5, 0.5]
     assert hypers[0]["std"] == pytest.approx(0.3)
     assert 0.03 < hypers[1]["std"] < 3.0

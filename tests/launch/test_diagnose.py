@@ -1,6 +1,4 @@
-"""`metaplast diagnose`: what it prints of a config and of a run; what the first step of a run
-notes; bad words.
-"""
+"""`metaplast diagnose`: its text on a config and on a run, bad words; the note on a first step."""
 
 import json
 import logging
@@ -11,9 +9,9 @@ import pytest
 
 from metaplast.cli.main import main
 from metaplast.diagnosis import diagnose
-from metaplast.diagnosis.advice import First, first_objection
+from metaplast.diagnosis.advice import FirstStep, first_objection
 from metaplast.runs.config import Sources, read_yaml, to_yaml
-from metaplast.training import first_step as outset
+from metaplast.training import first_step
 from tests._runs import resume_run, start_run
 
 CONFIG = read_yaml(
@@ -27,7 +25,7 @@ evaluation: {validation: 4, heldout: 4, candidates: 2}
 """,
     "test",
 )
-FIRST = First(lives=8, diverged=0, norm=1.0, grad_norm=0.5, n_numbers=4, slope=-0.4, error=0.1)
+FIRST = FirstStep(lives=8, diverged=0, norm=1.0, grad_norm=0.5, n_numbers=4, slope=-0.4, error=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +50,7 @@ def test_a_run_notes_once_what_its_first_step_says_and_keeps_its_bits(
     assert "a short step its way changes the loss by -" in line
     resume_run(finished, 1)
     assert (finished / "log.txt").read_text().count("first step") == 1
-    monkeypatch.setattr(outset, "look", lambda *_: None)
+    monkeypatch.setattr(first_step, "report", lambda *_: None)
     bare = start_run(CONFIG, tmp_path / "bare", 1)
     assert not (bare / "log.txt").exists()
     assert logging.getLogger("metaplast").level == logging.NOTSET
@@ -68,7 +66,7 @@ def test_a_run_notes_once_what_its_first_step_says_and_keeps_its_bits(
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "words"),
     [
         ({}, ""),
         ({"diverged": 4.0}, "4 of 8 lives blew up"),
@@ -81,19 +79,19 @@ def test_a_run_notes_once_what_its_first_step_says_and_keeps_its_bits(
         ({"norm": math.nan, "grad_norm": math.nan, "slope": math.nan, "error": math.nan}, ""),
     ],
 )
-def test_what_a_first_step_is_warned_for(changed, said):
-    found = first_objection(FIRST._replace(**changed))
-    assert said in found
-    assert bool(said) == bool(found)
+def test_what_a_first_step_is_warned_for(changed, words):
+    objection = first_objection(FIRST._replace(**changed))
+    assert words in objection
+    assert bool(words) == bool(objection)
 
 
 def test_only_a_gradient_is_warned_of(monkeypatch, caplog):
     caplog.set_level(logging.INFO, "metaplast")
-    monkeypatch.setattr(outset, "measured", lambda *_: FIRST._replace(slope=0.4))
+    monkeypatch.setattr(first_step, "measured", lambda *_: FIRST._replace(slope=0.4))
     for words, level in ((("outer=bptt",), logging.WARNING), (("outer=es",), logging.INFO)):
         caplog.clear()
         config = diagnose.parse(diagnose.compose(["experiment=oja", *words], Sources())).main
-        outset.look(config, config.meta_problem(), ({}, {}), {})
+        first_step.report(config, config.meta_problem(), {}, {}, {})
         (record,) = caplog.records
         assert record.levelno == level
     assert "outer=bptt: the loss rises" not in record.getMessage()
@@ -127,25 +125,25 @@ def test_the_text_says_what_was_measured_and_what_it_speaks_for(report):
 
 
 def test_the_json_holds_every_measurement_and_no_number_that_is_not_finite(report):
-    told = json.loads(json.dumps(diagnose.plain(report), allow_nan=False))
-    assert (told["schema"], told["outer"], told["kind"]) == (
+    record = json.loads(json.dumps(diagnose.plain(report), allow_nan=False))
+    assert (record["schema"], record["outer"], record["kind"]) == (
         "metaplast.diagnosis/1",
         "bptt",
         "gradient",
     )
-    assert set(told["places"]) == {"birth"}
-    measured = told["places"]["birth"]["measured"]
+    assert set(record["places"]) == {"birth"}
+    measured = record["places"]["birth"]["measured"]
     assert measured["here"]["n"] == 6
     assert (
         measured["exponents"]["network"] is None
     )  # a feed-forward network has no state of its own
-    assert told["costs"]["memory"] > 0
-    assert told["costs"]["gradient"] > 0
-    assert set(told["costs"]["hours"]) == {"bptt", "es"}
+    assert record["costs"]["memory"] > 0
+    assert record["costs"]["gradient"] > 0
+    assert set(record["costs"]["hours"]) == {"bptt", "es"}
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["digits"], "did you mean experiment=digits?"),
         (["experiment=nothing"], "experiment=nothing"),
@@ -156,7 +154,7 @@ def test_the_json_holds_every_measurement_and_no_number_that_is_not_finite(repor
         (["--lives", "1"], "'--lives'"),
     ],
 )
-def test_bad_words_are_one_line(words, said, tmp_path, monkeypatch, capsys):
+def test_bad_words_are_one_line(words, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")
@@ -167,4 +165,4 @@ def test_bad_words_are_one_line(words, said, tmp_path, monkeypatch, capsys):
         main(["diagnose", *words])
     error = capsys.readouterr().err
     assert (ended.value.code, error.count("\n")) == (2, 1)
-    assert said in error
+    assert message in error

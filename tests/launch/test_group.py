@@ -89,7 +89,7 @@ def test_each_run_is_as_it_is_alone_though_one_diverges_and_all_are_interrupted(
         if path.is_file() and path.suffix != ".txt"
     }
     with pytest.raises(BadInput, match="a group of runs - expected a run folder"):
-        same_setting.worlds([folder])
+        same_setting.runs_by_setting([folder])
     assert {path: path.read_bytes() for path in before} == before
 
 

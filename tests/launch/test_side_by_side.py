@@ -13,7 +13,7 @@ from metaplast.registry import BadInput
 from metaplast.results import table
 from metaplast.runs.config import read_yaml
 from metaplast.runs.job import parse
-from metaplast.runs.same_setting import worlds
+from metaplast.runs.same_setting import runs_by_setting
 from metaplast.training.side_by_side import compare
 from metaplast.training.summary import summarise
 from metaplast.training.summary_text import render
@@ -117,7 +117,7 @@ def test_worlds_whose_difference_is_long_are_told_apart(runs, tmp_path):
         plain = read_yaml((copies[-1] / "config.yaml").read_text(), "test")
         plain["rule"]["terms"] = ["post*pre", *["weight"] * 8, name]
         (copies[-1] / "config.yaml").write_text(json.dumps(plain))
-    assert [len(group) for group in worlds([runs[0], *copies]).values()] == [1, 1, 1]
+    assert [len(group) for group in runs_by_setting([runs[0], *copies]).values()] == [1, 1, 1]
 
 
 def test_the_best_row_is_the_largest_accuracy_and_the_smallest_loss():
@@ -137,7 +137,7 @@ def test_faults_of_lives_are_counted_and_named_at_the_end_of_a_run(runs):
     )
     try:
         job = parse(read_yaml((finished / "config.yaml").read_text(), "test"))
-        counts = summarise(finished, job, 1.0)["rows"]["discovered"]["faults"]
+        counts = summarise(finished, job, 1.0).trained_rows["discovered"].faults
         assert counts == {"dead": 3, "saturated": 0, "runaway": 1, "clipped": 0}
         line = (
             "discovered: of its 8 lives, 3 dead (a population silent throughout), 1 runaway (a "

@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from metaplast import train
+from metaplast.results.summary import Verdict
 from metaplast.runs import row_files
 from metaplast.runs.config import read_yaml
 from metaplast.runs.folder import row_folder
@@ -83,11 +84,9 @@ def page(folder: Path) -> str:
     return check_page((folder / "report.html").read_text()).text
 
 
-def verdicts(folder: Path) -> dict:
-    return {
-        name: fact["verdict"]
-        for name, fact in json.loads((folder / "summary.json").read_text())["rows"].items()
-    }
+def verdicts(folder: Path) -> dict[str, Verdict | None]:
+    rows = summary.read_summary(folder).trained_rows
+    return {name: row.verdict for name, row in rows.items()}
 
 
 def test_a_row_below_one_that_it_contains_takes_the_sentence_with_it(tmp_path: Path):
@@ -96,27 +95,28 @@ def test_a_row_below_one_that_it_contains_takes_the_sentence_with_it(tmp_path: P
     folder = forge(tmp_path / "run", bad, bad, backprop_with_terms=lost)
     found = verdicts(folder)
     assert found["no_plasticity"] is None
-    assert {name: each["state"] for name, each in found.items() if each} == {
+    assert {name: each.state for name, each in found.items() if each} == {
         "discovered": "trained",
         "feedback_alignment": "trained",
         "backprop_sgd": "trained",
         "backprop_with_terms": "not trained",
     }
     mine = found["backprop_with_terms"]
-    assert (mine["against"], mine["split"], mine["metric"]) == (
+    assert mine is not None
+    assert (mine.against, mine.split, mine.metric) == (
         "backprop_sgd",
         "validation",
         "accuracy",
     )
     paired = 0.264 - 0.908 + np.roll(NOISE, 3) - np.roll(NOISE, 2)
     half = stats.t.ppf(0.9995, 63) * paired.std(ddof=1) / 8
-    assert mine["difference"] == pytest.approx(paired.mean(), rel=1e-4)
-    assert mine["interval"] == pytest.approx([paired.mean() - half, paired.mean() + half], rel=1e-4)
+    assert mine.difference == pytest.approx(paired.mean(), rel=1e-4)
+    assert mine.interval == pytest.approx((paired.mean() - half, paired.mean() + half), rel=1e-4)
     do = (
         "more outer.steps, a smaller outer.learning_rate, or rows: {backprop_with_terms: {from: "
         "backprop_sgd}}"
     )
-    assert mine["do"] == do
+    assert mine.do == do
     words, shown = summary_text.render(folder), page(folder)
     for text in (words, shown, summary_text.pooled([folder])):
         assert "backprop_with_terms (not trained)" in text
@@ -131,13 +131,14 @@ def test_a_row_below_one_that_it_contains_takes_the_sentence_with_it(tmp_path: P
             "got lost 2 times (outer steps 1, 3) and was led back; its last steps were 0.25 as "
             "large." in text
         )
-    gap = json.loads((folder / "summary.json").read_text())["gap_closed"]
-    assert (gap["to"], gap["share"], list(gap["withheld"])) == (None, None, ["backprop_with_terms"])
+    gap = summary.read_summary(folder).gap_closed
+    assert gap is not None
+    assert (gap.high, gap.share, list(gap.withheld)) == (None, None, ["backprop_with_terms"])
 
 
 def test_where_every_search_did_its_work_the_sentence_stands(tmp_path: Path):
     folder = forge(tmp_path / "run", SOUND, SOUND)
-    assert all(each is None or each["state"] == "trained" for each in verdicts(folder).values())
+    assert all(each is None or each.state == "trained" for each in verdicts(folder).values())
     text = summary_text.render(folder)
     assert (
         "closes 42 % of the gap from feedback_alignment to backprop_with_terms (best backprop row)"
@@ -149,11 +150,8 @@ def test_where_every_search_did_its_work_the_sentence_stands(tmp_path: Path):
 def test_below_on_held_out_lives_alone_is_overfitted(tmp_path: Path):
     folder = forge(tmp_path / "run", {**SOUND, "backprop_with_terms": 0.8}, SOUND)
     mine = verdicts(folder)["backprop_with_terms"]
-    assert (mine["state"], mine["against"], mine["split"]) == (
-        "overfitted",
-        "backprop_sgd",
-        "heldout",
-    )
+    assert mine is not None
+    assert (mine.state, mine.against, mine.split) == ("overfitted", "backprop_sgd", "heldout")
     assert "backprop_with_terms (overfitted)" in summary_text.render(folder)
     assert "closes" not in summary_text.render(folder)
 
@@ -161,8 +159,9 @@ def test_below_on_held_out_lives_alone_is_overfitted(tmp_path: Path):
 def test_below_its_own_start_is_not_trained(tmp_path: Path):
     worse = {**SOUND, "backprop_sgd": 0.4, "no_plasticity": 0.3}
     mine = verdicts(forge(tmp_path / "run", worse, worse))["backprop_sgd"]
-    assert (mine["state"], mine["against"]) == ("not trained", "start")
-    assert mine["do"] == "more outer.steps, a smaller outer.learning_rate"
+    assert mine is not None
+    assert (mine.state, mine.against) == ("not trained", "start")
+    assert mine.do == "more outer.steps, a smaller outer.learning_rate"
 
 
 def test_a_row_that_failed_in_one_of_two_runs_is_not_named_as_the_best(tmp_path: Path):
@@ -212,7 +211,7 @@ def test_what_is_below_and_what_is_not(shift: float, spread: float, n: int, stat
     ours = 0.8 + shift + spread * (noise - noise.mean())
     mine = verdict.Scores(ours, np.full(n, 0.5), np.full(n, 0.8))
     config = parse(read_yaml(CONFIG, "test"), check=False).main
-    assert verdict._verdict("x", config, "accuracy", mine, {"y": theirs})["state"] == state
+    assert verdict._verdict("x", config, "accuracy", mine, {"y": theirs}).state == state
 
 
 def test_of_a_loss_the_margin_is_a_share_of_what_the_other_search_gained():
@@ -220,7 +219,7 @@ def test_of_a_loss_the_margin_is_a_share_of_what_the_other_search_gained():
     theirs = verdict.Scores(np.full(9, 2.0), np.full(9, 102.0), np.full(9, 2.0))
     for loss, state in ((2.9, "trained"), (3.1, "not trained")):
         mine = verdict.Scores(np.full(9, loss), np.full(9, 102.0), np.full(9, 2.0))
-        assert verdict._verdict("x", config, "loss", mine, {"y": theirs})["state"] == state
+        assert verdict._verdict("x", config, "loss", mine, {"y": theirs}).state == state
 
 
 def test_lives_that_are_not_finite_are_no_success():
@@ -228,4 +227,4 @@ def test_lives_that_are_not_finite_are_no_success():
     theirs = verdict.Scores(np.full(9, 0.8), np.full(9, 0.5), np.full(9, 0.8))
     mine = theirs._replace(validation=np.where(np.arange(9) == 4, np.nan, 0.9))
     found = verdict._verdict("x", config, "accuracy", mine, {"y": theirs})
-    assert (found["state"], found["difference"], found["interval"]) == ("not trained", None, None)
+    assert (found.state, found.difference, found.interval) == ("not trained", None, None)

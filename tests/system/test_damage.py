@@ -16,7 +16,7 @@ from metaplast.cli.main import report
 from metaplast.registry import BadInput
 from metaplast.reuse.rule_file import read_rule
 from metaplast.runs import checkpoint
-from metaplast.runs import saver as keeper
+from metaplast.runs import saver
 from metaplast.runs.config import read_yaml
 from metaplast.runs.folder import Busy
 from metaplast.runs.metrics import MetricsFile
@@ -299,10 +299,10 @@ def test_a_run_in_double_precision_publishes_its_rule_in_double_precision(tmp_pa
 
 def test_one_run_at_a_time_in_a_process(tmp_path):
     first, second = (
-        keeper.Kept(tmp_path, "d", MetricsFile(tmp_path / name, 0))
+        saver.RowFiles(tmp_path, "d", MetricsFile(tmp_path / name, 0))
         for name in ("first.jsonl", "second.jsonl")
     )
-    with keeper.HERE.training([first]):
-        with pytest.raises(Busy, match="one run at a time"), keeper.HERE.training([second]):
+    with saver.SAVER.training([first]):
+        with pytest.raises(Busy, match="one run at a time"), saver.SAVER.training([second]):
             raise AssertionError("two at a time")
         second.metrics.close()
