@@ -75,8 +75,9 @@ def tally(values: np.ndarray) -> str:
 
 
 def plain(value: Any) -> str:
-    """A value as a user writes it: 1 for 1.0, true for True, left for 'left', but ' left' where
-    there is a blank.
+    """A value as a user writes it: 1 for 1.0, true for True, left for 'left'.
+
+    Text with a blank at an end keeps its quotes: ' left'.
     """
     if isinstance(value, bool | np.bool_):
         return str(bool(value)).lower()

@@ -1,4 +1,4 @@
-"""The targets of a fit: which arrays of a file, their likelihoods, and the columns they become."""
+"""The targets of a fit: the arrays that are fitted, their likelihoods and their columns."""
 
 from typing import Any, Literal, NamedTuple
 
@@ -36,7 +36,9 @@ def arrays_of(rows: Rows, target: Target) -> tuple[str, ...]:
     if target == "" and rows.activity is not None and rows.choice is not None:
         fix = "set task.target=activity, choice or both"
         raise BadInput("arrays 'activity' and 'choice'", "what of them to fit", fix)
-    fitted = ("activity", "choice") if target == "both" else (target or _only(rows),)
+    fitted = ("activity", "choice")
+    if target != "both":
+        fitted = (target or _only(rows),)
     for name in fitted:
         if getattr(rows, name) is None:
             expected = f"an array {name!r} in the file"
