@@ -16,12 +16,12 @@ N_PIXELS = SIDE * SIDE
 class Variation(NamedTuple):
     """One variation for all images of a life: an affine warp, a gain and a background.
 
-    scale: factor of all pixels, after 0.3 was subtracted from them
-    rotation: the warp rotates by up to so many radians
-    zoom: the warp zooms by a log-scale of up to this
-    shift: the warp shifts by up to so many pixels on each axis
-    gain: log-uniform up to this
-    background: uniform, up to this
+    scale: factor of all pixels, after 0.3 was subtracted from them.
+    rotation: the warp rotates by up to so many radians.
+    zoom: the warp zooms by a log-scale of up to this.
+    shift: the warp shifts by up to so many pixels on each axis.
+    gain: log-uniform up to this.
+    background: uniform, up to this.
     """
 
     scale: float

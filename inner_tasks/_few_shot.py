@@ -18,8 +18,8 @@ from metaplast.signals import Key, NeuronView, Outcome, Score, TaskShape, feedba
 class Stream:
     """One whole life, in the order in which it is shown.
 
-    inputs [n_steps, n_in]: the stimuli
-    labels [n_steps]: the classes
+    inputs [n_steps, n_in]: the stimuli.
+    labels [n_steps]: the classes.
     """
 
     inputs: Array
@@ -36,9 +36,9 @@ class Labelled(Protocol):
 class Difficulty(NamedTuple):
     """Settings that make a stream harder.
 
-    blocks: the classes are shown in so many groups, one group after the other
-    label_noise: the share of shown examples whose label is drawn at random
-    input_noise: standard deviation that is added to every input
+    blocks: the classes are shown in so many groups, one group after the other.
+    label_noise: the share of shown examples whose label is drawn at random.
+    input_noise: standard deviation that is added to every input.
     """
 
     blocks: int = 1

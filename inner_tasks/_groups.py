@@ -27,9 +27,9 @@ GROUPING_SHARES = {"train": 0.5, "validation": 0.25, "heldout": 0.25}
 class Examples(NamedTuple):
     """The examples of one split.
 
-    features [n, n_in]
-    table [n_classes, n_max]: the rows of every class, padded
-    counts [n_classes]: how many of these rows are real
+    features [n, n_in].
+    table [n_classes, n_max]: the rows of every class, padded.
+    counts [n_classes]: how many of these rows are real.
     """
 
     features: np.ndarray
@@ -41,9 +41,9 @@ class Examples(NamedTuple):
 class GroupedStream:
     """One life.
 
-    inputs [n_steps, n_in]: the stimuli
-    labels [n_steps]: the groups
-    closed []: the number of first steps in which plasticity is off
+    inputs [n_steps, n_in]: the stimuli.
+    labels [n_steps]: the groups.
+    closed []: the number of first steps in which plasticity is off.
     """
 
     inputs: Array
@@ -55,9 +55,9 @@ class GroupedStream:
 class Grouped(AbstractTaskFamily):
     """The classes of a data set in groups of sizes as equal as possible; the label is the group.
 
-    n_groups: the number of groups
-    shots: images of each class that are shown, each once in every pass
-    queries: other images of each class, asked with plasticity off
+    n_groups: the number of groups.
+    shots: images of each class that are shown, each once in every pass.
+    queries: other images of each class, asked with plasticity off.
     passes: the number of passes. 80 examples of a class are `shots=40 passes=2`: 40 images, twice.
     shortest: where it is not 0, a training life learns from the last k examples of each class
         alone, k uniform from `shortest` to `shots * passes`. Before them the gate is closed, rules
@@ -65,7 +65,7 @@ class Grouped(AbstractTaskFamily):
     split_seed: shares out the images of every class, and the groupings, over train, validation and
         held-out lives without overlap. An unseen grouping differs from some that were seen by few
         swaps of classes.
-    label_noise, input_noise: see _few_shot.Difficulty
+    label_noise, input_noise: see _few_shot.Difficulty.
 
     Raises: BadInput for groupings that cannot be shared out, a `shortest` beyond the life, or (from
         `sample`) more images than the smallest class of a split has.

@@ -11,8 +11,8 @@ MANY = 12  # units, inputs, subjects or values that are listed one by one
 class ColumnNote(NamedTuple):
     """How one column of a file was understood.
 
-    subject: the column, as in `array 'choice'`
-    text: its meaning, in one line
+    subject: the column, as in `array 'choice'`.
+    text: its meaning, in one line.
     """
 
     subject: str
@@ -25,9 +25,9 @@ class ColumnNote(NamedTuple):
 class ReadingNotes(NamedTuple):
     """The notes of one file. Readers add to both lists.
 
-    columns: one note for every column
+    columns: one note for every column.
     warnings: one line for everything that was filled, dropped, re-ordered or re-interpreted,
-        with its count
+        with its count.
     """
 
     columns: list[ColumnNote]

@@ -83,15 +83,15 @@ Arrays = dict[str, np.ndarray]
 class Rows(NamedTuple):
     """One checked file, row by row. None stands for an array that is not there.
 
-    shown [], [n_units] or [N, n_units]: which values of `activity` count
-    session [N]: counted from 0
-    starts [n_sessions]: the first row of each session
-    trial [N]: as in the file
-    subject [n_sessions]: index into `names`
-    weights, final: {edge: [n_sessions, post, pre]}
-    dt: seconds per row
-    options: the values that the choices 0, 1 ... stand for, where they were named
-    columns, warnings: as in _notes.ReadingNotes
+    shown [], [n_units] or [N, n_units]: whether each value of `activity` counts.
+    session [N]: counted from 0.
+    starts [n_sessions]: the first row of each session.
+    trial [N]: as in the file.
+    subject [n_sessions]: index into `names`.
+    weights, final: {edge: [n_sessions, post, pre]}.
+    dt: seconds per row.
+    options: the values that the choices 0, 1 ... stand for, where they were named.
+    columns, warnings: as in _notes.ReadingNotes.
     """
 
     stimulus: np.ndarray

@@ -56,9 +56,9 @@ LONGEST = 1.5  # steps: the longest that a row lasts, where the next one is late
 class Wanted(NamedTuple):
     """The parts of a file that are asked for, by name; empty where none is.
 
-    columns: columns of the table of trials that are the stimulus
-    stimulus, activity: time series
-    choice, reward: columns of the table of trials
+    columns: columns of the table of trials that are the stimulus.
+    stimulus, activity: time series.
+    choice, reward: columns of the table of trials.
     """
 
     columns: tuple[str, ...] = ()
@@ -71,8 +71,8 @@ class Wanted(NamedTuple):
 class TrialTable(NamedTuple):
     """The trials of a file.
 
-    columns: the table of trials
-    outcomes: the arrays `choice` and `reward` [n_trials], where there are any
+    columns: the table of trials.
+    outcomes: the arrays `choice` and `reward` [n_trials], where there are any.
     """
 
     columns: Arrays

@@ -20,8 +20,8 @@ SECTIONS = ("acquisition", "stimulus", "processing", "analysis", "scratch")
 class Samples(NamedTuple):
     """The samples of one time series.
 
-    time [n]: in seconds
-    values [n, channels]
+    time [n]: in seconds.
+    values [n, channels].
     """
 
     time: np.ndarray

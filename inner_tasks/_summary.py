@@ -14,16 +14,16 @@ from metaplast.tasks import SPLITS
 class RecordingFacts(NamedTuple):
     """Facts about a file that the arrays of a fit no longer show.
 
-    source: the path; empty for the built-in example
-    n_choices: how many of the last columns are a choice
-    n_rewards: the number of rewards
-    mean_reward: their mean
-    has_trials: whether the file has trials
-    dt: seconds per row, where the file has them
-    options: the meaning of the choices 0, 1 ..., where they were named
-    columns, warnings: as in _notes.ReadingNotes
-    held: the data that training does not see
-    units: the population whose activity was recorded, where it is not the output
+    source: the path; empty for the built-in example.
+    n_choices: how many of the last columns are a choice.
+    n_rewards: the number of rewards.
+    mean_reward: their mean.
+    has_trials: whether the file has trials.
+    dt: seconds per row, where the file has them.
+    options: the meaning of the choices 0, 1 ..., where they were named.
+    columns, warnings: as in _notes.ReadingNotes.
+    held: the data that training does not see.
+    units: the population whose activity was recorded, where it is not the output.
     """
 
     source: str
@@ -42,8 +42,8 @@ class RecordingFacts(NamedTuple):
 class Values(NamedTuple):
     """Values of the real rows.
 
-    target [N, n]: the values
-    known [N, n]: whether each was recorded
+    target [N, n]: the values.
+    known [N, n]: whether each was recorded.
     """
 
     target: np.ndarray

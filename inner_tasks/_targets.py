@@ -20,8 +20,8 @@ Likelihoods = dict[str, AbstractLikelihood]  # array -> its likelihood, in the o
 class Columns(NamedTuple):
     """Columns of a fit, both arrays [N, n].
 
-    target: the recorded values, 0 where there is none
-    observed: the weight of each value, 0 where it is missing
+    target: the recorded values, 0 where there is none.
+    observed: the weight of each value, 0 where it is missing.
     """
 
     target: np.ndarray
@@ -193,8 +193,9 @@ def implied(rows: Rows, target: Target) -> dict[str, Any]:
 def sd_about_means(target: np.ndarray, observed: np.ndarray) -> float:
     """sqrt(sum w (y - mean_j)^2 / sum w), to four digits; 1 where nothing varies.
 
-    target y [..., n_units]: the recorded values
-    observed w [..., n_units]: their weights
+    Args:
+        target: y, the recorded values [..., n_units].
+        observed: w, their weights [..., n_units].
     """
     w = np.asarray(observed, np.float64).reshape(-1, observed.shape[-1])
     y = np.where(w > 0, np.asarray(target, np.float64).reshape(w.shape), 0.0)

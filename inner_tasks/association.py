@@ -14,9 +14,9 @@ from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
 class Album:
     """One life.
 
-    patterns [n_patterns, n_bits]: +1 or -1
-    asked []: the index of the pattern to recall
-    kept [n_bits]: 1 where a bit is shown in the cue, 0 where it is hidden
+    patterns [n_patterns, n_bits]: +1 or -1.
+    asked []: the index of the pattern to recall.
+    kept [n_bits]: 1 where a bit is shown in the cue, 0 where it is hidden.
     """
 
     patterns: Array

@@ -16,8 +16,8 @@ from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
 class World:
     """One life. The meaning of the labels changes from stretch to stretch.
 
-    inputs [n_steps, n_in]: the stimuli
-    labels [n_steps]: the classes
+    inputs [n_steps, n_in]: the stimuli.
+    labels [n_steps]: the classes.
     """
 
     inputs: Array
@@ -29,12 +29,12 @@ class World:
 class Nonstationary(AbstractTaskFamily):
     """A stream of `n_stretches` stretches of `length` examples; each stretch has new classes.
 
-        x ~ N(centre_c, noise^2)
+        x = centre_c + N(0, noise^2)
         centre_c ~ N(0, spread^2)
 
-    x [n_in]: an example of class c
-    centre_c [n_in]: drawn anew in every stretch, and with it the label that it has
-    grace: steps at the beginning of a stretch that have weight 0
+    x [n_in]: an example of class c.
+    centre_c [n_in]: drawn anew in every stretch, and with it the label that it has.
+    grace: steps at the beginning of a stretch that have weight 0.
 
     Plasticity is always on. A step is scored before the network gets the answer.
     The loss is the cross-entropy. Metrics: `accuracy`; `accuracy_late`, the accuracy in the second

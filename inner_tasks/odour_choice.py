@@ -32,13 +32,13 @@ class OdourChoice(AbstractRecording):
         a = readout / n_hidden sum_j tanh(sum_i w_ji x_i)
         P(accept) = sigmoid(a)
 
-    x [2]: the input: `odour` for the odour that is shown and 0 for the other, plus N(0, noise^2)
+    x [2]: the input: `odour` for the odour that is shown and 0 for the other, plus N(0, noise^2).
     w [n_hidden, 2]: N(0, weight_sd^2) at birth. The fit knows it, and the readout.
-    R: 1 where a bait was there, else 0
+    R: 1 where a bait was there, else 0.
     E[R]: the mean of the last 10 rewards of earlier accepted steps; of all of them while they are
         fewer, and 0 before the first
-    blocks: the two reward probabilities in each stretch of `n_trials` trials
-    max_presentations: a trial ends without a reward after so many
+    blocks: the two reward probabilities in each stretch of `n_trials` trials.
+    max_presentations: a trial ends without a reward after so many.
 
     The change is alike for every hidden unit j. A row is one presentation. A trial shows odours at
     random until the fly accepts one. At the start of a trial, the bait of each odour is set with
@@ -79,10 +79,10 @@ class OdourChoice(AbstractRecording):
 class _Row(NamedTuple):
     """One presentation in every session. The first axis of every array is [n_sessions].
 
-    stimulus [n_sessions, 2]: x
-    accepted, reward, advantage [n_sessions]
-    trial [n_sessions]: -1 where the session is over
-    weights [n_sessions, n_hidden, 2]: after the presentation
+    stimulus [n_sessions, 2]: x.
+    accepted, reward, advantage [n_sessions].
+    trial [n_sessions]: -1 where the session is over.
+    weights [n_sessions, n_hidden, 2]: after the presentation.
     """
 
     stimulus: np.ndarray

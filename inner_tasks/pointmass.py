@@ -14,8 +14,8 @@ from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
 class Plant:
     """One life.
 
-    targets [n_trials, 2]: the position to reach in each trial
-    signs [2]: +1, or -1 where an actuator pushes the wrong way round
+    targets [n_trials, 2]: the position to reach in each trial.
+    signs [2]: +1, or -1 where an actuator pushes the wrong way round.
     """
 
     targets: Array
@@ -40,11 +40,11 @@ class Pointmass(AbstractTaskFamily):
         x <- x + h v                                               (semi-implicit Euler)
         loss = |target - x|^2                                      (after the step)
 
-    h: `step_size`, in the task's own unit of time
-    x [2]: the position, 0 at birth
-    v [2]: the velocity, 0 at birth
-    signs [2]: -1 where an actuator is reversed, with probability `flip` per axis, drawn per life
-    target [2]: uniform in [-1, 1]^2
+    h: `step_size`, in the task's own unit of time.
+    x [2]: the position, 0 at birth.
+    v [2]: the velocity, 0 at birth.
+    signs [2]: -1 where an actuator is reversed, with probability `flip` per axis, drawn per life.
+    target [2]: uniform in [-1, 1]^2.
 
     The input is target - x and v, four numbers. Trials follow each other without a reset.
     The first trial has weight 0: a life may find out its signs there. Fixed weights cannot know the

@@ -21,8 +21,8 @@ class Prototypes(AbstractTaskFamily):
         x = prototype + N(0, noise^2)
         prototype ~ N(0, spread^2)
 
-    x [n_in]: an example; each prototype of its class is as likely
-    blocks, label_noise, input_noise: see _few_shot.Difficulty
+    x [n_in]: an example; each prototype of its class is as likely.
+    blocks, label_noise, input_noise: see _few_shot.Difficulty.
 
     The splits draw from disjoint streams of the key, so no prototype is ever shared.
 

@@ -126,11 +126,11 @@ class Recordings(AbstractRecording):
     def implied(self) -> dict[str, Any]:
         """The settings that follow from the file.
 
-        sha256: its hash
+        sha256: its hash.
         likelihood: the one that suits the fitted arrays. With target `both`, the sd of its gaussian
             is that of the training values about the mean of each unit.
-        rewards, weights: whether there are any
-        dt: seconds per row, or None
+        rewards, weights: whether there are any.
+        dt: seconds per row, or None.
 
         Raises: BadInput for a file that breaks the schema.
         """
@@ -176,10 +176,10 @@ class Recordings(AbstractRecording):
 class Source(NamedTuple):
     """The file, and the parts of it that are needed.
 
-    stamp: changes when the file does
-    wanted: the parts of an .nwb file
+    stamp: changes when the file does.
+    wanted: the parts of an .nwb file.
     options: the values that stand for the choices 0, 1 ...
-    target: the arrays that are fitted
+    target: the arrays that are fitted.
     """
 
     path: str

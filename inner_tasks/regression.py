@@ -16,8 +16,8 @@ from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
 class Curve:
     """One life.
 
-    inputs [n_steps, n_in]: x in the code of the tuning curves
-    values [n_steps]: y
+    inputs [n_steps, n_in]: x in the code of the tuning curves.
+    values [n_steps]: y.
     """
 
     inputs: Array
@@ -34,11 +34,11 @@ class Regression(AbstractTaskFamily):
         loss = (output - y)^2
         error = d loss / d output
 
-    x: uniform in [-1, 1]
-    frequency: log-uniform in [slowest, fastest], in radians, drawn per life
-    phase: drawn per life
-    c_k: the centres of the `n_in` tuning curves, equally spaced in [-1, 1]
-    noise: standard deviation that is added to the y of shown examples
+    x: uniform in [-1, 1].
+    frequency: log-uniform in [slowest, fastest], in radians, drawn per life.
+    phase: drawn per life.
+    c_k: the centres of the `n_in` tuning curves, equally spaced in [-1, 1].
+    noise: standard deviation that is added to the y of shown examples.
 
     Every y, with its noise, is divided by the standard deviation of the sinusoid over [-1, 1]. So
     a good constant scores about 1. Metric `nse`, the normalised squared error, is the loss.

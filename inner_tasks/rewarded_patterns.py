@@ -17,8 +17,8 @@ class Patterns:
     """One life.
 
     potentials [n_patterns, pattern_steps, n_in]: the trace of each pattern's spikes at the synapses
-    wanted [n_patterns]: 1 where the neuron has to spike, else 0
-    order [n_trials]: the pattern of each trial
+    wanted [n_patterns]: 1 where the neuron has to spike, else 0.
+    order [n_trials]: the pattern of each trial.
     """
 
     potentials: Array
@@ -30,8 +30,8 @@ class Patterns:
 class Trial:
     """The state of a life.
 
-    t []: steps gone by
-    spikes []: spikes of the output in this trial
+    t []: steps gone by.
+    spikes []: spikes of the output in this trial.
     """
 
     t: Array
@@ -45,9 +45,9 @@ class RewardedPatterns(AbstractTaskFamily):
 
         s <- exp(-1 / tau_steps) s + spike
 
-    s [n_in]: the stimulus
+    s [n_in]: the stimulus.
     spike [n_in]: 1 with probability `spike_probability` in each step of a pattern, frozen within a
-        life
+        life.
 
     A pattern lasts `pattern_steps`, and `pause_steps` of silence follow. One spike or more answers
     a pattern. In the last step of a pattern, the modulator `reward` is +1 for the right answer and

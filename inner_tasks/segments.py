@@ -18,8 +18,8 @@ N_FEATURES, N_CLASSES = 18, 7
 class Segments(_groups.Grouped):
     """The seven kinds of outdoor image segments fall into `n_groups` arbitrary groups.
 
-    scale: factor of all features
-    gain: a life has its own factor of all features, log-uniform up to this
+    scale: factor of all features.
+    gain: a life has its own factor of all features, log-uniform up to this.
 
     The other fields are those of _groups.Grouped. The table has 2,310 regions of photographs with
     18 features, 330 of each kind: brickface, cement, foliage, grass, path, sky, window. Features

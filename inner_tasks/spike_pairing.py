@@ -29,11 +29,11 @@ class SpikePairing(AbstractRecording):
     n_out: postsynaptic cells. Each follows one presynaptic cell, which is drawn per session.
     copied: the share of spikes that a follower repeats. Spikes of its own bring it to about the
         same rate.
-    max_lag: a session has one lag by which spikes are repeated later, uniform in +- max_lag
-    jitter: standard deviation that is added to the lag of every spike
-    measurement_sd: standard deviation of the error of the last weights; the first are exact
-    potentiation, depression, tau_pre, tau_post: those of the rule `stdp`, in its default order
-    dt_s: seconds per step; the dt of the lifetime has to equal it
+    max_lag: a session has one lag by which spikes are repeated later, uniform in +- max_lag.
+    jitter: standard deviation that is added to the lag of every spike.
+    measurement_sd: standard deviation of the error of the last weights; the first are exact.
+    potentiation, depression, tau_pre, tau_post: those of the rule `stdp`, in its default order.
+    dt_s: seconds per step; the dt of the lifetime has to equal it.
     clamp: whether the recorded activity drives the rule, with network `clamped`. Then only the
         weights are judged, and no spike counts as observed. Without it, spikes are judged, the edge
         is `input_to_output`, and no truth is known, since the weights did not make the spikes.
@@ -112,8 +112,8 @@ def _recorded(task: SpikePairing) -> Recorded:
 class _Spikes(NamedTuple):
     """The spikes of all sessions, 0 or 1: a cell fires once a step at most.
 
-    pre [n_sessions, n_steps, n_in]
-    post [n_sessions, n_steps, n_out]
+    pre [n_sessions, n_steps, n_in].
+    post [n_sessions, n_steps, n_out].
     """
 
     pre: np.ndarray

@@ -44,11 +44,11 @@ class Tabular(AbstractTaskFamily):
     """`shown` rows of a small table one at a time, then `queries` other rows with plasticity off.
 
     data: a table of scikit-learn: `wine` (178 rows, 13 features, 3 classes), `breast_cancer` (569,
-        30, 2) or `iris` (150, 4, 3)
+        30, 2) or `iris` (150, 4, 3).
     split_seed: cuts every class: 50 % of its rows for `train` lives, 20 % for `validation`, 30 %
-        for `heldout`
-    flip: the probability with which a life turns the sign of a feature
-    gain: a life has a factor for every feature, log-uniform up to this
+        for `heldout`.
+    flip: the probability with which a life turns the sign of a feature.
+    gain: a life has a factor for every feature, log-uniform up to this.
 
     Features are standardised by the training rows. Rows are drawn without replacement and
     regardless of class. A life has its own order of rows and its own names of the classes (a

@@ -23,10 +23,10 @@ BLOWN = 160.0  # the loss of a life that blows up at its very end; twice that at
 class Watched:
     """The state of a life.
 
-    t []: steps gone by
-    spikes [n_out]: spikes in the window so far
-    rate []: the running rate of the population, in hertz
-    blown []: the step at which the rate left its bounds; n_steps while it has not
+    t []: steps gone by.
+    spikes [n_out]: spikes in the window so far.
+    rate []: the running rate of the population, in hertz.
+    blown []: the step at which the rate left its bounds; n_steps while it has not.
     """
 
     t: Array
@@ -43,9 +43,9 @@ class TargetRate(AbstractTaskFamily):
         loss = min(160, mean_j (r_j - target)^2 / (r_j + 0.1))
         loss = 160 (1 + exp(-t / T))                             in a life that blew up
 
-    r_j: spikes of cell j in the window, over the length of the window, in hertz
-    t: the time at which the running rate of the population left 0.1 to 100 Hz
-    T: the length of the life
+    r_j: spikes of cell j in the window, over the length of the window, in hertz.
+    t: the time at which the running rate of the population left 0.1 to 100 Hz.
+    T: the length of the life.
 
     The running rate starts at the target and has a time constant of 0.1 s. To blow up late costs
     less. Activities have to be spikes.
@@ -53,9 +53,9 @@ class TargetRate(AbstractTaskFamily):
         stimulus_i = rate exp(spread a) exp(spread b_i)
 
     stimulus [n_in]: the rate of each input, in hertz; `source: poisson` of a network makes spikes
-        of it
-    a []: drawn from N(0, 1), one number of a life
-    b [n_in]: drawn from N(0, 1), one number of an input
+        of it.
+    a []: drawn from N(0, 1), one number of a life.
+    b [n_in]: drawn from N(0, 1), one number of an input.
 
     A rule can learn from the activity alone: the task offers nothing else. It is not
     differentiable: a blow-up has no slope.

@@ -25,11 +25,11 @@ from metaplast.wiring import NeuronField
 class Taught(AbstractRecording):
     """`n_sessions` sessions of `n_steps` steps of a layer that learns by the `teacher` rule.
 
-    input_sd: standard deviation of the inputs
-    weight_sd: standard deviation of the weights at birth, which the fit knows
-    teacher: the rule by which units change their synapses, see task teacher_student
-    recorded_share: the share of the units whose activity is recorded
-    noise: standard deviation of the measurement, which the plasticity does not see
+    input_sd: standard deviation of the inputs.
+    weight_sd: standard deviation of the weights at birth, which the fit knows.
+    teacher: the rule by which units change their synapses, see task teacher_student.
+    recorded_share: the share of the units whose activity is recorded.
+    noise: standard deviation of the measurement, which the plasticity does not see.
 
     Each session is a subject of its own. The data depend on data_seed alone.
     Source: Mehta et al. 2024 (their first case).
@@ -97,9 +97,9 @@ def _recorded(task: Taught) -> Recorded:
 class _Lessons(NamedTuple):
     """Lessons, one after the other.
 
-    weights [n, n_out, n_in]: at birth
-    inputs [n, n_steps, n_in]
-    activity [n, n_steps, n_out]: of the teacher
+    weights [n, n_out, n_in]: at birth.
+    inputs [n, n_steps, n_in].
+    activity [n, n_steps, n_out]: of the teacher.
     """
 
     weights: jax.Array

@@ -17,8 +17,8 @@ from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
 class Somatic:
     """One life.
 
-    chances [n_steps, n_in]: uniform; an input spikes where its chance is below 1 - exp(-rate dt)
-    weights [n_in]: of the teacher
+    chances [n_steps, n_in]: uniform; an input spikes where its chance is below 1 - exp(-rate dt).
+    weights [n_in]: of the teacher.
     """
 
     chances: Array
@@ -29,8 +29,8 @@ class Somatic:
 class Filtered:
     """The state of a life.
 
-    t []: steps gone by
-    trace [n_in]: the filtered spikes of the inputs at the synapses
+    t []: steps gone by.
+    trace [n_in]: the filtered spikes of the inputs at the synapses.
     """
 
     t: Array
@@ -46,12 +46,12 @@ class TaughtPotential(AbstractTaskFamily):
         v = sum_i w*_i s_i
         loss = (v - u)^2
 
-    s [n_in]: the stimulus
-    spike [n_in]: Poisson spikes of the inputs, at `rate` hertz
-    tau: seconds
-    v: the potential of the teacher
-    w* [n_in]: its weights, N(0, weight_sd^2 / n_in), fixed within a life
-    u: the potential of the output, not its spikes
+    s [n_in]: the stimulus.
+    spike [n_in]: Poisson spikes of the inputs, at `rate` hertz.
+    tau: seconds.
+    v: the potential of the teacher.
+    w* [n_in]: its weights, N(0, weight_sd^2 / n_in), fixed within a life.
+    u: the potential of the output, not its spikes.
 
     v comes as the modulator `teacher`. The task offers no error and no target. It is
     differentiable.

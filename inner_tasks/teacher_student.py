@@ -36,7 +36,7 @@ class Lesson:
 
     weights {input_to_output: [n_out, n_in]}: the first weights of the teacher. Genome `given` hands
         them to the student.
-    inputs [n_steps + n_test, n_in]: the stimuli
+    inputs [n_steps + n_test, n_in]: the stimuli.
     """
 
     weights: dict[str, Array]
@@ -47,10 +47,10 @@ class Lesson:
 class Teacher:
     """The teacher in a life.
 
-    weight [n_out, n_in]: its weights
-    neuron: the state of its neurons
-    rule: the state of its rule
-    t []: steps gone by
+    weight [n_out, n_in]: its weights.
+    neuron: the state of its neurons.
+    rule: the state of its rule.
+    t []: steps gone by.
     """
 
     weight: Array
@@ -64,13 +64,12 @@ class Teacher:
 class TeacherStudent(AbstractTaskFamily):
     """A student has to follow one layer of `n_out` units that learns by the `teacher` rule.
 
-        x ~ N(0, input_sd^2)
         loss = mean over units of (student - teacher)^2
+        x ~ N(0, input_sd^2)
 
-    x [n_in]: the input of a step, to both
-    weight_sd: the weights at birth are N(0, weight_sd^2), and come with the task
-    n_test: steps after the `n_steps` in which the student no longer changes, and the teacher goes
-    on
+    x [n_in]: the input of a step, to both.
+    weight_sd: the weights at birth are N(0, weight_sd^2), and come with the task.
+    n_test: steps after the `n_steps`, in which the teacher goes on and the student stays as it is.
 
     Known answer of the default: delta_w = 0.1 (post pre - post^2 weight).
     """
