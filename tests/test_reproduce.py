@@ -108,13 +108,13 @@ def test_runs_of_another_config_are_not_published_as_this_one(tmp_path, monkeypa
         (tmp_path / name / "environment.json").write_text("{}")
         (tmp_path / name / "config.yaml").write_text(f"experiment: oja\ndt: {len(name)}\n")
     monkeypatch.setattr(reproduce, "_trained", lambda folders: {})
-    told = reproduce.told("oja", [tmp_path / "one"])
-    assert told["config_digest"] != reproduce.config_digest(reproduce.shipped("oja"))
+    result = reproduce.result_of("oja", [tmp_path / "one"])
+    assert result["config_digest"] != reproduce.config_digest(reproduce.shipped("oja"))
     with pytest.raises(ValueError, match="experiment=chaos"):
-        reproduce.told("chaos", [tmp_path / "one"])
+        reproduce.result_of("chaos", [tmp_path / "one"])
     (tmp_path / "two" / "config.yaml").write_text("experiment: oja\ndt: 7\n")
     with pytest.raises(ValueError, match="one config"):
-        reproduce.told("oja", [tmp_path / "one", tmp_path / "two"])
+        reproduce.result_of("oja", [tmp_path / "one", tmp_path / "two"])
 
 
 def test_a_failed_run_is_said_and_a_trial_is_never_published(tmp_path, monkeypatch, capsys):
