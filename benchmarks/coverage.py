@@ -74,7 +74,8 @@ class Coverage(AbstractRecording):
 @lru_cache(maxsize=16)
 def _template(name: str) -> Recorded:
     design = DESIGNS[name]
-    n, shape = design.n_subjects, (design.n_subjects, design.n_steps)
+    n = design.n_subjects
+    shape = (design.n_subjects, design.n_steps)
     zeros = np.zeros(shape, np.float32)
     fields: dict[str, Any] = {"gate": zeros + 1.0, "reset": zeros, "weights": {}, "final": {}}
     fields |= {"subject": np.arange(n, dtype=np.int32)} | fields_of(data_set(design, 0))

@@ -49,7 +49,9 @@ class Design(NamedTuple):
     open: tuple[str, ...] = ()
 
 
-A, L, P = "modulator.dopamine*pre", "modulator.laser*pre", "modulator.pupil*pre"
+A = "modulator.dopamine*pre"
+L = "modulator.laser*pre"
+P = "modulator.pupil*pre"
 SQUARE = "modulator.dopamine*pre^2"
 DESIGNS = {
     "identified": Design(1801, (A, "weight"), (0.15, -0.05)),

@@ -133,7 +133,8 @@ def same_work(
     sides = [
         jax.jit(side).lower(c, data).compile() for side, data in ((ours, batch), (theirs, session))
     ]
-    (loss, grad), (wanted, slope) = sides[0](c, batch), sides[1](c, session)
+    (loss, grad) = sides[0](c, batch)
+    (wanted, slope) = sides[1](c, session)
     np.testing.assert_allclose(loss, wanted, rtol=1e-5)
     np.testing.assert_allclose(grad, slope, rtol=1e-3, atol=1e-5)
     a, b = (_scratch(side) / 1e3 for side in sides)
@@ -147,7 +148,8 @@ def _scratch(compiled: Any) -> float:
 
 def timed(run: Callable[[], Any]) -> tuple[float, float]:
     """(CPU seconds of all threads, wall seconds) of a run."""
-    cpu, wall = time.process_time(), time.perf_counter()
+    cpu = time.process_time()
+    wall = time.perf_counter()
     jax.block_until_ready(run())
     return time.process_time() - cpu, time.perf_counter() - wall
 

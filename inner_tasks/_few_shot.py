@@ -157,7 +157,8 @@ def harder(
         difficulty: the noise.
     """
     k_wrong, k_label, k_input = jax.random.split(jax.random.fold_in(key, 1), 3)
-    inputs, labels = stream.inputs, stream.labels
+    inputs = stream.inputs
+    labels = stream.labels
     if difficulty.label_noise:
         wrong = jax.random.uniform(k_wrong, labels.shape) < difficulty.label_noise
         drawn = jax.random.randint(k_label, labels.shape, 0, n_classes, labels.dtype)

@@ -134,7 +134,8 @@ def columns(rows: Rows, by_array: Likelihoods, n_columns: dict[str, int]) -> Col
 
     Raises: BadInput for an array without a value, or with one that its likelihood rules out.
     """
-    targets, weights = [], []
+    targets = []
+    weights = []
     for name, likelihood in by_array.items():
         n = n_columns[name]
         part = _activity(rows) if name == "activity" else _choice(rows, likelihood, n)

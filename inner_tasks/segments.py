@@ -10,7 +10,8 @@ from metaplast.registry import register
 from metaplast.spec import NonNegative, spec
 from metaplast.tasks import Split
 
-N_FEATURES, N_CLASSES = 18, 7
+N_FEATURES = 18
+N_CLASSES = 7
 
 
 @register("task", "segments")

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-N_EACH, N_FEATURES = 330, 18
+N_EACH = 330
+N_FEATURES = 18
 KINDS = ("brickface", "cement", "foliage", "grass", "path", "sky", "window")
 needs_river = pytest.mark.skipif(
     importlib.util.find_spec("river") is None,

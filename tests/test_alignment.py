@@ -23,7 +23,8 @@ from metaplast.spec import decode
 from metaplast.testing.base import quick_jit
 from tests._compiler import as_users_jit
 
-N_LIVES, N_STEPS = 32, 300
+N_LIVES = 32
+N_STEPS = 300
 
 
 def test_weights_turn_towards_random_feedback():
@@ -40,7 +41,8 @@ def test_weights_turn_towards_random_feedback():
         return problem.advance(thetas, problem.begin(thetas, batch), N_STEPS + 10)[1].trace.score
 
     score = live(jax.random.key(0))
-    angle, loss = np.asarray(score.metrics["angle_hidden_1"]), np.asarray(score.loss)
+    angle = np.asarray(score.metrics["angle_hidden_1"])
+    loss = np.asarray(score.loss)
     assert angle.shape == (N_LIVES, N_STEPS + 10)
     assert 85 < angle[:, 0].mean() < 95
     assert angle[:, -10:].mean() < 45
@@ -68,7 +70,8 @@ def test_measuring_changes_nothing_and_goes_on_while_the_network_is_frozen():
 
     @as_users_jit
     def both(key: Any) -> Any:
-        task, theta = still.task.sample(key, "train"), still._init(key)
+        task = still.task.sample(key, "train")
+        theta = still._init(key)
 
         def lived(lifetime: Lifetime, theta: Any) -> Any:
             score = lifetime.advance(theta, task, lifetime.begin(theta, task, key), 7, start=0)[

@@ -17,7 +17,8 @@ from metaplast.testing.base import quick_jit
 @pytest.mark.system  # a program of many seconds
 def test_a_fit_and_the_plain_script_have_the_same_loss_and_gradient():
     task = fits.FirstRows(OdourChoice(n_sessions=4, n_trials=4, n_hidden=3), n_rows=9)
-    sessions, c = task.whole("train"), 0.5 * jax.random.normal(jax.random.key(0), (81,))
+    sessions = task.whole("train")
+    c = 0.5 * jax.random.normal(jax.random.key(0), (81,))
     assert sessions.observed.shape == (3, 9, 1)
     assert sessions.observed.all()
     batch = train.take(sessions, jax.random.key(0), 3)

@@ -31,11 +31,10 @@ KINDS = (
     "objective",
     "outer",
 )
-N_RUN, N_FAST, N_DRAWN = (
-    40,
-    2,
-    400,
-)  # the fast lane lives through the first N_FAST of N_RUN, the system lane the rest
+# the fast lane lives through the first N_FAST of N_RUN, the system lane the rest
+N_RUN = 40
+N_FAST = 2
+N_DRAWN = 400
 LATER = pytest.mark.system
 # A network that nobody trained is a rule at random: of full size, it blows up some of the networks.
 RULES = {"mlp": {"scale": 0.01}}
@@ -107,7 +106,8 @@ def test_every_refusal_says_why_and_none_is_for_good():
         assert fix
         assert "\n" not in line
     for kind in KINDS:  # no name is refused whatever stands beside it
-        ran, tried = {c[kind] for c in RUN}, {c[kind] for c in RUN} | {c[kind] for c, _ in REFUSED}
+        ran = {c[kind] for c in RUN}
+        tried = {c[kind] for c in RUN} | {c[kind] for c, _ in REFUSED}
         assert len(ran) >= 0.6 * len(tried), f"{kind}: only {sorted(ran)} of {sorted(tried)}"
 
 

@@ -97,7 +97,8 @@ def test_every_outer_loop_goes_through_a_curriculum_and_resumes_in_it(name):
 
 
 def test_a_stage_is_the_problem_of_that_length():
-    outer, problem = Bptt(), dataclasses.replace(quadratic(), curriculum=((0, 4), (2, 0)))
+    outer = Bptt()
+    problem = dataclasses.replace(quadratic(), curriculum=((0, 4), (2, 0)))
     state = train.begin(problem, outer, 0)
     told = list(train.steps(problem, outer, 0, state, 0, 3))
     short = dataclasses.replace(quadratic(), unroll=4)

@@ -20,12 +20,14 @@ from metaplast.locality.reads import blank_view
 from metaplast.spec import decode
 from metaplast.testing.base import quick_jit
 
-N_POST, N_PRE, N_STEPS, DT = 47, 55, 60, 1e-3
+N_POST = 47
+N_PRE = 55
+N_STEPS = 60
+DT = 1e-3
 GRAPH = Sparse(N_POST, N_PRE, probability=0.3, seed=2)
-LONG, MATRIX = (
-    Sparse(131, 129, probability=0.6),
-    Dense(131, 129),
-)  # changed in several stretches where many spike
+# changed in several stretches where many spike
+LONG = Sparse(131, 129, probability=0.6)
+MATRIX = Dense(131, 129)
 assert all(math.prod(c.shape) > c.few for c in (GRAPH, LONG, MATRIX))
 assert all(c.access().sizes[2] > 1 and math.prod(c.shape) % STRETCH for c in (LONG, MATRIX))
 SPIKES = frozenset({"pre", "post"})
@@ -102,7 +104,8 @@ def test_from_spike_to_spike_is_every_synapse_in_every_step(graph, settings, n_l
 def test_one_life_is_that_of_a_batch_and_its_gradient_that_of_every_synapse():
     rule = decode("rule", {"name": "stdp", "learn": True, "mu_depression": 1.0})
     weight = np.random.default_rng(0).random(GRAPH.shape)
-    pre, post = _spikes(0, N_PRE), _spikes(1, N_POST)
+    pre = _spikes(0, N_PRE)
+    post = _spikes(1, N_POST)
 
     @partial(quick_jit, static_argnums=0)
     def both(spiking: frozenset[str], weight: Any) -> Any:
@@ -133,11 +136,11 @@ def test_few_synapses_are_summed_at_once_and_more_from_spike_to_spike(n_pre, wal
 @pytest.mark.parametrize("power", [0, 1, 2, 3])
 def test_a_power_of_the_weight_is_its_power_from_spike_to_spike(power):
     rng = np.random.default_rng(7)
-    (pre, post), w = (
-        ((rng.random(n) < 0.1).astype(float) for n in (N_PRE, N_POST)),
-        rng.random(GRAPH.shape),
-    )
-    x, y, graph = rng.random(N_PRE), rng.random(N_POST), GRAPH.topology()
+    (pre, post) = ((rng.random(n) < 0.1).astype(float) for n in (N_PRE, N_POST))
+    w = rng.random(GRAPH.shape)
+    x = rng.random(N_PRE)
+    y = rng.random(N_POST)
+    graph = GRAPH.topology()
 
     @quick_jit
     def changed(w: Any, pre: Any, post: Any) -> Any:

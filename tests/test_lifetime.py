@@ -30,7 +30,8 @@ POOL = Polynomial(
     learn="both",
 )
 TASK = Prototypes(n_in=4, n_classes=2, shots=3, queries=2)
-N_PLASTIC, N_STEPS = 6, 10
+N_PLASTIC = 6
+N_STEPS = 10
 LIFETIME = Lifetime(
     task=TASK,
     network=Feedforward(hidden=(3,)),
@@ -60,7 +61,8 @@ def _same_bits(a: Any, b: Any) -> None:
     assert jax.tree.structure(a) == jax.tree.structure(b)
     for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
         if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
-            x, y = jax.random.key_data(x), jax.random.key_data(y)
+            x = jax.random.key_data(x)
+            y = jax.random.key_data(y)
         np.testing.assert_array_equal(x, y)
 
 
@@ -100,7 +102,8 @@ def test_a_life_in_pieces_is_the_same_to_the_bit(whole, told):
     into the other.
     """
     theta, task, life, (after, trace) = whole
-    pieces, start = [], 0
+    pieces = []
+    start = 0
     for n in (3, 5, 2):
         life, piece = _advance(SMALL, theta, task, life, n, start if told else None)
         pieces.append(piece)

@@ -41,7 +41,11 @@ from metaplast.tasks import SPLITS
 from metaplast.testing.base import quick_jit
 from tests._compiler import as_users_jit
 
-DT, N_IN, N_OUT, N_STEPS, TRIAL = 1e-3, 3, 2, 24, 2
+DT = 1e-3
+N_IN = 3
+N_OUT = 2
+N_STEPS = 24
+TRIAL = 2
 
 
 @register("task", "tape")
@@ -110,7 +114,8 @@ def _looked_at(found: Recorded, held: HeldOut) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize(("tape", "seed"), HELD)
 def test_the_splits_are_disjoint_and_leave_nothing_out(tape, seed):
-    found, held = tape.recorded(), _held(tape, seed)
+    found = tape.recorded()
+    held = _held(tape, seed)
     looked = _looked_at(found, held)
     assert np.array_equal(
         sum(x.astype(int) for x in looked.values()), (found.trial >= 0).astype(int)
@@ -131,7 +136,8 @@ def test_whole_subjects_are_held_out_where_there_are_four(seed):
         chosen = split_sessions(found, _held(tape, seed))
         assert np.array_equal(chosen["train"], chosen["validation"])
         assert sorted([*chosen["train"], *chosen["heldout"]]) == list(range(tape.sessions))
-        away, known = set(found.subject[chosen["heldout"]]), set(found.subject[chosen["train"]])
+        away = set(found.subject[chosen["heldout"]])
+        known = set(found.subject[chosen["train"]])
         assert not away & known
         assert len(away) == n
     assert len(split_sessions(TAPE.recorded(), HeldOut(subjects=1.0))["train"]) > 0
@@ -149,7 +155,8 @@ def test_trials_are_held_out_where_no_subject_is(tape):
 
 
 def test_validation_takes_its_share_of_the_trials_of_every_training_session():
-    found, held = TAPE.recorded(), TAPE.held
+    found = TAPE.recorded()
+    held = TAPE.held
     looked = _looked_at(found, held)
     rows = split_sessions(found, held)["train"]
     for row in rows:
@@ -225,7 +232,8 @@ def _names(tape: Tape, split: Any, batch: Any) -> list[int]:
 @pytest.mark.parametrize("split", SPLITS)
 def test_a_batch_holds_every_session_once_or_none_twice(split):
     size = len(TAPE.whole(split).subject)
-    key, seen = train.stream(0, "tasks", 3), set()
+    key = train.stream(0, "tasks", 3)
+    seen = set()
     every = train.sample(TAPE, key, size, split)
     assert _names(TAPE, split, every) == list(range(size))
     assert _names(TAPE, split, train.sample(TAPE, key, 256, split)) == list(range(size))
@@ -242,7 +250,8 @@ def test_a_batch_holds_every_session_once_or_none_twice(split):
     some = train.sample(
         TAPE, key, size - 1, split
     )  # a life has its own noise, whichever others are drawn
-    keys, of_all = jax.random.key_data(some.keys), jax.random.key_data(every.keys)
+    keys = jax.random.key_data(some.keys)
+    of_all = jax.random.key_data(every.keys)
     np.testing.assert_array_equal(keys, of_all[np.asarray(_names(TAPE, split, some))])
     assert len(set(map(bytes, np.asarray(of_all)))) == size
 
@@ -294,7 +303,9 @@ def test_a_life_is_a_plain_loop_over_gates_and_resets():
             session = jax.tree.map(lambda x: x[index], batch.tasks)  # noqa: B023
             lived = jax.tree.map(np.asarray, _live(session))
             s = jax.tree.map(np.asarray, session)
-            w, u, kept = s.weights["input_to_output"], np.zeros(N_OUT), np.exp(-DT / TAU)
+            w = s.weights["input_to_output"]
+            u = np.zeros(N_OUT)
+            kept = np.exp(-DT / TAU)
             assert 0 < s.gate.sum() < N_STEPS
             assert s.reset.sum() > 1
             for t, x in enumerate(s.stimulus):

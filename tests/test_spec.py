@@ -114,7 +114,8 @@ def test_lists_become_tuples_so_that_equal_specs_are_one_key():
 
 
 def test_whole_numbers_are_floats_where_a_float_is_meant_and_compile_once():
-    one, same = Softplus(beta=2), Softplus(beta=2.0)
+    one = Softplus(beta=2)
+    same = Softplus(beta=2.0)
     assert one == same
     assert type(one.beta) is float
 

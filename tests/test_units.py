@@ -121,7 +121,8 @@ def test_a_problem_counts_them_in_every_life(
     np.testing.assert_allclose(total, (silent, saturated), atol=0.2 if 0 < silent < 1 else 0.02)
 
 
-STILL, BUSY = np.zeros((500, 4)), np.ones((500, 4))
+STILL = np.zeros((500, 4))
+BUSY = np.ones((500, 4))
 LATE = np.concatenate([STILL[:450], BUSY[:50]])
 OFTEN = (np.arange(500)[:, None] % 9 == 0) * np.ones((500, 4))  # 111 Hz at 1 ms
 SHARES = {

@@ -30,7 +30,9 @@ from metaplast.testing.base import quick_jit
 from metaplast.wiring import Edge, Population, Wiring
 from tests.contracts._enrolled import enrolled
 
-DT, N_PRE, N_POST = 1e-3, 4, 3
+DT = 1e-3
+N_PRE = 4
+N_POST = 3
 RATE = {"name": "two_compartment", "output": "rate"}
 CELLS = {
     "two_compartment": RATE,
@@ -57,7 +59,8 @@ class Chain(AbstractNetwork):
 def _edge(
     cell: Any, port: str, sign: Any = 0, transmission: Any = "instant", **sizes: int
 ) -> Wiring:
-    n_pre, n_post = sizes.get("n_pre", N_PRE), sizes.get("n_post", N_POST)
+    n_pre = sizes.get("n_pre", N_PRE)
+    n_post = sizes.get("n_post", N_POST)
     populations = (
         Population("input", n_pre, sign=sign),
         Population("output", n_post, decode("neuron", cell)),
@@ -100,7 +103,8 @@ def test_credit_has_the_sign_with_which_its_edge_acts():
     cell that has more
     than a soma: the same vector up to a positive factor, that of the cell's memory."""
     rng = np.random.default_rng(0)
-    w, x = np.abs(rng.normal(size=(N_POST, N_PRE))), 0.1 + rng.random(N_PRE)
+    w = np.abs(rng.normal(size=(N_POST, N_PRE)))
+    x = 0.1 + rng.random(N_PRE)
 
     def both(route: tuple[str, str, int], w: Any, x: Any) -> Any:
         wiring = _edge(CELLS[route[0]], *route[1:])
@@ -135,7 +139,8 @@ def test_a_conductance_acts_towards_its_reversal_potential():
 @pytest.mark.parametrize("rule", [Random(), Learned()], ids=["random", "learned"])
 def test_other_matrices_return_credit_with_the_sign_of_the_edge_too(rule):
     """-B^T (error * gain), in NumPy: at an inhibitory port as at a soma that inhibition reaches."""
-    error, x = np.asarray([1.0, -0.5, 2.0]), np.full(N_PRE, 0.5)
+    error = np.asarray([1.0, -0.5, 2.0])
+    x = np.full(N_PRE, 0.5)
     for cell, port, sign in (
         (RATE, "inhibitory", -1),
         ("tanh", "soma", -1),
@@ -325,10 +330,8 @@ def _walks(cell: Any, transmission: Any, probability: float, readout: Any = "tan
     what is compiled.
     """
     loop = Sparse(40, 40, probability=probability)
-    cells, sent = (
-        Population("cells", 40, decode("neuron", cell)),
-        decode("transmission", transmission),
-    )
+    cells = Population("cells", 40, decode("neuron", cell))
+    sent = decode("transmission", transmission)
     edges = (
         Edge("input", "cells", Sparse(40, 40, probability=probability, seed=1), sent),
         Edge("cells", "cells", loop, sent),
@@ -384,7 +387,8 @@ def test_a_rule_of_errors_descends_on_edges_that_inhibit_as_on_those_that_excite
 
     @quick_jit
     def both(key):
-        theta, task = lives._init(key), lives.task.sample(key, "train")
+        theta = lives._init(key)
+        task = lives.task.sample(key, "train")
         born = lives.begin(theta, task, key)
         born = born.replace(
             synapses={

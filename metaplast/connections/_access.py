@@ -120,7 +120,8 @@ class Lists(NamedTuple):
         """The window around the synapses of presynaptic neuron i: (a function that cuts it out of
         a list of synapses, its start, whether each synapse in it is one of neuron i).
         """
-        first, last = at(jnp.asarray(self.fan.start), i), at(jnp.asarray(self.fan.start), i + 1)
+        first = at(jnp.asarray(self.fan.start), i)
+        last = at(jnp.asarray(self.fan.start), i + 1)
         start = jnp.minimum(first, self._n - self.fan.widest)
         place = start + jnp.arange(self.fan.widest, dtype=jnp.int32)
         cut = lambda values: lax.dynamic_slice(jnp.asarray(values), (start,), (self.fan.widest,))
@@ -128,12 +129,14 @@ class Lists(NamedTuple):
 
     def pre(self, i: Array, weights: Array, new: New) -> Array:
         cut, start, own = self._window(i)
-        old, j = cut(weights), cut(self.graph.post)
+        old = cut(weights)
+        j = cut(self.graph.post)
         window = jnp.where(own, new(old, lambda y: at(y, j), lambda x: one(x, i)), old)
         return lax.dynamic_update_slice(weights, window, (start,))
 
     def post(self, j: Array, weights: Array, new: New) -> Array:
-        synapse, i = at(jnp.asarray(self.fan.incoming), j), at(jnp.asarray(self.fan.sources), j)
+        synapse = at(jnp.asarray(self.fan.incoming), j)
+        i = at(jnp.asarray(self.fan.sources), j)
         old = at(weights, jnp.minimum(synapse, self._n - 1))
         return weights.at[synapse].set(
             new(old, lambda y: one(y, j), lambda x: at(x, i)), mode="drop"
@@ -143,7 +146,9 @@ class Lists(NamedTuple):
         size = min(STRETCH, self._n)
         first = jnp.minimum(k * size, self._n - size)
         cut = lambda values: lax.dynamic_slice(jnp.asarray(values), (first,), (size,))
-        old, j, i = cut(weights), cut(self.graph.post), cut(self.graph.pre)
+        old = cut(weights)
+        j = cut(self.graph.post)
+        i = cut(self.graph.pre)
         due = first + jnp.arange(size, dtype=jnp.int32) >= k * size
         part = jnp.where(due, new(old, lambda y: at(y, j), lambda x: at(x, i)), old)
         return lax.dynamic_update_slice(weights, part, (first,))

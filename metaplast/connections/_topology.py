@@ -40,7 +40,8 @@ def graph(n_post: int, n_pre: int, probability: float, seed: int, self_connectio
     if not self_connections:
         post, pre = post[post != pre], pre[post != pre]
     if not len(post):
-        post, pre = np.zeros(1), np.full(1, n_pre - 1)
+        post = np.zeros(1)
+        pre = np.full(1, n_pre - 1)
     found = Graph(post.astype(np.int32), pre.astype(np.int32))
     for indices in found:
         indices.setflags(write=False)
@@ -52,7 +53,8 @@ def _places(n: int, probability: float, rng: np.random.Generator) -> np.ndarray:
     if probability == 0.0:
         return np.zeros(0, np.int64)
     mean = n * probability
-    found, last = [], -1
+    found = []
+    last = -1
     while last < n:
         gaps = rng.geometric(probability, int(mean + 4.0 * mean**0.5) + 16)
         # Beyond the end all gaps are alike, and the sum of the largest ones would overflow.

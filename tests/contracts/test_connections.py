@@ -23,9 +23,11 @@ from metaplast.testing.base import quick_jit
 from metaplast.wiring import Edge, Population, Wiring
 from tests.contracts._enrolled import enrolled
 
-N_POST, N_PRE = 9, 11
+N_POST = 9
+N_PRE = 11
 RNG = np.random.default_rng(0)
-POST, PRE = RNG.normal(size=(2, N_POST)), RNG.normal(size=(2, N_PRE))
+POST = RNG.normal(size=(2, N_POST))
+PRE = RNG.normal(size=(2, N_PRE))
 TERMS = (  # which of post and pre take part, and the power of the weight
     (True, True, 0),
     (True, True, 2),
@@ -132,7 +134,8 @@ GRAPHS = [
 
 @pytest.mark.parametrize("numbers", GRAPHS, ids=str)
 def test_a_mask_and_a_sparse_graph_of_the_same_numbers_are_one_graph(numbers):
-    sparse, masked = Sparse(7, 9, **numbers), Masked(7, 9, **numbers)
+    sparse = Sparse(7, 9, **numbers)
+    masked = Masked(7, 9, **numbers)
     pre, post = np.nonzero(np.asarray(masked.mask()).T)
     np.testing.assert_array_equal((post, pre), sparse.topology())
     assert masked.fan_in == sparse.fan_in
@@ -156,12 +159,14 @@ def test_a_life_on_a_masked_matrix_is_the_life_on_the_sparse_graph():
     at every step.
     """
     numbers = {"probability": 0.5, "seed": 1}
-    sparse, masked = _lifetime(Sparse(**numbers)), _lifetime(Masked(**numbers))
+    sparse = _lifetime(Sparse(**numbers))
+    masked = _lifetime(Masked(**numbers))
     places = {e.name: e.connection.topology() for e in sparse.wiring().edges}
 
     @quick_jit
     def both(key: Any) -> Any:
-        task, theta = masked.task.sample(key, "train"), masked._init(key)
+        task = masked.task.sample(key, "train")
+        theta = masked._init(key)
         whole = masked.begin(theta, task, key)
         thin = whole.replace(
             synapses={

@@ -20,7 +20,8 @@ CASES = [(kind, name) for kind, specs in PUBLISHED.items() for name in specs]
 
 @pytest.mark.parametrize(("kind", "name"), CASES)
 def test_defaults_are_those_that_were_published(kind, name):
-    now, then = json.loads(json.dumps(encode(find(kind, name)()))), PUBLISHED[kind][name]
+    now = json.loads(json.dumps(encode(find(kind, name)())))
+    then = PUBLISHED[kind][name]
     assert {field: now[field] for field in then} == then
     assert len(now) >= len(then) > 0
 
@@ -28,5 +29,6 @@ def test_defaults_are_those_that_were_published(kind, name):
 @pytest.mark.parametrize("field", CONFIG)
 def test_a_field_that_a_config_leaves_out_is_what_was_published(field):
     config = Config(task=find("task", "teacher_student")(), outer=find("outer", "bptt")())
-    now, then = json.loads(json.dumps(encode(config)))[field], CONFIG[field]
+    now = json.loads(json.dumps(encode(config)))[field]
+    then = CONFIG[field]
     assert ({name: now[name] for name in then} if isinstance(then, dict) else now) == then

@@ -57,9 +57,11 @@ def test_symmetric_feedback_and_the_delta_rule_are_the_gradient():
 
     So is -learning_signal * gain * pre.
     """
-    wiring, rng = NET, np.random.default_rng(0)
+    wiring = NET
+    rng = np.random.default_rng(0)
     weights = {e.name: rng.normal(size=e.connection.shape) for e in wiring.edges}
-    x, target = rng.normal(size=3), rng.normal(size=wiring.output.n)
+    x = rng.normal(size=3)
+    target = rng.normal(size=wiring.output.n)
 
     @quick_jit
     def both(weights: Any) -> Any:
@@ -135,10 +137,9 @@ def test_a_feedback_keeps_its_type_and_reaches_every_population(name, wiring):
     assert "reward" in credit.modulators
 
 
-WALKS, JUMPS = (
-    ("symmetric", "random", "learned"),
-    ("direct", "direct_sign", "target"),
-)  # layer by layer; over them all
+# layer by layer; over them all
+WALKS = ("symmetric", "random", "learned")
+JUMPS = ("direct", "direct_sign", "target")
 
 
 @pytest.mark.parametrize("name", enrolled("feedback"))
@@ -147,7 +148,8 @@ def test_the_learning_signal_is_the_credit_without_the_gain_of_the_unit_itself(n
 
     L holds the gains of the populations above alone.
     """
-    rule, rng = find("feedback", name)(), np.random.default_rng(4)
+    rule = find("feedback", name)()
+    rng = np.random.default_rng(4)
     drawn = {p.name: rng.normal(size=(3, p.n)) for p in NET.populations}
     weights = {e.name: rng.normal(size=e.connection.shape) for e in NET.edges}
     told = {"error": rng.normal(size=2), "target": rng.normal(size=2)}
@@ -266,7 +268,8 @@ def test_what_reaches_a_layer_directly_is_a_plain_formula():
     rng = np.random.default_rng(4)
     wiring = Feedforward(hidden=(5, 4), neuron=Tanh(), output=Tanh()).wiring({"input": 3}, 2)
     weights = {e.name: rng.normal(size=e.connection.shape) for e in wiring.edges}
-    x, target = rng.normal(size=3), rng.normal(size=2)
+    x = rng.normal(size=3)
+    target = rng.normal(size=2)
     rules = [Direct(gain=1.5), DirectSign(gain=1.5), Target(gain=1.5)]
     hidden = [p for p in wiring.populations if p.name.startswith("hidden")]
 
@@ -304,7 +307,8 @@ def _step(rule: Any, wiring: Wiring, state: Any, told: Any) -> Any:
 
 
 def test_the_sign_of_the_error_forgets_its_size_and_the_target_forgets_the_output():
-    error, target = jnp.asarray([0.3, -2.0]), jnp.asarray([0.0, 1.0])
+    error = jnp.asarray([0.3, -2.0])
+    target = jnp.asarray([0.0, 1.0])
     for rule, same, other in (
         (
             DirectSign(),
@@ -361,7 +365,8 @@ def test_learned_feedback_and_weights_meet_at_the_rate_of_their_decay():
 
     @quick_jit
     def live(key: Any) -> Any:
-        task, theta = lifetime.task.sample(key, "train"), lifetime._init(key)
+        task = lifetime.task.sample(key, "train")
+        theta = lifetime._init(key)
         born = lifetime.begin(theta, task, key)
         after, trace = lifetime.advance(theta, task, born, 200)
         return born.replace(key=()), (after.replace(key=()), trace)
@@ -436,7 +441,8 @@ def test_a_rule_that_reads_a_credit_nobody_can_give_is_refused_by_name(name, tas
         "reward_alone": {"reward"},
         "teacher_student": {"error", "target"},
     }[task]
-    wiring, rule = NET, Polynomial(terms=("error*pre",))
+    wiring = NET
+    rule = Polynomial(terms=("error*pre",))
     edge = wiring.edges[0]
     with pytest.raises(BadInput, match=words):
         edge_reads(wiring, edge, rule, frozenset(offers), find("feedback", name)())

@@ -106,10 +106,8 @@ THROUGH_A_MASK = Wiring(
 
 
 def _through_a_mask(genome: Any) -> Any:
-    task, theta = (
-        _task({"b_to_c": np.ones((40, 50), np.float32)}),
-        genome.init(jax.random.key(1), THROUGH_A_MASK),
-    )
+    task = _task({"b_to_c": np.ones((40, 50), np.float32)})
+    theta = genome.init(jax.random.key(1), THROUGH_A_MASK)
     return genome.weights(theta, THROUGH_A_MASK, task, jax.random.key(0))["b_to_c"]
 
 
@@ -185,7 +183,8 @@ def test_an_edge_without_a_part_is_refused_by_name():
 
 def _of_subjects() -> tuple[PerSubject, Any]:
     """Three subjects whose own weights differ."""
-    genome, rng = PerSubject(n_subjects=3), np.random.default_rng(0)
+    genome = PerSubject(n_subjects=3)
+    rng = np.random.default_rng(0)
     theta = genome.init(jax.random.key(1), WIRING)
     noise = lambda x: rng.normal(size=x.shape).astype(np.float32)
     return genome, {

@@ -37,7 +37,8 @@ from metaplast.transmission.exponential import Exponential
 from metaplast.wiring import Edge, Population, Wiring
 from tests.contracts._enrolled import enrolled
 
-DT, N_STEPS = 1e-3, 6
+DT = 1e-3
+N_STEPS = 6
 RNG = np.random.default_rng(0)
 
 
@@ -128,7 +129,9 @@ def test_a_recurrent_and_a_delayed_edge_are_a_plain_loop():
         (Population("in", 3), cells, Population("out", 1, Linear())),
         (late, loop, Edge("cells", "out", Dense(1, 2))),
     )
-    w_in, w_loop, w_out = RNG.normal(size=(2, 3)), RNG.random((2, 2)), RNG.random((1, 2))
+    w_in = RNG.normal(size=(2, 3))
+    w_loop = RNG.random((2, 2))
+    w_out = RNG.random((1, 2))
     x = RNG.normal(size=(N_STEPS, 3))
     with jax.enable_x64(True):
         views, sent = _run(
@@ -136,7 +139,8 @@ def test_a_recurrent_and_a_delayed_edge_are_a_plain_loop():
             {"in_to_cells": w_in, "cells_to_cells": w_loop, "cells_to_out": w_out},
             {"in": x},
         )
-    h, trace = np.zeros(2), np.zeros(2)
+    h = np.zeros(2)
+    trace = np.zeros(2)
     for t in range(N_STEPS):
         arrived = x[t - 2] if t >= 2 else np.zeros(3)
         trace = math.exp(-DT / 4e-3) * trace + h
@@ -167,7 +171,8 @@ def test_excitatory_and_inhibitory_cells_are_a_plain_loop():
         ("output", 2, 0),
     ]
     weights = {edge.name: np.abs(RNG.normal(size=edge.connection.shape)) for edge in wiring.edges}
-    x, full = RNG.normal(size=(N_STEPS, 3)), {}
+    x = RNG.normal(size=(N_STEPS, 3))
+    full = {}
     for edge in wiring.edges:
         full[edge.name] = weights[edge.name]
         if isinstance(edge.connection, Sparse):
@@ -175,7 +180,8 @@ def test_excitatory_and_inhibitory_cells_are_a_plain_loop():
             full[edge.name][edge.connection.topology()] = weights[edge.name]
     with jax.enable_x64(True):
         views, _ = _run(wiring, weights, {"input": x})
-    e, i = np.zeros(4), np.zeros(3)
+    e = np.zeros(4)
+    i = np.zeros(3)
     for t in range(N_STEPS):
         i = np.tanh(full["input_to_i"] @ x[t] + full["e_to_i"] @ e - full["i_to_i"] @ i)
         e = np.maximum(full["input_to_e"] @ x[t] + full["e_to_e"] @ e - full["i_to_e"] @ i, 0.0)
@@ -212,11 +218,9 @@ def test_cells_with_ports_for_both_kinds_get_magnitudes_there():
 def test_a_recurrent_layer_without_a_readout_is_a_plain_loop():
     """input -> output in the same step, output -> output one step late."""
     wiring = Recurrent(readout=False).wiring({"in": 3}, 2)
-    w_in, w_loop, x = (
-        RNG.normal(size=(2, 3)),
-        RNG.normal(size=(2, 2)),
-        RNG.normal(size=(N_STEPS, 3)),
-    )
+    w_in = RNG.normal(size=(2, 3))
+    w_loop = RNG.normal(size=(2, 2))
+    x = RNG.normal(size=(N_STEPS, 3))
     with jax.enable_x64(True):
         views, _ = _run(wiring, {"in_to_output": w_in, "output_to_output": w_loop}, {"in": x})
     y = np.zeros(2)
@@ -263,7 +267,8 @@ def test_a_wiring_that_cannot_be_is_refused_by_name(broken, words):
 
 
 def test_dales_law_makes_weights_magnitudes():
-    edge, other = Edge("a", "b"), Edge("b", "a", bounds=(-2.0, 3.0))
+    edge = Edge("a", "b")
+    other = Edge("b", "a", bounds=(-2.0, 3.0))
     wiring = Wiring((Population("a", sign=-1), Population("b")), (edge, other))
     assert wiring.bounds(edge) == (0.0, 10.0)
     assert wiring.sign(edge) == -1.0
@@ -369,10 +374,12 @@ def test_an_autoassociative_life_is_a_plain_loop():
 
     with jax.enable_x64(True):
         x, born, seen = jax.tree.map(np.asarray, live(jax.random.key(3)))
-    w, y = born.weight, np.zeros(4)
+    w = born.weight
+    y = np.zeros(4)
     assert not np.any(np.diag(w))
     for t in range(N_STEPS):
-        before, y = y, np.tanh(x[t] + w @ y)
+        before = y
+        y = np.tanh(x[t] + w @ y)
         w = w - 0.5 * born.mask * np.outer(seen["feedback"].error[t] * (1 - y**2), before)
         np.testing.assert_allclose(seen["activity"]["input"][t], y, atol=1e-12)
         np.testing.assert_allclose(seen["weights"]["input_to_input"][t], w, atol=1e-12)
@@ -413,7 +420,8 @@ def test_clamped_synapses_change_nothing_but_themselves():
 
     @quick_jit
     def live(key: Any) -> Any:
-        task, theta = lives.task.sample(key, "train"), lives._init(key)
+        task = lives.task.sample(key, "train")
+        theta = lives._init(key)
         born = lives.begin(theta, task, key)
         return (
             task,

@@ -57,7 +57,8 @@ def _plain(objective: Any, theta: Any, lived: Lived) -> float | None:
 @pytest.mark.parametrize("name", enrolled("objective"))
 def test_an_objective_is_a_number_and_its_plain_sum(name):
     objective = find("objective", name)()
-    loss, expected = objective.loss(THETA, LIVED), _plain(objective, THETA, LIVED)
+    loss = objective.loss(THETA, LIVED)
+    expected = _plain(objective, THETA, LIVED)
     assert loss.shape == ()
     assert np.isfinite(loss)
     if expected is not None:
@@ -84,11 +85,13 @@ def test_an_objective_looks_at_what_was_lived(name):
 
 @pytest.mark.parametrize("name", enrolled("objective"))
 def test_a_life_without_any_weight_or_measurement_has_a_finite_loss_and_slope(name):
-    objective, theta = find("objective", name)(), {"rules": {}}
+    objective = find("objective", name)()
+    theta = {"rules": {}}
     blank = {edge: np.full_like(w, np.nan) for edge, w in MEASURED.items()}
     for final in (blank, {}):
         lived = _scored(weight=np.zeros(8, np.float32))._replace(task=SimpleNamespace(final=final))
-        loss, expected = objective.loss(theta, lived), _plain(objective, theta, lived)
+        loss = objective.loss(theta, lived)
+        expected = _plain(objective, theta, lived)
         assert np.isfinite(loss)
         assert expected is None or loss == expected == 0.0
         slope = jax.grad(
@@ -101,7 +104,8 @@ def test_a_life_without_any_weight_or_measurement_has_a_finite_loss_and_slope(na
 def test_the_penalty_is_on_the_rules_alone_and_added_to_any_objective():
     for name in ("final_loss", "final_weights"):
         objective = find("objective", name)()
-        penalised, plain = L1(objective=objective, strength=10.0), _plain(objective, THETA, LIVED)
+        penalised = L1(objective=objective, strength=10.0)
+        plain = _plain(objective, THETA, LIVED)
         assert plain is not None
         np.testing.assert_allclose(penalised.loss(THETA, LIVED), plain + 30.0, rtol=1e-6)
         assert penalised.needs == objective.needs
@@ -136,7 +140,8 @@ def test_the_windows_of_a_life_add_up_to_its_loss_or_are_refused(name, size):
 
 @pytest.mark.parametrize("size", [8, 2])
 def test_the_penalty_of_a_window_is_its_share_of_that_of_the_life(size):
-    ones, inner = np.ones(8, np.float32), MeanLoss()
+    ones = np.ones(8, np.float32)
+    inner = MeanLoss()
     of_windows = _windows(L1(objective=inner, strength=10.0), ones, size) - _windows(
         inner, ones, size
     )

@@ -22,7 +22,9 @@ from outer_loops.es import Es
 from tests.contracts._enrolled import enrolled
 
 SLOPE = np.asarray([1.0, -2.0, 0.5], np.float32)
-MEMBERS, REPEATS, STD = 8, 4096, 0.3
+MEMBERS = 8
+REPEATS = 4096
+STD = 0.3
 STRATEGIES = ("Open_ES", "SNES")
 
 
@@ -54,10 +56,8 @@ def test_bptt_steps_down_the_closed_form_gradient_of_a_quadratic():
         problem.lifetime.task, train.stream(0, "tasks", jnp.asarray(0)), problem.n_tasks, "train"
     )
     x = np.asarray(batch.tasks.inputs).reshape(-1, w.shape[1])
-    loss, gradient = (
-        np.mean(np.sum((x @ w.T) ** 2, axis=1)) / len(w),
-        2.0 / len(w) * w @ (x.T @ x) / len(x),
-    )
+    loss = np.mean(np.sum((x @ w.T) ** 2, axis=1)) / len(w)
+    gradient = 2.0 / len(w) * w @ (x.T @ x) / len(x)
     ((_, after, metrics),) = train.steps(problem, outer, 0, state, 0, 1)
     np.testing.assert_allclose(metrics["loss"], loss, rtol=1e-5)
     np.testing.assert_allclose(weights(outer.theta(after)), w - 0.1 * gradient, rtol=1e-5)

@@ -133,7 +133,8 @@ def test_no_digit_is_in_two_splits(seed):
     from sklearn.datasets import load_digits
 
     labels = load_digits().target
-    images, classes = {}, {}
+    images = {}
+    classes = {}
     for split in SPLITS:
         pixels, table, counts = digits._images(seed, split)
         rows = [table[k, :count] for k, count in enumerate(counts)]

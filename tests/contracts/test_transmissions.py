@@ -19,7 +19,9 @@ from metaplast.transmission.nmda import Nmda
 from metaplast.transmission.tsodyks_markram import TsodyksMarkram
 from tests.contracts._enrolled import enrolled, programs
 
-N, N_STEPS, DT = 3, 12, 1e-3
+N = 3
+N_STEPS = 12
+DT = 1e-3
 SENT = np.random.default_rng(0).normal(size=(N_STEPS, N))
 
 
@@ -86,16 +88,12 @@ def test_axon_and_dendrite_make_up_the_delay_and_the_synapse_lies_between():
         (0.6e-3, 1e-4),
         (3.7e-3, 1e-3),
     ):
-        split, whole = (
-            Delayed(delay=3.7e-3, dendrite=dendrite),
-            len(Delayed(delay=3.7e-3).init_state(N, dt)["queue"]),
-        )
+        split = Delayed(delay=3.7e-3, dendrite=dendrite)
+        whole = len(Delayed(delay=3.7e-3).init_state(N, dt)["queue"])
         assert split.dendritic_steps(dt) == math.floor(dendrite / dt + 0.5 + 1e-9)
         assert len(split.init_state(N, dt)["queue"]) == whole - split.dendritic_steps(dt)
-    synapse, spikes = (
-        TsodyksMarkram(),
-        (np.random.default_rng(1).random((300, N)) < 0.03).astype(float),
-    )
+    synapse = TsodyksMarkram()
+    spikes = (np.random.default_rng(1).random((300, N)) < 0.03).astype(float)
     split = Delayed(delay=4e-3, transmission=synapse, dendrite=1e-3)
 
     def step(state: Any, x: Any) -> Any:
@@ -134,15 +132,20 @@ def test_a_regular_train_settles_at_its_closed_form():
         TsodyksMarkram(tau_f=0.05),
         TsodyksMarkram(utilisation=0.1, tau_f=0.5, tau_d=0.1),
     ):
-        big_u, tau_f, tau_d, rate = synapse.utilisation, synapse.tau_f, synapse.tau_d, 20.0
-        left_f, left_d = np.exp(-1 / rate / tau_f), np.exp(-1 / rate / tau_d)
+        big_u = synapse.utilisation
+        tau_f = synapse.tau_f
+        tau_d = synapse.tau_d
+        rate = 20.0
+        left_f = np.exp(-1 / rate / tau_f)
+        left_d = np.exp(-1 / rate / tau_d)
         p = big_u / (1 - (1 - big_u) * left_f)
         settled = p * (1 - left_d) / (1 - (1 - p) * left_d) / big_u
         u = big_u * rate * tau_f / (1 + big_u * rate * tau_f)
         p = u + big_u * (1 - u)
         flowing = p * rate / (1 + p * rate * tau_d) / big_u
         sent = np.zeros((8001, N))
-        sent[::50, 0], sent[:, 1] = 1.0, rate * DT
+        sent[::50, 0] = 1.0
+        sent[:, 1] = rate * DT
         with jax.enable_x64(True):
             out = np.asarray(_run(synapse, sent))[-1]
         np.testing.assert_allclose(out[0], settled, rtol=1e-6)
@@ -171,7 +174,9 @@ def test_the_peak_after_one_spike_is_1_and_comes_when_the_closed_form_says():
         DualExponential(tau_rise=5e-3),
         DualExponential(tau_rise=5.0000001e-3),
     ):
-        rise, decay, dt = synapse.tau_rise, synapse.tau_decay, 1e-5
+        rise = synapse.tau_rise
+        decay = synapse.tau_decay
+        dt = 1e-5
         s = _spiking(synapse, dt, np.eye(1, 2000)[0])
         when = (
             decay
@@ -187,7 +192,8 @@ def test_nmda_kinetics_saturate_and_converge_to_their_equations_in_first_order()
     """Spikes at 100 Hz against dx/dt = -x / tau_rise, ds/dt = rate x (1 - s) - s / tau_decay,
     solved finely.
     """
-    synapse, end = Nmda(), 0.2
+    synapse = Nmda()
+    end = 0.2
     field = lambda t, y: [
         -y[0] / synapse.tau_rise,
         synapse.rate * y[0] * (1 - y[1]) - y[1] / synapse.tau_decay,

@@ -89,7 +89,8 @@ def _named_alike(row: np.ndarray) -> frozenset[frozenset[int]]:
 @pytest.mark.parametrize("split", SPLITS)
 @pytest.mark.parametrize("n_groups", [2, 5])
 def test_a_life_shows_every_image_once_and_its_label_is_the_group_of_its_digit(split, n_groups):
-    digits, own = _digit_of_image(), _images(0, split)
+    digits = _digit_of_image()
+    own = _images(0, split)
     allowed = {_named_alike(row) for row in _groups.of_split(10, n_groups, 0, split)}
     shown_to = {i for row, count in zip(own.table, own.counts, strict=True) for i in row[:count]}
     names = set()
@@ -163,7 +164,8 @@ def test_before_its_first_example_a_life_is_as_it_was_born_and_scores_nothing():
 
 
 def test_wrong_labels_and_noise_leave_the_queries_labels_alone():
-    plain, wrong = _lives(20), _lives(20, label_noise=0.4)
+    plain = _lives(20)
+    wrong = _lives(20, label_noise=0.4)
     np.testing.assert_array_equal(plain.labels[:, 200:], wrong.labels[:, 200:])
     share = np.mean(plain.labels[:, :200] != wrong.labels[:, :200])
     assert abs(share - 0.2) < 4 * math.sqrt(

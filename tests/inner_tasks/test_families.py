@@ -89,7 +89,8 @@ def test_a_point_mass_obeys_its_equations():
     task = jax.tree.map(lambda x: x[0], _draw(family))
     outputs = np.random.default_rng(0).normal(size=(10, 2))
     stimuli, outcome = _live(family, task, outputs)
-    x, v = np.zeros(2), np.zeros(2)
+    x = np.zeros(2)
+    v = np.zeros(2)
     for t, y in enumerate(outputs):
         target = task.targets[t // 5]
         np.testing.assert_allclose(stimuli["input"][t], [*(target - x), *v], atol=1e-5)

@@ -24,7 +24,9 @@ def test_classes_come_in_blocks_and_all_of_them_are_asked():
     _, plain = _tasks(20)
     _, tasks = _tasks(20, blocks=2)
     for labels in tasks.labels:
-        first, second, asked = labels[:10], labels[10:20], labels[20:]
+        first = labels[:10]
+        second = labels[10:20]
+        asked = labels[20:]
         assert sorted(first) == sorted([0] * 5 + [1] * 5)
         assert sorted(second) == sorted([2] * 5 + [3] * 5)
         assert sorted(asked) == sorted([0, 1, 2, 3] * 2)

@@ -146,10 +146,8 @@ WARNED = {  # what -> (arrays, fields, a line of the warnings)
 def test_what_is_doubtful_is_warned_of(tmp_path, what):
     arrays, fields, words = WARNED[what]
     if what.startswith("options"):
-        arrays, words = (
-            {**arrays, "reward": np.full(N, np.nan)},
-            "5 of these rows differ from an option in capitals",
-        )
+        arrays = {**arrays, "reward": np.full(N, np.nan)}
+        words = "5 of these rows differ from an option in capitals"
     kind = Categorical() if what.startswith("go") else Bernoulli()
     said = _family(tmp_path, arrays, kind, **fields).warnings()
     assert any(words in line for line in said), said

@@ -398,9 +398,12 @@ def test_damage_is_refused_or_harmless_and_never_slow(tmp_path, where):
     """300 files in all. `array`: inside an array, below checksums that are right, where NumPy has
     to find it.
     """
-    rng, path = np.random.default_rng(0), tmp_path / "a.npz"
+    rng = np.random.default_rng(0)
+    path = tmp_path / "a.npz"
     whole = _npz_bytes(example(), **({"compressed": True} if where == "compressed" else {}))
-    members, refused, harmless = _members(whole), 0, 0
+    members = _members(whole)
+    refused = 0
+    harmless = 0
     path.write_bytes(whole)
     right = _leaves(path)
     for i in range(75):

@@ -17,8 +17,11 @@ from metaplast.likelihoods.bernoulli import Bernoulli
 from metaplast.registry import BadInput
 from metaplast.runs.config import Sources
 
-START, STOP = [1.0, 2.0, 3.5], [1.8, 3.0, 4.5]
-CHOICE, REWARD, CUE = [1.0, np.nan, 0.0], [0.5, 0.0, 1.0], [0.1, 0.2, 0.3]
+START = [1.0, 2.0, 3.5]
+STOP = [1.8, 3.0, 4.5]
+CHOICE = [1.0, np.nan, 0.0]
+REWARD = [0.5, 0.0, 1.0]
+CUE = [0.1, 0.2, 0.3]
 STIMULUS = np.arange(22.0).reshape(11, 2)
 ACTIVITY = np.arange(30.0)[:, None] * [1.0, -1.0, 2.0]
 

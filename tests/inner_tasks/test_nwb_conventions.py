@@ -16,7 +16,8 @@ from metaplast.likelihoods.bernoulli import Bernoulli
 from metaplast.likelihoods.gaussian import Gaussian
 from metaplast.registry import BadInput
 
-N, STEP = 12, 0.1
+N = 12
+STEP = 0.1
 START = 2.0 * np.arange(N)  # 12 trials of 1 s, one every 2 s; 240 samples
 RNG = np.random.default_rng(0)
 TABLE: dict[str, Any] = {
@@ -27,7 +28,8 @@ TABLE: dict[str, Any] = {
     "reward": RNG.integers(0, 2, N).astype(float),
 }
 TIMES = STEP * np.arange(240)
-STIMULUS, ACTIVITY = RNG.normal(size=(240, 2)), RNG.normal(size=(240, 3))
+STIMULUS = RNG.normal(size=(240, 2))
+ACTIVITY = RNG.normal(size=(240, 3))
 
 
 def _series(name, data, times=None) -> TimeSeries:
@@ -144,7 +146,8 @@ def test_odd_times_of_trials_are_counted_or_refused(tmp_path):
 
 def test_columns_of_other_names_kinds_and_shapes(tmp_path):
     side = np.where(TABLE["choice"] == 1, "R", "L")
-    tone, pair = np.where(TABLE["reward"] == 1, "low", "high"), RNG.normal(size=(N, 2))
+    tone = np.where(TABLE["reward"] == 1, "low", "high")
+    pair = RNG.normal(size=(N, 2))
     left, right = (TABLE["reward"] * (TABLE["choice"] == k) for k in (0, 1))
     more = {
         "side": side,
@@ -364,8 +367,10 @@ def test_spikes_of_units_are_counted_in_every_row(tmp_path):
     ]  # one not sorted
     path = _write(tmp_path, [_series("image", STIMULUS)], units=trains)
     family = _cells(path, "units")
-    s, end = family.recorded().sessions, np.append(TIMES[1:], np.inf)
-    first, last = min(t.min() for t in trains), max(t.max() for t in trains)
+    s = family.recorded().sessions
+    end = np.append(TIMES[1:], np.inf)
+    first = min(t.min() for t in trains)
+    last = max(t.max() for t in trains)
     alive = (end > first) & (last >= TIMES)
     for unit, train in enumerate(trains):
         np.testing.assert_array_equal(

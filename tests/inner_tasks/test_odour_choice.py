@@ -42,7 +42,8 @@ def test_the_true_rule_in_a_lifetime_repeats_the_weights_and_the_choices():
     trace = jax.tree.map(
         np.asarray, jax.jit(jax.vmap(live))(jax.tree.map(jnp.asarray, recorded.sessions))
     )
-    real, sessions = recorded.trial >= 0, recorded.sessions
+    real = recorded.trial >= 0
+    sessions = recorded.sessions
     lived = trace.recorded["weights"]["input_to_hidden_1"]
     np.testing.assert_allclose(lived, weights, atol=1e-5)
     assert np.abs(weights).max() < 9  # far from the bounds of the network
@@ -83,7 +84,8 @@ def test_a_bait_stays_until_it_is_collected():
     change.
     """
     recorded = simulate(OdourChoice(n_sessions=100))[0]
-    sessions, seen = recorded.sessions, {}
+    sessions = recorded.sessions
+    seen = {}
     pays, blocks = _blocks(TASK, recorded.trial)
     for row, trial in enumerate(recorded.trial):
         last = np.full(2, -1)

@@ -22,7 +22,8 @@ LENGTHS = (7, 3, 12, 1, 9)
 def _file(seed: int = 0) -> dict[str, np.ndarray]:
     """Everything that a file may hold."""
     rng = np.random.default_rng(seed)
-    n, s = sum(LENGTHS), len(LENGTHS)
+    n = sum(LENGTHS)
+    s = len(LENGTHS)
     session = np.repeat([4, -2, 9, 0, 7], LENGTHS)
     activity = rng.normal(size=(n, 4))
     activity[rng.random(activity.shape) < 0.2] = np.nan
@@ -55,7 +56,8 @@ def _sessions_of(arrays: dict[str, np.ndarray]) -> list[list[int]]:
 
 def _oracle(arrays: dict[str, np.ndarray], window: int) -> dict[str, np.ndarray]:
     """Padding, masks, trials, resets and advantage as the schema says them."""
-    rows, n_steps = _sessions_of(arrays), max(LENGTHS)
+    rows = _sessions_of(arrays)
+    n_steps = max(LENGTHS)
     out = {
         name: np.zeros((len(rows), n_steps))
         for name in ("gate", "reset", "reward", "advantage", "dopamine_2")
@@ -78,10 +80,8 @@ def _oracle(arrays: dict[str, np.ndarray], window: int) -> dict[str, np.ndarray]
             out["dopamine_2"][i, t] = arrays["modulator.dopamine_2"][row]
             for unit in range(4):
                 if arrays["recorded"][row, unit] and not np.isnan(arrays["activity"][row, unit]):
-                    out["target"][i, t, unit], out["observed"][i, t, unit] = (
-                        arrays["activity"][row, unit],
-                        1,
-                    )
+                    out["target"][i, t, unit] = arrays["activity"][row, unit]
+                    out["observed"][i, t, unit] = 1
             if not np.isnan(paid := arrays["reward"][row]):
                 recent = before[-window:]
                 out["reward"][i, t] = paid
@@ -99,7 +99,8 @@ def _save(path, arrays) -> str:
 def test_a_file_is_understood_as_the_schema_says(tmp_path, seed, window):
     arrays = _file(seed)
     family = Recordings(path=_save(tmp_path / "a.npz", arrays), reward_window=window)
-    found, expected = family.recorded(), _oracle(arrays, window)
+    found = family.recorded()
+    expected = _oracle(arrays, window)
     s = found.sessions
     for name in ("stimulus", "target", "observed", "gate", "reset"):
         np.testing.assert_allclose(getattr(s, name), expected[name], rtol=1e-6, err_msg=name)
@@ -179,7 +180,8 @@ def test_a_file_that_changes_is_read_again_and_one_that_is_pinned_is_refused(tmp
     arrays = _file()
     path = _save(tmp_path / "a.npz", arrays)
     pinned = Recordings(path=path, sha256=fingerprint(path))
-    first, loose = pinned.recorded(), Recordings(path=path).whole("train")
+    first = pinned.recorded()
+    loose = Recordings(path=path).whole("train")
     assert pinned.recorded() is first
     arrays["stimulus"] = arrays["stimulus"] + 1.0
     _save(path, arrays)
@@ -201,7 +203,8 @@ def test_a_file_that_changes_is_read_again_and_one_that_is_pinned_is_refused(tmp
 
 
 def test_the_example_is_described_by_its_facts():
-    arrays, text = example(), Recordings().describe()
+    arrays = example()
+    text = Recordings().describe()
     lengths = np.bincount(arrays["session"])
     trials = sum(len(np.unique(arrays["trial"][arrays["session"] == i])) for i in range(8))
     paid = arrays["reward"][~np.isnan(arrays["reward"])]

@@ -37,7 +37,8 @@ def _steps(family, activities):
 
 
 def test_of_two_options_the_credit_is_p_minus_choice(tmp_path):
-    choice, drive = [1, 0, -1, 1], [0.3, -1.2, 0.8, 2.0]
+    choice = [1, 0, -1, 1]
+    drive = [0.3, -1.2, 0.8, 2.0]
     found = list(_steps(_family(tmp_path, Bernoulli(), choice), [[a] for a in drive]))
     p = 1 / (1 + np.exp(-np.asarray(drive)))
     np.testing.assert_allclose([f.target[0] for f in found], [1, 0, 0, 1])
@@ -49,7 +50,8 @@ def test_of_two_options_the_credit_is_p_minus_choice(tmp_path):
 
 
 def test_of_several_options_every_one_has_its_credit(tmp_path):
-    choice, drive = [2, -1, 0], [[0.1, -0.5, 1.0], [1.0, 2.0, 3.0], [0.0, 0.4, -0.4]]
+    choice = [2, -1, 0]
+    drive = [[0.1, -0.5, 1.0], [1.0, 2.0, 3.0], [0.0, 0.4, -0.4]]
     found = list(_steps(_family(tmp_path, Categorical(), choice), drive))
     p = np.exp(drive) / np.exp(drive).sum(axis=1, keepdims=True)
     one_hot = np.asarray([[0, 0, 1], [0, 0, 0], [1, 0, 0]], float)
@@ -85,7 +87,8 @@ def test_weights_that_learn_from_choices_are_those_of_a_loop(tmp_path):
     lifetime = _learner(family)
     sessions = family.recorded().sessions
     found = activity(lifetime, lifetime.init(jax.random.key(0)), sessions, 0)[0]
-    w, expected = np.full((2, 2), 0.1), []
+    w = np.full((2, 2), 0.1)
+    expected = []
     for x, c, r in zip(sessions.stimulus[0], choice, np.nan_to_num(reward), strict=True):
         y = w @ x
         expected.append(y)

@@ -40,7 +40,8 @@ def _scan(
     blank = blank_view(connection, tuple(signals[2])).replace(weight=weight, weight_max=weight_max)  # pyright: ignore[reportAttributeAccessIssue]
 
     def step(state: Any, now: Any) -> Any:
-        pre, post = blank.pre.replace(activity=now[0]), blank.post.replace(**now[1])
+        pre = blank.pre.replace(activity=now[0])
+        post = blank.post.replace(**now[1])
         return rule.step(
             theta, state, connection, blank.replace(pre=pre, post=post, modulators=now[2]), dt
         )

@@ -13,7 +13,9 @@ from metaplast.locality.reads import blank_view
 from metaplast.testing.base import quick_jit
 from metaplast.testing.worlds import leaf_names
 
-N_POST, N_PRE, N_STEPS = 3, 4, 20
+N_POST = 3
+N_PRE = 4
+N_STEPS = 20
 EDGE = Dense(N_POST, N_PRE)
 SEEDS = (0, 1, 2)
 
@@ -25,7 +27,8 @@ def observed(rule: Any, channels: tuple[str, ...]) -> str:
     found = "synapse"
     for seed in SEEDS:
         deltas = _lives(rule, channels, seed)
-        base, jumped = deltas[0], deltas[1:]
+        base = deltas[0]
+        jumped = deltas[1:]
         for (kind, place), after in zip(_jumps(), jumped, strict=True):
             moved = np.argwhere((after != base).any(axis=0))
             for post, pre in moved:
@@ -56,7 +59,8 @@ def _lives(rule: Any, channels: tuple[str, ...], seed: int) -> np.ndarray:
     """delta_w of every step [1 + n_jumps, n_steps, n_post, n_pre]; the first life has no jump."""
     blank = blank_view(EDGE, channels)
     names = leaf_names(blank)
-    here, there = _drawn(blank, names, 2 * seed), _drawn(blank, names, 2 * seed + 1)
+    here = _drawn(blank, names, 2 * seed)
+    there = _drawn(blank, names, 2 * seed + 1)
     lives = [here, *(_jumped(names, here, there, jump) for jump in _jumps())]
     stacked = [np.stack(leaves) for leaves in zip(*lives, strict=True)]
     return np.asarray(_run(rule, jax.tree.structure(blank), stacked, seed))

@@ -15,7 +15,8 @@ from metaplast.rules.clopath import Clopath
 from metaplast.testing.base import quick_jit
 from tests.rules._drive import drive
 
-DT, REST = 1e-3, -70.6
+DT = 1e-3
+REST = -70.6
 FREQUENCIES = (0.1, 10.0, 20.0, 40.0, 50.0)  # hertz
 # Normalised weights in % at the end of the authors' code (ModelDB 144566, FrequencyDependence.m),
 # at lags of +10 and -10 ms.
@@ -29,10 +30,12 @@ def test_a_clamped_neuron_changes_by_the_closed_form(clamp):
     The sum of the trace at 1 ms is dt/tau_x q/(1 - q), not 1. With the scale of lif it is the same,
     at the potential that stands for u.
     """
-    pre, post = np.zeros((900, 1)), np.zeros((900, 1))
+    pre = np.zeros((900, 1))
+    post = np.zeros((900, 1))
     pre[[300, 340, 700]] = 1
     q = math.exp(-DT / 15e-3)
-    minus, plus = max(clamp + 70.6, 0.0), max(clamp + 45.3, 0.0)
+    minus = max(clamp + 70.6, 0.0)
+    plus = max(clamp + 45.3, 0.0)
     exact = 3 * (-14e-5 * minus + 8e-5 * plus * minus * DT / 15e-3 * q / (1 - q))
     for rule in (Clopath(), Clopath(delay=3, u_ref_squared=60.0), Clopath(scale=20.2, offset=REST)):
         shown = {"potential": np.full((900, 1), (clamp - rule.offset) / rule.scale)}
@@ -63,7 +66,8 @@ def test_pairings_of_a_neuron_that_shows_no_upswing():
         (10, 20),
     )  # lag, period in steps
     n = len(protocols)
-    pre, post = np.zeros((10_300, n)), np.zeros((10_300, n))
+    pre = np.zeros((10_300, n))
+    post = np.zeros((10_300, n))
     for k, (lag, period) in enumerate(protocols):
         starts = 50 + period * np.arange(10)
         pre[starts, k] = post[starts + lag, k] = 1
@@ -88,16 +92,20 @@ def _authors_trains(lag: int, frequency: float) -> tuple[list[int], list[int]]:
 
     Silences are cut to 1.5 s, after which all traces are gone.
     """
-    period, sides = round(1000 / frequency), ([], [])
+    period = round(1000 / frequency)
+    sides = ([], [])
     length = 5 * period + 11
     group = max(length, 10_000)
     for k in range(10 if frequency == 0.1 else 15):
         sides[0].extend(k * group + t for t in range(10, length - 1, period))
         sides[1].extend(k * group + t for t in range(10 + lag, length, period))
     sides[1][:] = [t for t in sides[1] if t >= 3]  # its loop begins at the fourth sample
-    moment, now, last = {}, 20, 0
+    moment = {}
+    now = 20
+    last = 0
     for t in sorted({*sides[0], *sides[1]}):
-        now, last = now + min(t - last, 1500), t
+        now = now + min(t - last, 1500)
+        last = t
         moment[t] = now
     return [moment[t] for t in sides[0]], [moment[t] for t in sides[1]]
 
@@ -110,8 +118,10 @@ def _neuron(state: Any, current: Any) -> Any:
     """
     u, w, z, v_t, phase = state
     restart = phase == 2
-    u, w = jnp.where(restart, -49.5016, u), jnp.where(restart, w + 0.0805, w)
-    z, v_t = jnp.where(restart, 400.0, z), jnp.where(restart, -30.4, v_t)
+    u = jnp.where(restart, -49.5016, u)
+    w = jnp.where(restart, w + 0.0805, w)
+    z = jnp.where(restart, 400.0, z)
+    v_t = jnp.where(restart, -30.4, v_t)
     upstroke = 60.0 * jnp.exp(jnp.minimum((u - v_t) / 2.0, 50.0))
     moved = u + (-30.0 * (u + 70.6) + upstroke - w + z + current) / 281.0
     held = phase == 1
@@ -133,10 +143,13 @@ def test_pairings_of_the_authors_neuron_end_where_their_code_ends():
     """
     protocols = [(lag, f) for lag in AUTHORS for f in FREQUENCIES]
     trains = [_authors_trains(*protocol) for protocol in protocols]
-    n, steps = len(protocols), 300 + max(max(a + b) for a, b in trains)
-    pre, post = np.zeros((steps, n)), np.zeros((steps, n))
+    n = len(protocols)
+    steps = 300 + max(max(a + b) for a, b in trains)
+    pre = np.zeros((steps, n))
+    post = np.zeros((steps, n))
     for k, (a, b) in enumerate(trains):
-        pre[a, k], post[b, k] = 1.0, 1.0
+        pre[a, k] = 1.0
+        post[b, k] = 1.0
     tau_x = _euler(15e-3)
     rule = Clopath(
         a_ltp=8e-5 * tau_x / 15e-3 / (1 - 1 / 15.0),

@@ -18,7 +18,9 @@ from metaplast.rules.triplet import Triplet
 from metaplast.rules.vogels import Vogels
 
 SYNAPSE = Dense(1, 1)
-DT, CLOSE = 4e-3, 1e-12  # seconds: a step, and the distance of close spikes
+# seconds: a step, and the distance of close spikes
+DT = 4e-3
+CLOSE = 1e-12
 TRIPLETS = (
     "pre*post_trace*pre_slow",
     "post*pre_trace*post_slow",
@@ -31,8 +33,10 @@ TRIPLETS = (
 def _lived(rule, steps, potential=-50.0):
     """Sum of delta_w over steps of (dt, pre, post), in float64."""
     with jax.enable_x64(True):
-        theta, total = rule.init(jax.random.key(0), SYNAPSE), 0.0
-        state, blank = rule.init_state(theta, SYNAPSE), blank_view(SYNAPSE, ())
+        theta = rule.init(jax.random.key(0), SYNAPSE)
+        total = 0.0
+        state = rule.init_state(theta, SYNAPSE)
+        blank = blank_view(SYNAPSE, ())
         for dt, pre, post in steps:
             view = replace(
                 blank,
@@ -100,10 +104,8 @@ def test_a_membrane_is_held_for_each_spike_of_a_count():
     """
     events = [(1, 0), (0, 3), (0, 0), (1, 0), (0, 4), (1, 0)]
     warm = [(DT, 0, 0)] * 4
-    at_once, close = (
-        _lived(Clopath(), warm + _at_once(events)),
-        _lived(Clopath(), warm + list(_close(events))),
-    )
+    at_once = _lived(Clopath(), warm + _at_once(events))
+    close = _lived(Clopath(), warm + list(_close(events)))
     np.testing.assert_allclose(at_once, close, rtol=1e-6)
     np.testing.assert_allclose(
         _lived(Clopath(), [*warm, (DT, 3, 0)]), 3 * _lived(Clopath(), [*warm, (DT, 1, 0)])
@@ -114,7 +116,8 @@ def test_a_membrane_that_is_read_late_is_the_same_for_all_spikes_of_a_count():
     """`delay` reads u+ of steps ago, which close spikes do not change: their potentiation is a
     multiple of one's.
     """
-    rule, before = Clopath(delay=2), [(DT, 0, 0)] * 4 + [(DT, 1, 0)]
+    rule = Clopath(delay=2)
+    before = [(DT, 0, 0)] * 4 + [(DT, 1, 0)]
     alone = _lived(rule, [*before, (DT, 0, 0)])
     one, three = (_lived(rule, [*before, (DT, 0, n)]) - alone for n in (1, 3))
     assert three == pytest.approx(3 * one, rel=1e-9) and one > 0
@@ -130,7 +133,8 @@ def test_the_gradient_through_single_spikes_is_as_if_there_were_no_counts(rule):
     1.
     """
     with jax.enable_x64(True):
-        theta, blank = rule.init(jax.random.key(0), SYNAPSE), blank_view(SYNAPSE, ())
+        theta = rule.init(jax.random.key(0), SYNAPSE)
+        blank = blank_view(SYNAPSE, ())
         theta = jax.tree.map(lambda x: x + 0.3, theta)
         before = rule.init_state(theta, SYNAPSE)
         view = replace(

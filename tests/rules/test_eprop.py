@@ -36,8 +36,14 @@ from metaplast.transmission.base import AbstractTransmission
 from metaplast.wiring import Wiring
 from tests.oracles import eprop
 
-DT, N_STEPS, N_IN, N_OUT, BETA = 1e-3, 60, 5, 2, 0.3
-MEMBRANE, ADAPTS, READOUT = 20e-3, 50e-3, 10e-3
+DT = 1e-3
+N_STEPS = 60
+N_IN = 5
+N_OUT = 2
+BETA = 0.3
+MEMBRANE = 20e-3
+ADAPTS = 50e-3
+READOUT = 10e-3
 KAPPA = math.exp(-DT / READOUT)
 CELLS = {
     "lif": Lif(**{**EPROP, "tau_m": MEMBRANE}),
@@ -144,9 +150,12 @@ def learned(wiring: Wiring, rules: dict[str, Eprop], weights: Any, shown: Any, s
         )
         told = feedback(N_OUT, error=jax.grad(loss)(views["output"].activity, now, softmax))
         credit = Symmetric().step({}, {}, wiring, synapses, views, told, DT)[1]
-        new, deltas, seen = {}, {}, {}
+        new = {}
+        deltas = {}
+        seen = {}
         for edge in wiring.edges:
-            w, rule = weights[edge.name], rules[edge.name]
+            w = weights[edge.name]
+            rule = rules[edge.name]
             used = reads(rule, edge.connection, ())
             weight = EdgeWeights(w, w, 10.0, wiring.effect(edge))
             arrived = AtSynapse(sent[edge.name], {})
@@ -205,15 +214,16 @@ def traces(spikes: np.ndarray, psi: np.ndarray, beta: float, late: bool = True) 
     """ebar [n_steps, post, pre] as the paper writes it; late=False: the control, eps_a of the psi
     and eps_v of now.
     """
-    alpha, rho = math.exp(-DT / MEMBRANE), math.exp(-DT / ADAPTS)
-    n_post, n_pre = psi.shape[1], spikes.shape[1]
-    eps_v, eps_a, bar, out = (
-        np.zeros(n_pre),
-        np.zeros((n_post, n_pre)),
-        np.zeros((n_post, n_pre)),
-        [],
-    )
-    old_v, old_psi = np.zeros(n_pre), np.zeros(n_post)
+    alpha = math.exp(-DT / MEMBRANE)
+    rho = math.exp(-DT / ADAPTS)
+    n_post = psi.shape[1]
+    n_pre = spikes.shape[1]
+    eps_v = np.zeros(n_pre)
+    eps_a = np.zeros((n_post, n_pre))
+    bar = np.zeros((n_post, n_pre))
+    out = []
+    old_v = np.zeros(n_pre)
+    old_psi = np.zeros(n_post)
     for t in range(len(spikes)):
         eps_v = alpha * eps_v + spikes[t]
         from_v, from_psi = (old_v, old_psi) if late else (eps_v, psi[t])
@@ -221,13 +231,15 @@ def traces(spikes: np.ndarray, psi: np.ndarray, beta: float, late: bool = True) 
         e = psi[t][:, None] * (eps_v[None, :] - beta * eps_a)
         bar = KAPPA * bar + (1.0 - KAPPA) * e
         out.append(bar)
-        old_v, old_psi = eps_v, psi[t]
+        old_v = eps_v
+        old_psi = psi[t]
     return np.stack(out)
 
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_the_traces_are_those_of_a_plain_program_and_the_usual_mistakes_are_seen(cell):
-    out, beta = lived(cell, 3e-3, 0.0), BETA if cell == "alif" else 0.0
+    out = lived(cell, 3e-3, 0.0)
+    beta = BETA if cell == "alif" else 0.0
     for name in EDGES[:2]:
         spikes, psi, signal = out.seen[name]
         bar = traces(spikes, psi, beta)

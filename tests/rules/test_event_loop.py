@@ -21,8 +21,12 @@ from metaplast.rules.vogels import Vogels
 from metaplast.testing.base import quick_jit
 from tests.oracles import events
 
-DT, STEPS, TOP, EDGE = 1e-3, 2000, 1.5, Dense(3, 4)
-NEAREST, SWAPPED = {"pairing": "nearest"}, {"at_post_spike": "before", "at_pre_spike": "after"}
+DT = 1e-3
+STEPS = 2000
+TOP = 1.5
+EDGE = Dense(3, 4)
+NEAREST = {"pairing": "nearest"}
+SWAPPED = {"at_post_spike": "before", "at_pre_spike": "after"}
 PAIR = Stdp(potentiation=0.04, depression=0.05, tau_pre=17e-3, tau_post=34e-3)
 TRIPLET = Triplet(a2_plus=0.01, a3_plus=0.05, a2_minus=0.02, a3_minus=0.01)
 VOGELS = Vogels(rate=0.03, target_rate=20.0)
@@ -77,7 +81,8 @@ def trains() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(pre [n_steps, 4], post [n_steps, 3], first weights): random spikes, coincidences, runs of
     spikes in successive steps, half a second of silence."""
     rng = np.random.default_rng(0)
-    pre, post = rng.random((STEPS, 4)) < 0.03, rng.random((STEPS, 3)) < 0.03
+    pre = rng.random((STEPS, 4)) < 0.03
+    post = rng.random((STEPS, 3)) < 0.03
     post |= pre[:, :3] & (rng.random((STEPS, 3)) < 0.3)
     for spikes in (pre, post):
         spikes[1:] |= spikes[:-1] & (rng.random(spikes[1:].shape) < 0.2)

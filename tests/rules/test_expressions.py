@@ -40,7 +40,8 @@ def value(tree: e.Tree) -> float:
         return tree.value
     if isinstance(tree, e.Signal):
         return VALUES[tree.name]
-    a, b = value(tree.left), value(tree.right)
+    a = value(tree.left)
+    b = value(tree.right)
     with np.errstate(all="ignore"):
         return {"+": a + b, "-": a - b, "*": a * b, "/": float(np.divide(a, b))}[tree.operator]
 

@@ -35,7 +35,8 @@ def test_a_family_stands_among_other_terms_and_acts():
         learn="none",
     )
     assert rule.terms == ("post*pre", "1", "weight", "pre", "pre*weight")
-    x, w = 0.3, 0.5
+    x = 0.3
+    w = 0.5
     delta, _ = drive(rule, Dense(1, 1), np.full((1, 1), x), np.ones((1, 1)), dt=1e-3, weight=w)
     np.testing.assert_allclose(delta[0, 0, 0], 1.0 + 2.0 * w + 3.0 * x + 4.0 * x * w, rtol=1e-6)
 

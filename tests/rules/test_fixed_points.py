@@ -24,7 +24,8 @@ from metaplast.rules.wrappers.sum import Sum
 from metaplast.testing.worlds import with_aggregates
 from tests.rules._drive import drive
 
-EDGE, DT = Dense(2, 3), 1e-3
+EDGE = Dense(2, 3)
+DT = 1e-3
 X = np.asarray([0.5, 1.0, 0.25])
 START = np.asarray([[0.3, 0.2, 0.4], [0.1, 0.6, 0.2]])
 HEBB = Polynomial(terms=("post*pre",), initial=(1.0,), rate=0.05, learn="none")
@@ -111,7 +112,8 @@ def test_a_sliding_bias_comes_to_the_mean_and_leaves_the_covariance():
     """Independent binary x and y of means 0.5 and 0.25: Hebb grows by their product, 0.125 a step;
     with either bias it drifts nowhere, and it follows what is correlated."""
     rng = np.random.default_rng(1)
-    x, y = (rng.random((4000, 3)) < 0.5) * 1.0, (rng.random((4000, 2)) < 0.25) * 1.0
+    x = (rng.random((4000, 3)) < 0.5) * 1.0
+    y = (rng.random((4000, 2)) < 0.25) * 1.0
     y[:, 1] = x[:, 0] * y[:, 1] * 2.0  # mean 0.25, covariance 0.125 with x_0
     covariance = (y - y.mean(axis=0)).T @ (x - x.mean(axis=0)) / len(x)
     assert covariance[1, 0] > 0.1
@@ -169,7 +171,8 @@ def test_a_step_size_that_falls_with_age_makes_a_mean():
 def test_a_step_size_falls_with_what_a_synapse_has_lived_through(by):
     rule = Metaplastic(rule=HEBB, by=by, horizon=0.5, power=0.7, unit=0.1, learn=False)
     rng = np.random.default_rng(3)
-    x, y = rng.normal(size=(6, 3)), rng.normal(size=(6, 2))
+    x = rng.normal(size=(6, 3))
+    y = rng.normal(size=(6, 2))
     deltas, _ = drive(rule, EDGE, x, y, dt=DT)
     change = 0.05 * y[:, :, None] * x[:, None, :]
     silent = np.zeros((6, 2, 1))
@@ -185,7 +188,8 @@ def test_a_step_size_falls_with_what_a_synapse_has_lived_through(by):
 
 
 def test_scale_and_sum_are_a_factor_and_a_sum():
-    x, y = np.ones((1, 3)), np.ones((1, 2))
+    x = np.ones((1, 3))
+    y = np.ones((1, 2))
     one, _ = drive(HEBB, EDGE, x, y, dt=DT)
     three, _ = drive(Scale(rule=HEBB, factor=3.0, learn=False), EDGE, x, y, dt=DT)
     both, _ = drive(Sum(rules={"a": HEBB, "b": Scale(rule=HEBB, factor=3.0)}), EDGE, x, y, dt=DT)  # pyright: ignore[reportArgumentType]

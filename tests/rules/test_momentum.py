@@ -8,9 +8,12 @@ from metaplast.rules.polynomial import Polynomial
 from metaplast.rules.wrappers.momentum import Momentum
 from tests.rules._drive import drive
 
-N_STEPS, N_POST, N_PRE = 25, 3, 2
+N_STEPS = 25
+N_POST = 3
+N_PRE = 2
 SIGNALS = np.random.default_rng(0)
-PRE, POST = SIGNALS.normal(size=(N_STEPS, N_PRE)), SIGNALS.normal(size=(N_STEPS, N_POST))
+PRE = SIGNALS.normal(size=(N_STEPS, N_PRE))
+POST = SIGNALS.normal(size=(N_STEPS, N_POST))
 HEBB = Polynomial(terms=("post*pre",), initial=(1.0,), rate=0.05, learn="none")
 
 
@@ -24,7 +27,10 @@ def test_every_change_is_remembered_with_its_own_weight(decay):
 
 
 def test_a_heavy_ball_takes_a_step_size_that_is_smaller_by_one_minus_decay():
-    eta, decay, velocity, expected = 0.01, 0.8, 0.0, []
+    eta = 0.01
+    decay = 0.8
+    velocity = 0.0
+    expected = []
     for pre, post in zip(PRE, POST, strict=True):
         velocity = decay * velocity + eta * np.outer(post, pre)
         expected.append(velocity)

@@ -25,7 +25,11 @@ from metaplast.signals import Synapses, feedback
 from metaplast.spec import decode
 from metaplast.testing.base import quick_jit
 
-DT, N_STEPS, N_IN, N, N_LIVES = 5e-3, 4, 2, 2, 150_000
+DT = 5e-3
+N_STEPS = 4
+N_IN = 2
+N = 2
+N_LIVES = 150_000
 TAU = 20e-3
 SPIKES_IN = np.asarray([[1, 0], [0, 1], [1, 1], [0, 0]], float)
 WEIGHTS = {
@@ -79,9 +83,11 @@ def library(name: str) -> tuple[np.ndarray, dict[str, dict[str, np.ndarray]]]:
         state, (views, sent) = network.step(
             wiring, {}, synapses, state, {"input": now[0]}, DT, now[1]
         )
-        credit, new = None_().step({}, {}, wiring, synapses, views, told, DT)[1], {}
+        credit = None_().step({}, {}, wiring, synapses, views, told, DT)[1]
+        new = {}
         for (of, rule), edge in itertools.product(rules.items(), wiring.edges):
-            used, w = reads(rule, edge.connection, ("reward",)), synapses[edge.name].weight
+            used = reads(rule, edge.connection, ("reward",))
+            w = synapses[edge.name].weight
             arrived = AtSynapse(sent[edge.name], {})
             view = edge_view(
                 edge,
@@ -121,7 +127,8 @@ def likelihood(name: str, weights: dict[str, np.ndarray]) -> np.ndarray:
     """P of every outcome, by a program of its own: the potential is a sum over past inputs and past
     spikes.
     """
-    cell, total = CELLS[name], np.ones(len(OUTCOMES), complex)
+    cell = CELLS[name]
+    total = np.ones(len(OUTCOMES), complex)
     alpha = math.exp(-DT / TAU)
     zeta = 1.0 if cell.soma_input == "jump" else 1.0 - alpha
     for j in range(N):
@@ -132,7 +139,8 @@ def likelihood(name: str, weights: dict[str, np.ndarray]) -> np.ndarray:
                 SPIKES_IN[t] @ weights["input_to_output"][j] + last @ weights["output_to_output"][j]
             )
             v = alpha * v + zeta * drive
-            x, z = (v - cell.threshold) / cell.width, OUTCOMES[:, t, j]
+            x = (v - cell.threshold) / cell.width
+            z = OUTCOMES[:, t, j]
             silent = (
                 np.exp(-cell.rate * DT * np.exp(x))
                 if cell.noise == "escape"
@@ -183,6 +191,7 @@ def test_reward_times_the_score_trace_is_on_average_the_gradient_of_the_expected
         }
         assert off["known"] < 1e-10 if name != "value" else off["known"] > 1e-2
         assert off["unfiltered"] > 1e-2
-    counts, error = np.bincount(number, minlength=len(p)), np.sqrt(N_LIVES * p * (1.0 - p))
+    counts = np.bincount(number, minlength=len(p))
+    error = np.sqrt(N_LIVES * p * (1.0 - p))
     assert (np.abs(counts - N_LIVES * p) < 4.5 * error)[possible].all()
     assert (np.abs(counts - N_LIVES / len(p)) > 4.5 * error).any()  # control: not all alike

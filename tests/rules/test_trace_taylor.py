@@ -30,9 +30,11 @@ from metaplast.rules.vogels import Vogels
 from metaplast.spec import decode
 from tests.rules._drive import drive
 
-DT, EDGE = 1e-3, Dense(3, 4)
+DT = 1e-3
+EDGE = Dense(3, 4)
 RNG = np.random.default_rng(0)
-PRE, POST = RNG.random((300, 4)) < 0.08, RNG.random((300, 3)) < 0.08
+PRE = RNG.random((300, 4)) < 0.08
+POST = RNG.random((300, 3)) < 0.08
 WEIGHT = RNG.uniform(0.2, 0.9, (3, 4))
 
 KNOWN = {
@@ -93,16 +95,18 @@ def test_the_found_rule_is_still_at_its_fixed_point():
     pushed towards it elsewhere. Coincidences at 1 ms enter the expectation; the standard error
     comes from 400 pairs.
     """
-    rng, n, steps, nu = np.random.default_rng(1), 400, 1500, 10.0
+    rng = np.random.default_rng(1)
+    n = 400
+    steps = 1500
+    nu = 10.0
     alpha, kappa, beta, gamma = known_rule("confavreux")["initial"]
     fixed = -alpha * nu / (nu * (kappa * 0.097 + gamma * 0.054) + beta)
     assert fixed == pytest.approx(9.7, abs=0.05)
-    rule, lanes = (
-        decode("rule", known_rule("confavreux")),
-        Sparse(n, n, probability=1.0 / n, seed=0),
-    )
+    rule = decode("rule", known_rule("confavreux"))
+    lanes = Sparse(n, n, probability=1.0 / n, seed=0)
     for rate in (fixed, 4.0, 20.0):
-        pre, post = rng.random((steps, n)) < nu * DT, rng.random((steps, n)) < rate * DT
+        pre = rng.random((steps, n)) < nu * DT
+        post = rng.random((steps, n)) < rate * DT
         drift = drive(rule, lanes, pre, post, dt=DT)[0][500:].sum(axis=0) / (
             rule.rate * (steps - 500) * DT
         )

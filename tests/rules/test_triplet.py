@@ -11,7 +11,9 @@ from metaplast.spec import decode
 from tests.oracles import events
 from tests.rules._drive import drive
 
-DT, PAIRINGS, N_STEPS = 1e-3, 60, 61_100
+DT = 1e-3
+PAIRINGS = 60
+N_STEPS = 61_100
 FREQUENCIES = (
     1.0,
     10.0,
@@ -28,7 +30,8 @@ def trains():
     (lag, frequency).
     """
     protocols = [(lag, frequency) for lag in LAGS for frequency in FREQUENCIES]
-    pre, post = np.zeros((N_STEPS, len(protocols))), np.zeros((N_STEPS, len(protocols)))
+    pre = np.zeros((N_STEPS, len(protocols)))
+    post = np.zeros((N_STEPS, len(protocols)))
     for k, (lag, frequency) in enumerate(protocols):
         starts = 20 + np.arange(PAIRINGS) * round(1.0 / frequency / DT)
         pre[starts, k] = post[starts + lag, k] = 1.0
@@ -52,7 +55,9 @@ def test_pairings_at_rising_frequency_end_in_potentiation_of_both_orders(trains)
     both potentiate.
     """
     rule = decode("rule", known_rule("triplet_visual"))
-    found, far = _changes(rule, trains), 100.0  # from any bound
+    # from any bound
+    found = _changes(rule, trains)
+    far = 100.0
     for lag, frequency in [(lag, f) for lag in LAGS for f in FREQUENCIES]:
         spikes = [train[:, [trains[2].index((lag, frequency))]] for train in trains[:2]]
         exact = (
@@ -83,7 +88,8 @@ def test_a_pair_rule_does_not(trains):
 
 def test_without_triplets_it_is_the_pair_rule():
     rng = np.random.default_rng(0)
-    pre, post = rng.random((200, 3)) < 0.1, rng.random((200, 2)) < 0.1
+    pre = rng.random((200, 3)) < 0.1
+    post = rng.random((200, 2)) < 0.1
     shared = {
         "mu_potentiation": 1.0,
         "mu_depression": 0.4,

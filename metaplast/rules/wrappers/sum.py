@@ -135,7 +135,8 @@ class Sum(AbstractRule):
         view: SynapseView,
         dt: float,
     ) -> tuple[RuleState, Array]:
-        states, changes = {}, []
+        states = {}
+        changes = []
         for index, (label, rule) in enumerate(self.rules):
             own_view = view
             if not rule.spike_timing and view.transmitted is not None:
