@@ -4,9 +4,8 @@ quick compilation.
 
 import os
 
-os.environ.setdefault(
-    "OPENBLAS_NUM_THREADS", "1"
-)  # there is a worker per core: more threads only wait for each other
+# there is a worker per core: more threads only wait for each other
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import hypothesis
 import jax

@@ -93,13 +93,11 @@ def test_measuring_changes_nothing_and_goes_on_while_the_network_is_frozen():
     for a, b in zip(jax.tree.leaves(grad), jax.tree.leaves(same), strict=True):
         assert np.any(np.asarray(a) != 0)
         np.testing.assert_allclose(a, b, rtol=1e-12)
-    assert set(score.metrics) == {
-        "angle_hidden_1"
-    }  # neither the inputs, nor the bias, nor the output
+    # neither the inputs, nor the bias, nor the output
+    assert set(score.metrics) == {"angle_hidden_1"}
     np.testing.assert_allclose(score.metrics["angle_hidden_1"], np.zeros(7), atol=1e-10)
-    assert np.all(
-        np.asarray(masked.metrics["angle_hidden_1"])[4:] > 1
-    )  # frozen, found step by step
+    # frozen, found step by step
+    assert np.all(np.asarray(masked.metrics["angle_hidden_1"])[4:] > 1)
 
 
 def test_every_hidden_population_of_a_wiring_has_its_angle():

@@ -26,6 +26,5 @@ def test_a_fit_and_the_plain_script_have_the_same_loss_and_gradient():
     wanted, slope = quick_jit(jax.value_and_grad(plain_fit.many))(c, fits.plainly(sessions))
     np.testing.assert_allclose(loss, wanted, rtol=1e-5)
     np.testing.assert_allclose(grad, slope, rtol=1e-4, atol=1e-6)
-    assert (
-        np.ptp(slope - plain_fit.STRENGTH * np.sign(c)) > 0.01
-    )  # the control: not the penalty alone
+    # the control: not the penalty alone
+    assert np.ptp(slope - plain_fit.STRENGTH * np.sign(c)) > 0.01

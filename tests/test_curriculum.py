@@ -89,9 +89,8 @@ def test_every_outer_loop_goes_through_a_curriculum_and_resumes_in_it(name):
         for a, b in zip(_bits(outer.theta(told[-1][1])), _bits(outer.theta(start)), strict=True)
     )
     for done in (1, 2, 3):
-        saved = jax.tree.map(
-            lambda x: jnp.asarray(np.asarray(x)), told[done - 1][1]
-        )  # as a checkpoint brings it back
+        # as a checkpoint brings it back
+        saved = jax.tree.map(lambda x: jnp.asarray(np.asarray(x)), told[done - 1][1])
         again = list(train.steps(problem, outer, 3, saved, done, 4))
         assert _bits([(s, m) for _, s, m in again]) == _bits([(s, m) for _, s, m in told[done:]])
 

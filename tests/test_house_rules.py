@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("metaplast", "outer_loops", "inner_tasks", "configs")
 SOURCES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+# data never becomes code
 NO_CALLS = {
     "eval",
     "exec",
@@ -17,7 +18,7 @@ NO_CALLS = {
     "sympify",
     "parse_expr",
     "lambdify",
-}  # data never becomes code
+}
 NO_METHODS = {
     ("yaml", "load"),
     ("yaml", "unsafe_load"),

@@ -166,9 +166,8 @@ def test_validation_takes_its_share_of_the_trials_of_every_training_session():
             == round(held.trials * n_trials)
             > 0
         )
-    assert (
-        len({tuple(looked["validation"][row]) for row in rows}) > 1
-    )  # not the same trials in every session
+    # not the same trials in every session
+    assert len({tuple(looked["validation"][row]) for row in rows}) > 1
 
 
 def test_training_subjects_are_numbered_and_others_are_strangers():
@@ -247,9 +246,8 @@ def test_a_batch_holds_every_session_once_or_none_twice(split):
         assert len(set(names)) == size - 1
         seen |= set(names)
     assert seen == set(range(size))
-    some = train.sample(
-        TAPE, key, size - 1, split
-    )  # a life has its own noise, whichever others are drawn
+    # a life has its own noise, whichever others are drawn
+    some = train.sample(TAPE, key, size - 1, split)
     keys = jax.random.key_data(some.keys)
     of_all = jax.random.key_data(every.keys)
     np.testing.assert_array_equal(keys, of_all[np.asarray(_names(TAPE, split, some))])

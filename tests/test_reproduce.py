@@ -45,9 +45,8 @@ TOLD: dict[str, Any] = {
 
 def test_every_shipped_experiment_has_its_verb_and_seeds():
     told = reproduce.published()
-    shipped = set(Sources().names("experiment")) - {
-        "fit"
-    }  # a base of the fits, no experiment of its own
+    # a base of the fits, no experiment of its own
+    shipped = set(Sources().names("experiment")) - {"fit"}
     assert set(told) == shipped
     assert all(plan["verb"] in ("train", "fit") and plan["seeds"] for plan in told.values())
 

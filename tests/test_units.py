@@ -81,12 +81,13 @@ def test_units_are_flat_only_if_they_are_so_in_every_step(
     [
         (Tanh(), 1e5, 0.0, 1.0),
         (Relu(), 0.0, 1.0, 0.0),
+        # its one step is driven far above or far below threshold
         (
             Lif(soma_input="jump"),
             1e5,
             0.5,
             0.5,
-        ),  # its one step is driven far above or far below threshold
+        ),
         (Lif(soma_input="jump"), 0.0, 1.0, 0.0),
         (Tanh(), 1.0, 0.0, 0.0),
     ],
@@ -165,11 +166,12 @@ def test_a_life_is_called_by_its_faults(
     ("neuron", "period", "saturated"),
     [
         (Lif(soma_input="jump"), 1, 1.0),
+        # kicked far above threshold, where a surrogate is flat, and well all the same
         (
             Lif(soma_input="jump"),
             2,
             0.0,
-        ),  # kicked far above threshold, where a surrogate is flat, and well all the same
+        ),
         (Refractory(neuron=Lif(), period=4e-3), 6, 0.0),
         (Refractory(neuron=Lif(), period=4e-3), 5, 1.0),  # as often as it can
     ],

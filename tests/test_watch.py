@@ -102,9 +102,8 @@ def test_a_search_that_comes_back_by_itself_is_left_alone():
 
 
 def test_a_second_fall_from_the_same_state_halves_the_steps_again():
-    bad = [20.0] * (
-        4 + watch.PATIENCE + 8 + watch.PATIENCE
-    )  # the second watch needs nine losses first
+    # the second watch needs nine losses first
+    bad = [20.0] * (4 + watch.PATIENCE + 8 + watch.PATIENCE)
     known, state = _watched([*SOUND, *bad])[-1]
     assert state == (0, 0.25)
     assert (int(known.falls), float(known.scale)) == (2, 0.25)

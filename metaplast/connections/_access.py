@@ -11,9 +11,8 @@ from jax import Array, lax
 from metaplast.connections._topology import Fan, Graph
 
 Of = Callable[[Array], Array]  # a vector of one side -> its values at the synapses at hand
-New = Callable[
-    [Array, Of, Of], Array
-]  # (weights there, values of the post side, of the pre side) -> new weights
+# (weights there, values of the post side, of the pre side) -> new weights
+New = Callable[[Array, Of, Of], Array]
 FIRST = np.int32(0)  # of the type of the other index, whatever the precision
 STRETCH = 8192  # synapses that are changed at a time where all of them are
 

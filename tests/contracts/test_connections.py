@@ -70,9 +70,8 @@ def _everything(connection: Any, w: Any, post: Any, pre: Any) -> dict[str, Any]:
 def test_a_connection_is_its_matrix(name):
     connection = _make(name)
     post, pre = _places(connection)
-    assert (
-        len(set(zip(post.flat, pre.flat, strict=True))) == post.size
-    )  # no pair of neurons has two synapses
+    # no pair of neurons has two synapses
+    assert len(set(zip(post.flat, pre.flat, strict=True))) == post.size
     with jax.enable_x64(True):
         support = np.broadcast_to(connection.mask(), connection.shape)
         w = np.asarray(RNG.normal(size=connection.shape)) * support
@@ -81,9 +80,10 @@ def test_a_connection_is_its_matrix(name):
     matrix[post, pre] = w
     np.testing.assert_allclose(out["propagate"], matrix @ PRE[0], atol=1e-12)
     np.testing.assert_allclose(out["backpropagate"], matrix.T @ POST[0], atol=1e-12)
+    # adjoints
     np.testing.assert_allclose(
         out["propagate"] @ POST[0], PRE[0] @ out["backpropagate"], atol=1e-12
-    )  # adjoints
+    )
     np.testing.assert_allclose(out["reduce_post"], matrix.sum(axis=1), atol=1e-12)
     np.testing.assert_allclose(out["reduce_pre"], matrix.sum(axis=0), atol=1e-12)
     expected = np.zeros(connection.shape)

@@ -66,9 +66,8 @@ def test_random_weights_have_the_declared_width_in_every_life_anew():
         width = np.sqrt(np.mean(w**2)) * np.sqrt(edge.connection.fan_in) / edge.gain
         assert abs(width - 1) < 4 / np.sqrt(2 * w.size)
     first, second = (np.abs(one[e.name]).reshape(-1)[:900] for e in WIRING.edges[:2])
-    assert abs(np.corrcoef(first, second)[0, 1]) < 4 / np.sqrt(
-        900
-    )  # no two edges share their numbers
+    # no two edges share their numbers
+    assert abs(np.corrcoef(first, second)[0, 1]) < 4 / np.sqrt(900)
     assert not one["c_to_c"].any()
 
 
@@ -136,9 +135,8 @@ def test_constant_weights_are_the_value_over_the_fan_in():
             expected = (abs(value) if inhibitory else value) / edge.connection.fan_in
             np.testing.assert_allclose(weights[edge.name], expected, rtol=1e-6)
     readout = np.asarray(_weights(Constant(value=3.0), {})["a_to_b"])
-    np.testing.assert_allclose(
-        readout @ np.full(60, 0.7), 3.0 * 0.7, rtol=1e-5
-    )  # value times the mean input
+    # value times the mean input
+    np.testing.assert_allclose(readout @ np.full(60, 0.7), 3.0 * 0.7, rtol=1e-5)
 
 
 def test_every_part_has_the_weights_of_its_own_genome():
@@ -195,9 +193,8 @@ def _of_subjects() -> tuple[PerSubject, Any]:
 def test_a_subject_has_weights_of_its_own_and_a_stranger_the_mean():
     genome, theta = _of_subjects()
     for subject in (-1, 0, 1, 2, 3):
-        weights = _weights(
-            genome, theta, seed=subject + 5, subject=subject
-        )  # the key of a life changes nothing
+        # the key of a life changes nothing
+        weights = _weights(genome, theta, seed=subject + 5, subject=subject)
         for edge in WIRING.edges:
             own = np.asarray(theta[edge.name]["own"])
             expected = np.asarray(theta[edge.name]["mean"]) + (

@@ -258,10 +258,11 @@ def test_a_choice_of_three_beside_two_counts_is_one_value_with_its_own_probabili
     ]
     drawn = np.asarray(joint.draw(jax.random.key(0), jnp.asarray(a), jnp.asarray(9.0)))
     assert set(drawn[2:]) == {0.0, 1.0}
+    # nothing is left for units
     for likelihood, n in (
         (joint, 3),
         (find("likelihood", "joint")(), 1),
-    ):  # nothing is left for units
+    ):
         with pytest.raises(BadInput, match=r"n_choices=. of . columns"):
             likelihood.parts(n)
 

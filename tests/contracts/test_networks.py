@@ -108,9 +108,8 @@ def test_a_recurrent_network_runs_on_every_neuron(cell):
         e.name: 0.1 * RNG.normal(size=e.connection.shape).astype(np.float32) for e in wiring.edges
     }
     x = RNG.normal(size=(N_STEPS, 3)).astype(np.float32)
-    for scale in np.float32(10.0) ** np.arange(
-        7, dtype=np.float32
-    ):  # what drives a cell hard depends on its units
+    # what drives a cell hard depends on its units
+    for scale in np.float32(10.0) ** np.arange(7, dtype=np.float32):
         views, _ = _run(wiring, weights, {"input": scale * x})
         for view in views.values():
             assert np.isfinite(view.activity).all()
@@ -321,12 +320,10 @@ def test_excitation_and_inhibition_balance_at_birth(connection):
                 sums[edge.pre] = w.sum(axis=1)
         net = sums["excitatory"] - sums["inhibitory"]
         error = net.std() / np.sqrt(len(net))
-        assert (
-            abs(net.mean()) < 4 * error + 0.02 * sums["excitatory"].mean()
-        )  # fan-in is rounded to whole synapses
-        assert (
-            abs(sums["excitatory"].mean() - 0.5 * sums["inhibitory"].mean()) > 10 * error
-        )  # control: gains matter
+        # fan-in is rounded to whole synapses
+        assert abs(net.mean()) < 4 * error + 0.02 * sums["excitatory"].mean()
+        # control: gains matter
+        assert abs(sums["excitatory"].mean() - 0.5 * sums["inhibitory"].mean()) > 10 * error
 
 
 @pytest.mark.parametrize("share", [0.0, 0.04, 1.0])

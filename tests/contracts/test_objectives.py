@@ -29,9 +29,8 @@ RNG = np.random.default_rng(0)
 ENDED = {
     name: RNG.normal(size=(2, 3)).astype(np.float32) for name in ("a_to_b", "b_to_c", "c_to_c")
 }
-MEASURED = {
-    name: RNG.normal(size=(2, 3)).astype(np.float32) for name in ("a_to_b", "b_to_c")
-}  # nothing of c_to_c
+# nothing of c_to_c
+MEASURED = {name: RNG.normal(size=(2, 3)).astype(np.float32) for name in ("a_to_b", "b_to_c")}
 MEASURED["a_to_b"][0, 1:] = np.nan
 LIVED = Lived(
     task=SimpleNamespace(final=MEASURED),

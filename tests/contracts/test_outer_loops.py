@@ -96,9 +96,8 @@ def estimates() -> dict[str, np.ndarray]:
         after = jax.vmap(lambda key: outer.step(problem, state, None, key)[0])(
             jax.random.split(key, REPEATS)
         )
-        if (
-            outer.strategy == "Open_ES"
-        ):  # the gradient before Adam: its first moment is a tenth of it
+        # the gradient before Adam: its first moment is a tenth of it
+        if outer.strategy == "Open_ES":
             return after.strategy.opt_state[0].mu / 0.1
         return theta["w"][None] - after.theta["w"]
 
@@ -120,9 +119,8 @@ def test_open_es_is_unbiased_for_its_rank_shaped_objective(estimates):
     against = (MEMBERS - 2) / (2 * math.sqrt(math.pi)) + 1 / math.sqrt(2 * math.pi)
     expected = SLOPE / np.linalg.norm(SLOPE) * against / (MEMBERS - 1) / STD
     assert _surprise(estimates["Open_ES"], expected) < 4
-    assert (
-        _surprise(estimates["Open_ES"], 1.15 * expected) > 4
-    )  # the control: a bias of 15 % is seen
+    # the control: a bias of 15 % is seen
+    assert _surprise(estimates["Open_ES"], 1.15 * expected) > 4
     assert _surprise(estimates["Open_ES"], np.roll(expected, 1)) > 4
 
 

@@ -50,12 +50,13 @@ def test_a_task_family_holds_in_double_precision(name):
 RECORDINGS = [
     {"name": "taught", **TASKS["taught"]},
     {"name": "taught", **TASKS["taught"], "likelihood": "bernoulli", "recorded_share": 0.5},
+    # trials are held out, no subject
     {
         "name": "taught",
         **TASKS["taught"],
         "likelihood": "poisson",
         "n_sessions": 3,
-    },  # trials are held out, no subject
+    },
     {"name": "taught", **TASKS["taught"], "likelihood": "categorical"},
     {"name": "spike_pairing", **TASKS["spike_pairing"], "clamp": False, "n_steps": 200},
     {"name": "spike_pairing", **TASKS["spike_pairing"]},

@@ -73,10 +73,11 @@ def test_the_queue_is_as_long_as_the_delay_at_any_dt():
     for dt in (1e-3, 0.5e-3, 0.1e-3):
         queue = Delayed(delay=2e-3).init_state(N, dt)["queue"]
         assert queue.shape == (round(2e-3 / dt), N)
+    # 5.999999999999999 in floats
     assert Delayed(delay=6e-4).init_state(N, 1e-4)["queue"].shape == (
         6,
         N,
-    )  # 5.999999999999999 in floats
+    )
     assert Delayed(delay=1e-5).init_state(N, 1e-3)["queue"].shape == (1, N)
 
 

@@ -64,9 +64,8 @@ def test_groupings_are_all_there_are_and_in_one_split_each(n_groups, count):
     every = _groups.every_grouping(10, n_groups)
     sizes = [10 // n_groups + (k < 10 % n_groups) for k in range(n_groups)]
     repeats = math.prod(math.factorial(sizes.count(size)) for size in set(sizes))
-    assert (
-        count == math.factorial(10) // math.prod(map(math.factorial, sizes)) // repeats
-    )  # closed form
+    # closed form
+    assert count == math.factorial(10) // math.prod(map(math.factorial, sizes)) // repeats
     assert len({_named_alike(row) for row in every}) == len(every) == count
     for row in every:
         assert sorted(np.bincount(row, minlength=n_groups), reverse=True) == sizes
@@ -168,9 +167,8 @@ def test_wrong_labels_and_noise_leave_the_queries_labels_alone():
     wrong = _lives(20, label_noise=0.4)
     np.testing.assert_array_equal(plain.labels[:, 200:], wrong.labels[:, 200:])
     share = np.mean(plain.labels[:, :200] != wrong.labels[:, :200])
-    assert abs(share - 0.2) < 4 * math.sqrt(
-        0.2 * 0.8 / 4000
-    )  # a drawn label is right by chance once in two
+    # a drawn label is right by chance once in two
+    assert abs(share - 0.2) < 4 * math.sqrt(0.2 * 0.8 / 4000)
     noisy = _lives(20, input_noise=0.3)
     np.testing.assert_array_equal(plain.labels, noisy.labels)
     assert abs((noisy.inputs - plain.inputs).std() / 0.3 - 1) < 0.01

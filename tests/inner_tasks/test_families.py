@@ -116,9 +116,8 @@ def test_curves_are_sines_of_unit_variance_in_a_population_code():
     assert np.all(np.abs(x) <= 1.0)
     assert 0.8 < curves.values.std(axis=1).mean() < 1.1
     noisy = _draw(Regression(n_in=7, shots=30, queries=30, noise=0.5), 200)
-    np.testing.assert_array_equal(
-        noisy.values[:, 30:], curves.values[:, 30:]
-    )  # what is asked carries no noise
+    # what is asked carries no noise
+    np.testing.assert_array_equal(noisy.values[:, 30:], curves.values[:, 30:])
     assert np.all(np.any(noisy.values[:, :30] != curves.values[:, :30], axis=1))
 
 
@@ -147,9 +146,8 @@ def test_rows_of_a_table_are_in_one_split_each(data):
     joined = np.concatenate([features for features, _ in parts.values()])
     raw = (known.data - known.data.mean(axis=0)) / known.data.std(axis=0)
     joined = (joined - joined.mean(axis=0)) / joined.std(axis=0)
-    np.testing.assert_allclose(
-        np.sort(joined, axis=0), np.sort(raw, axis=0), atol=1e-3
-    )  # every row, once
+    # every row, once
+    np.testing.assert_allclose(np.sort(joined, axis=0), np.sort(raw, axis=0), atol=1e-3)
     for features, labels in parts.values():
         assert features.shape[1] == n_features
         assert set(labels) == set(range(n_classes))
@@ -160,9 +158,8 @@ def test_rows_of_a_table_are_in_one_split_each(data):
 def test_a_life_on_a_table_shows_no_row_twice_and_differs_from_the_next():
     lives = _draw(Tabular(data="iris", shown=20, gain=0.0), 30)
     for inputs, labels in zip(np.abs(lives.inputs), lives.labels, strict=True):
-        assert (
-            len({tuple(row) for row in np.round(inputs, 4)}) >= 26
-        )  # iris has a few equal rows of its own
+        # iris has a few equal rows of its own
+        assert len({tuple(row) for row in np.round(inputs, 4)}) >= 26
         assert len(set(labels)) == 3
     with pytest.raises(ValueError, match=r"queries=10 of iris.*at most 30 rows"):
         Tabular(data="iris", shown=24, queries=10)

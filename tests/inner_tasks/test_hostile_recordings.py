@@ -420,9 +420,8 @@ def test_damage_is_refused_or_harmless_and_never_slow(tmp_path, where):
             refused += "\n" not in str(error)
         else:
             harmless += 1
-            if (
-                where == "array"
-            ):  # its checksums are right: it is another recording, and read as what it holds
+            # its checksums are right: it is another recording, and read as what it holds
+            if where == "array":
                 _demand_read(path)
             else:
                 assert _leaves(path) == right, i

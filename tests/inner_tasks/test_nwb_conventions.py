@@ -113,9 +113,8 @@ def test_odd_times_of_trials_are_counted_or_refused(tmp_path):
     path = _write(tmp_path, [_series("image", STIMULUS)], stop_time=stop)
     family = _trials(path, nwb_stimulus=(), nwb_stimulus_series="image")
     last = np.flatnonzero(family.recorded().sessions.observed[0, :, 0])
-    np.testing.assert_array_equal(
-        last[[2, 3, 4, N - 1]], [50, 79, 90, 239]
-    )  # up to 5 s; 8 s excluded; 9 s; the end
+    # up to 5 s; 8 s excluded; 9 s; the end
+    np.testing.assert_array_equal(last[[2, 3, 4, N - 1]], [50, 79, 90, 239])
     _warned(family, "no stop_time in 2 of 12 trials (16.7 %); these last until the next one begins")
     path = _write(tmp_path, stop_time=START + 3.0)
     assert (
@@ -361,10 +360,11 @@ def _count(train, begin, end) -> np.ndarray:
 
 
 def test_spikes_of_units_are_counted_in_every_row(tmp_path):
+    # one not sorted
     trains = [
         np.sort(RNG.uniform(0.0, 24.0, 300)),
         RNG.permutation(RNG.uniform(0.0, 24.0, 200)),
-    ]  # one not sorted
+    ]
     path = _write(tmp_path, [_series("image", STIMULUS)], units=trains)
     family = _cells(path, "units")
     s = family.recorded().sessions

@@ -142,9 +142,8 @@ def test_a_trial_ends_with_an_acceptance_or_unpaid_at_the_cap():
         assert np.all(np.diff(past.astype(int)) >= 0)
         for name in ("stimulus", "target", "observed", "gate"):
             assert not getattr(recorded.sessions, name)[row, past].any()
-    assert abs(capped / 1200 - 0.25) < 4 * np.sqrt(
-        0.25 * 0.75 / 1200
-    )  # readout 0: every odour is a coin toss
+    # readout 0: every odour is a coin toss
+    assert abs(capped / 1200 - 0.25) < 4 * np.sqrt(0.25 * 0.75 / 1200)
 
 
 def test_a_presentation_is_one_noisy_odour():

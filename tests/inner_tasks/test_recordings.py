@@ -191,9 +191,8 @@ def test_a_file_that_changes_is_read_again_and_one_that_is_pinned_is_refused(tmp
         again.sessions.stimulus[2], first.sessions.stimulus[2] + 1.0, rtol=1e-5
     )
     added = Recordings(path=path).whole("train").stimulus - loose.stimulus
-    np.testing.assert_allclose(
-        added.max(axis=(1, 2)), 1.0, rtol=1e-5
-    )  # the splits are of the new file too
+    # the splits are of the new file too
+    np.testing.assert_allclose(added.max(axis=(1, 2)), 1.0, rtol=1e-5)
     with pytest.raises(
         BadInput, match=f"sha256 {fingerprint(path)} - expected sha256 '{pinned.sha256}'"
     ):
@@ -288,9 +287,8 @@ def test_a_hidden_split_is_described_as_the_task_sets_it():
 def test_padding_that_would_fill_the_memory_is_refused_before_it_is_made(tmp_path):
     n = 60_000
     arrays = {"stimulus": np.zeros((n, 1)), "activity": np.zeros((n, 1))}
-    arrays["session"] = np.maximum(
-        np.arange(n) - n // 2, 0
-    )  # one long session, and many of one row
+    # one long session, and many of one row
+    arrays["session"] = np.maximum(np.arange(n) - n // 2, 0)
     with pytest.raises(BadInput, match=r"sessions padded to 30001 rows and 1 outputs: \d+ bytes"):
         Recordings(path=_save(tmp_path / "a.npz", arrays)).recorded()
     arrays = {"stimulus": np.zeros((9, 1)), "choice": np.full(9, 2**50)}

@@ -58,9 +58,8 @@ def test_the_true_rule_in_a_lifetime_repeats_the_last_weights():
 
 def test_the_weights_changed_by_the_sum_over_all_pairs_of_spikes():
     sessions = EXACT.recorded().sessions
-    later = EXACT.dt_s * np.subtract.outer(
-        np.arange(EXACT.n_steps), np.arange(EXACT.n_steps)
-    )  # [t, s]: t - s
+    # [t, s]: t - s
+    later = EXACT.dt_s * np.subtract.outer(np.arange(EXACT.n_steps), np.arange(EXACT.n_steps))
     up = np.where(later >= 0, 0.01 * np.exp(-np.abs(later) / 17e-3), 0.0)
     down = np.where(later > 0, 0.008 * np.exp(-np.abs(later) / 34e-3), 0.0)
     pre = sessions.stimulus.astype(float)

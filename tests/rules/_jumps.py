@@ -73,9 +73,8 @@ def _run(rule: Any, tree: Any, lives: list[Any], seed: Any) -> Any:
     def one(leaves: list[Any]) -> Any:
         def step(carry: tuple[Any, Any], now: list[Any]) -> Any:
             state, i = carry
-            key = jax.random.fold_in(
-                jax.random.key(seed), i
-            )  # the same numbers drawn in every life
+            # the same numbers drawn in every life
+            key = jax.random.fold_in(jax.random.key(seed), i)
             view = jax.tree.unflatten(tree, now).replace(key=key)
             state, delta = rule.step(theta, state, EDGE, view, 1e-3)
             return (state, i + 1), delta

@@ -40,9 +40,8 @@ def test_a_clamped_neuron_changes_by_the_closed_form(clamp):
     for rule in (Clopath(), Clopath(delay=3, u_ref_squared=60.0), Clopath(scale=20.2, offset=REST)):
         shown = {"potential": np.full((900, 1), (clamp - rule.offset) / rule.scale)}
         total = drive(rule, Dense(1, 1), pre, post, dt=DT, signals=shown)[0].sum()
-        if (
-            rule.u_ref_squared
-        ):  # from 0 at the start, the mean of the depolarisation scales depression by m^2 / 60
+        # from 0 at the start, the mean of the depolarisation scales depression by m^2 / 60
+        if rule.u_ref_squared:
             means = minus * -np.expm1(-DT * np.array([300, 340, 700]))
             ltd = 14e-5 * minus
             assert total == pytest.approx(
@@ -57,6 +56,7 @@ def test_pairings_of_a_neuron_that_shows_no_upswing():
     nothing, and post before pre depresses. Potentiation grows with frequency. Without the height
     and width of a spike, nothing would happen.
     """
+    # lag, period in steps
     protocols = (
         (-10, 1000),
         (10, 1000),
@@ -64,7 +64,7 @@ def test_pairings_of_a_neuron_that_shows_no_upswing():
         (10, 50),
         (10, 25),
         (10, 20),
-    )  # lag, period in steps
+    )
     n = len(protocols)
     pre = np.zeros((10_300, n))
     post = np.zeros((10_300, n))

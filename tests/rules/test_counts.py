@@ -85,9 +85,8 @@ def test_a_count_is_the_limit_of_close_spikes(rule):
     np.testing.assert_allclose(
         _lived(rule, _at_once(EVENTS)), _lived(rule, _close(EVENTS)), rtol=1e-8
     )
-    once = [
-        (min(pre, 1), min(post, 1)) for pre, post in EVENTS
-    ]  # the control: a count is more than a spike
+    # the control: a count is more than a spike
+    once = [(min(pre, 1), min(post, 1)) for pre, post in EVENTS]
     assert abs(_lived(rule, _at_once(once)) / _lived(rule, _at_once(EVENTS)) - 1) > 0.05
 
 

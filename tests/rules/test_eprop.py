@@ -244,14 +244,12 @@ def test_the_traces_are_those_of_a_plain_program_and_the_usual_mistakes_are_seen
         spikes, psi, signal = out.seen[name]
         bar = traces(spikes, psi, beta)
         assert apart(out.deltas[name], -np.einsum("tj,tji->ji", signal, bar)) < 1e-12
-        assert (
-            apart(-np.einsum("tj,tji->ji", signal * psi, bar), -out.cut[name]) > 1e-2
-        )  # control: L times psi
+        # control: L times psi
+        assert apart(-np.einsum("tj,tji->ji", signal * psi, bar), -out.cut[name]) > 1e-2
         if beta:
             early = traces(spikes, psi, beta, late=False)
-            assert (
-                apart(-np.einsum("tj,tji->ji", signal, early), -out.cut[name]) > 1e-3
-            )  # control: the psi of now
+            # control: the psi of now
+            assert apart(-np.einsum("tj,tji->ji", signal, early), -out.cut[name]) > 1e-3
 
 
 def test_filtering_the_eligibility_is_filtering_the_learning_signal_backwards():

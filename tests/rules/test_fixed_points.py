@@ -128,9 +128,8 @@ def test_a_sliding_bias_comes_to_the_mean_and_leaves_the_covariance():
                     getattr(state, side)[f"sliding_{side}"], kept @ values, rtol=1e-4
                 )
     plain, _ = drive(HEBB, EDGE, x, y, dt=DT)
-    assert np.all(
-        plain.mean(axis=0) > 0.05 * 0.1
-    )  # the control: without a bias it drifts everywhere
+    # the control: without a bias it drifts everywhere
+    assert np.all(plain.mean(axis=0) > 0.05 * 0.1)
 
 
 def test_a_slow_part_keeps_its_share_of_a_change():
@@ -159,9 +158,8 @@ def test_a_step_size_that_falls_with_age_makes_a_mean():
     of them.
     """
     delta = Polynomial(terms=("pre", "weight"), initial=(1.0, -1.0), rate=0.5, learn="none")
-    rule = Metaplastic(
-        rule=delta, horizon=2.0, power=1.0, learn=False
-    )  # 0.5 / (1 + n / 2) = 1 / (2 + n)
+    # 0.5 / (1 + n / 2) = 1 / (2 + n)
+    rule = Metaplastic(rule=delta, horizon=2.0, power=1.0, learn=False)
     inputs = np.random.default_rng(2).normal(size=(50, 3))
     w, _ = _rest(rule, inputs)
     np.testing.assert_allclose(w, (START + inputs.sum(axis=0)) / 51, atol=1e-12)

@@ -70,9 +70,8 @@ def test_pathways_bound_what_the_presynaptic_spike_did_before_the_postsynaptic_o
 def test_an_isolated_coincident_pair_follows_the_order(at_post, at_pre, expected):
     rule = Stdp(potentiation=0.3, depression=0.4, at_post_spike=at_post, at_pre_spike=at_pre)
     assert _pair(rule, 0) == pytest.approx(expected, abs=1e-7)
-    assert _pair(rule, 5) == pytest.approx(
-        0.3 * math.exp(-0.25), rel=1e-5
-    )  # other pairs do not care
+    # other pairs do not care
+    assert _pair(rule, 5) == pytest.approx(0.3 * math.exp(-0.25), rel=1e-5)
 
 
 def test_a_coincident_pair_left_out_leaves_the_pairs_with_earlier_spikes():

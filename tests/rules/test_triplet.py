@@ -14,13 +14,14 @@ from tests.rules._drive import drive
 DT = 1e-3
 PAIRINGS = 60
 N_STEPS = 61_100
+# hertz; 1 stands for 0.1: a second forgets all but 2e-4
 FREQUENCIES = (
     1.0,
     10.0,
     20.0,
     40.0,
     50.0,
-)  # hertz; 1 stands for 0.1: a second forgets all but 2e-4
+)
 LAGS = (10, -10)  # steps from pre to post
 
 
@@ -101,7 +102,6 @@ def test_without_triplets_it_is_the_pair_rule():
     changes = [
         drive(rule, Dense(2, 3), pre, post, dt=DT, weight=0.3)[0] for rule in (triplet, pair)
     ]
-    np.testing.assert_allclose(
-        *changes, rtol=1e-6, atol=3e-8
-    )  # a change may be the rest of two that cancel
+    # a change may be the rest of two that cancel
+    np.testing.assert_allclose(*changes, rtol=1e-6, atol=3e-8)
     assert np.abs(changes[0]).max() > 0.1
