@@ -122,14 +122,14 @@ def test_a_combination_lives(index):
         jax.random.key(0)
     )
     sample = quick_jit(lambda key: problem.sample(key, 2, "train"))
-    told = []
+    of_steps = []
     for index in range(2):
         keys = jax.random.split(jax.random.key(index))
         state, metrics = step(state, sample(keys[0]), keys[1])
-        told.append(
+        of_steps.append(
             {name: float(metrics[name]) for name in ("loss", "lives", "diverged", "skipped")}
         )
     for leaf in jax.tree.leaves(outer.theta(state)):
         assert np.isfinite(leaf).all()
-    assert all(np.isfinite(m["loss"]) for m in told), f"{choice}: {told}"
-    assert told[-1]["skipped"] == 0, f"{choice}: {told}"
+    assert all(np.isfinite(m["loss"]) for m in of_steps), f"{choice}: {of_steps}"
+    assert of_steps[-1]["skipped"] == 0, f"{choice}: {of_steps}"

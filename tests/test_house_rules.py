@@ -59,28 +59,28 @@ def _called(node: ast.Call) -> tuple[str, str]:
 
 def faults(tree: ast.AST) -> list[str]:
     """Every way from data to code that stands in a program."""
-    found = []
+    ways = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found += [f"import {a.name}" for a in node.names if a.name.split(".")[0] in NO_MODULES]
+            ways += [f"import {a.name}" for a in node.names if a.name.split(".")[0] in NO_MODULES]
         elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in NO_MODULES:
-            found.append(f"from {node.module}")
+            ways.append(f"from {node.module}")
         elif isinstance(node, ast.Call):
             owner, name = _called(node)
             if (not owner or owner in NO_MODULES or owner == "builtins") and name in NO_CALLS:
-                found.append(f"{name}()")
+                ways.append(f"{name}()")
             if (owner, name) in NO_METHODS or name == "allow_pickle":
-                found.append(f"{owner}.{name}()")
+                ways.append(f"{owner}.{name}()")
             for keyword in node.keywords:
                 on = isinstance(keyword.value, ast.Constant) and not keyword.value.value
                 if keyword.arg in ("shell", "allow_pickle") and not on:
-                    found.append(f"{keyword.arg}=")
-    return found
+                    ways.append(f"{keyword.arg}=")
+    return ways
 
 
 def test_data_never_becomes_code():
-    found = {_name(path): faults(_tree(path)) for path in SOURCES}
-    assert not {name: what for name, what in found.items() if what}
+    by_file = {_name(path): faults(_tree(path)) for path in SOURCES}
+    assert not {name: what for name, what in by_file.items() if what}
 
 
 @pytest.mark.parametrize(

@@ -206,11 +206,13 @@ def test_what_cannot_live_together_is_refused_by_name(slots, words):
 
 def test_edges_of_a_slot_share_a_theta_or_own_one_each():
     shared = LIFETIME._init(jax.random.key(0))["rules"]["rule"]
-    own = dataclasses.replace(LIFETIME, slots=(Slot(rule=POOL, shared=False),))._init(
+    by_edge = dataclasses.replace(LIFETIME, slots=(Slot(rule=POOL, shared=False),))._init(
         jax.random.key(0)
     )["rules"]["rule"]
-    assert set(own) == {"input_to_hidden_1", "hidden_1_to_output"}
-    assert all(jax.tree.structure(theta) == jax.tree.structure(shared) for theta in own.values())
+    assert set(by_edge) == {"input_to_hidden_1", "hidden_1_to_output"}
+    assert all(
+        jax.tree.structure(theta) == jax.tree.structure(shared) for theta in by_edge.values()
+    )
     two = (
         Slot("in", edges="input*", rule=POOL),
         Slot("out", edges="hidden*", rule=Stdp(learn=True)),

@@ -68,9 +68,9 @@ def test_a_wrong_value_is_refused_by_the_name_of_its_field(fields):
     for make in (lambda: build(Sample, fields), lambda: Sample(**fields)):
         with pytest.raises(pydantic.ValidationError) as refused:
             make()
-        told = str(explain(refused.value))
-        assert told.startswith(field)
-        assert "\n" not in told
+        message = str(explain(refused.value))
+        assert message.startswith(field)
+        assert "\n" not in message
 
 
 def test_an_unknown_field_is_named_and_the_nearest_offered():
@@ -89,8 +89,8 @@ def test_a_wrong_field_deep_inside_is_told_with_its_path():
     assert str(explain(refused.value, "problem")).startswith("problem.rule.rule.rate=-1.0")
     with pytest.raises((BadInput, pydantic.ValidationError)) as refused:
         build(Sample, {"rule": {"name": "polynomal"}})
-    told = refused.value if isinstance(refused.value, BadInput) else explain(refused.value)
-    assert "did you mean 'polynomial'?" in str(told)
+    error = refused.value if isinstance(refused.value, BadInput) else explain(refused.value)
+    assert "did you mean 'polynomial'?" in str(error)
 
 
 def test_a_plug_in_of_another_kind_is_no_rule():

@@ -156,10 +156,10 @@ def test_a_life_is_called_by_its_faults(
         "output": jnp.full((len(activity), 2), 1e3),
         "input": jnp.ones(1),
     }
-    told = {name: jnp.asarray(share) for name, share in (SHARES | shares).items()}
-    found = faults(lifetime.wiring(), told, seen, jnp.asarray(at_bound), 1e-3)
-    assert [name for name in FAULTS if found[name]] == wrong.split()
-    assert set(found) == set(FAULTS)
+    idle_shares = {name: jnp.asarray(share) for name, share in (SHARES | shares).items()}
+    verdicts = faults(lifetime.wiring(), idle_shares, seen, jnp.asarray(at_bound), 1e-3)
+    assert [name for name in FAULTS if verdicts[name]] == wrong.split()
+    assert set(verdicts) == set(FAULTS)
 
 
 @pytest.mark.parametrize(
@@ -186,9 +186,9 @@ def test_a_unit_of_spikes_is_saturated_by_its_rate_not_by_its_gain(
         for name in ("activity", "gain")
     }
     recorded["gain"]["hidden_1"] = jnp.zeros((100, 4))
-    found = quick_jit(lambda seen: idle(lifetime.wiring(), {}, seen, 1e-3))(recorded)
-    assert found["saturated_hidden_1"] == saturated
-    assert found["silent_hidden_1"] == 0.0
+    idle_shares = quick_jit(lambda seen: idle(lifetime.wiring(), {}, seen, 1e-3))(recorded)
+    assert idle_shares["saturated_hidden_1"] == saturated
+    assert idle_shares["silent_hidden_1"] == 0.0
 
 
 def test_a_rate_network_does_not_run_away_by_its_rate() -> None:
@@ -196,8 +196,8 @@ def test_a_rate_network_does_not_run_away_by_its_rate() -> None:
     as diverged.
     """
     seen = {"hidden_1": jnp.full((900, 4), 1e6), "output": jnp.zeros((900, 2))}
-    told = {name: jnp.asarray(share) for name, share in SHARES.items()}
-    assert not any(faults(LIFETIME.wiring(), told, seen, jnp.zeros(()), 1e-3).values())
+    idle_shares = {name: jnp.asarray(share) for name, share in SHARES.items()}
+    assert not any(faults(LIFETIME.wiring(), idle_shares, seen, jnp.zeros(()), 1e-3).values())
 
 
 def test_a_broken_spiking_life_is_counted_as_diverged_not_as_silent() -> None:

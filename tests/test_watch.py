@@ -55,8 +55,8 @@ def _watched(losses: Any, diverged: Any = None) -> list[tuple[Any, Any]]:
     for index, loss in enumerate(losses):
         metrics = _metrics(loss, diverged[index] if diverged else 0)
         moved = (state[0] + 1, state[1])
-        known, state, told = watch.after(known, Counted(), moved, metrics)
-        assert told["falls"] == known.falls
+        known, state, metrics_after = watch.after(known, Counted(), moved, metrics)
+        assert metrics_after["falls"] == known.falls
         course.append((known, state))
     return course
 
@@ -129,9 +129,9 @@ def test_a_rise_that_leaves_some_of_the_gain_is_no_loss():
 
 def test_what_counts_does_not_depend_on_the_scale_of_the_loss_or_on_its_zero():
     losses = np.asarray([*SOUND, *[3.0] * 60])
-    found = _falls(losses)
-    assert found == [13 + watch.PATIENCE]
-    assert found == _falls(1e3 * losses) == _falls(1e-3 * losses - 7.0)
+    falls = _falls(losses)
+    assert falls == [13 + watch.PATIENCE]
+    assert falls == _falls(1e3 * losses) == _falls(1e-3 * losses - 7.0)
 
 
 @pytest.mark.parametrize("noise", ["normal", "lognormal", "cauchy"])
@@ -162,10 +162,10 @@ def _course(outer: Bptt, run: train.Run, start: int, stop: int) -> Any:
 def test_a_search_that_is_never_lost_keeps_its_bits():
     alone = list(train.steps(PROBLEM, OUTER, 0, train.begin(PROBLEM, OUTER, 0), 0, 30))
     watched = _course(OUTER, _run(OUTER), 0, 30)
-    for (_, state, metrics), (_, (run,), (told,)) in zip(alone, watched, strict=True):
+    for (_, state, metrics), (_, (run,), (watched_metrics,)) in zip(alone, watched, strict=True):
         jax.tree.map(np.testing.assert_array_equal, state, run.state)
-        assert float(told["loss"]) == float(metrics["loss"])
-        assert (int(told["falls"]), float(told["step_scale"])) == (0, 1.0)
+        assert float(watched_metrics["loss"]) == float(metrics["loss"])
+        assert (int(watched_metrics["falls"]), float(watched_metrics["step_scale"])) == (0, 1.0)
 
 
 # Steps so long that w overshoots its minimum, by more every time, until they are halved.
@@ -177,15 +177,17 @@ def test_a_search_that_explodes_is_led_back_until_its_steps_are_small_enough():
     watched = _course(WILD, _run(WILD), 0, 120)
     first = float(left_alone[0][2]["loss"])
     assert not float(left_alone[-1][2]["loss"]) < 10 * first
-    (_, (run,), (told,)) = watched[-1]
-    assert int(told["falls"]) >= 1
-    assert float(run.state.hyper["learning_rate"]) == pytest.approx(2.4 * float(told["step_scale"]))
-    assert float(told["loss"]) < first
+    (_, (run,), (metrics,)) = watched[-1]
+    assert int(metrics["falls"]) >= 1
+    assert float(run.state.hyper["learning_rate"]) == pytest.approx(
+        2.4 * float(metrics["step_scale"])
+    )
+    assert float(metrics["loss"]) < first
 
 
 def test_stopping_and_going_on_in_the_middle_of_a_fall_changes_no_bit():
     whole = _course(WILD, _run(WILD), 0, 90)
-    fell = next(step for step, _, (told,) in whole if int(told["falls"]))
+    fell = next(step for step, _, (metrics,) in whole if int(metrics["falls"]))
     for cut in (fell - 1, fell, fell + 1):
         (_, (half,), _) = _course(WILD, _run(WILD), 0, cut)[-1]
         saved = jax.tree.map(lambda x: jnp.asarray(np.asarray(x)), (half.state, half.watch))
@@ -199,8 +201,8 @@ def test_longer_lives_begin_a_watch_anew():
     state = train.begin(problem, OUTER, 0)
     run = train.Run(0, state, watch.begin(state))
     seen = [
-        int(found.watch.seen)
-        for _, (found,), _ in train.steps_many(problem, OUTER, [run], 0, 14, False)
+        int(run_after.watch.seen)
+        for _, (run_after,), _ in train.steps_many(problem, OUTER, [run], 0, 14, False)
     ]
     assert seen[10:] == [11, 12, 1, 2]
 

@@ -81,11 +81,11 @@ def _seen(wiring: Wiring, weights: Any, stimulus: Any) -> Any:
     ]
 
 
-def _told(rule: Any, wiring: Wiring, weights: Any, views: Any, error: Any) -> Any:
+def _credit_of(rule: Any, wiring: Wiring, weights: Any, views: Any, error: Any) -> Any:
     """(learning signals, what the rule carries back)."""
     state = rule.init_state({}, wiring, jax.random.key(3))
-    told = feedback(wiring.output.n, error=error)
-    return rule.step({}, state, wiring, _synapses(weights), views, told, DT)[
+    answer = feedback(wiring.output.n, error=error)
+    return rule.step({}, state, wiring, _synapses(weights), views, answer, DT)[
         1
     ].learning_signal, state.get("back")
 
@@ -111,13 +111,13 @@ def test_credit_has_the_sign_with_which_its_edge_acts():
         weights = {"input_to_output": w}
         activity = lambda x: _seen(wiring, weights, {"input": x})["output"].activity
         views = _seen(wiring, weights, {"input": x})
-        signal = lambda error: _told(Symmetric(), wiring, weights, views, error)[0]["input"]
+        signal = lambda error: _credit_of(Symmetric(), wiring, weights, views, error)[0]["input"]
         return jax.vmap(signal)(jnp.eye(N_POST)), jax.jacrev(activity)(x)
 
     with jax.enable_x64(True):
-        found = quick_jit(lambda w, x: [both(route, w, x) for route in ROUTES])(w, x)
+        pairs = quick_jit(lambda w, x: [both(route, w, x) for route in ROUTES])(w, x)
     for (name, port, sign), (signal, slope) in zip(
-        ROUTES, jax.tree.map(np.asarray, found), strict=True
+        ROUTES, jax.tree.map(np.asarray, pairs), strict=True
     ):
         up = -1.0 if port == "inhibitory" or (port, sign) == ("soma", -1) else 1.0
         assert (up * signal > 0).all() and (up * slope > 0).all(), (name, port, sign)
@@ -151,7 +151,9 @@ def test_other_matrices_return_credit_with_the_sign_of_the_edge_too(rule):
         @quick_jit
         def lived(w: Any, wiring: Wiring = wiring) -> Any:
             views = _seen(wiring, {"input_to_output": w}, {"input": x})
-            return views["output"].gain, *_told(rule, wiring, {"input_to_output": w}, views, error)
+            return views["output"].gain, *_credit_of(
+                rule, wiring, {"input_to_output": w}, views, error
+            )
 
         with jax.enable_x64(True):
             gain, signal, back = jax.tree.map(np.asarray, lived(np.ones((N_POST, N_PRE))))
@@ -181,11 +183,11 @@ def test_inhibitory_cells_of_conductances_are_told_to_fire_less_where_the_output
         ].activity[0]
         slope = jax.grad(output)(weights)[edge.name] * weights[edge.name]
         views = _seen(wiring, weights, {"input": np.full(3, 9.0)})
-        told = feedback(1, error=np.ones(1))
+        answer = feedback(1, error=np.ones(1))
         return (
             views["i"].activity,
             edge.connection.reduce_pre(slope),
-            reverse_walk(wiring, weights, views, told)["i"],
+            reverse_walk(wiring, weights, views, answer)["i"],
         )
 
     with jax.enable_x64(True):

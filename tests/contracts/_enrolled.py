@@ -16,18 +16,18 @@ def enrolled(kind: str) -> list[str]:
     may have registered.
     """
     package = registry.KINDS[kind].package
-    found = []
+    selected = []
     for name in registry.names(kind):
         module = registry.find(kind, name).__module__
         if module.startswith(f"{package}.") and module.endswith(f".{name}"):
-            found.append(name)
-    return found
+            selected.append(name)
+    return selected
 
 
 def oracle(name: str) -> Any:
     """The module tests/oracles/<name>.py; None where there is none."""
-    found = importlib.util.find_spec(f"tests.oracles.{name}")
-    return importlib.import_module(f"tests.oracles.{name}") if found else None
+    module = importlib.util.find_spec(f"tests.oracles.{name}")
+    return importlib.import_module(f"tests.oracles.{name}") if module else None
 
 
 def programs(room: str) -> dict[str, Callable[..., Any]]:

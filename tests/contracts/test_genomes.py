@@ -149,7 +149,7 @@ def test_every_part_has_the_weights_of_its_own_genome():
     np.testing.assert_array_equal(weights["b_to_c"], _weights(Constant(value=2.0), {})["b_to_c"])
     np.testing.assert_array_equal(weights["c_to_c"], TASK.weights["c_to_c"])
     np.testing.assert_array_equal(weights["a_to_b"], theta["*"]["a_to_b"])
-    assert {glob: set(own) for glob, own in theta.items()} == {
+    assert {glob: set(part) for glob, part in theta.items()} == {
         "b_*": set(),
         "*_to_c": set(),
         "*": {"a_to_b"},
@@ -196,9 +196,9 @@ def test_a_subject_has_weights_of_its_own_and_a_stranger_the_mean():
         # the key of a life changes nothing
         weights = _weights(genome, theta, seed=subject + 5, subject=subject)
         for edge in WIRING.edges:
-            own = np.asarray(theta[edge.name]["own"])
+            by_subject = np.asarray(theta[edge.name]["own"])
             expected = np.asarray(theta[edge.name]["mean"]) + (
-                own[subject] if 0 <= subject < 3 else own.mean(axis=0)
+                by_subject[subject] if 0 <= subject < 3 else by_subject.mean(axis=0)
             )
             expected = np.abs(expected) if edge.pre == "a" else expected  # Dale's law: magnitudes
             np.testing.assert_allclose(weights[edge.name], expected, rtol=1e-6)
@@ -219,9 +219,9 @@ def test_a_life_teaches_its_own_subject_and_the_mean_alone():
         )
 
     for subject in (1, -1, 3):
-        found = jax.grad(loss)(theta, subject)["b_to_c"]
-        touched = np.flatnonzero(np.any(np.asarray(found["own"]) != 0, axis=1))
+        gradient = jax.grad(loss)(theta, subject)["b_to_c"]
+        touched = np.flatnonzero(np.any(np.asarray(gradient["own"]) != 0, axis=1))
         assert list(touched) == ([1] if subject == 1 else [])
-        assert np.all(np.asarray(found["mean"]) != 0)
+        assert np.all(np.asarray(gradient["mean"]) != 0)
         if subject == 1:
-            np.testing.assert_array_equal(found["own"][1], found["mean"])
+            np.testing.assert_array_equal(gradient["own"][1], gradient["mean"])

@@ -432,14 +432,14 @@ def test_clamped_synapses_change_nothing_but_themselves():
     assert np.any(session.target != 0)
     np.testing.assert_array_equal(trace.recorded["activity"]["recorded"], session.target)
     np.testing.assert_array_equal(trace.recorded["activity"]["input"], session.stimulus)
-    for x, y, found in zip(
+    for x, y, weights_now in zip(
         session.stimulus,
         session.target,
         trace.recorded["weights"]["input_to_recorded"],
         strict=True,
     ):
         w = np.clip(w + 0.4 * (np.outer(y, x) - 0.5 * w), -1.0, 1.0)
-        np.testing.assert_allclose(found, w, atol=1e-12)
+        np.testing.assert_allclose(weights_now, w, atol=1e-12)
 
 
 @pytest.mark.parametrize("inputs", [{"input": 3}, {"input": 3, "output": 2}, {}])

@@ -43,8 +43,8 @@ LIVED = Lived(
 PROGRAMS = programs("objectives")
 
 
-def _scored(**given: np.ndarray) -> Lived:
-    return LIVED._replace(trace=TRACE.replace(score=TRACE.score.replace(**given)))
+def _scored(**fields: np.ndarray) -> Lived:
+    return LIVED._replace(trace=TRACE.replace(score=TRACE.score.replace(**fields)))
 
 
 def _plain(objective: Any, theta: Any, lived: Lived) -> float | None:
@@ -175,14 +175,14 @@ def test_final_weights_pull_at_the_measured_synapses_alone():
     expected = _plain(FinalWeights(), THETA, LIVED)
     assert expected is not None
     np.testing.assert_allclose(loss(ENDED), 4.0 * expected, rtol=1e-6)
-    found = jax.grad(loss)(ENDED)
+    gradient = jax.grad(loss)(ENDED)
     for name, w in ENDED.items():
         pull = (
             np.nan_to_num((w - MEASURED[name]) / 0.25 / 10)
             if name in MEASURED
             else np.zeros_like(w)
         )
-        np.testing.assert_allclose(found[name], pull, rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(gradient[name], pull, rtol=1e-5, atol=1e-7)
 
 
 def test_a_short_and_a_long_last_phase_are_told_from_the_rest():

@@ -127,9 +127,9 @@ def test_open_es_is_unbiased_for_its_rank_shaped_objective(estimates):
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_the_expected_step_points_straight_down(estimates, strategy):
     down = SLOPE / np.linalg.norm(SLOPE)
-    aside = np.linalg.svd(down[None])[2][1:]  # two directions at right angles to the slope
+    normals = np.linalg.svd(down[None])[2][1:]  # two directions at right angles to the slope
     assert estimates[strategy].mean(axis=0) @ down > 0
-    assert _surprise(estimates[strategy] @ aside.T, 0.0) < 4
-    tilted = down + 0.15 * aside[0]
+    assert _surprise(estimates[strategy] @ normals.T, 0.0) < 4
+    tilted = down + 0.15 * normals[0]
     control = np.linalg.svd(tilted[None] / np.linalg.norm(tilted))[2][1:]
     assert _surprise(estimates[strategy] @ control.T, 0.0) > 4  # a tilt of 9 degrees is seen

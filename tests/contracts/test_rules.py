@@ -143,11 +143,11 @@ WRAPPERS = [
 @pytest.mark.parametrize("name", WRAPPERS)
 def test_what_a_rule_keeps_through_a_reset_is_kept_in_every_wrapper_too(name):
     wrapper = find("rule", name)
-    own = wrapper().slow - wrapper().rule.slow
+    of_wrapper = wrapper().slow - wrapper().rule.slow
     for inner in (decode("rule", "bcm"), decode("rule", "scaling")):
         assert inner.slow
         try:
             around = wrapper(rule=inner)
         except ValueError:
             pytest.skip(f"{name} takes rules of terms alone")
-        assert around.slow == inner.slow | own
+        assert around.slow == inner.slow | of_wrapper

@@ -82,10 +82,10 @@ class Glimpsed(Taught):
     """Validation looks at one value that was trained on."""
 
     def whole(self, split: Any) -> Any:
-        found = super().whole(split)
+        sessions = super().whole(split)
         seen = super().whole("train").observed[0] * (np.arange(self.n_out) == 0)
-        mine = np.concatenate([np.maximum(found.observed[:1], seen[None]), found.observed[1:]])
-        return found.replace(observed=mine) if split == "validation" else found
+        observed = np.concatenate([np.maximum(sessions.observed[:1], seen[None]), sessions.observed[1:]])
+        return sessions.replace(observed=observed) if split == "validation" else sessions
 
 
 @spec
@@ -101,8 +101,8 @@ class Unseen(Taught):
     """Nothing is observed, and no last weights are offered instead."""
 
     def whole(self, split: Any) -> Any:
-        found = super().whole(split)
-        return found.replace(observed=np.zeros_like(found.observed))
+        sessions = super().whole(split)
+        return sessions.replace(observed=np.zeros_like(sessions.observed))
 
 
 @spec

@@ -89,9 +89,11 @@ def _named_alike(row: np.ndarray) -> frozenset[frozenset[int]]:
 @pytest.mark.parametrize("n_groups", [2, 5])
 def test_a_life_shows_every_image_once_and_its_label_is_the_group_of_its_digit(split, n_groups):
     digits = _digit_of_image()
-    own = _images(0, split)
+    images = _images(0, split)
     allowed = {_named_alike(row) for row in _groups.of_split(10, n_groups, 0, split)}
-    shown_to = {i for row, count in zip(own.table, own.counts, strict=True) for i in row[:count]}
+    shown_to = {
+        i for row, count in zip(images.table, images.counts, strict=True) for i in row[:count]
+    }
     names = set()
     lives = _lives(6, split, n_groups=n_groups)
     for inputs, labels in zip(lives.inputs, lives.labels, strict=True):
@@ -101,7 +103,7 @@ def test_a_life_shows_every_image_once_and_its_label_is_the_group_of_its_digit(s
         np.testing.assert_array_equal(np.bincount(digits[rows[:200]]), 20)
         np.testing.assert_array_equal(np.bincount(digits[rows[200:]]), 4)
         group = {digit: set(labels[digits[rows] == digit]) for digit in range(10)}
-        assert all(len(found) == 1 for found in group.values())
+        assert all(len(groups) == 1 for groups in group.values())
         grouping = np.asarray([group[digit].pop() for digit in range(10)])
         assert _named_alike(grouping) in allowed
         names.add(int(grouping[0]))

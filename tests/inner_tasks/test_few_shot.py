@@ -58,13 +58,13 @@ def test_accuracy_on_old_and_new_classes_averages_to_what_it_says():
     task = jax.tree.map(lambda x: jnp.asarray(x[0]), tasks)
     # class 2, of the last block
     always = neuron_view(jnp.asarray([0.0, 0.0, 1.0, 0.0]), jnp.zeros(4), jnp.ones(4))
-    found = []
+    metrics = []
     for t in range(20, 28):
         _, outcome = family.step(task, jnp.asarray(t), always, jax.random.key(0), 1e-3)
-        found.append(outcome.score.metrics)
+        metrics.append(outcome.score.metrics)
         assert outcome.feedback.modulators["reward"] == outcome.score.metrics["accuracy"]
         np.testing.assert_allclose(outcome.feedback.modulators["surprise"], outcome.score.loss)
-    means = {name: float(np.mean([f[name] for f in found])) for name in found[0]}
+    means = {name: float(np.mean([f[name] for f in metrics])) for name in metrics[0]}
     assert means == pytest.approx({"accuracy": 0.25, "accuracy_new": 0.5, "accuracy_old": 0.0})
 
 

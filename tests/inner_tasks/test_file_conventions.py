@@ -149,8 +149,8 @@ def test_what_is_doubtful_is_warned_of(tmp_path, what):
         arrays = {**arrays, "reward": np.full(N, np.nan)}
         words = "5 of these rows differ from an option in capitals"
     kind = Categorical() if what.startswith("go") else Bernoulli()
-    said = _family(tmp_path, arrays, kind, **fields).warnings()
-    assert any(words in line for line in said), said
+    lines = _family(tmp_path, arrays, kind, **fields).warnings()
+    assert any(words in line for line in lines), lines
 
 
 def test_sound_data_are_not_warned_of(tmp_path):
@@ -173,9 +173,9 @@ def test_a_number_that_may_stand_for_a_missing_value_is_counted(tmp_path, name, 
     assert _family(tmp_path, arrays, Gaussian()).warnings() == ()
     some = np.arange(N) % 10 == 3
     arrays[name] = np.where(some if name == "reward" else some[:, None], marker, arrays[name])
-    (said,) = _family(tmp_path, arrays, Gaussian()).warnings()
+    (warning,) = _family(tmp_path, arrays, Gaussian()).warnings()
     of = "4 of 40 values" if name == "reward" else "8 of 80 values"
-    assert said.startswith(
+    assert warning.startswith(
         f"array {name!r}: {marker:g} in {of} (10.0 %), where the others are from "
     )
 
@@ -190,8 +190,8 @@ def test_units_that_never_vary_are_named(tmp_path):
 
 def test_true_and_false_are_told_as_they_stand(tmp_path):
     arrays = {**GOOD, "choice": GOOD["choice"] == 1}
-    told = _family(tmp_path, arrays, choice_values=(True, False)).describe()
-    assert "true = option 0 (20 rows), false = option 1 (20 rows)" in told
+    summary = _family(tmp_path, arrays, choice_values=(True, False)).describe()
+    assert "true = option 0 (20 rows), false = option 1 (20 rows)" in summary
 
 
 def test_rows_without_an_outcome_are_read_as_0_and_that_is_told(tmp_path):

@@ -63,9 +63,9 @@ def test_the_true_rule_in_a_lifetime_repeats_the_weights_and_the_choices():
 
 def test_the_expected_reward_is_the_mean_of_the_last_ten_and_refusals_teach_nothing():
     sessions = simulate(TASK)[0].sessions
-    told = sessions.modulators
+    modulators = sessions.modulators
     for accepted, reward, advantage in zip(
-        sessions.target[..., 0], told["reward"], told["advantage"], strict=True
+        sessions.target[..., 0], modulators["reward"], modulators["advantage"], strict=True
     ):
         past = []
         for y, r, a in zip(accepted, reward, advantage, strict=True):

@@ -99,18 +99,18 @@ def _save(path, arrays) -> str:
 def test_a_file_is_understood_as_the_schema_says(tmp_path, seed, window):
     arrays = _file(seed)
     family = Recordings(path=_save(tmp_path / "a.npz", arrays), reward_window=window)
-    found = family.recorded()
+    recorded = family.recorded()
     expected = _oracle(arrays, window)
-    s = found.sessions
+    s = recorded.sessions
     for name in ("stimulus", "target", "observed", "gate", "reset"):
         np.testing.assert_allclose(getattr(s, name), expected[name], rtol=1e-6, err_msg=name)
         assert getattr(s, name).dtype == np.float32
     assert set(s.modulators) == {"reward", "advantage", "dopamine_2"}
     for name, values in s.modulators.items():
         np.testing.assert_allclose(values, expected[name], rtol=1e-5, atol=1e-6, err_msg=name)
-    np.testing.assert_array_equal(found.trial, expected["trial"])
-    assert found.names == ("b", "a", "c\n")
-    np.testing.assert_array_equal(found.subject, [0, 1, 0, 2, 0])
+    np.testing.assert_array_equal(recorded.trial, expected["trial"])
+    assert recorded.names == ("b", "a", "c\n")
+    np.testing.assert_array_equal(recorded.subject, [0, 1, 0, 2, 0])
     edge = "input_to_output"
     np.testing.assert_allclose(
         s.weights[edge], np.tile(arrays[f"weights.{edge}"], (5, 1, 1)), rtol=1e-6
@@ -135,39 +135,41 @@ def test_a_file_is_understood_as_the_schema_says(tmp_path, seed, window):
 def test_what_is_left_out_gets_its_default(tmp_path):
     rng = np.random.default_rng(0)
     arrays = {"stimulus": rng.normal(size=(6, 2)), "activity": rng.normal(size=(6, 3))}
-    found = Recordings(path=_save(tmp_path / "a.npz", arrays)).recorded()
-    np.testing.assert_array_equal(found.sessions.gate, np.ones((1, 6)))
-    np.testing.assert_array_equal(found.sessions.reset, np.zeros((1, 6)))
-    np.testing.assert_array_equal(found.sessions.observed, np.ones((1, 6, 3)))
-    np.testing.assert_array_equal(found.trial, [np.arange(6)])
-    assert found.sessions.modulators == found.sessions.weights == found.sessions.final == {}
-    assert found.names == ("session 0",)
+    recorded = Recordings(path=_save(tmp_path / "a.npz", arrays)).recorded()
+    np.testing.assert_array_equal(recorded.sessions.gate, np.ones((1, 6)))
+    np.testing.assert_array_equal(recorded.sessions.reset, np.zeros((1, 6)))
+    np.testing.assert_array_equal(recorded.sessions.observed, np.ones((1, 6, 3)))
+    np.testing.assert_array_equal(recorded.trial, [np.arange(6)])
+    assert (
+        recorded.sessions.modulators == recorded.sessions.weights == recorded.sessions.final == {}
+    )
+    assert recorded.names == ("session 0",)
     masked = {**arrays, "recorded": np.asarray([1, 0, 1])}
-    found = Recordings(path=_save(tmp_path / "b.npz", masked)).recorded()
-    np.testing.assert_array_equal(found.sessions.observed, np.tile([1.0, 0, 1], (1, 6, 1)))
-    assert not found.sessions.target[:, :, 1].any()
+    recorded = Recordings(path=_save(tmp_path / "b.npz", masked)).recorded()
+    np.testing.assert_array_equal(recorded.sessions.observed, np.tile([1.0, 0, 1], (1, 6, 1)))
+    assert not recorded.sessions.target[:, :, 1].any()
 
 
 def test_choices_become_one_unit_or_one_hot_units(tmp_path):
     stimulus = np.ones((5, 2)) * np.arange(5)[:, None]
     three = np.asarray([2.0, -1, 0, 1, 2])
-    found = Recordings(
+    recorded = Recordings(
         path=_save(tmp_path / "a.npz", {"stimulus": stimulus, "choice": three}),
         likelihood=Categorical(),
     ).recorded()
     expected = [[0, 0, 1], [0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]]
-    np.testing.assert_array_equal(found.sessions.target[0], expected)
+    np.testing.assert_array_equal(recorded.sessions.target[0], expected)
     share = np.asarray([1, 0, 1, 1, 1]) / 3
     np.testing.assert_allclose(
-        found.sessions.observed[0], np.tile(share[:, None], (1, 3)), rtol=1e-6
+        recorded.sessions.observed[0], np.tile(share[:, None], (1, 3)), rtol=1e-6
     )
     two = {"stimulus": stimulus, "choice": np.asarray([1, -7, 0, 0, 1]), "activity": stimulus}
     path = _save(tmp_path / "b.npz", two)
-    found = Recordings(path=path, likelihood=Bernoulli(), target="choice").recorded()
-    np.testing.assert_array_equal(found.sessions.target[0, :, 0], [1, 0, 0, 0, 1])
-    np.testing.assert_array_equal(found.sessions.observed[0, :, 0], [1, 0, 1, 1, 1])
-    found = Recordings(path=path, likelihood=Poisson(), target="activity").recorded()
-    np.testing.assert_array_equal(found.sessions.target[0], stimulus)
+    recorded = Recordings(path=path, likelihood=Bernoulli(), target="choice").recorded()
+    np.testing.assert_array_equal(recorded.sessions.target[0, :, 0], [1, 0, 0, 0, 1])
+    np.testing.assert_array_equal(recorded.sessions.observed[0, :, 0], [1, 0, 1, 1, 1])
+    recorded = Recordings(path=path, likelihood=Poisson(), target="activity").recorded()
+    np.testing.assert_array_equal(recorded.sessions.target[0], stimulus)
     same = {"stimulus": stimulus, "choice": np.zeros(5, bool)}
     family = Recordings(path=_save(tmp_path / "c.npz", same), likelihood=Categorical())
     assert family.shape().n_out == 2

@@ -69,9 +69,9 @@ def test_groups_are_as_equal_as_seven_kinds_can_be(table: Any) -> None:
 
 
 def test_without_the_package_the_fix_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = importlib.util.find_spec
+    find_spec = importlib.util.find_spec
     monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name: None if name == "river" else found(name)
+        importlib.util, "find_spec", lambda name: None if name == "river" else find_spec(name)
     )
     _forget()
     with pytest.raises(BadInput, match=r'river.*pip install "metaplast\[data\]"') as refused:

@@ -28,8 +28,8 @@ def drive(
     theta = rule.init(jax.random.key(0), connection) if theta is None else theta
     weight = np.broadcast_to(np.asarray(weight), connection.shape)
     signals = (pre, {"activity": post, **fields.get("signals", {})}, fields.get("modulators", {}))
-    given = jax.tree.map(_floats, (weight, fields.get("weight_max", 1.0), signals))
-    deltas, state = _scan(rule, connection, dt, theta, *given)
+    arrays = jax.tree.map(_floats, (weight, fields.get("weight_max", 1.0), signals))
+    deltas, state = _scan(rule, connection, dt, theta, *arrays)
     return np.asarray(deltas), state
 
 

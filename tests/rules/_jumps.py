@@ -24,7 +24,7 @@ def observed(rule: Any, channels: tuple[str, ...]) -> str:
     """The narrowest reach that explains every change that a jump of one neuron or synapse made in
     20 steps.
     """
-    found = "synapse"
+    widest = "synapse"
     for seed in SEEDS:
         deltas = _lives(rule, channels, seed)
         base = deltas[0]
@@ -32,8 +32,8 @@ def observed(rule: Any, channels: tuple[str, ...]) -> str:
         for (kind, place), after in zip(_jumps(), jumped, strict=True):
             moved = np.argwhere((after != base).any(axis=0))
             for post, pre in moved:
-                found = max(found, _needed(kind, place, int(post), int(pre)), key=REACHES.index)
-    return found
+                widest = max(widest, _needed(kind, place, int(post), int(pre)), key=REACHES.index)
+    return widest
 
 
 def _jumps() -> list[tuple[str, tuple[int, ...]]]:
@@ -87,14 +87,14 @@ def _run(rule: Any, tree: Any, lives: list[Any], seed: Any) -> Any:
 def _drawn(blank: Any, names: list[str], seed: int) -> list[np.ndarray]:
     """Every leaf for 20 steps: spikes in the first ten, graded values of either sign later."""
     random = np.random.default_rng(seed)
-    found = []
+    leaves = []
     for name, leaf in zip(names, jax.tree.leaves(blank), strict=True):
         shape = (N_STEPS, *np.shape(leaf))
         values = random.normal(size=shape)
         if name.endswith("activity"):
             values[: N_STEPS // 2] = random.integers(0, 2, (N_STEPS // 2, *np.shape(leaf)))
-        found.append(np.zeros(shape, np.uint32) if name == "key" else values.astype(np.float32))
-    return found
+        leaves.append(np.zeros(shape, np.uint32) if name == "key" else values.astype(np.float32))
+    return leaves
 
 
 def _jumped(
@@ -102,10 +102,10 @@ def _jumped(
 ) -> list[np.ndarray]:
     kind, place = jump
     kinds = {"pre.activity": "sent", "weight": "synapse", "weight_initial": "synapse"}
-    found = []
+    leaves = []
     for name, a, b in zip(names, here, there, strict=True):
         values = a.copy()
         if kinds.get(name, name.partition(".")[0]) == kind:
             values[(slice(None), *place)] = b[(slice(None), *place)]
-        found.append(values)
-    return found
+        leaves.append(values)
+    return leaves

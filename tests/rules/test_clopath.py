@@ -71,7 +71,7 @@ def test_pairings_of_a_neuron_that_shows_no_upswing():
     for k, (lag, period) in enumerate(protocols):
         starts = 50 + period * np.arange(10)
         pre[starts, k] = post[starts + lag, k] = 1
-    found = {}
+    changes = {}
     for name, rule in {
         "whole": Clopath(),
         "ltp": Clopath(a_ltd=0.0),
@@ -80,10 +80,10 @@ def test_pairings_of_a_neuron_that_shows_no_upswing():
         deltas, _ = drive(
             rule, Dense(n, n), pre, post, dt=DT, signals={"potential": np.full(post.shape, REST)}
         )
-        found[name] = np.diagonal(deltas.sum(axis=0))
-    assert np.all(found["plain"] == 0.0)
-    assert found["whole"][0] < -0.005 and abs(found["whole"][1]) < 1e-5
-    assert np.all(np.diff(found["ltp"][1:]) > 0) and found["ltp"][-1] > 0.005
+        changes[name] = np.diagonal(deltas.sum(axis=0))
+    assert np.all(changes["plain"] == 0.0)
+    assert changes["whole"][0] < -0.005 and abs(changes["whole"][1]) < 1e-5
+    assert np.all(np.diff(changes["ltp"][1:]) > 0) and changes["ltp"][-1] > 0.005
 
 
 def _authors_trains(lag: int, frequency: float) -> tuple[list[int], list[int]]:
@@ -180,7 +180,7 @@ def test_pairings_of_the_authors_neuron_end_where_their_code_ends():
             first, (jnp.asarray(pre), jnp.asarray(post))
         )
     for lag, expected in AUTHORS.items():
-        found = [
+        weights = [
             200.0 * float(w[k, k]) for k in map(protocols.index, ((lag, f) for f in FREQUENCIES))
         ]
-        np.testing.assert_allclose(found, expected, atol=0.051)
+        np.testing.assert_allclose(weights, expected, atol=0.051)

@@ -148,8 +148,8 @@ def learned(wiring: Wiring, rules: dict[str, Eprop], weights: Any, shown: Any, s
         state, (views, sent) = network.step(
             wiring, {}, synapses, state, stimulus, DT, jax.random.key(0)
         )
-        told = feedback(N_OUT, error=jax.grad(loss)(views["output"].activity, now, softmax))
-        credit = Symmetric().step({}, {}, wiring, synapses, views, told, DT)[1]
+        answer = feedback(N_OUT, error=jax.grad(loss)(views["output"].activity, now, softmax))
+        credit = Symmetric().step({}, {}, wiring, synapses, views, answer, DT)[1]
         new = {}
         deltas = {}
         seen = {}
@@ -175,9 +175,15 @@ def learned(wiring: Wiring, rules: dict[str, Eprop], weights: Any, shown: Any, s
 def _program(cell: str, silent: float) -> Any:
     wiring, cut = wirings(cell, silent)
     rules = dict(zip(EDGES, (HIDDEN[cell], HIDDEN[cell], TOP), strict=True))
-    slope = lambda wiring, *given: jax.grad(lambda w: summed_loss(wiring, w, *given[1:]))(given[0])
+    slope = lambda wiring, *arguments: jax.grad(lambda w: summed_loss(wiring, w, *arguments[1:]))(
+        arguments[0]
+    )
     return quick_jit(
-        lambda *given: (*learned(wiring, rules, *given), slope(cut, *given), slope(wiring, *given))
+        lambda *arguments: (
+            *learned(wiring, rules, *arguments),
+            slope(cut, *arguments),
+            slope(wiring, *arguments),
+        )
     )
 
 

@@ -127,8 +127,8 @@ def of_events(rule: Any, oracle: Any) -> np.ndarray:
     return events.weights(lambda: oracle(rule, TOP), pre, post, start, DT, TOP)
 
 
-def off(given: np.ndarray, wanted: np.ndarray) -> float:
-    return float(np.max(np.abs(given - wanted)) / np.max(np.abs(wanted)))
+def off(actual: np.ndarray, wanted: np.ndarray) -> float:
+    return float(np.max(np.abs(actual - wanted)) / np.max(np.abs(wanted)))
 
 
 def test_the_trains_hold_what_is_hard():
@@ -146,9 +146,9 @@ def test_the_trains_hold_what_is_hard():
     ("wide", "allowed"), [(False, 1e-5), (True, 1e-10)], ids=["float32", "float64"]
 )
 def test_every_rule_ends_where_the_loop_over_spikes_ends(wide, allowed):
-    found = {name: off(stepped(wide)[name], expected(name)) for name in CASES}
-    print({name: f"{value:.1e}" for name, value in found.items()})
-    assert max(found.values()) < allowed, found
+    errors = {name: off(stepped(wide)[name], expected(name)) for name in CASES}
+    print({name: f"{value:.1e}" for name, value in errors.items()})
+    assert max(errors.values()) < allowed, errors
 
 
 @pytest.mark.parametrize(

@@ -16,14 +16,14 @@ from tests.rules._drive import drive
     ("order", "signals"), [(1, ("post",)), (2, ("post", "pre", "weight")), (3, ("error", "weight"))]
 )
 def test_a_family_is_every_product_of_powers(order, signals):
-    found = expand([f"taylor {order} of {' '.join(signals)}"])
+    terms = expand([f"taylor {order} of {' '.join(signals)}"])
     powers = set(itertools.product(range(order + 1), repeat=len(signals)))
     seen = []
-    for term in found:
+    for term in terms:
         (product,) = parse(term)
         assert product.scale == 1.0
-        given = dict(product.factors)
-        seen.append(tuple(given.get(s, 0) for s in signals))
+        power_of = dict(product.factors)
+        seen.append(tuple(power_of.get(s, 0) for s in signals))
     assert sorted(seen) == sorted(powers)
 
 

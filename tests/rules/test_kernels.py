@@ -155,10 +155,10 @@ def test_three_factor_keeps_the_inner_rules_state_beside_its_own(inner, monkeypa
     c = Dense(2, 3)
     spikes = (PRE > 0, POST > 0)
     theta = wrapped.init(jax.random.key(0), c)
-    alone, own = drive(inner, c, *spikes, dt=DT, theta=theta["rule"])
+    alone, inner_state = drive(inner, c, *spikes, dt=DT, theta=theta["rule"])
     _, both = drive(wrapped, c, *spikes, dt=DT, theta=theta, modulators=channels)
     for side in ("pre", "post", "synapse"):
-        for name, leaf in getattr(own, side).items():
+        for name, leaf in getattr(inner_state, side).items():
             np.testing.assert_array_equal(getattr(both, side)[name], leaf)
     fade = math.exp(-DT / wrapped.tau) ** np.arange(5, -1, -1)
     np.testing.assert_allclose(

@@ -246,7 +246,7 @@ def test_what_needs_two_steps_is_found():
     "connection", [Sparse(n_post=6, n_pre=5, probability=0.5), Masked(n_post=6, n_pre=5)], ids=str
 )
 def test_mixing_is_found_on_every_connection(connection):
-    own = Computed(
+    synapse = Computed(
         lambda view, c: c.at_post(view.post.activity) * c.at_pre(view.pre.activity) * view.weight
     )
     neuron = Computed(lambda view, c: c.at_post(c.reduce_post(view.weight)) * jnp.ones(c.shape))
@@ -255,7 +255,7 @@ def test_mixing_is_found_on_every_connection(connection):
             c.at_pre(c.backpropagate(view.weight, view.post.activity)) * jnp.ones(c.shape)
         )
     )
-    assert [measured(rule, connection) for rule in (own, neuron, layer)] == [
+    assert [measured(rule, connection) for rule in (synapse, neuron, layer)] == [
         "synapse",
         "neuron",
         "layer",
@@ -332,5 +332,5 @@ def test_jumps_of_single_neurons_go_as_far_as_the_program_says(change, expected)
 def test_no_jump_goes_further_than_the_program_says(name):
     rule = find("rule", name)()
     names = channels(rule)
-    said = reach(reads(rule, EDGE, names))
-    assert REACHES.index(observed(rule, names)) <= REACHES.index(said)
+    by_program = reach(reads(rule, EDGE, names))
+    assert REACHES.index(observed(rule, names)) <= REACHES.index(by_program)

@@ -58,9 +58,9 @@ def test_a_pair_is_paid_by_what_is_left_of_it_when_dopamine_comes(lag):
     exact = left * D0 / r
     off = []
     for dt in (2e-3, 1e-3, 5e-4):
-        found = _change(dt, lag, reward)
-        assert found == pytest.approx(left * D0 * dt / -math.expm1(-dt * r), rel=1e-5)
-        off.append(abs(found / exact - 1.0))
+        change = _change(dt, lag, reward)
+        assert change == pytest.approx(left * D0 * dt / -math.expm1(-dt * r), rel=1e-5)
+        off.append(abs(change / exact - 1.0))
     assert off[1] < 0.004
     np.testing.assert_allclose(np.array(off[:-1]) / off[1:], 2.0, rtol=0.02)
 

@@ -73,7 +73,7 @@ def library(name: str) -> tuple[np.ndarray, dict[str, dict[str, np.ndarray]]]:
         },
     )
     rules = {"known": known, "unfiltered": dataclasses.replace(known, rule=bare)}
-    told = feedback(N, modulators={"reward": jnp.zeros(())})
+    answer = feedback(N, modulators={"reward": jnp.zeros(())})
     thetas = {
         of: rule.init(jax.random.key(0), wiring.edges[0].connection) for of, rule in rules.items()
     }
@@ -83,7 +83,7 @@ def library(name: str) -> tuple[np.ndarray, dict[str, dict[str, np.ndarray]]]:
         state, (views, sent) = network.step(
             wiring, {}, synapses, state, {"input": now[0]}, DT, now[1]
         )
-        credit = None_().step({}, {}, wiring, synapses, views, told, DT)[1]
+        credit = None_().step({}, {}, wiring, synapses, views, answer, DT)[1]
         new = {}
         for (of, rule), edge in itertools.product(rules.items(), wiring.edges):
             used = reads(rule, edge.connection, ("reward",))
@@ -179,15 +179,14 @@ def test_reward_times_the_score_trace_is_on_average_the_gradient_of_the_expected
     assert abs(p.sum() - 1.0) < 1e-12
     assert set(possible) == set(number)
     first = np.asarray([np.argmax(number == o) for o in possible])
-    found = {
+    sums = {
         of: {e: np.einsum("o,oji->ji", (p * REWARD)[possible], x[first]) for e, x in edges.items()}
         for of, edges in eligibility.items()
     }
     for edge, slope in exact_gradient(name).items():
         zeta = 1.0 if CELLS[name].soma_input == "jump" else 1.0 - math.exp(-DT / TAU)
         off = {
-            of: np.abs(zeta * x[edge] - slope).max() / np.abs(slope).max()
-            for of, x in found.items()
+            of: np.abs(zeta * x[edge] - slope).max() / np.abs(slope).max() for of, x in sums.items()
         }
         assert off["known"] < 1e-10 if name != "value" else off["known"] > 1e-2
         assert off["unfiltered"] > 1e-2

@@ -240,10 +240,10 @@ def test_the_conventions_of_norse_are_settings():
         return (state, jnp.clip(weight + delta, 0.0, 1.0)), None
 
     trains = tuple(jnp.asarray(z, jnp.float32) for z in (pre, post))
-    (_, found), _ = jax.lax.scan(
+    (_, weights), _ = jax.lax.scan(
         last, (rule.init_state({}, connection), jnp.asarray(w, jnp.float32)), trains
     )
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    np.testing.assert_allclose(weights, expected, rtol=1e-5)
     assert np.abs(expected - w).max() > 0.05
 
 

@@ -57,7 +57,7 @@ def test_pairings_at_rising_frequency_end_in_potentiation_of_both_orders(trains)
     """
     rule = decode("rule", known_rule("triplet_visual"))
     # from any bound
-    found = _changes(rule, trains)
+    changes = _changes(rule, trains)
     far = 100.0
     for lag, frequency in [(lag, f) for lag in LAGS for f in FREQUENCIES]:
         spikes = [train[:, [trains[2].index((lag, frequency))]] for train in trains[:2]]
@@ -67,24 +67,24 @@ def test_pairings_at_rising_frequency_end_in_potentiation_of_both_orders(trains)
             )[0, 0]
             - far / 2
         )
-        assert found[lag][FREQUENCIES.index(frequency)] == pytest.approx(exact, abs=1e-5)
-    assert abs(found[10][0]) < 0.01 and np.all(np.diff(found[10]) > 0.1)
-    assert found[-10][0] < -0.3 and np.all(found[-10][-2:] > 0.1)
+        assert changes[lag][FREQUENCIES.index(frequency)] == pytest.approx(exact, abs=1e-5)
+    assert abs(changes[10][0]) < 0.01 and np.all(np.diff(changes[10]) > 0.1)
+    assert changes[-10][0] < -0.3 and np.all(changes[-10][-2:] > 0.1)
 
 
 @pytest.mark.parametrize("name", ["triplet_visual_nearest", "triplet"])
 def test_the_other_fits_to_visual_cortex_show_the_same(name, trains):
-    found = _changes(Triplet() if name == "triplet" else decode("rule", known_rule(name)), trains)
-    assert abs(found[10][0]) < 0.05 and np.all(np.diff(found[10]) > 0.0)
-    assert found[-10][0] < -0.25 and found[-10][-1] > 0.25
+    changes = _changes(Triplet() if name == "triplet" else decode("rule", known_rule(name)), trains)
+    assert abs(changes[10][0]) < 0.05 and np.all(np.diff(changes[10]) > 0.0)
+    assert changes[-10][0] < -0.25 and changes[-10][-1] > 0.25
 
 
 def test_a_pair_rule_does_not(trains):
     """The control: pairs alone depress more, not less, the faster they come."""
-    found = _changes(
+    changes = _changes(
         Stdp(potentiation=5e-3, depression=7.1e-3, tau_pre=16.8e-3, tau_post=33.7e-3), trains
     )
-    assert np.all(np.diff(found[10]) < 0.0) and np.all(np.diff(found[-10]) < 0.0)
+    assert np.all(np.diff(changes[10]) < 0.0) and np.all(np.diff(changes[-10]) < 0.0)
 
 
 def test_without_triplets_it_is_the_pair_rule():

@@ -54,8 +54,8 @@ def test_one_postsynaptic_spike_meets_the_psp_and_is_filtered_once():
     ]
     np.testing.assert_allclose(plain, np.where(t == 15, whole, 0.0), rtol=1e-4, atol=1e-8)
     psp = np.where(t >= 10, (10 / 7) * (np.exp((10 - t) / 10) - np.exp((10 - t) / 3)), 0.0)
-    given = _changes(UrbanczikSenn(rate=0.1), psp, post, -20.0)[:, 0, 0]
-    np.testing.assert_allclose(given, deltas, rtol=1e-3, atol=1e-7)
+    from_psp = _changes(UrbanczikSenn(rate=0.1), psp, post, -20.0)[:, 0, 0]
+    np.testing.assert_allclose(from_psp, deltas, rtol=1e-3, atol=1e-7)
 
 
 @pytest.mark.parametrize("v", [0.6, 1.1])
