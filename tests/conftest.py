@@ -1,6 +1,4 @@
-"""What every test runs under: no silent broadcasting between ranks, no silent mixing of dtypes,
-quick compilation.
-"""
+"""The settings of every test: strict ranks, strict dtypes, quick compilation."""
 
 import os
 

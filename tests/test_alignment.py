@@ -1,6 +1,4 @@
-"""The angle between a credit signal and backpropagation: the published experiment, and that
-measuring only looks.
-"""
+"""The angle between a credit signal and backpropagation: a published experiment; it only looks."""
 
 import dataclasses
 from typing import Any
@@ -28,8 +26,9 @@ N_STEPS = 300
 
 
 def test_weights_turn_towards_random_feedback():
-    """Lillicrap et al. 2016, the shipped experiment cut short: about 90 degrees at birth, below 45
-    after learning.
+    """Lillicrap et al. 2016: about 90 degrees at birth, below 45 after learning.
+
+    It is the shipped experiment, cut short.
     """
     words = ["experiment=alignment", f"task.n_steps={N_STEPS}", "task.n_test=10"]
     problem = parse(compose(words, Sources()), check=False).main.meta_problem()
@@ -62,8 +61,9 @@ def _lifetime(**changes: Any) -> Lifetime:
 
 @pytest.mark.exact
 def test_measuring_changes_nothing_and_goes_on_while_the_network_is_frozen():
-    """Losses and gradients are the same with and without, also where the angle is 0 and has no
-    derivative.
+    """Losses and gradients are the same with and without it.
+
+    They are also the same where the angle is 0 and has no derivative.
     """
     still = _lifetime(feedback=Symmetric())
     measured = dataclasses.replace(still, measure=("alignment",))

@@ -1,5 +1,6 @@
-"""Recurrent synapses that learn by spike times are a loop from spike to spike; those that give
-credit see what came.
+"""Recurrent synapses that learn by spike times are a loop from spike to spike.
+
+Recurrent synapses that give credit see the transmitted signal.
 """
 
 from collections.abc import Callable
@@ -97,8 +98,9 @@ def graph(name: str) -> Any:
 def lived(
     spike_times: SpikeTimes = "synapse",
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Every case is an edge of one network; `through` is one that does not go back, with a delay in
-    front of it.
+    """Every case is an edge of one network.
+
+    `through` does not go back, and has a delay in front of it.
     """
     sources = Population("input", N_IN)
     cells = Population("cells", N, Lif(tau_m=10e-3, tau_syn=5e-3), sign=-1)
@@ -177,8 +179,9 @@ def test_an_edge_that_does_not_go_back_has_its_delays_alone():
 def alone(
     rule: Any, transmission: AbstractTransmission = NONE
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(spikes, first and last weights) of cells whose only plastic edge goes back and has no effect
-    worth naming.
+    """(spikes, first and last weights) of cells with one plastic edge.
+
+    It goes back and has no effect worth naming.
     """
     spikes, weights = case()
     edges = (
@@ -203,9 +206,7 @@ def test_a_rule_that_is_none_of_spike_times_sees_what_is_transmitted(transmissio
 
 
 def test_terms_of_credit_see_what_is_transmitted_and_terms_of_spikes_the_spikes():
-    """The trace of the presynaptic spikes at a postsynaptic one, by a plain sum over earlier
-    spikes.
-    """
+    """The trace of the presynaptic spikes at a postsynaptic one is a plain sum."""
     spikes = TraceTaylor(("post*pre_trace",), (1e-3,), learn="none")
     credit = ("0*score", "0*post_gain")
     rules = {0: spikes, 1: replace(spikes, terms=(*spikes.terms, credit[1]), initial=(1e-3, 0.0))}
@@ -225,9 +226,7 @@ RATES = Polynomial(("post*pre",), (1.0,), rate=1e-8, learn="none")
 
 @pytest.mark.parametrize("transmission, sent", [(NONE, 1), (AXON, 4), (NEST, 4)])
 def test_each_part_of_a_sum_sees_spikes_at_its_own_times(transmission, sent):
-    """The change by a sum: that of its part of spike times alone, and products of what was
-    transmitted.
-    """
+    """A sum makes the change of its part of spike times, plus products of transmitted signals."""
     cells, born, alone_last = alone(WEAK, transmission)
     pairs = RATES.rate * cells.T @ late(cells, sent)
     for parts in ((("times", WEAK), ("rates", RATES)), (("rates", RATES), ("times", WEAK))):
@@ -239,9 +238,7 @@ def test_each_part_of_a_sum_sees_spikes_at_its_own_times(transmission, sent):
 
 
 def test_a_sum_within_a_sliding_mean_keeps_both_times():
-    """The part of rates: deviations of the postsynaptic spikes from their mean, times what was
-    transmitted.
-    """
+    """The part of rates: postsynaptic deviations from a mean, times transmitted signals."""
     silent = replace(PAIR, potentiation=1e-30, depression=1e-30)
     rule = Scale(Sliding(Sum((("times", silent), ("rates", RATES))), steps=20.0), learn=False)
     cells, born, last = alone(rule)
@@ -256,8 +253,10 @@ def test_a_sum_within_a_sliding_mean_keeps_both_times():
 
 
 def test_the_rule_of_potentials_sees_presynaptic_spikes_at_their_times():
-    """A potential that stands still at u, low-passed from theta_minus: each presynaptic spike
-    depresses by what it has come to."""
+    """A potential stands still at u, and is low-passed from theta_minus.
+
+    Each presynaptic spike depresses by the value that the low-pass has come to.
+    """
     u = -60.0
     low = -70.6
     rule = Clopath(a_ltd=1e-4, a_ltp=0.0, scale=1e-14, offset=u, spike_width=0.0)

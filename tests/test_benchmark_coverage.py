@@ -1,6 +1,4 @@
-"""The designs of the coverage benchmark: their plain NumPy lives are those of the library, and what
-is open is so.
-"""
+"""The designs of the coverage benchmark: their NumPy lives, and their open numbers."""
 
 import numpy as np
 import pytest

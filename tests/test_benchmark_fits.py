@@ -1,6 +1,4 @@
-"""The two sides of the benchmark of fits do the same work: equal numbers at toy size, nothing is
-timed.
-"""
+"""Both sides of the benchmark of fits give equal numbers at toy size; nothing is timed."""
 
 from functools import partial
 

@@ -1,5 +1,8 @@
-"""Any rule in any network under any outer loop: combinations drawn from the registry live for two
-outer steps, and what cannot live together is refused by name, with the reason."""
+"""Any rule in any network under any outer loop.
+
+Combinations drawn from the registry live for two outer steps. Parts that cannot live together are
+refused by name, with the reason.
+"""
 
 import dataclasses
 from collections.abc import Iterator
@@ -81,8 +84,9 @@ REFUSED: list[tuple[dict[str, str], str]] = []
 
 
 def _combination(index: int) -> dict[str, str]:
-    """The combination number `index` of those that can be; those that cannot are kept with the
-    reason.
+    """The combination number `index` of those that can be.
+
+    Those that cannot be are kept with the reason.
     """
     while len(RUN) <= index:
         choice = next(_drawing())

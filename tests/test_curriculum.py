@@ -51,8 +51,9 @@ def test_the_phases_that_are_reached_are_left(n_steps, left):
 
 
 def test_the_loss_of_a_cut_life_is_that_of_its_first_steps():
-    """4 plastic steps, then 3 without plasticity; cut within either, or between them. Judged, it is
-    the whole life.
+    """4 plastic steps, then 3 without plasticity, are cut within either, or between them.
+
+    Where it is judged, it is the whole life.
     """
     lifetime = Lifetime(
         task=TeacherStudent(n_in=3, n_out=2, n_steps=4, n_test=3), network=Feedforward(hidden=())

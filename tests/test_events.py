@@ -1,6 +1,4 @@
-"""Synapses from spike to spike are the same as every synapse in every step: alone, vmapped, under
-gradients.
-"""
+"""Synapses from spike to spike equal every synapse in every step: alone, vmapped, under a gradient."""
 
 import math
 from functools import partial
@@ -155,8 +153,9 @@ def test_a_power_of_the_weight_is_its_power_from_spike_to_spike(power):
 
 
 def test_what_is_sparse_on_no_spiking_side_takes_the_plain_way():
-    """A rule of spikes between rate units: its terms claim silence that is not there, and nothing
-    goes wrong.
+    """A rule of spikes between rate units: its terms claim silence that is not there.
+
+    Nothing goes wrong.
     """
     terms = [
         Term(jnp.ones(N_POST), jnp.arange(1.0, N_PRE + 1.0), 1, "pre"),
@@ -176,8 +175,9 @@ def test_what_is_sparse_on_no_spiking_side_takes_the_plain_way():
 
 @pytest.mark.parametrize(("platform", "walks"), [("cpu", True), ("cuda", False), ("tpu", False)])
 def test_an_accelerator_changes_every_synapse_in_every_step(platform, walks):
-    """What is sent to the compiler of each platform: a walk over spikes is a loop that would keep
-    it waiting.
+    """The programs for the compiler of each platform.
+
+    A walk over spikes is a loop that would keep an accelerator waiting.
     """
     move = Move(jnp.ones(()), jnp.ones(()), 0.0, 1.0, SPIKES)
     step = jax.jit(lambda w, z: GRAPH.changed(w, [Term(jnp.ones(N_POST), z, 0, "pre")], move))
@@ -200,8 +200,9 @@ def test_memory_goes_with_the_synapses_not_with_the_pairs():
 
 @pytest.mark.parametrize("probability", [0.02, 0.5, 1.0])
 def test_every_pair_is_drawn_with_its_probability(probability):
-    """Rows, columns and the whole, over 40 seeds, within 4.5 standard errors; all pairs where the
-    probability is 1.
+    """Rows, columns and the whole are right over 40 seeds, within 4.5 standard errors.
+
+    All pairs are drawn where the probability is 1.
     """
     n = np.mean(
         [Masked(20, 30, probability=probability, seed=s).support() for s in range(40)], axis=0

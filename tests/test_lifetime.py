@@ -1,6 +1,4 @@
-"""One life: however it is cut, recorded or differentiated it is the same, and it is a plain NumPy
-loop.
-"""
+"""One life is the same however it is cut, recorded or differentiated; it is a plain NumPy loop."""
 
 import dataclasses
 from functools import partial
@@ -98,8 +96,9 @@ def _now(life: Any) -> dict[str, Any]:
 @pytest.mark.exact
 @pytest.mark.parametrize("told", [True, False], ids=["start given", "start unknown"])
 def test_a_life_in_pieces_is_the_same_to_the_bit(whole, told):
-    """The cuts lie in the plastic phase and in the frozen one; the piece between them runs from one
-    into the other.
+    """The cuts lie in the plastic phase and in the frozen one.
+
+    The piece between them runs from one phase into the other.
     """
     theta, task, life, (after, trace) = whole
     pieces = []
@@ -140,8 +139,9 @@ def test_recording_changes_nothing(whole):
 
 
 def test_saving_memory_changes_neither_loss_nor_gradient():
-    """A stretch of 5 plastic steps is a segment of 3 and a rest of 2; the 5 frozen ones keep
-    nothing.
+    """A stretch of 5 plastic steps is a segment of 3 and a rest of 2.
+
+    The 5 frozen steps keep nothing.
     """
     family = Prototypes(n_in=3, n_classes=5, shots=1, queries=1)
     rule = Polynomial(terms=("error*pre", "post^2*weight"), initial=(-1.0, -0.1), rate=0.2)

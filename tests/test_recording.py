@@ -1,6 +1,4 @@
-"""Recordings as lives: nothing is in two splits, every recorded value counts alike, and nothing
-recorded leaks.
-"""
+"""Recordings as lives: splits are disjoint, recorded values count alike, and nothing leaks."""
 
 import dataclasses
 import itertools
@@ -51,9 +49,11 @@ TRIAL = 2
 @register("task", "tape")
 @spec
 class Tape(AbstractRecording):
-    """Made-up counts: `sessions` sessions of unequal length and trials of 2 steps, shared out among
-    `subjects`; some values are missing, plasticity is off in places, and two modulators are
-    told."""
+    """Made-up counts: `sessions` sessions of unequal length and trials of 2 steps.
+
+    They are shared out among `subjects`. Some values are missing, plasticity is off in places, and
+    there are two modulators.
+    """
 
     subjects: int = 6
     sessions: int = 9
@@ -274,9 +274,8 @@ STILL = dataclasses.replace(
 @pytest.mark.parametrize("n", [256, 3, 1])
 def test_each_held_out_session_is_judged_just_once(n):
     problem = MetaProblem(STILL, MeanLoss())
-    by_session = evaluate.lives(problem, problem.lifetime._init(jax.random.key(0)), 0, "heldout", n)[
-        "loss"
-    ]
+    theta = problem.lifetime._init(jax.random.key(0))
+    by_session = evaluate.lives(problem, theta, 0, "heldout", n)["loss"]
     whole = TAPE.whole("heldout")
     a = np.einsum("sji,sti->stj", whole.weights["input_to_output"], whole.stimulus)
     nll = whole.observed * (whole.target - a) ** 2 / (2 * 0.5**2)
@@ -292,8 +291,9 @@ def _live(session: Any) -> Any:
 
 
 def test_a_life_is_a_plain_loop_over_gates_and_resets():
-    """A closed gate keeps the weights, whatever else happens; after a reset the leaky cells start
-    from rest.
+    """A closed gate keeps the weights, whatever else happens.
+
+    After a reset the leaky cells start from rest.
     """
     with jax.enable_x64(True):
         batch = train.sample(TAPE, jax.random.key(0), 9, "train")

@@ -1,6 +1,4 @@
-"""What is published is what the runs gave: digests move with config and code, the page is the
-JSONs.
-"""
+"""Published numbers come from runs: digests move with config and code, the page is the JSONs."""
 
 import json
 import subprocess

@@ -192,8 +192,9 @@ def test_a_unit_of_spikes_is_saturated_by_its_rate_not_by_its_gain(
 
 
 def test_a_rate_network_does_not_run_away_by_its_rate() -> None:
-    """The activity of a rate unit has no hertz; what grows without bound is not finite, and counted
-    as diverged.
+    """The activity of a rate unit has no hertz.
+
+    Activity that grows without bound is not finite, and counts as diverged.
     """
     seen = {"hidden_1": jnp.full((900, 4), 1e6), "output": jnp.zeros((900, 2))}
     idle_shares = {name: jnp.asarray(share) for name, share in SHARES.items()}
@@ -201,8 +202,9 @@ def test_a_rate_network_does_not_run_away_by_its_rate() -> None:
 
 
 def test_a_broken_spiking_life_is_counted_as_diverged_not_as_silent() -> None:
-    """A rule whose numbers are none, between cells that never fire: nothing that the task sees is
-    broken.
+    """The numbers of the rule are NaN, between cells that never fire.
+
+    Nothing that the task sees is broken.
     """
     connection = Sparse(probability=0.9)
     network = Ei(

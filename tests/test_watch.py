@@ -1,6 +1,4 @@
-"""A search that gets lost is led back to where it was sound, with smaller steps; another keeps
-every bit.
-"""
+"""A lost search is led back to a sound state, with smaller steps; all others keep every bit."""
 
 from dataclasses import replace
 from typing import Any
@@ -46,8 +44,9 @@ def _metrics(loss: float, diverged: int = 0) -> dict[str, Any]:
 
 
 def _watched(losses: Any, diverged: Any = None) -> list[tuple[Any, Any]]:
-    """(watch, state) after every step of a search with these losses; it starts with the state (0,
-    1.0).
+    """(watch, state) after every step of a search with these losses.
+
+    It starts with the state (0, 1.0).
     """
     state: Any = (0, 1.0)
     known = watch.begin(state)

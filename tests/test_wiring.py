@@ -1,6 +1,4 @@
-"""What the graph says of an edge: which way it acts, and so credit returns; on which sides it
-carries spikes.
-"""
+"""The facts of an edge: its sign, with which credit returns, and the sides that carry spikes."""
 
 import dataclasses
 from typing import Any, Literal
@@ -99,9 +97,11 @@ ROUTES = [
 
 
 def test_credit_has_the_sign_with_which_its_edge_acts():
-    """Against the gradient of each output alone, d activity / d input, through every port of every
-    cell that has more
-    than a soma: the same vector up to a positive factor, that of the cell's memory."""
+    """Against the gradient of each output alone, d activity / d input.
+
+    It goes through every port of every cell that has more than a soma. The two are the same vector,
+    up to a positive factor, which is the factor of the cell's memory.
+    """
     rng = np.random.default_rng(0)
     w = np.abs(rng.normal(size=(N_POST, N_PRE)))
     x = 0.1 + rng.random(N_PRE)
@@ -126,8 +126,9 @@ def test_credit_has_the_sign_with_which_its_edge_acts():
 
 
 def test_a_conductance_acts_towards_its_reversal_potential():
-    """Below the threshold an inhibition that depolarises still lowers; beyond it, it raises as
-    excitation does.
+    """Below the threshold, an inhibition that depolarises still lowers.
+
+    Beyond the threshold, it raises as excitation does.
     """
     for cell in ("conductance_lif", "two_compartment"):
         for reversal, lowers in ((-1.0, True), (0.5, True), (2.0, False)):
@@ -164,8 +165,9 @@ def test_other_matrices_return_credit_with_the_sign_of_the_edge_too(rule):
 
 
 def test_inhibitory_cells_of_conductances_are_told_to_fire_less_where_the_output_should_rise():
-    """`ei` with its default cells, all of which spike: sum_j W_ji dloss / dW_ji = z_i L_i, by
-    autodiff.
+    """`ei` with its default cells, all of which spike: sum_j W_ji dloss / dW_ji = z_i L_i.
+
+    The left side is by autodiff.
     """
     wiring = Ei(n_e=6, n_i=4, source=Linear(), connection=Sparse(probability=0.7)).wiring(
         {"input": 3}, 1
@@ -244,9 +246,7 @@ def test_what_spikes_and_what_keeps_silence_says_so():
 
 
 def test_which_sides_of_an_edge_carry_spikes():
-    """`pre`, where a spiking cell meets a transmission that keeps silence; `post`, where the cell
-    there spikes.
-    """
+    """`pre`: a spiking cell before a transmission that keeps silence. `post`: a spiking cell there."""
     for before, (source, spikes) in NEURONS.items():
         for between, (transmission, silent) in TRANSMISSIONS.items():
             for after, (cell, fires) in (
@@ -313,8 +313,11 @@ def _activities() -> dict[str, Any]:
 
 
 def test_what_says_that_it_spikes_sends_0_or_1_and_what_does_not_sends_more_than_that():
-    """But for given spikes, which are sent as they are given; a `choice` is one-hot and yet no
-    spike: one unit of the population is active in every step; a `constant` is 1 in all of them."""
+    """There are three exceptions.
+
+    Given spikes are sent as they are given. A `choice` is one-hot and yet no spike: one unit of the
+    population is active in every step. A `constant` is 1 in all steps.
+    """
     for name, activity in jax.tree.map(np.asarray, _activities()).items():
         binary = np.isin(activity, (0.0, 1.0)).all()
         if name == "spikes":
@@ -328,8 +331,9 @@ def test_what_says_that_it_spikes_sends_0_or_1_and_what_does_not_sends_more_than
 
 
 def _walks(cell: Any, transmission: Any, probability: float, readout: Any = "tanh") -> int:
-    """Walks from spike to spike in one step on a CPU, of 40 cells that meet all others: loops in
-    what is compiled.
+    """The walks from spike to spike in one step on a CPU, as loops in the compiled program.
+
+    There are 40 cells that meet all others.
     """
     loop = Sparse(40, 40, probability=probability)
     cells = Population("cells", 40, decode("neuron", cell))
@@ -380,8 +384,10 @@ def test_an_edge_of_few_synapses_does_not():
 
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_a_rule_of_errors_descends_on_edges_that_inhibit_as_on_those_that_excite(sign):
-    """`-error*pre` under symmetric feedback is minus the gradient with respect to the magnitudes,
-    in a chain of rate cells under Dale's law: input -> cells (sign) -> output."""
+    """`-error*pre` under symmetric feedback is minus the gradient with respect to the magnitudes.
+
+    It holds in a chain of rate cells under Dale's law: input -> cells (sign) -> output.
+    """
     chain = Chain(sign)
     task = {"name": "teacher_student", "n_in": 4, "n_out": 3, "n_steps": 1, "input_sd": 1.0}
     rule = Polynomial(terms=("error*pre",), initial=(-1.0,), rate=1.0, learn="none")

@@ -1,6 +1,4 @@
-"""Every connection is a linear map between two populations; its synapses as one plain matrix are
-the oracle.
-"""
+"""Every connection is a linear map between two populations; one plain matrix is the oracle."""
 
 from functools import partial
 from typing import Any
@@ -28,7 +26,7 @@ N_PRE = 11
 RNG = np.random.default_rng(0)
 POST = RNG.normal(size=(2, N_POST))
 PRE = RNG.normal(size=(2, N_PRE))
-TERMS = (  # which of post and pre take part, and the power of the weight
+TERMS = (  # (whether post takes part, whether pre does, the power of the weight)
     (True, True, 0),
     (True, True, 2),
     (True, False, 1),
@@ -43,7 +41,7 @@ def _make(name: str, n_post: int = N_POST, n_pre: int = N_PRE) -> Any:
 
 
 def _places(connection: Any) -> tuple[np.ndarray, np.ndarray]:
-    """The neurons of every synapse, read off what the connection itself puts there."""
+    """The neurons of every synapse, read from the values that the connection itself puts there."""
     post = np.broadcast_to(connection.at_post(jnp.arange(connection.n_post)), connection.shape)
     return post, np.broadcast_to(connection.at_pre(jnp.arange(connection.n_pre)), connection.shape)
 
@@ -155,8 +153,9 @@ def _lifetime(connection: Any) -> Lifetime:
 
 
 def test_a_life_on_a_masked_matrix_is_the_life_on_the_sparse_graph():
-    """The same graph, weights and feedback matrices in both layouts: equal losses and equal weights
-    at every step.
+    """Both layouts have equal losses and equal weights at every step.
+
+    They have the same graph, weights and feedback matrices.
     """
     numbers = {"probability": 0.5, "seed": 1}
     sparse = _lifetime(Sparse(**numbers))

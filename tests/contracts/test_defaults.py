@@ -1,6 +1,4 @@
-"""A config says only what differs from the defaults: a default that moves changes what the configs
-of before mean.
-"""
+"""Defaults stay: a config leaves them out, and a default that moves would change older configs."""
 
 import json
 from pathlib import Path

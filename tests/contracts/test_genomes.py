@@ -1,6 +1,4 @@
-"""Every genome brings the weights of all edges, in their layout; where they come from is its own
-promise.
-"""
+"""Every genome brings the weights of all edges, in their layout, from the origin that it promises."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -140,8 +138,9 @@ def test_constant_weights_are_the_value_over_the_fan_in():
 
 
 def test_every_part_has_the_weights_of_its_own_genome():
-    """The first glob that matches wins; the edges of a drawn part are what its genome draws for
-    them alone.
+    """The first glob that matches wins.
+
+    The edges of a drawn part have the weights that its genome draws for them alone.
     """
     genome = Parts(parts=(("b_*", Constant(value=2.0)), ("*_to_c", Given()), ("*", Direct())))
     theta = genome.init(jax.random.key(1), WIRING)

@@ -1,5 +1,8 @@
-"""Every likelihood is minus a log-probability, up to what does not depend on the activity: that of
-its own draws, and the one that SciPy gives where tests/oracles/likelihoods.py has it."""
+"""Every likelihood is minus a log-probability, up to terms that do not depend on the activity.
+
+It is the log-probability of its own draws. Where tests/oracles/likelihoods.py has one, it is also
+the log-probability of SciPy.
+"""
 
 import re
 from functools import partial
@@ -47,8 +50,9 @@ def _known(likelihood: Any, a: np.ndarray) -> Any:
 
 
 def _activities(likelihood: Any, n: int) -> np.ndarray:
-    """[n, N] up to 3: from -3 on where a unit's mean tells activities below 0 apart, else from 0.05
-    on.
+    """Activities [n, N] up to 3.
+
+    They begin at -3 where the mean of a unit tells activities below 0 apart, else at 0.05.
     """
     means = np.stack([likelihood.mean(jnp.eye(N) * low) for low in (-3.0, -2.0, -1.0)])
     apart = np.ptp(np.diagonal(means, axis1=1, axis2=2), axis=0) > 0

@@ -1,6 +1,4 @@
-"""One step for every wiring: the same graph runs every neuron, and a small one is a plain NumPy
-loop.
-"""
+"""One step for every wiring: one graph runs every neuron, and a small one is a plain NumPy loop."""
 
 import dataclasses
 import math
@@ -119,8 +117,11 @@ def test_a_recurrent_network_runs_on_every_neuron(cell):
 
 
 def test_a_recurrent_and_a_delayed_edge_are_a_plain_loop():
-    """in -> cells, two steps late; cells -> cells, inhibitory, the last step's output through an
-    exponential synapse; cells -> out in the same step."""
+    """Three edges, each with its own delay.
+
+    in -> cells arrives two steps late. cells -> cells is inhibitory, and sends the output of the
+    last step through an exponential synapse. cells -> out arrives in the same step.
+    """
     cells = Population("cells", 2, Tanh(), sign=-1)
     late = Edge("in", "cells", Dense(2, 3), Delayed(delay=2e-3))
     loop = Edge("cells", "cells", Dense(2, 2), Exponential(tau=4e-3))
@@ -152,8 +153,10 @@ def test_a_recurrent_and_a_delayed_edge_are_a_plain_loop():
 
 
 def test_excitatory_and_inhibitory_cells_are_a_plain_loop():
-    """i first, then e: what i sends reaches e in the same step, all else one step late; signs at
-    the soma; a graph of its own on each of the four edges."""
+    """i comes first, then e: signals of i reach e in the same step, all others one step late.
+
+    Signs apply at the soma. Each of the four edges has a graph of its own.
+    """
     network = Ei(
         n_e=4,
         n_i=3,
@@ -304,9 +307,7 @@ def test_dales_law_splits_the_recurrent_layer():
 
 @pytest.mark.parametrize("connection", [Dense(), Masked(probability=0.3)], ids=["dense", "masked"])
 def test_excitation_and_inhibition_balance_at_birth(connection):
-    """Equal activities everywhere: what a cell receives from both kinds adds up to 0, within 4
-    standard errors.
-    """
+    """Under equal activities, both inputs of a cell add up to 0, within 4 standard errors."""
     wiring = dataclasses.replace(
         LAW, n_recurrent=250, connection=connection, recurrent_gain=1.5
     ).wiring({"in": 1}, 1)
@@ -336,8 +337,9 @@ def test_an_empty_half_of_dales_law_is_refused(share):
 
 
 def test_an_autoassociative_life_is_a_plain_loop():
-    """The stimulus drives the output itself, the error arrives there, and last step's output is
-    what the rule sees.
+    """The stimulus drives the output itself, and the error arrives there.
+
+    The rule sees the output of the last step.
     """
     rule = Polynomial(terms=("error*pre",), initial=(-1.0,), rate=0.5, learn="none")
     task = {"name": "teacher_student", "n_in": 4, "n_out": 4, "n_steps": N_STEPS, "input_sd": 1.0}
@@ -390,8 +392,9 @@ def test_an_autoassociative_network_refuses_what_is_not_one_population(inputs, n
 
 
 def test_clamped_synapses_change_nothing_but_themselves():
-    """Both populations show what was recorded, whatever the weights; the rule sees both, and
-    weights of either sign.
+    """Both populations show their recorded activity, whatever the weights.
+
+    The rule sees both, and weights of either sign.
     """
     task = {
         "name": "spike_pairing",

@@ -1,6 +1,4 @@
-"""Every outer loop keeps every promise, and its estimate of a gradient is unbiased for its own
-objective.
-"""
+"""Every outer loop keeps every promise, and its estimate of a gradient is unbiased."""
 
 import math
 from functools import partial
@@ -65,8 +63,9 @@ def test_bptt_steps_down_the_closed_form_gradient_of_a_quadratic():
 
 
 class Plane:
-    """A problem whose loss is SLOPE . theta: every strategy's expected step is known but for its
-    length.
+    """A problem whose loss is SLOPE . theta.
+
+    The expected step of every strategy is known, but for its length.
     """
 
     n_devices = 1
@@ -84,8 +83,9 @@ class Plane:
 
 @pytest.fixture(scope="module")
 def estimates() -> dict[str, np.ndarray]:
-    """{strategy: [REPEATS, 3]}: independent estimates of the gradient at one place, by one step
-    each.
+    """{strategy: [REPEATS, 3]}: independent estimates of the gradient at one place.
+
+    Each is made by one step.
     """
     problem: Any = Plane()
     theta = {"w": jnp.asarray([0.3, 0.1, -0.2])}
@@ -106,15 +106,18 @@ def estimates() -> dict[str, np.ndarray]:
 
 
 def _surprise(sample: np.ndarray, expected: Any) -> float:
-    """How many standard errors the mean of a sample lies from what is expected, at most."""
+    """The largest distance of the mean of a sample from its expectation, in standard errors."""
     error = sample.std(axis=0, ddof=1) / math.sqrt(len(sample))
     return float(np.max(np.abs(sample.mean(axis=0) - expected) / error))
 
 
 def test_open_es_is_unbiased_for_its_rank_shaped_objective(estimates):
-    """On a plane the expected sum of centred rank times noise is known: E[Phi(s) s] = 1 / (2
-    sqrt(pi)) against each independent member, E[(s > 0) s] = 1 / sqrt(2 pi) against the mirrored
-    one, s ~ N(0, 1) along the slope.
+    """On a plane, the expected sum of centred rank times noise is known.
+
+        E[Phi(s) s] = 1 / (2 sqrt(pi))       against each independent member
+        E[(s > 0) s] = 1 / sqrt(2 pi)        against the mirrored one
+
+    s ~ N(0, 1) is the noise along the slope.
     """
     against = (MEMBERS - 2) / (2 * math.sqrt(math.pi)) + 1 / math.sqrt(2 * math.pi)
     expected = SLOPE / np.linalg.norm(SLOPE) * against / (MEMBERS - 1) / STD

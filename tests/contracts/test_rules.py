@@ -1,6 +1,4 @@
-"""Every rule file keeps every promise; a rule of wider reach than `synapse` needs
-tests/oracles/<name>.py.
-"""
+"""Every rule file keeps every promise; a reach above `synapse` needs tests/oracles/<name>.py."""
 
 import dataclasses
 

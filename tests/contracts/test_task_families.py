@@ -84,7 +84,9 @@ class Glimpsed(Taught):
     def whole(self, split: Any) -> Any:
         sessions = super().whole(split)
         seen = super().whole("train").observed[0] * (np.arange(self.n_out) == 0)
-        observed = np.concatenate([np.maximum(sessions.observed[:1], seen[None]), sessions.observed[1:]])
+        observed = np.concatenate(
+            [np.maximum(sessions.observed[:1], seen[None]), sessions.observed[1:]]
+        )
         return sessions.replace(observed=observed) if split == "validation" else sessions
 
 

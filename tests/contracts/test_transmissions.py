@@ -1,5 +1,7 @@
-"""Every transmission is causal, keeps its type and treats all neurons alike; what it transmits is a
-plain sum over what was sent before, where tests/oracles/transmissions.py has it."""
+"""Every transmission is causal, keeps its type and treats all neurons alike.
+
+Where tests/oracles/transmissions.py has it, its signal is a plain sum over earlier inputs.
+"""
 
 import math
 from functools import partial
@@ -109,8 +111,9 @@ def test_axon_and_dendrite_make_up_the_delay_and_the_synapse_lies_between():
 
 
 def test_short_term_plasticity_is_its_event_loop_on_spikes():
-    """Spikes at irregular times: what depresses and what facilitates, step for step; the first
-    spike arrives whole.
+    """Spikes at irregular times: depression and facilitation, step for step.
+
+    The first spike arrives whole.
     """
     spikes = (np.random.default_rng(1).random((300, N)) < 0.03).astype(float)
     for synapse in (TsodyksMarkram(), TsodyksMarkram(utilisation=0.1, tau_f=0.5, tau_d=0.1)):
@@ -126,8 +129,9 @@ def test_short_term_plasticity_is_its_event_loop_on_spikes():
 
 
 def test_a_regular_train_settles_at_its_closed_form():
-    """20 Hz, as spikes of interval T; and as a rate, where the means of Tsodyks et al. 1998 have a
-    fixed point.
+    """20 Hz, as spikes of interval T, and as a rate.
+
+    As a rate, the means of Tsodyks et al. 1998 have a fixed point.
     """
     for synapse in (
         TsodyksMarkram(tau_f=0.05),
@@ -190,8 +194,10 @@ def test_the_peak_after_one_spike_is_1_and_comes_when_the_closed_form_says():
 
 
 def test_nmda_kinetics_saturate_and_converge_to_their_equations_in_first_order():
-    """Spikes at 100 Hz against dx/dt = -x / tau_rise, ds/dt = rate x (1 - s) - s / tau_decay,
-    solved finely.
+    """Spikes at 100 Hz against finely solved equations.
+
+    dx/dt = -x / tau_rise
+    ds/dt = rate x (1 - s) - s / tau_decay
     """
     synapse = Nmda()
     end = 0.2

@@ -1,6 +1,4 @@
-"""Categories: what is shared out never overlaps, every image is shown as often as asked, labels
-follow the grouping.
-"""
+"""Categories: disjoint splits, every image as often as asked, labels that follow the grouping."""
 
 import itertools
 import math
@@ -133,8 +131,9 @@ def test_lives_of_random_length_end_alike_and_learn_from_whole_sets_of_digits():
 
 
 def test_before_its_first_example_a_life_is_as_it_was_born_and_scores_nothing():
-    """A short life ends with the weights of a life that began with its first example, Adam's clocks
-    included.
+    """A short life ends with the weights of a life that began with its first example.
+
+    The clocks of Adam are included.
     """
     family = Categories(shots=3, queries=1, shortest=1)
     rule = Adam()

@@ -1,5 +1,6 @@
-"""Files as people really write them: what stands in them is told, or refused with the step that
-mends it.
+"""Files as people really write them.
+
+Their content is described, or it is refused with the step that mends it.
 """
 
 import gzip

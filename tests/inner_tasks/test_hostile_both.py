@@ -1,5 +1,6 @@
-"""Activity and choices that do not suit each other or their likelihood: one line that names the
-field and the fix.
+"""Activity and choices that do not suit each other or their likelihood.
+
+Each is refused in one line that names the field and the fix.
 """
 
 import numpy as np

@@ -1,5 +1,6 @@
-"""Files that are broken, wrong or hostile: one line that names the array and the fix, and never
-anything else.
+"""Files that are broken, wrong or hostile.
+
+Each is refused in one line that names the array and the fix, and never in another way.
 """
 
 import io
@@ -365,8 +366,9 @@ def _members(data: bytes) -> dict[str, bytes]:
 
 
 def _damaged(rng: np.random.Generator, data: bytes, near: int) -> bytes:
-    """`data` with up to seven bits flipped, in its first (near > 0) or last (near < 0) bytes, and
-    one in five cut.
+    """`data` with up to seven bits flipped, and one in five cut.
+
+    The bits lie in its first bytes (near > 0) or in its last (near < 0).
     """
     out = bytearray(data)
     if rng.random() < 0.2:
@@ -395,8 +397,9 @@ def _demand_read(path) -> None:
 
 @pytest.mark.parametrize("where", ["anywhere", "directory", "compressed", "array"])
 def test_damage_is_refused_or_harmless_and_never_slow(tmp_path, where):
-    """300 files in all. `array`: inside an array, below checksums that are right, where NumPy has
-    to find it.
+    """300 files in all.
+
+    `array`: the damage is inside an array, below checksums that are right. NumPy has to find it.
     """
     rng = np.random.default_rng(0)
     path = tmp_path / "a.npz"

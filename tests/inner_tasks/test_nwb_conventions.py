@@ -1,6 +1,4 @@
-"""NWB files as they come: late, early, in milliseconds, out of order, with names and columns of
-their own.
-"""
+"""NWB files of many habits: late, early, in milliseconds, out of order, with names of their own."""
 
 from datetime import UTC, datetime
 from pathlib import Path

@@ -1,6 +1,4 @@
-"""The simulated flies: metaplast's own life repeats them, and their rewards are what the docstring
-says.
-"""
+"""The simulated flies: metaplast's own life repeats them, and rewards follow the docstring."""
 
 import jax
 import jax.numpy as jnp
@@ -80,8 +78,9 @@ def test_the_expected_reward_is_the_mean_of_the_last_ten_and_refusals_teach_noth
 
 
 def test_a_bait_stays_until_it_is_collected():
-    """An odour accepted k trials after the last time pays with 1 - (1 - p)^k while p does not
-    change.
+    """An odour that is accepted k trials after the last time pays with probability 1 - (1 - p)^k.
+
+    p does not change meanwhile.
     """
     recorded = simulate(OdourChoice(n_sessions=100))[0]
     sessions = recorded.sessions

@@ -1,6 +1,4 @@
-"""The table of image segments: read where river lies, shared out, standardised by its training
-rows.
-"""
+"""The table of image segments is read from river, shared out and standardised."""
 
 import importlib
 import importlib.util

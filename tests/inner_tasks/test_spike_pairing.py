@@ -1,6 +1,4 @@
-"""The simulated dish: metaplast's own life repeats it, and the measured weights tell the true rule
-from wrong ones.
-"""
+"""The simulated dish: metaplast's own life repeats it, and its weights single out the true rule."""
 
 import dataclasses
 

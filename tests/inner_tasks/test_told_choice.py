@@ -1,5 +1,6 @@
-"""Rules that may read the choice of a row: target, credit and surprise by hand, and weights by a
-NumPy loop.
+"""Rules that may read the choice of a row.
+
+Target, credit and surprise are compared with values by hand, and weights with a NumPy loop.
 """
 
 import jax
@@ -103,8 +104,9 @@ def test_weights_that_learn_from_choices_are_those_of_a_loop(tmp_path):
 
 
 def test_told_choices_stay_where_values_are_drawn_anew(tmp_path):
-    """As rewards and gates do: a refit to drawn choices lives through the choices that the drawing
-    saw.
+    """A refit to drawn choices lives through the choices that the drawing saw.
+
+    It does so with rewards and gates too.
     """
     family = _family(tmp_path, Categorical(), np.arange(40) % 2, reward=np.ones(40))
     lifetime = _learner(family)

@@ -1,5 +1,6 @@
-"""How far what a rule reads is seen to go: other numbers at one neuron or synapse, and exact
-equality elsewhere.
+"""The reach of a rule, seen from outside.
+
+Numbers at one neuron or synapse are exchanged. Elsewhere, changes have to stay exactly equal.
 """
 
 from typing import Any
@@ -21,9 +22,7 @@ SEEDS = (0, 1, 2)
 
 
 def observed(rule: Any, channels: tuple[str, ...]) -> str:
-    """The narrowest reach that explains every change that a jump of one neuron or synapse made in
-    20 steps.
-    """
+    """The narrowest reach that explains every change in 20 steps by a jump of one place."""
     widest = "synapse"
     for seed in SEEDS:
         deltas = _lives(rule, channels, seed)

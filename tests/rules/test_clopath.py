@@ -1,5 +1,4 @@
-"""The rule of Clopath et al.: its closed form under clamp, and the pairings of its paper with the
-neuron of its authors."""
+"""The rule of Clopath et al.: its closed form under clamp, and the pairings of its paper."""
 
 import math
 from typing import Any
@@ -52,9 +51,10 @@ def test_a_clamped_neuron_changes_by_the_closed_form(clamp):
 
 
 def test_pairings_of_a_neuron_that_shows_no_upswing():
-    """The neuron is at rest but for spikes that are reset at once. At 1 Hz, pre before post changes
-    nothing, and post before pre depresses. Potentiation grows with frequency. Without the height
-    and width of a spike, nothing would happen.
+    """The neuron is at rest, but for spikes that are reset at once.
+
+    At 1 Hz, pre before post changes nothing, and post before pre depresses. Potentiation grows with
+    frequency. Without the height and width of a spike, nothing would happen.
     """
     # lag, period in steps
     protocols = (
@@ -87,10 +87,10 @@ def test_pairings_of_a_neuron_that_shows_no_upswing():
 
 
 def _authors_trains(lag: int, frequency: float) -> tuple[list[int], list[int]]:
-    """Spike steps of pre and post as the authors' program makes them: 15 groups of 5 pairings (10
-    groups at 0.1 Hz), with one more post spike a group where it comes first.
+    """Spike steps of pre and post as the authors' program makes them.
 
-    Silences are cut to 1.5 s, after which all traces are gone.
+    There are 15 groups of 5 pairings (10 groups at 0.1 Hz). A group has one more post spike where
+    it comes first.
     """
     period = round(1000 / frequency)
     sides = ([], [])
@@ -138,8 +138,10 @@ def _euler(tau: float) -> float:
 
 
 def test_pairings_of_the_authors_neuron_end_where_their_code_ends():
-    """Figure 2b of the paper. The authors' traces are Euler steps, and their x starts a step later:
-    the constants are matched to that.
+    """Figure 2b of the paper.
+
+    The authors' traces are Euler steps, and their x starts a step later. The constants are matched
+    to that.
     """
     protocols = [(lag, f) for lag in AUTHORS for f in FREQUENCIES]
     trains = [_authors_trains(*protocol) for protocol in protocols]

@@ -1,6 +1,4 @@
-"""Several spikes of a neuron in one step, a count, act as the limit of close spikes, in every rule
-of spikes.
-"""
+"""A count, several spikes of a neuron in one step, is the limit of close spikes in every rule."""
 
 from dataclasses import replace
 
@@ -98,8 +96,9 @@ def test_the_second_of_two_close_spikes_sees_the_first_in_the_triplet_term():
 
 
 def test_a_membrane_is_held_for_each_spike_of_a_count():
-    """Presynaptic spikes come singly here: each of a count sees the potential before the step, so
-    it is a sum.
+    """Presynaptic spikes come singly here.
+
+    Each spike of a count sees the potential before the step, so the change is a sum.
     """
     events = [(1, 0), (0, 3), (0, 0), (1, 0), (0, 4), (1, 0)]
     warm = [(DT, 0, 0)] * 4
@@ -112,8 +111,9 @@ def test_a_membrane_is_held_for_each_spike_of_a_count():
 
 
 def test_a_membrane_that_is_read_late_is_the_same_for_all_spikes_of_a_count():
-    """`delay` reads u+ of steps ago, which close spikes do not change: their potentiation is a
-    multiple of one's.
+    """`delay` reads the u+ of earlier steps, which close spikes do not change.
+
+    So their potentiation is a multiple of the potentiation by one spike.
     """
     rule = Clopath(delay=2)
     before = [(DT, 0, 0)] * 4 + [(DT, 1, 0)]
@@ -128,8 +128,9 @@ def test_a_membrane_that_is_read_late_is_the_same_for_all_spikes_of_a_count():
     ids=lambda rule: type(rule).__name__,
 )
 def test_the_gradient_through_single_spikes_is_as_if_there_were_no_counts(rule):
-    """d delta_w / d spike at 0 and 1: the slope of the plain product, which is the same from 0 to
-    1.
+    """d delta_w / d spike at 0 and 1 is the slope of the plain product.
+
+    That slope is the same from 0 to 1.
     """
     with jax.enable_x64(True):
         theta = rule.init(jax.random.key(0), SYNAPSE)

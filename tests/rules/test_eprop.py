@@ -1,6 +1,4 @@
-"""e-prop is the gradient of a recurrent spiking network whose recurrent spikes pass none, online
-and to the digit.
-"""
+"""e-prop is the online gradient of a recurrent spiking network whose recurrent spikes pass none."""
 
 import dataclasses
 import math
@@ -78,9 +76,14 @@ class Cut(AbstractTransmission):
 
 
 class Lived(NamedTuple):
-    """Per edge: the sum of the rule's changes, the gradient with the recurrent spikes cut, the
-    whole gradient; and what
-    the rules saw: {edge: (presynaptic spikes, psi, L)}, [n_steps, n] each; spikes of the layer."""
+    """The outcome of one life.
+
+    deltas: edge -> the sum of the rule's changes.
+    cut: edge -> the gradient with the recurrent spikes cut.
+    whole: edge -> the whole gradient.
+    seen: edge -> (presynaptic spikes, psi, L), the signals of the rule, [n_steps, n] each.
+    spikes: of the layer.
+    """
 
     deltas: dict[str, np.ndarray]
     cut: dict[str, np.ndarray]
@@ -137,8 +140,9 @@ def summed_loss(wiring: Wiring, weights: Any, shown: Any, softmax: Any) -> Any:
 
 
 def learned(wiring: Wiring, rules: dict[str, Eprop], weights: Any, shown: Any, softmax: Any) -> Any:
-    """The library's own step of network, credit and rules, the weights held: (summed changes, what
-    was seen).
+    """The library's own step of network, credit and rules, with the weights held.
+
+    Returns: (summed changes, the signals of the rules, the spikes).
     """
     synapses = {name: Synapses(weight=w, mask=jnp.ones(())) for name, w in weights.items()}
 
@@ -203,9 +207,10 @@ def apart(a: np.ndarray, b: np.ndarray) -> float:
 @pytest.mark.parametrize("softmax", [0.0, 1.0], ids=["quadratic", "softmax"])
 @pytest.mark.parametrize(("cell", "silent"), CASES)
 def test_the_summed_change_is_the_gradient_with_the_recurrent_spikes_cut(cell, silent, softmax):
-    """Online, L[t] ebar[t] at every step, on the input, the recurrent and the readout edge:
-    relative 1e-10, float64
-    (measured: at most 1.3e-15)."""
+    """L[t] ebar[t] is summed online, on the input, the recurrent and the readout edge.
+
+    It is the gradient to a relative 1e-10 in float64 (measured: at most 1.3e-15).
+    """
     out = lived(cell, silent, softmax)
     assert 0.02 < out.spikes.mean() < 0.5
     if silent:
@@ -217,8 +222,9 @@ def test_the_summed_change_is_the_gradient_with_the_recurrent_spikes_cut(cell, s
 
 
 def traces(spikes: np.ndarray, psi: np.ndarray, beta: float, late: bool = True) -> np.ndarray:
-    """ebar [n_steps, post, pre] as the paper writes it; late=False: the control, eps_a of the psi
-    and eps_v of now.
+    """ebar [n_steps, post, pre] as the paper writes it.
+
+    late: False is the control, with eps_a of the psi and eps_v of this step.
     """
     alpha = math.exp(-DT / MEMBRANE)
     rho = math.exp(-DT / ADAPTS)
@@ -259,8 +265,9 @@ def test_the_traces_are_those_of_a_plain_program_and_the_usual_mistakes_are_seen
 
 
 def test_filtering_the_eligibility_is_filtering_the_learning_signal_backwards():
-    """sum_t L[t] ebar[t] = sum_t e[t] (1 - kappa) sum_{s >= t} kappa^(s - t) L[s]: the online and
-    the offline form.
+    """The online and the offline form are equal.
+
+    sum_t L[t] ebar[t] = sum_t e[t] (1 - kappa) sum_{s >= t} kappa^(s - t) L[s]
     """
     out = lived("alif", 3e-3, 0.0)
     spikes, psi, signal = out.seen["recurrent_to_recurrent"]
@@ -274,10 +281,14 @@ def test_filtering_the_eligibility_is_filtering_the_learning_signal_backwards():
 
 @pytest.mark.parametrize(("cell", "silent"), CASES)
 def test_it_points_along_the_whole_gradient(cell, silent):
-    """The cosine to backpropagation through time, all hidden weights as one vector, is above 0.5.
-    Measured, quadratic
-    and softmax loss: lif 0.979, 0.974, with refractoriness 0.995, 0.988; alif 0.697, 0.660, with it
-    0.983, 0.996.
+    """The cosine to backpropagation through time, of all hidden weights, is above 0.5.
+
+    Measured, for quadratic and softmax loss:
+
+        lif                         0.979, 0.974
+        lif with refractoriness     0.995, 0.988
+        alif                        0.697, 0.660
+        alif with refractoriness    0.983, 0.996
     """
     for softmax in (0.0, 1.0):
         out = lived(cell, silent, softmax)

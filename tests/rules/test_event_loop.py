@@ -1,6 +1,4 @@
-"""Spike-timing rules, step by step, against a loop from spike to spike in continuous time
-(tests/oracles/events.py).
-"""
+"""Spike-timing rules, step by step, are a loop from spike to spike (tests/oracles/events.py)."""
 
 import math
 from dataclasses import replace
@@ -78,8 +76,11 @@ CASES: dict[str, tuple[Any, Any]] = {
 
 @lru_cache
 def trains() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(pre [n_steps, 4], post [n_steps, 3], first weights): random spikes, coincidences, runs of
-    spikes in successive steps, half a second of silence."""
+    """(pre [n_steps, 4], post [n_steps, 3], first weights).
+
+    The spikes are random, with coincidences, runs in successive steps, and half a second of
+    silence.
+    """
     rng = np.random.default_rng(0)
     pre = rng.random((STEPS, 4)) < 0.03
     post = rng.random((STEPS, 3)) < 0.03

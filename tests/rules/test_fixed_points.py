@@ -69,8 +69,10 @@ def test_bcm_comes_to_rest_where_activity_and_threshold_are_one():
 
 
 def test_bcm_becomes_selective():
-    """Two orthogonal inputs in turn: each neuron ends at 2 for one of them (mean of y^2 = 2 = y)
-    and at 0 for the other."""
+    """Two orthogonal inputs in turn: each neuron ends at 2 for one of them, and at 0 for the other.
+
+    There the mean of y^2 is 2 = y.
+    """
     inputs = np.tile(np.eye(3)[:2], (20000, 1))
     w, _ = _rest(Bcm(rate=2.0, tau=20e-3), inputs, np.asarray([[0.6, 0.4, 0.0], [0.4, 0.6, 0.0]]))
     np.testing.assert_allclose(w[:, :2], [[2.0, 0.0], [0.0, 2.0]], atol=0.06)
@@ -99,8 +101,9 @@ def test_scaling_brings_the_activity_to_its_target_and_keeps_the_shape_of_the_we
 
 
 def test_heterosynaptic_pull_balances_hebb_where_it_says():
-    """y held at 1: w = w0 + eta x / rate; towards zero, free, power 2: Oja's fixed point, unit
-    length along x.
+    """With y held at 1, w = w0 + eta x / rate.
+
+    Towards zero, with y free and power 2, it is Oja's fixed point: unit length along x.
     """
     w, _ = _rest(Heterosynaptic(rule=HEBB, rate=0.1), _constant(400), clamped=True)
     np.testing.assert_allclose(w, START + 0.05 * X / 0.1, atol=1e-9)
@@ -109,8 +112,10 @@ def test_heterosynaptic_pull_balances_hebb_where_it_says():
 
 
 def test_a_sliding_bias_comes_to_the_mean_and_leaves_the_covariance():
-    """Independent binary x and y of means 0.5 and 0.25: Hebb grows by their product, 0.125 a step;
-    with either bias it drifts nowhere, and it follows what is correlated."""
+    """Independent binary x and y have the means 0.5 and 0.25, so Hebb grows by 0.125 a step.
+
+    With either bias it drifts nowhere, and it follows correlated inputs.
+    """
     rng = np.random.default_rng(1)
     x = (rng.random((4000, 3)) < 0.5) * 1.0
     y = (rng.random((4000, 2)) < 0.25) * 1.0
@@ -133,8 +138,9 @@ def test_a_sliding_bias_comes_to_the_mean_and_leaves_the_covariance():
 
 
 def test_a_slow_part_keeps_its_share_of_a_change():
-    """One change of 0.4 at birth, then nothing: w and w0 + s meet, having kept follow / (pull +
-    follow) of it.
+    """One change of 0.4 at birth, then nothing: w and w0 + s meet.
+
+    They keep follow / (pull + follow) of the change.
     """
     start = START + 0.4
     rule = Consolidating(rule=STILL, pull=1e-3, follow=3e-3, learn=False)
@@ -154,8 +160,9 @@ def test_a_slow_part_keeps_its_share_of_a_change():
 
 
 def test_a_step_size_that_falls_with_age_makes_a_mean():
-    """w <- w + (x - w) / (1 + n): after n steps w is the mean of all x and the start counts as one
-    of them.
+    """w <- w + (x - w) / (1 + n): after n steps w is the mean of all x.
+
+    The start counts as one of them.
     """
     delta = Polynomial(terms=("pre", "weight"), initial=(1.0, -1.0), rate=0.5, learn="none")
     # 0.5 / (1 + n / 2) = 1 / (2 + n)

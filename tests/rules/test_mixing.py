@@ -1,6 +1,4 @@
-"""Reach cannot be fooled: whatever a rule computes from the view by itself is followed through its
-program.
-"""
+"""Reach cannot be fooled: every number that a rule computes is followed through its program."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,6 +1,4 @@
-"""Reward-modulated spike-timing rules: three_factor around each, against the equations of
-Izhikevich (2007).
-"""
+"""Reward-modulated spike-timing: three_factor around a rule is the model of Izhikevich (2007)."""
 
 import math
 
@@ -26,8 +24,9 @@ PAIR = Stdp(potentiation=1.0, depression=1.5)  # Izhikevich: A- = 1.5 A+, 20 ms
 
 
 def _change(dt: float, lag: float, reward: float) -> float:
-    """The whole change of a pair at 0.1 s, post `lag` s after pre, with dopamine d(t) = D0 exp(-(t
-    - reward)/TAU_D).
+    """The whole change by a pair at 0.1 s, post `lag` s after pre.
+
+    Dopamine is d(t) = D0 exp(-(t - reward) / TAU_D).
     """
     n = round(3.0 / dt)
     t = dt * np.arange(n)
@@ -47,9 +46,10 @@ def _window(lag: float) -> float:
 
 @pytest.mark.parametrize("lag", [10e-3, -20e-3])
 def test_a_pair_is_paid_by_what_is_left_of_it_when_dopamine_comes(lag):
-    """dc/dt = -c / tau_c + STDP, dw/dt = c d (rate = dt makes the sum over steps that integral).
-    Closed form: what c is worth at the reward, times D0 / (1 / tau_c + 1 / tau_d). At a step of dt:
-    the geometric sum; linear as dt -> 0.
+    """dc/dt = -c / tau_c + STDP and dw/dt = c d, where rate = dt makes an integral of the sum.
+
+    The closed form is the c that is left at the reward, times D0 / (1 / tau_c + 1 / tau_d). At a
+    step of dt it is the geometric sum, whose error is linear in dt.
     """
     reward = 0.6
     start = 0.1 + max(lag, 0.0)
@@ -85,8 +85,9 @@ INNER += [TraceTaylor(initial=(-0.1, 0.5, 0.1, 0.6))]
 
 @pytest.mark.parametrize("inner", INNER, ids=lambda rule: type(rule).__name__)
 def test_any_rule_of_spikes_is_eligible(inner):
-    """e = what the inner rule would have changed, faded with tau; delta_w = rate m e: no change
-    without a modulator.
+    """e is the change that the inner rule would have made, faded with tau; delta_w = rate m e.
+
+    Without a modulator nothing changes.
     """
     rng = np.random.default_rng(0)
     dt = 1e-3

@@ -1,6 +1,4 @@
-"""Reward times the trace of the score is the gradient of the expected reward: against every
-outcome, enumerated.
-"""
+"""Reward times the trace of the score is the gradient of the expected reward, over all outcomes."""
 
 import dataclasses
 import itertools
@@ -53,8 +51,11 @@ CELLS = {
 
 
 def library(name: str) -> tuple[np.ndarray, dict[str, dict[str, np.ndarray]]]:
-    """Many lives of the library: the number of the outcome of each [n_lives], and per rule and edge
-    the eligibility at its end [n_lives, post, pre]; `unfiltered` is the control."""
+    """Many lives of the library.
+
+    Returns: the number of the outcome of each life [n_lives], and per rule and edge the eligibility
+        at its end [n_lives, post, pre]; `unfiltered` is the control.
+    """
     cell = CELLS[name]
     neuron = Refractory(cell, period=DT, during="silent") if name == "silent" else cell
     wiring = Recurrent(readout=False, neuron=neuron).wiring({"input": N_IN}, N)
@@ -124,8 +125,9 @@ def library(name: str) -> tuple[np.ndarray, dict[str, dict[str, np.ndarray]]]:
 
 
 def likelihood(name: str, weights: dict[str, np.ndarray]) -> np.ndarray:
-    """P of every outcome, by a program of its own: the potential is a sum over past inputs and past
-    spikes.
+    """The probability of every outcome, by a program of its own.
+
+    The potential is a sum over past inputs and past spikes.
     """
     cell = CELLS[name]
     total = np.ones(len(OUTCOMES), complex)
@@ -168,10 +170,12 @@ def exact_gradient(name: str) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("name", CELLS)
 def test_reward_times_the_score_trace_is_on_average_the_gradient_of_the_expected_reward(name):
-    """All 2^(n_neurons n_steps) spike trains of two recurrent units, each lived by the library
-    under some key and
-    weighted by its probability: sum P R eligibility is the gradient to 1e-10. Without the filter,
-    or where a reset forgets, it is not."""
+    """sum P R eligibility over all 2^(n_neurons n_steps) spike trains is the gradient, to 1e-10.
+
+    The trains are those of two recurrent units. The library lives each under some key, and it is
+    weighted by its probability P. Without the filter, or where a reset forgets, the sum is not the
+    gradient.
+    """
     p = likelihood(name, WEIGHTS).real
     possible = np.flatnonzero(p > 0)
     with jax.enable_x64(True):

@@ -39,8 +39,9 @@ def test_the_window_is_two_exponentials(lag):
 
 @pytest.mark.parametrize("weight", [0.1, 0.9])
 def test_pathways_bound_what_the_presynaptic_spike_did_before_the_postsynaptic_one_acts(weight):
-    """A post spike, and in the next step one of either side: y = exp(-dt / tau) there, and x = 1
-    after its jump.
+    """A post spike, and in the next step one of either side.
+
+    There y = exp(-dt / tau), and x = 1 after its jump.
     """
     rule = Pathways(rule=Stdp(potentiation=0.3, depression=0.4))
     blank = blank_view(ONE, ())
@@ -75,8 +76,9 @@ def test_an_isolated_coincident_pair_follows_the_order(at_post, at_pre, expected
 
 
 def test_a_coincident_pair_left_out_leaves_the_pairs_with_earlier_spikes():
-    """Spikes at 5 and 10 before, at 10 after: the post spike pairs with the first, whatever it sees
-    of the second.
+    """Spikes at 5 and 10 before, and at 10 after.
+
+    The post spike pairs with the first, whatever it sees of the second.
     """
     pre = np.zeros((20, 1))
     post = np.zeros((20, 1))
@@ -196,8 +198,11 @@ def _pre_post_pre(rule, w):
 
 
 def _norse(pre, post, w, eta, tau, mu) -> np.ndarray:
-    """The final weights of norse's step (torch.functional.stdp, form multiplicative_pow): Euler
-    traces that gain dt/tau of a spike, both seen after it; soft, then hard bounds 0 and 1."""
+    """The final weights of norse's step (torch.functional.stdp, form multiplicative_pow).
+
+    Its Euler traces gain dt/tau of a spike, and both are seen after it. The bounds are soft, then
+    hard at 0 and 1.
+    """
     x = np.zeros(pre.shape[1])
     y = np.zeros(post.shape[1])
     for z_pre, z_post in zip(pre.astype(float), post.astype(float), strict=True):
@@ -210,8 +215,9 @@ def _norse(pre, post, w, eta, tau, mu) -> np.ndarray:
 
 
 def test_the_conventions_of_norse_are_settings():
-    """Its Euler decay is the exact one of another tau, with another dt/tau: the amplitudes make up
-    for it.
+    """norse's Euler decay is the exact one of another tau, with another dt/tau.
+
+    The amplitudes make up for it.
     """
     rng = np.random.default_rng(3)
     pre = rng.random((200, 3)) < 0.1
@@ -267,11 +273,9 @@ def test_vogels_window_is_symmetric_around_a_constant_depression_per_presynaptic
 
 
 def test_vogels_is_still_at_the_target_rate_and_pushes_towards_it_elsewhere():
-    """Independent spikes at a postsynaptic rate r: mean change per second = rate nu (2 tau r -
-    alpha), zero at r0.
+    """Independent spikes at a postsynaptic rate r: the mean change is zero at r0.
 
-    At 1 ms coincidences add rate nu r dt, which the expectation below holds; the standard error
-    comes from 400 pairs.
+    mean change per second = rate nu (2 tau r - alpha)
     """
     rng = np.random.default_rng(1)
     rule = Vogels(rate=1.0, target_rate=5.0)

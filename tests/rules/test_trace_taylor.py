@@ -1,6 +1,4 @@
-"""Terms over spikes and traces: what they contain, what they refuse, how they are printed and kept
-in a file.
-"""
+"""Terms over spikes and traces: the rules they contain, their errors, their formulas and files."""
 
 import math
 
@@ -77,8 +75,9 @@ def test_the_family_contains_the_rules_of_the_field(name):
 
 
 def test_a_term_without_a_spike_is_an_integral_over_time():
-    """One post spike: the integral of its trace is tau, at any dt; a constant term gives its c per
-    second.
+    """One post spike: the integral of its trace is tau, at any dt.
+
+    A constant term gives its c per second.
     """
     for dt in (2e-3, 5e-4):
         post = np.zeros((round(0.4 / dt), 1))
@@ -91,9 +90,10 @@ def test_a_term_without_a_spike_is_an_integral_over_time():
 
 
 def test_the_found_rule_is_still_at_its_fixed_point():
-    """Confavreux et al.: zero mean change at the rate of mean field, 9.7 Hz for 10 Hz inputs;
-    pushed towards it elsewhere. Coincidences at 1 ms enter the expectation; the standard error
-    comes from 400 pairs.
+    """Confavreux et al.: the mean change is 0 at the mean-field rate, 9.7 Hz for 10 Hz inputs.
+
+    Elsewhere it pushes towards that rate. Coincidences at 1 ms enter the expectation. The standard
+    error comes from 400 pairs.
     """
     rng = np.random.default_rng(1)
     n = 400

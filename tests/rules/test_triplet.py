@@ -27,8 +27,11 @@ LAGS = (10, -10)  # steps from pre to post
 
 @pytest.fixture(scope="module")
 def trains():
-    """Spikes [n_steps, n_protocols] of pre and post, every post before the next protocol's pre;
-    (lag, frequency).
+    """Spikes of pre and post, and the protocols.
+
+    Every post comes before the next protocol's pre.
+
+    Returns: (pre [n_steps, n_protocols], post [n_steps, n_protocols], (lag, frequency) of each).
     """
     protocols = [(lag, frequency) for lag in LAGS for frequency in FREQUENCIES]
     pre = np.zeros((N_STEPS, len(protocols)))
@@ -52,8 +55,9 @@ def _sum(rule, pre, post, n):
 
 
 def test_pairings_at_rising_frequency_end_in_potentiation_of_both_orders(trains):
-    """Sjoestroem, Turrigiano & Nelson 2001: at low frequency the order decides, at 40 Hz and above
-    both potentiate.
+    """Sjoestroem, Turrigiano & Nelson 2001.
+
+    At low frequency the order decides. At 40 Hz and above, both orders potentiate.
     """
     rule = decode("rule", known_rule("triplet_visual"))
     # from any bound

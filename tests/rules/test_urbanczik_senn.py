@@ -39,8 +39,11 @@ def _changes(rule: UrbanczikSenn, pre, post, v: float):
 
 
 def test_one_postsynaptic_spike_meets_the_psp_and_is_filtered_once():
-    """A silent dendrite (phi = 0) and a post spike 5 ms after the pre spike: the change is rate h
-    PSP(5 ms) in all, and reaches 1 - exp(-t / tau_delta) of it after t."""
+    """A silent dendrite (phi = 0) and a post spike 5 ms after the pre spike.
+
+    The change is rate h PSP(5 ms) in all, and reaches the share 1 - exp(-t / tau_delta) of it after
+    t.
+    """
     pre = np.zeros(700)
     post = np.zeros(700)
     t = np.arange(700)
@@ -60,9 +63,12 @@ def test_one_postsynaptic_spike_meets_the_psp_and_is_filtered_once():
 
 @pytest.mark.parametrize("v", [0.6, 1.1])
 def test_on_average_nothing_changes_where_the_soma_fires_as_the_dendrite_predicts(v):
-    """Mean change per second = rate h(V*) (P(soma) - P(V*)) / dt mean PSP, for independent pre
-    spikes: 0 at equal rates, up where the soma fires more. P = 1 - exp(-phi dt); the standard error
-    comes from 300 synapses.
+    """For independent pre spikes, the mean change is 0 at equal rates; a faster soma raises it.
+
+        mean change per second = rate h(V*) (P(soma) - P(V*)) / dt mean PSP
+        P = 1 - exp(-phi dt)
+
+    The standard error comes from 300 synapses.
     """
     rng = np.random.default_rng(2)
     n = 300
