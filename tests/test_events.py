@@ -1,4 +1,4 @@
-"""Synapses from spike to spike equal every synapse in every step: alone, vmapped, under a gradient."""
+"""Synapses from spike to spike equal every synapse in every step: alone, vmapped, with gradients."""
 
 import math
 from functools import partial

@@ -246,7 +246,7 @@ def test_what_spikes_and_what_keeps_silence_says_so():
 
 
 def test_which_sides_of_an_edge_carry_spikes():
-    """`pre`: a spiking cell before a transmission that keeps silence. `post`: a spiking cell there."""
+    """`pre`: a spiking cell before a silent transmission. `post`: a spiking cell behind it."""
     for before, (source, spikes) in NEURONS.items():
         for between, (transmission, silent) in TRANSMISSIONS.items():
             for after, (cell, fires) in (

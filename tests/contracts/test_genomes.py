@@ -1,4 +1,4 @@
-"""Every genome brings the weights of all edges, in their layout, from the origin that it promises."""
+"""Every genome brings the weights of all edges, in their layout and from their origin."""
 
 from types import SimpleNamespace
 from typing import Any

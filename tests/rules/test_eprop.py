@@ -285,10 +285,10 @@ def test_it_points_along_the_whole_gradient(cell, silent):
 
     Measured, for quadratic and softmax loss:
 
-        lif                         0.979, 0.974
-        lif with refractoriness     0.995, 0.988
-        alif                        0.697, 0.660
-        alif with refractoriness    0.983, 0.996
+        lif:                        0.979, 0.974
+        lif with refractoriness:    0.995, 0.988
+        alif:                       0.697, 0.660
+        alif with refractoriness:   0.983, 0.996
     """
     for softmax in (0.0, 1.0):
         out = lived(cell, silent, softmax)
