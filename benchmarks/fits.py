@@ -1,7 +1,7 @@
 """Print the speed of a fit to choices beside a script written by hand: python -m benchmarks.fits
 
-The protocol is that of Mehta et al. 2024: 18 sessions of 240 rows, 351 epochs of Adam, 81 terms in
-(pre, post, advantage, weight). No core is pinned. The two sides run in turn. Quote the median of
+The protocol is the one of Mehta et al. 2024: 18 sessions of 240 rows, 351 epochs of Adam, 81 terms
+in (pre, post, advantage, weight). No core is pinned. The two sides run in turn. Quote the median of
 the pairwise ratios.
 """
 

@@ -1,7 +1,7 @@
 """Print the speed that a native step would give: python -m benchmarks.native_step
 
-The network is that of benchmarks/spiking.py. Its whole step (membranes, spikes, traces, weights) is
-one C++ function of XLA's foreign function interface. It is called inside `lax.scan`, and changes
+The network is the one of benchmarks/spiking.py. Its whole step (membranes, spikes, traces, weights)
+is one C++ function of XLA's foreign function interface. It is called inside `lax.scan`, and changes
 the weights in place. The framework and Brian2 run beside it. g++ compiles the function in a
 temporary folder. Nothing of the package needs it.
 """

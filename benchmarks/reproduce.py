@@ -8,7 +8,7 @@
 Runs lie under --runs (default runs/reproduce). A finished run is not run again while config and
 code stay, and an interrupted one goes on. benchmarks/published.yaml holds the experiments, their
 verbs and their seeds. Finished folders from elsewhere enter with --from-runs. Their config is read
-from them, and the code is that of --tree.
+from them, and --tree names the checkout whose code made them.
 """
 
 import argparse

@@ -310,7 +310,7 @@ def main() -> None:
 def _chosen(arguments: argparse.Namespace) -> list[Job]:
     """The plan, or every combination of the named experiments, seeds and settings.
 
-    Where one of the three is not named, its first choice is taken.
+    Each of the three has a first choice, which is taken where it is not named.
     """
     if not (arguments.experiments or arguments.seeds or arguments.settings):
         return planned()

@@ -10,7 +10,7 @@ from metaplast.registry import BadInput
 TEXT = ("text, such as a CSV file", "docs/fit.md, section 1, makes arrays of a CSV file")
 ZIP = "a zip archive, as .npz files are"
 DAMAGED = ("a zip archive, but no whole one", "write it again with numpy.savez, or copy it again")
-KINDS = {  # first bytes of a file -> (its kind, what to do with it)
+KINDS = {  # first bytes of a file -> (its kind, the way to mend it)
     b"PK": (ZIP, "name it .npz if it is one; else save its arrays with numpy.savez"),
     b"\x1f\x8b": ("a gzip file", "unpack it first: gunzip FILE"),
     b"\xff\xfe": TEXT,  # UTF-16, as Excel writes it
@@ -58,7 +58,7 @@ def _inside(path: str) -> str:
 
 
 def looks(path: str) -> tuple[str, str]:
-    """(the kind that a file seems to be, what to do with it), by its first bytes.
+    """(the kind that a file seems to be, the way to mend it), by its first bytes.
 
     Both are empty where the first bytes tell nothing.
     """

@@ -9,7 +9,7 @@ MANY = 12  # units, inputs, subjects or values that are listed one by one
 
 
 class ColumnNote(NamedTuple):
-    """How one column of a file was understood.
+    """The meaning of one column of a file.
 
     subject: the column, as in `array 'choice'`.
     text: its meaning, in one line.

@@ -90,7 +90,7 @@ def read(
         options: the values that stand for the choices 0, 1 ..., as for `_coding.coded`; None
             where choices are not read.
         notes: takes a note for every column, and the warnings.
-    Raises: BadInput for a file that pynwb cannot read, or that lacks what is wanted.
+    Raises: BadInput for a file that pynwb cannot read, or that lacks a wanted part.
     """
     stamp(path)
     try:

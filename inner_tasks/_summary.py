@@ -237,7 +237,10 @@ def _choices(recorded: Recorded, facts: RecordingFacts) -> Values:
 
 
 def _counts(recorded: Recorded, facts: RecordingFacts) -> list[int]:
-    """How often each choice was made. One column stands for two choices, 0 and 1."""
+    """The number of times that each choice was made.
+
+    One column stands for two choices, 0 and 1.
+    """
     choices = _choices(recorded, facts)
     ones = [int(n) for n in (choices.target * choices.known).sum(axis=0)]
     if len(ones) > 1:

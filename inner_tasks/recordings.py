@@ -127,8 +127,8 @@ class Recordings(AbstractRecording):
         """The settings that follow from the file.
 
         sha256: its hash.
-        likelihood: the one that suits the fitted arrays. With target `both`, the sd of its gaussian
-            is that of the training values about the mean of each unit.
+        likelihood: the one that suits the fitted arrays. With target `both`, the training values
+            have the sd of its gaussian about the mean of each unit.
         rewards, weights: whether there are any.
         dt: seconds per row, or None.
 

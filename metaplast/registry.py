@@ -238,7 +238,10 @@ def _entry_points(kind: str) -> dict[str, importlib.metadata.EntryPoint]:
 
 
 def _place(cls: type) -> tuple[str, str]:
-    """Where a class is defined. A module that is imported twice defines the same class twice."""
+    """The module and the name of a class.
+
+    A module that is imported twice defines the same class twice.
+    """
     return cls.__module__, cls.__qualname__
 
 

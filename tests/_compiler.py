@@ -40,5 +40,5 @@ def quickly() -> None:
     jax.config.update("jax_disable_most_optimizations", True)
     if OLD:
         os.environ["XLA_FLAGS"] = f"--{EMITTERS}=false"
-        jax.devices()  # reads the flag: what tests start does not inherit it
+        jax.devices()  # reads the flag: the processes of tests do not inherit it
         del os.environ["XLA_FLAGS"]

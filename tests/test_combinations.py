@@ -45,7 +45,7 @@ TINY = {"task": TASKS, "network": NETWORKS, "outer": OUTER, "rule": RULES}
 
 
 def _made(choice: dict[str, str]) -> tuple[MetaProblem, Any]:
-    """Raises: BadInput for what cannot be combined."""
+    """Raises: BadInput for parts that cannot be combined."""
     parts = {
         kind: {"name": name, **TINY.get(kind, {}).get(name, {})} for kind, name in choice.items()
     }

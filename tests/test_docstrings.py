@@ -49,7 +49,7 @@ def _methods(owner: str, cls: type) -> Iterator[tuple[str, Any]]:
 
 
 def _docstring(value: Any) -> str:
-    """Its docstring, or that of the method which it implements."""
+    """The docstring of a value, or of the method which it implements."""
     return inspect.getdoc(value) or ""
 
 

@@ -1,4 +1,4 @@
-"""Synapses from spike to spike equal every synapse in every step: alone, vmapped, with gradients."""
+"""Synapses from spike to spike equal every synapse in every step, under vmap and gradients too."""
 
 import math
 from functools import partial

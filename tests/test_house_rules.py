@@ -50,7 +50,7 @@ def _tree(path: Path) -> ast.Module:
 
 
 def _called(node: ast.Call) -> tuple[str, str]:
-    """(what stands before the last dot, the last name) of what is called."""
+    """(the part before the last dot, the last name) of a called function."""
     function = node.func
     if isinstance(function, ast.Attribute):
         return ast.unparse(function.value), function.attr

@@ -1,4 +1,4 @@
-"""The README's table is what benchmarks/results holds, and a fresh run gives it again."""
+"""The README's table holds the numbers of benchmarks/results, and a fresh run gives them again."""
 
 import json
 import re

@@ -220,7 +220,7 @@ def test_the_mean_over_sessions_is_the_loss_per_recorded_value(tape, split):
 
 
 def _names(tape: Tape, split: Any, batch: Any) -> list[int]:
-    """Which sessions of the split a batch holds."""
+    """The sessions of the split that a batch holds."""
     whole = tape.whole(split)
     return [
         int(np.flatnonzero((whole.stimulus == x).all(axis=(1, 2)))[0])

@@ -1,4 +1,4 @@
-"""Specs take what they are given seriously, from YAML and from Python alike."""
+"""Specs check every value, from YAML and from Python alike."""
 
 import math
 from typing import Annotated

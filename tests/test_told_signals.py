@@ -1,4 +1,4 @@
-"""What a task tells reaches rules: the target of an output unit, and the loss of a step."""
+"""Signals of a task reach rules: the target of an output unit, and the loss of a step."""
 
 import re
 from typing import Any

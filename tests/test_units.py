@@ -41,7 +41,7 @@ PROBLEM = MetaProblem(LIFETIME, MeanLoss())
 
 
 def _shares(neuron: Any, potentials: list[list[float]]) -> dict[str, float]:
-    """What is found of a hidden population that went through the given potentials [n_steps, 4]."""
+    """The shares of a hidden population that went through the given potentials [n_steps, 4]."""
     lifetime = dataclasses.replace(LIFETIME, network=Feedforward(hidden=(4,), neuron=neuron))
 
     @quick_jit

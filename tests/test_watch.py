@@ -72,7 +72,7 @@ def _falls(losses: Any, diverged: Any = None) -> list[int]:
 
 
 def test_a_search_that_exploded_is_led_back_at_once():
-    """Not after PATIENCE steps: none came back from there."""
+    """PATIENCE steps would be too late: no search came back from there."""
     size = 1.0 + float(_watched(SOUND)[-1][0].spread)
     for factor, waits in ((1.01, 5), (0.99, 4 + watch.PATIENCE)):
         losses = [*SOUND, *[factor * watch.EXPLODED * size] * (4 + watch.PATIENCE)]
@@ -80,7 +80,10 @@ def test_a_search_that_exploded_is_led_back_at_once():
 
 
 def test_a_loss_near_zero_may_grow_many_times():
-    """As where a search has solved its problem: it is compared with the loss at the start."""
+    """A search that has solved its problem has such a loss.
+
+    The watch compares it with the loss at the start.
+    """
     assert not _falls([*SOUND, *[1e-6] * 18, *[1e-2] * 30])
 
 

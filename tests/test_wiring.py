@@ -80,7 +80,7 @@ def _seen(wiring: Wiring, weights: Any, stimulus: Any) -> Any:
 
 
 def _credit_of(rule: Any, wiring: Wiring, weights: Any, views: Any, error: Any) -> Any:
-    """(learning signals, what the rule carries back)."""
+    """(learning signals, the signals that the rule carries back)."""
     state = rule.init_state({}, wiring, jax.random.key(3))
     answer = feedback(wiring.output.n, error=error)
     return rule.step({}, state, wiring, _synapses(weights), views, answer, DT)[
@@ -228,7 +228,7 @@ def _silent(name: str) -> bool:
     return find("transmission", name)().keeps_silence
 
 
-TRANSMISSIONS = {  # spec -> whether it says that it keeps the silence of what it is given
+TRANSMISSIONS = {  # spec -> whether it claims to keep the silence of its input
     **{name: (name, _silent(name)) for name in enrolled("transmission")},
     **{
         f"delayed around {name}": (
@@ -292,7 +292,7 @@ def test_what_says_that_it_keeps_silence_transmits_exactly_0_but_for_the_spikes(
 
 @quick_jit
 def _activities() -> dict[str, Any]:
-    """Of every neuron at rest in the first 20 steps, then driven, the last unit hard."""
+    """The activities of every neuron, at rest for 20 steps, then driven, the last unit hard."""
     strength = jnp.asarray([0.5, 3.0, 30.0, 3000.0])
     on = jnp.concatenate([jnp.zeros(20), jnp.ones(40)])
 

@@ -207,7 +207,7 @@ class _Constants(NamedTuple):
 
 
 def _any(vectors: tuple[Array, ...], kinds: Kinds, side: str, n: int) -> Array:
-    """Where a vector that is sparse on this side is not 0."""
+    """The neurons at which a vector that is sparse on this side is not 0."""
     on = jnp.zeros(n, bool)
     for values, which in zip(vectors, kinds.sparse, strict=True):
         on = on | (values != 0) if which == side else on

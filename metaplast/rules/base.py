@@ -67,10 +67,10 @@ class AbstractRule(ABC):
         return ()
 
     def account(self) -> Account:
-        """How theta moves the numbers of the rule, for formulas, pages and files.
+        """The way in which theta moves the numbers of the rule, for formulas, pages and files.
 
         The contract test holds the account against changes of `step`. Override it where theta moves
-        numbers in another way than `own` says. Where a rule does not say how a leaf of theta acts,
+        numbers in another way than `own` says. Where a rule does not account for a leaf of theta,
         files try the laws of language/account.py on its step. Where no law fits, they show the leaf
         as it is.
         """
@@ -213,27 +213,27 @@ class Wrapper(AbstractRule):
 
     @property
     def spike_timing(self) -> bool:
-        """As of the inner rule."""
+        """The one of the inner rule."""
         return self.rule.spike_timing
 
     @property
     def mixes(self) -> Mixes:
-        """As of the inner rule."""
+        """The one of the inner rule."""
         return self.rule.mixes
 
     @property
     def clock(self) -> Clock:
-        """As of the inner rule."""
+        """The one of the inner rule."""
         return self.rule.clock
 
     @property
     def slow(self) -> frozenset[str]:
-        """As of the inner rule."""
+        """The names of the inner rule."""
         return self.rule.slow
 
     @property
     def fast(self) -> frozenset[str]:
-        """As of the inner rule."""
+        """The names of the inner rule."""
         return self.rule.fast
 
     def init(self, key: Key, connection: AbstractConnection) -> Theta:

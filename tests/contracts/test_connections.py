@@ -116,7 +116,7 @@ def test_a_sparse_graph_is_drawn_once_from_its_seed():
     assert abs(one.shape[0] / 2000 - 0.2) < 4 * np.sqrt(0.2 * 0.8 / 2000)
     post, pre = Sparse(30, 30, probability=0.5, self_connections=False).topology()
     assert not np.any(post == pre)
-    for next_to_none in (0.0, 1e-18, 1e-300):  # gaps beyond what an integer holds
+    for next_to_none in (0.0, 1e-18, 1e-300):  # gaps beyond the largest integer
         post, pre = find("connection", "sparse")(
             n_post=5, n_pre=6, probability=next_to_none
         ).topology()

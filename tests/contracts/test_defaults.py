@@ -9,8 +9,7 @@ from metaplast.registry import find
 from metaplast.runs.job import Config
 from metaplast.spec import encode
 
-# {kind: {name: its fields by default}}, as they were published. What came later need not stand
-# here.
+# {kind: {name: its fields by default}}, as they were published. Later plug-ins may be missing.
 PUBLISHED = json.loads((Path(__file__).parent / "defaults.json").read_text())
 CONFIG = PUBLISHED.pop("config")  # every field of a config but the two that have no default
 CASES = [(kind, name) for kind, specs in PUBLISHED.items() for name in specs]

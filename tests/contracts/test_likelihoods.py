@@ -75,13 +75,13 @@ def _values(likelihood: Any) -> np.ndarray:
 
 
 def _is_choice(likelihood: Any, n: int) -> bool:
-    """Whether the n units are one choice among them: what all gain alike changes no mean."""
+    """Whether the n units are one choice among them: an equal gain of all changes no mean."""
     a = jnp.linspace(0.1, 1.0, n)
     return n > 1 and np.allclose(likelihood.mean(a), likelihood.mean(a + 1.0))
 
 
 def _weighed(likelihood: Any, a: Any, y: Any) -> Any:
-    """What a row of recorded values counts, each as much as `share` says."""
+    """The loss of a row of recorded values, each with the weight of `share`."""
     return jnp.sum(likelihood.share(N) * likelihood.loss(a, y))
 
 
@@ -90,7 +90,7 @@ _total = partial(quick_jit, static_argnums=0)(_weighed)
 
 @partial(quick_jit, static_argnums=0)
 def _slopes(likelihood: Any, a: Any, values: Any) -> Any:
-    """[m, N]: of what each row of values counts."""
+    """The slopes of the loss of each row of values [m, N]."""
     return jax.vmap(jax.grad(lambda y, a: _weighed(likelihood, a, y), argnums=1), (0, None))(
         values, a
     )
@@ -142,7 +142,7 @@ def test_the_expected_slope_is_zero_under_the_model_itself(likelihood):
 
 
 def _away(samples: np.ndarray, expected: Any) -> float:
-    """How many standard errors the mean of samples [m, N] is away, at most."""
+    """The largest distance of the mean of samples [m, N] from `expected`, in standard errors."""
     error = samples.std(axis=0, ddof=1) / np.sqrt(len(samples))
     return float(np.max(np.abs(samples.mean(axis=0) - np.asarray(expected)) / error))
 

@@ -106,7 +106,7 @@ def test_a_recurrent_network_runs_on_every_neuron(cell):
         e.name: 0.1 * RNG.normal(size=e.connection.shape).astype(np.float32) for e in wiring.edges
     }
     x = RNG.normal(size=(N_STEPS, 3)).astype(np.float32)
-    # what drives a cell hard depends on its units
+    # a drive is strong or weak by the units of the cell
     for scale in np.float32(10.0) ** np.arange(7, dtype=np.float32):
         views, _ = _run(wiring, weights, {"input": scale * x})
         for view in views.values():

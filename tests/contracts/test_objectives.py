@@ -48,7 +48,7 @@ def _scored(**fields: np.ndarray) -> Lived:
 
 
 def _plain(objective: Any, theta: Any, lived: Lived) -> float | None:
-    """What its plain program says; None where there is none."""
+    """The loss by the plain program of an objective; None where there is none."""
     program = PROGRAMS.get(name_of(type(objective)))
     return program(objective, theta, lived) if program else None
 

@@ -71,7 +71,7 @@ def test_a_recording_keeps_its_promises_under_other_settings(settings):
 
 @spec
 class Seen(Taught):
-    """Validation looks at what was trained on."""
+    """Validation looks at the values of training."""
 
     def whole(self, split: Any) -> Any:
         return super().whole("train" if split == "validation" else split)
@@ -79,7 +79,7 @@ class Seen(Taught):
 
 @spec
 class Glimpsed(Taught):
-    """Validation looks at one value that was trained on."""
+    """Validation looks at one value of training."""
 
     def whole(self, split: Any) -> Any:
         sessions = super().whole(split)

@@ -31,7 +31,7 @@ def _lives(n: int, split: Split = "train", **settings: Any) -> Any:
 
 
 def _rows(inputs: np.ndarray) -> np.ndarray:
-    """Which of the 1,797 images every stimulus is."""
+    """The index among the 1,797 images of every stimulus."""
     pixels = _images(0, "train").features
     distance = np.abs(np.asarray(inputs)[:, None, :] + 0.3 - pixels[None, :, :]).max(axis=2)
     assert (distance.min(axis=1) < 1e-5).all()
@@ -105,7 +105,7 @@ def test_a_life_shows_every_image_once_and_its_label_is_the_group_of_its_digit(s
         grouping = np.asarray([group[digit].pop() for digit in range(10)])
         assert _named_alike(grouping) in allowed
         names.add(int(grouping[0]))
-    assert len(names) > 1  # what a group is called differs from life to life
+    assert len(names) > 1  # the name of a group differs from life to life
 
 
 def test_two_passes_show_every_image_once_in_each():

@@ -25,7 +25,7 @@ def _family(path, choice, likelihood: AbstractLikelihood, values=(), **arrays) -
 
 MEANT: dict[
     str, tuple[Any, tuple[Any, ...], bool]
-] = {  # what -> (the array, choice_values, are MISSED rows no choice)
+] = {  # case -> (the array, choice_values, are MISSED rows no choice)
     "0 and 1": (MADE, (), False),
     "true and false": (MADE.astype(bool), (), False),
     "NaN for misses": (np.where(MISSED, np.nan, MADE), (), True),

@@ -1,4 +1,4 @@
-"""Task families against what their docstrings say, in plain NumPy."""
+"""Task families against the equations of their docstrings, in plain NumPy."""
 
 from typing import Any
 
@@ -116,7 +116,7 @@ def test_curves_are_sines_of_unit_variance_in_a_population_code():
     assert np.all(np.abs(x) <= 1.0)
     assert 0.8 < curves.values.std(axis=1).mean() < 1.1
     noisy = _draw(Regression(n_in=7, shots=30, queries=30, noise=0.5), 200)
-    # what is asked carries no noise
+    # queries carry no noise
     np.testing.assert_array_equal(noisy.values[:, 30:], curves.values[:, 30:])
     assert np.all(np.any(noisy.values[:, :30] != curves.values[:, :30], axis=1))
 

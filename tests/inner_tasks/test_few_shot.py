@@ -1,4 +1,4 @@
-"""What makes a few-shot stream harder: blocks of classes, wrong labels, noise."""
+"""Difficulties of a few-shot stream: blocks of classes, wrong labels, noise."""
 
 from typing import Any
 

@@ -37,7 +37,7 @@ def _family(path, arrays, likelihood: AbstractLikelihood | None = None, **fields
     return Recordings(path=str(path / "a.npz"), likelihood=likelihood or Bernoulli(), **fields)
 
 
-FIXES = {  # what -> (arrays, words of the message)
+FIXES = {  # case -> (arrays, words of the message)
     "a flat stimulus": (
         {**GOOD, "stimulus": np.zeros(N)},
         r"shape \[40\] - .* - one column is stimulus\[:, None\]$",
@@ -96,7 +96,7 @@ def test_a_refusal_says_the_step_that_mends_it(tmp_path, what):
         _family(tmp_path, arrays).recorded()
 
 
-WARNED = {  # what -> (arrays, fields, a line of the warnings)
+WARNED = {  # case -> (arrays, fields, a line of the warnings)
     "an animal that missed all": (
         {**GOOD, "subject": MOUSE, "choice": np.where(MOUSE == "c", -1, GOOD["choice"])},
         {},
@@ -199,7 +199,7 @@ def test_rows_without_an_outcome_are_read_as_0_and_that_is_told(tmp_path):
     assert "in the others none was shown, where rules read 0" in _family(tmp_path, GOOD).describe()
 
 
-BYTES = {  # what -> (its bytes, words of the message)
+BYTES = {  # case -> (its bytes, words of the message)
     "a table": (TABLE.encode(), "text, such as a CSV file"),
     "a table with a byte order mark": (
         b"\xef\xbb\xbf" + TABLE.encode(),

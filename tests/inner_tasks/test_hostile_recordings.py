@@ -34,7 +34,7 @@ def _but(name, index, value):
     return {**GOOD, name: changed}
 
 
-WRONG = {  # what -> (arrays, fields of the task, words of the message)
+WRONG = {  # case -> (arrays, fields of the task, words of the message)
     "empty file": ({}, {}, "no array 'stimulus'"),
     "no stimulus": ({"activity": GOOD["activity"]}, {}, "no array 'stimulus'"),
     "no target": ({"stimulus": GOOD["stimulus"]}, {}, "no array 'activity' or 'choice'"),
@@ -278,7 +278,7 @@ def _single() -> bytes:
 
 
 HEAD = "{{'descr': {}, 'fortran_order': False, 'shape': {}, }}\n"
-BROKEN = {  # what -> (the bytes of the file, words of the message)
+BROKEN = {  # case -> (the bytes of the file, words of the message)
     "nothing": (b"", "BadZipFile.*an .npz file"),
     "text": (b"stimulus,activity\n1,2\n", "BadZipFile"),
     "one array": (_single(), "BadZipFile"),
@@ -423,7 +423,7 @@ def test_damage_is_refused_or_harmless_and_never_slow(tmp_path, where):
             refused += "\n" not in str(error)
         else:
             harmless += 1
-            # its checksums are right: it is another recording, and read as what it holds
+            # its checksums are right: it is another recording, and is read as such
             if where == "array":
                 _demand_read(path)
             else:

@@ -1,4 +1,4 @@
-"""Where a rule comes to rest: a linear neuron y = w x under the rule, until nothing moves."""
+"""The fixed points of rules: a linear neuron y = w x under the rule, until nothing moves."""
 
 from functools import partial
 from typing import Any

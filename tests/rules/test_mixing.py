@@ -192,7 +192,7 @@ class Kept(AbstractRule):
     """A rule with a number `kept` on one side of its state, and perhaps another."""
 
     side: str = "post"
-    change: Any = None  # (view, connection, what is kept) -> (what is kept from now on, delta_w)
+    change: Any = None  # (view, connection, kept number) -> (the next kept number, delta_w)
     second: str = ""
 
     def init(self, key: Any, connection: Any) -> Any:
@@ -310,7 +310,7 @@ def test_a_large_matrix_is_measured_in_part():
 
 
 def test_more_reach_than_read_is_said_of_the_file_and_the_run():
-    """The name of what is mixed stands among what is read, so that files and pages carry it."""
+    """Names of mixed numbers stand among the fields that are read, so files and pages carry them."""
     assert reads(Computed(LAYER["W^T post"]), EDGE, ()) == {
         "weight",
         "post.activity",

@@ -114,7 +114,7 @@ def test_several_spikes_of_one_neuron_in_a_step_are_one_spike_to_nearest():
     assert drive(nearest, ONE, pre, post, dt=DT)[0].sum() == pytest.approx(
         2 * 0.3 * math.exp(-0.25), rel=1e-5
     )
-    for z in (0.0, 1.0):  # what a surrogate gradient meets: a line from the trace to its jump
+    for z in (0.0, 1.0):  # a surrogate gradient meets a line from the trace to its jump
         assert float(jax.grad(lambda z: jumped(jnp.asarray(0.5), z, "nearest", 1.5))(z)) == 1.0
 
 

@@ -1,4 +1,4 @@
-"""The triplet rule: the experiments it was fitted to, and what it is without triplets."""
+"""The triplet rule: the experiments to which it was fitted, and its pairs without triplets."""
 
 import numpy as np
 import pytest
