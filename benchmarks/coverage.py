@@ -187,13 +187,11 @@ def _reference(
     space = Space(moved, np.zeros(len(moved.score), int), "values")
     names, _, slopes = number_slopes(problem.lifetime, true, moved.free)
     between = np.zeros(len(flattened(true)))
-    rules = np.concatenate(
-        [
-            np.full(np.size(leaf), name == "rules")
-            for name in sorted(true)
-            for leaf in jax.tree.leaves(true[name])
-        ]
-    )
+    is_rule = []
+    for name in sorted(true):
+        for leaf in jax.tree.leaves(true[name]):
+            is_rule.append(np.full(np.size(leaf), name == "rules"))
+    rules = np.concatenate(is_rule)
     between[rules] = (design.differ / RATE) ** 2
     total = moved.fisher.sum(axis=0)
     middle = total + sum(f @ np.diag(between[moved.free]) @ f for f in moved.fisher)

@@ -179,7 +179,9 @@ def measure(name: str, n_tasks: int) -> None:
 
     order = [batches[i % len(batches)] for i in range(UPDATES)]
     runs = (lambda: ours(UPDATES), lambda: plain_fit.descend(c, order, objective))
-    pairs = [[timed(run) for run in runs] for _ in range(1 + PAIRS)]
+    pairs = []
+    for _ in range(1 + PAIRS):
+        pairs.append([timed(run) for run in runs])
     pairs = np.asarray(pairs)[1:]  # the first compiles
     for (a, b), kind in zip(pairs.transpose(2, 1, 0), ("CPU", "wall"), strict=True):
         times = f"framework {np.median(a):.3f} s, plain {np.median(b):.3f} s"

@@ -80,7 +80,9 @@ def _rule(axes: plt.Axes, run: Path) -> None:
     file = read_rule(run / "rule.safetensors")
     layers, _ = coefficients.acting(file.document, file.tensors)
     terms = list(next(iter(layers.values())))
-    size = {term: max(abs(layer.get(term, 0.0)) for layer in layers.values()) for term in terms}
+    size = {}
+    for term in terms:
+        size[term] = max(abs(layer.get(term, 0.0)) for layer in layers.values())
     terms = sorted(terms, key=lambda term: size[term])
     height = 0.8 / len(layers)
     for index, (layer, values) in enumerate(layers.items()):

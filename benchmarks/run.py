@@ -9,6 +9,7 @@ from benchmarks._pin import pin
 if __name__ == "__main__":
     pin()
 
+import itertools
 import statistics
 import time
 from collections.abc import Callable
@@ -26,7 +27,7 @@ MEMBERS = 16
 LIVES = 8
 REPEATS = 15
 LENGTHS = (240, 480, 960, 1920, 3840)
-CHOICES = [(chunk, dot) for chunk in (1, 2, 4, 8) for dot in (True, False)]
+CHOICES = list(itertools.product((1, 2, 4, 8), (True, False)))
 
 
 def cpu_seconds(run: Callable[[], Any]) -> float:

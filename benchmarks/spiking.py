@@ -273,7 +273,10 @@ def compare(name: str, sides: list[Side], updates: int) -> None:
 
     One round before is not timed.
     """
-    rounds = [[side.seconds() for side in sides] for _ in range(REPEATS + 1)][1:]
+    rounds = []
+    for _ in range(REPEATS + 1):
+        rounds.append([side.seconds() for side in sides])
+    rounds = rounds[1:]
     print(f"{name}: {updates / 1e9:.2f} G synapse updates")
     for i, side in enumerate(sides):
         times = [one[i] for one in rounds]

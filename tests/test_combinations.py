@@ -76,7 +76,10 @@ def _made(choice: dict[str, str]) -> tuple[MetaProblem, Any]:
 @lru_cache(maxsize=1)
 def _drawing() -> Iterator[dict[str, str]]:
     rng = np.random.default_rng(0)
-    return iter([{kind: str(rng.choice(enrolled(kind))) for kind in KINDS} for _ in range(N_DRAWN)])
+    choices = []
+    for _ in range(N_DRAWN):
+        choices.append({kind: str(rng.choice(enrolled(kind))) for kind in KINDS})
+    return iter(choices)
 
 
 RUN: list[dict[str, str]] = []

@@ -87,10 +87,8 @@ def _many(graph: Any, rule: Any, spiking: frozenset[str], *args: Any) -> Any:
 def test_from_spike_to_spike_is_every_synapse_in_every_step(graph, settings, n_lives):
     rule = decode("rule", settings)
     weight = np.random.default_rng(0).random((n_lives, *graph.shape))
-    pre, post = (
-        np.stack([_spikes(10 * n + k, n) for k in range(n_lives)])
-        for n in (graph.n_pre, graph.n_post)
-    )
+    pre = np.stack([_spikes(10 * graph.n_pre + k, graph.n_pre) for k in range(n_lives)])
+    post = np.stack([_spikes(10 * graph.n_post + k, graph.n_post) for k in range(n_lives)])
     with jax.enable_x64(True):
         fast, drives = _many(graph, rule, SPIKES, weight, pre, post)
         slow, expected = _many(graph, rule, frozenset(), weight, pre, post)

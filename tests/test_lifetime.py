@@ -76,9 +76,8 @@ def test_a_life_is_a_plain_loop():
         after, trace = quick_jit(_live, static_argnums=(0, 4, 5))(
             LIFETIME, theta, task, life, N_STEPS, 0
         )
-    weights, back = (
-        {k: np.asarray(v) for k, v in x.items()} for x in (_now(life), life.feedback["back"])
-    )
+    weights = jax.tree.map(np.asarray, _now(life))
+    back = jax.tree.map(np.asarray, life.feedback["back"])
     losses, last = oracle.live(
         np.asarray(task.inputs), np.asarray(task.labels), N_PLASTIC, weights, back, POOL
     )

@@ -97,7 +97,7 @@ def _recorded(n_subjects: int, n: int) -> Recorded:
 TAPE = Tape()
 SHARED = Tape(subjects=3)  # too few subjects to hold one out
 TRIALS = (SHARED, Tape(subjects=1), Tape(held=HeldOut(subjects=0.0, trials=0.2, seed=5)))
-HELD = [(tape, seed) for tape in (TAPE, Tape(subjects=9), *TRIALS) for seed in (0, 7)]
+HELD = list(itertools.product((TAPE, Tape(subjects=9), *TRIALS), (0, 7)))
 
 
 def _held(tape: Tape, seed: int) -> HeldOut:

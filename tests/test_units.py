@@ -108,9 +108,8 @@ def test_a_problem_counts_them_in_every_life(
     metrics = found(jax.random.key(1))
     assert metrics["silent_hidden_1"].shape == (1, 6)
     driven = ("hidden_1", "output")
-    silences, saturations = (
-        np.stack([metrics[f"{word}_{name}"] for name in driven]) for word in ("silent", "saturated")
-    )
+    silences = np.stack([metrics[f"silent_{name}"] for name in driven])
+    saturations = np.stack([metrics[f"saturated_{name}"] for name in driven])
     np.testing.assert_array_equal(metrics["dead"], np.any(silences == 1.0, axis=0))
     np.testing.assert_array_equal(metrics["saturated"], np.any(saturations > 0.5, axis=0))
     assert np.all(metrics["dead"][0] == 1.0) == (silent == 1.0)

@@ -83,17 +83,15 @@ def _credit_of(rule: Any, wiring: Wiring, weights: Any, views: Any, error: Any) 
     """(learning signals, the signals that the rule carries back)."""
     state = rule.init_state({}, wiring, jax.random.key(3))
     answer = feedback(wiring.output.n, error=error)
-    return rule.step({}, state, wiring, _synapses(weights), views, answer, DT)[
-        1
-    ].learning_signal, state.get("back")
+    _, credit = rule.step({}, state, wiring, _synapses(weights), views, answer, DT)
+    return credit.learning_signal, state.get("back")
 
 
-ROUTES = [
-    (name, port, sign)
-    for name, cell in CELLS.items()
-    for port in decode("neuron", cell).ports
-    for sign in ((-1, 0, 1) if port == "soma" else (-1,))
-]
+ROUTES: list[tuple[str, str, int]] = []
+for _name, _cell in CELLS.items():
+    for _port in decode("neuron", _cell).ports:
+        _signs = (-1, 0, 1) if _port == "soma" else (-1,)
+        ROUTES += [(_name, _port, _sign) for _sign in _signs]
 
 
 def test_credit_has_the_sign_with_which_its_edge_acts():

@@ -69,16 +69,16 @@ def test_symmetric_feedback_and_the_delta_rule_are_the_gradient():
         through = {
             name: signal * views[name].gain for name, signal in credit.learning_signal.items()
         }
-        local = [
-            {e.name: -of[e.post][:, None] * sent[e.name][None, :] for e in wiring.edges}
-            for of in (credit.feedback, through)
-        ]
+        local = []
+        for signal in (credit.feedback, through):
+            changes = {}
+            for e in wiring.edges:
+                changes[e.name] = -signal[e.post][:, None] * sent[e.name][None, :]
+            local.append(changes)
 
         def loss(weights: Any) -> Any:
-            output = _credit(Symmetric(), wiring, weights, x, target)[1][0][
-                wiring.output.name
-            ].activity
-            return jnp.sum((output - target) ** 2)
+            _, (views, _) = _credit(Symmetric(), wiring, weights, x, target)
+            return jnp.sum((views[wiring.output.name].activity - target) ** 2)
 
         return local, jax.grad(loss)(weights)
 
@@ -334,9 +334,8 @@ def test_the_sign_of_the_error_forgets_its_size_and_the_target_forgets_the_outpu
 def test_no_feedback_is_zero_but_for_modulators():
     answer = feedback(2, error=jnp.ones(2), modulators={"reward": jnp.asarray(0.7)})
     credit = None_().step({}, {}, NET, {}, {}, answer, DT)[1]
-    assert not any(
-        np.any(x) for of in (credit.feedback, credit.learning_signal) for x in of.values()
-    )
+    for signals in (credit.feedback, credit.learning_signal):
+        assert not any(np.any(x) for x in signals.values())
     assert credit.modulators == {"reward": 0.7}
 
 

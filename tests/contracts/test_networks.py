@@ -199,22 +199,19 @@ def test_cells_with_ports_for_both_kinds_get_magnitudes_there():
         {"a": 3, "b": 2}, 6
     )
     assert wiring.output.name == "e"
-    assert {e.name: (e.port, wiring.sign(e), wiring.magnitude(e)) for e in wiring.edges} == {
-        **{
-            f"{x}_to_{post}": ("excitatory", 1.0, True)
-            for x in ("a", "b", "e")
-            for post in ("i", "e")
-        },
-        **{f"i_to_{post}": ("inhibitory", 1.0, True) for post in ("i", "e")},
-    }
+    expected = {}
+    for post in ("i", "e"):
+        for pre in ("a", "b", "e"):
+            expected[f"{pre}_to_{post}"] = ("excitatory", 1.0, True)
+        expected[f"i_to_{post}"] = ("inhibitory", 1.0, True)
+    actual = {e.name: (e.port, wiring.sign(e), wiring.magnitude(e)) for e in wiring.edges}
+    assert actual == expected
     for edge in wiring.edges:
         if edge.pre == edge.post:
             assert not np.any(np.equal(*edge.connection.topology()))
         elif edge.pre in ("e", "i"):
-            assert (
-                edge.connection.topology().post.size
-                > 3 * edge.connection.n_pre * edge.connection.n_post / 10
-            )
+            n_pairs = edge.connection.n_pre * edge.connection.n_post
+            assert edge.connection.topology().post.size > 3 * n_pairs / 10
 
 
 def test_a_recurrent_layer_without_a_readout_is_a_plain_loop():

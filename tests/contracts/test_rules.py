@@ -115,12 +115,8 @@ def test_subtractive_normalisation_is_its_plain_loop():
 
 
 def test_the_polynomials_above_cover_the_grammar():
-    text = (
-        " ".join(term for rule in polynomial.VARIANTS for term in rule.terms)
-        .replace("*", " ")
-        .replace("^", " ")
-    )
-    assert set(SIGNALS) <= set(text.split())
+    text = " ".join(" ".join(rule.terms) for rule in polynomial.VARIANTS)
+    assert set(SIGNALS) <= set(text.replace("*", " ").replace("^", " ").split())
     edge = Dense(3, 4)
     reaches = [reach(reads(rule, edge, ("reward",))) for rule in polynomial.VARIANTS]
     assert reaches == ["synapse", "neuron", "layer"]
@@ -131,11 +127,11 @@ def test_a_wide_rule_without_an_oracle_is_refused():
         check_rule(decode("rule", POOL))
 
 
-WRAPPERS = [
-    name
-    for name in enrolled("rule")
-    if "rule" in {f.name for f in dataclasses.fields(find("rule", name))}
-]
+def _holds_a_rule(name: str) -> bool:
+    return "rule" in {field.name for field in dataclasses.fields(find("rule", name))}
+
+
+WRAPPERS = [name for name in enrolled("rule") if _holds_a_rule(name)]
 
 
 @pytest.mark.parametrize("name", WRAPPERS)

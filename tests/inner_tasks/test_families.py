@@ -124,7 +124,7 @@ def test_curves_are_sines_of_unit_variance_in_a_population_code():
 def test_the_world_changes_from_stretch_to_stretch():
     family = Nonstationary(n_in=3, n_classes=2, n_stretches=4, length=50, grace=5, noise=0.0)
     task = jax.tree.map(lambda x: x[0], _draw(family))
-    places = [{tuple(row) for row in task.inputs[50 * k : 50 * k + 50]} for k in range(4)]
+    places = [set(map(tuple, task.inputs[50 * k : 50 * k + 50])) for k in range(4)]
     assert all(len(place) == 2 for place in places)
     assert not set.union(*places[:1]) & set.union(*places[1:])
     _, outcome = _live(family, task, np.zeros((200, 2)))

@@ -64,7 +64,9 @@ def test_accuracy_on_old_and_new_classes_averages_to_what_it_says():
         metrics.append(outcome.score.metrics)
         assert outcome.feedback.modulators["reward"] == outcome.score.metrics["accuracy"]
         np.testing.assert_allclose(outcome.feedback.modulators["surprise"], outcome.score.loss)
-    means = {name: float(np.mean([f[name] for f in metrics])) for name in metrics[0]}
+    means = {}
+    for name in metrics[0]:
+        means[name] = float(np.mean([of_step[name] for of_step in metrics]))
     assert means == pytest.approx({"accuracy": 0.25, "accuracy_new": 0.5, "accuracy_old": 0.0})
 
 

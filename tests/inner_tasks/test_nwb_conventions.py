@@ -354,7 +354,11 @@ def test_series_of_one_name_are_told_apart_by_their_path(tmp_path):
 
 
 def _count(train, begin, end) -> np.ndarray:
-    return np.asarray([sum(a <= t < b for t in train) for a, b in zip(begin, end, strict=True)])
+    """The spikes of a train in begin <= t < end of every row."""
+    counts = []
+    for first, last in zip(begin, end, strict=True):
+        counts.append(sum(first <= t < last for t in train))
+    return np.asarray(counts)
 
 
 def test_spikes_of_units_are_counted_in_every_row(tmp_path):

@@ -47,11 +47,14 @@ def test_the_table_is_read_as_it_was_written(table: Any) -> None:
 def test_rows_are_in_one_split_each_and_standardised_by_the_training_rows(table: Any) -> None:
     written, kinds = table
     parts = {split: segments._segments(3, split) for split in SPLITS}
-    rows = [part.table[k] for part in parts.values() for k in range(7)]
+    rows = []
+    for part in parts.values():
+        rows += [part.table[k] for k in range(7)]
     assert all(len(row) == N_EACH // 3 for row in rows)
     assert sorted(np.concatenate(rows)) == list(range(len(written)))
     for part in parts.values():
-        assert [{kinds[i] for i in row} for row in part.table] == [{kind} for kind in KINDS]
+        for row, kind in zip(part.table, KINDS, strict=True):
+            assert {kinds[i] for i in row} == {kind}
     seen = written[parts["train"].table.reshape(-1)]
     expected = (written - seen.mean(axis=0)) / seen.std(axis=0)
     np.testing.assert_allclose(parts["heldout"].features, expected, atol=1e-4)

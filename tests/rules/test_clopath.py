@@ -1,5 +1,6 @@
 """The rule of Clopath et al.: its closed form under clamp, and the pairings of its paper."""
 
+import itertools
 import math
 from typing import Any
 
@@ -143,7 +144,7 @@ def test_pairings_of_the_authors_neuron_end_where_their_code_ends():
     The authors' traces are Euler steps, and their x starts a step later. The constants are matched
     to that.
     """
-    protocols = [(lag, f) for lag in AUTHORS for f in FREQUENCIES]
+    protocols = list(itertools.product(AUTHORS, FREQUENCIES))
     trains = [_authors_trains(*protocol) for protocol in protocols]
     n = len(protocols)
     steps = 300 + max(max(a + b) for a, b in trains)
@@ -182,7 +183,6 @@ def test_pairings_of_the_authors_neuron_end_where_their_code_ends():
             first, (jnp.asarray(pre), jnp.asarray(post))
         )
     for lag, expected in AUTHORS.items():
-        weights = [
-            200.0 * float(w[k, k]) for k in map(protocols.index, ((lag, f) for f in FREQUENCIES))
-        ]
+        places = [protocols.index((lag, frequency)) for frequency in FREQUENCIES]
+        weights = [200.0 * float(w[k, k]) for k in places]
         np.testing.assert_allclose(weights, expected, atol=0.051)

@@ -69,7 +69,7 @@ LEARNT = {
 }
 MOVED = {"coefficients": np.asarray([0.25, 0.5]), "log_rate": np.asarray(0.1)}
 CONTAINED = [("none", "none"), ("rate", "none"), ("rate", "rate")]
-CONTAINED += [(wide, narrow) for wide in ("coefficients", "both") for narrow in LEARNT]
+CONTAINED += itertools.product(("coefficients", "both"), LEARNT)
 
 
 def _acts(rule: Polynomial, theta: dict[str, np.ndarray]) -> np.ndarray:

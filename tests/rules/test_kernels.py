@@ -59,10 +59,8 @@ def test_abcd_has_one_coefficient_per_existing_synapse_of_a_sparse_connection():
 
 def _mlp_by_hand(rule: Mlp, theta, modulator) -> np.ndarray:
     """float64, one synapse after the other."""
-    layers = [
-        {k: np.asarray(v, float) for k, v in theta[f"layer_{n}"].items()}
-        for n in range(len(rule.hidden) + 1)
-    ]
+    double = jax.tree.map(lambda values: np.asarray(values, float), theta)
+    layers = [double[f"layer_{n}"] for n in range(len(rule.hidden) + 1)]
     keep = math.exp(-DT / rule.tau)
     out = np.zeros((len(PRE), 2, 3))
     for j in range(2):

@@ -310,7 +310,7 @@ def test_a_large_matrix_is_measured_in_part():
 
 
 def test_more_reach_than_read_is_said_of_the_file_and_the_run():
-    """Names of mixed numbers stand among the fields that are read, so files and pages carry them."""
+    """Names of mixed numbers stand among the fields that are read: files and pages carry them."""
     assert reads(Computed(LAYER["W^T post"]), EDGE, ()) == {
         "weight",
         "post.activity",

@@ -104,20 +104,20 @@ def library(name: str) -> tuple[np.ndarray, dict[str, dict[str, np.ndarray]]]:
             )
         return (state, new), views["output"].activity
 
-    born = {
-        (o, e.name): r.init_state(thetas[o], e.connection)
-        for o, r in rules.items()
-        for e in wiring.edges
-    }
+    born = {}
+    for of, rule in rules.items():
+        for edge in wiring.edges:
+            born[of, edge.name] = rule.init_state(thetas[of], edge.connection)
 
     def life(key: Any) -> Any:
         start = (network.init_state(wiring, {}, DT), born)
         (_, states), spikes = jax.lax.scan(
             step, start, (jnp.asarray(SPIKES_IN), jax.random.split(key, N_STEPS))
         )
-        return spikes, {
-            of: {e: states[of, e].synapse["eligibility"] for e in WEIGHTS} for of in rules
-        }
+        eligibility = {}
+        for of in rules:
+            eligibility[of] = {e: states[of, e].synapse["eligibility"] for e in WEIGHTS}
+        return spikes, eligibility
 
     lives = quick_jit(jax.vmap(life))(jax.random.split(jax.random.key(1), N_LIVES))
     spikes, eligibility = jax.tree.map(np.asarray, lives)
@@ -183,15 +183,15 @@ def test_reward_times_the_score_trace_is_on_average_the_gradient_of_the_expected
     assert abs(p.sum() - 1.0) < 1e-12
     assert set(possible) == set(number)
     first = np.asarray([np.argmax(number == o) for o in possible])
-    sums = {
-        of: {e: np.einsum("o,oji->ji", (p * REWARD)[possible], x[first]) for e, x in edges.items()}
-        for of, edges in eligibility.items()
-    }
+    weighted = (p * REWARD)[possible]
+    sums = {}
+    for of, edges in eligibility.items():
+        sums[of] = {e: np.einsum("o,oji->ji", weighted, x[first]) for e, x in edges.items()}
     for edge, slope in exact_gradient(name).items():
         zeta = 1.0 if CELLS[name].soma_input == "jump" else 1.0 - math.exp(-DT / TAU)
-        off = {
-            of: np.abs(zeta * x[edge] - slope).max() / np.abs(slope).max() for of, x in sums.items()
-        }
+        off = {}
+        for of, x in sums.items():
+            off[of] = np.abs(zeta * x[edge] - slope).max() / np.abs(slope).max()
         assert off["known"] < 1e-10 if name != "value" else off["known"] > 1e-2
         assert off["unfiltered"] > 1e-2
     counts = np.bincount(number, minlength=len(p))

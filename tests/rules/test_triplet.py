@@ -1,5 +1,7 @@
 """The triplet rule: the experiments to which it was fitted, and its pairs without triplets."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -33,7 +35,7 @@ def trains():
 
     Returns: (pre [n_steps, n_protocols], post [n_steps, n_protocols], (lag, frequency) of each).
     """
-    protocols = [(lag, frequency) for lag in LAGS for frequency in FREQUENCIES]
+    protocols = list(itertools.product(LAGS, FREQUENCIES))
     pre = np.zeros((N_STEPS, len(protocols)))
     post = np.zeros((N_STEPS, len(protocols)))
     for k, (lag, frequency) in enumerate(protocols):
@@ -47,7 +49,10 @@ def _changes(rule, trains):
     pre, post, protocols = trains
     n = len(protocols)
     total = _sum(rule, pre, post, n)
-    return {lag: np.array([total[protocols.index((lag, f))] for f in FREQUENCIES]) for lag in LAGS}
+    changes = {}
+    for lag in LAGS:
+        changes[lag] = np.array([total[protocols.index((lag, f))] for f in FREQUENCIES])
+    return changes
 
 
 def _sum(rule, pre, post, n):
@@ -63,14 +68,11 @@ def test_pairings_at_rising_frequency_end_in_potentiation_of_both_orders(trains)
     # from any bound
     changes = _changes(rule, trains)
     far = 100.0
-    for lag, frequency in [(lag, f) for lag in LAGS for f in FREQUENCIES]:
+    for lag, frequency in itertools.product(LAGS, FREQUENCIES):
         spikes = [train[:, [trains[2].index((lag, frequency))]] for train in trains[:2]]
-        exact = (
-            events.weights(
-                lambda: events.triplet(rule, far), *spikes, np.array([[far / 2]]), DT, far
-            )[0, 0]
-            - far / 2
-        )
+        first = np.array([[far / 2]])
+        last = events.weights(lambda: events.triplet(rule, far), *spikes, first, DT, far)
+        exact = last[0, 0] - far / 2
         assert changes[lag][FREQUENCIES.index(frequency)] == pytest.approx(exact, abs=1e-5)
     assert abs(changes[10][0]) < 0.01 and np.all(np.diff(changes[10]) > 0.1)
     assert changes[-10][0] < -0.3 and np.all(changes[-10][-2:] > 0.1)

@@ -71,11 +71,17 @@ class Sum(AbstractRule):
 
     @property
     def slow(self) -> frozenset[str]:
-        return frozenset(f"{label}.{name}" for label, rule in self.rules for name in rule.slow)
+        names: set[str] = set()
+        for label, rule in self.rules:
+            names |= {f"{label}.{name}" for name in rule.slow}
+        return frozenset(names)
 
     @property
     def fast(self) -> frozenset[str]:
-        return frozenset(f"{label}.{name}" for label, rule in self.rules for name in rule.fast)
+        names: set[str] = set()
+        for label, rule in self.rules:
+            names |= {f"{label}.{name}" for name in rule.fast}
+        return frozenset(names)
 
     @property
     def mixes(self) -> Mixes:
