@@ -27,8 +27,7 @@ class Stage(NamedTuple):
 
 
 class Pace:
-    """The pace of all stages. The first count of a stage is left out, as it may hold a compilation.
-    """
+    """The pace of all stages. The first count of a stage is left out, as it may hold a compilation."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock

@@ -195,7 +195,9 @@ class _Gradients(NamedTuple):
     lengths: tuple[tuple[int, float], ...]
 
 
-def _gradients_at(searched: SearchedProblem, zs: list[Theta], batch: Batch, size: int) -> _Gradients:
+def _gradients_at(
+    searched: SearchedProblem, zs: list[Theta], batch: Batch, size: int
+) -> _Gradients:
     """The gradients at every z.
 
     A task that passes no gradient gives NaN at the first z alone.
@@ -220,7 +222,9 @@ def longest(problem: MetaProblem) -> MetaProblem:
 
 
 @partial(jax.jit, static_argnames=("seen", "cuts"))
-def gradients(seen: SearchedProblem, z: Theta, batch: Batch, cuts: tuple[int, ...]) -> tuple[Array, Array]:
+def gradients(
+    seen: SearchedProblem, z: Theta, batch: Batch, cuts: tuple[int, ...]
+) -> tuple[Array, Array]:
     """The losses of lives that are cut short, and their gradients, unclipped.
 
     One pass goes forward, and one pass back for every length.
