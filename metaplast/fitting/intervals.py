@@ -209,7 +209,7 @@ def _number_intervals(
     # a sure prediction holds no information: the derivatives of predictions show what is flat
     flat = space.null(moved.gram) if endless else space.flat
     away = _clear_parts(scaled @ flat, scaled)
-    is_open = away.any(axis=1)
+    is_open: np.ndarray = np.any(away, axis=1)
     separated = np.zeros(len(names), bool)
     for cone, each in zip(cones, sensitivities, strict=True):
         if cone.exists:
