@@ -14,16 +14,16 @@ from metaplast.tasks import SPLITS
 class RecordingFacts(NamedTuple):
     """Facts about a file that the arrays of a fit no longer show.
 
-    source: the path; empty for the built-in example
-    n_choices: how many of the last columns are a choice
-    n_rewards: how many rewards were given
-    mean_reward: their mean
-    has_trials: whether the file has trials
-    dt: seconds per row, where the file has them
-    options: the meaning of the choices 0, 1 ..., where they were named
-    columns, warnings: as in _notes.ReadingNotes
-    held: what training does not see
-    units: the population whose activity was recorded, where it is not the output
+    source: the path; empty for the built-in example.
+    n_choices: how many of the last columns are a choice.
+    n_rewards: the number of rewards.
+    mean_reward: their mean.
+    has_trials: whether the file has trials.
+    dt: seconds per row, where the file has them.
+    options: the meaning of the choices 0, 1 ..., where they were named.
+    columns, warnings: as in _notes.ReadingNotes.
+    held: the data that training does not see.
+    units: the population whose activity was recorded, where it is not the output.
     """
 
     source: str
@@ -40,7 +40,11 @@ class RecordingFacts(NamedTuple):
 
 
 class Values(NamedTuple):
-    """Values of the real rows [N, n], and which of them were recorded [N, n]."""
+    """Values of the real rows.
+
+    target [N, n]: the values.
+    known [N, n]: whether each was recorded.
+    """
 
     target: np.ndarray
     known: np.ndarray
@@ -56,7 +60,7 @@ def summary(recorded: Recorded, facts: RecordingFacts) -> str:
 
 
 def doubts(recorded: Recorded, facts: RecordingFacts) -> tuple[str, ...]:
-    """The changes that were made to the file when it was read, and what looks wrong in it."""
+    """The changes that were made to the file when it was read, and its oddities."""
     lines = (*facts.warnings, *_warnings(recorded, facts))
     return tuple(printable(line) for line in lines)
 
@@ -152,15 +156,15 @@ def _split(recorded: Recorded, facts: RecordingFacts) -> Iterator[str]:
     sessions = split_sessions(recorded, facts.held)
     held_out = sessions["heldout"]
     for split in SPLITS:
-        mine = trials_of(recorded, facts.held, split)[sessions[split]] > 0
+        in_split = trials_of(recorded, facts.held, split)[sessions[split]] > 0
         trials = set()
-        for row, step in np.argwhere(mine).tolist():
+        for row, step in np.argwhere(in_split).tolist():
             trials.add((row, recorded.trial[sessions[split][row], step]))
-        whose = ""
+        ending = ""
         if split == "heldout" and len(held_out) < len(recorded.subject):
             names = dict.fromkeys(recorded.names[i] for i in recorded.subject[held_out])
-            whose = f" of {listed(names)}"
-        yield f"split {split}: {len(trials)} trials, {mine.sum()} rows{whose}"
+            ending = f" of {listed(names)}"
+        yield f"split {split}: {len(trials)} trials, {in_split.sum()} rows{ending}"
 
 
 def _warnings(recorded: Recorded, facts: RecordingFacts) -> Iterator[str]:
@@ -198,7 +202,7 @@ def _steady(units: Values) -> list[str]:
 
 
 def _without_values(recorded: Recorded) -> Iterator[str]:
-    """Subjects, and sessions of others, of which nothing that is fitted was recorded."""
+    """A warning for sessions without a value to fit, and for subjects who have no others."""
     observed = np.asarray(recorded.sessions.observed)
     has_values = observed.reshape(len(observed), -1).any(axis=1)
     if has_values.all() or not has_values.any():
@@ -233,7 +237,10 @@ def _choices(recorded: Recorded, facts: RecordingFacts) -> Values:
 
 
 def _counts(recorded: Recorded, facts: RecordingFacts) -> list[int]:
-    """How often each choice was made. One column stands for two choices, 0 and 1."""
+    """The number of times that each choice was made.
+
+    One column stands for two choices, 0 and 1.
+    """
     choices = _choices(recorded, facts)
     ones = [int(n) for n in (choices.target * choices.known).sum(axis=0)]
     if len(ones) > 1:

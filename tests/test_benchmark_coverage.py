@@ -1,6 +1,4 @@
-"""The designs of the coverage benchmark: their plain NumPy lives are those of the library, and what
-is open is so.
-"""
+"""The designs of the coverage benchmark: their NumPy lives, and their open numbers."""
 
 import numpy as np
 import pytest
@@ -13,7 +11,8 @@ from metaplast.problem.penalised import everything
 
 @pytest.mark.parametrize("name", ["five_terms"])
 def test_the_log_odds_of_a_plain_life_are_those_of_the_fitted_network(name: str):
-    design, problem = DESIGNS[name], problem_of(name)
+    design = DESIGNS[name]
+    problem = problem_of(name)
     data = data_set(design, 3)
     theta = true_theta(design, {"feedback": {}, "neurons": {}, "rules": {}, "genome": {}})
     task = problem.lifetime.task
@@ -22,7 +21,8 @@ def test_the_log_odds_of_a_plain_life_are_those_of_the_fitted_network(name: str)
     assert len(odds) == design.n_subjects * design.n_steps
     # choices were drawn at these odds: made ones are likelier, by as much as they say
     p = 1 / (1 + np.exp(-np.abs(odds)))
-    right, error = np.mean(odds > 0), np.sqrt(np.mean(p * (1 - p)) / len(odds))
+    right = np.mean(odds > 0)
+    error = np.sqrt(np.mean(p * (1 - p)) / len(odds))
     assert abs(right - p.mean()) < 4 * error
     assert right > 0.6
 

@@ -51,8 +51,9 @@ def test_the_phases_that_are_reached_are_left(n_steps, left):
 
 
 def test_the_loss_of_a_cut_life_is_that_of_its_first_steps():
-    """4 plastic steps, then 3 without plasticity; cut within either, or between them. Judged, it is
-    the whole life.
+    """4 plastic steps, then 3 without plasticity, are cut within either, or between them.
+
+    Where it is judged, it is the whole life.
     """
     lifetime = Lifetime(
         task=TeacherStudent(n_in=3, n_out=2, n_steps=4, n_test=3), network=Feedforward(hidden=())
@@ -69,9 +70,9 @@ def test_the_loss_of_a_cut_life_is_that_of_its_first_steps():
         grad = mean.value_and_grad(jax.tree.map(lambda x: x[0], theta), batch)[0]
         return window.trace.score.loss, [grad, *[p.losses(theta, batch)[0][0] for p in short]]
 
-    losses, told = live(jax.random.key(0))
+    losses, means = live(jax.random.key(0))
     seen = [losses[:, :6], losses[:, :6], losses[:, :3], losses[:, 4:6], losses, losses[:, 4:]]
-    np.testing.assert_allclose(told, [x.mean() for x in seen], rtol=1e-5)
+    np.testing.assert_allclose(means, [x.mean() for x in seen], rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", LOOPS)
@@ -80,36 +81,36 @@ def test_every_outer_loop_goes_through_a_curriculum_and_resumes_in_it(name):
     problem = dataclasses.replace(quadratic(), curriculum=((0, 4), (2, 16)))
     start = train.begin(problem, outer, 3)
     compiled = train._step._cache_size()
-    told = list(train.steps(problem, outer, 3, start, 0, 4))
-    assert [int(m["unroll"]) for _, _, m in told] == [4, 4, 16, 16]
-    assert all(np.isfinite(m["loss"]) for _, _, m in told)
+    whole = list(train.steps(problem, outer, 3, start, 0, 4))
+    assert [int(m["unroll"]) for _, _, m in whole] == [4, 4, 16, 16]
+    assert all(np.isfinite(m["loss"]) for _, _, m in whole)
     assert train._step._cache_size() - compiled == 2
     assert any(
         np.any(a != b)
-        for a, b in zip(_bits(outer.theta(told[-1][1])), _bits(outer.theta(start)), strict=True)
+        for a, b in zip(_bits(outer.theta(whole[-1][1])), _bits(outer.theta(start)), strict=True)
     )
     for done in (1, 2, 3):
-        saved = jax.tree.map(
-            lambda x: jnp.asarray(np.asarray(x)), told[done - 1][1]
-        )  # as a checkpoint brings it back
+        # as a checkpoint brings it back
+        saved = jax.tree.map(lambda x: jnp.asarray(np.asarray(x)), whole[done - 1][1])
         again = list(train.steps(problem, outer, 3, saved, done, 4))
-        assert _bits([(s, m) for _, s, m in again]) == _bits([(s, m) for _, s, m in told[done:]])
+        assert _bits([(s, m) for _, s, m in again]) == _bits([(s, m) for _, s, m in whole[done:]])
 
 
 def test_a_stage_is_the_problem_of_that_length():
-    outer, problem = Bptt(), dataclasses.replace(quadratic(), curriculum=((0, 4), (2, 0)))
+    outer = Bptt()
+    problem = dataclasses.replace(quadratic(), curriculum=((0, 4), (2, 0)))
     state = train.begin(problem, outer, 0)
-    told = list(train.steps(problem, outer, 0, state, 0, 3))
+    steps = list(train.steps(problem, outer, 0, state, 0, 3))
     short = dataclasses.replace(quadratic(), unroll=4)
     mine = list(train.steps(short, outer, 0, train.begin(short, outer, 0), 0, 2))
-    assert _bits([s for _, s, _ in mine]) == _bits([s for _, s, _ in told[:2]])
+    assert _bits([s for _, s, _ in mine]) == _bits([s for _, s, _ in steps[:2]])
     ((_, after, metrics),) = train.steps(quadratic(), outer, 0, mine[-1][1], 2, 3)
-    assert _bits(after) == _bits(told[2][1])
+    assert _bits(after) == _bits(steps[2][1])
     assert "unroll" not in metrics
     judge = lambda p, t, b: train.evaluate.__wrapped__(p, jax.tree.map(lambda x: x[None], t), b)
-    given = (outer.theta(after), problem.sample(jax.random.key(0), 2, "validation"))
+    arguments = (outer.theta(after), problem.sample(jax.random.key(0), 2, "validation"))
     programs = [
-        str(jax.make_jaxpr(partial(judge, p))(*given)) for p in (problem, short, quadratic())
+        str(jax.make_jaxpr(partial(judge, p))(*arguments)) for p in (problem, short, quadratic())
     ]
     assert programs[0] == programs[1] == programs[2]  # whole lives, however training lives are cut
 
@@ -140,8 +141,8 @@ def test_a_curriculum_that_cannot_be_is_refused(fields, words):
 
 def test_a_config_gives_it_by_outer_step():
     words = ["experiment=oja", "rows={}"]
-    for given in ("{0: 10, 100: 0}", "[[0, 10], [100, 0]]"):
-        config = parse(compose([*words, f"problem.curriculum={given}"], Sources())).main
+    for text in ("{0: 10, 100: 0}", "[[0, 10], [100, 0]]"):
+        config = parse(compose([*words, f"problem.curriculum={text}"], Sources())).main
         assert config.meta_problem().curriculum == ((0, 10), (100, 0))
         assert build(Numbers, encode(config.problem)) == config.problem
     with pytest.raises(BadInput, match="lives that grow longer"):

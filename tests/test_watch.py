@@ -1,6 +1,4 @@
-"""A search that gets lost is led back to where it was sound, with smaller steps; another keeps
-every bit.
-"""
+"""A lost search is led back to a sound state, with smaller steps; all others keep every bit."""
 
 from dataclasses import replace
 from typing import Any
@@ -46,8 +44,9 @@ def _metrics(loss: float, diverged: int = 0) -> dict[str, Any]:
 
 
 def _watched(losses: Any, diverged: Any = None) -> list[tuple[Any, Any]]:
-    """(watch, state) after every step of a search with these losses; it starts with the state (0,
-    1.0).
+    """(watch, state) after every step of a search with these losses.
+
+    It starts with the state (0, 1.0).
     """
     state: Any = (0, 1.0)
     known = watch.begin(state)
@@ -55,8 +54,8 @@ def _watched(losses: Any, diverged: Any = None) -> list[tuple[Any, Any]]:
     for index, loss in enumerate(losses):
         metrics = _metrics(loss, diverged[index] if diverged else 0)
         moved = (state[0] + 1, state[1])
-        known, state, told = watch.after(known, Counted(), moved, metrics)
-        assert told["falls"] == known.falls
+        known, state, metrics_after = watch.after(known, Counted(), moved, metrics)
+        assert metrics_after["falls"] == known.falls
         course.append((known, state))
     return course
 
@@ -73,7 +72,7 @@ def _falls(losses: Any, diverged: Any = None) -> list[int]:
 
 
 def test_a_search_that_exploded_is_led_back_at_once():
-    """Not after PATIENCE steps: none came back from there."""
+    """PATIENCE steps would be too late: no search came back from there."""
     size = 1.0 + float(_watched(SOUND)[-1][0].spread)
     for factor, waits in ((1.01, 5), (0.99, 4 + watch.PATIENCE)):
         losses = [*SOUND, *[factor * watch.EXPLODED * size] * (4 + watch.PATIENCE)]
@@ -81,7 +80,10 @@ def test_a_search_that_exploded_is_led_back_at_once():
 
 
 def test_a_loss_near_zero_may_grow_many_times():
-    """As where a search has solved its problem: it is compared with the loss at the start."""
+    """A search that has solved its problem has such a loss.
+
+    The watch compares it with the loss at the start.
+    """
     assert not _falls([*SOUND, *[1e-6] * 18, *[1e-2] * 30])
 
 
@@ -102,9 +104,8 @@ def test_a_search_that_comes_back_by_itself_is_left_alone():
 
 
 def test_a_second_fall_from_the_same_state_halves_the_steps_again():
-    bad = [20.0] * (
-        4 + watch.PATIENCE + 8 + watch.PATIENCE
-    )  # the second watch needs nine losses first
+    # the second watch needs nine losses first
+    bad = [20.0] * (4 + watch.PATIENCE + 8 + watch.PATIENCE)
     known, state = _watched([*SOUND, *bad])[-1]
     assert state == (0, 0.25)
     assert (int(known.falls), float(known.scale)) == (2, 0.25)
@@ -130,9 +131,9 @@ def test_a_rise_that_leaves_some_of_the_gain_is_no_loss():
 
 def test_what_counts_does_not_depend_on_the_scale_of_the_loss_or_on_its_zero():
     losses = np.asarray([*SOUND, *[3.0] * 60])
-    found = _falls(losses)
-    assert found == [13 + watch.PATIENCE]
-    assert found == _falls(1e3 * losses) == _falls(1e-3 * losses - 7.0)
+    falls = _falls(losses)
+    assert falls == [13 + watch.PATIENCE]
+    assert falls == _falls(1e3 * losses) == _falls(1e-3 * losses - 7.0)
 
 
 @pytest.mark.parametrize("noise", ["normal", "lognormal", "cauchy"])
@@ -163,10 +164,10 @@ def _course(outer: Bptt, run: train.Run, start: int, stop: int) -> Any:
 def test_a_search_that_is_never_lost_keeps_its_bits():
     alone = list(train.steps(PROBLEM, OUTER, 0, train.begin(PROBLEM, OUTER, 0), 0, 30))
     watched = _course(OUTER, _run(OUTER), 0, 30)
-    for (_, state, metrics), (_, (run,), (told,)) in zip(alone, watched, strict=True):
+    for (_, state, metrics), (_, (run,), (watched_metrics,)) in zip(alone, watched, strict=True):
         jax.tree.map(np.testing.assert_array_equal, state, run.state)
-        assert float(told["loss"]) == float(metrics["loss"])
-        assert (int(told["falls"]), float(told["step_scale"])) == (0, 1.0)
+        assert float(watched_metrics["loss"]) == float(metrics["loss"])
+        assert (int(watched_metrics["falls"]), float(watched_metrics["step_scale"])) == (0, 1.0)
 
 
 # Steps so long that w overshoots its minimum, by more every time, until they are halved.
@@ -178,15 +179,17 @@ def test_a_search_that_explodes_is_led_back_until_its_steps_are_small_enough():
     watched = _course(WILD, _run(WILD), 0, 120)
     first = float(left_alone[0][2]["loss"])
     assert not float(left_alone[-1][2]["loss"]) < 10 * first
-    (_, (run,), (told,)) = watched[-1]
-    assert int(told["falls"]) >= 1
-    assert float(run.state.hyper["learning_rate"]) == pytest.approx(2.4 * float(told["step_scale"]))
-    assert float(told["loss"]) < first
+    (_, (run,), (metrics,)) = watched[-1]
+    assert int(metrics["falls"]) >= 1
+    assert float(run.state.hyper["learning_rate"]) == pytest.approx(
+        2.4 * float(metrics["step_scale"])
+    )
+    assert float(metrics["loss"]) < first
 
 
 def test_stopping_and_going_on_in_the_middle_of_a_fall_changes_no_bit():
     whole = _course(WILD, _run(WILD), 0, 90)
-    fell = next(step for step, _, (told,) in whole if int(told["falls"]))
+    fell = next(step for step, _, (metrics,) in whole if int(metrics["falls"]))
     for cut in (fell - 1, fell, fell + 1):
         (_, (half,), _) = _course(WILD, _run(WILD), 0, cut)[-1]
         saved = jax.tree.map(lambda x: jnp.asarray(np.asarray(x)), (half.state, half.watch))
@@ -200,8 +203,8 @@ def test_longer_lives_begin_a_watch_anew():
     state = train.begin(problem, OUTER, 0)
     run = train.Run(0, state, watch.begin(state))
     seen = [
-        int(found.watch.seen)
-        for _, (found,), _ in train.steps_many(problem, OUTER, [run], 0, 14, False)
+        int(run_after.watch.seen)
+        for _, (run_after,), _ in train.steps_many(problem, OUTER, [run], 0, 14, False)
     ]
     assert seen[10:] == [11, 12, 1, 2]
 

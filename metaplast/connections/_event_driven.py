@@ -23,7 +23,7 @@ class EventDriven(AbstractConnection):
 
     @abstractmethod
     def access(self) -> Access:
-        """How the synapses of one neuron are reached."""
+        """The access to the synapses of one neuron."""
 
     def propagate_spikes(self, weights: Array, spikes: Array) -> Array:
         if weights.size <= self.few:

@@ -42,8 +42,8 @@ class PerSubject(AbstractGenome):
         place = jnp.clip(task.subject, 0, self.n_subjects - 1)
         weights = {}
         for edge in wiring.edges:
-            own = theta[edge.name]["own"]
-            typical = jax.lax.stop_gradient(own).mean(axis=0)
-            weight = theta[edge.name]["mean"] + jnp.where(known, own[place], typical)
+            by_subject = theta[edge.name]["own"]
+            typical = jax.lax.stop_gradient(by_subject).mean(axis=0)
+            weight = theta[edge.name]["mean"] + jnp.where(known, by_subject[place], typical)
             weights[edge.name] = jnp.abs(weight) if wiring.magnitude(edge) else weight
         return synapses(wiring, weights)

@@ -83,7 +83,7 @@ def at_synapse(
 
     The transmission of an edge that goes back has not met the spikes of this step yet: its answer
     to them is looked up ahead. Before the first arrival no spike arrives; every other signal is
-    that of the first step.
+    the one of the first step.
 
     Args:
         wiring: the graph.

@@ -471,11 +471,8 @@ def _check_names(kind: str, names: list[str]) -> None:
     """Raises: BadInput for a name that is no name, or that stands twice."""
     for name in names:
         if not _NAME.fullmatch(name) or names.count(name) > 1:
-            raise BadInput(
-                f"{kind} {name!r}",
-                "a name of letters, digits, _ and -, used once",
-                "rename it",
-            )
+            expected = "a name of letters, digits, _ and -, used once"
+            raise BadInput(f"{kind} {name!r}", expected, "rename it")
 
 
 @lru_cache(maxsize=128)

@@ -147,8 +147,9 @@ def _somatic(neuron: AbstractNeuron, n: int, drive: Array) -> dict[str, Array]:
 
 
 def _fastest(population: Population, theta: Theta, dt: float) -> Array:
-    """The largest mean number of spikes per step [] of any unit, over constant drives of 1 to 1000
-    at the soma.
+    """The largest mean number of spikes per step [] of any unit.
+
+    The soma is driven by constant drives of 1 to 1000.
     """
     neuron = population.neuron
     n = population.n

@@ -84,7 +84,7 @@ class Joint(AbstractLikelihood):
         return np.concatenate(self._each(lambda part, m: part.activity(m), mean), axis=-1)
 
     def draw(self, key: Key, activity: Array, spread: Array) -> Array:
-        """Draw units and choice, each with its own key; `spread` is that of the units."""
+        """Draw units and choice, each with its own key. `spread` belongs to the units."""
         units, choice = self.parts(activity.shape[-1])
         k_units, k_choice = jax.random.split(key)
         drawn_units = units.likelihood.draw(k_units, activity[..., units.columns], spread)

@@ -126,7 +126,10 @@ def step(
         (The state after the step, the signals in it.)
     """
     outputs = dict(state.last)
-    neurons, views, transmissions, transmitted = {}, {}, {}, {}
+    neurons = {}
+    views = {}
+    transmissions = {}
+    transmitted = {}
     for index, population in enumerate(wiring.populations):
         drive = {port: jnp.zeros(population.n) for port in population.neuron.ports}
         if population.name in stimulus:

@@ -110,7 +110,8 @@ class ConductanceLif(ThresholdNeuron):
         acting = dict(drive)
         for port in g:
             acting[port] = g[port] if before else state[port]
-        g_e, g_i = acting["excitatory"], acting["inhibitory"]
+        g_e = acting["excitatory"]
+        g_i = acting["inhibitory"]
         current = drive["soma"]
         total = 1.0 + g_e + g_i
         alpha = jnp.exp(-dt / self.tau_m * total)

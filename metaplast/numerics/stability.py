@@ -102,9 +102,10 @@ def _drives(neuron: Unit) -> dict[str, np.ndarray]:
         if port in neuron.signed:
             rows.append({port: -OTHER})
         rows.append({port: OTHER})
-    return {
-        port: np.asarray([row.get(port, 0.0) for row in rows])[:, None] for port in neuron.ports
-    }
+    drives = {}
+    for port in neuron.ports:
+        drives[port] = np.asarray([row.get(port, 0.0) for row in rows])[:, None]
+    return drives
 
 
 class _Visited(NamedTuple):
@@ -137,8 +138,8 @@ def _visited(neuron: Unit) -> _Visited:
         before, after = jax.lax.scan(step, born, keys)[1]
         # a brief overshoot lies between two others
         extremes = [jnp.argmin(before, axis=0), jnp.argmax(before, axis=0)]
-        seen = jnp.concatenate([jnp.arange(0, n_steps, n_steps // SEEN), *extremes])
-        return before[seen], after[seen]
+        chosen = jnp.concatenate([jnp.arange(0, n_steps, n_steps // SEEN), *extremes])
+        return before[chosen], after[chosen]
 
     before, after = (np.asarray(x) for x in jax.vmap(live)(jax.tree.map(jnp.asarray, drives)))
     moving = np.abs(after - before) > FINE * STILL * (1.0 + np.abs(before))

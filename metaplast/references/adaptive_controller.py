@@ -80,7 +80,8 @@ class AdaptiveController(base.AbstractReference):
         self, family: AbstractTaskFamily, task: Any, key: Key, dt: float, numbers: Any
     ) -> dict[str, Array]:
         def act(known: _Known, inputs: Array) -> tuple[_Known, Array]:
-            away, velocity = inputs[:2], inputs[2:]
+            away = inputs[:2]
+            velocity = inputs[2:]
             known = _learned(known, velocity)
             wanted = numbers["stiffness"] * away - numbers["friction"] * velocity
             output = jnp.sign(_estimate(known)[:, 1]) * wanted

@@ -45,7 +45,8 @@ class ForgettingMean(base.StreamReference):
         return tuple({"keep": keep} for keep in self.keeps)
 
     def answers(self, stream: Stream, numbers: Any) -> Array:
-        n_classes, n_in = stream.targets.shape[1], stream.inputs.shape[1]
+        n_classes = stream.targets.shape[1]
+        n_in = stream.inputs.shape[1]
 
         def step(
             state: tuple[Array, Array], now: tuple[Array, Array, Array]

@@ -55,6 +55,7 @@ class Abcd(KernelRule):
     def kernel(
         self, theta: Theta, state: dict[str, Array], synapse: SynapseView, dt: float
     ) -> tuple[dict[str, Array], Array]:
-        x, y = synapse.pre.activity, synapse.post.activity
+        x = synapse.pre.activity
+        y = synapse.post.activity
         eta = value(self, theta, "rate")
         return state, eta * (theta["a"] * x * y + theta["b"] * x + theta["c"] * y + theta["d"])

@@ -1,7 +1,5 @@
 """Hebbian change with a sliding threshold."""
 
-from dataclasses import replace
-
 import jax.numpy as jnp
 
 from metaplast.connections.base import AbstractConnection, Term
@@ -9,7 +7,7 @@ from metaplast.language.constants import start, value
 from metaplast.registry import register
 from metaplast.rules._traces import faded
 from metaplast.rules.base import Clock, TermRule
-from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state
+from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state, with_entries
 from metaplast.spec import Positive, spec
 
 
@@ -60,4 +58,4 @@ class Bcm(TermRule):
         threshold = state.post["bcm_threshold"]
         term = Term(dt * value(self, theta, "rate") * y * (y - threshold), view.pre.activity)
         moved = y**2 + faded(threshold - y**2, value(self, theta, "tau"), dt)
-        return replace(state, post={**state.post, "bcm_threshold": moved}), [term]
+        return with_entries(state, post={"bcm_threshold": moved}), [term]

@@ -56,11 +56,8 @@ class Mlp(KernelRule):
         for name in self.inputs:
             products = parse(name)
             if [(p.scale, p.factors) for p in products] != [(1.0, ((name, 1),))]:
-                raise BadInput(
-                    f"input {name!r}",
-                    f"one of {', '.join(SIGNALS)}, modulator.<channel>",
-                    "give single signals",
-                )
+                expected = f"one of {', '.join(SIGNALS)}, modulator.<channel>"
+                raise BadInput(f"input {name!r}", expected, "give single signals")
         if len(set(self.inputs)) < len(self.inputs):
             raise BadInput("an input that stands twice", "distinct signals", "remove one")
 
@@ -83,8 +80,9 @@ class Mlp(KernelRule):
         return theta
 
     def embed(self, other: AbstractRule | None, theta: Theta, start: Theta) -> Theta | None:
-        """As by default; and the rule that changes nothing, where the output o has no weights and
-        no bias.
+        """It contains the default, and the rule that changes nothing.
+
+        Nothing changes where the output o has no weights and no bias.
         """
         if other is not None:
             return super().embed(other, theta, start)

@@ -40,8 +40,9 @@ class Polynomial(TermList):
         return state, fold(self.weighted(theta), lambda name: read(name, view))
 
     def embed(self, other: AbstractRule | None, theta: Theta, start: Theta) -> Theta | None:
-        """With learned coefficients, it contains every list of terms in the span of its own. With a
-        learned rate alone, it contains positive multiples of itself.
+        """With learned coefficients, it contains every list of terms in the span of its own.
+
+        With a learned rate alone, it contains positive multiples of itself.
         """
         if other is None:
             return self._placed(np.zeros(len(self.terms)), 0.0)

@@ -181,8 +181,9 @@ class TraceTaylor(TermList):
         return seen(trace.before, trace.after, order)
 
     def _joint(self, factors: Factors, signal: Signal) -> Array | None:
-        """The product of the factors of one side. Each of several own spikes in one step finds its
-        own traces anew.
+        """The product of the factors of one side.
+
+        Each of several own spikes in one step finds its own traces anew.
         """
         powers = dict(factors)
         side = next((side for side in SIDES if side in powers), None)

@@ -1,7 +1,5 @@
 """Spike-timing-dependent plasticity of spike triplets."""
 
-from dataclasses import replace
-
 import jax.numpy as jnp
 
 from metaplast.connections.base import AbstractConnection, Term
@@ -9,7 +7,7 @@ from metaplast.language.constants import start, value
 from metaplast.registry import register
 from metaplast.rules._bounded import BoundedRule
 from metaplast.rules._traces import Order, Pairing, among, faded, jumped, seen
-from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state
+from metaplast.signals import Key, RuleState, SynapseView, Theta, rule_state, with_entries
 from metaplast.spec import NonNegative, Positive, spec
 
 
@@ -95,4 +93,4 @@ class Triplet(BoundedRule):
         down = Term(met_post, number("a2_minus") * z_pre + triplets, sparse="pre")
         pre = {"triplet_r1": r1_after, "triplet_r2": jumped(r2, z_pre, self.pairing)}
         post = {"triplet_o1": o1_after, "triplet_o2": jumped(o2, z_post, self.pairing)}
-        return replace(state, pre={**state.pre, **pre}, post={**state.post, **post}), up, down
+        return with_entries(state, pre=pre, post=post), up, down

@@ -1,4 +1,4 @@
-"""Short-term plasticity: facilitation and depression of what a spike transmits."""
+"""Short-term plasticity: facilitation and depression of transmitted spikes."""
 
 import math
 from typing import Annotated, ClassVar

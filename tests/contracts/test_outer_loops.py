@@ -1,6 +1,4 @@
-"""Every outer loop keeps every promise, and its estimate of a gradient is unbiased for its own
-objective.
-"""
+"""Every outer loop keeps every promise, and its estimate of a gradient is unbiased."""
 
 import math
 from functools import partial
@@ -22,7 +20,9 @@ from outer_loops.es import Es
 from tests.contracts._enrolled import enrolled
 
 SLOPE = np.asarray([1.0, -2.0, 0.5], np.float32)
-MEMBERS, REPEATS, STD = 8, 4096, 0.3
+MEMBERS = 8
+REPEATS = 4096
+STD = 0.3
 STRATEGIES = ("Open_ES", "SNES")
 
 
@@ -54,10 +54,8 @@ def test_bptt_steps_down_the_closed_form_gradient_of_a_quadratic():
         problem.lifetime.task, train.stream(0, "tasks", jnp.asarray(0)), problem.n_tasks, "train"
     )
     x = np.asarray(batch.tasks.inputs).reshape(-1, w.shape[1])
-    loss, gradient = (
-        np.mean(np.sum((x @ w.T) ** 2, axis=1)) / len(w),
-        2.0 / len(w) * w @ (x.T @ x) / len(x),
-    )
+    loss = np.mean(np.sum((x @ w.T) ** 2, axis=1)) / len(w)
+    gradient = 2.0 / len(w) * w @ (x.T @ x) / len(x)
     ((_, after, metrics),) = train.steps(problem, outer, 0, state, 0, 1)
     np.testing.assert_allclose(metrics["loss"], loss, rtol=1e-5)
     np.testing.assert_allclose(weights(outer.theta(after)), w - 0.1 * gradient, rtol=1e-5)
@@ -65,8 +63,9 @@ def test_bptt_steps_down_the_closed_form_gradient_of_a_quadratic():
 
 
 class Plane:
-    """A problem whose loss is SLOPE . theta: every strategy's expected step is known but for its
-    length.
+    """A problem whose loss is SLOPE . theta.
+
+    The expected step of every strategy is known, but for its length.
     """
 
     n_devices = 1
@@ -84,8 +83,9 @@ class Plane:
 
 @pytest.fixture(scope="module")
 def estimates() -> dict[str, np.ndarray]:
-    """{strategy: [REPEATS, 3]}: independent estimates of the gradient at one place, by one step
-    each.
+    """{strategy: [REPEATS, 3]}: independent estimates of the gradient at one place.
+
+    Each is made by one step.
     """
     problem: Any = Plane()
     theta = {"w": jnp.asarray([0.3, 0.1, -0.2])}
@@ -96,9 +96,8 @@ def estimates() -> dict[str, np.ndarray]:
         after = jax.vmap(lambda key: outer.step(problem, state, None, key)[0])(
             jax.random.split(key, REPEATS)
         )
-        if (
-            outer.strategy == "Open_ES"
-        ):  # the gradient before Adam: its first moment is a tenth of it
+        # the gradient before Adam: its first moment is a tenth of it
+        if outer.strategy == "Open_ES":
             return after.strategy.opt_state[0].mu / 0.1
         return theta["w"][None] - after.theta["w"]
 
@@ -107,31 +106,33 @@ def estimates() -> dict[str, np.ndarray]:
 
 
 def _surprise(sample: np.ndarray, expected: Any) -> float:
-    """How many standard errors the mean of a sample lies from what is expected, at most."""
+    """The largest distance of the mean of a sample from its expectation, in standard errors."""
     error = sample.std(axis=0, ddof=1) / math.sqrt(len(sample))
     return float(np.max(np.abs(sample.mean(axis=0) - expected) / error))
 
 
 def test_open_es_is_unbiased_for_its_rank_shaped_objective(estimates):
-    """On a plane the expected sum of centred rank times noise is known: E[Phi(s) s] = 1 / (2
-    sqrt(pi)) against each independent member, E[(s > 0) s] = 1 / sqrt(2 pi) against the mirrored
-    one, s ~ N(0, 1) along the slope.
+    """On a plane, the expected sum of centred rank times noise is known.
+
+        E[Phi(s) s] = 1 / (2 sqrt(pi))       against each independent member
+        E[(s > 0) s] = 1 / sqrt(2 pi)        against the mirrored one
+
+    s ~ N(0, 1) is the noise along the slope.
     """
     against = (MEMBERS - 2) / (2 * math.sqrt(math.pi)) + 1 / math.sqrt(2 * math.pi)
     expected = SLOPE / np.linalg.norm(SLOPE) * against / (MEMBERS - 1) / STD
     assert _surprise(estimates["Open_ES"], expected) < 4
-    assert (
-        _surprise(estimates["Open_ES"], 1.15 * expected) > 4
-    )  # the control: a bias of 15 % is seen
+    # the control: a bias of 15 % is seen
+    assert _surprise(estimates["Open_ES"], 1.15 * expected) > 4
     assert _surprise(estimates["Open_ES"], np.roll(expected, 1)) > 4
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_the_expected_step_points_straight_down(estimates, strategy):
     down = SLOPE / np.linalg.norm(SLOPE)
-    aside = np.linalg.svd(down[None])[2][1:]  # two directions at right angles to the slope
+    normals = np.linalg.svd(down[None])[2][1:]  # two directions at right angles to the slope
     assert estimates[strategy].mean(axis=0) @ down > 0
-    assert _surprise(estimates[strategy] @ aside.T, 0.0) < 4
-    tilted = down + 0.15 * aside[0]
+    assert _surprise(estimates[strategy] @ normals.T, 0.0) < 4
+    tilted = down + 0.15 * normals[0]
     control = np.linalg.svd(tilted[None] / np.linalg.norm(tilted))[2][1:]
     assert _surprise(estimates[strategy] @ control.T, 0.0) > 4  # a tilt of 9 degrees is seen

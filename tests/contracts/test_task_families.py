@@ -50,12 +50,13 @@ def test_a_task_family_holds_in_double_precision(name):
 RECORDINGS = [
     {"name": "taught", **TASKS["taught"]},
     {"name": "taught", **TASKS["taught"], "likelihood": "bernoulli", "recorded_share": 0.5},
+    # trials are held out, no subject
     {
         "name": "taught",
         **TASKS["taught"],
         "likelihood": "poisson",
         "n_sessions": 3,
-    },  # trials are held out, no subject
+    },
     {"name": "taught", **TASKS["taught"], "likelihood": "categorical"},
     {"name": "spike_pairing", **TASKS["spike_pairing"], "clamp": False, "n_steps": 200},
     {"name": "spike_pairing", **TASKS["spike_pairing"]},
@@ -70,7 +71,7 @@ def test_a_recording_keeps_its_promises_under_other_settings(settings):
 
 @spec
 class Seen(Taught):
-    """Validation looks at what was trained on."""
+    """Validation looks at the values of training."""
 
     def whole(self, split: Any) -> Any:
         return super().whole("train" if split == "validation" else split)
@@ -78,13 +79,15 @@ class Seen(Taught):
 
 @spec
 class Glimpsed(Taught):
-    """Validation looks at one value that was trained on."""
+    """Validation looks at one value of training."""
 
     def whole(self, split: Any) -> Any:
-        found = super().whole(split)
+        sessions = super().whole(split)
         seen = super().whole("train").observed[0] * (np.arange(self.n_out) == 0)
-        mine = np.concatenate([np.maximum(found.observed[:1], seen[None]), found.observed[1:]])
-        return found.replace(observed=mine) if split == "validation" else found
+        observed = np.concatenate(
+            [np.maximum(sessions.observed[:1], seen[None]), sessions.observed[1:]]
+        )
+        return sessions.replace(observed=observed) if split == "validation" else sessions
 
 
 @spec
@@ -100,8 +103,8 @@ class Unseen(Taught):
     """Nothing is observed, and no last weights are offered instead."""
 
     def whole(self, split: Any) -> Any:
-        found = super().whole(split)
-        return found.replace(observed=np.zeros_like(found.observed))
+        sessions = super().whole(split)
+        return sessions.replace(observed=np.zeros_like(sessions.observed))
 
 
 @spec
@@ -133,9 +136,10 @@ def test_no_digit_is_in_two_splits(seed):
     from sklearn.datasets import load_digits
 
     labels = load_digits().target
-    images, classes = {}, {}
+    images = {}
+    classes = {}
     for split in SPLITS:
-        pixels, table, counts = digits._data(seed, split)
+        pixels, table, counts = digits._images(seed, split)
         rows = [table[k, :count] for k, count in enumerate(counts)]
         for row in rows:
             assert len(set(row)) == len(row)

@@ -1,6 +1,4 @@
-"""Reach cannot be fooled: whatever a rule computes from the view by itself is followed through its
-program.
-"""
+"""Reach cannot be fooled: every number that a rule computes is followed through its program."""
 
 from collections.abc import Callable
 from typing import Any
@@ -194,7 +192,7 @@ class Kept(AbstractRule):
     """A rule with a number `kept` on one side of its state, and perhaps another."""
 
     side: str = "post"
-    change: Any = None  # (view, connection, what is kept) -> (what is kept from now on, delta_w)
+    change: Any = None  # (view, connection, kept number) -> (the next kept number, delta_w)
     second: str = ""
 
     def init(self, key: Any, connection: Any) -> Any:
@@ -246,7 +244,7 @@ def test_what_needs_two_steps_is_found():
     "connection", [Sparse(n_post=6, n_pre=5, probability=0.5), Masked(n_post=6, n_pre=5)], ids=str
 )
 def test_mixing_is_found_on_every_connection(connection):
-    own = Computed(
+    synapse = Computed(
         lambda view, c: c.at_post(view.post.activity) * c.at_pre(view.pre.activity) * view.weight
     )
     neuron = Computed(lambda view, c: c.at_post(c.reduce_post(view.weight)) * jnp.ones(c.shape))
@@ -255,7 +253,7 @@ def test_mixing_is_found_on_every_connection(connection):
             c.at_pre(c.backpropagate(view.weight, view.post.activity)) * jnp.ones(c.shape)
         )
     )
-    assert [measured(rule, connection) for rule in (own, neuron, layer)] == [
+    assert [measured(rule, connection) for rule in (synapse, neuron, layer)] == [
         "synapse",
         "neuron",
         "layer",
@@ -312,7 +310,7 @@ def test_a_large_matrix_is_measured_in_part():
 
 
 def test_more_reach_than_read_is_said_of_the_file_and_the_run():
-    """The name of what is mixed stands among what is read, so that files and pages carry it."""
+    """Names of mixed numbers stand among the fields that are read: files and pages carry them."""
     assert reads(Computed(LAYER["W^T post"]), EDGE, ()) == {
         "weight",
         "post.activity",
@@ -332,5 +330,5 @@ def test_jumps_of_single_neurons_go_as_far_as_the_program_says(change, expected)
 def test_no_jump_goes_further_than_the_program_says(name):
     rule = find("rule", name)()
     names = channels(rule)
-    said = reach(reads(rule, EDGE, names))
-    assert REACHES.index(observed(rule, names)) <= REACHES.index(said)
+    by_program = reach(reads(rule, EDGE, names))
+    assert REACHES.index(observed(rule, names)) <= REACHES.index(by_program)

@@ -1,6 +1,5 @@
 """Metaplasticity: the more a synapse has already lived through, the less it changes."""
 
-from dataclasses import replace
 from typing import Annotated, Literal
 
 import jax.numpy as jnp
@@ -11,7 +10,7 @@ from metaplast.language.constants import log_to_nothing, value
 from metaplast.registry import register
 from metaplast.rules.base import AbstractRule, Clock, Wrapper
 from metaplast.rules.polynomial import Polynomial
-from metaplast.signals import RuleState, SynapseView, Theta
+from metaplast.signals import RuleState, SynapseView, Theta, with_entries
 from metaplast.spec import Positive, plugin, spec
 
 SIDE = {
@@ -86,7 +85,7 @@ class Metaplastic(Wrapper):
             "synapse": connection.shape,
         }
         zeros = jnp.zeros(shapes[side])
-        return replace(inner, **{side: {**getattr(inner, side), "metaplastic_s": zeros}})
+        return with_entries(inner, **{side: {"metaplastic_s": zeros}})
 
     def step(
         self,
@@ -106,7 +105,7 @@ class Metaplastic(Wrapper):
         factor = jnp.exp(-value(self, theta, "power") * passed)
         spread = {"post": connection.at_post, "pre": connection.at_pre}.get(side, lambda x: x)
         grown = s + self._summand(view, change)
-        new = replace(new, **{side: {**getattr(new, side), "metaplastic_s": grown}})
+        new = with_entries(new, **{side: {"metaplastic_s": grown}})
         return new, spread(factor) * change
 
     def _summand(self, view: SynapseView, change: Array) -> Array:

@@ -38,11 +38,9 @@ class Pathways(Wrapper):
 
     def __post_init__(self) -> None:
         if not isinstance(self.rule, TermRule):
-            raise BadInput(
-                f"pathways: rule {name_of(type(self.rule))!r}",
-                "a rule of terms, such as stdp, triplet, vogels",
-                "leave pathways out",
-            )
+            what = f"pathways: rule {name_of(type(self.rule))!r}"
+            expected = "a rule of terms, such as stdp, triplet, vogels"
+            raise BadInput(what, expected, "leave pathways out")
 
     def step(
         self,
@@ -66,9 +64,8 @@ class Pathways(Wrapper):
         assert isinstance(self.rule, TermRule)
         state, terms = self.rule.products(theta, state, view, dt)
         if not {term.sparse for term in terms} <= {"pre", "post"}:
-            raise BadInput(
-                "pathways: a term that needs no spike", "terms of spikes", "leave pathways out"
-            )
+            what = "pathways: a term that needs no spike"
+            raise BadInput(what, "terms of spikes", "leave pathways out")
         weight = view.weight
         for side in ("pre", "post"):
             of_side = [term for term in terms if term.sparse == side]
