@@ -145,13 +145,13 @@ def steps(
     Stopping, saving and going on from a yielded state changes no bit. Where training lives are cut
     short, or are so at times, the metric `unroll` says after how many steps.
     """
-    for step, run, metrics in _alone(problem, outer, Run(seed, state), start, stop):
+    for step, run, metrics in _alone(problem, outer, OuterRun(seed, state), start, stop):
         yield step, run.state, metrics
 
 
 def _alone(
-    problem: MetaProblem, outer: AbstractOuterLoop, run: "Run", start: int, stop: int
-) -> Iterator[tuple[int, "Run", Metrics]]:
+    problem: MetaProblem, outer: AbstractOuterLoop, run: "OuterRun", start: int, stop: int
+) -> Iterator[tuple[int, "OuterRun", Metrics]]:
     for index in range(start, stop):
         now = problem.at(index)
         tasks = stream(run.seed, "tasks", index)
@@ -164,7 +164,7 @@ def _alone(
         yield index + 1, run, {**metrics, **_cut(now)}
 
 
-def _as_compared(problem: MetaProblem, run: "Run", index: int) -> "Run":
+def _as_compared(problem: MetaProblem, run: "OuterRun", index: int) -> "OuterRun":
     """The run before step `index`: its watch begins anew where lives change their length."""
     if run.watch is None or index == 0 or problem.at(index) == problem.at(index - 1):
         return run
@@ -172,8 +172,8 @@ def _as_compared(problem: MetaProblem, run: "Run", index: int) -> "Run":
 
 
 def _watched(
-    outer: AbstractOuterLoop, before: "Run", state: Any, regrown: Any, metrics: Metrics
-) -> tuple["Run", Metrics]:
+    outer: AbstractOuterLoop, before: "OuterRun", state: Any, regrown: Any, metrics: Metrics
+) -> tuple["OuterRun", Metrics]:
     """(the run after a step, metrics): led back where the search got lost (metaplast/watch.py)."""
     if before.watch is None:
         return before._replace(state=regrown), metrics
@@ -192,7 +192,7 @@ def _cut(problem: MetaProblem) -> Metrics:
     )
 
 
-class Run(NamedTuple):
+class OuterRun(NamedTuple):
     """One of several runs of a problem under an outer loop.
 
     seed: of all its random numbers
@@ -209,11 +209,11 @@ class Run(NamedTuple):
 def steps_many(
     problem: MetaProblem,
     outer: AbstractOuterLoop,
-    runs: Sequence[Run],
+    runs: Sequence[OuterRun],
     start: int,
     stop: int,
     lockstep: bool | None = None,
-) -> Iterator[tuple[int, list[Run], list[Metrics]]]:
+) -> Iterator[tuple[int, list[OuterRun], list[Metrics]]]:
     """`steps` of several runs by one compiled program: yields (steps done, runs, metrics of each).
 
     lockstep: all runs at once (default: several, on an accelerator, whose state keeps its shape):

@@ -49,7 +49,7 @@ def test_seeds_and_steps_differ():
     assert float(m["loss"]) != float(n["loss"])
 
 
-def _several(n_steps: int, lockstep: bool | None) -> tuple[list[train.Run], Any]:
+def _several(n_steps: int, lockstep: bool | None) -> tuple[list[train.OuterRun], Any]:
     """Runs of two seeds, and of one with half the learning rate, through a curriculum: (runs, all
     that is told).
     """
@@ -58,7 +58,9 @@ def _several(n_steps: int, lockstep: bool | None) -> tuple[list[train.Run], Any]
         {"learning_rate": jnp.asarray(0.005)},
     )
     settings = [(3, None), (4, None), (3, half)]
-    runs = [train.Run(seed, train.begin(problem, OUTER, seed, hyper)) for seed, hyper in settings]
+    runs = []
+    for seed, hyper in settings:
+        runs.append(train.OuterRun(seed, train.begin(problem, OUTER, seed, hyper)))
     return runs, list(train.steps_many(problem, OUTER, runs, 0, n_steps, lockstep))
 
 
@@ -88,14 +90,11 @@ def test_runs_in_lockstep_are_the_same_to_rounding():
             ([r.state for r in runs], metrics), ([r.state for r in others], more), rtol=1e-5
         )
     outer = Es(restarts=1)
+    run = train.OuterRun(0, train.begin(PROBLEM, outer, 0))
     with pytest.raises(
         BadInput, match="runs in lockstep - expected an outer loop whose state keeps its shape"
     ):
-        next(
-            train.steps_many(
-                PROBLEM, outer, [train.Run(0, train.begin(PROBLEM, outer, 0))], 0, 1, lockstep=True
-            )
-        )
+        next(train.steps_many(PROBLEM, outer, [run], 0, 1, lockstep=True))
 
 
 def test_every_stream_of_randomness_is_its_own():
