@@ -103,7 +103,11 @@ def _sizes(panels: Mapping[str, Sequence[Course]]) -> dict[str, float]:
 
 def _by_entry(runs: Sequence[Plain]) -> dict[str, list[Plain]]:
     """{slot or edge: one course per seed} of the entries that have numbers."""
-    return {entry: [run[entry] for run in runs] for entry in runs[0] if runs[0][entry]}
+    by_entry = {}
+    for entry, numbers in runs[0].items():
+        if numbers:
+            by_entry[entry] = [run[entry] for run in runs]
+    return by_entry
 
 
 def _by_name(panels: Mapping[str, Sequence[Plain]]) -> dict[str, list[Plain]]:

@@ -84,10 +84,9 @@ def ends(panels: Mapping[str, Mapping[str, float]]) -> str:
 
 def _figure(mean: Panels, terms: Sequence[Numbers], folder: Path) -> Figure:
     n = len(terms)
-    means = {
-        entry: {name: estimate.mean for name, estimate in values.items()}
-        for entry, values in mean.items()
-    }
+    means = {}
+    for entry, values in mean.items():
+        means[entry] = {name: estimate.mean for name, estimate in values.items()}
     alt = f"Coefficients: {ends(means)}"
     if n == 1:
         path = folder / "coefficients.png"
@@ -129,7 +128,7 @@ def _cell(estimate: Estimate | None, n: int) -> str:
 
 
 def _plain(panels: Panels) -> dict[str, dict[str, object]]:
-    return {
-        entry: {name: json_estimate(estimate) for name, estimate in values.items()}
-        for entry, values in panels.items()
-    }
+    plain: dict[str, dict[str, object]] = {}
+    for entry, values in panels.items():
+        plain[entry] = {name: json_estimate(estimate) for name, estimate in values.items()}
+    return plain

@@ -154,9 +154,12 @@ def _wants_logarithm(bands: Mapping[str, Band]) -> bool:
 def _legend(figure: Any, axes: Any, bands: Mapping[str, Band]) -> None:
     """The names in the order in which the curves end, from top to bottom."""
     handles, names = axes.get_legend_handles_labels()
-    last = [
-        float(np.nan_to_num(bands[name].mean[-1])) if name in bands else -np.inf for name in names
-    ]
+    last = []
+    for name in names:
+        end = -np.inf
+        if name in bands:
+            end = float(np.nan_to_num(bands[name].mean[-1]))
+        last.append(end)
     order = sorted(range(len(names)), key=lambda i: -last[i])
     figure.legend(
         [handles[i] for i in order],

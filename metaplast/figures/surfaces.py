@@ -44,7 +44,9 @@ def part(by_entry: Mapping[str, Sequence[Surface]], whose: str, folder: Path) ->
     path = folder / "surfaces.png"
     draw(drawn, path)
     figure = Figure(path, _alt(drawn), _CAPTION)
-    plain = {entry: [_plain(surface) for surface in each] for entry, each in drawn.items()}
+    plain = {}
+    for entry, of_entry in drawn.items():
+        plain[entry] = [_plain(surface) for surface in of_entry]
     return PagePart(Section(_TITLE, _words(drawn, whose), figures=[figure]), plain)
 
 

@@ -53,8 +53,9 @@ def inspect_rule(path: Path, out: Path | None) -> list[Path]:
 def rule_parts(
     files: Sequence[RuleFile], paths: Sequence[Path], whose: str, pictures: Path
 ) -> dict[str, PagePart]:
-    """The parts of a page that show rules: the figures of `gallery.OF_RULES` that have something to
-    show.
+    """The parts of a page that show rules: one per figure of `gallery.OF_RULES`.
+
+    A figure that has nothing to show is left out.
 
     Args:
         files: one rule file per seed.

@@ -102,5 +102,7 @@ def leaves(document: Plain, tensors: Tensors) -> dict[str, np.ndarray]:
 def _stacked(steps: Sequence[Numbers]) -> dict[str, dict[str, list[float]]]:
     stacked: dict[str, dict[str, list[float]]] = {}
     for entry, values in steps[0].items():
-        stacked[entry] = {name: [step[entry][name] for step in steps] for name in values}
+        stacked[entry] = {}
+        for name in values:
+            stacked[entry][name] = [step[entry][name] for step in steps]
     return stacked
