@@ -12,10 +12,13 @@ import math
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from metaplast.comparing.files import read_comparison
 from metaplast.diagnosis.advice import EVOLUTION, GRADIENT
+from metaplast.results.loop_comparison import FILE, EnteredLoop, LoopComparison
 from metaplast.results.loops import UNITS
+from metaplast.results.numbers import Bounds
 from metaplast.results.statistics import student
 
 BRIEF = (
@@ -99,8 +102,7 @@ def main(folder: Path) -> None:
         cells = [_ratio(verdict.ratio), verdict.better, verdict.advised, verdict.reason]
         print(f"| {name} | {' | '.join(cells)} |")
     for name in SET:
-        compared = json.loads((folder / name / "compare.json").read_text())
-        print(f"\n{name}\n\n{_table(compared)}")
+        print(f"\n{name}\n\n{_table(read_comparison(folder / name))}")
     _print_advice("thresholds set on these", {name: verdicts[name] for name in SET})
     _print_advice("judged", {name: verdicts[name] for name in JUDGED})
 
@@ -126,51 +128,56 @@ def _print_advice(title: str, verdicts: dict[str, Verdict]) -> None:
         print(f"| {advised} | {' | '.join(cells)} |")
 
 
-def _table(compared: dict[str, Any]) -> str:
+def _table(comparison: LoopComparison) -> str:
     """One line per loop, the best under the CPU budget first.
 
     It holds the loss, and its ratio to the best loop, under each budget.
     """
-    entered = {name: one for name, one in compared["loops"].items() if not one["refused"]}
-    heads = [f"after {compared['compare'][b]:g} {UNITS[b]}" for b in compared["best"]]
+    entered = comparison.entered
+    heads = []
+    for budget in comparison.best:
+        heads.append(f"after {comparison.settings.budget(budget):g} {UNITS[budget]}")
     losses = " | ".join(f"loss {head} | over the best" for head in heads)
     lines = [
         f"| loop | {losses} | CPU s per 1,000 lives |",
         "|---" * (2 + 2 * len(heads)) + "|",
     ]
-    for name in sorted(entered, key=lambda n: entered[n]["scores"]["cpu_s"]["mean"] or math.inf):
+    for name in sorted(entered, key=lambda n: entered[n].scores["cpu_s"].mean or math.inf):
         cells = []
-        for budget, best in compared["best"].items():
-            score = entered[name]["scores"][budget]
-            to_best = "best" if name == best else _estimate(score.get("to_best"))
-            cells += [_estimate(score), to_best]
-        cost = f"{entered[name]['cpu_s_per_1000_lives']:.2g}"
+        for budget, best in comparison.best.items():
+            score = entered[name].scores[budget]
+            to_best = "not finite"
+            if name == best:
+                to_best = "best"
+            elif score.to_best is not None:
+                to_best = _estimate(score.to_best.mean, score.to_best.ci95)
+            cells += [_estimate(score.mean, score.ci95), to_best]
+        cost = f"{entered[name].cpu_s_per_1000_lives:.2g}"
         lines.append(f"| `{name}` | {' | '.join(cells)} | {cost} |")
     return "\n".join(lines)
 
 
-def _estimate(estimate: dict[str, Any] | None) -> str:
-    if estimate is None or estimate["mean"] is None:
+def _estimate(mean: float | None, bounds: Bounds) -> str:
+    if mean is None:
         return "not finite"
-    low, high = estimate["ci95"]
-    return f"{estimate['mean']:.3g} ({low:.3g} to {high:.3g})"
+    return f"{mean:.3g} ({bounds.low:.3g} to {bounds.high:.3g})"
 
 
 def _verdict(folder: Path, name: str, words: list[str], options: tuple[str, ...]) -> Verdict:
     """The verdict on one problem. Commands whose results lie in the folder are not run again."""
     run = folder / name
     diagnosis = folder / f"{name}.diagnosis.json"
-    if not (run / "compare.json").is_file():
+    if not (run / FILE).is_file():
         if (run / "config.yaml").is_file():
             _metaplast("resume", str(run), "--quiet")
         else:
             _metaplast("compare", *words, *options, "--run-dir", str(run), "--quiet")
     if not diagnosis.is_file():
         diagnosis.write_text(_metaplast("diagnose", *words, "--json"))
-    compared = json.loads((run / "compare.json").read_text())
+    comparison = read_comparison(run)
     advice = json.loads(diagnosis.read_text())["places"]["birth"]["advice"]
-    gradient = _best(compared["loops"], GRADIENT)
-    evolution = _best(compared["loops"], EVOLUTION)
+    gradient = _best(comparison.entered, GRADIENT)
+    evolution = _best(comparison.entered, EVOLUTION)
     if gradient is None or evolution is None:
         better = "level"
         if gradient is not None:
@@ -179,7 +186,7 @@ def _verdict(folder: Path, name: str, words: list[str], options: tuple[str, ...]
             better = "evolution"
         unknown = Ratio(math.nan, math.nan, math.nan)
         return Verdict(better, unknown, advice["kind"], advice["reason"])
-    if compared["scale"] != "ratio":
+    if not comparison.is_ratio:
         raise ValueError(f"{name}: losses of both signs have no ratio")
     pairs = zip(gradient, evolution, strict=True)
     estimate = student([math.log(theirs / ours) for ours, theirs in pairs])
@@ -192,15 +199,23 @@ def _verdict(folder: Path, name: str, words: list[str], options: tuple[str, ...]
     return Verdict(better, ratio, advice["kind"], advice["reason"])
 
 
-def _best(loops: dict[str, Any], names: tuple[str, ...]) -> list[float] | None:
+def _best(entered: dict[str, EnteredLoop], names: tuple[str, ...]) -> list[float] | None:
     """The held-out losses over seeds of the best loop of a class, by validation lives.
 
     None where no loop of the class entered, or none ended with finite lives alone.
     """
-    entered = [loops[name] for name in names if name in loops and not loops[name]["refused"]]
-    whole = [one for one in entered if None not in one["scores"]["cpu_s"]["values"]]
-    chosen = min(whole, key=lambda one: one["curves"]["cpu_s"][-1]["mean"], default=None)
-    return chosen["scores"]["cpu_s"]["values"] if chosen else None
+    best = None
+    lowest = math.inf
+    for name in names:
+        if name not in entered:
+            continue
+        losses = [loss for loss in entered[name].scores["cpu_s"].values if loss is not None]
+        is_whole = len(losses) == len(entered[name].scores["cpu_s"].values)
+        last = entered[name].curves["cpu_s"][-1].mean
+        if is_whole and last is not None and (best is None or last < lowest):
+            best = losses
+            lowest = last
+    return best
 
 
 def _metaplast(*words: str) -> str:

@@ -164,27 +164,29 @@ def _trained(folders: list[Path]) -> Plain:
     summaries = [read_summary(folder) for folder in folders]
     rows = {}
     for score in pool.scores:
+        name = score.name
         plain = score_to_json(score)
-        kept = {key: plain[key] for key in ("mean", "ci95", "n", "not_finite", DIFFERENCE)}
+        scores = {key: plain[key] for key in ("mean", "ci95", "n", "not_finite", DIFFERENCE)}
         about = {}
-        if score.name in pool.facts:
-            facts = row_to_json(pool.facts[score.name].row)
+        if name in pool.facts:
+            facts = row_to_json(pool.facts[name].row)
             kinds = ("reach", "learned", "note", "verdict")
             about = {key: facts[key] for key in kinds if key in facts}
-        walls = []
+        known = []
         for summary in summaries:
-            row = summary.rows.get(score.name)
+            row = summary.rows.get(name)
             if row is not None and row.wall_s is not None:
-                walls.append(row.wall_s)
-        if walls:
-            about["wall_s"] = round(sum(walls) / len(walls), 1)
-        rows[score.name] = {**kept, "per_seed": pool.means[score.name], **about}
+                known.append(row.wall_s)
+        if known:
+            about["wall_s"] = round(sum(known) / len(known), 1)
+        rows[name] = {**scores, "per_seed": pool.means[name], **about}
+    total = sum(summary.wall_s for summary in summaries)
     rule = summaries[0].rule
     return {
         "metric": pool.metric,
         "rows": rows,
         "gap_closed": gap_to_json(pool.gap),
-        "wall_s": round(sum(summary.wall_s for summary in summaries) / len(summaries), 1),
+        "wall_s": round(total / len(summaries), 1),
         "formula": rule.formula if rule is not None else "",
     }
 

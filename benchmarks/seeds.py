@@ -93,7 +93,7 @@ def steps(name: str, words: tuple[str, ...]) -> None:
     config = parse(compose([*WORDS, *words], Sources())).main
     problem = config.meta_problem()
     outer = config.outer_loop()
-    runs = [train.Run(seed, train.begin(problem, outer, seed)) for seed in range(N)]
+    runs = [train.OuterRun(seed, train.begin(problem, outer, seed)) for seed in range(N)]
 
     def alone() -> None:
         for run in runs:

@@ -158,7 +158,7 @@ def _check_stages(
         )
 
 
-class Run(NamedTuple):
+class OuterRun(NamedTuple):
     """One of several runs of a problem under an outer loop.
 
     seed: the seed of all its random numbers
@@ -190,13 +190,13 @@ def steps(
         (steps done, state, metrics). Where training lives are shorter than the task, now or in any
         stage of the curriculum, the metric `unroll` is their number of steps.
     """
-    for step, run, metrics in _steps_of_run(problem, outer, Run(seed, state), start, stop):
+    for step, run, metrics in _steps_of_run(problem, outer, OuterRun(seed, state), start, stop):
         yield step, run.state, metrics
 
 
 def _steps_of_run(
-    problem: Problem, outer: AbstractOuterLoop, run: Run, start: int, stop: int
-) -> Iterator[tuple[int, Run, Metrics]]:
+    problem: Problem, outer: AbstractOuterLoop, run: OuterRun, start: int, stop: int
+) -> Iterator[tuple[int, OuterRun, Metrics]]:
     """The outer steps of one run: (steps done, run, metrics)."""
     for index in range(start, stop):
         problem_now = problem.at(index)
@@ -210,7 +210,7 @@ def _steps_of_run(
         yield index + 1, run, {**metrics, **_unroll_metric(problem_now)}
 
 
-def _with_comparable_watch(problem: Problem, run: Run, index: int) -> Run:
+def _with_comparable_watch(problem: Problem, run: OuterRun, index: int) -> OuterRun:
     """The run before step `index`: its watch begins anew where lives change their length."""
     if run.watch is None or index == 0 or problem.at(index) == problem.at(index - 1):
         return run
@@ -218,8 +218,8 @@ def _with_comparable_watch(problem: Problem, run: Run, index: int) -> Run:
 
 
 def _watched(
-    outer: AbstractOuterLoop, before: Run, state: Any, regrown: Any, metrics: Metrics
-) -> tuple[Run, Metrics]:
+    outer: AbstractOuterLoop, before: OuterRun, state: Any, regrown: Any, metrics: Metrics
+) -> tuple[OuterRun, Metrics]:
     """The run after a step, led back where the search got lost (metaplast/watch.py).
 
     Args:
@@ -251,11 +251,11 @@ def _unroll_metric(problem: Problem) -> Metrics:
 def steps_many(
     problem: Problem,
     outer: AbstractOuterLoop,
-    runs: Sequence[Run],
+    runs: Sequence[OuterRun],
     start: int,
     stop: int,
     lockstep: bool | None = None,
-) -> Iterator[tuple[int, list[Run], list[Metrics]]]:
+) -> Iterator[tuple[int, list[OuterRun], list[Metrics]]]:
     """The outer steps of several runs, by one compiled program.
 
     In lockstep all runs take a step at once. That is faster on a CPU too (benchmarks/README.md),
@@ -297,8 +297,8 @@ def steps_many(
 
 
 def _steps_in_lockstep(
-    problem: Problem, outer: AbstractOuterLoop, runs: list[Run], start: int, stop: int
-) -> Iterator[tuple[int, list[Run], list[Metrics]]]:
+    problem: Problem, outer: AbstractOuterLoop, runs: list[OuterRun], start: int, stop: int
+) -> Iterator[tuple[int, list[OuterRun], list[Metrics]]]:
     seeds = jnp.asarray([run.seed for run in runs])
     for index in range(start, stop):
         problem_now = problem.at(index)

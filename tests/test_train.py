@@ -47,7 +47,7 @@ def test_seeds_and_steps_differ():
     assert losses[0] != losses[1]
 
 
-def _several(n_steps: int, lockstep: bool | None) -> tuple[list[train.Run], Any]:
+def _several(n_steps: int, lockstep: bool | None) -> tuple[list[train.OuterRun], Any]:
     """(runs, all their steps) of two seeds, and of one with half the learning rate.
 
     They go through a curriculum.
@@ -55,7 +55,7 @@ def _several(n_steps: int, lockstep: bool | None) -> tuple[list[train.Run], Any]
     problem = dataclasses.replace(PROBLEM, curriculum=((0, 4), (2, 16)))
     half = {"learning_rate": jnp.asarray(0.005)}
     settings = [(3, None), (4, None), (3, half)]
-    runs = [train.Run(seed, train.begin(problem, OUTER, seed, hyper)) for seed, hyper in settings]
+    runs = [train.OuterRun(seed, train.begin(problem, OUTER, seed, hyper)) for seed, hyper in settings]
     return runs, list(train.steps_many(problem, OUTER, runs, 0, n_steps, lockstep))
 
 
@@ -83,7 +83,7 @@ def test_runs_in_lockstep_are_the_same_to_rounding():
         assert [run.seed for run in lockstep[1]] == [3, 4, 3]
         chex.assert_trees_all_close(lockstep, step, rtol=1e-5)
     outer = Es(restarts=1)
-    run = train.Run(0, train.begin(PROBLEM, outer, 0))
+    run = train.OuterRun(0, train.begin(PROBLEM, outer, 0))
     words = "runs in lockstep - expected an outer loop whose state keeps its shape"
     with pytest.raises(BadInput, match=words):
         next(train.steps_many(PROBLEM, outer, [run], 0, 1, lockstep=True))

@@ -154,12 +154,12 @@ PROBLEM = quadratic()
 OUTER = Bptt(steps=30, learning_rate=0.05)
 
 
-def _run(outer: Bptt, seed: int = 0) -> train.Run:
+def _run(outer: Bptt, seed: int = 0) -> train.OuterRun:
     state = train.begin(PROBLEM, outer, seed)
-    return train.Run(seed, state, watch.begin(state))
+    return train.OuterRun(seed, state, watch.begin(state))
 
 
-def _course(outer: Bptt, run: train.Run, start: int, stop: int) -> list[tuple[train.Run, Any]]:
+def _course(outer: Bptt, run: train.OuterRun, start: int, stop: int) -> list[tuple[train.OuterRun, Any]]:
     """(run, metrics) after every step."""
     course = []
     for _, runs, metrics in train.steps_many(PROBLEM, outer, [run], start, stop, lockstep=False):
@@ -199,7 +199,7 @@ def test_stopping_and_going_on_in_the_middle_of_a_fall_changes_no_bit():
     for cut in (fell - 1, fell, fell + 1):
         half, _ = _course(WILD, _run(WILD), 0, cut)[-1]
         saved = jax.tree.map(lambda x: jnp.asarray(np.asarray(x)), (half.state, half.watch))
-        resumed, _ = _course(WILD, train.Run(0, *saved), cut, 90)[-1]
+        resumed, _ = _course(WILD, train.OuterRun(0, *saved), cut, 90)[-1]
         jax.tree.map(np.testing.assert_array_equal, resumed.state, end.state)
 
 
@@ -207,7 +207,7 @@ def test_longer_lives_begin_a_watch_anew():
     """A loss over longer lives does not compare with the one before."""
     problem = replace(PROBLEM, curriculum=((0, 1), (12, 0)))
     state = train.begin(problem, OUTER, 0)
-    run = train.Run(0, state, watch.begin(state))
+    run = train.OuterRun(0, state, watch.begin(state))
     seen = []
     for _, (after,), _ in train.steps_many(problem, OUTER, [run], 0, 14, False):
         seen.append(int(after.watch.seen))

@@ -69,7 +69,9 @@ def _floats(values: list[float | None]) -> np.ndarray:
 
 def _any_spent(entered: Mapping[str, EnteredLoop], budget: str) -> bool:
     """Whether any mark of this budget lies after the first life."""
-    points = [point for loop in entered.values() for point in loop.curves[budget]]
+    points: list[CurvePoint] = []
+    for loop in entered.values():
+        points += loop.curves[budget]
     return any(point.lives > 0 for point in points)
 
 

@@ -45,8 +45,15 @@ class Section(NamedTuple):
     tables: Sequence[Table] = ()
 
 
-Part = tuple[Section, dict[str, Any]]
-"""A section, and the numbers behind it as plain data for inspect.json."""
+class PagePart(NamedTuple):
+    """A part of a page.
+
+    section: the words, figures and tables
+    numbers: the numbers behind them as plain data, for inspect.json
+    """
+
+    section: Section
+    numbers: dict[str, Any]
 
 
 class RulesShown(NamedTuple):

@@ -1,10 +1,9 @@
-"""Whether the length of a step matters: the same lives with steps half as long."""
+"""The effect of half of dt: the same lives with steps half as long."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +12,7 @@ from jax import Array
 
 from metaplast import train
 from metaplast.objectives.base import Lived
-from metaplast.problem.meta_problem import MetaProblem
+from metaplast.problem.meta_problem import Batch, MetaProblem
 from metaplast.registry import name_of
 from metaplast.results.numbers import percent
 from metaplast.results.statistics import student, t_quantile
@@ -201,31 +200,30 @@ def _lived(
 ) -> dict[str, np.ndarray]:
     """{name: value of every life [n_lives]}; draw: 0 the lives themselves, 1 their control."""
     batch = train.sample(problem.lifetime.task, key, n_lives, "validation")
-    values = _lives(problem, theta, batch.tasks, batch.keys, jnp.asarray(draw))
+    values = _lives(problem, theta, batch, jnp.asarray(draw))
     return jax.tree.map(np.asarray, values)
 
 
 @partial(jax.jit, static_argnums=0)
-def _lives(
-    problem: MetaProblem, theta: Theta, tasks: Any, keys: Array, draw: Array
-) -> dict[str, Array]:
+def _lives(problem: MetaProblem, theta: Theta, batch: Batch, draw: Array) -> dict[str, Array]:
     lifetime = replace(problem.lifetime, record=("activity",))
     spiking = [p.name for p in lifetime.wiring().populations if p.neuron.spiking]
     shape = problem.shape()
 
-    def one(born: tuple[Any, Key]) -> dict[str, Array]:
-        task, key = born
-        life = lifetime.begin(theta, task, key)
+    def one(born: Batch) -> dict[str, Array]:
+        task = born.tasks
+        life = lifetime.begin(theta, task, born.keys)
         synapses = _nearly(life.synapses, draw, life.key)
         life = replace(life, key=jax.random.fold_in(life.key, draw), synapses=synapses)
         life, trace = lifetime.advance(theta, task, life, shape.n_steps, start=0)
         loss = problem.objective.loss(theta, Lived(task, trace, life.synapses, shape))
-        counts = {
-            name: jnp.sum(jnp.mean(trace.recorded["activity"][name], axis=1)) for name in spiking
-        }
-        return {"loss": loss, **{f"spikes_{name}": n for name, n in counts.items()}}
+        values = {"loss": loss}
+        for name in spiking:
+            spikes = trace.recorded["activity"][name]
+            values[f"spikes_{name}"] = jnp.sum(jnp.mean(spikes, axis=1))
+        return values
 
-    return jax.lax.map(one, (tasks, keys))
+    return jax.lax.map(one, batch)
 
 
 def _nearly(synapses: dict[str, Synapses], draw: Array, key: Key) -> dict[str, Synapses]:

@@ -264,7 +264,6 @@ def from_json(plain: Plain, where: str) -> LoopComparison:
 def training_to_json(training: LoopTraining) -> Plain:
     """The training as its file and compare.json hold it."""
     plain = asdict(training)
-    plain["curve"] = {}
     for budget, marks in training.curve.items():
         plain["curve"][budget] = [_mark_to_json(mark) for mark in marks]
     plain["heldout"] = {budget: _mark_to_json(mark) for budget, mark in training.heldout.items()}
@@ -289,6 +288,9 @@ def _mark_to_json(mark: ScoredMark) -> Plain:
 def _loop_to_json(loop: EnteredLoop | RefusedLoop) -> Plain:
     if isinstance(loop, RefusedLoop):
         return asdict(loop)
+    curves = {}
+    for budget, points in loop.curves.items():
+        curves[budget] = [asdict(point) for point in points]
     return {
         "outer": loop.outer,
         "refused": None,
@@ -297,7 +299,7 @@ def _loop_to_json(loop: EnteredLoop | RefusedLoop) -> Plain:
         "skipped": loop.skipped,
         "moved": loop.moved,
         "scores": {budget: _score_to_json(score) for budget, score in loop.scores.items()},
-        "curves": {b: [asdict(point) for point in points] for b, points in loop.curves.items()},
+        "curves": curves,
         "tries": [training_to_json(training) for training in loop.tries],
     }
 

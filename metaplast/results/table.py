@@ -174,7 +174,7 @@ def aligned(lines: Sequence[tuple[str, ...]]) -> str:
     Columns that do not fit into 80 characters stand in further tables below, each with the first
     column again. An interval stays beside its mean. The words of a wide column are wrapped.
     """
-    widths = [max(1, *(len(line[i]) for line in lines)) for i in range(len(lines[0]))]
+    widths = _widths(lines)
     groups: list[list[int]] = []
     for column in range(1, len(widths)):
         if lines[0][column] == INTERVAL and groups:
@@ -184,7 +184,17 @@ def aligned(lines: Sequence[tuple[str, ...]]) -> str:
     parts: list[list[int]] = [[0]]
     for group in groups:
         parts = _placed(group, parts, widths)
-    return "\n\n".join(_part([tuple(line[i] for i in part) for line in lines]) for part in parts)
+    tables = []
+    for columns in parts:
+        part = [tuple(line[i] for i in columns) for line in lines]
+        tables.append(_part(part))
+    return "\n\n".join(tables)
+
+
+def _widths(lines: Sequence[tuple[str, ...]]) -> list[int]:
+    """The width of every column, at least 1."""
+    columns = zip(*lines, strict=False)
+    return [max(1, *map(len, column)) for column in columns]
 
 
 def _placed(group: list[int], parts: list[list[int]], widths: Sequence[int]) -> list[list[int]]:
@@ -192,22 +202,25 @@ def _placed(group: list[int], parts: list[list[int]], widths: Sequence[int]) -> 
 
     They stand behind the columns of the first table that has room for them, else in a new table.
     """
-    wide = max(widths[i] for i in group) > WIDE
-    needed = _across([widths[i] for i in group])
+    of_group = [widths[i] for i in group]
+    is_wide = max(of_group) > WIDE
     for index, part in enumerate(parts):
-        room = WIDTH - _across([*(widths[i] for i in part), 0])
-        wraps = wide and room >= WIDE // 2
-        if needed <= room or wraps or part == [0]:
+        of_part = [widths[i] for i in part]
+        room = WIDTH - _across([*of_part, 0])
+        wraps = is_wide and room >= WIDE // 2
+        if _across(of_group) <= room or wraps or part == [0]:
             return [*parts[:index], [*part, *group], *parts[index + 1 :]]
     return [*parts, [0, *group]]
 
 
 def _across(widths: Sequence[int]) -> int:
+    """The width of columns side by side."""
     return sum(widths) + len(GAP) * (len(widths) - 1)
 
 
 def _part(lines: Sequence[tuple[str, ...]]) -> str:
-    widths = [max(1, *(len(line[i]) for line in lines)) for i in range(len(lines[0]))]
+    """One table as text; its last column is wrapped where the table is too wide."""
+    widths = _widths(lines)
     if _across(widths) > WIDTH:
         widths[-1] = max(len(lines[0][-1]), WIDTH - _across([*widths[:-1], 0]))
     rows = []
@@ -219,7 +232,8 @@ def _part(lines: Sequence[tuple[str, ...]]) -> str:
         blank = [" " * width for width in widths[:-1]]
         rows.append(GAP.join([*cells, words[0]]).rstrip())
         rows += [GAP.join([*blank, more]) for more in words[1:]]
-    return "\n".join([rows[0], "-" * min(WIDTH, max(len(row) for row in rows)), *rows[1:]])
+    rule = "-" * min(WIDTH, max(len(row) for row in rows))
+    return "\n".join([rows[0], rule, *rows[1:]])
 
 
 def cells(

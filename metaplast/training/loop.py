@@ -158,7 +158,7 @@ def _goes_on(trainee: Trainee, outer: AbstractOuterLoop) -> bool:
 
 def _advance(
     together: list[Trainee],
-    steps: Iterator[tuple[int, list[train.Run], list[Metrics]]],
+    steps: Iterator[tuple[int, list[train.OuterRun], list[Metrics]]],
     problem: MetaProblem,
     outer: AbstractOuterLoop,
     tick: Tick,
@@ -200,12 +200,12 @@ def _on_host(metrics: Metrics) -> dict[str, np.ndarray]:
     return {name: np.asarray(value) for name, value in metrics.items()}
 
 
-def _run(trainee: Trainee) -> train.Run:
-    return train.Run(trainee.config.seed, trainee.state.outer, trainee.state.watch)
+def _run(trainee: Trainee) -> train.OuterRun:
+    return train.OuterRun(trainee.config.seed, trainee.state.outer, trainee.state.watch)
 
 
 def _after(
-    trainee: Trainee, step: int, run: train.Run, outer: AbstractOuterLoop, loss: np.ndarray
+    trainee: Trainee, step: int, run: train.OuterRun, outer: AbstractOuterLoop, loss: np.ndarray
 ) -> Trainee:
     """The trainee after one step."""
     assert run.watch is not None

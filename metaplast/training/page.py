@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 
 from metaplast.figures import coefficient_paths, learning_curves, scores, training_loss
-from metaplast.figures.section import Part
+from metaplast.figures.section import PagePart
 from metaplast.report.page import Figure, Page, Section, Table
 from metaplast.report.rule import rule_parts, write
 from metaplast.results import coefficients, curves, table
@@ -48,7 +48,7 @@ Tick = Callable[[str, int, int], None]
 """tick(stage, parts that are done, all parts)"""
 
 
-class Run(NamedTuple):
+class FinishedRun(NamedTuple):
     """A finished run.
 
     path: folder of the run
@@ -88,7 +88,7 @@ def inspect_runs(
     target = out or default_out(runs)
     pictures = target / "figures"
     pictures.mkdir(parents=True, exist_ok=True)
-    parts: dict[str, Part] = {"scores": _scores(runs, pool, pictures)}
+    parts: dict[str, PagePart] = {"scores": _scores(runs, pool, pictures)}
     parts["curves"] = _curves(runs, n_lives, pictures, tick)
     parts["training"] = _training(runs, pictures)
     rules = [run.rule for run in runs if run.rule]
@@ -104,18 +104,18 @@ def inspect_runs(
     experiment = runs[0].summary.experiment or "a run"
     seeds = ", ".join(str(run.seed) for run in runs)
     title = f"{experiment}, seed{'s' if len(runs) > 1 else ''} {seeds}"
-    sections = [section for section, _ in parts.values()]
+    sections = [part.section for part in parts.values()]
     page = Page(title, _facts(runs), [rule_section, *sections, limits])
     record = {
         "experiment": experiment,
         "seeds": [run.seed for run in runs],
         "runs": [run.path.name for run in runs],
     }
-    record |= {name: numbers for name, (_, numbers) in parts.items()}
+    record |= {name: part.numbers for name, part in parts.items()}
     return write(target, page, record)
 
 
-def default_out(runs: Sequence[Run]) -> Path:
+def default_out(runs: Sequence[FinishedRun]) -> Path:
     """The folder of a page: of one run its folder, of several a new folder beside the first.
 
     The name of the new folder is `inspect-<experiment>-<seeds>`.
@@ -129,14 +129,14 @@ def default_out(runs: Sequence[Run]) -> Path:
     return runs[0].path.resolve().parent / f"inspect-{experiment}-{seeds}"
 
 
-def _read(path: Path) -> Run:
+def _read(path: Path) -> FinishedRun:
     config = config_of_finished(path)
     file = path / RULE_FILE
     rule = whole(read_rule(file)) if file.is_file() else None
-    return Run(path, parse(config, check=False), read_summary(path), rule)
+    return FinishedRun(path, parse(config, check=False), read_summary(path), rule)
 
 
-def _facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
+def _facts(runs: Sequence[FinishedRun]) -> list[tuple[str, str]]:
     """(name, value) of the facts at the head of the page."""
     first = runs[0]
     row = first.summary.rows[DISCOVERED]
@@ -164,12 +164,12 @@ def _facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
     return [(name, value) for name, value in facts if value]
 
 
-def _formula(run: Run) -> str:
+def _formula(run: FinishedRun) -> str:
     assert run.rule is not None
     return f"seed {run.seed}\n{formula(run.rule.document, run.rule.tensors)}"
 
 
-def _scores(runs: Sequence[Run], pool: Pool, pictures: Path) -> Part:
+def _scores(runs: Sequence[FinishedRun], pool: Pool, pictures: Path) -> PagePart:
     """The scores of all rows, as tables and as a figure."""
     words = [gap_words(pool.gap)] if pool.gap is not None else []
     words += table.ahead(pool.scores, pool.facts, DISCOVERED)
@@ -195,10 +195,10 @@ def _scores(runs: Sequence[Run], pool: Pool, pictures: Path) -> Part:
         figures=_score_figures(pool, pictures),
         tables=_score_tables(runs, pool),
     )
-    return section, plain(numbers)
+    return PagePart(section, plain(numbers))
 
 
-def _score_tables(runs: Sequence[Run], pool: Pool) -> list[Table]:
+def _score_tables(runs: Sequence[FinishedRun], pool: Pool) -> list[Table]:
     """The table of scores, the means of each run, and the notes of the rows."""
     head, *rows = table.cells(pool.scores, pool.facts, DISCOVERED)
     intervals = "bootstrap intervals over lives; one run, so not over splits"
@@ -247,7 +247,7 @@ def _note(facts: RowFacts) -> str:
     return "; ".join(words)
 
 
-def _curves(runs: Sequence[Run], n_lives: int, pictures: Path, tick: Tick) -> Part:
+def _curves(runs: Sequence[FinishedRun], n_lives: int, pictures: Path, tick: Tick) -> PagePart:
     """The learning curves within a life.
 
     Lives of each row are lived anew under its stored theta, with one compiled program per row.
@@ -257,7 +257,7 @@ def _curves(runs: Sequence[Run], n_lives: int, pictures: Path, tick: Tick) -> Pa
             "Not computed when the run ended, to save time. `metaplast inspect RUN_DIR` adds "
             "the curves to this page."
         )
-        return Section("Learning within a life", [words]), {}
+        return PagePart(Section("Learning within a life", [words]), {})
     n = min(n_lives, runs[0].job.main.evaluation.heldout)
     phases = runs[0].job.main.task.shape().phases
     half_width = curves.half_width(sum(length for length, _ in phases))
@@ -271,11 +271,13 @@ def _curves(runs: Sequence[Run], n_lives: int, pictures: Path, tick: Tick) -> Pa
             values = [steps[metric] for steps in runs_of_row]
             bands.setdefault(metric, {})[name] = curves.band(values, phases, half_width)
         tick("learning curves", index + 1, len(names))
-    facts = {"n_lives": n, "n_runs": len(runs), "width": 2 * half_width + 1, "blown": blown}
+    facts = learning_curves.Facts(
+        n_lives=n, n_runs=len(runs), width=2 * half_width + 1, blown=blown
+    )
     return learning_curves.part(bands, phases, facts, pictures, OURS)
 
 
-def _per_step(run: Run, name: str, n: int) -> dict[str, curves.Steps]:
+def _per_step(run: FinishedRun, name: str, n: int) -> dict[str, curves.Steps]:
     """{metric: values at every step} of n held-out lives of a row."""
     config = run.job.row(name)
     jax.config.update("jax_enable_x64", config.precision == "float64")
@@ -284,7 +286,7 @@ def _per_step(run: Run, name: str, n: int) -> dict[str, curves.Steps]:
     return curves.per_step(problem, theta, config.seed, n)
 
 
-def _training(runs: Sequence[Run], pictures: Path) -> Part:
+def _training(runs: Sequence[FinishedRun], pictures: Path) -> PagePart:
     """The loss over meta-training of every row of the first run."""
     losses = {}
     for name, _ in runs[0].job.rows:
@@ -292,7 +294,7 @@ def _training(runs: Sequence[Run], pictures: Path) -> Part:
         # A loss that is not finite stands in the file as text.
         losses[name] = [line["loss"] for line in lines if not isinstance(line["loss"], str)]
     if not any(losses.values()):
-        return Section("Meta-training", ["Nothing was trained."]), {}
+        return PagePart(Section("Meta-training", ["Nothing was trained."]), {})
     path = pictures / "training.png"
     training_loss.draw(losses, path, OURS)
     last = [f"{name} {values[-1]:.3g}" for name, values in losses.items() if values]
@@ -300,10 +302,13 @@ def _training(runs: Sequence[Run], pictures: Path) -> Part:
     caption = "Loss on training lives, running median over a twentieth of the run."
     if len(runs) > 1:
         caption += f" Seed {runs[0].seed} alone."
-    return Section("Meta-training", figures=[Figure(path, alt, caption)]), {"loss": losses}
+    section = Section("Meta-training", figures=[Figure(path, alt, caption)])
+    return PagePart(section, {"loss": losses})
 
 
-def _path_part(runs: Sequence[Run], files: Sequence[RuleFile], pictures: Path) -> dict[str, Part]:
+def _path_part(
+    runs: Sequence[FinishedRun], files: Sequence[RuleFile], pictures: Path
+) -> dict[str, PagePart]:
     """The coefficients over meta-training, for runs that recorded them at every outer step."""
     logs = []
     for run in runs:
@@ -315,20 +320,20 @@ def _path_part(runs: Sequence[Run], files: Sequence[RuleFile], pictures: Path) -
             "Not recorded: the rule learns nothing, has too many numbers, or the run is older "
             "than the record."
         )
-        return {"path": (Section(title, [words]), {})}
+        return {"path": PagePart(Section(title, [words]), {})}
     if any(not _fits(file, log) for file, log in zip(files, logs, strict=True)):
         words = (
             "Not shown: the form of the rule was searched too; numbers of other steps belong "
             "to other formulas."
         )
-        return {"path": (Section(title, [words]), {})}
+        return {"path": PagePart(Section(title, [words]), {})}
     paths = []
     for file, log in zip(files, logs, strict=True):
         paths.append(coefficients.path(file.document, file.tensors, log))
     if not any(any(values.values()) for values in paths[0]):
         return {}
-    of_terms = [terms for terms, _ in paths]
-    of_constants = [constants for _, constants in paths]
+    of_terms = [path.terms for path in paths]
+    of_constants = [path.constants for path in paths]
     seeds = [run.seed for run in runs]
     return {"path": coefficient_paths.part(of_terms, of_constants, seeds, pictures)}
 
@@ -338,7 +343,7 @@ def _fits(file: RuleFile, log: list[list[float]]) -> bool:
     return len(log[0]) == sum(tensor.size for tensor in file.tensors.values())
 
 
-def _limits(runs: Sequence[Run], n_lives: int, pool: Pool) -> list[str]:
+def _limits(runs: Sequence[FinishedRun], n_lives: int, pool: Pool) -> list[str]:
     """The limits of the page, in words."""
     lives = min(n_lives, runs[0].job.main.evaluation.heldout)
     scored = pool.scores[0].n
@@ -365,6 +370,6 @@ def _limits(runs: Sequence[Run], n_lives: int, pool: Pool) -> list[str]:
     return words
 
 
-def _words_on_seed(runs: Sequence[Run]) -> str:
+def _words_on_seed(runs: Sequence[FinishedRun]) -> str:
     """The words on the run whose rule is drawn; none for a single run."""
     return f"The rule of seed {runs[0].seed} is drawn." if len(runs) > 1 else ""

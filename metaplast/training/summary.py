@@ -100,7 +100,9 @@ def lives(runs: list[Path], names: list[str]) -> Lives:
     stored = {}
     for name in names:
         stored[name] = [load_file(row_folder(run, name) / "lives.safetensors") for run in runs]
-    metrics = [set(arrays) for of_row in stored.values() for arrays in of_row]
+    metrics = []
+    for of_row in stored.values():
+        metrics += [set(arrays) for arrays in of_row]
     common = set.intersection(*metrics)
     angles = sorted(name for name in common if name.startswith("angle_"))
     metric = "accuracy" if "accuracy" in common else next(iter(angles), "loss")
