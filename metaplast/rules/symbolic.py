@@ -106,7 +106,7 @@ class Symbolic(KernelRule):
         theta: Theta = {}
         if self.size:
             code = expression.encode(self.tree(), self.leaves(self.numbers()), self.size)
-            theta["code"] = jnp.asarray([0.0 if gene is None else float(gene) for gene in code])
+            theta["code"] = jnp.asarray([float(gene or 0.0) for gene in code])
         if self.learn in ("constants", "both") and self.numbers():
             theta["constants"] = jnp.zeros(len(self.numbers()))
         if self.learn in ("rate", "both"):
