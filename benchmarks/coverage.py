@@ -74,6 +74,7 @@ class Coverage(AbstractRecording):
 
 @lru_cache(maxsize=16)
 def _template(name: str) -> Recorded:
+    """The recording of the first data set of a design."""
     design = DESIGNS[name]
     n = design.n_subjects
     shape = (design.n_subjects, design.n_steps)
@@ -150,6 +151,7 @@ def run(name: str, n_sets: int) -> None:
 def _judged(
     problem: MetaProblem, design: Design, theta: Theta, sessions: Session
 ) -> dict[str, Any]:
+    """The numbers of one fit, their intervals, and the numbers that it named as open."""
     subject = np.asarray(sessions.subject)
     data = Data({"train": sessions}, {}, {"train": subject}, tuple(map(str, subject)), None)
     known = intervals(problem.lifetime, data, (theta, everything(theta)), 0)

@@ -156,6 +156,7 @@ def _contents(file: BinaryIO, path: str) -> list[str]:
 
 
 def _load(archive: Any, keys: list[str]) -> Iterator[tuple[str, np.ndarray]]:
+    """The arrays of an archive, with their names."""
     for key in keys:
         try:
             value = archive[key]
@@ -413,9 +414,10 @@ def _layouts(kind: str, by_edge: Arrays, n_sessions: int) -> Arrays:
 
 
 def _dt(array: np.ndarray) -> float:
+    """The seconds per row, to six digits: single precision in a file is no other dt."""
     value = array.reshape(-1)
     if value.dtype.kind == "U" or value.size != 1 or not np.isfinite(value[0]) or value[0] <= 0:
         actual = plain(value.tolist()[0]) if value.size == 1 else f"shape {list(array.shape)}"
         expected = "seconds per row, one number more than 0"
         raise BadInput(f"array 'dt': {actual}", expected, "correct it or leave it out")
-    return float(f"{float(value[0]):.6g}")  # single precision in a file is no other dt
+    return float(f"{float(value[0]):.6g}")

@@ -147,6 +147,7 @@ def columns(rows: Rows, by_array: Likelihoods, n_columns: dict[str, int]) -> Col
 
 
 def _check_values(name: str, part: Columns, likelihood: AbstractLikelihood) -> None:
+    """Raises: BadInput for columns without a value, or with one that the likelihood rules out."""
     if not part.observed.any():
         fix = "NaN and -1 stand for missing ones"
         raise BadInput(f"array {name!r}: nothing recorded", "at least one value", fix)
