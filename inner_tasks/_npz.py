@@ -382,7 +382,7 @@ def _shown(recorded: np.ndarray | None, activity: np.ndarray | None) -> np.ndarr
         return np.ones((), bool)
     if activity is None:
         fix = "mark rows without a choice by -1 in 'choice'"
-        raise BadInput("array 'recorded'", "it only beside 'activity'", fix)
+        raise BadInput("array 'recorded' alone", "an array 'activity' beside it", fix)
     shape = activity.shape if recorded.ndim == 2 else activity.shape[1:]
     value = numbers("recorded", recorded, shape)
     if not np.isin(value, (0, 1)).all():

@@ -163,7 +163,7 @@ def _demand_stimulus(file: Any, wanted: Wanted, table: Arrays) -> None:
             "set one of them; task.nwb_activity_series goes with the second; the file has columns "
             f"{columns_of(table)} of trials and time series {known_series(file)}"
         )
-        raise BadInput("an .nwb file: what is the stimulus?", expected, fix)
+        raise BadInput("an .nwb file without one stimulus", expected, fix)
 
 
 def _samples(file: Any, wanted: Wanted, by_trial: TrialTable, notes: ReadingNotes) -> Arrays:

@@ -172,7 +172,7 @@ class Lifetime:
     def _check_genome(self) -> None:
         offers = self.task.shape().offers
         for need in sorted(self.genome.needs - offers):
-            expected = f"one of what it offers: {', '.join(sorted(offers))}"
+            expected = f"one of its offers: {', '.join(sorted(offers))}"
             raise BadInput(
                 f"genome: needs {need!r} from the task", expected, "change genome or task"
             )

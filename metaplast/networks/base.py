@@ -209,5 +209,5 @@ def check_watched(wiring: Wiring, shape: TaskShape) -> None:
             raise BadInput(
                 f"task: watches {name!r}, which has {inner[name]} units",
                 f"{n}, as many as were recorded",
-                f"set network.hidden=[{n}], or what sizes {name}",
+                f"set network.hidden=[{n}], or the field that sizes {name}",
             )

@@ -344,7 +344,7 @@ def test_series_of_one_name_are_told_apart_by_their_path(tmp_path):
         _cells(path, "F").recorded()
     with pytest.raises(
         BadInput,
-        match=r"what is the stimulus.* columns 'cue', .* and time series 'image', 'processing",
+        match=r"without one stimulus.* columns 'cue', .* and time series 'image', 'processing",
     ):
         Recordings(path=path).recorded()
 
