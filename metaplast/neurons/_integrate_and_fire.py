@@ -62,10 +62,14 @@ EPROP_ADAPTATION: dict[str, Any] = {"adaptation": "sum", "tau_a": 2.0, "beta": 0
 
 @spec
 class IntegrateAndFire(ThresholdNeuron):
-    """tau_m dV/dt = (v_rest - V) + I; a spike where V passes the threshold A of the moment.
+    """A leaky membrane that spikes where V passes the threshold A of the moment.
 
-        tau_syn = 0:  I is the drive;  V <- v_rest + alpha (V - v_rest) + zeta drive
-        tau_syn > 0:  I decays with tau_syn, and the drive of a step jumps I
+        tau_m dV/dt = (v_rest - V) + I
+
+    With tau_syn = 0, I is the drive. With tau_syn > 0, I decays with tau_syn, and the drive of a
+    step jumps I. The step for tau_syn = 0 is
+
+        V <- v_rest + alpha (V - v_rest) + zeta drive
 
     V [n]: membrane potential.
     I [n]: current, in units of V.

@@ -20,9 +20,11 @@ LOWEST = 25.0 / (4.0 * SQUARE) - 140.0  # mV / ms
 @register("neuron", "izhikevich")
 @spec
 class Izhikevich(UpstrokeNeuron):
-    """dv/dt = 0.04 v^2 + 5 v + 140 - u + I with a slow u; its units are mV and ms.
+    """A quadratic membrane with a slow recovery, in mV and ms.
 
-        du/dt = a (b v - u);   where v > v_peak: v <- c, u <- u + d
+        dv/dt = 0.04 v^2 + 5 v + 140 - u + I
+        du/dt = a (b v - u)
+        v <- c, u <- u + d                                          where v > v_peak
 
     v [n]: membrane potential, in mV.
     u [n]: recovery, in mV / ms.

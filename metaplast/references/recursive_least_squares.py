@@ -18,7 +18,7 @@ from metaplast.tasks import AbstractTaskFamily
 @register("reference", "recursive_least_squares")
 @spec
 class RecursiveLeastSquares(base.StreamReference):
-    """y = W (phi(x), 1), every example used once.
+    """A linear readout y = W (phi(x), 1) that uses every example once.
 
     With P = I / penalty and W = 0 at birth:
 

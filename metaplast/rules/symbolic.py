@@ -23,7 +23,9 @@ from metaplast.spec import Natural, Positive, spec
 @register("rule", "symbolic")
 @spec
 class Symbolic(KernelRule):
-    """delta_w = rate exp(5 log_rate) f(signals)
+    """One expression over the signals of a synapse.
+
+        delta_w = rate exp(5 log_rate) f(signals)
 
     expression: f as text in the grammar of language/expression.py, such as
         `post*(pre - post*weight)`. `constants` [n_numbers] of theta are added to its numbers.

@@ -26,7 +26,11 @@ SIDE = {
 @register("rule", "metaplastic")
 @spec
 class Metaplastic(Wrapper):
-    """delta_w = d (1 + s / horizon)^(-power);   s grows with events, after the change.
+    """The change of the inner rule, which gets smaller with the events so far.
+
+        delta_w = d (1 + s / horizon)^(-power)
+
+    s grows after the change.
 
     d: the change of the inner rule.
     s: a sum over the steps so far, 0 at birth, which a new trial keeps.
