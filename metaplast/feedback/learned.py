@@ -23,7 +23,7 @@ class Learned(AbstractFeedback):
     B: as in `random` at birth: N(0, gain^2 / fan-in), redrawn in every life.
     e_post [n_post]: credit of the edge's postsynaptic population.
     pre [n_pre]: output of its presynaptic population in this step, which the edge transmits if it
-    is instant.
+        is instant.
     gate []: the task's, 1 where it has none.
 
     All of these are known at the feedback synapse, and no weight is transported. If W follows the

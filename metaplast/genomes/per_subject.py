@@ -24,7 +24,9 @@ class PerSubject(AbstractGenome):
     Any other subject has no weights of its own. For it, own[edge][s] is the mean over subjects.
 
     theta: {edge: {mean: the edge's layout, own: [n_subjects, its layout]}}. At the start `mean` is
-    drawn and `own` is 0. The task tells each life's `subject`.
+        drawn and `own` is 0.
+
+    The task tells each life's `subject`.
 
     Args:
         n_subjects: of the training split; `metaplast fit` sets it.

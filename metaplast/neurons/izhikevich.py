@@ -46,10 +46,10 @@ class Izhikevich(UpstrokeNeuron):
         substeps: parts of a step, which make each integration finer (`UpstrokeNeuron`).
         a: 1 / ms.
         b: 1 / ms.
-        integration: `exact`: u relaxes for half a step towards b v, then v moves by the closed form
-            of its quadratic at that u and I, then u relaxes again. No step, however long, carries v
-            across a rest. I from -200 to 200 at dt of 0.1 to 1 ms fires as a fine integration does,
-            but for the wait of each spike for the end of its step.
+        integration: `exact`: u relaxes for half a step towards b v. Then v moves by the closed form
+            of its quadratic at that u and I. Then u relaxes again. No step, however long, carries v
+            across a rest. Under I from -200 to 200, at dt of 0.1 to 1 ms, it fires as a fine
+            integration does, but each spike waits for the end of its step.
             `euler`: v and u move from the values before the step. `half_steps`: the paper's own, v
             in two half steps, then u from the new v. These two are of first order and overshoot
             where inhibition holds v low (`stable_dt`): at dt = 1 ms `euler` fires 250 times in 500

@@ -27,10 +27,9 @@ class Stochastic(SpikingNeuron):
 
         v <- alpha v + zeta I
         alpha = exp(-dt / tau_m)
-        p = 1 - exp(-r dt)                                     under `escape`
+        p = 1 - exp(-r dt)                                under `escape`
         r = rate exp((v - threshold) / width)
-        p = 1 / (1 + exp(-(v - threshold) / width))            under `sigmoid`, per step, whatever
-        dt
+        p = 1 / (1 + exp(-(v - threshold) / width))       under `sigmoid`, per step at any dt
 
     v [n]: membrane potential; rest is 0.
     I [n]: drive of the soma, in the unit of v.

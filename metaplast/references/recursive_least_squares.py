@@ -22,7 +22,9 @@ class RecursiveLeastSquares(base.StreamReference):
 
     With P = I / penalty and W = 0 at birth:
 
-        k = P phi / (1 + phi^T P phi);   W <- W + (target - W phi) k^T;   P <- P - k phi^T P
+        k = P phi / (1 + phi^T P phi)
+        W <- W + (target - W phi) k^T
+        P <- P - k phi^T P
 
     After n examples that is W = Y^T X (X^T X + penalty I)^-1, X [n, n_in + 1], and it is computed
     so. phi(x) = x, or max(0, A x) with A of N(0, 1 / n_in), drawn anew in every life.
