@@ -106,7 +106,7 @@ def faults(
     dead: a population that an edge drives is silent in all its units.
     saturated: more than half of the units of such a population are saturated.
     runaway: such a population of spiking units fires at more than 100 Hz on average over the last
-    tenth of the life, at least 0.1 s. A shorter life has no verdict.
+        tenth of the life, at least 0.1 s. A shorter life has no verdict.
     clipped: more than half of the plastic synapses end at a bound.
 
     Args:

@@ -32,8 +32,8 @@ CELL = Refractory(
 class Ei(AbstractNetwork):
     """Populations `e` (excitatory) and `i` (inhibitory) that reach each other and themselves.
 
-        input(s) -> e, i
-        e -> e, i, output
+        input(s) -> e, i;
+        e -> e, i, output;
         i -> e, i
 
     Edges: input_to_i, input_to_e, e_to_i, i_to_i, e_to_e, i_to_e, e_to_output. An edge learns by

@@ -4,13 +4,13 @@ Every convention in which sources differ is a named option. The conventions of t
 written below as fields (those of adaptation for alif alone). tests/neurons/test_agreement.py holds
 their spike trains against the sources' own equations.
 
-NORSE: norse (Pehle & Pedersen 2021); `current_jumps` is "before" or "after" depending on its
-version and function.
+NORSE: norse (Pehle & Pedersen 2021). Its version and function decide whether `current_jumps` is
+    "before" or "after".
 LSNN: Bellec et al. 2018, the authors' program, in Refractory(period=3e-3, during="silent").
-EPROP: Bellec et al. 2020 and NEST's eprop_iaf, in Refractory(period=5e-3, during="silent"); beta is
-1.7 (1 - rho) / (1 - exp(-dt / tau_m)) at dt = 1 ms. NEST counts potentials from rest, and so does
-this library: v_rest = v_reset = 0. The authors' TensorFlow program is silent for n_refractory - 1
-steps, NEST and this library for all of them.
+EPROP: Bellec et al. 2020 and NEST's eprop_iaf, in Refractory(period=5e-3, during="silent"). beta is
+    1.7 (1 - rho) / (1 - exp(-dt / tau_m)) at dt = 1 ms. NEST counts potentials from rest, and so
+    does this library: v_rest = v_reset = 0. The authors' TensorFlow program is silent for
+    n_refractory - 1 steps, NEST and this library for all of them.
 """
 
 import math
