@@ -1,4 +1,4 @@
-"""The angle between a credit signal and backpropagation: a published experiment; it only looks."""
+"""The angle between a credit signal and backpropagation: a published experiment, without effects."""
 
 import dataclasses
 from functools import partial
@@ -62,7 +62,7 @@ def _lifetime(**changes: Any) -> Lifetime:
 
 @pytest.mark.exact
 def test_measuring_changes_nothing_and_goes_on_while_the_network_is_frozen():
-    """Losses and gradients are the same with and without it.
+    """Losses and gradients are the same with and without the measurement.
 
     They are also the same where the angle is 0 and has no derivative.
     """

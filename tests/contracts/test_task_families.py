@@ -92,7 +92,7 @@ class Glimpsed(Taught):
 
 @spec
 class Elsewhere(Taught):
-    """A task that is drawn is none of the whole."""
+    """A drawn task is not one of the whole."""
 
     def sample(self, key: Any, split: Any) -> Any:
         return super().sample(key, "heldout")

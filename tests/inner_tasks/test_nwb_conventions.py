@@ -79,8 +79,7 @@ def _warned(family: Recordings, *words: str) -> None:
         )
 
 
-# --- trials
-# --------------------------------------------------------------------------------------------------
+# Trials.
 
 
 @pytest.mark.parametrize("by", ["trials", "samples"])
@@ -211,8 +210,7 @@ def test_missing_values_of_columns_are_counted_or_refused(tmp_path):
         _trials(path).recorded()
 
 
-# --- series
-# --------------------------------------------------------------------------------------------------
+# Series.
 
 
 @pytest.mark.parametrize("first", [0, 120])
@@ -349,8 +347,7 @@ def test_series_of_one_name_are_told_apart_by_their_path(tmp_path):
         Recordings(path=path).recorded()
 
 
-# --- spikes
-# --------------------------------------------------------------------------------------------------
+# Spikes.
 
 
 def _count(train, begin, end) -> np.ndarray:

@@ -102,9 +102,9 @@ class Metaplastic(Wrapper):
         new, change = self.rule.step(self.inner(theta), state, connection, view, dt)
         side = SIDE[self.by]
         s = getattr(state, side)["metaplastic_s"]
-        # It is not written as a power, whose gradient is a power, a logarithm and a choice for
-        # every synapse and step. Nor as s / horizon and log1p, with which the gradient of a life
-        # takes 1.28 times as long.
+        # It is not written as a power: its gradient would be a power, a logarithm and a choice for
+        # every synapse and step. It is not written as log1p of s / horizon either: the gradient of
+        # a life would take 1.28 times as long.
         passed = jnp.log(1.0 + s * (1.0 / value(self, theta, "horizon")))
         factor = jnp.exp(-value(self, theta, "power") * passed)
         spread = {"post": connection.at_post, "pre": connection.at_pre}.get(side, lambda x: x)
