@@ -1,4 +1,4 @@
-"""The angle between a credit signal and backpropagation: a published experiment, without effects."""
+"""The angle between a credit signal and backpropagation: a published experiment, no effects."""
 
 import dataclasses
 from functools import partial

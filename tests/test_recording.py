@@ -105,7 +105,7 @@ def _held(tape: Tape, seed: int) -> HeldOut:
 
 
 def _looked_at(recorded: Recorded, held: HeldOut) -> dict[str, np.ndarray]:
-    """{split: whether it looks at each step [n_sessions, n_steps]}, in the sessions of the recording."""
+    """{split: whether it looks at each step [n_sessions, n_steps] of the sessions}."""
     looked = {split: np.zeros(recorded.trial.shape, bool) for split in SPLITS}
     for split, chosen in split_sessions(recorded, held).items():
         looked[split][chosen] = trials_of(recorded, held, split)[chosen] > 0
