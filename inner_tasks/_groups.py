@@ -180,8 +180,8 @@ class Grouped(AbstractTaskFamily):
         return after, Outcome(feedback=feedback, score=score)
 
 
-def shared_out(labels: np.ndarray, split_seed: int, split: Split) -> tuple[np.ndarray, np.ndarray]:
-    """The table and the counts of Examples: a third of the rows of every class for each split.
+def shared_out(labels: np.ndarray, split_seed: int, split: Split) -> _few_shot.Padded:
+    """The rows of a split: a third of the rows of every class for each split.
 
     Args:
         labels: the class of every row [n].
