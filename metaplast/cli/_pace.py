@@ -27,7 +27,9 @@ class Stage(NamedTuple):
 
 
 class Pace:
-    """The pace of all stages. The first count of a stage is left out, as it may hold a compilation.
+    """The pace of all stages.
+
+    The first count of a stage is left out, because it may hold a compilation.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:

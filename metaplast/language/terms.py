@@ -1,5 +1,6 @@
-"""Lists of terms as linear algebra: which lists span others, and how the products of a list become
-few outer products.
+"""Lists of terms as linear algebra.
+
+A list may span another list. The products of a list are folded into few outer products.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -29,7 +30,7 @@ Joint = Callable[[Factors], Array | None]
 
 
 def _expanded(terms: object) -> object:
-    """The terms with every `taylor N of ...` written out. Anything but text is left to pydantic."""
+    """The terms with every `taylor N of ...` written out. pydantic refuses anything but text."""
     if isinstance(terms, tuple) and all(isinstance(term, str) for term in terms):
         return expand(terms)
     return terms
@@ -41,7 +42,7 @@ Terms = Annotated[tuple[str, ...], BeforeValidator(_expanded), MinLen(1)]
 
 @lru_cache(maxsize=256)
 def products(terms: tuple[str, ...], traces: bool) -> tuple[tuple[int, Product], ...]:
-    """The products of all terms, each as (index of its term, product).
+    """(index of the term, product) of every product of all terms.
 
     Args:
         terms: text in the grammar of language/grammar.py.
@@ -105,9 +106,9 @@ def fold(
 
     Products with the same factors on one side and the same power of w share one term. Scalars
     (coefficients and modulators) are summed first. Then the vectors of the other side are summed as
-    one small matrix product. No feature of a synapse is ever stored, and the matrix product keeps
-    the compiler from computing the sums again at each synapse (27 terms on 100 x 100 synapses: 2.1
-    times faster than summing the vectors one by one).
+    one small matrix product. No feature of a synapse is ever stored. The matrix product keeps the
+    compiler from computing the sums again at each synapse. With 27 terms on 100 x 100 synapses it
+    is 2.1 times as fast as summing the vectors one by one.
 
     Args:
         weighted: (product_k, c_k []) of every product.
@@ -139,7 +140,7 @@ def fold(
 
 
 def _side_with_fewest_groups(members: list[Product]) -> str:
-    """The side, post or pre, whose factors (and power of w) take the fewest distinct values."""
+    """The side, post or pre, with the fewest distinct pairs of factors and power of w."""
 
     def n_groups(side: str) -> int:
         return len({(product.weight_power, product.side(side)) for product in members})

@@ -1,4 +1,4 @@
-"""A rule as a formula. It is computed from the document and the tensors of a rule file, without JAX.
+"""A rule as a formula, computed from the document and the tensors of a rule file; without JAX.
 
 An expression is a `Sum` of products (a polynomial), a `Formula` (an expression tree), a `Call` of a
 wrapper, or a `Card` (any other form). `text` and `latex` print the same expression. The text
