@@ -12,11 +12,11 @@ ENOUGH_COUNTS = 10
 class Stage(NamedTuple):
     """A stage of the work.
 
-    total: all counts
-    done: counts that are done
-    since: time at which it was first seen under way
-    begun: counts that were done at that time
-    pace: seconds per count; None while it is unknown
+    total: all counts.
+    done: counts that are done.
+    since: time at which it was first seen under way.
+    begun: counts that were done at that time.
+    pace: seconds per count; None while it is unknown.
     """
 
     total: float

@@ -34,7 +34,7 @@ def command(
     """Judge the trained rows of finished runs under a changed task or network.
 
     A.B=VALUE is a change of the config. Nothing is tuned again.
-    Example: metaplast eval runs/a runs/b task.shots=40 network.hidden=[80,80,80]
+    Example: metaplast eval runs/a runs/b task.shots=40 network.hidden=[80,80,80].
     """
     from metaplast.cli import _setup
 

@@ -52,7 +52,7 @@ def command(
 
     WORDS are experiment=NAME, group=NAME and a.b=value, as in train. The file sets its likelihood,
     given weights and rewards, unless WORDS set them.
-    Example: metaplast fit trials.npz network.hidden=[10] fit.bootstrap=200
+    Example: metaplast fit trials.npz network.hidden=[10] fit.bootstrap=200.
     """
     from metaplast.cli import _setup
     from metaplast.runs import folder

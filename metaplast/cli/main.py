@@ -130,8 +130,8 @@ def report(error: Exception) -> int:
 class _Ending(NamedTuple):
     """The end of a command with an error.
 
-    line: the line that is printed
-    code: the exit code
+    line: the line that is printed.
+    code: the exit code.
     """
 
     line: str

@@ -36,8 +36,9 @@ def command(rule: str, modules: tuple[str, ...]) -> None:
 
     _setup.import_plugins(modules)
     if is_name(rule):
+        spec = known_rule(rule)
         facts = facts_of(rule)
-        known = node(known_rule(rule), from_plain(facts["account"]), {})
+        known = node(spec, from_plain(facts["account"]), {})
         click.echo(f"delta_w = {formula.text(formula.expression(known))}")
         _print("rule", rule)
         _reach(facts["reads"])

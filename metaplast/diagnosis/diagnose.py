@@ -32,11 +32,11 @@ HOUR = 3600.0
 class Costs(NamedTuple):
     """The memory and the time that a run takes.
 
-    memory: forecast of the memory, in bytes
-    free: free memory of this machine, in bytes
-    gradient: seconds of one life with a gradient (about)
-    life: seconds of one life without a gradient
-    hours: {outer loop: hours of the configured number of outer steps}
+    memory: forecast of the memory, in bytes.
+    free: free memory of this machine, in bytes.
+    gradient: seconds of one life with a gradient (about).
+    life: seconds of one life without a gradient.
+    hours: {outer loop: hours of the configured number of outer steps}.
     """
 
     memory: int
@@ -49,10 +49,10 @@ class Costs(NamedTuple):
 class Report(NamedTuple):
     """The diagnosis of a config with its advice.
 
-    config: the config that was diagnosed
+    config: the config that was diagnosed.
     places: {name of a theta: (measurements, advice)}. The names are `birth` and, for a finished
         run, `found`.
-    costs: memory and time
+    costs: memory and time.
     """
 
     config: Config
@@ -106,8 +106,8 @@ def std_of(config: Config) -> float:
 class _Words(NamedTuple):
     """The words of a command.
 
-    run: the run folder among them, or None
-    config_words: all other words
+    run: the run folder among them, or None.
+    config_words: all other words.
     """
 
     run: Path | None

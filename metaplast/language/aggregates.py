@@ -12,10 +12,10 @@ They are computed from the weights, and only where a rule reads them:
     post.layer_backward_j = sum_ki y_k w_ki e_i
     post.layer_forward_j = sum_ki e_k w_ki x_i
 
-    x_i: activity of presynaptic neuron i
-    y_j: activity of postsynaptic neuron j
-    w_ji: weight of the synapse from i to j
-    e_i, e_j: credit signals
+    x_i: activity of presynaptic neuron i.
+    y_j: activity of postsynaptic neuron j.
+    w_ji: weight of the synapse from i to j.
+    e_i, e_j: credit signals.
 
 The last three are numbers of a layer: they are the same at every neuron.
 """

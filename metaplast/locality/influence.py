@@ -116,8 +116,8 @@ def settled(once: Callable[[list[Marks]], list[Marks]], carry: list[Marks]) -> l
 class _Counts(NamedTuple):
     """The inputs of a scan.
 
-    n_consts: inputs that are the same in every step
-    n_carry: inputs that a step passes on to the next step
+    n_consts: inputs that are the same in every step.
+    n_carry: inputs that a step passes on to the next step.
     """
 
     n_consts: int

@@ -23,9 +23,9 @@ SENT = "pre.activity"
 class Inputs(NamedTuple):
     """The inputs of one step of a rule, as shapes.
 
-    view: the view
-    theta: theta
-    state: the state of the rule
+    view: the view.
+    theta: theta.
+    state: the state of the rule.
     """
 
     view: SynapseView

@@ -109,8 +109,8 @@ def measured(
 class _Step(NamedTuple):
     """One step of a rule.
 
-    program: (view, theta, state) -> (state, delta_w), as a jaxpr
-    inputs: the shapes of its inputs
+    program: (view, theta, state) -> (state, delta_w), as a jaxpr.
+    inputs: the shapes of its inputs.
     """
 
     program: Any

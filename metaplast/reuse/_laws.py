@@ -38,10 +38,10 @@ Numbers = float | tuple[float, ...]
 class Bench(NamedTuple):
     """A rule on a bench, ready to be tried.
 
-    rule: the rule
-    views: views of a few steps
-    theta: theta at the start
-    start: {dotted name: leaf} of theta at the start
+    rule: the rule.
+    views: views of a few steps.
+    theta: theta at the start.
+    start: {dotted name: leaf} of theta at the start.
     """
 
     rule: AbstractRule

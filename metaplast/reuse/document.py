@@ -1,20 +1,20 @@
 """The document of a rule file, and the checks that need neither JAX nor the code of a rule.
 
     slots: {slot: {
-        edges: glob
-        shared: whether all edges share one theta
-        rule: {name, fields}
-        account: the account of the rule, by `plain` of language/account.py; a file of version 0.1.0
-            has none
-        connections: {edge: {n_post, n_pre, shape, spec}}
-        clock: clock of the updates
-        reads: [field of the view]
-        reach: farthest source of these fields}}
-    reference: {entry: delta_w [step][post][pre]}
-    dt: seconds of a step
-    activity_reference: hertz that an activity of 1 stands for
-    provenance: {...}
-    scores: [...] as in summary.json
+        edges: glob;
+        shared: whether all edges share one theta;
+        rule: {name, fields};
+        account: account of the rule, by `plain` of language/account.py. A file of version 0.1.0 has
+            none;
+        connections: {edge: {n_post, n_pre, shape, spec}};
+        clock: clock of the updates;
+        reads: [field of the view];
+        reach: farthest source of these fields}}.
+    reference: {entry: delta_w [step][post][pre]}.
+    dt: seconds of a step.
+    activity_reference: hertz that an activity of 1 stands for.
+    provenance: {fact: value} on the origin of the rules.
+    scores: [row of a table], as in summary.json.
 
 An entry is `slot`, or `slot/edge` where theta is not shared. Tensors are named `slot.leaf` or
 `slot.edge.leaf`.
@@ -55,10 +55,10 @@ Plain = dict[str, Any]
 class Entry(NamedTuple):
     """One theta of a rule file.
 
-    key: `slot`, or `slot/edge` for one edge of a slot that does not share its theta
-    slot: the slot of the document
-    edges: edges that use this theta
-    prefix: prefix of the names of its tensors
+    key: `slot`, or `slot/edge` for one edge of a slot that does not share its theta.
+    slot: the slot of the document.
+    edges: edges that use this theta.
+    prefix: prefix of the names of its tensors.
     """
 
     key: str

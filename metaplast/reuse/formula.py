@@ -31,10 +31,10 @@ Tensors = Mapping[str, np.ndarray]
 class Sum(NamedTuple):
     """The formula rate * (sum of products).
 
-    rate: factor in front
-    products: products, the largest first
-    dropped: number of negligible products that are left out
-    constants: (name, value) of the constants of the traces that products read
+    rate: factor in front.
+    products: products, the largest first.
+    dropped: number of negligible products that are left out.
+    constants: (name, value) of the constants of the traces that products read.
     """
 
     rate: float
@@ -46,9 +46,9 @@ class Sum(NamedTuple):
 class Call(NamedTuple):
     """A wrapper around rules.
 
-    name: name of the wrapper
-    inner: expressions of the rules inside
-    constants: (name, value) of the constants of the wrapper
+    name: name of the wrapper.
+    inner: expressions of the rules inside.
+    constants: (name, value) of the constants of the wrapper.
     """
 
     name: str
@@ -59,10 +59,10 @@ class Call(NamedTuple):
 class Card(NamedTuple):
     """A rule without a formula.
 
-    name: name of the rule
-    n_numbers: number of numbers that it learned
-    sizes: (name, shape) of its leaves of theta
-    constants: (name, value) of its constants
+    name: name of the rule.
+    n_numbers: number of numbers that it learned.
+    sizes: (name, shape) of its leaves of theta.
+    constants: (name, value) of its constants.
     """
 
     name: str
@@ -213,8 +213,8 @@ def _sum(rule: Node) -> Sum:
 class _Share(NamedTuple):
     """The share of one term in a product.
 
-    coefficient: c_k of the term
-    number: c_k times the number in front of the product in the term
+    coefficient: c_k of the term.
+    number: c_k times the number in front of the product in the term.
     """
 
     coefficient: float
@@ -309,8 +309,8 @@ def _fields_of_expression(rule: Node) -> set[str]:
 class _Shown(NamedTuple):
     """A form in which an account shows a rule.
 
-    expression: the expression of the rule
-    reads: the fields of the view that the terms of the rule read, without the rules inside it
+    expression: the expression of the rule.
+    reads: the fields of the view that the terms of the rule read, without the rules inside it.
     """
 
     expression: Callable[[Node], Expression]

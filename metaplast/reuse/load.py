@@ -42,18 +42,18 @@ class Rule:
 
     `init` and `update` are pure and can be traced.
 
-    name: name of a known rule, or entry of a file (slot, or slot/edge)
-    spec: form of the rule
-    theta: numbers of the rule
-    edges: edges on which it was learned; empty for a known rule
-    connections: {edge: sizes and spec} of these edges
-    reads: fields of the view that it reads, as measured
-    reach: farthest source of these fields, see metaplast.rules
-    clock: clock of its updates, see metaplast.rules
-    dt: seconds of a step in training; None: any
-    activity_reference: hertz that an activity of 1 stands for
-    formula: the rule as text
-    document: document of the file, with scores and provenance; empty for a known rule
+    name: name of a known rule, or entry of a file (slot, or slot/edge).
+    spec: form of the rule.
+    theta: numbers of the rule.
+    edges: edges on which it was learned; empty for a known rule.
+    connections: {edge: sizes and spec} of these edges.
+    reads: fields of the view that it reads, as measured.
+    reach: farthest source of these fields, see metaplast.rules.
+    clock: clock of its updates, see metaplast.rules.
+    dt: seconds of a step in training; None: any.
+    activity_reference: hertz that an activity of 1 stands for.
+    formula: the rule as text.
+    document: document of the file, with scores and provenance; empty for a known rule.
     """
 
     name: str

@@ -21,10 +21,10 @@ Number = float | int | str
 class Node(NamedTuple):
     """One rule.
 
-    spec: form of the rule as plain data
-    account: account of its numbers
-    leaves: {dotted name: leaf} of theta, without the leaves of its parts
-    parts: {label: node} of the rules inside it
+    spec: form of the rule as plain data.
+    account: account of its numbers.
+    leaves: {dotted name: leaf} of theta, without the leaves of its parts.
+    parts: {label: node} of the rules inside it.
     """
 
     spec: Plain

@@ -43,8 +43,8 @@ Plain = dict[str, Any]
 class RuleFile:
     """The content of a rule file.
 
-    document: plain data, see document.py
-    tensors: {dotted name: leaf} of theta
+    document: plain data, see document.py.
+    tensors: {dotted name: leaf} of theta.
     """
 
     document: Plain

@@ -29,8 +29,8 @@ PATIENCE = 15.0
 class Workers(NamedTuple):
     """The workers of a run.
 
-    jobs: rows at a time
-    modules: plug-ins that each worker imports first
+    jobs: rows at a time.
+    modules: plug-ins that each worker imports first.
     """
 
     jobs: int

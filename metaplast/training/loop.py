@@ -35,10 +35,10 @@ Tick = Callable[[Path, int], None]
 class Training(NamedTuple):
     """The state of a training, as a checkpoint holds it.
 
-    outer: state of the outer loop
-    candidates: thetas [1 + n_candidates, ...]; the first is theta at the start
-    bad: outer steps in a row without a finite loss
-    watch: the watch over the search
+    outer: state of the outer loop.
+    candidates: thetas [1 + n_candidates, ...]; the first is theta at the start.
+    bad: outer steps in a row without a finite loss.
+    watch: the watch over the search.
     """
 
     outer: Any
@@ -50,12 +50,12 @@ class Training(NamedTuple):
 class Trainee(NamedTuple):
     """A row of one run in training.
 
-    folder: folder of the row
-    config: config of the row
-    digest: digest of all settings that decide the training
-    step: outer steps done
-    state: state after these steps
-    watched: whether the first step is reported (training/first_step.py)
+    folder: folder of the row.
+    config: config of the row.
+    digest: digest of all settings that decide the training.
+    step: outer steps done.
+    state: state after these steps.
+    watched: whether the first step is reported (training/first_step.py).
     """
 
     folder: Path

@@ -40,10 +40,10 @@ Tick = Callable[[str, int, int], None]
 class Run(NamedTuple):
     """A finished run.
 
-    path: folder of the run
-    job: rows of the run
-    summary: content of summary.json
-    rule: the rule file; None where nothing was plastic
+    path: folder of the run.
+    job: rows of the run.
+    summary: content of summary.json.
+    rule: the rule file; None where nothing was plastic.
     """
 
     path: Path
