@@ -38,7 +38,7 @@ def command(kind: str | None, config_dir: Path | None, modules: tuple[str, ...])
     if kind is None:
         pairs = [(plural, ", ".join(_names(key, sources))) for key, (_, plural) in KINDS.items()]
         click.echo(
-            listed([*pairs, (SIGNALS, "what a term of a rule may read: metaplast list signals")])
+            listed([*pairs, (SIGNALS, "the inputs of a term of a rule: metaplast list signals")])
         )
     elif kind in (SIGNALS, SIGNALS.removesuffix("s")):
         _print_signals()

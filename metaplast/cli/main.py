@@ -145,7 +145,7 @@ def _ending_of(error: Exception) -> _Ending | None:
     if isinstance(error, click.ClickException):
         line = error.format_message()
         if " - " not in line:
-            line += " - expected what 'metaplast --help' shows - correct the command"
+            line += " - expected a command of 'metaplast --help' - correct the command"
         return _Ending(line, EXIT_BAD_INPUT)
     codes = {
         "BadInput": EXIT_BAD_INPUT,

@@ -134,18 +134,18 @@ def _costs(config: Config, theta: Theta, n_lives: int) -> Costs:
     The programs are compiled already. Each runs once more.
     """
     problem = measure.longest(config.meta_problem())
-    seen = Seen(problem, config.space)
+    searched = Seen(problem, config.space)
     z = encode(config.space, theta)
     key = train.stream(config.seed, "diagnosis")
     batch = train.sample(problem.lifetime.task, key, n_lives, "train")
     n = len(batch.keys)
     cuts = measure.cut_lengths(problem)
     members = jax.tree.map(lambda x: jnp.broadcast_to(x, (measure.N_TRIED, *x.shape)), z)
-    life = _seconds(lambda: measure.losses(seen, members, batch)) / (measure.N_TRIED * n)
+    life = _seconds(lambda: measure.losses(searched, members, batch)) / (measure.N_TRIED * n)
     gradient = math.nan
     if problem.lifetime.task.shape().differentiable:
         # The program makes one pass forward, and one pass back for every length.
-        all_lengths = _seconds(lambda: measure.gradients(seen, z, batch, cuts)) / n
+        all_lengths = _seconds(lambda: measure.gradients(searched, z, batch, cuts)) / n
         gradient = life + max(0.0, all_lengths - life) / len(cuts)
     return Costs(0, 0, gradient, life, _hours(config, gradient, life))
 

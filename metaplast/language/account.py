@@ -60,7 +60,7 @@ class Moved(NamedTuple):
 
 @dataclass(frozen=True)
 class Account:
-    """How theta moves the numbers of one rule.
+    """The account of one rule: the ways in which theta moves its numbers.
 
     moved: {field: Moved} of every field that theta moves. A field that is a list of numbers has a
         leaf of the same length. Any other field has a scalar leaf. A field that is not in `moved`

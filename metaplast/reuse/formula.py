@@ -156,10 +156,10 @@ def _sum_text(expression: Sum) -> str:
     if not expression.products:
         return "0"
     products = [(product, _product_text(product)) for product in expression.products]
-    left = f" [{expression.dropped} smaller terms]" if expression.dropped else ""
+    dropped = f" [{expression.dropped} smaller terms]" if expression.dropped else ""
     constants = ", ".join(f"{name}={_constant(value)}" for name, value in expression.constants)
-    kept = f" with {constants}" if constants else ""
-    return f"{short(expression.rate)} * ({_joined(products)}){left}{kept}"
+    tail = f" with {constants}" if constants else ""
+    return f"{short(expression.rate)} * ({_joined(products)}){dropped}{tail}"
 
 
 def _card_text(card: Card) -> str:
@@ -190,10 +190,10 @@ def _sum_latex(expression: Sum) -> str:
     if not expression.products:
         return "0"
     body = _joined([(product, _product_latex(product)) for product in expression.products])
-    left = rf"\;[{expression.dropped}\ \text{{smaller terms}}]" if expression.dropped else ""
-    kept = r",\; ".join(_equation(name, value) for name, value in expression.constants)
-    tail = rf"\;\text{{with}}\;{kept}" if kept else ""
-    return rf"{power_of_ten(short(expression.rate))} \left({body}\right){left}{tail}"
+    dropped = rf"\;[{expression.dropped}\ \text{{smaller terms}}]" if expression.dropped else ""
+    constants = r",\; ".join(_equation(name, value) for name, value in expression.constants)
+    tail = rf"\;\text{{with}}\;{constants}" if constants else ""
+    return rf"{power_of_ten(short(expression.rate))} \left({body}\right){dropped}{tail}"
 
 
 def _sum(rule: Node) -> Sum:

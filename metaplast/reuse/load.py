@@ -115,7 +115,7 @@ class Rule:
             edges = [f"{name} {facts['shape']}" for name, facts in self.connections.items()]
             raise BadInput(
                 f"weight of shape {shape}",
-                f"that of the edge it was learned on: {', '.join(edges)}",
+                f"the shape of an edge on which it was learned: {', '.join(edges)}",
                 "it holds one number per synapse",
             )
         return connection

@@ -1,4 +1,4 @@
-"""From YAML files and words of the command line to one config.
+"""The composition of a config from YAML files and words of the command line.
 
 A config file names registered plug-ins and never imports code. `${key}` is the only interpolation.
 """

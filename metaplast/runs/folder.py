@@ -69,7 +69,7 @@ def check_free(path: Path) -> None:
         raise BadInput(
             f"{where}: {link} is a symbolic link to {os.readlink(link)}, which is not there",
             "the path of a folder",
-            "remove the link, or make what it names",
+            "remove the link, or make the folder that it names",
         )
     if not above.is_dir():
         raise BadInput(where, f"a folder in a folder: {above} is a file", "choose another path")

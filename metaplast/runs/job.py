@@ -344,7 +344,7 @@ def _row(main: Plain, name: str, changes: Any) -> Plain:
     if not isinstance(changes, dict):
         raise BadInput(
             f"rows.{name}={changes!r}",
-            "a mapping of what differs from the main rule",
+            "a mapping of the differences to the main rule",
             "correct the config",
         )
     for key in changes:

@@ -15,8 +15,7 @@ import pytest
 from metaplast.cli.main import report
 from metaplast.registry import BadInput
 from metaplast.reuse.rule_file import read_rule
-from metaplast.runs import checkpoint
-from metaplast.runs import saver
+from metaplast.runs import checkpoint, saver
 from metaplast.runs.config import read_yaml
 from metaplast.runs.folder import Busy
 from metaplast.runs.metrics import MetricsFile
