@@ -196,8 +196,12 @@ def _shown(path: str) -> str:
 
 
 def _printable(text: str) -> str:
-    """One line without control characters."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    """The text with an escape in place of every character that is not printable."""
+    characters = []
+    for character in text:
+        is_safe = character.isprintable()
+        characters.append(character if is_safe else character.encode("unicode_escape").decode())
+    return "".join(characters)
 
 
 if __name__ == "__main__":

@@ -89,7 +89,8 @@ def _reach(read: Iterable[str], note: str = "") -> None:
 
 def _card(file: "RuleFile") -> None:
     """Print the facts of a rule file."""
-    document, tensors = file.document, file.tensors
+    document = file.document
+    tensors = file.tensors
     _print("numbers", f"{sum(value.size for value in tensors.values())} in {len(tensors)} tensors")
     _print("dt", f"{document['dt']:g} s")
     _print("activity of 1", f"{document['activity_reference']:g} Hz")

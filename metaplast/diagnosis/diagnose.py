@@ -316,13 +316,14 @@ def _blown(diagnosis: Diagnosis) -> Line:
 
 
 def _by_length(diagnosis: Diagnosis) -> Line:
-    lengths = ", ".join(str(n) for n, _ in diagnosis.lengths)
-    norms = ", ".join(
-        "unscored" if math.isnan(norm) else measured(norm) for _, norm in diagnosis.lengths
-    )
+    lengths = []
+    norms = []
+    for n_steps, norm in diagnosis.lengths:
+        lengths.append(str(n_steps))
+        norms.append("unscored" if math.isnan(norm) else measured(norm))
     return (
-        f"gradient norm, {lengths} steps",
-        norms,
+        f"gradient norm, {', '.join(lengths)} steps",
+        ", ".join(norms),
         f"grows {measured(growth_factor(diagnosis))}-fold; chaos: over 1000-fold",
     )
 

@@ -21,7 +21,9 @@ from metaplast.registry import BadInput
 
 OPERATORS = "+-*/"
 ELIGIBILITY = "eligibility"
-MAX_DEPTH, MAX_NODES = 24, 127
+MAX_DEPTH = 24
+"""Brackets within each other."""
+MAX_NODES = 127
 _TOKEN = re.compile(r"\s*(?:((?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|([A-Za-z_][\w.]*)|([-+*/^()]))")
 _RANK = {"+": 1, "-": 1, "*": 2, "/": 2}
 
@@ -276,7 +278,8 @@ def encode(tree: Tree, leaves: Sequence[Tree], size: int) -> list[int | None]:
             if isinstance(node, Number):
                 free.remove(at)
             return at[0]
-        left, right = place(node.left), place(node.right)
+        left = place(node.left)
+        right = place(node.right)
         code.extend((OPERATORS.index(node.operator), left, right))
         return len(leaves) + len(code) // 3 - 1
 

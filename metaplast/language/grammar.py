@@ -204,11 +204,15 @@ def _family(order: int, signals: list[str], text: str) -> list[str]:
         )
     powers = itertools.product(range(order + 1), repeat=len(signals))
     products = []
-    for each in powers:
-        pairs = zip(signals, each, strict=True)
+    for powers_of_product in powers:
+        pairs = zip(signals, powers_of_product, strict=True)
         factors = tuple((name, power) for name, power in pairs if power)
         products.append(show(Product(1.0, factors)))
     return products
+
+
+def _factor(name: str, power: int) -> str:
+    return name if power == 1 else f"{name}^{power}"
 
 
 def show(product: Product) -> str:
@@ -217,9 +221,9 @@ def show(product: Product) -> str:
     Args:
         product: the product.
     """
-    body = "*".join(name if power == 1 else f"{name}^{power}" for name, power in product.factors)
+    body = "*".join(_factor(name, power) for name, power in product.factors)
     magnitude = abs(product.scale)
-    # repr is the shortest text that gives the same float back.
+    # `repr` is the shortest text from which the same float is read.
     number = repr(magnitude).removesuffix(".0")
     sign = "-" if product.scale < 0 else ""
     if not body:

@@ -48,7 +48,10 @@ def products(terms: tuple[str, ...], traces: bool) -> tuple[tuple[int, Product],
         terms: text in the grammar of language/grammar.py.
         traces: whether a term may read traces of spikes.
     """
-    return tuple((k, product) for k, term in enumerate(terms) for product in parse(term, traces))
+    pairs = []
+    for index, term in enumerate(terms):
+        pairs += [(index, product) for product in parse(term, traces)]
+    return tuple(pairs)
 
 
 def signals_of(terms: tuple[str, ...], traces: bool) -> frozenset[str]:
@@ -78,7 +81,8 @@ def combination(basis: Sequence[str], others: Sequence[str]) -> np.ndarray | Non
     """
     vectors = [_vector(term) for term in (*basis, *others)]
     axes = list(_ordered_axes(vectors))
-    matrix = np.array([[vector.get(axis, 0.0) for vector in vectors] for axis in axes])
+    columns = [[vector.get(axis, 0.0) for axis in axes] for vector in vectors]
+    matrix = np.array(columns).T
     left = matrix[:, : len(basis)]
     right = matrix[:, len(basis) :]
     shares = np.linalg.lstsq(left, right, rcond=None)[0]

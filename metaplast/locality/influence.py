@@ -61,13 +61,14 @@ def _of_equation(equation: Any, marked: list[Marks], known: Known) -> list[Marks
 
 
 def _cond(equation: Any, marked: list[Marks]) -> list[Marks]:
-    chosen = every(marked[:1])
+    of_choice = every(marked[:1])
     branches = [outputs(branch, marked[1:]) for branch in equation.params["branches"]]
-    return [union(each) | chosen for each in zip(*branches, strict=True)]
+    return [union(results) | of_choice for results in zip(*branches, strict=True)]
 
 
 def _while(equation: Any, marked: list[Marks]) -> list[Marks]:
-    n_cond, n_body = equation.params["cond_nconsts"], equation.params["body_nconsts"]
+    n_cond = equation.params["cond_nconsts"]
+    n_body = equation.params["body_nconsts"]
     of_cond = marked[:n_cond]
     of_body = marked[n_cond : n_cond + n_body]
     carry = marked[n_cond + n_body :]

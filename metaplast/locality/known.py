@@ -35,7 +35,9 @@ class Known:
         self.jaxpr = jaxpr
         self.values: dict[Any, Any] = dict(zip(jaxpr.constvars, consts, strict=True))
         self.inputs = dict(zip(jaxpr.invars, inputs, strict=True)) if inputs else {}
-        self.made_by = {v: equation for equation in jaxpr.eqns for v in equation.outvars}
+        self.made_by: dict[Any, Any] = {}
+        for equation in jaxpr.eqns:
+            self.made_by |= dict.fromkeys(equation.outvars, equation)
 
     @classmethod
     def of(cls, program: Any) -> "Known":

@@ -157,11 +157,16 @@ def law_of(bench: Bench, leaf: str, free: Iterable[str]) -> dict[str, Moved]:
     slope = _slope_of_leaf(bench, leaf)
     if not slope.any():
         return {}
-    slopes = {name: _slopes_of_field(bench, name) for name in names}
-    alone = [name for name in names if any(_along(slope, each) for each in slopes[name])]
+    alone = []
+    together = []
+    for name in names:
+        slopes = _slopes_of_field(bench, name)
+        if any(_along(slope, of_field) for of_field in slopes):
+            alone.append(name)
+        if any(of_field.any() for of_field in slopes):
+            together.append(name)
     # A field whose name is in the name of the leaf comes first.
     alone.sort(key=lambda name: not _bears_name(leaf, name))
-    together = [name for name in names if any(each.any() for each in slopes[name])]
     candidates = [[name] for name in alone]
     if 1 < len(together) <= 4:
         candidates.append(together)

@@ -257,8 +257,8 @@ def substituted(
         new_leaf = _laws.named(other.init(jax.random.key(0), TINY))[leaf]
     else:
         new_leaf = np.full_like(leaves[leaf], neutral)
-    flat = [new_leaf if name == leaf else value for name, value in leaves.items()]
-    return other, jax.tree.unflatten(jax.tree.structure(theta), flat)
+    leaves[leaf] = new_leaf
+    return other, jax.tree.unflatten(jax.tree.structure(theta), list(leaves.values()))
 
 
 def inside(rule: Any, path: tuple[str, ...]) -> Any:

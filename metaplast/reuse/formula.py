@@ -336,8 +336,10 @@ def _joined(products: list[tuple[Product, str]]) -> str:
 
 
 def _product_text(product: Product) -> str:
-    factors = [name if power == 1 else f"{name}^{power}" for name, power in product.factors]
-    return "*".join([four_digits(abs(product.scale)), *factors])
+    parts = [four_digits(abs(product.scale))]
+    for name, power in product.factors:
+        parts.append(name if power == 1 else f"{name}^{power}")
+    return "*".join(parts)
 
 
 def _product_latex(product: Product) -> str:

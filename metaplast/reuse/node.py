@@ -161,8 +161,11 @@ def constants(node: Node) -> dict[str, Number]:
 
 
 def _listed(values: Iterable[Any]) -> str:
-    shown = (f"{each:.4g}" if isinstance(each, float) else str(each) for each in values)
-    return "[" + ", ".join(shown) + "]"
+    """A list of values as text."""
+    texts = []
+    for value in values:
+        texts.append(f"{value:.4g}" if isinstance(value, float) else str(value))
+    return "[" + ", ".join(texts) + "]"
 
 
 def _shadowed(name: str, scalars: Mapping[str, np.ndarray]) -> bool:

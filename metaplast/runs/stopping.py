@@ -147,8 +147,10 @@ def listen(stop: Stop, save: Callable[[], Any], patience: float) -> Listener:
 
 
 def _listen(stop: Stop, reader: int, save: Callable[[], Any], patience: float) -> None:
+    """Read the numbers of signals from the pipe until its other end is closed."""
     while byte := os.read(reader, 1):
-        if (number := byte[0]) not in SIGNALS:
+        number = byte[0]
+        if number not in SIGNALS:
             continue
         stop.numbers.append(number)
         if len(stop.numbers) == 1:
@@ -159,6 +161,7 @@ def _listen(stop: Stop, reader: int, save: Callable[[], Any], patience: float) -
 
 
 def _end(stop: Stop, save: Callable[[], Any], patience: float) -> None:
+    """Save, and end the process where the block is not left in time."""
     try:
         save()
     except Exception as error:
