@@ -22,10 +22,10 @@ COLUMN = 15
     "--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first."
 )
 def command(rule: str, modules: tuple[str, ...]) -> None:
-    """Print the formula and the facts of RULE, a rule.safetensors or a known rule such as oja.
+    """Print the formula and the facts of a rule.
 
-    The formula is computed from the numbers in the file and never from text in it. Nothing in the
-    file is run.
+    RULE is a rule.safetensors, or the name of a known rule such as oja. The formula is computed
+    from the numbers in the file and never from text in it. Nothing in the file is run.
     """
     from metaplast.cli import _setup
     from metaplast.language.account import from_plain
