@@ -47,7 +47,7 @@ def command(
 
     if out is not None and out.exists() and not out.is_dir():
         raise BadInput(f"--out {out}", "a folder", "choose another path")
-    with folder.named(out or run_dirs[0]):
+    with folder.naming_errors(out or run_dirs[0]):
         if len(run_dirs) == 1 and run_dirs[0].is_file():
             written = rule_report.inspect_rule(run_dirs[0], out)
         else:

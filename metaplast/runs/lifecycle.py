@@ -226,7 +226,7 @@ def _execute(kind: Kind[Plan], plan: Plan, means: Means) -> None:
 
 @contextmanager
 def _held(run: Path) -> Iterator[None]:
-    with folder.locked(run), folder.logged(run):
+    with folder.locked(run), folder.logging_to(run):
         yield
 
 

@@ -37,7 +37,7 @@ Tick = Callable[[str, int, int], None]
 """tick(stage, parts that are done, all parts)"""
 
 
-class Run(NamedTuple):
+class FinishedRun(NamedTuple):
     """A finished run.
 
     path: folder of the run.
@@ -104,7 +104,7 @@ def inspect_runs(
     return write(target, page, record)
 
 
-def default_out(runs: Sequence[Run]) -> Path:
+def default_out(runs: Sequence[FinishedRun]) -> Path:
     """The folder of a page: of one run its folder, of several a new folder beside the first.
 
     The name of the new folder is `inspect-<experiment>-<seeds>`.
@@ -118,15 +118,15 @@ def default_out(runs: Sequence[Run]) -> Path:
     return runs[0].path.resolve().parent / f"inspect-{experiment}-{seeds}"
 
 
-def _read(path: Path) -> Run:
+def _read(path: Path) -> FinishedRun:
     config = config_of_finished(path)
     file = path / RULE_FILE
     rule = whole(read_rule(file)) if file.is_file() else None
     summary = json.loads((path / "summary.json").read_text())
-    return Run(path, parse(config, check=False), summary, rule)
+    return FinishedRun(path, parse(config, check=False), summary, rule)
 
 
-def _facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
+def _facts(runs: Sequence[FinishedRun]) -> list[tuple[str, str]]:
     """(name, value) of the facts at the head of the page."""
     first = runs[0]
     row = first.summary["rows"][DISCOVERED]
@@ -154,12 +154,12 @@ def _facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
     return [(name, value) for name, value in facts if value]
 
 
-def _formula(run: Run) -> str:
+def _formula(run: FinishedRun) -> str:
     assert run.rule is not None
     return f"seed {run.seed}\n{formula(run.rule.document, run.rule.tensors)}"
 
 
-def _scores(runs: Sequence[Run], pool: Pool, pictures: Path) -> Part:
+def _scores(runs: Sequence[FinishedRun], pool: Pool, pictures: Path) -> Part:
     """The scores of all rows, as tables and as a figure."""
     words = [gap_words(pool.gap)] if pool.gap else []
     words += table.ahead(pool.scores, pool.facts, DISCOVERED)
@@ -184,7 +184,7 @@ def _scores(runs: Sequence[Run], pool: Pool, pictures: Path) -> Part:
     return section, plain(numbers)
 
 
-def _score_tables(runs: Sequence[Run], pool: Pool) -> list[Table]:
+def _score_tables(runs: Sequence[FinishedRun], pool: Pool) -> list[Table]:
     """The table of scores, the means of each run, and the notes of the rows."""
     head, *rows = table.cells(pool.scores, pool.facts, DISCOVERED)
     intervals = "bootstrap intervals over lives; one run, so not over splits"
@@ -233,7 +233,7 @@ def _note(fact: Plain) -> str:
     return "; ".join(words)
 
 
-def _curves(runs: Sequence[Run], n_lives: int, pictures: Path, tick: Tick) -> Part:
+def _curves(runs: Sequence[FinishedRun], n_lives: int, pictures: Path, tick: Tick) -> Part:
     """The learning curves within a life.
 
     Lives of each row are lived anew under its stored theta, with one compiled program per row.
@@ -261,7 +261,7 @@ def _curves(runs: Sequence[Run], n_lives: int, pictures: Path, tick: Tick) -> Pa
     return learning_curves.part(bands, phases, facts, pictures, OURS)
 
 
-def _per_step(run: Run, name: str, n: int) -> dict[str, curves.Steps]:
+def _per_step(run: FinishedRun, name: str, n: int) -> dict[str, curves.Steps]:
     """{metric: values at every step} of n held-out lives of a row."""
     config = run.job.row(name)
     jax.config.update("jax_enable_x64", config.precision == "float64")
@@ -270,7 +270,7 @@ def _per_step(run: Run, name: str, n: int) -> dict[str, curves.Steps]:
     return curves.per_step(problem, theta, config.seed, n)
 
 
-def _training(runs: Sequence[Run], pictures: Path) -> Part:
+def _training(runs: Sequence[FinishedRun], pictures: Path) -> Part:
     """The loss over meta-training of every row of the first run."""
     losses = {}
     for name, _ in runs[0].job.rows:
@@ -289,7 +289,9 @@ def _training(runs: Sequence[Run], pictures: Path) -> Part:
     return Section("Meta-training", figures=[Figure(path, alt, caption)]), {"loss": losses}
 
 
-def _path_part(runs: Sequence[Run], files: Sequence[RuleFile], pictures: Path) -> dict[str, Part]:
+def _path_part(
+    runs: Sequence[FinishedRun], files: Sequence[RuleFile], pictures: Path
+) -> dict[str, Part]:
     """The coefficients over meta-training, for runs that recorded them at every outer step."""
     logs = []
     for run in runs:
@@ -324,7 +326,7 @@ def _fits(file: RuleFile, log: list[list[float]]) -> bool:
     return len(log[0]) == sum(tensor.size for tensor in file.tensors.values())
 
 
-def _limits(runs: Sequence[Run], n_lives: int, pool: Pool) -> list[str]:
+def _limits(runs: Sequence[FinishedRun], n_lives: int, pool: Pool) -> list[str]:
     """The limits of the page, in words."""
     lives = min(n_lives, runs[0].job.main.evaluation.heldout)
     scored = pool.scores[0]["n"]
@@ -348,6 +350,6 @@ def _limits(runs: Sequence[Run], n_lives: int, pool: Pool) -> list[str]:
     return words
 
 
-def _words_on_seed(runs: Sequence[Run]) -> str:
+def _words_on_seed(runs: Sequence[FinishedRun]) -> str:
     """The words on the run whose rule is drawn; none for a single run."""
     return f"The rule of seed {runs[0].seed} is drawn." if len(runs) > 1 else ""
