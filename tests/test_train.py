@@ -55,7 +55,9 @@ def _several(n_steps: int, lockstep: bool | None) -> tuple[list[train.OuterRun],
     problem = dataclasses.replace(PROBLEM, curriculum=((0, 4), (2, 16)))
     half = {"learning_rate": jnp.asarray(0.005)}
     settings = [(3, None), (4, None), (3, half)]
-    runs = [train.OuterRun(seed, train.begin(problem, OUTER, seed, hyper)) for seed, hyper in settings]
+    runs = [
+        train.OuterRun(seed, train.begin(problem, OUTER, seed, hyper)) for seed, hyper in settings
+    ]
     return runs, list(train.steps_many(problem, OUTER, runs, 0, n_steps, lockstep))
 
 

@@ -159,7 +159,9 @@ def _run(outer: Bptt, seed: int = 0) -> train.OuterRun:
     return train.OuterRun(seed, state, watch.begin(state))
 
 
-def _course(outer: Bptt, run: train.OuterRun, start: int, stop: int) -> list[tuple[train.OuterRun, Any]]:
+def _course(
+    outer: Bptt, run: train.OuterRun, start: int, stop: int
+) -> list[tuple[train.OuterRun, Any]]:
     """(run, metrics) after every step."""
     course = []
     for _, runs, metrics in train.steps_many(PROBLEM, outer, [run], start, stop, lockstep=False):

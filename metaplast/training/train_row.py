@@ -42,11 +42,11 @@ class Diverged(RuntimeError):
 class Chosen(NamedTuple):
     """A row that is ready to be judged.
 
-    folder: folder of the row
-    config: config of the row
-    theta: chosen theta
-    validation: {metric: values}, one per validation life
-    search: facts on the search
+    folder: folder of the row.
+    config: config of the row.
+    theta: chosen theta.
+    validation: {metric: values}, one per validation life.
+    search: facts on the search.
     """
 
     folder: Path
