@@ -143,8 +143,8 @@ def test_every_signal_has_a_meaning_and_is_a_field_of_the_view() -> None:
     for name in SIGNALS:
         view, *path = fields[name].split(".")
         assert (view, ".".join(path)) == ("view", field_of(name))
-        fields = NeuronView if len(path) == 2 else SynapseView
-        assert path[-1] in fields.__dataclass_fields__
+        owner = NeuronView if len(path) == 2 else SynapseView
+        assert path[-1] in owner.__dataclass_fields__
     assert fields["error"] == "view.post.feedback"
 
 
