@@ -1,6 +1,7 @@
 """Every task family keeps every promise."""
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -21,10 +22,10 @@ from tests._tiny import TASKS
 from tests.contracts._enrolled import enrolled, programs
 
 PROGRAMS = programs("tasks")
-FAMILIES = [
-    pytest.param(name, marks=needs_river) if name == "segments" else name
-    for name in enrolled("task")
-]
+FAMILIES = []
+for family in enrolled("task"):
+    marks = [needs_river] if family == "segments" else []
+    FAMILIES.append(pytest.param(family, marks=marks))
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -50,7 +51,7 @@ def test_a_task_family_holds_in_double_precision(name):
 RECORDINGS = [
     {"name": "taught", **TASKS["taught"]},
     {"name": "taught", **TASKS["taught"], "likelihood": "bernoulli", "recorded_share": 0.5},
-    # trials are held out, no subject
+    # Trials are held out, no subject.
     {"name": "taught", **TASKS["taught"], "likelihood": "poisson", "n_sessions": 3},
     {"name": "taught", **TASKS["taught"], "likelihood": "categorical"},
     {"name": "spike_pairing", **TASKS["spike_pairing"], "clamp": False, "n_steps": 200},
@@ -77,17 +78,17 @@ class Glimpsed(Taught):
     """Validation looks at one value of training."""
 
     def whole(self, split: Any) -> Any:
-        sessions = super().whole(split)
-        seen = super().whole("train").observed[0] * (np.arange(self.n_out) == 0)
-        observed = np.concatenate(
-            [np.maximum(sessions.observed[:1], seen[None]), sessions.observed[1:]]
-        )
-        return sessions.replace(observed=observed) if split == "validation" else sessions
+        whole = super().whole(split)
+        if split != "validation":
+            return whole
+        trained_on = super().whole("train").observed[0] * (np.arange(self.n_out) == 0)
+        first = np.maximum(whole.observed[:1], trained_on[None])
+        return replace(whole, observed=np.concatenate([first, whole.observed[1:]]))
 
 
 @spec
 class Elsewhere(Taught):
-    """A drawn task is not one of the whole."""
+    """A task that is drawn is none of the whole."""
 
     def sample(self, key: Any, split: Any) -> Any:
         return super().sample(key, "heldout")
@@ -98,8 +99,8 @@ class Unseen(Taught):
     """Nothing is observed, and no last weights are offered instead."""
 
     def whole(self, split: Any) -> Any:
-        sessions = super().whole(split)
-        return sessions.replace(observed=np.zeros_like(sessions.observed))
+        whole = super().whole(split)
+        return replace(whole, observed=np.zeros_like(whole.observed))
 
 
 @spec
@@ -134,7 +135,7 @@ def test_no_digit_is_in_two_splits(seed):
     images = {}
     classes = {}
     for split in SPLITS:
-        pixels, table, counts = digits._images(seed, split)
+        pixels, table, counts = digits._data(seed, split)
         rows = [table[k, :count] for k, count in enumerate(counts)]
         for row in rows:
             assert len(set(row)) == len(row)
