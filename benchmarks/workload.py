@@ -25,7 +25,7 @@ from metaplast.tasks import AbstractTaskFamily, Split
 POWERS = tuple(itertools.product(range(3), repeat=3))  # of pre, reward, weight
 
 
-def term(powers: tuple[int, int, int]) -> str:
+def term(powers: tuple[int, ...]) -> str:
     """The term with these powers of pre, reward and weight."""
     factors = []
     for name, power in zip(("pre", "modulator.reward", "weight"), powers, strict=True):
