@@ -14,6 +14,7 @@ there is one file per design in benchmarks/results_coverage. At the end it print
 
 import argparse
 import json
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -73,6 +74,7 @@ class Coverage(AbstractRecording):
 
 @lru_cache(maxsize=16)
 def _template(name: str) -> Recorded:
+    """The recording of the first data set of a design."""
     design = DESIGNS[name]
     n = design.n_subjects
     shape = (design.n_subjects, design.n_steps)
@@ -129,15 +131,17 @@ def run(name: str, n_sets: int) -> None:
     problem = problem_of(name)
     path = OUT / f"{name}.json"
     done = json.loads(path.read_text())["sets"] if path.is_file() else []
+    task = problem.lifetime.task
+    assert isinstance(task, Coverage)
+    sessions = task.whole("train")
     while len(done) < min(n_sets, N_SETS):
         which = range(len(done), min(len(done) + TOGETHER, N_SETS))
         fields = [fields_of(data_set(design, i)) for i in which]
         inits = [problem.init(jax.random.key(i)) for i in which]
         members = [Member(t, everything(t), 0.0, f) for t, f in zip(inits, fields, strict=True)]
-        sessions: Any = problem.lifetime.task.whole("train")  # pyright: ignore[reportAttributeAccessIssue]
         results = fit(problem, OUTER, sessions, members, SETTINGS, 0)
         for fitted, data in zip(results, fields, strict=True):
-            judged = _judged(problem, design, fitted.theta, sessions.replace(**data))
+            judged = _judged(problem, design, fitted.theta, replace(sessions, **data))
             done.append({**judged, "stable": fitted.stable})
         OUT.mkdir(exist_ok=True)
         path.write_text(json.dumps({"design": design._asdict(), "sets": done}) + "\n")
@@ -147,6 +151,7 @@ def run(name: str, n_sets: int) -> None:
 def _judged(
     problem: MetaProblem, design: Design, theta: Theta, sessions: Session
 ) -> dict[str, Any]:
+    """The numbers of one fit, their intervals, and the numbers that it named as open."""
     subject = np.asarray(sessions.subject)
     data = Data({"train": sessions}, {}, {"train": subject}, tuple(map(str, subject)), None)
     known = intervals(problem.lifetime, data, (theta, everything(theta)), 0)

@@ -62,6 +62,7 @@ class FirstRows(AbstractRecording):
 
 @lru_cache(maxsize=4)
 def _cut(task: FirstRows) -> Recorded:
+    """The recording of the first rows."""
     recorded = task.source.recorded()
     n = task.n_rows
     sessions = recorded.sessions

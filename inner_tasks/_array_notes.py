@@ -79,6 +79,7 @@ def _placed(arrays: Arrays, rows: Rows) -> Iterator[ColumnNote]:
 
 
 def _doubts(rows: Rows) -> Iterator[str]:
+    """Warnings for arrays that may mean something else than was understood."""
     yield from _subjects_alike(rows)
     yield from _one_reward(rows)
     yield from _markers(rows)
@@ -123,6 +124,7 @@ def _markers(rows: Rows) -> Iterator[str]:
 
 
 def _markers_of(name: str, known: np.ndarray) -> Iterator[str]:
+    """Warnings for one array, of which `known` are the finite values."""
     if not known.size:
         return
     for end in sorted({float(known.min()), float(known.max())}):

@@ -6,15 +6,27 @@ An import of scikit-learn would cost every worker a second and 76 MB.
 import importlib.util
 import zipfile
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
 from metaplast.registry import BadInput
 
 
+class Table(NamedTuple):
+    """Examples of some classes.
+
+    features [n, n_features]: one row for each example.
+    labels [n]: their classes, whole numbers from 0.
+    """
+
+    features: np.ndarray
+    labels: np.ndarray
+
+
 @lru_cache(maxsize=8)
-def table(file: str, skip: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """(features [n, n_features], class labels [n]) of a file of scikit-learn.
+def table(file: str, skip: int = 0) -> Table:
+    """The table in a file of scikit-learn.
 
     The last column of the file is the class.
 
@@ -26,12 +38,12 @@ def table(file: str, skip: int = 0) -> tuple[np.ndarray, np.ndarray]:
     assert folder is not None, "scikit-learn is a dependency of metaplast"
     path = f"{folder}/datasets/data/{file}"
     values = np.loadtxt(path, delimiter=",", dtype=np.float32, skiprows=skip)
-    return values[:, :-1], values[:, -1].astype(np.int32)
+    return Table(values[:, :-1], values[:, -1].astype(np.int32))
 
 
 @lru_cache(maxsize=1)
-def image_segments() -> tuple[np.ndarray, np.ndarray]:
-    """(features [2310, 18], class labels [2310]) of `ImageSegments` of the package river.
+def image_segments() -> Table:
+    """The table of 2,310 image segments with 18 features, `ImageSegments` of the package river.
 
     Each row is a region of 3 x 3 pixels of an outdoor image. Labels are numbered by the alphabet.
     Source: Statlog (Image Segmentation), UCI.
@@ -51,7 +63,7 @@ def image_segments() -> tuple[np.ndarray, np.ndarray]:
         ) from None
     *features, names = zip(*(line.split(",") for line in lines), strict=True)
     labels = np.unique(names, return_inverse=True)[1]
-    return np.asarray(features, np.float32).T, labels.astype(np.int32)
+    return Table(np.asarray(features, np.float32).T, labels.astype(np.int32))
 
 
 def _folder(package: str) -> str | None:

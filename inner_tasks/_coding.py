@@ -60,6 +60,7 @@ def _kind(values: np.ndarray) -> str:
 
 
 def _named(where: str, values: np.ndarray, options: tuple[Option, ...]) -> np.ndarray:
+    """The codes [n] of values of which `options` are named."""
     codes = np.full(len(values), -1, np.int64)
     for place, option in enumerate(options):
         codes[_is(where, values, option)] = place
@@ -70,6 +71,7 @@ def _named(where: str, values: np.ndarray, options: tuple[Option, ...]) -> np.nd
 
 
 def _is(where: str, values: np.ndarray, option: Option) -> np.ndarray:
+    """Whether each value is an option [n]."""
     if values.dtype.kind == "U":
         return values == str(option)
     try:
@@ -80,6 +82,7 @@ def _is(where: str, values: np.ndarray, option: Option) -> np.ndarray:
 
 
 def _numbered(where: str, values: np.ndarray) -> np.ndarray:
+    """The codes [n] of values that are the options themselves."""
     if values.dtype.kind == "U":
         fix = f"set {FIELD}={_yaml(_options(values))}, without those that stand for no choice"
         raise BadInput(f"{where}: text: {tally(values)}", f"{FIELD}, the options in order", fix)

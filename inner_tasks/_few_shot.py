@@ -69,19 +69,24 @@ def shape(n_in: int, n_classes: int, shots: int, queries: int, per_class: bool =
     return TaskShape({"input": n_in}, n_classes, phases, offers, differentiable=True, classes=True)
 
 
-def padded(rows: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+class Padded(NamedTuple):
     """The rows of every class as one table.
 
-    Args:
-        rows: the rows of each class.
-
-    Returns: (table [n_classes, n_max], filled up with zeros; counts [n_classes] of real rows).
+    table [n_classes, n_max]: the rows, filled up with zeros.
+    counts [n_classes]: how many rows of each class are real.
     """
+
+    table: np.ndarray
+    counts: np.ndarray
+
+
+def padded(rows: list[np.ndarray]) -> Padded:
+    """The rows of each class as one table."""
     counts = np.asarray([len(row) for row in rows])
     table = np.zeros((len(rows), max(counts)), np.int32)
     for i, row in enumerate(rows):
         table[i, : len(row)] = row
-    return table, counts
+    return Padded(table, counts)
 
 
 def picked(uniform: Array, table: Array, counts: Array, n: int) -> Array:

@@ -3,27 +3,45 @@
 import hashlib
 import os
 import stat
+from typing import NamedTuple
 
 from inner_tasks._notes import listed
 from metaplast.registry import BadInput
 
-TEXT = ("text, such as a CSV file", "docs/fit.md, section 1, makes arrays of a CSV file")
-ZIP = "a zip archive, as .npz files are"
-DAMAGED = ("a zip archive, but no whole one", "write it again with numpy.savez, or copy it again")
-KINDS = {  # first bytes of a file -> (its kind, the way to mend it)
-    b"PK": (ZIP, "name it .npz if it is one; else save its arrays with numpy.savez"),
-    b"\x1f\x8b": ("a gzip file", "unpack it first: gunzip FILE"),
+
+class Kind(NamedTuple):
+    """The kind that a file seems to be, and the way to mend it; empty where neither is known."""
+
+    name: str
+    fix: str
+
+
+UNKNOWN = Kind("", "")
+EMPTY = Kind("an empty file", "write it again")
+TEXT = Kind("text, such as a CSV file", "docs/fit.md, section 1, makes arrays of a CSV file")
+ZIP = Kind(
+    "a zip archive, as .npz files are",
+    "name it .npz if it is one; else save its arrays with numpy.savez",
+)
+DAMAGED = Kind(
+    "a zip archive, but no whole one", "write it again with numpy.savez, or copy it again"
+)
+HDF5 = Kind(
+    "an HDF5 file, as .nwb files are",
+    "name it .nwb if it is one; else save its arrays with numpy.savez",
+)
+ARRAY = Kind(
+    "one array (.npy)", "save all arrays in one file: numpy.savez(path, stimulus=..., choice=...)"
+)
+MATLAB = Kind("a MATLAB file", "scipy.io.loadmat reads it; save its arrays with numpy.savez")
+KINDS = {  # by the first bytes of a file
+    b"PK": ZIP,
+    b"\x1f\x8b": Kind("a gzip file", "unpack it first: gunzip FILE"),
     b"\xff\xfe": TEXT,  # UTF-16, as Excel writes it
     b"\xfe\xff": TEXT,
-    b"\x89HDF": (
-        "an HDF5 file, as .nwb files are",
-        "name it .nwb if it is one; else save its arrays with numpy.savez",
-    ),
-    b"\x93NUMPY": (
-        "one array (.npy)",
-        "save all arrays in one file: numpy.savez(path, stimulus=..., choice=...)",
-    ),
-    b"MATLAB": ("a MATLAB file", "scipy.io.loadmat reads it; save its arrays with numpy.savez"),
+    b"\x89HDF": HDF5,
+    b"\x93NUMPY": ARRAY,
+    b"MATLAB": MATLAB,
 }
 ENDS = (".npz", ".nwb")
 
@@ -57,22 +75,19 @@ def _inside(path: str) -> str:
     return f": it holds {listed(sorted(files))}" if files else ""
 
 
-def looks(path: str) -> tuple[str, str]:
-    """(the kind that a file seems to be, the way to mend it), by its first bytes.
-
-    Both are empty where the first bytes tell nothing.
-    """
+def looks(path: str) -> Kind:
+    """The kind of a file by its first bytes."""
     with open(path, "rb") as file:
         start = file.read(512)
     if not start:
-        return "an empty file", "write it again"
+        return EMPTY
     for magic, kind in KINDS.items():
         if start.startswith(magic):
-            damaged = kind[0] == ZIP and path.lower().endswith(".npz")
+            damaged = kind == ZIP and path.lower().endswith(".npz")
             return DAMAGED if damaged else kind
     # Umlauts and a byte order mark are text too.
     signs = set(start) - set(b"\t\n\f\r")
-    return TEXT if min(signs, default=32) >= 32 else ("", "")
+    return TEXT if min(signs, default=32) >= 32 else UNKNOWN
 
 
 def fingerprint(path: str) -> str:

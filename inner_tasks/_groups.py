@@ -134,6 +134,7 @@ class Grouped(AbstractTaskFamily):
         return GroupedStream(inputs=stream.inputs, labels=stream.labels, closed=n_classes * closed)
 
     def _check_images(self, fewest: int, split: Split) -> None:
+        """Raises: BadInput for more images than the smallest class of a split has."""
         if self.shots + self.queries <= fewest:
             return
         n_images = self.shots + self.queries
@@ -179,8 +180,8 @@ class Grouped(AbstractTaskFamily):
         return after, Outcome(feedback=feedback, score=score)
 
 
-def shared_out(labels: np.ndarray, split_seed: int, split: Split) -> tuple[np.ndarray, np.ndarray]:
-    """The table and the counts of Examples: a third of the rows of every class for each split.
+def shared_out(labels: np.ndarray, split_seed: int, split: Split) -> _few_shot.Padded:
+    """The rows of a split: a third of the rows of every class for each split.
 
     Args:
         labels: the class of every row [n].
@@ -219,6 +220,7 @@ def every_grouping(n_classes: int, n_groups: int) -> np.ndarray:
     sizes = [small] * (n_groups - n_large) + [small + 1] * n_large
 
     def grown(begun: tuple[int, ...], counts: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+        """The groupings that begin like this; `counts` are the sizes of its groups so far."""
         if len(begun) == n_classes:
             if sorted(counts) == sizes:
                 yield begun

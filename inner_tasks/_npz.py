@@ -49,7 +49,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from inner_tasks._file import looks, stamp
+from inner_tasks._file import UNKNOWN, looks, stamp
 from inner_tasks._notes import ColumnNote, plain, tally
 from inner_tasks._shapes import demand_upright, fix_of_shape
 from metaplast.registry import BadInput
@@ -127,10 +127,10 @@ def read(path: str) -> Arrays:
         raise
     except Exception as error:  # damaged bytes make the parsers raise nearly anything
         why = getattr(error, "strerror", None) or type(error).__name__
-        seems, fix = ("", "") if isinstance(error, OSError) else looks(path)
-        guess = f", it is {seems}" if seems else ""
+        kind = UNKNOWN if isinstance(error, OSError) else looks(path)
+        guess = f", it is {kind.name}" if kind.name else ""
         what = f"recordings {path!r}: {why}{guess}"
-        raise BadInput(what, "an .npz file that can be read", fix or AGAIN) from None
+        raise BadInput(what, "an .npz file that can be read", kind.fix or AGAIN) from None
 
 
 def _contents(file: BinaryIO, path: str) -> list[str]:
@@ -156,6 +156,7 @@ def _contents(file: BinaryIO, path: str) -> list[str]:
 
 
 def _load(archive: Any, keys: list[str]) -> Iterator[tuple[str, np.ndarray]]:
+    """The arrays of an archive, with their names."""
     for key in keys:
         try:
             value = archive[key]
@@ -194,15 +195,16 @@ def check(arrays: Arrays) -> Rows:
     for name in ("choice", "session", "trial"):
         if name in arrays:
             whole[name] = integers(name, arrays[name], n)
-    session, starts = _sessions(whole.get("session", np.zeros(n, np.int64)))
-    subject, names = _subjects(arrays.get("subject"), session, starts)
+    sessions = _sessions(whole.get("session", np.zeros(n, np.int64)))
+    n_sessions = len(sessions.starts)
+    subjects = _subjects(arrays.get("subject"), sessions)
     activity = None
     if "activity" in arrays:
         activity = numbers("activity", arrays["activity"], (n, None), nan=True)
     channels = _members("modulator", arrays)
     _check_channels(channels, "reward" in arrays)
-    weights = _layouts("weights", _members("weights", arrays), len(starts))
-    final = _layouts("final_weights", _members("final_weights", arrays), len(starts))
+    weights = _layouts("weights", _members("weights", arrays), n_sessions)
+    final = _layouts("final_weights", _members("final_weights", arrays), n_sessions)
     _check_one_shape(weights, final)
     shown = _shown(arrays.get("recorded"), activity)
     reward = None
@@ -220,11 +222,11 @@ def check(arrays: Arrays) -> Rows:
         reward=reward,
         modulators=modulators,
         plastic=within("plastic", plastic, "0 to 1"),
-        session=session,
-        starts=starts,
+        session=sessions.session,
+        starts=sessions.starts,
         trial=whole.get("trial"),
-        subject=subject,
-        names=names,
+        subject=subjects.subject,
+        names=subjects.names,
         weights=weights,
         final=final,
         dt=_dt(arrays["dt"]) if "dt" in arrays else None,
@@ -335,8 +337,14 @@ def within(name: str, value: np.ndarray, expected: str) -> np.ndarray:
     return value
 
 
-def _sessions(numbers_of_rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(the session of every row, counted from 0; the first row of every session)."""
+class _Sessions(NamedTuple):
+    """The session of every row [N], counted from 0, and the first row of each [n_sessions]."""
+
+    session: np.ndarray
+    starts: np.ndarray
+
+
+def _sessions(numbers_of_rows: np.ndarray) -> _Sessions:
     starts = np.concatenate([[0], np.flatnonzero(np.diff(numbers_of_rows)) + 1])
     ids, first = np.unique(numbers_of_rows[starts], return_index=True)
     if len(ids) < len(starts):
@@ -345,15 +353,21 @@ def _sessions(numbers_of_rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         expected = "the rows of a session one after the other"
         raise BadInput(what, expected, "sort the rows by session")
     lengths = np.diff([*starts, len(numbers_of_rows)])
-    return np.repeat(np.arange(len(starts)), lengths), starts
+    return _Sessions(np.repeat(np.arange(len(starts)), lengths), starts)
 
 
-def _subjects(
-    subject: np.ndarray | None, session: np.ndarray, starts: np.ndarray
-) -> tuple[np.ndarray, tuple[str, ...]]:
-    """(the subject of every session, an index into the names; the names)."""
+class _Subjects(NamedTuple):
+    """The subject of every session [n_sessions], an index into the names."""
+
+    subject: np.ndarray
+    names: tuple[str, ...]
+
+
+def _subjects(subject: np.ndarray | None, sessions: _Sessions) -> _Subjects:
+    session, starts = sessions
     if subject is None:
-        return np.arange(len(starts)), tuple(f"session {i}" for i in range(len(starts)))
+        names = tuple(f"session {i}" for i in range(len(starts)))
+        return _Subjects(np.arange(len(starts)), names)
     if subject.shape != session.shape:
         what = f"array 'subject': shape {list(subject.shape)}"
         expected = f"[{len(session)}] whole numbers or text"
@@ -372,7 +386,7 @@ def _subjects(
     by_session = [str(name) for name in subject[starts].tolist()]
     names = tuple(dict.fromkeys(by_session))
     place = {name: index for index, name in enumerate(names)}
-    return np.asarray([place[name] for name in by_session]), names
+    return _Subjects(np.asarray([place[name] for name in by_session]), names)
 
 
 def _shown(recorded: np.ndarray | None, activity: np.ndarray | None) -> np.ndarray:
@@ -381,7 +395,7 @@ def _shown(recorded: np.ndarray | None, activity: np.ndarray | None) -> np.ndarr
         return np.ones((), bool)
     if activity is None:
         fix = "mark rows without a choice by -1 in 'choice'"
-        raise BadInput("array 'recorded'", "it only beside 'activity'", fix)
+        raise BadInput("array 'recorded' alone", "an array 'activity' beside it", fix)
     shape = activity.shape if recorded.ndim == 2 else activity.shape[1:]
     value = numbers("recorded", recorded, shape)
     if not np.isin(value, (0, 1)).all():
@@ -413,9 +427,10 @@ def _layouts(kind: str, by_edge: Arrays, n_sessions: int) -> Arrays:
 
 
 def _dt(array: np.ndarray) -> float:
+    """The seconds per row, to six digits: single precision in a file is no other dt."""
     value = array.reshape(-1)
     if value.dtype.kind == "U" or value.size != 1 or not np.isfinite(value[0]) or value[0] <= 0:
         actual = plain(value.tolist()[0]) if value.size == 1 else f"shape {list(array.shape)}"
         expected = "seconds per row, one number more than 0"
         raise BadInput(f"array 'dt': {actual}", expected, "correct it or leave it out")
-    return float(f"{float(value[0]):.6g}")  # single precision in a file is no other dt
+    return float(f"{float(value[0]):.6g}")

@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from inner_tasks._coding import Option
-from inner_tasks._file import looks, stamp
+from inner_tasks._file import HDF5, UNKNOWN, looks, stamp
 from inner_tasks._notes import ReadingNotes, counted
 from inner_tasks._npz import Arrays
 from inner_tasks._nwb_series import (
@@ -106,11 +106,10 @@ def read(
     except BadInput:
         raise
     except Exception as error:  # HDF5 and the NWB schema raise nearly anything on a damaged file
-        seems, fix = looks(path)
-        guess = f", it is {seems}" if seems else ""
+        kind = looks(path)
+        guess = f", it is {kind.name}" if kind.name else ""
         what = f"recordings {path!r}: {type(error).__name__}{guess}"
-        if not fix or "HDF5" in seems:
-            fix = "check it with nwbinspector"
+        fix = "check it with nwbinspector" if kind in (UNKNOWN, HDF5) else kind.fix
         raise BadInput(what, "an .nwb file that pynwb can read", fix) from None
 
 
@@ -163,7 +162,7 @@ def _demand_stimulus(file: Any, wanted: Wanted, table: Arrays) -> None:
             "set one of them; task.nwb_activity_series goes with the second; the file has columns "
             f"{columns_of(table)} of trials and time series {known_series(file)}"
         )
-        raise BadInput("an .nwb file: what is the stimulus?", expected, fix)
+        raise BadInput("an .nwb file without one stimulus", expected, fix)
 
 
 def _samples(file: Any, wanted: Wanted, by_trial: TrialTable, notes: ReadingNotes) -> Arrays:

@@ -111,7 +111,7 @@ def _input(name: str, table: Arrays, notes: ReadingNotes) -> np.ndarray:
     if not np.isfinite(columns).all():
         missing = counted(np.sum(~np.isfinite(columns)), columns.size, "values")
         fix = "fill them in in the file (0, where nothing was shown), or leave those trials out"
-        raise BadInput(f"{column}: {missing} are no finite number", "what was shown", fix)
+        raise BadInput(f"{column}: {missing} are no finite number", "the shown number", fix)
     words = "1 input" if columns.shape[1] == 1 else f"a vector, {columns.shape[1]} inputs"
     notes.add_column(column, words)
     return columns

@@ -66,6 +66,7 @@ def doubts(recorded: Recorded, facts: RecordingFacts) -> tuple[str, ...]:
 
 
 def _extent(recorded: Recorded, facts: RecordingFacts) -> Iterator[str]:
+    """The lines on columns, sessions, rows and trials."""
     real = recorded.trial >= 0
     length = real.sum(axis=1)
     yield f"recordings: {facts.source or 'the built-in example'}"
@@ -84,6 +85,7 @@ def _extent(recorded: Recorded, facts: RecordingFacts) -> Iterator[str]:
 
 
 def _inputs(recorded: Recorded, facts: RecordingFacts) -> Iterator[str]:
+    """The line on the inputs."""
     x = recorded.sessions.stimulus[recorded.trial >= 0]
     n_constant = len(_constant(recorded))
     ending = f"; {n_constant} constant" if n_constant else ""
@@ -91,6 +93,7 @@ def _inputs(recorded: Recorded, facts: RecordingFacts) -> Iterator[str]:
 
 
 def _outputs(recorded: Recorded, facts: RecordingFacts) -> Iterator[str]:
+    """The lines on recorded units and choices."""
     units = _units(recorded, facts)
     n_units = units.known.shape[1]
     if n_units:
@@ -108,12 +111,14 @@ def _outputs(recorded: Recorded, facts: RecordingFacts) -> Iterator[str]:
 
 
 def _each_unit(units: Values) -> Iterator[str]:
+    """A line on every unit."""
     for unit, (y, known) in enumerate(zip(units.target.T, units.known.T, strict=True)):
         mean = f"mean {y[known].mean():.4g}" if known.any() else "no value"
         yield f"  unit {unit}: {percent(known.sum(), len(known))} recorded, {mean}"
 
 
 def _choice_counts(recorded: Recorded, facts: RecordingFacts) -> str:
+    """The line on choices."""
     made = _choices(recorded, facts).known[:, 0]
     n_made = int(made.sum())
     options = facts.options or tuple(map(str, range(max(2, facts.n_choices))))
@@ -124,6 +129,7 @@ def _choice_counts(recorded: Recorded, facts: RecordingFacts) -> str:
 
 
 def _signals(recorded: Recorded, facts: RecordingFacts) -> Iterator[str]:
+    """The lines on rewards, modulators and the gate."""
     if facts.n_rewards:
         yield f"rewards: {facts.n_rewards}, mean {facts.mean_reward:.4g}"
     channels = ", ".join(sorted(recorded.sessions.modulators))
@@ -145,6 +151,7 @@ def _signals(recorded: Recorded, facts: RecordingFacts) -> Iterator[str]:
 
 
 def _weights(recorded: Recorded, facts: RecordingFacts) -> Iterator[str]:
+    """The lines on measured weights."""
     for edge, value in sorted(recorded.sessions.weights.items()):
         yield f"first weights: {edge} {value.shape[1]} x {value.shape[2]}"
     for edge, value in sorted(recorded.sessions.final.items()):
@@ -153,6 +160,7 @@ def _weights(recorded: Recorded, facts: RecordingFacts) -> Iterator[str]:
 
 
 def _split(recorded: Recorded, facts: RecordingFacts) -> Iterator[str]:
+    """The lines on the splits."""
     sessions = split_sessions(recorded, facts.held)
     held_out = sessions["heldout"]
     for split in SPLITS:
@@ -168,6 +176,7 @@ def _split(recorded: Recorded, facts: RecordingFacts) -> Iterator[str]:
 
 
 def _warnings(recorded: Recorded, facts: RecordingFacts) -> Iterator[str]:
+    """The warnings on constant inputs, missing values and the like."""
     constant = _constant(recorded)
     if constant:
         yield f"constant inputs: {listed([str(i) for i in constant])}"

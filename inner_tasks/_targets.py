@@ -35,14 +35,15 @@ def arrays_of(rows: Rows, target: Target) -> tuple[str, ...]:
     """
     if target == "" and rows.activity is not None and rows.choice is not None:
         fix = "set task.target=activity, choice or both"
-        raise BadInput("arrays 'activity' and 'choice'", "what of them to fit", fix)
+        raise BadInput("arrays 'activity' and 'choice'", "the one to fit, or both", fix)
     fitted = ("activity", "choice")
     if target != "both":
         fitted = (target or _only(rows),)
     for name in fitted:
         if getattr(rows, name) is None:
             expected = f"an array {name!r} in the file"
-            raise BadInput(f"task.target={target}", expected, "set task.target to what there is")
+            fix = "set task.target to an array that is there"
+            raise BadInput(f"task.target={target}", expected, fix)
     return fitted
 
 
@@ -147,6 +148,7 @@ def columns(rows: Rows, by_array: Likelihoods, n_columns: dict[str, int]) -> Col
 
 
 def _check_values(name: str, part: Columns, likelihood: AbstractLikelihood) -> None:
+    """Raises: BadInput for columns without a value, or with one that the likelihood rules out."""
     if not part.observed.any():
         fix = "NaN and -1 stand for missing ones"
         raise BadInput(f"array {name!r}: nothing recorded", "at least one value", fix)

@@ -152,6 +152,7 @@ class Recordings(AbstractRecording):
         }
 
     def _source(self) -> "Source":
+        """The file, and the parts of it that these fields ask for."""
         if isinstance(self.nwb_reward, str):
             reward = (self.nwb_reward,) if self.nwb_reward else ()
         else:
@@ -268,6 +269,7 @@ def _is_nwb(path: str) -> bool:
 
 @lru_cache(maxsize=8)
 def _understood(source: Source, reading: Reading) -> Understood:
+    """The sessions of a file under some settings, and the facts about it."""
     rows = _rows(source)
     likelihoods = _targets.likelihoods(rows, reading.target, reading.likelihood)
     n_columns = _targets.sizes(rows, reading.likelihood, likelihoods)

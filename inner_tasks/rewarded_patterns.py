@@ -16,7 +16,7 @@ from metaplast.tasks import SPLITS, AbstractTaskFamily, Split
 class Patterns:
     """One life.
 
-    potentials [n_patterns, pattern_steps, n_in]: the trace of each pattern's spikes at the synapses
+    potentials [n_patterns, pattern_steps, n_in]: the traces of the spikes of each pattern.
     wanted [n_patterns]: 1 where the neuron has to spike, else 0.
     order [n_trials]: the pattern of each trial.
     """

@@ -52,6 +52,7 @@ class Segments(_groups.Grouped):
 
 @lru_cache(maxsize=64)
 def _segments(split_seed: int, split: Split) -> _groups.Examples:
+    """The segments of a split, standardised by the training rows."""
     features, labels = _bundled.image_segments()
     table, _ = _groups.shared_out(labels, split_seed, "train")
     train = features[table.reshape(-1)]  # every class has as many rows: nothing is padded

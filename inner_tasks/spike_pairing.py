@@ -83,6 +83,7 @@ class SpikePairing(AbstractRecording):
 
 @lru_cache(maxsize=8)
 def _recorded(task: SpikePairing) -> Recorded:
+    """All sessions."""
     n = task.n_sessions
     n_steps = task.n_steps
     rng = np.random.default_rng(task.data_seed)

@@ -23,13 +23,6 @@ class _File(NamedTuple):
     n_classes: int
 
 
-class _Rows(NamedTuple):
-    """Standardised features [n, n_features] and labels [n]."""
-
-    features: np.ndarray
-    labels: np.ndarray
-
-
 FILES = {
     "wine": _File("wine_data.csv", 13, 3),
     "breast_cancer": _File("breast_cancer.csv", 30, 2),
@@ -107,8 +100,8 @@ class Tabular(AbstractTaskFamily):
 
 
 @lru_cache(maxsize=64)
-def _part(data: str, split_seed: int, split: Split) -> _Rows:
-    """The rows that belong to a split."""
+def _part(data: str, split_seed: int, split: Split) -> _bundled.Table:
+    """The rows that belong to a split, with standardised features."""
     features, labels = _bundled.table(FILES[data].name, skip=1)
     rows: dict[str, list[np.ndarray]] = {name: [] for name in SPLITS}
     for label in np.unique(labels):
@@ -121,4 +114,4 @@ def _part(data: str, split_seed: int, split: Split) -> _Rows:
     of_split = np.concatenate(rows[split])
     mean = features[train].mean(axis=0)
     spread = features[train].std(axis=0)
-    return _Rows((features[of_split] - mean) / spread, labels[of_split])
+    return _bundled.Table((features[of_split] - mean) / spread, labels[of_split])

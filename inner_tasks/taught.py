@@ -59,6 +59,7 @@ class Taught(AbstractRecording):
 
 @lru_cache(maxsize=8)
 def _recorded(task: Taught) -> Recorded:
+    """All sessions."""
     lesson = TeacherStudent(
         n_in=task.n_in,
         n_out=task.n_out,

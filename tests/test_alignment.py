@@ -1,6 +1,7 @@
-"""The angle between a credit signal and backpropagation: a published experiment; it only looks."""
+"""The angle between a credit signal and backpropagation: a published experiment, no effects."""
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 import jax
@@ -61,7 +62,7 @@ def _lifetime(**changes: Any) -> Lifetime:
 
 @pytest.mark.exact
 def test_measuring_changes_nothing_and_goes_on_while_the_network_is_frozen():
-    """Losses and gradients are the same with and without it.
+    """Losses and gradients are the same with and without the measurement.
 
     They are also the same where the angle is 0 and has no derivative.
     """
@@ -74,15 +75,14 @@ def test_measuring_changes_nothing_and_goes_on_while_the_network_is_frozen():
         theta = still._init(key)
 
         def lived(lifetime: Lifetime, theta: Any) -> Any:
-            score = lifetime.advance(theta, task, lifetime.begin(theta, task, key), 7, start=0)[
-                1
-            ].score
-            return jnp.sum(score.loss), score
+            born = lifetime.begin(theta, task, key)
+            _, trace = lifetime.advance(theta, task, born, 7, start=0)
+            return jnp.sum(trace.score.loss), trace.score
 
-        out = [
-            jax.value_and_grad(lambda t, m=m: lived(m, t), has_aux=True)(theta)
-            for m in (still, measured)
-        ]
+        out = []
+        for lifetime in (still, measured):
+            slope = jax.value_and_grad(partial(lived, lifetime), has_aux=True)
+            out.append(slope(theta))
         other = dataclasses.replace(measured, feedback=Random())
         return out, other.advance(theta, task, other.begin(theta, task, key), 7)[1].score
 
@@ -103,17 +103,14 @@ def test_measuring_changes_nothing_and_goes_on_while_the_network_is_frozen():
 def test_every_hidden_population_of_a_wiring_has_its_angle():
     dale = Recurrent(n_recurrent=10, dale=True)
     lifetime = dataclasses.replace(_lifetime(measure=("alignment",)), network=dale)
-    shape = jax.eval_shape(
-        lambda key: (
-            lifetime.advance(
-                theta := lifetime._init(key),
-                task := lifetime.task.sample(key, "train"),
-                lifetime.begin(theta, task, key),
-                7,
-            )[1].score.metrics
-        ),
-        jax.random.key(0),
-    )
+
+    def metrics(key: Any) -> Any:
+        theta = lifetime._init(key)
+        task = lifetime.task.sample(key, "train")
+        _, trace = lifetime.advance(theta, task, lifetime.begin(theta, task, key), 7)
+        return trace.score.metrics
+
+    shape = jax.eval_shape(metrics, jax.random.key(0))
     assert {name: x.shape for name, x in shape.items()} == {
         "angle_inhibitory": (7,),
         "angle_excitatory": (7,),

@@ -132,7 +132,10 @@ def late(spikes: np.ndarray, steps: int) -> np.ndarray:
 
 
 def expected(name: str, lag: int = 0) -> np.ndarray:
-    """The last weights, from spike to spike; lag: steps by which presynaptic spikes come late."""
+    """The last weights, from spike to spike.
+
+    lag: the number of steps by which presynaptic spikes come late.
+    """
     _, rule, oracle, _, axon, dendrite = CASES[name]
     cells = lived("transmitted" if lag else "synapse")[0]["cells"]
     pre = late(cells, axon + lag)

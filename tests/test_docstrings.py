@@ -54,7 +54,7 @@ def _docstring(value: Any) -> str:
 
 
 def _is_dataclass_text(cls: Any) -> bool:
-    """`Name(field: type = default)`, which Python writes where nobody wrote anything."""
+    """Whether a text is `Name(field: type = default)`, which Python writes where nobody did."""
     return inspect.isclass(cls) and _docstring(cls).startswith(f"{cls.__name__}(")
 
 

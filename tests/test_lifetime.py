@@ -93,8 +93,8 @@ def _now(life: Any) -> dict[str, Any]:
 
 
 @pytest.mark.exact
-@pytest.mark.parametrize("told", [True, False], ids=["start given", "start unknown"])
-def test_a_life_in_pieces_is_the_same_to_the_bit(whole, told):
+@pytest.mark.parametrize("start_known", [True, False])
+def test_a_life_in_pieces_is_the_same_to_the_bit(whole, start_known):
     """The cuts lie in the plastic phase and in the frozen one.
 
     The piece between them runs from one phase into the other.
@@ -103,7 +103,7 @@ def test_a_life_in_pieces_is_the_same_to_the_bit(whole, told):
     pieces = []
     start = 0
     for n in (3, 5, 2):
-        life, piece = _advance(SMALL, theta, task, life, n, start if told else None)
+        life, piece = _advance(SMALL, theta, task, life, n, start if start_known else None)
         pieces.append(piece)
         start += n
     _same_bits(life, after)

@@ -105,7 +105,7 @@ def _held(tape: Tape, seed: int) -> HeldOut:
 
 
 def _looked_at(recorded: Recorded, held: HeldOut) -> dict[str, np.ndarray]:
-    """{split: which steps [n_sessions, n_steps] it looks at}, in the sessions of the recording."""
+    """{split: whether it looks at each step [n_sessions, n_steps] of the sessions}."""
     looked = {split: np.zeros(recorded.trial.shape, bool) for split in SPLITS}
     for split, chosen in split_sessions(recorded, held).items():
         looked[split][chosen] = trials_of(recorded, held, split)[chosen] > 0
@@ -320,7 +320,7 @@ def test_a_life_is_a_plain_loop_over_gates_and_resets():
 
 @pytest.mark.exact
 def test_what_was_recorded_does_not_reach_the_weights():
-    """Other recorded values, other masks: the same life to the bit."""
+    """With other recorded values and other masks, the life is the same to the bit."""
     session = jax.tree.map(lambda x: x[0], train.sample(TAPE, jax.random.key(0), 9, "train").tasks)
     other = session.replace(target=session.target + 5.0, observed=1.0 - session.observed)
     for one, same in zip(

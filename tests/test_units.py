@@ -45,7 +45,7 @@ def _shares(neuron: Any, potentials: list[list[float]]) -> dict[str, float]:
     lifetime = dataclasses.replace(LIFETIME, network=Feedforward(hidden=(4,), neuron=neuron))
 
     @quick_jit
-    def found(potentials: Any) -> dict[str, Any]:
+    def shares(potentials: Any) -> dict[str, Any]:
         activity, gain = jax.vmap(neuron.activate)(potentials)
         recorded = {
             "activity": {"hidden_1": activity, "output": jnp.ones((len(potentials), 2))},
@@ -53,7 +53,7 @@ def _shares(neuron: Any, potentials: list[list[float]]) -> dict[str, float]:
         }
         return idle(lifetime.wiring(), {}, recorded, 1e-3)
 
-    return {k: float(v) for k, v in found(jnp.asarray(potentials)).items() if "hidden" in k}
+    return {k: float(v) for k, v in shares(jnp.asarray(potentials)).items() if "hidden" in k}
 
 
 @pytest.mark.parametrize(
@@ -82,12 +82,7 @@ def test_units_are_flat_only_if_they_are_so_in_every_step(
         (Tanh(), 1e5, 0.0, 1.0),
         (Relu(), 0.0, 1.0, 0.0),
         # its one step is driven far above or far below threshold
-        (
-            Lif(soma_input="jump"),
-            1e5,
-            0.5,
-            0.5,
-        ),
+        (Lif(soma_input="jump"), 1e5, 0.5, 0.5),
         (Lif(soma_input="jump"), 0.0, 1.0, 0.0),
         (Tanh(), 1.0, 0.0, 0.0),
     ],
@@ -102,10 +97,10 @@ def test_a_problem_counts_them_in_every_life(
     theta = jax.tree.map(lambda x: x[None], problem.lifetime._init(jax.random.key(0)))
 
     @quick_jit
-    def found(key: Any) -> Any:
+    def metrics_of(key: Any) -> Any:
         return problem.losses(theta, problem.sample(key, 6, "train"))[1]
 
-    metrics = found(jax.random.key(1))
+    metrics = metrics_of(jax.random.key(1))
     assert metrics["silent_hidden_1"].shape == (1, 6)
     driven = ("hidden_1", "output")
     silences = np.stack([metrics[f"silent_{name}"] for name in driven])
@@ -166,11 +161,7 @@ def test_a_life_is_called_by_its_faults(
     [
         (Lif(soma_input="jump"), 1, 1.0),
         # kicked far above threshold, where a surrogate is flat, and well all the same
-        (
-            Lif(soma_input="jump"),
-            2,
-            0.0,
-        ),
+        (Lif(soma_input="jump"), 2, 0.0),
         (Refractory(neuron=Lif(), period=4e-3), 6, 0.0),
         (Refractory(neuron=Lif(), period=4e-3), 5, 1.0),  # as often as it can
     ],

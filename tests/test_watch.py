@@ -61,7 +61,7 @@ def _watched(losses: Any, diverged: Any = None) -> list[tuple[Any, Any]]:
 
 
 def _falls(losses: Any, diverged: Any = None) -> list[int]:
-    """After how many steps the search was led back."""
+    """The steps after which the search was led back."""
     steps = []
     before = 0
     for index, (known, _) in enumerate(_watched(losses, diverged)):
@@ -138,7 +138,7 @@ def test_what_counts_does_not_depend_on_the_scale_of_the_loss_or_on_its_zero():
 
 @pytest.mark.parametrize("noise", ["normal", "lognormal", "cauchy"])
 def test_noise_alone_is_no_loss(noise):
-    """200 searches of 200 steps that go nowhere: none falls."""
+    """200 searches of 200 steps without a direction: none falls."""
     generator = np.random.default_rng(0)
     draws = {
         "normal": generator.normal(size=(200, 200)),

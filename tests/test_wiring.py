@@ -178,11 +178,10 @@ def test_inhibitory_cells_of_conductances_are_told_to_fire_less_where_the_output
 
     @quick_jit
     def both(weights: Any) -> Any:
-        output = lambda weights: _seen(wiring, weights, {"input": np.full(3, 9.0)})[
-            "output"
-        ].activity[0]
+        see = lambda weights: _seen(wiring, weights, {"input": np.full(3, 9.0)})
+        output = lambda weights: see(weights)["output"].activity[0]
         slope = jax.grad(output)(weights)[edge.name] * weights[edge.name]
-        views = _seen(wiring, weights, {"input": np.full(3, 9.0)})
+        views = see(weights)
         answer = feedback(1, error=np.ones(1))
         return (
             views["i"].activity,
@@ -196,7 +195,7 @@ def test_inhibitory_cells_of_conductances_are_told_to_fire_less_where_the_output
     np.testing.assert_array_equal(np.sign(signal), np.sign(slope))
 
 
-SPIKES = (
+SPIKES = (  # by default
     "adex",
     "alif",
     "conductance_lif",
@@ -206,9 +205,10 @@ SPIKES = (
     "refractory",
     "spikes",
     "stochastic",
+    "starting",
+    "two_compartment",
 )
-SPIKES = (*SPIKES, "starting", "two_compartment")  # by default
-NEURONS = {  # spec -> whether it says that its activity is spikes
+NEURONS = {  # name -> (spec, whether it claims that its activity is spikes)
     **{name: (name, find("neuron", name)().spiking) for name in enrolled("neuron")},
     "two_compartment of rates": (RATE, False),
     "leaky around lif": ({"name": "leaky", "neuron": "lif"}, True),
@@ -226,16 +226,12 @@ def _silent(name: str) -> bool:
     return find("transmission", name)().keeps_silence
 
 
-TRANSMISSIONS = {  # spec -> whether it claims to keep the silence of its input
-    **{name: (name, _silent(name)) for name in enrolled("transmission")},
-    **{
-        f"delayed around {name}": (
-            {"name": "delayed", "delay": 3e-3, "transmission": name},
-            _silent(name),
-        )
-        for name in enrolled("transmission")
-    },
-}
+# name -> (spec, whether it claims to keep the silence of its input)
+TRANSMISSIONS: dict[str, tuple[Any, bool]] = {}
+for _name in enrolled("transmission"):
+    _delayed = {"name": "delayed", "delay": 3e-3, "transmission": _name}
+    TRANSMISSIONS[_name] = (_name, _silent(_name))
+    TRANSMISSIONS[f"delayed around {_name}"] = (_delayed, _silent(_name))
 
 
 def test_what_spikes_and_what_keeps_silence_says_so():

@@ -111,8 +111,8 @@ class Rows(NamedTuple):
         return drive + jnp.where(i < self.n_pre, column * one(x, i), 0.0)
 
 
-class _Window(NamedTuple):
-    """A window of successive synapses.
+class _Span(NamedTuple):
+    """A span of successive synapses.
 
     start: the first synapse [].
     size: their number.
@@ -124,14 +124,14 @@ class _Window(NamedTuple):
     mine: Array
 
     def cut(self, values: Any) -> Array:
-        """The part of a list of synapses that lies in the window [size]."""
+        """The part of a list of synapses that lies in the span [size]."""
         return lax.dynamic_slice(jnp.asarray(values), (self.start,), (self.size,))
 
 
 class Lists(NamedTuple):
     """One weight per synapse of a graph.
 
-    The synapses of a presynaptic neuron lie side by side and are one window (ten spikes at 100
+    The synapses of a presynaptic neuron lie side by side and are one span (ten spikes at 100
     synapses each: 1.9 us, against 5.3 us where each is looked up). The synapses of a postsynaptic
     neuron are looked up (3.1 us).
     """
@@ -148,22 +148,22 @@ class Lists(NamedTuple):
         n_stretches = math.ceil(self._n / min(STRETCH, self._n))
         return Sizes(len(self.fan.incoming) - 1, len(self.fan.start) - 2, n_stretches)
 
-    def _window(self, i: Array) -> _Window:
-        """The window around the synapses of presynaptic neuron i."""
+    def _span(self, i: Array) -> _Span:
+        """The span around the synapses of presynaptic neuron i."""
         starts = jnp.asarray(self.fan.start)
         first = at(starts, i)
         last = at(starts, i + 1)
         start = jnp.minimum(first, self._n - self.fan.widest)
         place = start + jnp.arange(self.fan.widest, dtype=jnp.int32)
-        return _Window(start, self.fan.widest, (first <= place) & (place < last))
+        return _Span(start, self.fan.widest, (first <= place) & (place < last))
 
     def pre(self, i: Array, weights: Array, new: New) -> Array:
-        window = self._window(i)
-        old = window.cut(weights)
-        j = window.cut(self.graph.post)
+        span = self._span(i)
+        old = span.cut(weights)
+        j = span.cut(self.graph.post)
         changed = new(old, lambda y: at(y, j), lambda x: one(x, i))
-        part = jnp.where(window.mine, changed, old)
-        return lax.dynamic_update_slice(weights, part, (window.start,))
+        part = jnp.where(span.mine, changed, old)
+        return lax.dynamic_update_slice(weights, part, (span.start,))
 
     def post(self, j: Array, weights: Array, new: New) -> Array:
         synapse = at(jnp.asarray(self.fan.incoming), j)
@@ -176,14 +176,14 @@ class Lists(NamedTuple):
         size = min(STRETCH, self._n)
         first = jnp.minimum(k * size, self._n - size)
         due = first + jnp.arange(size, dtype=jnp.int32) >= k * size
-        window = _Window(first, size, due)
-        old = window.cut(weights)
-        j = window.cut(self.graph.post)
-        i = window.cut(self.graph.pre)
+        span = _Span(first, size, due)
+        old = span.cut(weights)
+        j = span.cut(self.graph.post)
+        i = span.cut(self.graph.pre)
         changed = new(old, lambda y: at(y, j), lambda x: at(x, i))
         return lax.dynamic_update_slice(weights, jnp.where(due, changed, old), (first,))
 
     def send(self, i: Array, weights: Array, x: Array, drive: Array) -> Array:
-        window = self._window(i)
-        arriving = jnp.where(window.mine, window.cut(weights) * one(x, i), 0.0)
-        return drive.at[window.cut(self.graph.post)].add(arriving, mode="promise_in_bounds")
+        span = self._span(i)
+        arriving = jnp.where(span.mine, span.cut(weights) * one(x, i), 0.0)
+        return drive.at[span.cut(self.graph.post)].add(arriving, mode="promise_in_bounds")

@@ -15,13 +15,18 @@ from metaplast.wiring import Wiring
 @register("genome", "per_subject")
 @spec
 class PerSubject(AbstractGenome):
-    """w = mean[edge] + own[edge][s] for a life of subject s of the training set.
+    """The weights of a subject, fitted to it.
 
-    For any other subject, w = mean[edge] + the mean of own[edge] over subjects: a subject that
-    training did not see has no weights of its own.
+        w = mean[edge] + own[edge][s]
+
+    s: the subject of the life, of the training set.
+
+    Any other subject has no weights of its own. For it, own[edge][s] is the mean over subjects.
 
     theta: {edge: {mean: the edge's layout, own: [n_subjects, its layout]}}. At the start `mean` is
-    drawn and `own` is 0. The task tells each life's `subject`.
+        drawn and `own` is 0.
+
+    The task tells each life's `subject`.
 
     Args:
         n_subjects: of the training split; `metaplast fit` sets it.

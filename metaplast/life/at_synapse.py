@@ -41,11 +41,11 @@ class AtSynapse(NamedTuple):
 
 def retimed_edges(wiring: Wiring, edges: Mapping[str, Edge], dt: float) -> dict[str, Edge]:
     """The edges at whose synapses spikes are at other times than those of their transmission."""
-    return {
-        name: edge
-        for name, edge in edges.items()
-        if wiring.backwards(edge) or edge.transmission.dendritic_steps(dt)
-    }
+    retimed = {}
+    for name, edge in edges.items():
+        if wiring.backwards(edge) or edge.transmission.dendritic_steps(dt):
+            retimed[name] = edge
+    return retimed
 
 
 def empty_queues(edge: Edge, fields: frozenset[str], dt: float) -> Theta:

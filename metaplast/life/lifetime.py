@@ -172,7 +172,7 @@ class Lifetime:
     def _check_genome(self) -> None:
         offers = self.task.shape().offers
         for need in sorted(self.genome.needs - offers):
-            expected = f"one of what it offers: {', '.join(sorted(offers))}"
+            expected = f"one of its offers: {', '.join(sorted(offers))}"
             raise BadInput(
                 f"genome: needs {need!r} from the task", expected, "change genome or task"
             )
@@ -215,11 +215,10 @@ class Lifetime:
         wiring = self.wiring()
         k_genome, k_feedback, k_task, k_life = jax.random.split(key, 4)
         synapses = self._synapses_at_birth(theta, task, k_genome)
-        born = {
-            name: synapses[name].weight
-            for name in self.plastic()
-            if "weight_initial" in self.reads()[name]
-        }
+        born = {}
+        for name in self.plastic():
+            if "weight_initial" in self.reads()[name]:
+                born[name] = synapses[name].weight
         return Life(
             synapses=synapses,
             born=born,

@@ -54,10 +54,11 @@ def largest_stable(neuron: Unit) -> float:
         M = d state(t + dt) / d state(t) of one unit, spikes and resets left out
 
     M is found by central differences in float64. It is taken at the states that the unit visits in
-    a second of steps of 20 us, under each of nine constant drives across `neuron.drives`, and under
-    a strong one at each other port. Only states count at which all eigenvalues lie within the unit
-    circle at that fine step. dt is too large where an eigenvalue leaves the circle with a negative
-    real part (the step overshoots), or, at a state of rest, in any direction.
+    a second of steps of 20 us. The unit is driven by each of nine constant drives across
+    `neuron.drives`, and by a strong one at each other port. Only states count at which all
+    eigenvalues lie within the unit circle at that fine step. dt is too large where an eigenvalue
+    leaves the circle with a negative real part: the step overshoots. At a state of rest, dt is too
+    large where one leaves it in any direction.
 
     Returns:
         dt by bisection to 0.1 %; inf where no eigenvalue leaves the circle up to 1 s.

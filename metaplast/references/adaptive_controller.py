@@ -44,7 +44,8 @@ class _Known:
 class AdaptiveController(base.AbstractReference):
     """Certainty-equivalent control of `pointmass`, with the plant estimated on the way.
 
-        v' = a v + b tanh(u);   u = sign(b) (stiffness (target - x) - friction v)
+        v' = a v + b tanh(u)
+        u = sign(b) (stiffness (target - x) - friction v)
 
     x, v: position and velocity on one axis.
     u: the output of that axis.

@@ -21,7 +21,9 @@ class ForgettingMean(base.StreamReference):
 
     At every step that shows class c:
 
-        sum_c <- keep sum_c + x;   count_c <- keep count_c + 1;   mean_c = sum_c / count_c
+        sum_c <- keep sum_c + x
+        count_c <- keep count_c + 1
+        mean_c = sum_c / count_c
 
     x [n_in]: the input of the step.
 

@@ -20,7 +20,9 @@ POLYNOMIAL = (0.0, 1.0)
 
 @spec
 class BoundedRule(TermRule):
-    """delta_w = (w_max - w)^mu_potentiation up - w^mu_depression down
+    """A rule of two parts, each of which is bounded.
+
+        delta_w = (w_max - w)^mu_potentiation up - w^mu_depression down
 
     up, down: one product post * pre each.
     w_max: the upper bound of the edge.

@@ -17,7 +17,10 @@ LEAVES = ("a", "b", "c", "d")
 @register("rule", "abcd")
 @spec
 class Abcd(KernelRule):
-    """delta_w = eta (A x y + B x + C y + D),   eta = rate exp(5 log_rate)
+    """Four coefficients of presynaptic and postsynaptic activity.
+
+        delta_w = eta (A x y + B x + C y + D)
+        eta = rate exp(5 log_rate)
 
     x, y: pre- and postsynaptic activity.
     shared: whether all synapses share theta.

@@ -295,7 +295,10 @@ class Wrapper(AbstractRule):
 
 
 class TermRule(AbstractRule):
-    """delta_w_ji = sum_r post_r,j pre_r,i w_ji^k_r."""
+    """A sum of products of the two sides and a power of the weight.
+
+    delta_w_ji = sum_r post_r,j pre_r,i w_ji^k_r
+    """
 
     @abstractmethod
     def products(
@@ -341,7 +344,9 @@ class TermRule(AbstractRule):
 
 @spec
 class TermList(TermRule):
-    """delta_w = rate exp(5 log_rate) sum_k c_k term_k.
+    """A sum of terms, which are written as text.
+
+        delta_w = rate exp(5 log_rate) sum_k c_k term_k
 
     traces: whether a term may read traces of spikes.
     terms: text in the grammar of language/grammar.py.

@@ -14,8 +14,9 @@ from metaplast.spec import Positive, spec
 @register("rule", "bcm")
 @spec
 class Bcm(TermRule):
-    """delta_w_ji = dt rate x_i y_j (y_j - theta_j)
+    """A Hebbian change with a threshold that follows the square of the activity.
 
+        delta_w_ji = dt rate x_i y_j (y_j - theta_j)
         theta_j <- exp(-dt/tau) theta_j + (1 - exp(-dt/tau)) y_j^2
 
     x, y: pre- and postsynaptic activity.

@@ -17,7 +17,7 @@ from metaplast.spec import Natural, NonNegative, Positive, spec
 @register("rule", "clopath")
 @spec
 class Clopath(TermRule):
-    """Spikes depress by the low-passed potential; the potential itself potentiates:
+    """Spikes depress by the low-passed potential; the potential itself potentiates.
 
         delta_w_ji = - a_ltd F_j z_i [u-_j - theta_minus]_+
                      + a_ltp x_i [u_j - theta_plus]_+ [u+_j - theta_minus]_+ h / tau_x

@@ -21,10 +21,11 @@ from metaplast.spec import Count, Natural, NonNegative, Positive, spec
 @register("rule", "mlp")
 @spec
 class Mlp(KernelRule):
-    """A network of tanh layers at the synapse:
+    """A network of tanh layers at the synapse.
 
         (o, u) = MLP(inputs, s)
-        s <- lambda s + (1 - lambda) tanh(u),   lambda = exp(-dt/tau)
+        s <- lambda s + (1 - lambda) tanh(u)
+        lambda = exp(-dt/tau)
         delta_w = rate o
 
     inputs: names of signals as in language/grammar.py (`pre`, `post`, `weight`, `error`,

@@ -16,7 +16,7 @@ from metaplast.spec import NonNegative, Positive, spec
 @register("rule", "stdp")
 @spec
 class Stdp(BoundedRule):
-    """Each spike changes the weight by the trace of the other neuron's spikes:
+    """Each spike changes the weight by the trace of the other neuron's spikes.
 
         delta_w_ji = + potentiation (w_max - w)^mu_potentiation z_j x_i
                      - depression w^mu_depression y_j z_i

@@ -23,7 +23,9 @@ from metaplast.spec import Natural, Positive, spec
 @register("rule", "symbolic")
 @spec
 class Symbolic(KernelRule):
-    """delta_w = rate exp(5 log_rate) f(signals)
+    """One expression over the signals of a synapse.
+
+        delta_w = rate exp(5 log_rate) f(signals)
 
     expression: f as text in the grammar of language/expression.py, such as
         `post*(pre - post*weight)`. `constants` [n_numbers] of theta are added to its numbers.
@@ -106,7 +108,7 @@ class Symbolic(KernelRule):
         theta: Theta = {}
         if self.size:
             code = expression.encode(self.tree(), self.leaves(self.numbers()), self.size)
-            theta["code"] = jnp.asarray([0.0 if gene is None else float(gene) for gene in code])
+            theta["code"] = jnp.asarray([float(gene or 0.0) for gene in code])
         if self.learn in ("constants", "both") and self.numbers():
             theta["constants"] = jnp.zeros(len(self.numbers()))
         if self.learn in ("rate", "both"):

@@ -14,7 +14,7 @@ from metaplast.spec import NonNegative, Positive, spec
 @register("rule", "triplet")
 @spec
 class Triplet(BoundedRule):
-    """Each spike changes the weight by pairs and by triplets:
+    """Each spike changes the weight by pairs and by triplets.
 
         post spike: delta_w = + r1_i (a2_plus + a3_plus o2_j)
         pre spike:  delta_w = - o1_j (a2_minus + a3_minus r2_i)

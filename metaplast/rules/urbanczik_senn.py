@@ -20,18 +20,18 @@ from metaplast.spec import NonNegative, Positive, spec
 @register("rule", "urbanczik_senn")
 @spec
 class UrbanczikSenn(AbstractRule):
-    """The filtered surprise of the soma's spikes, at the dendrite that predicts them:
+    """The filtered surprise of the soma's spikes, at the dendrite that predicts them.
 
-        dw_ji/dt = rate lowpass_{tau_delta} [(S_j - phi(V*_j)) h(V*_j) PSP_i],   h = phi'/phi
+        dw_ji/dt = rate lowpass_{tau_delta} [(S_j - phi(V*_j)) h(V*_j) PSP_i]
         phi(V) = phi_max / (1 + k exp(steepness (threshold - V)))
-        h(V)   = steepness (1 - phi(V) / phi_max)
+        h(V) = phi'(V) / phi(V) = steepness (1 - phi(V) / phi_max)
 
     S: spikes of the soma, z in a step of dt.
     V*: the dendrite's prediction of the soma's potential (`dendrite` of the post neuron,
         two_compartment), in its unit.
-    phi: hertz. phi_max, k, steepness and threshold have to be those of the neuron. phi dt stands
-        as 1 - exp(-phi dt), the probability of a spike in the step, so that the mean change is
-        exactly 0 where the soma fires as V* says.
+    phi: hertz. phi_max, k, steepness and threshold have to be those of the neuron. In place of
+        phi dt stands 1 - exp(-phi dt), the probability of a spike in the step. So the mean change
+        is exactly 0 where the soma fires as V* says.
     rate: in units of w. (NEST's synapse has a factor 15 more, and its own scale of the PSP.)
     received: with `psp`, PSP_i is the signal that the edge transmits (transmission
         `dual_exponential`, as it reaches the dendrite). With `spikes`, the edge is instant, and

@@ -16,8 +16,10 @@ from metaplast.spec import Positive, spec
 @register("rule", "vogels")
 @spec
 class Vogels(TermRule):
-    """delta_w_ji = rate [z_i (y_j - alpha) + z_j x_i],   alpha = 2 target_rate tau
+    """Inhibitory plasticity that drives the postsynaptic neuron to a set rate.
 
+        delta_w_ji = rate [z_i (y_j - alpha) + z_j x_i]
+        alpha = 2 target_rate tau
         x_i <- exp(-dt/tau) x_i + z_i       (pre side: exact decay, then the jump)
         y_j <- exp(-dt/tau) y_j + z_j       (post side)
 

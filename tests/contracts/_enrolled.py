@@ -35,9 +35,8 @@ def programs(room: str) -> dict[str, Callable[..., Any]]:
     A plug-in without one is held to the promises of its kind, and to nothing more.
     """
     module = importlib.import_module(f"tests.oracles.{room}")
-    functions = inspect.getmembers(module, inspect.isfunction)
-    return {
-        name: function
-        for name, function in functions
-        if function.__module__ == module.__name__ and not name.startswith("_")
-    }
+    by_name = {}
+    for name, function in inspect.getmembers(module, inspect.isfunction):
+        if function.__module__ == module.__name__ and not name.startswith("_"):
+            by_name[name] = function
+    return by_name

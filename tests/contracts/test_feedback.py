@@ -39,7 +39,7 @@ STILL = Polynomial(terms=("post*pre",), initial=(0.0,), learn="none")
 
 
 def _credit(rule: Any, wiring: Wiring, weights: Any, x: Any, target: Any) -> tuple[Any, Any]:
-    """(credit, views) after one step of a network that sees x and is told 2 (output - target)."""
+    """(credit, views) after one step of a network that sees x, with error 2 (output - target)."""
     synapses = {name: Synapses(weight=w, mask=jnp.ones(())) for name, w in weights.items()}
     start = network.init_state(wiring, {}, DT)
     _, (views, sent) = network.step(

@@ -65,12 +65,12 @@ def _drawn(likelihood: Any, keys: Any, a: Any) -> Any:
 
 
 def _draws(likelihood: Any, a: np.ndarray, n: int) -> np.ndarray:
-    """[n, N]"""
+    """Drawn values [n, N]."""
     return np.array(_drawn(likelihood, jax.random.split(jax.random.key(0), n), a))
 
 
 def _values(likelihood: Any) -> np.ndarray:
-    """Rows that can be: drawn, one for each of some activities."""
+    """Possible rows: drawn, one for each of some activities."""
     return np.concatenate([_draws(likelihood, a, 1) for a in _activities(likelihood, 6)])
 
 
@@ -98,7 +98,7 @@ def _slopes(likelihood: Any, a: Any, values: Any) -> Any:
 
 @partial(quick_jit, static_argnums=0)
 def _losses(likelihood: Any, a: Any, value: Any) -> Any:
-    """[m, N], of every row of activities."""
+    """The losses [m, N] of every row of activities."""
     return jax.vmap(likelihood.loss, (0, None))(a, value)
 
 

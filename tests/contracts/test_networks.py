@@ -64,12 +64,9 @@ def _inputs(name: str) -> dict[str, int]:
 
 def _with(name: str, cell: str) -> Wiring:
     network = find("network", name)()
-    cells = (
-        dataclasses.replace(network, neuron=find("neuron", cell)())
-        if _takes_cells(name)
-        else network
-    )
-    return cells.wiring(_inputs(name), 2)
+    if _takes_cells(name):
+        network = dataclasses.replace(network, neuron=find("neuron", cell)())
+    return network.wiring(_inputs(name), 2)
 
 
 def _takes_cells(name: str) -> bool:

@@ -51,12 +51,7 @@ RECORDINGS = [
     {"name": "taught", **TASKS["taught"]},
     {"name": "taught", **TASKS["taught"], "likelihood": "bernoulli", "recorded_share": 0.5},
     # trials are held out, no subject
-    {
-        "name": "taught",
-        **TASKS["taught"],
-        "likelihood": "poisson",
-        "n_sessions": 3,
-    },
+    {"name": "taught", **TASKS["taught"], "likelihood": "poisson", "n_sessions": 3},
     {"name": "taught", **TASKS["taught"], "likelihood": "categorical"},
     {"name": "spike_pairing", **TASKS["spike_pairing"], "clamp": False, "n_steps": 200},
     {"name": "spike_pairing", **TASKS["spike_pairing"]},
@@ -92,7 +87,7 @@ class Glimpsed(Taught):
 
 @spec
 class Elsewhere(Taught):
-    """A task that is drawn is none of the whole."""
+    """A drawn task is not one of the whole."""
 
     def sample(self, key: Any, split: Any) -> Any:
         return super().sample(key, "heldout")

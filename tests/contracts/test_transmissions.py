@@ -183,11 +183,9 @@ def test_the_peak_after_one_spike_is_1_and_comes_when_the_closed_form_says():
         decay = synapse.tau_decay
         dt = 1e-5
         s = _spiking(synapse, dt, np.eye(1, 2000)[0])
-        when = (
-            decay
-            if abs(rise - decay) < 1e-8
-            else math.log(decay / rise) * decay * rise / (decay - rise)
-        )
+        when = decay
+        if abs(rise - decay) >= 1e-8:
+            when = math.log(decay / rise) * decay * rise / (decay - rise)
         assert s[0] == 0.0
         assert s.max() == pytest.approx(1.0, abs=1e-5)
         assert dt * s.argmax() == pytest.approx(when, abs=1.01 * dt)

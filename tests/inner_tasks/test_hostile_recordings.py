@@ -255,7 +255,8 @@ def _array(header: str, data: bytes = b"") -> bytes:
 def _bomb() -> bytes:
     """A small file whose directory declares 4 GB."""
     data = bytearray(_npz_bytes())
-    data[(at := data.rfind(b"PK\x01\x02") + 24) : at + 4] = struct.pack("<I", 4 * 10**9)
+    start = data.rfind(b"PK\x01\x02") + 24
+    data[start : start + 4] = struct.pack("<I", 4 * 10**9)
     return bytes(data)
 
 

@@ -129,7 +129,7 @@ def test_a_file_without_trials_and_subject_is_one_session(tmp_path):
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({}, "what is the stimulus"),
+        ({}, "without one stimulus"),
         ({"nwb_stimulus": ("cue",), "nwb_stimulus_series": "image"}, "set one of them"),
         ({"nwb_stimulus": ("cue",), "nwb_activity_series": "cells"}, "goes with the second"),
         ({"nwb_stimulus": ("cu",)}, "column 'cu' of trials - expected one of .*'cue'"),

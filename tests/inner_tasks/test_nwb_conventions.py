@@ -79,8 +79,7 @@ def _warned(family: Recordings, *words: str) -> None:
         )
 
 
-# --- trials
-# --------------------------------------------------------------------------------------------------
+# Trials.
 
 
 @pytest.mark.parametrize("by", ["trials", "samples"])
@@ -211,8 +210,7 @@ def test_missing_values_of_columns_are_counted_or_refused(tmp_path):
         _trials(path).recorded()
 
 
-# --- series
-# --------------------------------------------------------------------------------------------------
+# Series.
 
 
 @pytest.mark.parametrize("first", [0, 120])
@@ -344,13 +342,12 @@ def test_series_of_one_name_are_told_apart_by_their_path(tmp_path):
         _cells(path, "F").recorded()
     with pytest.raises(
         BadInput,
-        match=r"what is the stimulus.* columns 'cue', .* and time series 'image', 'processing",
+        match=r"without one stimulus.* columns 'cue', .* and time series 'image', 'processing",
     ):
         Recordings(path=path).recorded()
 
 
-# --- spikes
-# --------------------------------------------------------------------------------------------------
+# Spikes.
 
 
 def _count(train, begin, end) -> np.ndarray:

@@ -82,11 +82,13 @@ def _oracle(arrays: dict[str, np.ndarray], window: int) -> dict[str, np.ndarray]
                 if arrays["recorded"][row, unit] and not np.isnan(arrays["activity"][row, unit]):
                     out["target"][i, t, unit] = arrays["activity"][row, unit]
                     out["observed"][i, t, unit] = 1
-            if not np.isnan(paid := arrays["reward"][row]):
+            reward = arrays["reward"][row]
+            if not np.isnan(reward):
                 recent = before[-window:]
-                out["reward"][i, t] = paid
-                out["advantage"][i, t] = paid - (sum(recent) / len(recent) if recent else 0)
-                before.append(paid)
+                expected = sum(recent) / len(recent) if recent else 0
+                out["reward"][i, t] = reward
+                out["advantage"][i, t] = reward - expected
+                before.append(reward)
     return out
 
 
@@ -117,18 +119,8 @@ def test_a_file_is_understood_as_the_schema_says(tmp_path, seed, window):
     )
     np.testing.assert_allclose(s.final[edge], arrays[f"final_weights.{edge}"], rtol=1e-6)
     assert family.truth() is None
-    assert family.shape().offers == {
-        *(
-            "gate",
-            "reset",
-            "subject",
-            "reward",
-            "advantage",
-            "dopamine_2",
-            "weights",
-            "final_weights",
-        )
-    }
+    signals = {"gate", "reset", "reward", "advantage", "dopamine_2"}
+    assert family.shape().offers == signals | {"subject", "weights", "final_weights"}
     check_shapes(family, family.sample(jax.random.key(0), "train"))
 
 
@@ -238,13 +230,15 @@ def test_the_example_is_described_by_its_facts():
     n_trials = sum(len(np.unique(mine)) for mine in away.values())
     assert f"split heldout: {n_trials} trials, {sum(map(len, away.values()))} rows of " in text
     assert "warning" not in text
-    totals = [
-        line.split(": ")[1].split(" trials, ")
-        for line in text.splitlines()
-        if line.startswith("split ")
-    ]
-    assert sum(int(t) for t, _ in totals) == trials
-    assert sum(int(r.split(" rows")[0]) for _, r in totals) == len(arrays["stimulus"])
+    n_trials = 0
+    n_rows = 0
+    for line in text.splitlines():
+        if line.startswith("split "):
+            of_trials, of_rows = line.split(": ")[1].split(" trials, ")
+            n_trials += int(of_trials)
+            n_rows += int(of_rows.split(" rows")[0])
+    assert n_trials == trials
+    assert n_rows == len(arrays["stimulus"])
 
 
 def test_a_description_warns_and_cannot_drive_a_terminal(tmp_path):

@@ -3,6 +3,8 @@
 Target, credit and surprise are compared with values by hand, and weights with a NumPy loop.
 """
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -115,7 +117,7 @@ def test_told_choices_stay_where_values_are_drawn_anew(tmp_path):
         lifetime, lifetime.init(jax.random.key(0)), sessions, jax.random.key(1), jnp.zeros(())
     )
     assert not np.array_equal(values["target"], sessions.target)
-    redrawn = sessions.replace(**values)  # pyright: ignore[reportAttributeAccessIssue]
+    redrawn = replace(sessions, **values)
     again = activity(lifetime, lifetime.init(jax.random.key(0)), redrawn, 0)
     np.testing.assert_array_equal(
         again, activity(lifetime, lifetime.init(jax.random.key(0)), sessions, 0)

@@ -1,5 +1,6 @@
 """Feed a rule with signals step by step, without any network."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -48,14 +49,14 @@ def drive(
 def _scan(
     rule: Any, connection: Any, dt: float, theta: Any, weight: Any, weight_max: Any, signals: Any
 ) -> Any:
-    blank = blank_view(connection, tuple(signals[2])).replace(weight=weight, weight_max=weight_max)  # pyright: ignore[reportAttributeAccessIssue]
+    blank = blank_view(connection, tuple(signals[2]))
+    blank = replace(blank, weight=weight, weight_max=weight_max)
 
     def step(state: Any, now: Any) -> Any:
-        pre = blank.pre.replace(activity=now[0])
-        post = blank.post.replace(**now[1])
-        return rule.step(
-            theta, state, connection, blank.replace(pre=pre, post=post, modulators=now[2]), dt
-        )
+        pre = replace(blank.pre, activity=now[0])
+        post = replace(blank.post, **now[1])
+        view = replace(blank, pre=pre, post=post, modulators=now[2])
+        return rule.step(theta, state, connection, view, dt)
 
     state, deltas = jax.lax.scan(step, rule.init_state(theta, connection), signals)
     return deltas, state

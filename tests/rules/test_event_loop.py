@@ -98,7 +98,7 @@ def stepped(wide: bool) -> dict[str, np.ndarray]:
         dtype = jnp.zeros(()).dtype
         pre, post, start = (jnp.asarray(x, dtype) for x in trains())
         rules = {name: rule for name, (rule, _) in CASES.items()}
-        blank = blank_view(EDGE, ()).replace(weight_max=jnp.asarray(TOP, dtype))  # pyright: ignore[reportAttributeAccessIssue]
+        blank = replace(blank_view(EDGE, ()), weight_max=jnp.asarray(TOP, dtype))
 
         def step(carry: Any, now: Any) -> Any:
             after = {}

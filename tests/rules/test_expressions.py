@@ -46,10 +46,10 @@ def value(tree: e.Tree) -> float:
 
 @quick_jit
 def machine(code: Any) -> Any:
-    leaves = [
-        jnp.asarray(VALUES[leaf.name] if isinstance(leaf, e.Signal) else leaf.value)
-        for leaf in LEAVES
-    ]  # pyright: ignore
+    leaves = []
+    for leaf in LEAVES:
+        value = VALUES[leaf.name] if isinstance(leaf, e.Signal) else leaf.value
+        leaves.append(jnp.asarray(value))
     return _machine.run(code, leaves), _machine.n_nodes(code, len(LEAVES))
 
 

@@ -1,5 +1,6 @@
 """The fixed points of rules: a linear neuron y = w x under the rule, until nothing moves."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -34,7 +35,7 @@ STILL = Polynomial(terms=("post*pre",), initial=(0.0,), learn="none")
 
 @partial(jax.jit, static_argnums=(0, 3))
 def _run(rule: Any, inputs: Any, start: Any, clamped: bool) -> Any:
-    blank = blank_view(EDGE, ()).replace(weight_initial=start)  # pyright: ignore[reportAttributeAccessIssue]
+    blank = replace(blank_view(EDGE, ()), weight_initial=start)
     theta = rule.init(jax.random.key(0), EDGE)
 
     def step(carry: Any, x: Any) -> Any:
@@ -145,7 +146,7 @@ def test_a_slow_part_keeps_its_share_of_a_change():
     start = START + 0.4
     rule = Consolidating(rule=STILL, pull=1e-3, follow=3e-3, learn=False)
     with jax.enable_x64(True):
-        blank = blank_view(EDGE, ()).replace(weight_initial=jnp.asarray(START))  # pyright: ignore[reportAttributeAccessIssue]
+        blank = replace(blank_view(EDGE, ()), weight_initial=jnp.asarray(START))
 
         def step(carry: Any, _: None) -> Any:
             state, w = carry
@@ -197,7 +198,8 @@ def test_scale_and_sum_are_a_factor_and_a_sum():
     y = np.ones((1, 2))
     one, _ = drive(HEBB, EDGE, x, y, dt=DT)
     three, _ = drive(Scale(rule=HEBB, factor=3.0, learn=False), EDGE, x, y, dt=DT)
-    both, _ = drive(Sum(rules={"a": HEBB, "b": Scale(rule=HEBB, factor=3.0)}), EDGE, x, y, dt=DT)  # pyright: ignore[reportArgumentType]
+    total = Sum(rules=(("a", HEBB), ("b", Scale(rule=HEBB, factor=3.0))))
+    both, _ = drive(total, EDGE, x, y, dt=DT)
     np.testing.assert_allclose(three, 3 * one, rtol=1e-6)
     np.testing.assert_allclose(both, 4 * one, rtol=1e-6)
 
@@ -213,4 +215,5 @@ def test_scale_and_sum_are_a_factor_and_a_sum():
 def test_a_sum_that_cannot_be_is_refused(rules, words):
     with pytest.raises(ValueError, match=words) as caught:
         Sum(rules=rules)
-    assert isinstance(caught.value, BadInput) or "BadInput" in repr(caught.value.errors())  # pyright: ignore[reportAttributeAccessIssue]
+    error: Any = caught.value
+    assert isinstance(error, BadInput) or "BadInput" in repr(error.errors())

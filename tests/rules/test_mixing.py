@@ -199,11 +199,10 @@ class Kept(AbstractRule):
         return {}
 
     def init_state(self, theta: Any, connection: Any) -> Any:
-        sides = {
-            side: {"kept": jnp.zeros(SHAPES[side](connection))}
-            for side in (self.side, self.second)
-            if side
-        }
+        sides = {}
+        for side in (self.side, self.second):
+            if side:
+                sides[side] = {"kept": jnp.zeros(SHAPES[side](connection))}
         return rule_state(**sides)
 
     def step(self, theta: Any, state: Any, connection: Any, view: Any, dt: float) -> Any:

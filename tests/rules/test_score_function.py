@@ -143,11 +143,9 @@ def likelihood(name: str, weights: dict[str, np.ndarray]) -> np.ndarray:
             v = alpha * v + zeta * drive
             x = (v - cell.threshold) / cell.width
             z = OUTCOMES[:, t, j]
-            silent = (
-                np.exp(-cell.rate * DT * np.exp(x))
-                if cell.noise == "escape"
-                else 1.0 / (1.0 + np.exp(x))
-            )
+            silent = 1.0 / (1.0 + np.exp(x))
+            if cell.noise == "escape":
+                silent = np.exp(-cell.rate * DT * np.exp(x))
             if name == "silent":
                 silent = np.where(last[:, j] > 0, 1.0, silent)
             total = total * np.where(z > 0, 1.0 - silent, silent)

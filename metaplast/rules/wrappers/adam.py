@@ -21,11 +21,13 @@ DELTA = Polynomial(terms=("error*pre",), initial=(-1.0,), rate=1.0, learn="none"
 @register("rule", "adam")
 @spec
 class Adam(Wrapper):
-    """delta_w = rate exp(5 log_rate) m^ / sqrt(v^ + eps^2)
+    """The change of the inner rule, normalised by its running moments.
 
+        delta_w = rate exp(5 log_rate) m^ / sqrt(v^ + eps^2)
         m <- b1 m + (1 - b1) g
         v <- b2 v + (1 - b2) g^2
-        m^ = m / (1 - b1^t),   v^ = v / (1 - b2^t)
+        m^ = m / (1 - b1^t)
+        v^ = v / (1 - b2^t)
 
     g: the change of the inner rule.
     t: the number of the step, from 1.

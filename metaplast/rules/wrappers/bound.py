@@ -18,7 +18,7 @@ from metaplast.spec import NonNegative, plugin, spec
 @register("rule", "bound")
 @spec
 class Bound(StatelessWrapper):
-    """Changes that get smaller towards the bounds of the weight:
+    """Changes that get smaller towards the bounds of the weight.
 
         delta_w = d ((w_max - w) / (w_max - low))^mu    where d > 0
         delta_w = d ((w - low) / (w_max - low))^mu      where d < 0

@@ -17,7 +17,9 @@ from metaplast.spec import Positive, plugin, spec
 @register("rule", "clip")
 @spec
 class Clip(StatelessWrapper):
-    """delta_w = max(-limit, min(limit, d)), synapse by synapse.
+    """The change of the inner rule, limited synapse by synapse.
+
+        delta_w = max(-limit, min(limit, d))
 
     d: the change of the inner rule.
     limit: of one step, whatever dt is, in units of the weight.

@@ -16,7 +16,10 @@ from metaplast.spec import Positive, plugin, spec
 @register("rule", "consolidating")
 @spec
 class Consolidating(Wrapper):
-    """delta_w = d - pull (w - w0 - s);   s <- s + follow (w - w0 - s)
+    """A pull of the weight to a slow part, which follows it.
+
+        delta_w = d - pull (w - w0 - s)
+        s <- s + follow (w - w0 - s)
 
     d: the change of the inner rule.
     w0: the weight at birth.

@@ -18,7 +18,9 @@ from metaplast.spec import Count, Positive, plugin, spec
 @register("rule", "heterosynaptic")
 @spec
 class Heterosynaptic(StatelessWrapper):
-    """delta_w_ji = d_ji - rate y_j^power (w_ji - w0_ji)
+    """A pull of all weights of an active neuron to their reference.
+
+        delta_w_ji = d_ji - rate y_j^power (w_ji - w0_ji)
 
     d: the change of the inner rule.
     y: the postsynaptic activity.

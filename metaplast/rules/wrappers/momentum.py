@@ -18,7 +18,10 @@ DELTA = Polynomial(terms=("error*pre",), initial=(-1.0,), learn="rate")
 @register("rule", "momentum")
 @spec
 class Momentum(Wrapper):
-    """delta_w = m;   m <- decay m + (1 - decay) g
+    """The running mean of the changes of the inner rule.
+
+        delta_w = m
+        m <- decay m + (1 - decay) g
 
     g: the change of the inner rule.
     m: the running mean, on the synapse, 0 at birth, which a new trial keeps.

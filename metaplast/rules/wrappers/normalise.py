@@ -17,7 +17,7 @@ from metaplast.spec import Positive, Probability, plugin, spec
 @register("rule", "normalise")
 @spec
 class Normalise(StatelessWrapper):
-    """A pull of the norm, or of the sum, of the weights of a neuron to a target:
+    """A pull of the norm, or of the sum, of the weights of a neuron to a target.
 
         multiplicative: delta_w_ji = d_ji + strength w_ji (target / ||w_j|| - 1)
         subtractive:    delta_w_ji = d_ji + strength (target - sum_i w_ji) / n_j

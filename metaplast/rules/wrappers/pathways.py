@@ -15,7 +15,7 @@ from metaplast.spec import plugin, spec
 @register("rule", "pathways")
 @spec
 class Pathways(Wrapper):
-    """Two bounded changes a step, in Brian2's order:
+    """Two bounded changes a step, in Brian2's order.
 
         w <- bounds(w + the change by presynaptic spikes)
         w <- bounds(w + the change by postsynaptic spikes)
@@ -24,8 +24,8 @@ class Pathways(Wrapper):
         `vogels`.
 
     Each of the two is a statement `w = clip(...)` of its own. The inner rule alone is bounded once,
-    on the sum. The two differ where both neurons of a synapse spike in one step, and either the
-    first change alone passes a bound, or a change depends on a power of w: the second change then
+    on the sum. The two differ only where both neurons of a synapse spike in one step. There the
+    first change alone may pass a bound. Or a change depends on a power of w: the second change then
     sees the weight after the first.
     State, theta, reach and clock are those of the inner rule. It acts where it is outermost: a rule
     around it sees the plain sum.

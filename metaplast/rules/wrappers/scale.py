@@ -17,7 +17,9 @@ from metaplast.spec import Positive, plugin, spec
 @register("rule", "scale")
 @spec
 class Scale(StatelessWrapper):
-    """delta_w = factor exp(5 log_factor) d
+    """The change of the inner rule, times a factor.
+
+        delta_w = factor exp(5 log_factor) d
 
     d: the change of the inner rule.
     learn: whether log_factor [] is in theta. It is a step size for a rule without one, or one step

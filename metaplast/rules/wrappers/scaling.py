@@ -18,7 +18,10 @@ from metaplast.spec import NonNegative, Positive, plugin, spec
 @register("rule", "scaling")
 @spec
 class Scaling(Wrapper):
-    """delta_w_ji = d_ji + rate w_ji (target - a_j);   a_j <- a_j + (y_j - a_j) / steps
+    """A growth of all weights of a neuron while it is too quiet, and a decrease otherwise.
+
+        delta_w_ji = d_ji + rate w_ji (target - a_j)
+        a_j <- a_j + (y_j - a_j) / steps
 
     d: the change of the inner rule.
     y: the postsynaptic activity.

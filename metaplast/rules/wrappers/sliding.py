@@ -22,7 +22,9 @@ HEBB = Polynomial(terms=("post*pre",), initial=(1.0,), learn="none")
 @register("rule", "sliding")
 @spec
 class Sliding(Wrapper):
-    """The inner rule reads activity - b instead of the activity;   b <- b + (activity - b) / steps
+    """The inner rule reads activity - b instead of the activity.
+
+        b <- b + (activity - b) / steps
 
     sides: whose activity is taken relative to its mean: `post` (y_j), `pre` (x_i) or `both`.
     b: the running mean [n_post] and/or [n_pre], 0 at birth, which a new trial keeps. It moves after

@@ -26,7 +26,7 @@ _LABEL = re.compile(r"[A-Za-z]\w{0,31}")
 @register("rule", "sum")
 @spec
 class Sum(AbstractRule):
-    """delta_w = the sum of the changes of all rules inside.
+    """Several rules at one synapse: delta_w is the sum of their changes.
 
     rules: {label: rule}.
 

@@ -19,7 +19,10 @@ HEBB = Polynomial(terms=("post*pre",), initial=(1.0,), rate=1.0, learn="none")
 @register("rule", "three_factor")
 @spec
 class ThreeFactor(Wrapper):
-    """delta_w = rate m e;   e <- exp(-dt/tau) e + d
+    """The eligible changes of the inner rule, times a modulator.
+
+        delta_w = rate m e
+        e <- exp(-dt/tau) e + d
 
     d: the change of the inner rule, which is never applied itself.
     e: the eligibility, on the synapse, which a new trial keeps. It is moved first.
