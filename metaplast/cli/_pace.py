@@ -12,11 +12,11 @@ ENOUGH_COUNTS = 10
 class Stage(NamedTuple):
     """A stage of the work.
 
-    total: all counts
-    done: counts that are done
-    since: time at which it was first seen under way
-    begun: counts that were done at that time
-    pace: seconds per count; None while it is unknown
+    total: all counts.
+    done: counts that are done.
+    since: time at which it was first seen under way.
+    begun: counts that were done at that time.
+    pace: seconds per count; None while it is unknown.
     """
 
     total: float
@@ -27,7 +27,9 @@ class Stage(NamedTuple):
 
 
 class Pace:
-    """The pace of all stages. The first count of a stage is left out, as it may hold a compilation.
+    """The pace of all stages.
+
+    The first count of a stage is left out, because it may hold a compilation.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:

@@ -28,7 +28,8 @@ class Screen:
     def __init__(
         self, silent: bool, counted: Counted, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.silent, self.counted = silent, counted
+        self.silent = silent
+        self.counted = counted
         self.pace = Pace(clock)
         self.begun: set[str] = set()
         self.forecast: list[str] = []

@@ -62,11 +62,12 @@ def command(
     against: tuple[str, ...],
     out: Path | None,
 ) -> None:
-    """Compare outer loops on one problem, or lay finished runs side by side.
+    """Compare outer loops on one problem, or finished runs.
 
     WORDS name the problem: experiment=NAME, group=NAME, a.b=value, as in train. Every outer loop is
     tuned on it and trained with several seeds. All have equal budgets of lives (compare.lives) and
     of CPU seconds (compare.cpu_s).
+
     Example: metaplast compare experiment=oja --loops bptt,pes,es compare.cpu_s=10
 
     RUN_DIR names finished runs. Runs that differ in their seed are pooled, with t intervals over

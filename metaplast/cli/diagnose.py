@@ -43,6 +43,7 @@ def command(
 
     WORDS name a problem: experiment=NAME, group=NAME, a.b=value, as in train. RUN_DIR names a
     finished run, which is measured at its first and at its final theta.
+
     Example: metaplast diagnose experiment=oja
     """
     from metaplast.cli import _setup

@@ -31,9 +31,11 @@ from metaplast.cli._complete import Word
 def command(
     arguments: tuple[str, ...], lives: int, rows: tuple[str, ...], modules: tuple[str, ...]
 ) -> None:
-    """Judge the trained rows of finished runs under a changed task or network.
+    """Judge finished runs under a changed task or network.
 
-    A.B=VALUE is a change of the config. Nothing is tuned again.
+    A.B=VALUE is a change of the config. Every row keeps its trained numbers: nothing is tuned
+    again.
+
     Example: metaplast eval runs/a runs/b task.shots=40 network.hidden=[80,80,80]
     """
     from metaplast.cli import _setup

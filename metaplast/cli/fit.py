@@ -45,13 +45,16 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Fit families of plasticity rules to recordings, beside null models without plasticity.
+    """Fit families of plasticity rules to recordings.
+
+    Null models without plasticity are fitted beside them.
 
     DATA is an .npz file (see docs/fit.md) or an .nwb file. Without DATA, a made-up example or the
     simulated data of experiment=NAME are fitted.
 
     WORDS are experiment=NAME, group=NAME and a.b=value, as in train. The file sets its likelihood,
     given weights and rewards, unless WORDS set them.
+
     Example: metaplast fit trials.npz network.hidden=[10] fit.bootstrap=200
     """
     from metaplast.cli import _setup

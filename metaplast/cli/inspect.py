@@ -30,11 +30,12 @@ from metaplast.cli._paths import Given
 def command(
     run_dirs: tuple[Path, ...], out: Path | None, lives: int, modules: tuple[str, ...], quiet: bool
 ) -> None:
-    """Write one self-contained page on RUN_DIRS, and print the paths of its files.
+    """Write a page on finished runs or on a rule file.
 
     RUN_DIRS is a finished run, several runs that differ in their seed, or one rule file. The page
     shows scores, learning curves within a life, coefficients, their path over meta-training, and
-    the change of weight over two signals. It replaces the files of an earlier page in its folder.
+    the change of weight over two signals. It needs no other file. It replaces the files of an
+    earlier page in its folder. The paths of all files are printed.
     """
     from metaplast.cli import _progress, _setup
 
@@ -46,7 +47,7 @@ def command(
 
     if out is not None and out.exists() and not out.is_dir():
         raise BadInput(f"--out {out}", "a folder", "choose another path")
-    with folder.named(out or run_dirs[0]):
+    with folder.naming_errors(out or run_dirs[0]):
         if len(run_dirs) == 1 and run_dirs[0].is_file():
             written = rule_report.inspect_rule(run_dirs[0], out)
         else:

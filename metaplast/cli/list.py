@@ -34,16 +34,18 @@ def command(kind: str | None, config_dir: Path | None, modules: tuple[str, ...])
 
     _setup.import_plugins(modules)
     sources = Sources(config_dir)
-    words = {word: key for key, (_, plural) in KINDS.items() for word in (key, plural)}
+    kinds: dict[str, str] = {}
+    for key, (_, plural) in KINDS.items():
+        kinds |= {key: key, plural: key}
     if kind is None:
         pairs = [(plural, ", ".join(_names(key, sources))) for key, (_, plural) in KINDS.items()]
         click.echo(
-            listed([*pairs, (SIGNALS, "what a term of a rule may read: metaplast list signals")])
+            listed([*pairs, (SIGNALS, "the inputs of a term of a rule: metaplast list signals")])
         )
     elif kind in (SIGNALS, SIGNALS.removesuffix("s")):
         _print_signals()
-    elif kind in words:
-        key = words[kind]
+    elif kind in kinds:
+        key = kinds[kind]
         click.echo(listed((name, _headline(key, name, sources)) for name in _names(key, sources)))
     else:
         plurals = [plural for _, plural in KINDS.values()]

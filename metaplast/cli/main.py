@@ -130,8 +130,8 @@ def report(error: Exception) -> int:
 class _Ending(NamedTuple):
     """The end of a command with an error.
 
-    line: the line that is printed
-    code: the exit code
+    line: the line that is printed.
+    code: the exit code.
     """
 
     line: str
@@ -145,7 +145,7 @@ def _ending_of(error: Exception) -> _Ending | None:
     if isinstance(error, click.ClickException):
         line = error.format_message()
         if " - " not in line:
-            line += " - expected what 'metaplast --help' shows - correct the command"
+            line += " - expected a command of 'metaplast --help' - correct the command"
         return _Ending(line, EXIT_BAD_INPUT)
     codes = {
         "BadInput": EXIT_BAD_INPUT,
@@ -196,8 +196,12 @@ def _shown(path: str) -> str:
 
 
 def _printable(text: str) -> str:
-    """One line without control characters."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    """The text with an escape in place of every character that is not printable."""
+    characters = []
+    for character in text:
+        is_safe = character.isprintable()
+        characters.append(character if is_safe else character.encode("unicode_escape").decode())
+    return "".join(characters)
 
 
 if __name__ == "__main__":

@@ -15,9 +15,9 @@ from metaplast.cli._paths import Given
     "--out", type=Given(), default="curves.png", show_default=True, help="File of the picture."
 )
 def command(run_dirs: tuple[Path, ...], metric: str, row: str, out: Path) -> None:
-    """Draw a metric of RUN_DIRS against the outer step, and print the path of the picture.
+    """Draw a metric of runs against the outer step.
 
-    The runs may be finished or still in training.
+    RUN_DIRS are runs that are finished or still in training. The path of the picture is printed.
     """
     from metaplast.registry import BadInput
     from metaplast.training.plot import plot

@@ -22,10 +22,10 @@ COLUMN = 15
     "--import", "modules", multiple=True, metavar="MODULE", help="Import your own plug-ins first."
 )
 def command(rule: str, modules: tuple[str, ...]) -> None:
-    """Print the formula and the facts of RULE, a rule.safetensors or a known rule such as oja.
+    """Print the formula and the facts of a rule.
 
-    The formula is computed from the numbers in the file and never from text in it. Nothing in the
-    file is run.
+    RULE is a rule.safetensors, or the name of a known rule such as oja. The formula is computed
+    from the numbers in the file and never from text in it. Nothing in the file is run.
     """
     from metaplast.cli import _setup
     from metaplast.language.account import from_plain
@@ -36,8 +36,9 @@ def command(rule: str, modules: tuple[str, ...]) -> None:
 
     _setup.import_plugins(modules)
     if is_name(rule):
+        spec = known_rule(rule)
         facts = facts_of(rule)
-        known = node(known_rule(rule), from_plain(facts["account"]), {})
+        known = node(spec, from_plain(facts["account"]), {})
         click.echo(f"delta_w = {formula.text(formula.expression(known))}")
         _print("rule", rule)
         _reach(facts["reads"])
@@ -88,7 +89,8 @@ def _reach(read: Iterable[str], note: str = "") -> None:
 
 def _card(file: "RuleFile") -> None:
     """Print the facts of a rule file."""
-    document, tensors = file.document, file.tensors
+    document = file.document
+    tensors = file.tensors
     _print("numbers", f"{sum(value.size for value in tensors.values())} in {len(tensors)} tensors")
     _print("dt", f"{document['dt']:g} s")
     _print("activity of 1", f"{document['activity_reference']:g} Hz")

@@ -52,8 +52,8 @@ def command(
     and a.b=value. Without WORDS, experiment=categories is trained.
 
     seeds=8 makes eight runs, with the seeds from `seed` on. vary.learning_rate=[0.01,0.03] makes a
-    run for each value of a number of the outer loop. Together they make a run for each combination,
-    all in one folder.
+    run for each of these values. Together they make a run for each combination, all in one folder.
+
     Example: metaplast train experiment=oja outer.steps=400 seed=1
     """
     from metaplast.cli import _setup

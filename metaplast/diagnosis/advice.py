@@ -69,10 +69,10 @@ EVOLUTION = ("es", "pes", "nres", "random_search", "genetic_programming")
 class Advice(NamedTuple):
     """The advised outer loop.
 
-    outer: the name of the outer loop
-    kind: the class of the outer loop
-    reason: one sentence
-    second: (outer loop, the case in which it is the next to try)
+    outer: the name of the outer loop.
+    kind: the class of the outer loop.
+    reason: one sentence.
+    second: (outer loop, the case in which it is the next to try).
     """
 
     outer: str
@@ -86,14 +86,14 @@ class FirstStep(NamedTuple):
 
     `norm` and `grad_norm` are NaN where the outer loop takes no gradient.
 
-    lives: lives of the step
-    diverged: lives of the step that blew up
-    norm: mean norm of the gradients of the lives
-    grad_norm: norm of the gradient by which theta moved
-    n_numbers: numbers in theta
-    slope: change of the loss per length of theta in the direction of the step, on other lives
-    error: standard error of `slope`
-    resolution: smallest slope of a life that the digits of its loss can show
+    lives: lives of the step.
+    diverged: lives of the step that blew up.
+    norm: mean norm of the gradients of the lives.
+    grad_norm: norm of the gradient by which theta moved.
+    n_numbers: numbers in theta.
+    slope: change of the loss per length of theta in the direction of the step, on other lives.
+    error: standard error of `slope`.
+    resolution: smallest slope of a life that the digits of its loss can show.
     """
 
     lives: float

@@ -32,11 +32,11 @@ HOUR = 3600.0
 class Costs(NamedTuple):
     """The memory and the time that a run takes.
 
-    memory: forecast of the memory, in bytes
-    free: free memory of this machine, in bytes
-    gradient: seconds of one life with a gradient (about)
-    life: seconds of one life without a gradient
-    hours: {outer loop: hours of the configured number of outer steps}
+    memory: forecast of the memory, in bytes.
+    free: free memory of this machine, in bytes.
+    gradient: seconds of one life with a gradient (about).
+    life: seconds of one life without a gradient.
+    hours: {outer loop: hours of the configured number of outer steps}.
     """
 
     memory: int
@@ -49,10 +49,10 @@ class Costs(NamedTuple):
 class Report(NamedTuple):
     """The diagnosis of a config with its advice.
 
-    config: the config that was diagnosed
+    config: the config that was diagnosed.
     places: {name of a theta: (measurements, advice)}. The names are `birth` and, for a finished
         run, `found`.
-    costs: memory and time
+    costs: memory and time.
     """
 
     config: Config
@@ -106,8 +106,8 @@ def std_of(config: Config) -> float:
 class _Words(NamedTuple):
     """The words of a command.
 
-    run: the run folder among them, or None
-    config_words: all other words
+    run: the run folder among them, or None.
+    config_words: all other words.
     """
 
     run: Path | None
@@ -134,18 +134,18 @@ def _costs(config: Config, theta: Theta, n_lives: int) -> Costs:
     The programs are compiled already. Each runs once more.
     """
     problem = measure.longest(config.meta_problem())
-    seen = Seen(problem, config.space)
+    searched = Seen(problem, config.space)
     z = encode(config.space, theta)
     key = train.stream(config.seed, "diagnosis")
     batch = train.sample(problem.lifetime.task, key, n_lives, "train")
     n = len(batch.keys)
     cuts = measure.cut_lengths(problem)
     members = jax.tree.map(lambda x: jnp.broadcast_to(x, (measure.N_TRIED, *x.shape)), z)
-    life = _seconds(lambda: measure.losses(seen, members, batch)) / (measure.N_TRIED * n)
+    life = _seconds(lambda: measure.losses(searched, members, batch)) / (measure.N_TRIED * n)
     gradient = math.nan
     if problem.lifetime.task.shape().differentiable:
         # The program makes one pass forward, and one pass back for every length.
-        all_lengths = _seconds(lambda: measure.gradients(seen, z, batch, cuts)) / n
+        all_lengths = _seconds(lambda: measure.gradients(searched, z, batch, cuts)) / n
         gradient = life + max(0.0, all_lengths - life) / len(cuts)
     return Costs(0, 0, gradient, life, _hours(config, gradient, life))
 
@@ -316,13 +316,14 @@ def _blown(diagnosis: Diagnosis) -> Line:
 
 
 def _by_length(diagnosis: Diagnosis) -> Line:
-    lengths = ", ".join(str(n) for n, _ in diagnosis.lengths)
-    norms = ", ".join(
-        "unscored" if math.isnan(norm) else measured(norm) for _, norm in diagnosis.lengths
-    )
+    lengths = []
+    norms = []
+    for n_steps, norm in diagnosis.lengths:
+        lengths.append(str(n_steps))
+        norms.append("unscored" if math.isnan(norm) else measured(norm))
     return (
-        f"gradient norm, {lengths} steps",
-        norms,
+        f"gradient norm, {', '.join(lengths)} steps",
+        ", ".join(norms),
         f"grows {measured(growth_factor(diagnosis))}-fold; chaos: over 1000-fold",
     )
 

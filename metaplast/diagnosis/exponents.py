@@ -29,13 +29,13 @@ class Exponents(NamedTuple):
 
     An exponent is NaN where nothing of its kind moves.
 
-    life: exponent of the whole state (weights, neurons, traces), by its derivative
+    life: exponent of the whole state (weights, neurons, traces), by its derivative.
     network: exponent of neurons and transmissions alone, by the derivative. The weights follow
         their course.
     perturbed: exponent of the whole state, by two lives a share APART from each other, without a
-        derivative
-    spreading: share of steps in which these two lives come further apart
-    n_lives: lives with finite growth
+        derivative.
+    spreading: share of steps in which these two lives come further apart.
+    n_lives: lives with finite growth.
     """
 
     life: float
@@ -50,9 +50,9 @@ def exponents(lifetime: Lifetime, theta: Theta, batch: Batch, key: Key, n_steps:
 
         lambda = mean_t log |u_(t+1)|,      u_(t+1) = D_t u_t / |u_t|
 
-    state [n]: the floats that a step may change
-    D_t [n, n]: d (state after step t) / d (state before step t)
-    u_t [n]: the tangent before step t, of norm 1; u_0 is random
+    state [n]: the floats that a step may change.
+    D_t [n, n]: d (state after step t) / d (state before step t).
+    u_t [n]: the tangent before step t, of norm 1; u_0 is random.
 
     The answers of the task and all random draws are the same for both lives. The first quarter of a
     life is left out of the mean. For neurons with a surrogate derivative, D is the derivative of
@@ -107,8 +107,8 @@ def _growths(lifetime: Lifetime, theta: Theta, batch: Batch, key: Key, n_steps: 
 class State(NamedTuple):
     """The state of a life.
 
-    places: indices of the leaves of a life that are its state
-    in_network [n]: 1 for a number of the network, 0 for any other number of the state
+    places: indices of the leaves of a life that are its state.
+    in_network [n]: 1 for a number of the network, 0 for any other number of the state.
     """
 
     places: list[int]

@@ -36,19 +36,19 @@ N_TRIED = 1 + 2 * (2 + N_DIRECTIONS)
 class Agreement(NamedTuple):
     """The agreement of changes of loss with the gradient g.
 
-    L: mean loss over lives
-    L_i: loss of life i
-    s: standard deviation of the members of an evolution strategy
+    L: mean loss over lives.
+    L_i: loss of life i.
+    s: standard deviation of the members of an evolution strategy.
     u = g / |g|
-    x ~ N(0, 1): a random direction
+    x ~ N(0, 1): a random direction.
 
     along: (L(theta + s u) - L(theta - s u)) / (2 s |g|). It is 1 where the loss changes as the
         gradient predicts, and below 0 where a step against the gradient raises the loss.
-    along_error: standard error of `along` over lives
-    near: the same ratio for a step of NEAR s
-    near_error: standard error of `near` over lives
+    along_error: standard error of `along` over lives.
+    near: the same ratio for a step of NEAR s.
+    near_error: standard error of `near` over lives.
     cosine: cosine of the vectors g . x and (L(theta + s x) - L(theta - s x)) / 2s over the
-        directions x
+        directions x.
     linear: odd share of the changes of loss under +- s x. It is 1 for a plane, and 0 for the floor
         of a valley or for noise.
     signal: signal of (L_i(theta + s x) - L_i(theta - s x)) / 2s over the directions x. Evolution
@@ -67,24 +67,24 @@ class Agreement(NamedTuple):
 class Diagnosis(NamedTuple):
     """All measurements at one theta.
 
-    n_steps: steps of a life
-    dt: seconds of a step
-    n_numbers: numbers in theta
-    n_tasks: lives of an outer step
-    std: s of `Agreement`, per number of theta in the coordinates of the search
-    differentiable: whether the task passes gradients
+    n_steps: steps of a life.
+    dt: seconds of a step.
+    n_numbers: numbers in theta.
+    n_tasks: lives of an outer step.
+    std: s of `Agreement`, per number of theta in the coordinates of the search.
+    differentiable: whether the task passes gradients.
     summable: whether the objective is a sum over steps. Only then may lives be cut into windows.
-    loss: mean loss over finite lives
-    resolution: smallest slope of a life that losses at +- s can show (signal.py)
-    here: signal of the gradients at theta
-    nearby: signals of the gradients at thetas s away
+    loss: mean loss over finite lives.
+    resolution: smallest slope of a life that losses at +- s can show (signal.py).
+    here: signal of the gradients at theta.
+    nearby: signals of the gradients at thetas s away.
     lengths: (steps, typical gradient norm) of lives that are cut short. The norm is NaN where the
         first steps have no loss.
-    growth: slope of log(gradient norm) per step
-    exponents: Lyapunov exponents of the inner dynamics
-    agreement: agreement of the losses with the gradient
-    diverged: share of lives without a finite loss at theta
-    diverged_nearby: the same share at thetas s away
+    growth: slope of log(gradient norm) per step.
+    exponents: Lyapunov exponents of the inner dynamics.
+    agreement: agreement of the losses with the gradient.
+    diverged: share of lives without a finite loss at theta.
+    diverged_nearby: the same share at thetas s away.
     """
 
     n_steps: int
@@ -109,8 +109,8 @@ class Diagnosis(NamedTuple):
 class Plan(NamedTuple):
     """The size of the measurements.
 
-    n_lives: lives of training tasks, the same for every measurement
-    std: see `Diagnosis`
+    n_lives: lives of training tasks, the same for every measurement.
+    std: see `Diagnosis`.
     """
 
     n_lives: int = 32
@@ -185,8 +185,8 @@ def diagnose(
 class _Gradients(NamedTuple):
     """Gradients at several z.
 
-    gradients: gradients of whole lives [n_lives, n_numbers] at each z
-    lengths: `Diagnosis.lengths` at the first z
+    gradients: gradients of whole lives [n_lives, n_numbers] at each z.
+    lengths: `Diagnosis.lengths` at the first z.
     """
 
     gradients: list[np.ndarray]
@@ -350,7 +350,7 @@ def _linear(here: float, up: np.ndarray, back: np.ndarray) -> float:
 
         sum (L+ - L-)^2 / (sum (L+ - L-)^2 + sum (L+ + L- - 2 L)^2)
 
-    L: mean loss at theta
+    L: mean loss at theta.
     L+: mean loss after a step forward
     L-: mean loss after a step back
     """

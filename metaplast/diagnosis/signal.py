@@ -14,13 +14,13 @@ class Signal(NamedTuple):
     Without any signal the mean of n vectors is noise, and `ratio` is about 1. `per_step` is free of
     this noise. It is the signal over the noise of one outer step, which has n_tasks lives.
 
-    norm: |mean v|
-    typical: median of |v_i|
-    ratio: see above
-    per_step: see above
-    zero: share of vectors that are exactly zero
-    n: number of finite vectors
-    n_lives: number of all vectors
+    norm: |mean v|.
+    typical: median of |v_i|.
+    ratio: see above.
+    per_step: see above.
+    zero: share of vectors that are exactly zero.
+    n: number of finite vectors.
+    n_lives: number of all vectors.
     """
 
     norm: float
@@ -74,8 +74,8 @@ def resolution(losses: np.ndarray, size: float) -> float:
 
         resolution = eps median |L| / (2 size)
 
-    eps: the distance from 1 to the next number of the losses' dtype
-    L: loss of a life
+    eps: the distance from 1 to the next number of the losses' dtype.
+    L: loss of a life.
 
     For a smaller slope, L(z + size u) and L(z - size u) may be the same number.
 

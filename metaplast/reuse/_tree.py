@@ -9,9 +9,9 @@ from metaplast.reuse._notation import power_of_ten, short, symbol
 class Formula(NamedTuple):
     """The formula rate * tree.
 
-    rate: factor in front
-    tree: expression, with its numbers as they act
-    trace: trace that each synapse keeps as `eligibility`, or None
+    rate: factor in front.
+    tree: expression, with its numbers as they act.
+    trace: trace that each synapse keeps as `eligibility`, or None.
     """
 
     rate: float
@@ -22,8 +22,8 @@ class Formula(NamedTuple):
 class Trace(NamedTuple):
     """A decaying trace of an expression.
 
-    tree: the expression
-    tau: time constant in seconds
+    tree: the expression.
+    tau: time constant in seconds.
     """
 
     tree: Tree

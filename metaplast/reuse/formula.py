@@ -1,4 +1,4 @@
-"""A rule as a formula. It is computed from the document and the tensors of a rule file, without JAX.
+"""A rule as a formula, computed from the document and the tensors of a rule file; without JAX.
 
 An expression is a `Sum` of products (a polynomial), a `Formula` (an expression tree), a `Call` of a
 wrapper, or a `Card` (any other form). `text` and `latex` print the same expression. The text
@@ -31,10 +31,10 @@ Tensors = Mapping[str, np.ndarray]
 class Sum(NamedTuple):
     """The formula rate * (sum of products).
 
-    rate: factor in front
-    products: products, the largest first
-    dropped: number of negligible products that are left out
-    constants: (name, value) of the constants of the traces that products read
+    rate: factor in front.
+    products: products, the largest first.
+    dropped: number of negligible products that are left out.
+    constants: (name, value) of the constants of the traces that products read.
     """
 
     rate: float
@@ -46,9 +46,9 @@ class Sum(NamedTuple):
 class Call(NamedTuple):
     """A wrapper around rules.
 
-    name: name of the wrapper
-    inner: expressions of the rules inside
-    constants: (name, value) of the constants of the wrapper
+    name: name of the wrapper.
+    inner: expressions of the rules inside.
+    constants: (name, value) of the constants of the wrapper.
     """
 
     name: str
@@ -59,10 +59,10 @@ class Call(NamedTuple):
 class Card(NamedTuple):
     """A rule without a formula.
 
-    name: name of the rule
-    n_numbers: number of numbers that it learned
-    sizes: (name, shape) of its leaves of theta
-    constants: (name, value) of its constants
+    name: name of the rule.
+    n_numbers: number of numbers that it learned.
+    sizes: (name, shape) of its leaves of theta.
+    constants: (name, value) of its constants.
     """
 
     name: str
@@ -156,10 +156,10 @@ def _sum_text(expression: Sum) -> str:
     if not expression.products:
         return "0"
     products = [(product, _product_text(product)) for product in expression.products]
-    left = f" [{expression.dropped} smaller terms]" if expression.dropped else ""
+    dropped = f" [{expression.dropped} smaller terms]" if expression.dropped else ""
     constants = ", ".join(f"{name}={_constant(value)}" for name, value in expression.constants)
-    kept = f" with {constants}" if constants else ""
-    return f"{short(expression.rate)} * ({_joined(products)}){left}{kept}"
+    tail = f" with {constants}" if constants else ""
+    return f"{short(expression.rate)} * ({_joined(products)}){dropped}{tail}"
 
 
 def _card_text(card: Card) -> str:
@@ -190,10 +190,10 @@ def _sum_latex(expression: Sum) -> str:
     if not expression.products:
         return "0"
     body = _joined([(product, _product_latex(product)) for product in expression.products])
-    left = rf"\;[{expression.dropped}\ \text{{smaller terms}}]" if expression.dropped else ""
-    kept = r",\; ".join(_equation(name, value) for name, value in expression.constants)
-    tail = rf"\;\text{{with}}\;{kept}" if kept else ""
-    return rf"{power_of_ten(short(expression.rate))} \left({body}\right){left}{tail}"
+    dropped = rf"\;[{expression.dropped}\ \text{{smaller terms}}]" if expression.dropped else ""
+    constants = r",\; ".join(_equation(name, value) for name, value in expression.constants)
+    tail = rf"\;\text{{with}}\;{constants}" if constants else ""
+    return rf"{power_of_ten(short(expression.rate))} \left({body}\right){dropped}{tail}"
 
 
 def _sum(rule: Node) -> Sum:
@@ -213,8 +213,8 @@ def _sum(rule: Node) -> Sum:
 class _Share(NamedTuple):
     """The share of one term in a product.
 
-    coefficient: c_k of the term
-    number: c_k times the number in front of the product in the term
+    coefficient: c_k of the term.
+    number: c_k times the number in front of the product in the term.
     """
 
     coefficient: float
@@ -309,8 +309,8 @@ def _fields_of_expression(rule: Node) -> set[str]:
 class _Shown(NamedTuple):
     """A form in which an account shows a rule.
 
-    expression: the expression of the rule
-    reads: the fields of the view that the terms of the rule read, without the rules inside it
+    expression: the expression of the rule.
+    reads: the fields of the view that the terms of the rule read, without the rules inside it.
     """
 
     expression: Callable[[Node], Expression]
@@ -336,8 +336,10 @@ def _joined(products: list[tuple[Product, str]]) -> str:
 
 
 def _product_text(product: Product) -> str:
-    factors = [name if power == 1 else f"{name}^{power}" for name, power in product.factors]
-    return "*".join([four_digits(abs(product.scale)), *factors])
+    parts = [four_digits(abs(product.scale))]
+    for name, power in product.factors:
+        parts.append(name if power == 1 else f"{name}^{power}")
+    return "*".join(parts)
 
 
 def _product_latex(product: Product) -> str:

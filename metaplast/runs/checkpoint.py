@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from metaplast.registry import BadInput
-from metaplast.runs.folder import named, sync
+from metaplast.runs.folder import naming_errors, sync
 
 log = logging.getLogger(__name__)
 KEEP = 3
@@ -79,7 +79,9 @@ def write(folder: Path, step: int, state: Any, digest: str) -> None:
         shutil.rmtree(root / f"{old:06d}")
 
 
-def restore(folder: Path, forms: Sequence[Any], digest: str, logged: int) -> tuple[int, Any] | None:
+def restore(
+    folder: Path, forms: Sequence[Any], digest: str, last_step: int
+) -> tuple[int, Any] | None:
     """The newest usable (step, state), or None where nothing was ever saved.
 
     The number of the step decides which checkpoint is newer, never a file time. Each rejected
@@ -90,7 +92,7 @@ def restore(folder: Path, forms: Sequence[Any], digest: str, logged: int) -> tup
         folder: the folder of a row.
         forms: trees of arrays, or of shapes and dtypes. The state must have the form of one.
         digest: the digest of the config.
-        logged: outer steps in metrics.jsonl. A state of a later step is rejected.
+        last_step: the last outer step in metrics.jsonl. A later state is rejected.
 
     Raises:
         NoCheckpoint: all checkpoints are unusable, or steps were logged and no checkpoint is left.
@@ -106,14 +108,14 @@ def restore(folder: Path, forms: Sequence[Any], digest: str, logged: int) -> tup
     for step in reversed(steps):
         path = root / f"{step:06d}"
         try:
-            if step > logged:
-                raise ValueError(f"metrics.jsonl ends at step {logged}")
+            if step > last_step:
+                raise ValueError(f"metrics.jsonl ends at step {last_step}")
             return step, _read(path, step, forms, digest)
         except (OSError, ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
             log.warning("checkpoint %s rejected: %s", path, error)
             path.rename(_free(path))
     # Damaged checkpoints of an earlier attempt count too: a run never starts silently from zero.
-    if logged or any(root.glob("*.damaged*")):
+    if last_step or any(root.glob("*.damaged*")):
         raise NoCheckpoint(
             f"{root} - expected at least one whole checkpoint - start a new run from the "
             f"config.yaml"
@@ -208,7 +210,7 @@ def _steps(root: Path) -> list[int]:
 
 
 def _durable(path: Path, content: bytes) -> None:
-    with named(path), path.open("wb") as handle:
+    with naming_errors(path), path.open("wb") as handle:
         handle.write(content)
         handle.flush()
         os.fsync(handle.fileno())

@@ -1,4 +1,4 @@
-"""From YAML files and words of the command line to one config.
+"""The composition of a config from YAML files and words of the command line.
 
 A config file names registered plug-ins and never imports code. `${key}` is the only interpolation.
 """
@@ -105,7 +105,8 @@ def compose(words: Sequence[str], sources: Sources, file: Path | None = None) ->
     """
     pairs = [_split(word) for word in words]
     for key, value in pairs:
-        if key in GROUPS and (hint := reader_of(value, key)):
+        hint = reader_of(value, key) if key in GROUPS else ""
+        if hint:
             raise BadInput(f"{key}={value}", f"the name of one: {key}=NAME", hint)
     experiments = [value for key, value in pairs if key == "experiment"]
     plain = read_file(file, "--config ") if file else NEW

@@ -6,9 +6,9 @@ from typing import NamedTuple
 class Counted(NamedTuple):
     """The counts of a kind of run.
 
-    unit: the word for one count, in the plural
-    whole: whether all stages are known when the first is under way
-    once: whether a stage is done when all its counts are done
+    unit: the word for one count, in the plural.
+    whole: whether all stages are known when the first is under way.
+    once: whether a stage is done when all its counts are done.
     """
 
     unit: str

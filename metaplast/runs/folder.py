@@ -69,7 +69,7 @@ def check_free(path: Path) -> None:
         raise BadInput(
             f"{where}: {link} is a symbolic link to {os.readlink(link)}, which is not there",
             "the path of a folder",
-            "remove the link, or make what it names",
+            "remove the link, or make the folder that it names",
         )
     if not above.is_dir():
         raise BadInput(where, f"a folder in a folder: {above} is a file", "choose another path")
@@ -118,7 +118,7 @@ def locked(path: Path) -> Iterator[None]:
 
     Raises: Busy where another process holds it.
     """
-    with named(path), (path / ".lock").open("w") as handle:
+    with naming_errors(path), (path / ".lock").open("w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -129,7 +129,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def named(path: Path) -> Iterator[None]:
+def naming_errors(path: Path) -> Iterator[None]:
     """Put `path` into every error of the disk that names no file.
 
     A write to an open file raises an error without a name.
@@ -143,7 +143,7 @@ def named(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def logged(path: Path) -> Iterator[None]:
+def logging_to(path: Path) -> Iterator[None]:
     """Write the library's log to log.txt of a run folder.
 
     Warnings go to the screen too. Messages of level INFO go to log.txt alone. Every process of a
@@ -177,7 +177,7 @@ def write_text(path: Path, text: str) -> None:
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace a file in one step. It holds the old or the new content at every moment."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with named(path), temporary.open("wb") as handle:
+    with naming_errors(path), temporary.open("wb") as handle:
         handle.write(content)
         handle.flush()
         os.fsync(handle.fileno())

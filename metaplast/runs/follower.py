@@ -132,9 +132,9 @@ def main(run: Path, modules: Sequence[str] = ()) -> None:
 class Position(NamedTuple):
     """The position in a file up to which lines were handed over.
 
-    inode: the inode of the file
-    size: bytes that were handed over
-    step: the last outer step that was handed over
+    inode: the inode of the file.
+    size: bytes that were handed over.
+    step: the last outer step that was handed over.
     """
 
     inode: int = -1

@@ -61,12 +61,12 @@ ROW_KEYS = ("network", "feedback", "genome", "rule", "rules", "shared", "space",
 class Numbers:
     """The numbers of a problem.
 
-    n_tasks: lives of an outer step
-    life_clip: largest gradient norm of one life; 0: no limit
-    chunk: lives in one piece of a program, see MetaProblem
-    n_devices: devices that share the lives
-    unroll: steps after which lives of training end; 0: whole lives
-    curriculum: {outer step: unroll from this step on}
+    n_tasks: lives of an outer step.
+    life_clip: largest gradient norm of one life; 0: no limit.
+    chunk: lives in one piece of a program, see MetaProblem.
+    n_devices: devices that share the lives.
+    unroll: steps after which lives of training end; 0: whole lives.
+    curriculum: {outer step: unroll from this step on}.
     """
 
     n_tasks: Count = 8
@@ -94,25 +94,25 @@ def _optional_rule(value: Any) -> AbstractRule | None:
 class Config:
     """The config of one row: everything that decides a training.
 
-    task, outer, network, feedback, genome, objective, logging: plug-ins
-    experiment: name of the experiment
-    seed: seed of all random numbers
-    precision: dtype of all arrays
-    rule: the rule of the only slot, which has every plastic edge
-    shared: whether all edges of that slot share one theta
-    rules: {name: slot}, in place of `rule`
-    space: {name: coordinates} in which leaves of theta are searched (metaplast.space.Coordinate)
-    dt: seconds of a step
+    task, outer, network, feedback, genome, objective, logging: plug-ins.
+    experiment: name of the experiment.
+    seed: seed of all random numbers.
+    precision: dtype of all arrays.
+    rule: the rule of the only slot, which has every plastic edge.
+    shared: whether all edges of that slot share one theta.
+    rules: {name: slot}, in place of `rule`.
+    space: {name: coordinates} in which leaves of theta are searched (metaplast.space.Coordinate).
+    dt: seconds of a step.
     measure: further metrics of every life, see Lifetime. The table shows the angle where the task
         reports no accuracy.
     spike_times: see Lifetime. A config without this field was written before there was a choice; it
         means `transmitted`. Every new config has the field (config.NEW).
-    problem: numbers of the problem
-    evaluation: the choice and the judgement of theta
-    fit: settings of `metaplast fit`
-    compare: settings of `metaplast compare`
-    checkpoint_every: outer steps between two checkpoints
-    note: words beside the row in a report
+    problem: numbers of the problem.
+    evaluation: the choice and the judgement of theta.
+    fit: settings of `metaplast fit`.
+    compare: settings of `metaplast compare`.
+    checkpoint_every: outer steps between two checkpoints.
+    note: words beside the row in a report.
     """
 
     task: Annotated[AbstractTaskFamily, plugin("task")]
@@ -193,7 +193,7 @@ class Job:
     rows: (name, config) of every row. `discovered` is the first. Each config is whole.
     origins: (row, its origin). The search of such a row starts from the trained theta of its
         origin, the row that `from` names.
-    plain: the config before parsing, with every `${key}`; {} for a job that was made in Python
+    plain: the config before parsing, with every `${key}`; {} for a job that was made in Python.
     """
 
     rows: tuple[tuple[str, Config], ...]
@@ -231,11 +231,11 @@ class Job:
 class Run(NamedTuple):
     """One run of a table.
 
-    folder: the folder of the run
-    job: the rows of the run
+    folder: the folder of the run.
+    job: the rows of the run.
     program: the job whose compiled programs the run uses. It is `job`, or a job that differs only
         in numbers of the outer loop's `hyper`.
-    lockstep: see `train.steps_many`
+    lockstep: see `train.steps_many`.
     """
 
     folder: Path
@@ -344,7 +344,7 @@ def _row(main: Plain, name: str, changes: Any) -> Plain:
     if not isinstance(changes, dict):
         raise BadInput(
             f"rows.{name}={changes!r}",
-            "a mapping of what differs from the main rule",
+            "a mapping of the differences to the main rule",
             "correct the config",
         )
     for key in changes:

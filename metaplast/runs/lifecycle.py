@@ -47,10 +47,10 @@ class Request(NamedTuple):
 class Means:
     """The means of a run. They do not change its results.
 
-    progress: shows how far each stage is
-    say: shows a line of text
-    jobs: rows at a time; None: as many as the machine has room for
-    modules: plug-ins that every worker process imports first
+    progress: shows how far each stage is.
+    say: shows a line of text.
+    jobs: rows at a time; None: as many as the machine has room for.
+    modules: plug-ins that every worker process imports first.
     """
 
     progress: Progress = lambda stage, done, total: None
@@ -62,9 +62,9 @@ class Means:
 class Comparison(NamedTuple):
     """The form of a comparison of finished runs.
 
-    row: the row whose differences to a reference are shown
-    against: the rows among which the reference is chosen
-    out: a file for a figure, or None
+    row: the row whose differences to a reference are shown.
+    against: the rows among which the reference is chosen.
+    out: a file for a figure, or None.
     """
 
     row: str
@@ -89,7 +89,7 @@ class Kind(ABC, Generic[Plan]):
 
     marker: name of the file that marks a folder of this kind from its first moment. A kind with ""
         has no such file.
-    counted: the counts by which progress is shown
+    counted: the counts by which progress is shown.
     """
 
     marker: ClassVar[str]
@@ -226,7 +226,7 @@ def _execute(kind: Kind[Plan], plan: Plan, means: Means) -> None:
 
 @contextmanager
 def _held(run: Path) -> Iterator[None]:
-    with folder.locked(run), folder.logged(run):
+    with folder.locked(run), folder.logging_to(run):
         yield
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from metaplast.runs.folder import named, write_text
+from metaplast.runs.folder import naming_errors, write_text
 
 
 class MetricsFile:
@@ -44,13 +44,13 @@ class MetricsFile:
                 line[name] = plain_number(value)
         for name, values in (vectors or {}).items():
             line[name] = [plain_number(float(f"{value:.6g}")) for value in values]
-        with named(Path(self._handle.name)):
+        with naming_errors(Path(self._handle.name)):
             self._handle.write(json.dumps(line, allow_nan=False) + "\n")
             self._handle.flush()
 
     def sync(self) -> None:
         """Make every line written so far durable."""
-        with named(Path(self._handle.name)):
+        with naming_errors(Path(self._handle.name)):
             os.fsync(self._handle.fileno())
 
     def close(self) -> None:
@@ -63,7 +63,7 @@ def read(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in _whole_lines(path)]
 
 
-def logged(path: Path) -> int:
+def last_logged_step(path: Path) -> int:
     """The last outer step up to which a file holds every step; lines after damage do not count."""
     lines = _whole_lines(path)
     for index, line in enumerate(lines):

@@ -35,10 +35,10 @@ STEP_VALUES = 6
 class Forecast(NamedTuple):
     """The memory of one row.
 
-    lives: bytes of the lives that advance in lockstep in a gradient
-    outer: bytes of theta and of the state of the outer loop
-    tasks: bytes of the sampled tasks
-    chunk: lives that advance in lockstep
+    lives: bytes of the lives that advance in lockstep in a gradient.
+    outer: bytes of theta and of the state of the outer loop.
+    tasks: bytes of the sampled tasks.
+    chunk: lives that advance in lockstep.
     """
 
     lives: int
@@ -119,8 +119,8 @@ def fitting_jobs(job: Job, together: int = 1, lockstep: bool | None = None) -> i
 class _RowForecast(NamedTuple):
     """The memory of a row.
 
-    name: the name of the row
-    forecast: the memory that it takes
+    name: the name of the row.
+    forecast: the memory that it takes.
     """
 
     name: str

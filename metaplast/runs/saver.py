@@ -20,9 +20,9 @@ from metaplast.runs.metrics import MetricsFile
 class RowFiles(NamedTuple):
     """The files of a row that trains.
 
-    folder: the folder of its checkpoints
-    digest: the digest of its config, see `checkpoint.write`
-    metrics: the open metrics.jsonl
+    folder: the folder of its checkpoints.
+    digest: the digest of its config, see `checkpoint.write`.
+    metrics: the open metrics.jsonl.
     """
 
     folder: Path
@@ -33,11 +33,11 @@ class RowFiles(NamedTuple):
 class Step(NamedTuple):
     """A finished outer step of a row.
 
-    step: number of the step
-    state: state after the step
-    metrics: {name: value} of the step
-    wall_s: seconds that the step took
-    vectors: {name: numbers}, see `MetricsFile.write`
+    step: number of the step.
+    state: state after the step.
+    metrics: {name: value} of the step.
+    wall_s: seconds that the step took.
+    vectors: {name: numbers}, see `MetricsFile.write`.
     """
 
     step: int
@@ -51,10 +51,10 @@ class Step(NamedTuple):
 class _Row:
     """A row that trains.
 
-    files: the files of the row
-    step: the last finished outer step; -1: none
-    saved: the outer step of the newest checkpoint; -1: none
-    state: the state after `step`
+    files: the files of the row.
+    step: the last finished outer step; -1: none.
+    saved: the outer step of the newest checkpoint; -1: none.
+    state: the state after `step`.
     """
 
     files: RowFiles

@@ -24,7 +24,7 @@ PATIENCE = 3.0
 class Interrupted(RuntimeError):
     """A signal stopped the run, and its finished steps are saved.
 
-    code: the exit code, 128 + the number of the signal (SIGINT 130, SIGTERM 143)
+    code: the exit code, 128 + the number of the signal (SIGINT 130, SIGTERM 143).
     """
 
     def __init__(self, run: Path | None, number: int) -> None:
@@ -50,12 +50,12 @@ class Interrupted(RuntimeError):
 class Stop:
     """The signals that came while a block ran.
 
-    run: the folder to resume, or None
-    quiet: whether the process ends without a message, because its parent prints one
-    numbers: the signals, in their order
-    saved: set when all finished steps are on disk
-    left: set when the block was left
-    ending: held by the thread that ends the process
+    run: the folder to resume, or None.
+    quiet: whether the process ends without a message, because its parent prints one.
+    numbers: the signals, in their order.
+    saved: set when all finished steps are on disk.
+    left: set when the block was left.
+    ending: held by the thread that ends the process.
     """
 
     def __init__(self, run: Path | None, quiet: bool = False) -> None:
@@ -127,8 +127,8 @@ def released() -> None:
 class Listener(NamedTuple):
     """A thread that listens to signals.
 
-    earlier_wakeup: the wake-up descriptor of the process before
-    writer: the descriptor of the pipe into which signals are written
+    earlier_wakeup: the wake-up descriptor of the process before.
+    writer: the descriptor of the pipe into which signals are written.
     """
 
     earlier_wakeup: int
@@ -147,8 +147,10 @@ def listen(stop: Stop, save: Callable[[], Any], patience: float) -> Listener:
 
 
 def _listen(stop: Stop, reader: int, save: Callable[[], Any], patience: float) -> None:
+    """Read the numbers of signals from the pipe until its other end is closed."""
     while byte := os.read(reader, 1):
-        if (number := byte[0]) not in SIGNALS:
+        number = byte[0]
+        if number not in SIGNALS:
             continue
         stop.numbers.append(number)
         if len(stop.numbers) == 1:
@@ -159,6 +161,7 @@ def _listen(stop: Stop, reader: int, save: Callable[[], Any], patience: float) -
 
 
 def _end(stop: Stop, save: Callable[[], Any], patience: float) -> None:
+    """Save, and end the process where the block is not left in time."""
     try:
         save()
     except Exception as error:

@@ -29,8 +29,8 @@ PATIENCE = 15.0
 class Workers(NamedTuple):
     """The workers of a run.
 
-    jobs: rows at a time
-    modules: plug-ins that each worker imports first
+    jobs: rows at a time.
+    modules: plug-ins that each worker imports first.
     """
 
     jobs: int
@@ -141,7 +141,7 @@ def _start(parent: int, run: Path, modules: tuple[str, ...]) -> None:
     stopping.listen(Stop(run, quiet=True), saver.SAVER.end, patience=0.0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     stopping.released()
-    folder.logged(run).__enter__()
+    folder.logging_to(run).__enter__()
 
     def watch_parent() -> None:
         while os.getppid() == parent:

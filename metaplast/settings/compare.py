@@ -28,10 +28,10 @@ LOOPS: dict[str, Any] = {
 class Compare:
     """The settings of a comparison of outer loops.
 
-    Every loop is tuned first. `tries` settings of its numbers compete on a seed of their own, with
-    the budgets of the comparison. The first setting is the loop as the config has it. The numbers
-    of the others lie between 1 / `factor` and `factor` times those of the first. Then the setting
-    that validation lives prefer is trained with `seeds` seeds.
+    Every loop is tuned first. `tries` settings of its numbers compete on a separate seed, with the
+    budgets of the comparison. The first setting is the loop as the config has it. Each number of
+    another setting lies between 1 / `factor` and `factor` times the number of the first. Then the
+    setting that validation lives prefer is trained with `seeds` seeds.
 
     loops: {name: outer loop}. Without any, LOOPS and the outer loop of the experiment take part,
         all at constant rates.

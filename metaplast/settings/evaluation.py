@@ -43,7 +43,7 @@ def _reference(value: Any) -> AbstractReference:
 
 @spec
 class Evaluation:
-    """How the theta of a row is chosen and judged.
+    """The choice and the judgement of the theta of a row.
 
     The theta at the start and the thetas at equally spaced outer steps are the candidates. So every
     row may stop early alike.

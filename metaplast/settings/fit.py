@@ -9,7 +9,7 @@ from metaplast.spec import MANY, Count, Natural, NonNegative, Positive, Probabil
 
 @spec
 class Fit:
-    """How starts, penalties, the end of the search and intervals of a fit are chosen.
+    """The starts, the penalties, the end of the search and the intervals of a fit.
 
     A rule with more than `few` terms is searched under an L1 penalty of every strength in
     `strengths`. Each strength gives a support: the terms whose |coefficient| is at least `support`

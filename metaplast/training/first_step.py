@@ -75,10 +75,10 @@ def measured(
 
         slope = mean over lives of (L(z + s u) - L(z - s u)) / 2s
 
-    L: loss of a life; only lives with two finite losses count
-    z: theta before the step, in the coordinates of the search
-    u: unit vector in the direction of the step
-    s: a tenth of the standard deviation of an evolution strategy
+    L: loss of a life; only lives with two finite losses count.
+    z: theta before the step, in the coordinates of the search.
+    u: unit vector in the direction of the step.
+    s: a tenth of the standard deviation of an evolution strategy.
     """
     start = jax.device_get(encode(config.space, before))
     end = jax.device_get(encode(config.space, after))

@@ -34,7 +34,7 @@ MAX_SEEDS = 1000
 class Group:
     """Several runs of one command.
 
-    seeds: runs that differ in their seed, from `seed` on
+    seeds: runs that differ in their seed, from `seed` on.
     vary: {name: values} of numbers of the outer loop's `hyper`, such as step sizes. Every
         combination runs. A number of a nested loop has a name such as first_std.
     lockstep: With true, all runs take every step at once. The steps are faster and the last digits

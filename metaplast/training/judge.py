@@ -34,9 +34,9 @@ OVERFITTED = "overfitted"
 class Scores(NamedTuple):
     """The values of one row in one metric, one per life.
 
-    validation: the chosen theta on validation lives
-    start: theta at the start on validation lives
-    heldout: the chosen theta on held-out lives
+    validation: the chosen theta on validation lives.
+    start: theta at the start on validation lives.
+    heldout: the chosen theta on held-out lives.
     """
 
     validation: np.ndarray
@@ -55,9 +55,9 @@ class Shortfall(NamedTuple):
     `difference` and `interval` are None where more lives of the row than of the other are not
     finite.
 
-    against: the other row, or START
-    difference: mean paired difference (row - other) in the metric
-    interval: interval of the difference
+    against: the other row, or START.
+    difference: mean paired difference (row - other) in the metric.
+    interval: interval of the difference.
     """
 
     against: str
@@ -207,8 +207,8 @@ def _remedy(name: str, config: Config, state: str, against: str) -> str:
 class _Lives(NamedTuple):
     """The stored values of a row, {metric: values}, one per life.
 
-    validation: on validation lives; `start_...` for theta at the start
-    heldout: on held-out lives
+    validation: on validation lives; `start_...` for theta at the start.
+    heldout: on held-out lives.
     """
 
     validation: dict[str, np.ndarray]

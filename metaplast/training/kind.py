@@ -18,9 +18,9 @@ from metaplast.training.table_run import train_and_judge
 class TrainingPlan(NamedTuple):
     """The plan of a training.
 
-    folder: the folder of the run or of the group
-    runs: all runs, checked
-    jobs: rows at a time
+    folder: the folder of the run or of the group.
+    runs: all runs, checked.
+    jobs: rows at a time.
     """
 
     folder: Path

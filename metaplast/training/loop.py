@@ -17,7 +17,7 @@ from metaplast.outer import AbstractOuterLoop
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.runs import checkpoint, saver
 from metaplast.runs.job import Config
-from metaplast.runs.metrics import MetricsFile, logged
+from metaplast.runs.metrics import MetricsFile, last_logged_step
 from metaplast.runs.row_files import dotted
 from metaplast.signals import Metrics, Theta
 from metaplast.training import first_step
@@ -35,10 +35,10 @@ Tick = Callable[[Path, int], None]
 class Training(NamedTuple):
     """The state of a training, as a checkpoint holds it.
 
-    outer: state of the outer loop
-    candidates: thetas [1 + n_candidates, ...]; the first is theta at the start
-    bad: outer steps in a row without a finite loss
-    watch: the watch over the search
+    outer: state of the outer loop.
+    candidates: thetas [1 + n_candidates, ...]; the first is theta at the start.
+    bad: outer steps in a row without a finite loss.
+    watch: the watch over the search.
     """
 
     outer: Any
@@ -50,12 +50,12 @@ class Training(NamedTuple):
 class Trainee(NamedTuple):
     """A row of one run in training.
 
-    folder: folder of the row
-    config: config of the row
-    digest: digest of all settings that decide the training
-    step: outer steps done
-    state: state after these steps
-    watched: whether the first step is reported (training/first_step.py)
+    folder: folder of the row.
+    config: config of the row.
+    digest: digest of all settings that decide the training.
+    step: outer steps done.
+    state: state after these steps.
+    watched: whether the first step is reported (training/first_step.py).
     """
 
     folder: Path
@@ -98,7 +98,8 @@ def enlist(
     candidates = jax.tree.map(lambda x: np.stack([x] * n), jax.device_get(outer.theta(begun)))
     state = Training(begun, candidates, np.zeros((), np.int32), watch.begin(begun))
     forms = [state._replace(outer=form, watch=watch.begin(form)) for form in outer.forms(begun)]
-    restored = checkpoint.restore(folder, forms, digest, logged(folder / "metrics.jsonl"))
+    last_step = last_logged_step(folder / "metrics.jsonl")
+    restored = checkpoint.restore(folder, forms, digest, last_step)
     if restored is None:
         # A full disk shows before the first step.
         checkpoint.write(folder, 0, state, digest)

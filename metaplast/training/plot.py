@@ -31,7 +31,7 @@ def plot(runs: Sequence[Path], metric: str, row: str, out: Path) -> Path:
             f"runs {', '.join(names)}", "folders of distinct names", "name every run once"
         )
     curves = {name: _values(run, metric, row) for name, run in zip(names, runs, strict=True)}
-    with folder.named(out):
+    with folder.naming_errors(out):
         training_loss.draw(curves, out, names[:1], f"{metric}, {row} (running median)")
     return out
 

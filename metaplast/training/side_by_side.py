@@ -76,10 +76,10 @@ def compare(runs: Sequence[Path], row: str = DISCOVERED, against: Sequence[str] 
 class _Setting(NamedTuple):
     """The runs of one setting.
 
-    key: the letter of the setting
-    label: its difference to the first setting
-    runs: folders of the runs
-    pool: the pool of the runs
+    key: the letter of the setting.
+    label: its difference to the first setting.
+    runs: folders of the runs.
+    pool: the pool of the runs.
     """
 
     key: str

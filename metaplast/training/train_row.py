@@ -44,11 +44,11 @@ class Diverged(RuntimeError):
 class Chosen(NamedTuple):
     """A row that is ready to be judged.
 
-    folder: folder of the row
-    config: config of the row
-    theta: chosen theta
-    validation: {metric: values}, one per validation life
-    search: the record of the search; None where nothing is learned
+    folder: folder of the row.
+    config: config of the row.
+    theta: chosen theta.
+    validation: {metric: values}, one per validation life.
+    search: the record of the search; None where nothing is learned.
     """
 
     folder: Path

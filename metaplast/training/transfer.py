@@ -104,7 +104,7 @@ def _fitting(theta: Theta, config: Config, name: str) -> Theta:
     theta = {**theta, "genome": genome}
     if jax.tree.map(lambda x: x.shape, theta) != jax.tree.map(lambda x: x.shape, wanted):
         raise BadInput(
-            f"row {name}: what it learned does not fit the changed network",
+            f"row {name}: its learned numbers do not fit the changed network",
             "as many edges and numbers as it was trained with",
             "train it with slots that share one theta (rules: ... shared: true), or change "
             "something else",

@@ -1,4 +1,4 @@
-"""An experiment may be laid on another one."""
+"""The `base` of an experiment: one experiment laid on another."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Checkpoints are whole or absent; a damaged one is set aside, never used."""
+"""Checkpoints are whole or absent. A damaged one is renamed and never used."""
 
 import json
 from pathlib import Path
@@ -55,9 +55,9 @@ def test_checkpoints_of_another_version_are_refused_in_one_line_and_left_alone(
 ) -> None:
     checkpoint.write(tmp_path, 5, STATE, "d")
     manifest = tmp_path / "checkpoints" / "000005" / "manifest.json"
-    said = json.loads(manifest.read_text())
-    del said["form"]  # as before the searches were watched
-    manifest.write_text(json.dumps(said))
+    content = json.loads(manifest.read_text())
+    del content["form"]  # as before the searches were watched
+    manifest.write_text(json.dumps(content))
     with pytest.raises(
         BadInput, match=r"another version of metaplast - expected .* - finish the run"
     ):

@@ -1,4 +1,4 @@
-"""Which of its candidates a search ends with."""
+"""The candidate that a search chooses."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,8 @@ from metaplast.training.train_row import best_of
 
 
 def _lives(loss, accuracy=None):
-    told = {"loss": np.asarray(loss, float)}
-    return told if accuracy is None else {**told, "accuracy": np.asarray(accuracy, float)}
+    scores = {"loss": np.asarray(loss, float)}
+    return scores if accuracy is None else {**scores, "accuracy": np.asarray(accuracy, float)}
 
 
 START = _lives([1.0, 1.2, 1.4, 0.8], [0.6, 0.5, 0.6, 0.7])
@@ -21,7 +21,7 @@ def test_the_lowest_mean_loss_is_chosen():
 
 
 def test_one_life_that_explodes_does_not_outweigh_the_others():
-    """As on seed 0 of `digits`, where losses of thousands sent a trained row back to its start."""
+    """On seed 0 of `digits`, losses of thousands sent a trained row back to its start."""
     start = _lives([1.0] * 39 + [1.4], [0.6] * 40)
     exploded = _lives([0.2] * 39 + [5903.0], [0.9] * 39 + [0.2])
     assert exploded["loss"].mean() > start["loss"].mean()
@@ -37,7 +37,7 @@ def test_many_lives_that_are_worse_than_any_at_the_start_count_in_full(accuracy)
 
 
 def test_a_tenth_of_lives_that_explode_does_not_send_a_row_back_to_its_start():
-    """As on seed 2 of `readout`: the row `ageing` had .82 at its end and was left at .54."""
+    """On seed 2 of `readout`, the row `ageing` had .82 at its end and was left at .54."""
     start = _lives([1.1] * 39 + [1.46], [0.54] * 40)
     half_way = _lives([0.5] * 32 + [30.0] * 8, [0.9] * 32 + [0.2] * 8)
     end = _lives([0.4] * 36 + [12.0] * 4, [0.88] * 36 + [0.3] * 4)

@@ -1,6 +1,4 @@
-"""Outer loops on one problem under equal budgets: who takes part, what is spent, what is told, how
-it goes on.
-"""
+"""Comparisons of outer loops under equal budgets: contestants, costs, tables and resumes."""
 
 import itertools
 import json
@@ -56,7 +54,7 @@ CURRICULUM = {"n_tasks": 4, "curriculum": {"0": 2, "5": 0}}
 
 
 def _clock(monkeypatch: pytest.MonkeyPatch, steps: list[float]) -> None:
-    """A CPU clock on which step i takes steps[i] seconds, the others one."""
+    """A CPU clock. Step i takes steps[i] seconds. Every other step takes one second."""
     taken = itertools.chain(steps, itertools.repeat(1.0))
     marks, now = itertools.count(), [0.0]
 

@@ -17,7 +17,7 @@ def _refused(file: Path, words: str) -> None:
 
 @pytest.mark.parametrize("text", ["task: " + "[" * 100_000 + "]" * 100_000, "- " * 100_000 + "1"])
 def test_a_config_nested_without_end_is_refused(tmp_path, text):
-    """The loader of YAML goes as deep as the text: 100,000 levels end the interpreter."""
+    """The YAML loader follows every level of a text. 100,000 levels would end the interpreter."""
     file = tmp_path / "deep.yaml"
     file.write_text(text)
     _refused(file, f"nested too deep - expected at most {MAX_DEPTH} levels")

@@ -1,6 +1,4 @@
-"""Several runs of one config by one compiled program: each as it is alone, and none falls with
-another.
-"""
+"""Groups of runs: each run has the bits of a run alone, and goes on when another one fails."""
 
 import json
 from pathlib import Path
@@ -33,7 +31,7 @@ RATES = (0.01, 0.03, 1e30)  # the last one diverges
 
 
 class Halt(Exception):
-    """Stops a run as a kill would."""
+    """An error that stops a run as a kill would."""
 
 
 def _halt_at(wanted: int):

@@ -1,4 +1,4 @@
-"""Which rows contain which, and that the embedded theta lives the same lives."""
+"""Rows that contain other rows. The embedded theta lives the same lives."""
 
 import jax
 import numpy as np
@@ -49,8 +49,8 @@ EXPECTED = {
 @pytest.mark.parametrize("experiment", EXPECTED)
 def test_the_shipped_experiments(experiment):
     job = parse(compose([f"experiment={experiment}"], Sources()), check=False)
-    found = {name: rows for name, rows in contained(job.rows).items() if rows}
-    assert found == EXPECTED[experiment]
+    by_row = {name: rows for name, rows in contained(job.rows).items() if rows}
+    assert by_row == EXPECTED[experiment]
 
 
 def _poly(terms, **fields):
@@ -119,12 +119,12 @@ def test_an_embedded_theta_lives_the_same_lives(name):
     leaves, tree = jax.tree.flatten(theta)
     moved = [leaf + 0.05 * (1 + index) for index, leaf in enumerate(leaves)]
     theta = jax.tree.unflatten(tree, moved)
-    found = embed(wide, narrow, theta, outside.init(jax.random.key(4)))
-    assert found is not None
+    embedded = embed(wide, narrow, theta, outside.init(jax.random.key(4)))
+    assert embedded is not None
     batch = train.sample(wide.task, jax.random.key(5), 3, "train")
     lived = [
         train.evaluate(problem, jax.tree.map(lambda x: x[None], each), batch)[1]["life_loss"]
-        for problem, each in ((outside, found), (inside, theta))
+        for problem, each in ((outside, embedded), (inside, theta))
     ]
     assert np.isfinite(lived[1]).all()
     np.testing.assert_allclose(lived[0], lived[1], rtol=2e-5)

@@ -1,6 +1,4 @@
-"""A row that starts from another: after it, from its trained theta, counted as budget, with the
-bits of a resume.
-"""
+"""Rows with an origin: they start from its trained theta, and a resume keeps their bits."""
 
 import json
 from pathlib import Path
@@ -40,12 +38,13 @@ rows:
 
 
 class Halt(Exception):
-    """Stops a run as a kill would."""
+    """An error that stops a run as a kill would."""
 
 
 def _train(folder: Path, plain: dict, halt: int = 0) -> Path:
-    """Both rows in this process, one after the other; `halt`: the second stops after so many steps
-    and goes on.
+    """Train both rows in this process, one after the other.
+
+    With `halt`, the second row stops after so many steps and is resumed.
     """
 
     def tick(_: Path, step: int) -> None:
@@ -87,8 +86,8 @@ def test_it_starts_where_the_other_ended_and_resumes_exactly(tmp_path: Path):
         ]
         assert files[0] == files[1]
     (folder / "config.yaml").write_text(json.dumps(plain))
-    told = summary.summarise(folder, job, 1.0)["rows"]
-    assert (told["wide"]["from"], told["wide"]["budget"], told["discovered"]["budget"]) == (
+    rows = summary.summarise(folder, job, 1.0)["rows"]
+    assert (rows["wide"]["from"], rows["wide"]["budget"], rows["discovered"]["budget"]) == (
         "discovered",
         8,
         4,
@@ -149,7 +148,7 @@ def test_what_cannot_be_a_start_is_refused(rows, words, tmp_path):
 def test_a_row_waits_for_its_start_though_there_is_a_worker_for_each(tmp_path: Path):
     folder = start_run(read_yaml(CONFIG, "test"), tmp_path / "run", 2)
     alone = _train(tmp_path / "alone", read_yaml(CONFIG, "test"))
-    found = [load_file(row_folder(each, "wide") / "theta.safetensors") for each in (folder, alone)]
-    for name, values in found[0].items():
-        np.testing.assert_allclose(values, found[1][name], rtol=1e-5)
+    thetas = [load_file(row_folder(each, "wide") / "theta.safetensors") for each in (folder, alone)]
+    for name, values in thetas[0].items():
+        np.testing.assert_allclose(values, thetas[1][name], rtol=1e-5)
     assert "starts from discovered, 8 outer steps in all" in (folder / "report.html").read_text()

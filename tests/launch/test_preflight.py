@@ -1,6 +1,4 @@
-"""What cannot work is refused before anything compiles, with the setting that would make it
-work.
-"""
+"""Jobs that cannot work are refused before anything compiles, with the setting to change."""
 
 import jax
 import pytest
@@ -62,7 +60,7 @@ def test_memory_that_is_not_there(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (
             ("experiment=digits", "task.shots=60"),
@@ -72,8 +70,8 @@ def test_memory_that_is_not_there(monkeypatch):
         (("experiment=bandit", "outer=bptt"), "outer bptt - expected a differentiable task"),
     ],
 )
-def test_what_fails_only_after_minutes_is_refused_at_once(words, said):
-    with pytest.raises(BadInput, match=said):
+def test_what_fails_only_after_minutes_is_refused_at_once(words, message):
+    with pytest.raises(BadInput, match=message):
         preflight.check(_job(*words), 1)
 
 

@@ -1,6 +1,4 @@
-"""Finished runs in one table: seeds are pooled, worlds stand side by side, and what cannot be
-compared is refused.
-"""
+"""Tables of finished runs: seeds are pooled, and settings stand side by side."""
 
 import json
 from pathlib import Path
@@ -37,8 +35,9 @@ rows:
 
 
 def _copy(source: Path, target: Path, seed: int, **scores: float) -> Path:
-    """A finished run with another seed and, per row, a constant accuracy; `shots` in its name gives
-    its world.
+    """A copy of a finished run with another seed and a constant accuracy for each row.
+
+    `shots` in its name gives its setting.
     """
     plain = read_yaml((source / "config.yaml").read_text(), "test")
     plain["seed"], plain["task"]["shots"] = seed, int(target.name.split("-")[0])
@@ -126,7 +125,7 @@ def test_the_best_row_is_the_largest_accuracy_and_the_smallest_loss():
 
 
 def test_faults_of_lives_are_counted_and_named_at_the_end_of_a_run(runs):
-    """Three of the discovered rule's eight lives are called dead, one runaway."""
+    """Of the discovered rule's eight lives, three count as dead and one as runaway."""
     finished = runs[0].parent / "run"
     stored = load_file(finished / "lives.safetensors")
     assert all(np.all(stored[name] == 0) for name in ("dead", "runaway", "clipped"))

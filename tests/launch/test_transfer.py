@@ -1,5 +1,6 @@
-"""A finished run judged in another world: same numbers in the same world, and what no longer fits
-is refused.
+"""Finished runs under a changed config: the same config gives the same numbers.
+
+A theta that does not fit is refused.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A search that failed is said, everywhere, and no sentence rests on it."""
+"""A search that failed is named in every text, and no sentence rests on its score."""
 
 import json
 from pathlib import Path
@@ -47,16 +47,14 @@ NOISE = np.random.default_rng(0).normal(0.0, 0.05, 64)
 def forge(
     folder: Path, heldout: dict[str, float], validation: dict[str, float], seed: int = 0, **search
 ) -> Path:
-    """A run folder as a finished training leaves it, every row with the accuracies given: nothing
-    is compiled.
-    """
+    """A run folder of a finished training, with an accuracy for every row. Nothing is compiled."""
     plain = {**read_yaml(CONFIG, "test"), "seed": seed}
     job = parse(plain, check=False)
     folder.mkdir()
     (folder / "config.yaml").write_text(json.dumps(plain))
     for index, (name, config) in enumerate(job.rows):
-        own = row_folder(folder, name)
-        own.mkdir(parents=True, exist_ok=True)
+        row = row_folder(folder, name)
+        row.mkdir(parents=True, exist_ok=True)
         noise = np.roll(NOISE, index)
         scores = {
             "accuracy": heldout[name] + noise,
@@ -65,15 +63,21 @@ def forge(
         }
         known = {"accuracy": validation[name] + noise, "start_accuracy": 0.5 + noise}
         losses = {name.replace("accuracy", "loss"): 1 - values for name, values in known.items()}
-        row_files.save_arrays(own / "validation.safetensors", known | losses)
+        row_files.save_arrays(row / "validation.safetensors", known | losses)
         theta = config.meta_problem().init(train.stream(seed, "theta"))
-        told = {"diverged_lives": 0, "falls": 0, "fell_at": [], "step_scale": 1.0, "chosen_step": 3}
-        facts = {"search": told | search.get(name, {}) if config.slots() else {}}
-        log = MetricsFile(own / "metrics.jsonl", 0)
+        search_facts = {
+            "diverged_lives": 0,
+            "falls": 0,
+            "fell_at": [],
+            "step_scale": 1.0,
+            "chosen_step": 3,
+        }
+        facts = {"search": search_facts | search.get(name, {}) if config.slots() else {}}
+        log = MetricsFile(row / "metrics.jsonl", 0)
         log.write(1, {"loss": np.asarray(1.0)}, 0.1)
         log.close()
         row_files.publish(
-            own, theta, scores, {"name": name, "diverged_lives": 0, "wall_s": 0.1, **facts}
+            row, theta, scores, {"name": name, "diverged_lives": 0, "wall_s": 0.1, **facts}
         )
     summary.summarise(folder, job, 1.0)
     return folder

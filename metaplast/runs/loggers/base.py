@@ -16,7 +16,7 @@ Plain = dict[str, Any]
 class Sink(NamedTuple):
     """The functions that receive the numbers of a run.
 
-    log: log(row, outer_step, numbers) receives one line of metrics
+    log: log(row, outer_step, numbers) receives one line of metrics.
     finish: finish(run, summary) receives the end of the run. `summary` is None for a run that did
         not come to its end.
     """

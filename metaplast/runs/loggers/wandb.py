@@ -21,8 +21,8 @@ class Wandb(AbstractLogger):
 
     mode: `offline` writes under RUN/wandb and opens no connection; `wandb sync` uploads it later.
         `online` uses the account that wandb finds.
-    project: as in wandb
-    entity: as in wandb
+    project: as in wandb.
+    entity: as in wandb.
     """
 
     mode: Literal["offline", "online"] = "offline"
