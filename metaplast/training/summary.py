@@ -85,8 +85,8 @@ def summarise(run: Path, job: Job, wall_s: float) -> RunSummary:
 class Lives(NamedTuple):
     """Per-life values of rows on held-out lives.
 
-    rows: {row: values [n_lives], one array per run}
-    metric: accuracy where the task reports it, else an angle where the job measures one, else loss
+    rows: {row: values [n_lives], one array per run}.
+    metric: accuracy where the task reports it, else an angle where the job measures one, else loss.
     """
 
     rows: dict[str, list[np.ndarray]]
