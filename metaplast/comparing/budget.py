@@ -20,10 +20,10 @@ ENDLESS = 2**31 - 1  # outer steps: more than any budget lasts
 class Mark(NamedTuple):
     """A theta on the way of a training.
 
-    steps: outer steps so far
-    lives: training lives so far
-    cpu_s: CPU seconds so far
-    theta: after these steps
+    steps: outer steps so far.
+    lives: training lives so far.
+    cpu_s: CPU seconds so far.
+    theta: after these steps.
     """
 
     steps: int
@@ -39,13 +39,13 @@ class Mark(NamedTuple):
 class Course(NamedTuple):
     """A whole training, which went on until every budget was spent.
 
-    marks: {budget: the last theta within every fraction of it}
-    steps: outer steps
-    lives: training lives
-    cpu_s: CPU seconds
-    diverged: lives that were not finite
-    skipped: steps that were not finite
-    moved: whether theta did
+    marks: {budget: the last theta within every fraction of it}.
+    steps: outer steps.
+    lives: training lives.
+    cpu_s: CPU seconds.
+    diverged: lives that were not finite.
+    skipped: steps that were not finite.
+    moved: whether theta did.
     """
 
     marks: dict[str, list[Mark]]

@@ -21,10 +21,10 @@ _JUMP = (
 class Facts(NamedTuple):
     """The facts about a set of curves.
 
-    n_lives: held-out lives of each run
-    n_runs: number of runs
-    width: steps of the moving mean
-    blown: {row: lives with a loss that is not finite}
+    n_lives: held-out lives of each run.
+    n_runs: number of runs.
+    width: steps of the moving mean.
+    blown: {row: lives with a loss that is not finite}.
     """
 
     n_lives: int

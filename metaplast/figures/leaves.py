@@ -19,7 +19,7 @@ def of_rules(shown: RulesShown) -> PagePart | None:
 
 
 def part(leaves: Mapping[str, np.ndarray], folder: Path) -> PagePart:
-    """How many numbers every leaf holds, of what shape and size."""
+    """The number, the shape and the size of the numbers in every leaf."""
     path = folder / "numbers.png"
     draw(leaves, path)
     rows = []

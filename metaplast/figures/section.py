@@ -12,9 +12,9 @@ from metaplast.reuse.rule_file import RuleFile
 class Figure(NamedTuple):
     """A picture on a page.
 
-    path: of the PNG file
-    alt: the words for a reader who does not see the picture
-    caption: the words below it
+    path: of the PNG file.
+    alt: the words for a reader who does not see the picture.
+    caption: the words below it.
     """
 
     path: Path
@@ -48,8 +48,8 @@ class Section(NamedTuple):
 class PagePart(NamedTuple):
     """A part of a page.
 
-    section: the words, figures and tables
-    numbers: the numbers behind them as plain data, for inspect.json
+    section: the words, figures and tables.
+    numbers: the numbers behind them as plain data, for inspect.json.
     """
 
     section: Section
@@ -59,10 +59,10 @@ class PagePart(NamedTuple):
 class RulesShown(NamedTuple):
     """The rules that a page is about.
 
-    files: the rule file of every seed
-    rules: {entry: rule} of the first file; an entry is a slot, or slot/edge
-    whose: a sentence that says whose rule is drawn, where there are several files
-    folder: the folder of the page's pictures
+    files: the rule file of every seed.
+    rules: {entry: rule} of the first file; an entry is a slot, or slot/edge.
+    whose: a sentence that says whose rule is drawn, where there are several files.
+    folder: the folder of the page's pictures.
     """
 
     files: Sequence[RuleFile]

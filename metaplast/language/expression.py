@@ -163,18 +163,22 @@ class _Reader:
             at = match.end()
 
     def wrong(self, expected: str) -> BadInput:
+        """The error at the next token."""
         here = repr(self.tokens[0]) if self.tokens else "the end"
         return BadInput(
             f"{here} in expression {self.text!r}", expected, "write it as post*(pre - 0.5*weight)"
         )
 
     def next_is(self, known: str) -> bool:
+        """Whether the next token is one of some characters."""
         return bool(self.tokens) and self.tokens[0] in known
 
     def sum(self, depth: int) -> Tree:
+        """The tree of a sum, from its tokens."""
         return self._chain(self.product, "+-", depth)
 
     def product(self, depth: int) -> Tree:
+        """The tree of a product, from its tokens."""
         return self._chain(self.power, "*/", depth)
 
     def _chain(self, part: Callable[[int], Tree], operators: str, depth: int) -> Tree:
@@ -190,6 +194,7 @@ class _Reader:
         return tree
 
     def power(self, depth: int) -> Tree:
+        """The tree of a power, from its tokens."""
         base = self.atom(depth)
         if not self.next_is("^"):
             return base
@@ -205,6 +210,7 @@ class _Reader:
         return tree
 
     def atom(self, depth: int) -> Tree:
+        """The tree of an atom, from its tokens."""
         if not self.tokens:
             raise self.wrong("a number, a signal or a bracket")
         token = self.tokens.pop(0)

@@ -18,8 +18,8 @@ Numbers = dict[str, dict[str, float]]  # entry (slot or slot/edge) -> name -> va
 class ActingNumbers(NamedTuple):
     """The numbers of a rule as they act.
 
-    terms: the coefficients c_k of the terms, before the rate
-    constants: learnt positive numbers such as rates
+    terms: the coefficients c_k of the terms, before the rate.
+    constants: learnt positive numbers such as rates.
     """
 
     terms: Numbers
@@ -31,8 +31,8 @@ class Paths(NamedTuple):
 
     A value is NaN where a number was not finite.
 
-    terms: the coefficients c_k of the terms, before the rate
-    constants: learnt positive numbers such as rates
+    terms: the coefficients c_k of the terms, before the rate.
+    constants: learnt positive numbers such as rates.
     """
 
     terms: Plain

@@ -257,7 +257,7 @@ def _cost_table(entered: Mapping[str, EnteredLoop]) -> str:
 
 
 def _method(comparison: LoopComparison) -> str:
-    """How losses are judged and loops are tuned."""
+    """The way in which losses are judged and loops are tuned, in words."""
     n = comparison.settings.seeds
     tries = comparison.settings.tries
     first_budget = next(iter(comparison.best))

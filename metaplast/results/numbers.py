@@ -1,4 +1,4 @@
-"""How a number is written: on pages, in tables, in lines of text, and in JSON files."""
+"""The written form of numbers: on pages, in tables, in lines of text, and in JSON files."""
 
 import math
 from collections.abc import Sequence

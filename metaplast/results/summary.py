@@ -69,7 +69,7 @@ class SearchRecord:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a row's search did its work (`metaplast.training.judge`).
+    """The verdict on a row's search, as `metaplast.training.judge` gives it.
 
     state: `trained`, `not trained` or `overfitted`.
     metric: in which it was judged.

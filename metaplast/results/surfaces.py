@@ -47,14 +47,14 @@ _NO_SIGNALS = {"key", *MIXING.values()}
 class Surface(NamedTuple):
     """The change of weight by one step over two signals.
 
-    x, y: names of the two signals
-    x_values: [n_x]
-    y_values: [n_y]
-    delta_w: [n_y, n_x]
-    held: {signal: value} of the other signals that the rule reads
-    stateful: the rule has state, and this is the step from the state at birth
-    averaged: the rule holds a number per synapse, and this is the surface of their means
-    dt: seconds of the step
+    x, y: names of the two signals.
+    x_values: [n_x].
+    y_values: [n_y].
+    delta_w: [n_y, n_x].
+    held: {signal: value} of the other signals that the rule reads.
+    stateful: the rule has state, and this is the step from the state at birth.
+    averaged: the rule holds a number per synapse, and this is the surface of their means.
+    dt: seconds of the step.
     """
 
     x: str
@@ -157,8 +157,8 @@ def _deltas(
 class OneSynapse(NamedTuple):
     """The numbers of a rule for a connection of one synapse.
 
-    theta: as a 1 x 1 connection needs it
-    averaged: whether a leaf was averaged over synapses
+    theta: as a 1 x 1 connection needs it.
+    averaged: whether a leaf was averaged over synapses.
     """
 
     theta: Theta

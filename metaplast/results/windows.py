@@ -26,10 +26,10 @@ NEVER = np.iinfo(np.int64).max  # the lag that stands for no post spike
 class SpikeWindow(NamedTuple):
     """The spike-timing window of a rule: the change of weight by one pair of spikes.
 
-    lags: post minus pre time [n], seconds
-    pair: the whole change by both spikes [n]
-    alone: the change by both spikes, each alone at a synapse
-    gated: whether these changes only become eligible, for a modulator to apply
+    lags: post minus pre time [n], seconds.
+    pair: the whole change by both spikes [n].
+    alone: the change by both spikes, each alone at a synapse.
+    gated: whether these changes only become eligible, for a modulator to apply.
     """
 
     lags: np.ndarray

@@ -1,6 +1,5 @@
 """Lines of text during a run: every finished row, and the formula of the searched rule."""
 
-import json
 from collections.abc import Sequence
 
 import jax
@@ -14,6 +13,7 @@ from metaplast.runs.lifecycle import Say
 from metaplast.runs.row_files import theta_of
 from metaplast.settings.names import DISCOVERED
 from metaplast.training import summary
+from metaplast.training.row_record import read_record
 
 
 class Announcer:
@@ -51,8 +51,7 @@ class Announcer:
         score = estimate(rows[name])
         wall_s = 0.0
         for folder in folders:
-            facts = json.loads((row_folder(folder, name) / "row.json").read_text())
-            wall_s += facts.get("wall_s", 0.0)
+            wall_s += read_record(row_folder(folder, name)).wall_s or 0.0
         interval = f"[{score.low:.3f}, {score.high:.3f}]"
         return f"{name:<24} {metric} {score.mean:.3f}  {interval}  {wall_s:.0f} s"
 

@@ -4,7 +4,6 @@ The numbers of a reference are chosen on validation lives. It is judged once, on
 of the other rows.
 """
 
-import json
 import time
 from pathlib import Path
 
@@ -16,12 +15,13 @@ from metaplast.results.summary import ReferenceRow
 from metaplast.runs.folder import row_folder
 from metaplast.runs.job import Config, Run
 from metaplast.runs.row_files import publish
+from metaplast.training.row_record import FILE, RowRecord, read_record, to_json
 
 
 def judge_reference(run: Run, name: str) -> None:
     """Judge one reference of a run and write its row. A finished row stays as it is."""
     folder = row_folder(run.folder, name)
-    if (folder / "row.json").is_file():
+    if (folder / FILE).is_file():
         return
     started = time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
@@ -29,13 +29,9 @@ def judge_reference(run: Run, name: str) -> None:
     place = placed(config, name)
     numbers = outside.choose(place, config.evaluation.validation)
     scores = outside.lives(place, numbers, "heldout", config.evaluation.heldout)
-    facts = {
-        "name": name,
-        "diverged_lives": 0,
-        "chosen": numbers,
-        "wall_s": round(time.monotonic() - started, 2),
-    }
-    publish(folder, {}, scores, facts)
+    wall_s = round(time.monotonic() - started, 2)
+    record = RowRecord(name, wall_s=wall_s, chosen=dict(numbers))
+    publish(folder, {}, scores, to_json(record))
 
 
 def placed(config: Config, name: str) -> outside.Place:
@@ -59,10 +55,10 @@ def judged_elsewhere(run: Path, config: Config, name: str, n: int) -> dict[str, 
     Returns: {metric: values [n]}.
     """
     place = placed(config, name)
-    row = row_folder(run, name) / "row.json"
+    row = row_folder(run, name)
     numbers = None
-    if row.is_file():
-        numbers = json.loads(row.read_text()).get("chosen", {})
+    if (row / FILE).is_file():
+        numbers = read_record(row).chosen or {}
     if numbers not in place.reference.options():
         numbers = outside.choose(place, config.evaluation.validation)
     return outside.lives(place, numbers, "heldout", n)
@@ -70,9 +66,9 @@ def judged_elsewhere(run: Path, config: Config, name: str, n: int) -> dict[str, 
 
 def facts_of(run: Path, name: str, config: Config) -> ReferenceRow:
     """The facts beside the score of a reference, such as its chosen numbers and its wall time."""
-    row = json.loads((row_folder(run, name) / "row.json").read_text())
+    record = read_record(row_folder(run, name))
     return ReferenceRow(
-        chosen=row.get("chosen", {}),
-        wall_s=row.get("wall_s"),
+        chosen=record.chosen or {},
+        wall_s=record.wall_s,
         note=f"reference: {dict(config.references())[name].note}",
     )

@@ -18,19 +18,16 @@ from metaplast.results import table
 from metaplast.results.summary import (
     FILE,
     GapClosed,
-    HalvingResult,
     Row,
     RowScore,
     RuleCard,
     RunSummary,
-    SearchRecord,
     TrainedRow,
     from_json,
-    halving_from_json,
     score_to_json,
     to_json,
 )
-from metaplast.results.typed_json import Plain, from_plain
+from metaplast.results.typed_json import Plain
 from metaplast.reuse.describe import describe_rule
 from metaplast.reuse.formula import formula, terms
 from metaplast.reuse.rule_file import save_rule
@@ -43,6 +40,7 @@ from metaplast.settings.names import DISCOVERED
 from metaplast.signals import CREDIT_FIELDS
 from metaplast.training import reference_row, row_words
 from metaplast.training.judge import judge
+from metaplast.training.row_record import read_record
 
 ALIGNMENT = "feedback_alignment"
 IDLE = ("silent", "saturated")
@@ -67,17 +65,17 @@ def summarise(run: Path, job: Job, wall_s: float) -> RunSummary:
     values = lives([run], names)
     scores = table.scores(values.rows, values.metric, DISCOVERED)
     rows = _rows(run, job)
-    diverged_lives = sum(_row_record(run, name)["diverged_lives"] for name in names)
+    records = {name: read_record(row_folder(run, name)) for name in names}
     summary = RunSummary(
         experiment=job.main.experiment,
         seed=job.main.seed,
         outer_steps=job.main.outer.n_steps,
         wall_s=round(wall_s, 2),
-        diverged_lives=diverged_lives,
+        diverged_lives=sum(record.diverged_lives for record in records.values()),
         rows=rows,
         scores=scores,
         gap_closed=gap_closed(job, values, rows),
-        halving=_halving(run),
+        halving=records[DISCOVERED].halving,
         rule=_write_rule(run, job.main, scores) if job.main.slots() else None,
     )
     write_summary(run, summary)
@@ -87,8 +85,8 @@ def summarise(run: Path, job: Job, wall_s: float) -> RunSummary:
 class Lives(NamedTuple):
     """Per-life values of rows on held-out lives.
 
-    rows: {row: values [n_lives], one array per run}
-    metric: accuracy where the task reports it, else an angle where the job measures one, else loss
+    rows: {row: values [n_lives], one array per run}.
+    metric: accuracy where the task reports it, else an angle where the job measures one, else loss.
     """
 
     rows: dict[str, list[np.ndarray]]
@@ -141,8 +139,7 @@ def _trained_row(run: Path, name: str, config: Config) -> TrainedRow:
     has_credit = CREDIT_FIELDS & {field.rpartition(".")[2] for field in reads}
     heldout = load_file(row_folder(run, name) / "lives.safetensors")
     means = {key: round(float(values.mean()), 4) for key, values in heldout.items()}
-    record = _row_record(run, name)
-    search = record.get("search")
+    record = read_record(row_folder(run, name))
     return TrainedRow(
         reach=reach(reads) if reads else "-",
         feedback=name_of(type(config.feedback)) if has_credit else "none",
@@ -151,8 +148,8 @@ def _trained_row(run: Path, name: str, config: Config) -> TrainedRow:
         at_bound=means["at_bound"],
         units=_idle_units(means),
         faults={fault: int(heldout[fault].sum()) for fault in FAULTS if fault in heldout},
-        search=from_plain(SearchRecord, search, f"{name}: search") if search else None,
-        wall_s=record["wall_s"],
+        search=record.search,
+        wall_s=record.wall_s,
         note=config.note,
     )
 
@@ -161,18 +158,6 @@ def _idle_units(means: Mapping[str, float]) -> dict[str, float]:
     """The shares of idle units among the mean values of a life."""
     prefixes = tuple(f"{word}_" for word in IDLE)
     return {key: value for key, value in sorted(means.items()) if key.startswith(prefixes)}
-
-
-def _halving(run: Path) -> HalvingResult | None:
-    """The effect of half of dt on the discovered row; None where it was not measured."""
-    record = _row_record(run, DISCOVERED)
-    if "halving" not in record:
-        return None
-    return halving_from_json(record["halving"], f"{run / 'row.json'}: halving")
-
-
-def _row_record(run: Path, name: str) -> Plain:
-    return json.loads((row_folder(run, name) / "row.json").read_text())
 
 
 def gap_closed(job: Job, values: Lives, rows: Mapping[str, Row]) -> GapClosed | None:

@@ -78,7 +78,7 @@ def gap_words(gap: GapClosed) -> str:
 
 
 def _protocol(summary: RunSummary) -> str:
-    """How the rows were trained and judged."""
+    """The way in which the rows were trained and judged, in words."""
     exception = ""
     if any(row.origin for row in summary.trained_rows.values()):
         exception = " (but for rows that start from others)"

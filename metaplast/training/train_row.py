@@ -8,6 +8,7 @@ import json
 import logging
 import time
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +20,7 @@ from metaplast import train
 from metaplast.outer import AbstractOuterLoop
 from metaplast.problem.meta_problem import MetaProblem
 from metaplast.results import evaluate, halving
-from metaplast.results.summary import halving_to_json
+from metaplast.results.summary import SearchRecord
 from metaplast.runs import nesting, preflight
 from metaplast.runs.config import Plain
 from metaplast.runs.folder import row_folder
@@ -29,6 +30,7 @@ from metaplast.runs.row_files import publish, save_arrays, theta_of
 from metaplast.settings.names import DISCOVERED
 from metaplast.signals import Theta
 from metaplast.training.loop import Tick, Trainee, candidate_steps, enlist, train_together
+from metaplast.training.row_record import RowRecord, to_json
 
 log = logging.getLogger(__name__)
 FEW = 0.05
@@ -46,14 +48,14 @@ class Chosen(NamedTuple):
     config: config of the row.
     theta: chosen theta.
     validation: {metric: values}, one per validation life.
-    search: facts on the search.
+    search: the record of the search; None where nothing is learned.
     """
 
     folder: Path
     config: Config
     theta: Theta
     validation: dict[str, np.ndarray]
-    search: Plain
+    search: SearchRecord | None
 
 
 def train_row(runs: Sequence[Run], name: str, tick: Tick = lambda *_: None) -> None:
@@ -124,7 +126,7 @@ def _train_program(runs: Sequence[Run], name: str, tick: Tick) -> list[str]:
         else:
             # A theta without numbers is its only candidate.
             values = _validated(problem, theta, config)
-            chosen_rows.append(Chosen(folder, config, theta, _beside_start(values, values), {}))
+            chosen_rows.append(Chosen(folder, config, theta, _beside_start(values, values), None))
     trained = train_together(trainees, problem, outer, tick, runs[0].lockstep)
     for trainee in trained:
         if not trainee.diverged:
@@ -158,19 +160,19 @@ def _judge(problem: MetaProblem, name: str, chosen: Chosen, wall_s: float) -> No
     config = chosen.config
     evaluation = config.evaluation
     scores = evaluate.lives(problem, chosen.theta, config.seed, "heldout", evaluation.heldout)
-    facts = {
-        "name": name,
-        "diverged_lives": chosen.search.get("diverged_lives", 0),
-        "search": chosen.search,
-        "wall_s": round(wall_s + time.monotonic() - started, 2),
-    }
+    record = RowRecord(
+        name=name,
+        diverged_lives=chosen.search.diverged_lives if chosen.search is not None else 0,
+        wall_s=round(wall_s + time.monotonic() - started, 2),
+        search=chosen.search,
+    )
     if name == DISCOVERED and evaluation.halve_dt and preflight.timed(config):
         measured = halving.measure(problem, chosen.theta, config.seed, evaluation.halve_lives)
-        facts["halving"] = halving_to_json(measured)
+        record = replace(record, halving=measured)
         level = logging.WARNING if halving.too_long(measured) else logging.INFO
         log.log(level, halving.line(measured))
     save_arrays(chosen.folder / "validation.safetensors", chosen.validation)
-    publish(chosen.folder, chosen.theta, scores, facts)
+    publish(chosen.folder, chosen.theta, scores, to_json(record))
 
 
 def _start(run: Run, name: str, problem: MetaProblem) -> Theta | None:
@@ -201,7 +203,7 @@ def _choose(problem: MetaProblem, trained: Trainee) -> Chosen:
     scores = [_validated(problem, theta, config) for theta in candidates]
     best = best_of(scores)
     steps = [0, *candidate_steps(trained.step, config.evaluation.candidates)]
-    search = _search_of(trained.folder) | {"chosen_step": steps[best]}
+    search = replace(_search_of(trained.folder), chosen_step=steps[best])
     validation = _beside_start(scores[best], scores[0])
     return Chosen(trained.folder, config, candidates[best], validation, search)
 
@@ -248,19 +250,19 @@ def best_of(scores: Sequence[dict[str, np.ndarray]]) -> int:
     return int(np.argmin(errors if by_accuracy else losses))
 
 
-def _search_of(folder: Path) -> Plain:
-    """The facts on a row's search in metrics.jsonl: lives left out, and the steps of its falls."""
+def _search_of(folder: Path) -> SearchRecord:
+    """The record of a row's search by its metrics.jsonl, without the chosen step."""
     lines = read(folder / "metrics.jsonl")
     fell_at = []
     for before, after in pairwise(lines):
         if after.get("falls", 0) > before.get("falls", 0):
             fell_at.append(after["outer_step"])
-    return {
-        "diverged_lives": int(sum(line.get("diverged", 0) for line in lines)),
-        "falls": len(fell_at),
-        "fell_at": fell_at,
-        "step_scale": lines[-1].get("step_scale", 1.0),
-    }
+    return SearchRecord(
+        diverged_lives=int(sum(line.get("diverged", 0) for line in lines)),
+        falls=len(fell_at),
+        fell_at=fell_at,
+        step_scale=lines[-1].get("step_scale", 1.0),
+    )
 
 
 def _validated(problem: MetaProblem, theta: Theta, config: Config) -> dict[str, np.ndarray]:
