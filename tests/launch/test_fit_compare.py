@@ -1,4 +1,6 @@
-"""Comparisons of fits over a setting that some configs state and others leave at its default."""
+"""Fits side by side over a setting that some of their configs state and others leave at its
+default.
+"""
 
 import json
 

@@ -1,4 +1,6 @@
-"""Expression trees: text, code and compiled program agree. Errors name the wrong part."""
+"""Expression trees: text, code and compiled program mean the same; what is wrong is refused by
+name.
+"""
 
 import math
 from typing import Any
