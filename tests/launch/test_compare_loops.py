@@ -1,6 +1,4 @@
-"""Outer loops on one problem under equal budgets: who takes part, what is spent, what is told, how
-it goes on.
-"""
+"""Comparisons of outer loops under equal budgets: contestants, costs, tables and resumes."""
 
 import itertools
 import json
@@ -54,7 +52,7 @@ CURRICULUM = {"n_tasks": 4, "curriculum": {"0": 2, "5": 0}}
 
 
 def _clock(monkeypatch: pytest.MonkeyPatch, steps: list[float]) -> None:
-    """A CPU clock on which step i takes steps[i] seconds, the others one."""
+    """A CPU clock. Step i takes steps[i] seconds. Every other step takes one second."""
     taken = itertools.chain(steps, itertools.repeat(1.0))
     marks, now = itertools.count(), [0.0]
 
@@ -134,9 +132,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_loop_that_moves_wins(finished):
-    told = read(finished)
-    steep, lazy = told["loops"]["steep"], told["loops"]["lazy"]
-    assert (told["schema"], told["best"], told["scale"]) == (
+    record = read(finished)
+    steep, lazy = record["loops"]["steep"], record["loops"]["lazy"]
+    assert (record["schema"], record["best"], record["scale"]) == (
         "metaplast.compare/1",
         {"lives": "steep"},
         "ratio",

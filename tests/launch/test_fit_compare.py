@@ -1,6 +1,4 @@
-"""Fits side by side over a setting that some of their configs state and others leave at its
-default.
-"""
+"""Comparisons of fits over a setting that some configs state and others leave at its default."""
 
 import json
 

@@ -1,6 +1,4 @@
-"""What a fit says of its data before it begins: the step of time, sessions, trials, and files that
-are none.
-"""
+"""The description of data before a fit: dt, sessions, trials, and files without data."""
 
 from pathlib import Path
 from typing import Any
@@ -72,8 +70,8 @@ def test_a_dt_that_was_meant_in_milliseconds_resolves_no_time_constant(tmp_path)
     job = fit_job(
         composed([_spikes(tmp_path / "a.npz", dt=10.0), *STDP, "rows={}"], (), Sources())[0]
     )
-    told = reading_of(job)["description"]
-    assert any("tau_pre=0.02 s is not resolved by dt=10 s" in line for line in told)
+    lines = reading_of(job)["description"]
+    assert any("tau_pre=0.02 s is not resolved by dt=10 s" in line for line in lines)
 
 
 def test_time_constants_without_a_dt_are_named(tmp_path):
@@ -125,7 +123,7 @@ def test_every_array_is_explained_whether_it_is_there_or_not(tmp_path):
     job = fit_job(
         composed([_file(tmp_path / "a.npz", **more, **mask), "rows={}"], (), Sources())[0]
     )
-    told = reading_of(job)["description"]
+    lines = reading_of(job)["description"]
     for line in (
         "  array 'activity': 40 rows, 2 units, from 0 to 39; missing: 10 of 80 values (12.5 %)",
         "  array 'recorded': what does not count: 1 of 2 units (50.0 %)",
@@ -139,7 +137,7 @@ def test_every_array_is_explained_whether_it_is_there_or_not(tmp_path):
         "out",
         "  no array 'subject': every session is a subject of its own",
     ):
-        assert line in told
+        assert line in lines
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a finished fit prints of its intervals, also from a fit.json of before."""
+"""The intervals in the text of a finished fit, also from the fit.json of an earlier version."""
 
 from metaplast.fitting.page import _number_rows, _source
 

@@ -1,4 +1,4 @@
-"""A search that failed is said, everywhere, and no sentence rests on it."""
+"""A search that failed is named in every text, and no sentence rests on its score."""
 
 import json
 from pathlib import Path
@@ -46,16 +46,14 @@ NOISE = np.random.default_rng(0).normal(0.0, 0.05, 64)
 def forge(
     folder: Path, heldout: dict[str, float], validation: dict[str, float], seed: int = 0, **search
 ) -> Path:
-    """A run folder as a finished training leaves it, every row with the accuracies given: nothing
-    is compiled.
-    """
+    """A run folder of a finished training, with an accuracy for every row. Nothing is compiled."""
     plain = {**read_yaml(CONFIG, "test"), "seed": seed}
     job = parse(plain, check=False)
     folder.mkdir()
     (folder / "config.yaml").write_text(json.dumps(plain))
     for index, (name, config) in enumerate(job.rows):
-        own = row_folder(folder, name)
-        own.mkdir(parents=True, exist_ok=True)
+        row = row_folder(folder, name)
+        row.mkdir(parents=True, exist_ok=True)
         noise = np.roll(NOISE, index)
         scores = {
             "accuracy": heldout[name] + noise,
@@ -64,15 +62,21 @@ def forge(
         }
         known = {"accuracy": validation[name] + noise, "start_accuracy": 0.5 + noise}
         losses = {name.replace("accuracy", "loss"): 1 - values for name, values in known.items()}
-        row_files.save_arrays(own / "validation.safetensors", known | losses)
+        row_files.save_arrays(row / "validation.safetensors", known | losses)
         theta = config.meta_problem().init(train.stream(seed, "theta"))
-        told = {"diverged_lives": 0, "falls": 0, "fell_at": [], "step_scale": 1.0, "chosen_step": 3}
-        facts = {"search": told | search.get(name, {}) if config.slots() else {}}
-        log = MetricsFile(own / "metrics.jsonl", 0)
+        search_facts = {
+            "diverged_lives": 0,
+            "falls": 0,
+            "fell_at": [],
+            "step_scale": 1.0,
+            "chosen_step": 3,
+        }
+        facts = {"search": search_facts | search.get(name, {}) if config.slots() else {}}
+        log = MetricsFile(row / "metrics.jsonl", 0)
         log.write(1, {"loss": np.asarray(1.0)}, 0.1)
         log.close()
         row_files.publish(
-            own, theta, scores, {"name": name, "diverged_lives": 0, "wall_s": 0.1, **facts}
+            row, theta, scores, {"name": name, "diverged_lives": 0, "wall_s": 0.1, **facts}
         )
     summary.summarise(folder, job, 1.0)
     return folder
@@ -94,15 +98,15 @@ def test_a_row_below_one_that_it_contains_takes_the_sentence_with_it(tmp_path: P
     bad = {**SOUND, "backprop_with_terms": 0.264}
     lost = {"falls": 2, "fell_at": [1, 3], "step_scale": 0.25}
     folder = forge(tmp_path / "run", bad, bad, backprop_with_terms=lost)
-    found = verdicts(folder)
-    assert found["no_plasticity"] is None
-    assert {name: each["state"] for name, each in found.items() if each} == {
+    by_row = verdicts(folder)
+    assert by_row["no_plasticity"] is None
+    assert {name: each["state"] for name, each in by_row.items() if each} == {
         "discovered": "trained",
         "feedback_alignment": "trained",
         "backprop_sgd": "trained",
         "backprop_with_terms": "not trained",
     }
-    mine = found["backprop_with_terms"]
+    mine = by_row["backprop_with_terms"]
     assert (mine["against"], mine["split"], mine["metric"]) == (
         "backprop_sgd",
         "validation",
@@ -227,5 +231,9 @@ def test_lives_that_are_not_finite_are_no_success():
     config = parse(read_yaml(CONFIG, "test"), check=False).main
     theirs = verdict.Scores(np.full(9, 0.8), np.full(9, 0.5), np.full(9, 0.8))
     mine = theirs._replace(validation=np.where(np.arange(9) == 4, np.nan, 0.9))
-    found = verdict._verdict("x", config, "accuracy", mine, {"y": theirs})
-    assert (found["state"], found["difference"], found["interval"]) == ("not trained", None, None)
+    one_verdict = verdict._verdict("x", config, "accuracy", mine, {"y": theirs})
+    assert (one_verdict["state"], one_verdict["difference"], one_verdict["interval"]) == (
+        "not trained",
+        None,
+        None,
+    )

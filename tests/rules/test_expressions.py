@@ -1,6 +1,4 @@
-"""Expression trees: text, code and compiled program mean the same; what is wrong is refused by
-name.
-"""
+"""Expression trees: text, code and compiled program agree. Errors name the wrong part."""
 
 import math
 from typing import Any

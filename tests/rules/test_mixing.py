@@ -1,6 +1,4 @@
-"""Reach cannot be fooled: whatever a rule computes from the view by itself is followed through its
-program.
-"""
+"""The reach of a rule cannot be fooled, because its program is followed number by number."""
 
 from collections.abc import Callable
 from typing import Any
@@ -160,7 +158,7 @@ def test_what_no_jump_shows_counts_as_the_widest(change):
 
 
 def _around(wrapper: AbstractRule, **parts: Any) -> AbstractRule:
-    """The wrapper around rules that no registry knows."""
+    """A wrapper around rules that no registry knows."""
     for name, part in parts.items():
         object.__setattr__(wrapper, name, part)
     return wrapper
@@ -191,7 +189,7 @@ SHAPES = {
 
 @spec
 class Kept(AbstractRule):
-    """A rule with a number `kept` on one side of its state, and perhaps another."""
+    """A rule with a number `kept` on one side of its state, and perhaps with another number."""
 
     side: str = "post"
     change: Any = None  # (view, connection, what is kept) -> (what is kept from now on, delta_w)
@@ -233,7 +231,7 @@ def test_state_carries_on_what_it_was_given():
 
 
 def test_what_needs_two_steps_is_found():
-    """The sums of columns go into the state before, the sum of these into the state after."""
+    """The first step sums columns into the state. The second step sums these sums."""
 
     def change(view: Any, c: Any, before: Any, after: Any) -> Any:
         return view.weight.sum(axis=0), jnp.full(c.n_post, before.sum()), rows(after, c)
@@ -285,7 +283,7 @@ def test_places_are_followed_and_what_is_written_elsewhere_is_not_trusted(change
 
 
 def test_inputs_that_may_be_none_count_as_the_layer():
-    """On a sparse graph the activity of any neuron is no sum over a neuron's own synapses."""
+    """On a sparse graph, a neuron may have no synapse from the neuron whose activity it reads."""
     rule = Computed(lambda view, c: view.pre.activity.mean() * ones(c))
     assert measured(rule, Dense(6, 5)) == "neuron"
     assert measured(rule, Sparse(n_post=6, n_pre=5, probability=0.5)) == "layer"
@@ -312,7 +310,7 @@ def test_a_large_matrix_is_measured_in_part():
 
 
 def test_more_reach_than_read_is_said_of_the_file_and_the_run():
-    """The name of what is mixed stands among what is read, so that files and pages carry it."""
+    """The kind of mixing stands among the fields that are read, so files and pages show it."""
     assert reads(Computed(LAYER["W^T post"]), EDGE, ()) == {
         "weight",
         "post.activity",
