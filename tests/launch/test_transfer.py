@@ -54,7 +54,7 @@ def test_slots_that_share_a_theta_go_into_a_deeper_network(finished):
 
 
 def test_what_does_not_fit_is_refused(finished):
-    with pytest.raises(BadInput, match="does not fit the changed network"):
+    with pytest.raises(BadInput, match="do not fit the changed network"):
         transfer(
             [finished],
             ["rules.first.rule.terms=[error*pre,weight]", "rules.first.rule.initial=[-1,0]"],
